@@ -1,0 +1,40 @@
+"""Exceptions: wrong calls and unreadable input raise; doubtful data gets a flag (see `blotquant.flags`)."""
+
+from __future__ import annotations
+
+
+class BlotQuantError(Exception):
+    """Base of every error that is the input's fault and is answered with one line.
+
+    The command line prints the message alone and exits with `exit_code`.
+    """
+
+    exit_code = 1
+
+
+class ImageError(BlotQuantError):
+    """A picture that cannot be read, or that cannot be weighed."""
+
+
+class SheetError(BlotQuantError):
+    """A mistake in an experiment file or sample sheet; the message lists all of them, one a line."""
+
+    exit_code = 2
+
+
+class SessionError(BlotQuantError):
+    """A session that is damaged, of a newer version, or belongs to another picture."""
+
+
+class OutputError(BlotQuantError):
+    """A result that cannot be written where it was asked for."""
+
+    exit_code = 2
+
+
+class DesignError(BlotQuantError):
+    """A comparison that the experiment's design does not carry."""
+
+
+class LaneCountError(BlotQuantError):
+    """The picture and the sample sheet disagree about the lanes."""

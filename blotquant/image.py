@@ -1,0 +1,108 @@
+"""`BlotImage`: one picture of a membrane, in the counts the camera wrote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Polarity = Literal["bright", "dark"]
+FloatImage = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BlotImage:
+    """One picture of a membrane and what its file says about it.
+
+    Attributes
+    ----------
+    pixels : ndarray, shape (H, W)
+        Values as stored, in the file's dtype, read-only.
+    polarity : {"bright", "dark"}
+        Whether bands stand out above or below the background of `pixels`.
+    polarity_confidence : float
+        0.5 (a coin) to 1 (told by the user or unmistakable).
+    ceiling : float
+        Effective detector ceiling on the scale of `signal()`: a pixel at or above it is saturated. It is the
+        dtype's maximum or a lower pile-up (10-, 12- and 14-bit cameras, tags that declare a maximum).
+        `inf` for float data without a ceiling.
+    white : float
+        The stored value from which dark bands are subtracted to make them bright.
+    exposure_s : float or None
+        Exposure time in seconds.
+    pixel_size_um : float or None
+        Edge of one pixel in micrometres.
+    imager, probe : str or None
+        The instrument that took the picture; the antibody or stain that it shows.
+    source : pathlib.Path or None
+        The file it was read from.
+    sha256 : str
+        Checksum of that file's bytes.
+    page, channel : int or None, str or None
+        Which page and colour channel of the file the pixels are.
+    photometric : str or None
+        The file's own statement of polarity ("minisblack", "miniswhite", "palette", "rgb").
+    metadata : dict
+        Whatever else the file says, as text, for the record.
+    flags : tuple of str
+        Names from `blotquant.flags` that hold for every number made from this picture.
+    """
+
+    pixels: NDArray[Any]
+    polarity: Polarity = "bright"
+    polarity_confidence: float = 1.0
+    ceiling: float = float("inf")
+    white: float = 0.0
+    exposure_s: float | None = None
+    pixel_size_um: float | None = None
+    imager: str | None = None
+    probe: str | None = None
+    source: Path | None = None
+    sha256: str = ""
+    page: int | None = None
+    channel: str | None = None
+    photometric: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 2:
+            msg = f"a blot image has two dimensions, got an array of shape {self.pixels.shape}"
+            raise ValueError(msg)
+        if self.polarity not in ("bright", "dark"):
+            msg = f"polarity must be 'bright' or 'dark', got {self.polarity!r}"
+            raise ValueError(msg)
+        self.pixels.flags.writeable = False
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the picture."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+    @property
+    def name(self) -> str:
+        """The file's name, or ``"array"`` for pixels that came from none."""
+        return self.source.name if self.source is not None else "array"
+
+    def signal(self) -> FloatImage:
+        """Counts as floats with bands bright; never clipped, rescaled or smoothed.
+
+        Returns
+        -------
+        ndarray, shape (H, W)
+            float32 where it holds every stored value exactly (integers up to 16 bits, float16, float32), else float64. Dark bands come
+            out as ``white - pixels``, so that a picture and its negative give the same numbers.
+        """
+        exact_in_float32 = self.pixels.dtype.itemsize <= 2 or self.pixels.dtype == np.float32
+        dtype: type[np.floating[Any]] = np.float32 if exact_in_float32 else np.float64
+        counts = self.pixels.astype(dtype)
+        if self.polarity == "dark":
+            np.subtract(dtype(self.white), counts, out=counts)
+        return counts
+
+    def with_(self, **changes: Any) -> BlotImage:
+        """Return a copy with some fields changed; the pixels are shared."""
+        return replace(self, **changes)

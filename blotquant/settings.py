@@ -1,0 +1,87 @@
+"""Every parameter of an analysis: default, unit, limits and meaning, once.
+
+The command line's options, the plugin's forms and the methods paragraph are generated from these models; they
+travel in every session and read and write TOML.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from blotquant.errors import SheetError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DetectionSettings(_Section):
+    """How strips, lanes and bands are found."""
+
+    n_lanes: Annotated[int | None, Field(ge=1, le=60)] = Field(None, description="Lanes of each strip, ladder and empty ones included; found from the picture when not given")
+    min_snr: float = Field(5.0, ge=1, le=100, description="A band's peak must stand this many local noise SDs above its surroundings")
+
+
+class WeighingSettings(_Section):
+    """How bands are weighed."""
+
+    background: Literal["mesh", "lane", "flank", "constant", "none", "rolling_ball"] = Field(
+        "mesh", description="Background method")
+
+
+class Settings(_Section):
+    """All parameters of an analysis."""
+
+    polarity: Literal["auto", "bright", "dark"] = Field("auto", description="Whether bands are brighter or darker than the background")
+    channel: str | None = Field(None, description="Colour channel of RGB pictures: red, green or blue")
+    page: int | None = Field(None, ge=0, description="Page of a multi-page file, from 0")
+    detection: DetectionSettings = DetectionSettings()
+    weighing: WeighingSettings = WeighingSettings()
+
+    def to_toml(self) -> str:
+        """Write the settings as TOML; parameters that are not set are left out."""
+        import tomlkit
+
+        return tomlkit.dumps(self.model_dump(exclude_none=True))
+
+    @classmethod
+    def from_toml(cls, text: str, *, where: str = "settings") -> Settings:
+        """Read settings from TOML.
+
+        Raises
+        ------
+        SheetError
+            With one line for every mistake: the field, what was found and what is allowed.
+        """
+        import tomllib
+
+        try:
+            return cls.model_validate(tomllib.loads(text))
+        except tomllib.TOMLDecodeError as error:
+            msg = f"{where}: not valid TOML: {error}"
+            raise SheetError(msg) from None
+        except ValidationError as error:
+            raise SheetError(explain_validation(error, where=where)) from None
+
+
+def load_settings(path: Path) -> Settings:
+    """Read settings from a TOML file."""
+    return Settings.from_toml(path.read_text(encoding="utf-8"), where=path.name)
+
+
+def explain_validation(error: ValidationError, *, where: str) -> str:
+    """Turn pydantic's findings into one line each: file, field, what is wrong, the value got."""
+    lines = []
+    for item in error.errors():
+        field = ".".join(str(part) for part in item["loc"]) or "(top level)"
+        got = _short(item.get("input"))
+        lines.append(f"{where}: {field}: {item['msg']} (got {got})")
+    return "\n".join(lines)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,161 @@
+"""The columns of every table that users get, declared once: name, dtype, unit and meaning.
+
+Column names are a promise: more may follow, none is renamed. An empty table still has its columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its pandas dtype, unit and meaning."""
+
+    dtype: str
+    unit: str
+    meaning: str
+
+
+_TEXT, _INT, _REAL, _BOOL = "string", "Int64", "float64", "boolean"
+
+_PLACE = {
+    "row_start": Column(_INT, "px", "First row of the outline's bounding box"),
+    "row_stop": Column(_INT, "px", "Row after its last"),
+    "col_start": Column(_INT, "px", "First column of the outline's bounding box"),
+    "col_stop": Column(_INT, "px", "Column after its last"),
+}
+_FLAGS = {"flags": Column(_TEXT, "", "Names of quality flags, joined by ;")}
+_MEMBRANE = {
+    "blot": Column(_TEXT, "", "Biological replicate, from the experiment file"),
+    "membrane": Column(_TEXT, "", "Membrane, from the experiment file"),
+    "probe": Column(_TEXT, "", "Antibody or stain that the picture shows"),
+    "exposure_s": Column(_REAL, "s", "Exposure time"),
+}
+
+BAND_COLUMNS: dict[str, Column] = {
+    "image": Column(_TEXT, "", "Name of the picture's file"),
+    "strip": Column(_INT, "", "Strip, from 1, top to bottom, left to right"),
+    "lane": Column(_INT, "", "Lane of the strip, from 1, left to right"),
+    "band": Column(_INT, "", "Band of the lane, from 1, top to bottom"),
+    "band_id": Column(_TEXT, "", "Stable name of the band in its session"),
+    "row": Column(_INT, "", "Row of the strip: one protein in every lane"),
+    "target": Column(_TEXT, "", "The protein it was assigned to"),
+    "origin": Column(_TEXT, "", "detected, expected, edited or drawn"),
+    "status": Column(_TEXT, "", "detected or not_detected"),
+    **_PLACE,
+    "peak_row": Column(_REAL, "px", "Row of the maximum"),
+    "peak_col": Column(_REAL, "px", "Column of the maximum"),
+    "rf": Column(_REAL, "", "Relative front: 0 at the strip's top, 1 at its bottom"),
+    "mw_kda": Column(_REAL, "kDa", "Molecular weight from the ladder lane"),
+    "area_px": Column(_REAL, "px", "Area of the outline, edge pixels by their covered part"),
+    "volume_raw": Column(_REAL, "counts", "Sum of counts in the outline"),
+    "background_mean": Column(_REAL, "counts", "Mean background per pixel under the outline"),
+    "volume": Column(_REAL, "counts", "Background-corrected sum of counts; negative values are kept"),
+    "volume_sd": Column(_REAL, "counts", "Standard deviation of the volume"),
+    "snr": Column(_REAL, "", "volume / volume_sd"),
+    "lod": Column(_REAL, "counts", "Limit of detection: 3 SD of an empty aperture of this shape"),
+    "loq": Column(_REAL, "counts", "Limit of quantification: 10 SD of an empty aperture of this shape"),
+    "height": Column(_REAL, "counts", "Peak above background of the profile"),
+    "width_px": Column(_REAL, "px", "Full width at half maximum along the lane"),
+    "aperture_fraction": Column(_REAL, "", "Share of the band's signal inside the outline, from its row's shape"),
+    "method_spread": Column(_REAL, "", "(max - min) / median of the volume over several backgrounds"),
+    "saturated_px": Column(_INT, "px", "Pixels of the outline at or above the ceiling"),
+    "confidence": Column(_REAL, "", "0 to 1"),
+    **_FLAGS,
+    "background": Column(_TEXT, "", "Background method used"),
+    **_MEMBRANE,
+}
+
+LANE_COLUMNS: dict[str, Column] = {
+    "image": BAND_COLUMNS["image"],
+    "strip": BAND_COLUMNS["strip"],
+    "lane": BAND_COLUMNS["lane"],
+    "role": Column(_TEXT, "", "sample, ladder, standard, blank or excluded"),
+    "sample": Column(_TEXT, "", "Sample, from the sample sheet"),
+    "col_center": Column(_REAL, "px", "Column of the centre line in the middle of the lane"),
+    **{k: _PLACE[k] for k in ("col_start", "col_stop", "row_start", "row_stop")},
+    "volume": Column(_REAL, "counts", "Background-corrected sum of counts over the whole lane"),
+    "volume_sd": Column(_REAL, "counts", "Standard deviation of the volume"),
+    "confidence": BAND_COLUMNS["confidence"],
+    **_FLAGS,
+    **_MEMBRANE,
+}
+
+EXPOSURE_COLUMNS: dict[str, Column] = {
+    **{k: _MEMBRANE[k] for k in ("blot", "membrane", "probe")},
+    **{k: BAND_COLUMNS[k] for k in ("strip", "lane", "band", "target")},
+    **_PLACE,
+    "rate": Column(_REAL, "counts/s", "Slope of volume against exposure time over unsaturated frames"),
+    "rate_sd": Column(_REAL, "counts/s", "Standard error of the rate"),
+    "r2": Column(_REAL, "", "Share of variance that the line explains"),
+    "n_frames": Column(_INT, "", "Exposures of the series"),
+    "n_used": Column(_INT, "", "Unsaturated exposures used"),
+    **_FLAGS,
+}
+
+RATIO_COLUMNS: dict[str, Column] = {
+    "ratio": Column(_TEXT, "", "Name of the ratio, from the experiment file"),
+    "blot": _MEMBRANE["blot"],
+    "lane": BAND_COLUMNS["lane"],
+    "sample": LANE_COLUMNS["sample"],
+    "condition": Column(_TEXT, "", "Condition, from the sample sheet"),
+    "numerator": Column(_REAL, "counts", "Volume of the numerator"),
+    "numerator_sd": Column(_REAL, "counts", "Its standard deviation"),
+    "denominator": Column(_REAL, "counts", "Volume of the denominator"),
+    "denominator_sd": Column(_REAL, "counts", "Its standard deviation"),
+    "loading_factor": Column(_REAL, "", "Loading of the lane / mean loading; on twin membranes the numerator's / the denominator's"),
+    "value": Column(_REAL, "", "The normalised ratio"),
+    "bound": Column(_TEXT, "", "≥ or ≤ where a saturated band makes the value a bound"),
+    "ci_low": Column(_REAL, "", "Lower end of the 95 % confidence interval (measurement error only)"),
+    "ci_high": Column(_REAL, "", "Upper end"),
+    "relative": Column(_REAL, "", "value / geometric mean of the reference condition's lanes on this blot"),
+    "relative_ci_low": Column(_REAL, "", "Lower end of its 95 % confidence interval"),
+    "relative_ci_high": Column(_REAL, "", "Upper end"),
+    "included": Column(_BOOL, "", "Whether it enters the summary"),
+    "reason": Column(_TEXT, "", "Why it does not"),
+    **_FLAGS,
+    "formula": Column(_TEXT, "", "The formula used"),
+}
+
+SUMMARY_COLUMNS: dict[str, Column] = {
+    "ratio": RATIO_COLUMNS["ratio"],
+    "condition": RATIO_COLUMNS["condition"],
+    "n": Column(_INT, "", "Biological replicates (blots)"),
+    "geometric_mean": Column(_REAL, "", "Geometric mean over the replicates after scaling"),
+    "ci_low": Column(_REAL, "", "Lower end of its 95 % confidence interval"),
+    "ci_high": Column(_REAL, "", "Upper end"),
+    "fold_change": Column(_REAL, "", "Against the reference condition"),
+    "fold_ci_low": Column(_REAL, "", "Lower end of its 95 % confidence interval"),
+    "fold_ci_high": Column(_REAL, "", "Upper end"),
+    "p_value": Column(_REAL, "", "Exact p of the paired log-ratio comparison with the reference"),
+    "p_adjusted": Column(_REAL, "", "Adjusted for many-to-one comparisons"),
+    "test": Column(_TEXT, "", "The test used, or why there is none"),
+    "scaling": Column(_TEXT, "", "How blots were put on one scale"),
+    "n_excluded": Column(_INT, "", "Values left out, with their reasons in the ratio table"),
+}
+
+
+def make_table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Column]) -> pd.DataFrame:
+    """Build a table with exactly the declared columns first, in order and dtype, then any further ones.
+
+    Parameters
+    ----------
+    rows : iterable of mappings
+        One a row; a missing key is an empty cell.
+    columns : mapping of str to Column
+        The declared columns.
+
+    Returns
+    -------
+    DataFrame
+        With all columns even for no rows.
+    """
+    frame = pd.DataFrame(list(rows))
+    extra = [name for name in frame.columns if name not in columns]
+    frame = frame.reindex(columns=[*columns, *extra])
+    return frame.astype({name: column.dtype for name, column in columns.items()})
