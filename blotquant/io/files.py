@@ -1,0 +1,161 @@
+"""Files as they are written and checked: atomic writes, tables as csv, checksums."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blotquant.errors import OutputError, SheetError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from blotquant.tables import Column
+
+_BLOCK = 1 << 20
+_PARSERS: dict[str, Callable[[str], object]] = {
+    "float64": float,
+    "Int64": int,
+    "boolean": {"True": True, "False": False}.__getitem__,
+}
+
+
+def sha256_of(path: Path) -> str:
+    """Checksum of a file's bytes, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
+    """Write a file so that a reader sees the old or the new content whole, even if the program is killed.
+
+    The data go to a temporary file in the same folder, are flushed to disk, and replace `path` in one step.
+    Missing folders are made.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to write. A symbolic link is replaced, not followed.
+    data : bytes or str
+        Text is written as UTF-8 with its line ends as they are.
+
+    Raises
+    ------
+    OutputError
+        If the folder or the file cannot be written.
+    """
+    target = Path(path)
+    content = data.encode("utf-8") if isinstance(data, str) else data
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _replace_with(target, content)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        msg = f"{target}: cannot be written ({reason}); choose another output folder or free the file"
+        raise OutputError(msg) from error
+
+
+def _replace_with(target: Path, content: bytes) -> None:
+    # A short name of its own: the target's name may already be as long as the file system allows.
+    temporary = target.parent / f".blotquant-{secrets.token_hex(8)}.tmp"
+    # 0o666 lets the user's umask decide; tempfile would make results unreadable for a lab's group.
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _flush_folder(target.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the rename itself durable, where the system lets a folder be flushed."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def table_to_csv(frame: pd.DataFrame) -> str:
+    r"""Text of a table: comma-separated, ``\n``, floats in their shortest exact form, missing cells empty."""
+    text = frame.to_csv(index=False, lineterminator="\n", na_rep="")
+    assert isinstance(text, str)
+    return text
+
+
+def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    """Write a table as csv (see `table_to_csv`), atomically.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    atomic_write(path, table_to_csv(frame))
+
+
+def read_table(path: str | os.PathLike[str], columns: Mapping[str, Column]) -> pd.DataFrame:
+    """Read a table that `write_table` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+        The csv file.
+    columns : mapping of str to Column
+        The declared columns and their dtypes. Further columns are kept, as text.
+
+    Returns
+    -------
+    DataFrame
+        The same values, bit for bit; an empty cell is missing.
+
+    Raises
+    ------
+    SheetError
+        If the file cannot be read, lacks declared columns, or a cell does not fit its column.
+    """
+    import pandas as pd
+
+    source = Path(path)
+    try:
+        text = source.read_bytes().decode("utf-8-sig")
+        frame = pd.read_csv(io.StringIO(text), dtype="string", keep_default_na=False, na_values=[""])
+    except (OSError, ValueError) as error:
+        msg = f"{source}: not a readable table: {error}"
+        raise SheetError(msg) from error
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        msg = (
+            f"{source}: column(s) missing: {', '.join(missing)}; found: {', '.join(map(str, frame.columns))}"
+        )
+        raise SheetError(msg)
+    return frame.assign(**{name: _typed(frame[name], column, source) for name, column in columns.items()})
+
+
+def _typed(cells: pd.Series[str], column: Column, source: Path) -> pd.Series[Any]:
+    """Turn text cells into the column's dtype; Python's own float() restores every bit."""
+    import pandas as pd
+
+    parse = _PARSERS.get(column.dtype, str)
+    missing = cells.isna()
+    try:
+        values = [None if gone else parse(cell) for cell, gone in zip(cells, missing, strict=True)]
+    except (ValueError, KeyError) as error:
+        msg = f"{source}: column {cells.name}: {error} is not a value of type {column.dtype}"
+        raise SheetError(msg) from error
+    dtype: Any = column.dtype
+    return pd.Series(values, index=cells.index, dtype=dtype, name=cells.name)
