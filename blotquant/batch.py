@@ -112,7 +112,11 @@ def describe_failure(error: BaseException, *, time_limit_s: float | None = None)
     if isinstance(error, BlotQuantError):
         return str(error)
     if isinstance(error, TimeoutError):
-        return f"stopped after {time_limit_s:g} s, the time limit" if time_limit_s else "stopped: it took too long"
+        return (
+            f"stopped after {time_limit_s:g} s, the time limit"
+            if time_limit_s
+            else "stopped: it took too long"
+        )
     if isinstance(error, MemoryError):
         return "not enough memory"
     kind = type(error).__name__
@@ -122,7 +126,9 @@ def describe_failure(error: BaseException, *, time_limit_s: float | None = None)
     return f"{kind}: {text}" if text else kind
 
 
-def _run_here(function: Callable[[TaskT], ValueT], tasks: Iterable[TaskT]) -> Iterator[Outcome[TaskT, ValueT]]:
+def _run_here(
+    function: Callable[[TaskT], ValueT], tasks: Iterable[TaskT]
+) -> Iterator[Outcome[TaskT, ValueT]]:
     for index, task in enumerate(tasks):
         started = time.perf_counter()
         try:
@@ -156,7 +162,11 @@ def _run_window(
             if error is None:
                 ready.append(Outcome(index, task, future.result(), seconds=seconds))
             else:
-                ready.append(Outcome(index, task, error=describe_failure(error, time_limit_s=time_limit_s), seconds=seconds))
+                ready.append(
+                    Outcome(
+                        index, task, error=describe_failure(error, time_limit_s=time_limit_s), seconds=seconds
+                    )
+                )
         while ready:
             yield ready.popleft()
 

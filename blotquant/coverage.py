@@ -49,12 +49,16 @@ def area_weights(outline: Polygon, shape: tuple[int, int]) -> tuple[Box, NDArray
     np.add.at(accumulated, (rows, cols + 1), rise * (1 - to_the_right))
     weights = np.clip(np.abs(np.cumsum(accumulated, axis=1)[:, :width]), 0.0, 1.0)
     box = clip_box(full, shape)
-    inside = weights[box.row_start - full.row_start : box.row_stop - full.row_start,
-                     box.col_start - full.col_start : box.col_stop - full.col_start]
+    inside = weights[
+        box.row_start - full.row_start : box.row_stop - full.row_start,
+        box.col_start - full.col_start : box.col_stop - full.col_start,
+    ]
     return box, np.where(inside < 1e-12, 0.0, inside)
 
 
-def _split_at_grid(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _split_at_grid(
+    a: NDArray[np.float64], b: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Cut the segments a→b wherever they cross a whole row or column."""
     n = len(a)
     edges, places = [np.arange(n), np.arange(n)], [np.zeros(n), np.ones(n)]

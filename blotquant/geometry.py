@@ -48,8 +48,12 @@ def polygon(points: ArrayLike) -> Polygon:
 def bounding_box(outline: Polygon) -> Box:
     """Half-open ranges of the pixels that an outline touches, wherever they lie."""
     rows, cols = np.asarray(outline).T
-    return Box(*(int(np.floor(v + 0.5)) + add for v, add in ((rows.min(), 0), (_below(rows.max()), 1),
-                                                              (cols.min(), 0), (_below(cols.max()), 1))))
+    return Box(
+        *(
+            int(np.floor(v + 0.5)) + add
+            for v, add in ((rows.min(), 0), (_below(rows.max()), 1), (cols.min(), 0), (_below(cols.max()), 1))
+        )
+    )
 
 
 def _below(edge: float) -> float:

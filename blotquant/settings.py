@@ -21,21 +21,32 @@ class _Section(BaseModel):
 class DetectionSettings(_Section):
     """How strips, lanes and bands are found."""
 
-    n_lanes: Annotated[int | None, Field(ge=1, le=60)] = Field(None, description="Lanes of each strip, ladder and empty ones included; found from the picture when not given")
-    min_snr: float = Field(5.0, ge=1, le=100, description="A band's peak must stand this many local noise SDs above its surroundings")
+    n_lanes: Annotated[int | None, Field(ge=1, le=60)] = Field(
+        None,
+        description="Lanes of each strip, ladder and empty ones included; found from the picture when not given",
+    )
+    min_snr: float = Field(
+        5.0,
+        ge=1,
+        le=100,
+        description="A band's peak must stand this many local noise SDs above its surroundings",
+    )
 
 
 class WeighingSettings(_Section):
     """How bands are weighed."""
 
     background: Literal["mesh", "lane", "flank", "constant", "none", "rolling_ball"] = Field(
-        "mesh", description="Background method")
+        "mesh", description="Background method"
+    )
 
 
 class Settings(_Section):
     """All parameters of an analysis."""
 
-    polarity: Literal["auto", "bright", "dark"] = Field("auto", description="Whether bands are brighter or darker than the background")
+    polarity: Literal["auto", "bright", "dark"] = Field(
+        "auto", description="Whether bands are brighter or darker than the background"
+    )
     channel: str | None = Field(None, description="Colour channel of RGB pictures: red, green or blue")
     page: int | None = Field(None, ge=0, description="Page of a multi-page file, from 0")
     detection: DetectionSettings = DetectionSettings()

@@ -62,7 +62,9 @@ BAND_COLUMNS: dict[str, Column] = {
     "loq": Column(_REAL, "counts", "Limit of quantification: 10 SD of an empty aperture of this shape"),
     "height": Column(_REAL, "counts", "Peak above background of the profile"),
     "width_px": Column(_REAL, "px", "Full width at half maximum along the lane"),
-    "aperture_fraction": Column(_REAL, "", "Share of the band's signal inside the outline, from its row's shape"),
+    "aperture_fraction": Column(
+        _REAL, "", "Share of the band's signal inside the outline, from its row's shape"
+    ),
     "method_spread": Column(_REAL, "", "(max - min) / median of the volume over several backgrounds"),
     "saturated_px": Column(_INT, "px", "Pixels of the outline at or above the ceiling"),
     "confidence": Column(_REAL, "", "0 to 1"),
@@ -108,7 +110,9 @@ RATIO_COLUMNS: dict[str, Column] = {
     "numerator_sd": Column(_REAL, "counts", "Its standard deviation"),
     "denominator": Column(_REAL, "counts", "Volume of the denominator"),
     "denominator_sd": Column(_REAL, "counts", "Its standard deviation"),
-    "loading_factor": Column(_REAL, "", "Loading of the lane / mean loading; on twin membranes the numerator's / the denominator's"),
+    "loading_factor": Column(
+        _REAL, "", "Loading of the lane / mean loading; on twin membranes the numerator's / the denominator's"
+    ),
     "value": Column(_REAL, "", "The normalised ratio"),
     "bound": Column(_TEXT, "", "≥ or ≤ where a saturated band makes the value a bound"),
     "ci_low": Column(_REAL, "", "Lower end of the 95 % confidence interval (measurement error only)"),

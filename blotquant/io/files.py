@@ -35,7 +35,7 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
+def atomic_write(path: str | os.PathLike[str], data: bytes | str | Iterable[str]) -> None:
     """Write a file so that a reader sees the old or the new content whole, even if the program is killed.
 
     The data go to a temporary file in the same folder, are flushed to disk, and replace `path` in one step.
@@ -45,8 +45,9 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
     ----------
     path : path-like
         The file to write. A symbolic link is replaced, not followed.
-    data : bytes or str
-        Text is written as UTF-8 with its line ends as they are.
+    data : bytes, str, or iterable of str
+        Text is written as UTF-8 with its line ends as they are. Pieces of an iterable are written as they come,
+        so a table larger than memory can pass through.
 
     Raises
     ------
@@ -54,7 +55,8 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
         If the folder or the file cannot be written.
     """
     target = Path(path)
-    content = data.encode("utf-8") if isinstance(data, str) else data
+    pieces = (data,) if isinstance(data, bytes | str) else data
+    content = (piece.encode("utf-8") if isinstance(piece, str) else piece for piece in pieces)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _replace_with(target, content)
@@ -64,14 +66,14 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
         raise OutputError(msg) from error
 
 
-def _replace_with(target: Path, content: bytes) -> None:
+def _replace_with(target: Path, content: Iterable[bytes]) -> None:
     # A short name of its own: the target's name may already be as long as the file system allows.
     temporary = target.parent / f".blotquant-{secrets.token_hex(8)}.tmp"
     # 0o666 lets the user's umask decide; tempfile would make results unreadable for a lab's group.
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
+            stream.writelines(content)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(target)
