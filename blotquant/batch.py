@@ -75,7 +75,8 @@ def run_tasks(
     scheduler : str, optional
         Address of a dask scheduler; `jobs` is then that cluster's matter.
     time_limit_s : float, optional
-        A task that takes longer is stopped and fails. Needs worker processes, which it starts; not used with a scheduler.
+        A task that takes longer is stopped and fails. Needs worker processes, which it starts; not used with
+        a scheduler.
 
     Yields
     ------

@@ -8,6 +8,7 @@ One convention everywhere: integers are pixel centres, so pixel (r, c) covers ``
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -133,10 +134,11 @@ class Lane:
 
     def __post_init__(self) -> None:
         if len(self.center) < 2 or len(self.center) != len(self.widths):
-            msg = f"lane {self.id} needs two or more centre nodes with a width each, got {len(self.center)} and {len(self.widths)}"
+            counts = f"{len(self.center)} and {len(self.widths)}"
+            msg = f"lane {self.id} needs two or more centre nodes with a width each, got {counts}"
             raise ValueError(msg)
         rows = [r for r, _ in self.center]
-        if any(b <= a for a, b in zip(rows, rows[1:], strict=False)):
+        if any(b <= a for a, b in pairwise(rows)):
             msg = f"the centre line of lane {self.id} must run down the picture, got rows {rows}"
             raise ValueError(msg)
         if min(self.widths) <= 0:
@@ -186,7 +188,8 @@ class Band:
     target : str or None
         The protein it was assigned to.
     origin : BandOrigin
-        How it came to be: ``detected``, ``expected`` (measured because its row has a place there), ``edited``, ``drawn``.
+        How it came to be: ``detected``, ``expected`` (measured because its row has a place there), ``edited``,
+        ``drawn``.
     status : BandStatus
         ``not_detected`` where nothing stands out: its volume is a measurement of absence.
     confidence : float

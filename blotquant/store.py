@@ -80,14 +80,14 @@ class Store:
             return None
         if not isinstance(payload, dict) or payload.pop("version", None) != PART_VERSION:
             return None
-        sessions = {name: "" for name in payload.pop("sessions")}
+        sessions = dict.fromkeys(payload.pop("sessions"), "")
         part = Part(**payload, sessions=sessions)
         unfit = part.error is not None or (fingerprint is not None and part.fingerprint != fingerprint)
         missing = any(not (self.folder / "sessions" / name).is_file() for name in sessions)
         return None if unfit or missing else part
 
     def assemble(self, keys: Iterable[str], table: str, *, header: str) -> Path:
-        """Write one table from the parts of these keys, in their order; failed and missing parts add no rows."""
+        """Write one table from these keys' parts, in their order; failed and missing parts add no rows."""
         target = self.folder / f"{table}.csv"
         atomic_write(target, _lines(self, keys, table, header))
         return target
@@ -104,7 +104,7 @@ def _lines(store: Store, keys: Iterable[str], table: str, header: str) -> Iterat
             continue
         own_header, _, rows = part.tables[table].partition("\n")
         if own_header + "\n" != header:
-            msg = f"{store.folder}: the rows of {key} have other columns than the rest; run again without --resume"
+            msg = f"{store.folder}: {key} has other columns than the rest; run again without --resume"
             raise OutputError(msg)
         yield rows
 
