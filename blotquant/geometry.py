@@ -196,6 +196,12 @@ class Band:
         0 to 1.
     flags : tuple of str
         Names from `blotquant.flags`.
+    split : tuple of (offset, share)
+        Nodes of this band's share of the signal under an outline that it has in common with its doublet partner,
+        against the distance in rows from the outline's middle; empty for a band of its own. The partner's shares
+        are one minus these, so that the two volumes add up to the whole (`blotquant.doublets.component_weights`).
+    split_sd : float
+        SD that the division adds to the volume, as a part of the pair's volume.
     """
 
     id: str
@@ -208,6 +214,8 @@ class Band:
     status: BandStatus = "detected"
     confidence: float = 1.0
     flags: tuple[str, ...] = ()
+    split: tuple[Point, ...] = ()
+    split_sd: float = 0.0
 
     @property
     def box(self) -> Box:

@@ -41,6 +41,17 @@ class WeighingSettings(_Section):
     )
 
 
+class NamingSettings(_Section):
+    """How bands get their protein's name, and when a doublet is taken apart."""
+
+    ladder: str | None = Field(None, description="Ladder on the gel, by product name; see the list of presets")
+    kda_tolerance: float = Field(0.15, gt=0, le=1, description="A band may lie this part of its target's kDa away before it is flagged")
+    min_delta_aicc: float = Field(6.0, ge=0, description="Two bands are told apart only if they lower the AICc by more than this")
+    min_separation_sigma: float = Field(1.5, ge=0.5, le=5, description="Two bands nearer than this many sigma are reported as their sum")
+    max_relative_se: float = Field(0.5, gt=0, le=1, description="Each band's area must be known better than this part of itself")
+    max_residual: float = Field(0.05, gt=0, le=1, description="What the fit leaves over may be at most this part of the peak")
+
+
 class Settings(_Section):
     """All parameters of an analysis."""
 
@@ -51,6 +62,7 @@ class Settings(_Section):
     page: int | None = Field(None, ge=0, description="Page of a multi-page file, from 0")
     detection: DetectionSettings = DetectionSettings()
     weighing: WeighingSettings = WeighingSettings()
+    naming: NamingSettings = NamingSettings()
 
     def to_toml(self) -> str:
         """Write the settings as TOML; parameters that are not set are left out."""

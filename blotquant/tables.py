@@ -52,6 +52,7 @@ BAND_COLUMNS: dict[str, Column] = {
     "peak_col": Column(_REAL, "px", "Column of the maximum"),
     "rf": Column(_REAL, "", "Relative front: 0 at the strip's top, 1 at its bottom"),
     "mw_kda": Column(_REAL, "kDa", "Molecular weight from the ladder lane"),
+    "kda_residual": Column(_REAL, "kDa", "mw_kda - the target's expected molecular weight"),
     "area_px": Column(_REAL, "px", "Area of the outline, edge pixels by their covered part"),
     "volume_raw": Column(_REAL, "counts", "Sum of counts in the outline"),
     "background_mean": Column(_REAL, "counts", "Mean background per pixel under the outline"),
@@ -90,13 +91,14 @@ LANE_COLUMNS: dict[str, Column] = {
 
 EXPOSURE_COLUMNS: dict[str, Column] = {
     **{k: _MEMBRANE[k] for k in ("blot", "membrane", "probe")},
-    **{k: BAND_COLUMNS[k] for k in ("strip", "lane", "band", "target")},
+    **{k: BAND_COLUMNS[k] for k in ("strip", "lane", "band", "band_id", "target")},
     **_PLACE,
     "rate": Column(_REAL, "counts/s", "Slope of volume against exposure time over unsaturated frames"),
     "rate_sd": Column(_REAL, "counts/s", "Standard error of the rate"),
     "r2": Column(_REAL, "", "Share of variance that the line explains"),
     "n_frames": Column(_INT, "", "Exposures of the series"),
     "n_used": Column(_INT, "", "Unsaturated exposures used"),
+    "bound": Column(_TEXT, "", "≥ where every exposure is saturated: the rate is a lower bound"),
     **_FLAGS,
 }
 
