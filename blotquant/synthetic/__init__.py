@@ -1,0 +1,31 @@
+"""Synthetic blots with exact truth, for tests, benchmarks, documentation and the sample experiment."""
+
+from __future__ import annotations
+
+from blotquant.synthetic.blot import SyntheticBlot, Truth, make_blot
+from blotquant.synthetic.spec import (
+    NOISELESS,
+    BlotSpec,
+    CameraSpec,
+    DebrisSpec,
+    LaneSpec,
+    RowSpec,
+    StripSpec,
+    SurfaceSpec,
+    plain_spec,
+)
+
+__all__ = [
+    "NOISELESS",
+    "BlotSpec",
+    "CameraSpec",
+    "DebrisSpec",
+    "LaneSpec",
+    "RowSpec",
+    "StripSpec",
+    "SurfaceSpec",
+    "SyntheticBlot",
+    "Truth",
+    "make_blot",
+    "plain_spec",
+]
