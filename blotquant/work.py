@@ -1,0 +1,204 @@
+"""Units of work for any worker: files in, one `Part` of text out.
+
+A task is a small picklable value and its function lives at module level, so that this process, another or a cluster
+can carry it out and give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blotquant import __version__
+from blotquant.errors import BlotQuantError
+from blotquant.inputs import Input
+from blotquant.io import read_image
+from blotquant.io.files import sha256_of, table_to_csv
+from blotquant.session import Session, find_image, load_session, session_text
+from blotquant.settings import Settings
+from blotquant.store import Part, fingerprint
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from blotquant.image import BlotImage
+    from blotquant.pipeline import Analysis
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureTask:
+    """Measure one picture, or one session with its corrections.
+
+    Attributes
+    ----------
+    input : Input
+        The picture or session.
+    settings : Settings
+        Parameters for pictures without a session.
+    session : pathlib.Path or None
+        Where an earlier session of the picture may lie, whose hand corrections are kept.
+    session_folder : pathlib.Path
+        Where its session will be kept.
+    timings : bool
+        Whether the summary tells the seconds of each stage.
+    """
+
+    input: Input
+    settings: Settings
+    session_folder: Path
+    session: Path | None = None
+    timings: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over everything that the result depends on; reads the files."""
+        earlier = None if self.session is None else corrected_session(self.session)
+        record = earlier.history.edits[-1].hash if earlier else None
+        settings = self.settings.model_dump(mode="json")
+        return fingerprint(__version__, self.input.name, sha256_of(self.input.path), record, settings)
+
+
+def measure_picture(task: PictureTask) -> Part:
+    """Measure one picture.
+
+    Raises
+    ------
+    BlotQuantError
+        If it cannot be read, weighed or matched with its session; the message names it.
+    """
+    from blotquant.pipeline import analyze
+
+    watch = _Stopwatch()
+    with named(task.input.name):
+        mark = task.fingerprint
+        image, session = _open(task)
+        watch.lap("read")
+        analysis = analyze(image, task.settings, session=session, session_folder=task.session_folder)
+        watch.lap("analyze")
+    name = session.image.name if session is not None and task.input.is_session else task.input.name
+    analyses = {task.input.session_name: (name, analysis)}
+    return make_part(task.input.name, mark, analyses, timings=watch.laps if task.timings else None)
+
+
+def corrected_session(path: Path) -> Session | None:
+    """Load a session if there is one and a hand corrected it; an untouched one is made anew.
+
+    Raises
+    ------
+    SessionError
+        If it is damaged or of a newer version.
+    """
+    session = load_session(path) if path.is_file() else None
+    return session if session is not None and len(session.history) else None
+
+
+def _open(task: PictureTask) -> tuple[BlotImage, Session | None]:
+    """Read the picture, and the session where there is one to keep."""
+    if task.input.is_session:
+        session: Session | None = load_session(task.input.path)
+    else:
+        session = None if task.session is None else corrected_session(task.session)
+    if session is None:
+        return open_picture(task.input.path, task.settings), None
+    beside = task.input.path if task.input.is_session else task.session
+    assert beside is not None
+    picture = find_image(session, beside.parent, given=None if task.input.is_session else task.input.path)
+    reference = session.image
+    return read_image(picture, page=reference.page, channel=reference.channel, polarity=session.polarity), session
+
+
+def open_picture(path: Path, settings: Settings) -> BlotImage:
+    """Read a picture with the page, channel and polarity that the settings name."""
+    polarity = None if settings.polarity == "auto" else settings.polarity
+    return read_image(path, page=settings.page, channel=settings.channel, polarity=polarity)
+
+
+def make_part(
+    key: str,
+    mark: str,
+    analyses: Mapping[str, tuple[str, Analysis]],
+    *,
+    extra: Mapping[str, Mapping[str, Any]] | None = None,
+    timings: Mapping[str, float] | None = None,
+) -> Part:
+    """Put the tables and sessions of some analyses into one part.
+
+    Parameters
+    ----------
+    key, mark : str
+        Name and fingerprint of the unit.
+    analyses : mapping of str to (str, Analysis)
+        Session file name to the picture's name in the tables and its analysis.
+    extra : mapping of str to mapping, optional
+        Session file name to constant columns (blot, membrane, probe) of its rows.
+    timings : mapping of str to float, optional
+        Seconds of each stage.
+    """
+    import pandas as pd
+
+    bands, lanes, sessions, pictures = [], [], {}, []
+    for session_name, (name, analysis) in analyses.items():
+        constants = {"image": name, **((extra or {}).get(session_name, {}))}
+        bands.append(_with_constants(analysis.bands, constants))
+        lanes.append(_with_constants(analysis.lanes, constants))
+        sessions[session_name] = session_text(analysis.session)
+        pictures.append(summarize(name, analysis))
+    tables = {"bands": table_to_csv(pd.concat(bands)), "lanes": table_to_csv(pd.concat(lanes))}
+    summary: dict[str, Any] = {"pictures": pictures}
+    if timings is not None:
+        summary["timings_s"] = dict(timings)
+    return Part(key=key, fingerprint=mark, tables=tables, sessions=sessions, summary=summary)
+
+
+def _with_constants(frame: pd.DataFrame, constants: Mapping[str, Any]) -> pd.DataFrame:
+    typed = {name: frame[name].dtype for name in constants if name in frame}
+    return frame.assign(**constants).astype(typed)
+
+
+def summarize(name: str, analysis: Analysis) -> dict[str, Any]:
+    """Counts, flags and doubts of one picture, as plain values."""
+    from blotquant.flags import split_flags
+
+    layout, bands = analysis.layout, analysis.bands
+    flags = sorted({flag for cell in bands["flags"] for flag in split_flags(cell)} | {*analysis.image.flags, *layout.flags})
+    return {
+        "image": name,
+        "strips": len(layout.strips),
+        "lanes": [len(layout.lanes_of(strip.id)) for strip in layout.strips],
+        "bands": int((bands["status"] == "detected").sum()),
+        "not_detected": int((bands["status"] == "not_detected").sum()),
+        "hand_edits": len(analysis.session.history.effective()),
+        "conflicts": [conflict.reason for conflict in analysis.session.conflicts],
+        "flags": flags,
+    }
+
+
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Put the picture's name before messages that lack it."""
+    try:
+        yield
+    except BlotQuantError as error:
+        text = str(error)
+        if Path(name).name in text:
+            raise
+        raise type(error)(f"{name}: {text}") from error
+
+
+class _Stopwatch:
+    """Seconds of named stages."""
+
+    def __init__(self) -> None:
+        import time
+
+        self._clock = time.perf_counter
+        self._last = self._clock()
+        self.laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = self._clock()
+        self.laps[name] = now - self._last
+        self._last = now
