@@ -36,20 +36,42 @@ class DetectionSettings(_Section):
 class WeighingSettings(_Section):
     """How bands are weighed."""
 
-    background: Literal["mesh", "lane", "flank", "constant", "none", "rolling_ball"] = Field(
+    background: Literal["mesh", "surface", "lane", "flank", "constant", "none", "rolling_ball"] = Field(
         "mesh", description="Background method"
+    )
+    mask_margin: float = Field(
+        0.5,
+        ge=0,
+        le=3,
+        description="How far around each band no background is taken, in heights of its outline",
+    )
+    optical_density: bool = Field(
+        False,
+        description="Weigh optical density instead of counts (film and stain scans, light through the picture)",
     )
 
 
 class NamingSettings(_Section):
     """How bands get their protein's name, and when a doublet is taken apart."""
 
-    ladder: str | None = Field(None, description="Ladder on the gel, by product name; see the list of presets")
-    kda_tolerance: float = Field(0.15, gt=0, le=1, description="A band may lie this part of its target's kDa away before it is flagged")
-    min_delta_aicc: float = Field(6.0, ge=0, description="Two bands are told apart only if they lower the AICc by more than this")
-    min_separation_sigma: float = Field(1.5, ge=0.5, le=5, description="Two bands nearer than this many sigma are reported as their sum")
-    max_relative_se: float = Field(0.5, gt=0, le=1, description="Each band's area must be known better than this part of itself")
-    max_residual: float = Field(0.05, gt=0, le=1, description="What the fit leaves over may be at most this part of the peak")
+    ladder: str | None = Field(
+        None, description="Ladder on the gel, by product name; see the list of presets"
+    )
+    kda_tolerance: float = Field(
+        0.15, gt=0, le=1, description="A band may lie this part of its target's kDa away before it is flagged"
+    )
+    min_delta_aicc: float = Field(
+        6.0, ge=0, description="Two bands are told apart only if they lower the AICc by more than this"
+    )
+    min_separation_sigma: float = Field(
+        1.5, ge=0.5, le=5, description="Two bands nearer than this many sigma are reported as their sum"
+    )
+    max_relative_se: float = Field(
+        0.5, gt=0, le=1, description="Each band's area must be known better than this part of itself"
+    )
+    max_residual: float = Field(
+        0.05, gt=0, le=1, description="What the fit leaves over may be at most this part of the peak"
+    )
 
 
 class Settings(_Section):

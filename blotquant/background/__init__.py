@@ -1,0 +1,16 @@
+"""Background methods: one protocol, one registry, one contract test for all of them.
+
+Adding one is one module with a frozen dataclass of its parameters and one entry in `BACKGROUNDS`.
+"""
+
+from __future__ import annotations
+
+from blotquant.background.base import Aperture, Background, Estimate, Ground, Surface
+from blotquant.background.mesh import Mesh
+from blotquant.background.simple import Constant, Flank, NoBackground
+
+BACKGROUNDS: dict[str, Background] = {
+    method.name: method for method in (Mesh(), Flank(), Constant(), NoBackground())
+}
+
+__all__ = ["BACKGROUNDS", "Aperture", "Background", "Estimate", "Ground", "Surface"]

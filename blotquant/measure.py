@@ -1,0 +1,389 @@
+"""The one place where volumes are computed: V = sum of w (p - b) over an outline, on the original pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from blotquant.background import Aperture, Estimate
+from blotquant.background.base import Array
+from blotquant.coverage import area_weights
+from blotquant.flags import join_flags
+from blotquant.geometry import Band, Lane, Layout, Strip, bounding_box
+from blotquant.image import BlotImage
+from blotquant.saturation import is_hollow, saturation
+from blotquant.scene import Scene, aperture_of, weigh_scene
+from blotquant.settings import WeighingSettings
+from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, make_table
+from blotquant.uncertainty import LOD_SDS, LOQ_SDS, empty_variance
+
+FEW_PIXELS = 30
+SPREAD_LIMIT = 0.10
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Weighed:
+    """What lies under one aperture.
+
+    Attributes
+    ----------
+    excess : ndarray
+        Counts above background of each pixel of the aperture's box.
+    volume_raw, volume : float
+        Weighted sums of counts, without and with the background taken off.
+    background_sum : float
+        Weighted sum of the background; ``volume_raw == volume + background_sum``.
+    volume_sd, empty_sd : float
+        SD of the volume, and of the volume that the same aperture would have with nothing in it.
+    n_background : float
+        Pixels that carry the background.
+    """
+
+    excess: Array
+    volume_raw: float
+    volume: float
+    background_sum: float
+    volume_sd: float
+    empty_sd: float
+    n_background: float
+
+
+def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None = None) -> Weighed:
+    """Weigh the pixels under one aperture.
+
+    Parameters
+    ----------
+    scene : Scene
+        The prepared picture.
+    aperture : Aperture
+        Pixels and their weights.
+    estimate : Estimate, optional
+        Background under it; the scene's chosen method when not given.
+
+    Returns
+    -------
+    Weighed
+        Volume by V = sum of w (p - b), and its variance by
+        N sigma^2 + N^2 sigma^2 kappa / n_b + g V, with correlated noise and the background's own bend added.
+    """
+    estimate = estimate or scene.surface.under(aperture)
+    weights, pixels = aperture.weights, scene.signal[aperture.box.slices].astype(float)
+    excess = pixels - estimate.values
+    volume = float((weights * excess).sum())
+    background_sum = float((weights * estimate.values).sum())
+    empty = empty_variance(scene.noise, scene.sigma_near(aperture), aperture, estimate)
+    shot = (scene.noise.gain or 0.0) * max(volume, 0.0)
+    return Weighed(
+        excess=excess,
+        volume_raw=float((weights * pixels).sum()),
+        volume=volume,
+        background_sum=background_sum,
+        volume_sd=float(np.sqrt(empty + shot)),
+        empty_sd=float(np.sqrt(empty)),
+        n_background=estimate.n_pixels,
+    )
+
+
+def measure_bands(
+    image: BlotImage,
+    layout: Layout,
+    *,
+    settings: WeighingSettings | None = None,
+    scene: Scene | None = None,
+    only: Iterable[str] | None = None,
+) -> pd.DataFrame:
+    """Weigh the bands of a picture.
+
+    Parameters
+    ----------
+    image : BlotImage
+        The picture; its pixels are read as they are, never scaled, smoothed or clipped.
+    layout : Layout
+        Strips, lanes and bands.
+    settings : WeighingSettings, optional
+        How to weigh.
+    scene : Scene, optional
+        From `weigh_scene`, to spare its preparation when bands are weighed again; its settings hold.
+    only : iterable of str, optional
+        Ids of the bands to weigh; all when not given.
+
+    Returns
+    -------
+    DataFrame
+        One row a band with `BAND_COLUMNS`, in order of strip, lane and place. Volumes are counts; negative ones
+        are kept. ``volume_raw == volume + area_px * background_mean``.
+
+    Raises
+    ------
+    KeyError
+        If `only` names a band that the layout does not hold.
+    """
+    layout = layout.sorted()
+    scene = scene or weigh_scene(image, layout, settings=settings)
+    wanted = {band.id for band in layout.bands} if only is None else set(only)
+    unknown = wanted - {band.id for band in layout.bands}
+    if unknown:
+        raise KeyError(min(unknown))
+    places = _places(layout)
+    common = _common_cells(image, scene)
+    rows = [
+        {**common, **places[band.id], **_band_cells(band, layout, image, scene)}
+        for band in layout.bands
+        if band.id in wanted
+    ]
+    for row in rows:
+        row["flags"] = join_flags(row["flags"], image.flags, layout.flags, scene.flags)
+    return make_table(rows, BAND_COLUMNS)
+
+
+def _common_cells(image: BlotImage, scene: Scene) -> dict[str, Any]:
+    return {
+        "image": image.name,
+        "background": scene.background,
+        "probe": image.probe,
+        "exposure_s": image.exposure_s,
+    }
+
+
+def _places(layout: Layout) -> dict[str, dict[str, Any]]:
+    """Strip, lane and number of every band, and how far down its strip it lies."""
+    strips = {strip.id: strip for strip in layout.strips}
+    lanes = {lane.id: lane for lane in layout.lanes}
+    counts: dict[str, int] = {}
+    places = {}
+    for band in layout.bands:
+        counts[band.lane] = counts.get(band.lane, 0) + 1
+        lane = lanes[band.lane]
+        strip = strips.get(lane.strip)
+        places[band.id] = {
+            "strip": strip.number if strip else None,
+            "lane": lane.number,
+            "band": counts[band.lane],
+            "rf": _relative_front(band, lane, strip),
+        }
+    return places
+
+
+def _relative_front(band: Band, lane: Lane, strip: Strip | None) -> float:
+    """Place of the peak between the top and bottom of its strip, 0 to 1."""
+    rows = [row for row, _ in strip.outline] if strip else lane.row_range
+    top, bottom = min(rows), max(rows)
+    return (band.peak[0] - top) / (bottom - top)
+
+
+def _band_cells(band: Band, layout: Layout, image: BlotImage, scene: Scene) -> dict[str, Any]:
+    aperture = aperture_of(band, layout, image.shape)
+    weighed = weigh_aperture(scene, aperture)
+    area = float(aperture.weights.sum())
+    snr = weighed.volume / weighed.volume_sd if weighed.volume_sd > 0 else np.nan
+    n_saturated, clipped = saturation(scene.signal[aperture.box.slices], aperture.weights, image.ceiling)
+    spread = method_spread(scene, aperture, weighed.volume)
+    height, width = band_shape(weighed.excess, aperture.weights)
+    cells = {
+        "band_id": band.id,
+        "row": band.row,
+        "target": band.target,
+        "origin": band.origin,
+        "status": band.status,
+        **bounding_box(band.outline)._asdict(),
+        "peak_row": band.peak[0],
+        "peak_col": band.peak[1],
+        "area_px": area,
+        "volume_raw": weighed.volume_raw,
+        "background_mean": weighed.background_sum / area if area > 0 else np.nan,
+        "volume": weighed.volume,
+        "volume_sd": weighed.volume_sd,
+        "snr": snr,
+        "lod": LOD_SDS * weighed.empty_sd,
+        "loq": LOQ_SDS * weighed.empty_sd,
+        "height": height,
+        "width_px": width,
+        "method_spread": spread,
+        "saturated_px": n_saturated,
+        "confidence": band.confidence,
+    }
+    hollow = ("hollow",) if is_hollow(weighed.excess, aperture.weights, snr) else ()
+    lane_flags = aperture.lane.flags if aperture.lane else ()
+    cells["flags"] = {
+        *band.flags,
+        *lane_flags,
+        *clipped,
+        *hollow,
+        *_limits(weighed, spread),
+        *_surroundings(band, layout, aperture, image.shape),
+    }
+    return cells
+
+
+def _limits(weighed: Weighed, spread: float) -> set[str]:
+    """Flags of a volume against its own limits."""
+    flags = set()
+    if weighed.volume < 0:
+        flags.add("below_background")
+    if weighed.volume < LOD_SDS * weighed.empty_sd:
+        flags.add("below_lod")
+    elif weighed.volume < LOQ_SDS * weighed.empty_sd:
+        flags.add("below_loq")
+    if spread > SPREAD_LIMIT:
+        flags.add("background_dependent")
+    if weighed.n_background < FEW_PIXELS:
+        flags.add("few_background_pixels")
+    return flags
+
+
+def _surroundings(band: Band, layout: Layout, aperture: Aperture, shape: tuple[int, int]) -> set[str]:
+    """Flags of a band that is cut off or that shares pixels with another."""
+    flags = set()
+    if bounding_box(band.outline) != aperture.box or aperture.weights.size == 0:
+        flags.add("touches_edge")
+    box = aperture.box
+    for other in layout.bands:
+        if other.id == band.id or (band.split and other.outline == band.outline):
+            continue
+        theirs = other.box
+        rows = min(box.row_stop, theirs.row_stop) - max(box.row_start, theirs.row_start)
+        cols = min(box.col_stop, theirs.col_stop) - max(box.col_start, theirs.col_start)
+        if rows > 0 and cols > 0 and _shared_area(aperture, other, shape) > 1e-6:
+            flags.add("touches_neighbour")
+            break
+    return flags
+
+
+def _shared_area(aperture: Aperture, other: Band, shape: tuple[int, int]) -> float:
+    """Area in px that surely lies in both outlines, from the covered parts of each pixel."""
+    box, weights = area_weights(other.outline, shape)
+    mine, theirs = aperture.box, box
+    rows = slice(max(mine.row_start, theirs.row_start), min(mine.row_stop, theirs.row_stop))
+    cols = slice(max(mine.col_start, theirs.col_start), min(mine.col_stop, theirs.col_stop))
+    own = aperture.weights[
+        rows.start - mine.row_start : rows.stop - mine.row_start,
+        cols.start - mine.col_start : cols.stop - mine.col_start,
+    ]
+    their = weights[
+        rows.start - theirs.row_start : rows.stop - theirs.row_start,
+        cols.start - theirs.col_start : cols.stop - theirs.col_start,
+    ]
+    return float(np.clip(own + their - 1, 0, None).sum())
+
+
+def method_spread(scene: Scene, aperture: Aperture, volume: float) -> float:
+    """(max - min) / |median| of the volume over the scene's backgrounds.
+
+    Returns
+    -------
+    float
+        0 for no difference; infinite where the median volume is 0; NaN with fewer than three methods.
+    """
+    raw = float((aperture.weights * scene.signal[aperture.box.slices]).sum())
+    volumes = [
+        raw - float((aperture.weights * surface.under(aperture).values).sum()) for surface in scene.others
+    ]
+    volumes.append(volume)
+    if len(volumes) < 3:
+        return float("nan")
+    span, middle = max(volumes) - min(volumes), abs(float(np.median(volumes)))
+    return span / middle if middle > 0 else (np.inf if span > 0 else 0.0)
+
+
+def band_shape(excess: Array, weights: Array) -> tuple[float, float]:
+    """Height of a band's profile along its lane in counts, and its full width at half maximum in pixels."""
+    cover = weights.sum(axis=1)
+    rows = cover > 0.3 * cover.max() if cover.size else cover > 0
+    if rows.sum() < 3:
+        return float("nan"), float("nan")
+    profile = (excess * weights).sum(axis=1)[rows] / cover[rows]
+    top = int(np.argmax(profile))
+    height = float(profile[top])
+    if height <= 0:
+        return height, float("nan")
+    up = _half_crossing(profile[top::-1], height / 2)
+    down = _half_crossing(profile[top:], height / 2)
+    return height, up + down
+
+
+def _half_crossing(side: Array, half: float) -> float:
+    """Distance from the peak to where the profile first falls to half; NaN if it never does."""
+    below = np.flatnonzero(side < half)
+    if len(below) == 0:
+        return float("nan")
+    k = int(below[0])
+    return k - 1 + float((side[k - 1] - half) / (side[k - 1] - side[k]))
+
+
+def measure_lanes(
+    image: BlotImage,
+    layout: Layout,
+    *,
+    settings: WeighingSettings | None = None,
+    window: tuple[float, float] | None = None,
+) -> pd.DataFrame:
+    """Weigh whole lanes, as a total-protein stain is.
+
+    All lanes are masked, so that the background comes from the gaps between and beside them.
+
+    Parameters
+    ----------
+    image : BlotImage
+        The picture.
+    layout : Layout
+        Strips and lanes.
+    settings : WeighingSettings, optional
+        How to weigh.
+    window : (float, float), optional
+        Half-open range of rows to weigh; the whole lane when not given.
+
+    Returns
+    -------
+    DataFrame
+        One row a lane with `LANE_COLUMNS`. Volumes are counts.
+    """
+    layout = layout.sorted()
+    strips = {strip.id: strip.number for strip in layout.strips}
+    lanes = [(lane, _lane_band(lane, window)) for lane in layout.lanes]
+    stand_ins = Layout(
+        strips=layout.strips, lanes=layout.lanes, bands=tuple(band for _, band in lanes if band)
+    )
+    scene = weigh_scene(image, stand_ins, settings=settings, whole_lanes=True)
+    rows = []
+    for lane, band in lanes:
+        row = {
+            "image": image.name,
+            "strip": strips.get(lane.strip),
+            "lane": lane.number,
+            "role": lane.role,
+            "col_center": float(lane.center_at(sum(lane.row_range) / 2)),
+            **bounding_box(lane.outline)._asdict(),
+            "confidence": lane.confidence,
+            "probe": image.probe,
+            "exposure_s": image.exposure_s,
+            "flags": join_flags(lane.flags, image.flags, layout.flags),
+        }
+        if band is not None:
+            weighed = weigh_aperture(scene, aperture_of(band, stand_ins, image.shape))
+            row |= {"volume": weighed.volume, "volume_sd": weighed.volume_sd}
+        rows.append(row)
+    return make_table(rows, LANE_COLUMNS)
+
+
+def _lane_band(lane: Lane, window: tuple[float, float] | None) -> Band | None:
+    """The lane's area, or what lies of it inside a window of rows, as if it were one band."""
+    top, bottom = lane.row_range
+    if window is not None:
+        top, bottom = max(top, window[0] - 0.5), min(bottom, window[1] - 0.5)
+        if bottom <= top:
+            return None
+    nodes = [top, *(row for row, _ in lane.center if top < row < bottom), bottom]
+    center = lane.center_at(nodes)
+    part = Lane(
+        id=lane.id,
+        strip=lane.strip,
+        number=lane.number,
+        center=tuple(zip(nodes, map(float, center), strict=True)),
+        widths=tuple(map(float, lane.width_at(nodes))),
+    )
+    middle = (top + bottom) / 2
+    return Band(id=lane.id, lane=lane.id, outline=part.outline, peak=(middle, float(lane.center_at(middle))))
