@@ -6,6 +6,7 @@ travel in every session and read and write TOML.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -110,6 +111,53 @@ class Settings(_Section):
             raise SheetError(msg) from None
         except ValidationError as error:
             raise SheetError(explain_validation(error, where=where)) from None
+
+    def with_overrides(self, overrides: Sequence[str]) -> Settings:
+        """Return the settings with some parameters set from text.
+
+        Parameters
+        ----------
+        overrides : sequence of str
+            ``section.name=value`` each, as on the command line.
+
+        Raises
+        ------
+        SheetError
+            With one line for every unknown name or value that is not allowed.
+        """
+        values = self.model_dump()
+        for text in overrides:
+            name, equals, value = text.partition("=")
+            place: Any = values
+            *sections, last = name.strip().split(".")
+            for section in sections:
+                place = place.get(section) if isinstance(place, dict) else None
+            if (
+                not equals
+                or not isinstance(place, dict)
+                or last not in place
+                or isinstance(place[last], dict)
+            ):
+                msg = f"--set {text}: no such parameter; write NAME=VALUE, where NAME is one of {', '.join(_names(values))}"
+                raise SheetError(msg)
+            place[last] = _plain_value(value.strip())
+        try:
+            return Settings.model_validate(values)
+        except ValidationError as error:
+            raise SheetError(explain_validation(error, where="settings")) from None
+
+
+def _names(values: dict[str, Any], prefix: str = "") -> list[str]:
+    names: list[str] = []
+    for key, value in values.items():
+        names += _names(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key]
+    return names
+
+
+def _plain_value(text: str) -> Any:
+    if text.lower() in ("none", ""):
+        return None
+    return {"true": True, "false": False}.get(text.lower(), text)
 
 
 def load_settings(path: Path) -> Settings:

@@ -107,7 +107,9 @@ def _open(task: PictureTask) -> tuple[BlotImage, Session | None]:
     assert beside is not None
     picture = find_image(session, beside.parent, given=None if task.input.is_session else task.input.path)
     reference = session.image
-    return read_image(picture, page=reference.page, channel=reference.channel, polarity=session.polarity), session
+    return read_image(
+        picture, page=reference.page, channel=reference.channel, polarity=session.polarity
+    ), session
 
 
 def open_picture(path: Path, settings: Settings) -> BlotImage:
@@ -163,7 +165,10 @@ def summarize(name: str, analysis: Analysis) -> dict[str, Any]:
     from blotquant.flags import split_flags
 
     layout, bands = analysis.layout, analysis.bands
-    flags = sorted({flag for cell in bands["flags"] for flag in split_flags(cell)} | {*analysis.image.flags, *layout.flags})
+    flags = sorted(
+        {flag for cell in bands["flags"] for flag in split_flags(cell)}
+        | {*analysis.image.flags, *layout.flags}
+    )
     return {
         "image": name,
         "strips": len(layout.strips),

@@ -1,0 +1,409 @@
+"""The command line: results and paths on stdout, words and progress on stderr, one line for an expected error.
+
+Only this module knows click. Heavy imports happen inside the commands, so that ``--help`` stays quick.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from blotquant import __version__
+
+if TYPE_CHECKING:
+    from blotquant.results import FolderResult, Workers
+    from blotquant.settings import Settings
+
+EXIT_DATA, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+
+class _Context:
+    """What the options before the command say."""
+
+    def __init__(self, *, as_json: bool, debug: bool) -> None:
+        self.as_json = as_json
+        self.debug = debug
+
+    def emit(self, document: dict[str, Any], lines: Sequence[str]) -> None:
+        """Print a result on stdout: as JSON where asked for, else as lines."""
+        from blotquant.console import harmless
+
+        if self.as_json:
+            head = {"schema_version": 1, "blotquant": __version__}
+            click.echo(json.dumps({**head, **document}, indent=1, ensure_ascii=False, default=str))
+        else:
+            for line in lines:
+                click.echo(harmless(line))
+
+
+_OUT = click.option(
+    "-o", "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the results."
+)
+
+
+def _output_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --json and --debug, which every command takes, in front of it or behind it."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+        click.option("--debug", is_flag=True, help="Show the traceback of an error."),
+    ):
+        command = option(command)
+    return command
+
+
+def _worker_options(command: Callable[..., None]) -> Callable[..., None]:
+    options = (
+        click.option(
+            "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Worker processes."
+        ),
+        click.option("--scheduler", metavar="ADDRESS", help="Address of a dask scheduler to use instead."),
+        click.option("--resume", is_flag=True, help="Redo only what is missing, changed or failed."),
+        click.option(
+            "--time-limit",
+            type=click.FloatRange(0, min_open=True),
+            metavar="S",
+            help="Longest time for one unit.",
+        ),
+        click.option("--timings", is_flag=True, help="Record the seconds of each stage."),
+        click.option("--parquet", is_flag=True, help="Write the tables as Parquet too."),
+        click.option(
+            "--progress",
+            type=click.Choice(["auto", "bar", "plain", "json", "none"]),
+            default="auto",
+            help="How progress is shown on stderr.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
+    options = (
+        click.option(
+            "--lanes",
+            type=click.IntRange(1, 60),
+            metavar="N",
+            help="Lanes of each strip, empty ones included.",
+        ),
+        click.option(
+            "--polarity", type=click.Choice(["auto", "bright", "dark"]), help="Bands bright or dark."
+        ),
+        click.option("--channel", help="Colour channel of RGB pictures."),
+        click.option("--page", type=click.IntRange(0), help="Page of a multi-page file, from 0."),
+        click.option("--background", help="Background method."),
+        click.option(
+            "--settings", "settings_file", type=click.Path(path_type=Path), help="Parameters as TOML."
+        ),
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="One parameter, such as detection.min_snr=4.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="blotquant")
+def cli() -> None:
+    """Western blot densitometry: volumes with uncertainty, and normalised ratios."""
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("blotquant_demo"))
+@_output_options
+def demo(folder: Path, *, as_json: bool, debug: bool) -> None:
+    """Write the (synthetic) sample experiment, run it, and say where the results are."""
+    from blotquant.demo import run_demo
+
+    result = run_demo(folder)
+    lines = [*_ratio_lines(folder / "results"), *(str(path) for path in result.files)]
+    _Context(as_json=as_json, debug=debug).emit(_document("demo", result), lines)
+
+
+@cli.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@_settings_options
+@_output_options
+def inspect(images: tuple[str, ...], *, as_json: bool, debug: bool, **options: Any) -> None:
+    """Say what a picture is: format, depth, ceiling, polarity, strips, lanes, and what is wrong with it."""
+    from blotquant.console import say
+    from blotquant.inputs import find_inputs
+    from blotquant.inspection import describe, inspect_picture
+
+    settings = _settings(options)
+    reports, failures = [], {}
+    for item in find_inputs(images):
+        report = inspect_picture(item, settings)
+        if "error" in report:
+            failures[item.name] = report["error"]
+            say(f"{item.name}: {report['error']}")
+        else:
+            reports.append(report)
+    lines = [line for report in reports for line in describe(report)]
+    _Context(as_json=as_json, debug=debug).emit(
+        {"command": "inspect", "pictures": reports, "failures": failures}, lines
+    )
+    sys.exit(EXIT_DATA if failures else 0)
+
+
+@cli.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER|SESSION...")
+@_OUT
+@_settings_options
+@_worker_options
+@_output_options
+def measure(images: tuple[str, ...], out: Path | None, *, as_json: bool, debug: bool, **options: Any) -> None:
+    """Measure pictures into bands.csv, lanes.csv and sessions/ (globs and @list.txt work too)."""
+    from blotquant.inputs import find_inputs
+    from blotquant.results import measure_folder
+
+    folder = _need_out(out)
+    settings = _settings(options)
+    inputs = find_inputs(images, leave_out=folder)
+    result = measure_folder(inputs, folder, settings=settings, workers=_workers(options))
+    context = _Context(as_json=as_json, debug=debug)
+    _finish(context, "measure", result, parquet=options["parquet"])
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@_output_options
+def init(folder: Path, *, as_json: bool, debug: bool) -> None:
+    """Draft experiment.toml and samples.csv from the pictures that lie in a folder."""
+    from blotquant.draft import write_draft
+
+    written = write_draft(folder)
+    document = {"command": "init", "files": [str(path) for path in written]}
+    _Context(as_json=as_json, debug=debug).emit(document, [str(path) for path in written])
+
+
+@cli.command()
+@click.argument(
+    "experiments", nargs=-1, required=True, metavar="EXPERIMENT...", type=click.Path(path_type=Path)
+)
+@_OUT
+@_settings_options
+@_worker_options
+@_output_options
+def run(
+    experiments: tuple[Path, ...], out: Path | None, *, as_json: bool, debug: bool, **options: Any
+) -> None:
+    """Run experiments (experiment.toml, its folder, or an .xlsx): normalised ratios, summary, report."""
+    from blotquant.experiments import run_experiments
+
+    folder = _need_out(out)
+    result = run_experiments(experiments, folder, settings=_settings(options), workers=_workers(options))
+    context = _Context(as_json=as_json, debug=debug)
+    lines = [] if len(experiments) > 1 else _ratio_lines(folder)
+    _finish(context, "run", result, lines=lines, parquet=options["parquet"])
+
+
+@cli.command()
+@click.argument("target", type=click.Path(path_type=Path, exists=True), metavar="IMAGE|SESSION|OUT")
+def edit(target: Path) -> None:
+    """Open a picture, a session or a results folder in napari, ready to correct."""
+    import subprocess
+
+    from blotquant.errors import BlotQuantError
+
+    if _find_spec("napari") is None:
+        msg = 'editing needs napari: pip install "blotquant[napari]"'
+        raise BlotQuantError(msg)
+    code = subprocess.call([sys.executable, "-m", "napari_blotquant", str(target)])
+    sys.exit(code)
+
+
+@cli.command()
+@click.argument("out", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@_output_options
+def verify(out: Path, *, as_json: bool, debug: bool) -> None:
+    """Recompute every number of a results folder from the original files and say equal or different."""
+    from blotquant.verify import verify_folder
+
+    findings = verify_folder(out)
+    lines = [str(finding) for finding in findings] or [f"{out}: every number is equal to the original"]
+    document = {
+        "command": "verify",
+        "folder": str(out),
+        "equal": not findings,
+        "differences": lines if findings else [],
+    }
+    _Context(as_json=as_json, debug=debug).emit(document, lines)
+    sys.exit(EXIT_DATA if findings else 0)
+
+
+@cli.command()
+@_output_options
+def info(*, as_json: bool, debug: bool) -> None:
+    """Versions, for a bug report."""
+    from blotquant.inspection import environment
+
+    facts = environment()
+    _Context(as_json=as_json, debug=debug).emit(
+        {"command": "info", **facts}, [f"{name}: {value}" for name, value in facts.items()]
+    )
+
+
+def _need_out(out: Path | None) -> Path:
+    if out is None:
+        msg = "say where the results go: -o FOLDER"
+        raise click.UsageError(msg)
+    return out
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    """Settings from a file, the named options and --set, later ones winning."""
+    from blotquant.settings import Settings, load_settings
+
+    file = options["settings_file"]
+    settings = load_settings(file) if file is not None else Settings()
+    named = {
+        "detection.n_lanes": options["lanes"],
+        "polarity": options["polarity"],
+        "channel": options["channel"],
+        "page": options["page"],
+        "weighing.background": options["background"],
+    }
+    given = [f"{name}={value}" for name, value in named.items() if value is not None]
+    return settings.with_overrides([*given, *options["overrides"]])
+
+
+def _workers(options: dict[str, Any]) -> Workers:
+    from blotquant.results import Workers
+
+    return Workers(
+        jobs=options["jobs"],
+        scheduler=options["scheduler"],
+        resume=options["resume"],
+        time_limit_s=options["time_limit"],
+        progress=options["progress"],
+        timings=options["timings"],
+    )
+
+
+def _document(command: str, result: FolderResult) -> dict[str, Any]:
+    return {
+        "command": command,
+        "files": [str(path) for path in result.files],
+        "units": list(result.units),
+        "failures": dict(result.failures),
+        "kept": result.n_kept,
+    }
+
+
+def _finish(
+    context: _Context, command: str, result: FolderResult, *, lines: Sequence[str] = (), parquet: bool = False
+) -> None:
+    """Print what was done and leave with the promised exit code."""
+    from blotquant.console import say
+
+    files = list(result.files)
+    if parquet:
+        from blotquant.export.parquet import write_parquet
+
+        files += [write_parquet(path) for path in files if path.suffix == ".csv"]
+    pictures = [picture for unit in result.units for picture in unit.get("pictures", ())]
+    context.emit(_document(command, result), [*map(_picture_line, pictures), *lines, *map(str, files)])
+    for name, error in result.failures.items():
+        say(f"failed: {name}: {error}")
+    if result.n_kept:
+        say(f"{result.n_kept} finished earlier and kept")
+    sys.exit(EXIT_DATA if result.failures else 0)
+
+
+def _picture_line(picture: dict[str, Any]) -> str:
+    lanes = "+".join(map(str, picture["lanes"])) or "0"
+    parts = [f"{picture['strips']} strip(s)", f"{lanes} lanes", f"{picture['bands']} bands"]
+    if picture["not_detected"]:
+        parts.append(f"{picture['not_detected']} not detected")
+    if picture["hand_edits"]:
+        parts.append(f"{picture['hand_edits']} hand corrections")
+    flags = f"  [{' '.join(picture['flags'])}]" if picture["flags"] else ""
+    return f"{picture['image']}  {', '.join(parts)}{flags}"
+
+
+def _ratio_lines(folder: Path) -> list[str]:
+    """The summary table in words: what a biologist came for."""
+    from blotquant.io.files import read_table
+    from blotquant.tables import SUMMARY_COLUMNS
+
+    path = folder / "summary.csv"
+    if not path.is_file():
+        return []
+    lines = []
+    for row in read_table(path, SUMMARY_COLUMNS).itertuples():
+        text = f"{row.ratio}  {row.condition}: n = {row.n}"
+        if row.fold_change == row.fold_change:
+            text += f", {row.fold_change:.3g}-fold ({row.fold_ci_low:.3g} to {row.fold_ci_high:.3g})"
+        if row.p_adjusted == row.p_adjusted:
+            text += f", p = {row.p_adjusted:.2g}"
+        lines.append(text)
+    return lines
+
+
+def _find_spec(name: str) -> object | None:
+    from importlib.util import find_spec
+
+    return find_spec(name)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; every expected error becomes one line here."""
+    from blotquant.errors import BlotQuantError
+
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    try:
+        code = cli.main(args=arguments, prog_name="blotquant", standalone_mode=False)
+    except click.exceptions.Abort:
+        return _interrupted()
+    except KeyboardInterrupt:
+        return _interrupted()
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except SystemExit as leave:
+        return int(leave.code or 0)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except BlotQuantError as error:
+        if debug:
+            raise
+        _complain(str(error))
+        return error.exit_code
+    except Exception as error:
+        if debug:
+            raise
+        kind = type(error).__name__
+        _complain(
+            f"unexpected {kind}: {' '.join(str(error).split())}\nthis is a bug: run again with --debug and report it"
+        )
+        return EXIT_DATA
+    return int(code or 0)
+
+
+def _interrupted() -> int:
+    _complain("interrupted; what was finished is kept: run again with --resume")
+    return EXIT_INTERRUPTED
+
+
+def _complain(text: str) -> None:
+    from blotquant.console import say
+
+    say("\n".join(f"blotquant: {line}" for line in text.split("\n")))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
