@@ -14,8 +14,10 @@ from blotquant.synthetic.spec import (
     SurfaceSpec,
     plain_spec,
 )
+from blotquant.synthetic.suite import DIFFICULTIES, graded_suite, random_spec
 
 __all__ = [
+    "DIFFICULTIES",
     "NOISELESS",
     "BlotSpec",
     "CameraSpec",
@@ -26,6 +28,8 @@ __all__ = [
     "SurfaceSpec",
     "SyntheticBlot",
     "Truth",
+    "graded_suite",
     "make_blot",
     "plain_spec",
+    "random_spec",
 ]

@@ -28,10 +28,27 @@ from blotquant.synthetic.surface import (
 
 Floats = NDArray[np.float64]
 _SHAPES, _SURFACE, _DEBRIS, _NOISE = range(4)
-_BAND_NAMES = (
-    "strip lane row target mw_kda present volume share peak_row peak_col peak_counts sigma_along sigma_across "
-    "width hollow saturated_px saturated sd_limit snr"
-).split()
+_BAND_NAMES = [
+    "strip",
+    "lane",
+    "row",
+    "target",
+    "mw_kda",
+    "present",
+    "volume",
+    "share",
+    "peak_row",
+    "peak_col",
+    "peak_counts",
+    "sigma_along",
+    "sigma_across",
+    "width",
+    "hollow",
+    "saturated_px",
+    "saturated",
+    "sd_limit",
+    "snr",
+]
 
 
 @dataclass(frozen=True)
@@ -49,7 +66,8 @@ class Truth:
         One row a place of a row in a lane: ``strip lane row target mw_kda present volume`` (counts as rendered,
         glow included, before noise and ceiling) ``share`` (of its lane's volumes) ``peak_row peak_col peak_counts
         sigma_along sigma_across width hollow saturated_px saturated sd_limit snr``. `sd_limit` is the photon and
-        read noise of the volume over the true outline with a background that is known; `snr` = volume / sd_limit.
+        read noise of the volume over the true outline with a background that is known; `snr` divides the volume
+        by that and the membrane's grain.
     signal : ndarray, shape (H, W)
         Expected counts of all bands, glow included.
     background : ndarray, shape (H, W)
@@ -286,13 +304,18 @@ def _band_line(
     area = polygon_area(_band_outline(shape, 2.5))
     below = max(float(background[r, c]) - spec.camera.offset, 0.0)
     variance = area * (spec.camera.read_noise**2 + spec.camera.gain * below) + spec.camera.gain * place.volume
-    sd = float(np.sqrt(variance))
+    grain = spec.strips[place.strip - 1].level * spec.surface.texture * spec.exposure_s
+    # The grain's autocorrelation is exp(-d²/4l²), which covers 4πl² pixels.
+    sd, noise = (
+        float(np.sqrt(v))
+        for v in (variance, variance + area * 4 * np.pi * (spec.surface.texture_px * grain) ** 2)
+    )
     return {
         "strip": place.strip, "lane": place.lane, "row": place.row, "target": row.target, "mw_kda": row.mw_kda,
         "present": place.volume > 0, "volume": place.volume, "peak_row": shape.peak[0], "peak_col": shape.peak[1],
         "peak_counts": float(signal[r, c]), "sigma_along": shape.spread, "sigma_across": _across_sd(row, shape),
         "width": shape.width, "hollow": row.hollow, "saturated_px": burnt, "saturated": burnt > 0, "sd_limit": sd,
-        "snr": place.volume / sd if sd > 0 else np.inf if place.volume > 0 else 0.0,
+        "snr": place.volume / noise if noise > 0 else np.inf if place.volume > 0 else 0.0,
     }  # fmt: skip
 
 

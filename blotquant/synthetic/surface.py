@@ -97,7 +97,7 @@ def _smears(spec: BlotSpec, strip: StripSpec, rng: np.random.Generator) -> Float
 
 def _lane_cover(frame: Frame, lane: LaneSpec, y: Floats, x: Floats) -> Floats:
     depth = lane.width / 2 - np.abs(x - frame.lane_center(lane, y))
-    return np.asarray(1 / (1 + np.exp(-np.clip(depth / 1.5, -50, 50))))
+    return np.asarray(1 / (1 + np.exp(-np.clip(depth / 2.5, -50, 50))))
 
 
 def _uneven(y: Floats, shared: Floats, length_px: float, rng: np.random.Generator) -> Floats:
@@ -122,7 +122,8 @@ def render_debris(spec: BlotSpec, covers: list[Floats], rng: np.random.Generator
         )
     for _ in range(debris.bubbles):
         size = rng.uniform(4, 14)
-        disc = 1 / (1 + np.exp((np.sqrt(_distance2(grid, _place(spec, rng))) - size) / 1.2))
+        edge = (np.sqrt(_distance2(grid, _place(spec, rng))) - size) / 1.2
+        disc = 1 / (1 + np.exp(np.clip(edge, -50, 50)))
         through *= 1 - rng.uniform(0.3, 0.8) * disc
     for _ in range(debris.folds):
         added += rng.uniform(0.02, 0.12) * debris.strength * _half_plane(grid, _place(spec, rng), rng)
@@ -156,7 +157,7 @@ def _line(grid: Grid, start: tuple[float, float], length: float, rng: np.random.
 def _half_plane(grid: Grid, place: tuple[float, float], rng: np.random.Generator) -> Floats:
     angle = rng.choice([0.0, np.pi / 2, np.pi, -np.pi / 2]) + rng.normal(0, 0.1)
     depth = (grid[0] - place[0]) * np.sin(angle) + (grid[1] - place[1]) * np.cos(angle)
-    return 1 / (1 + np.exp(-np.clip(depth / 1.2, -50, 50)))
+    return np.asarray(1 / (1 + np.exp(-np.clip(depth / 1.2, -50, 50))))
 
 
 def _write_numbers(spec: BlotSpec, covers: list[Floats], through: Floats, rng: np.random.Generator) -> None:
