@@ -6,12 +6,12 @@ go through these few functions, so one picture with one session gives one set of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from blotquant.finding import find_bands_again, find_layout, find_membrane_layouts
-from blotquant.geometry import Layout
+from blotquant.geometry import LaneRole, Layout
 from blotquant.image import BlotImage
 from blotquant.measure import measure_bands, measure_lanes
 from blotquant.session import Session, make_session
@@ -59,11 +59,14 @@ class Naming:
         The proteins to look for.
     ladder : str or tuple of float or None
         Product name or masses in kDa of the ladder that was run.
+    row : int or None
+        Row of the strip, from 1 at the top, where the target is known to lie.
     """
 
     probe: str | None = None
     targets: tuple[Target, ...] = ()
     ladder: str | tuple[float, ...] | None = None
+    row: int | None = None
 
 
 def analyze(
@@ -108,6 +111,8 @@ def analyze_membrane(
     settings: Settings | None = None,
     *,
     n_lanes: int | None = None,
+    strip: int | None = None,
+    roles: Mapping[int, LaneRole] | None = None,
     sessions: Sequence[Session | None] | None = None,
     namings: Sequence[Naming | None] | None = None,
     session_folder: Path | None = None,
@@ -125,6 +130,10 @@ def analyze_membrane(
         Parameters of the search and of the weighing.
     n_lanes : int, optional
         Lanes of each strip as the sample sheet counts them.
+    strip : int, optional
+        The one strip of the pictures that is this membrane; all of them if not given.
+    roles : mapping of int to str, optional
+        Role of each lane as the sample sheet has it; a corrected session's own roles stand.
     sessions, namings : sequence, optional
         One for each picture, or None.
     session_folder : pathlib.Path, optional
@@ -143,12 +152,18 @@ def analyze_membrane(
         ceilings=[image.ceiling for image in images],
         settings=settings.detection,
         n_lanes=n_lanes if n_lanes is not None else settings.detection.n_lanes,
+        strip=strip,
     )
     results = []
     for image, layout, session, naming in zip(images, layouts, kept, names, strict=True):
-        used = session or make_session(image, layout, settings=settings, folder=session_folder)
+        found = _with_roles(layout, roles or {})
+        used = session or make_session(image, found, settings=settings, folder=session_folder)
         results.append(weigh(image, used, naming=naming))
     return results
+
+
+def _with_roles(layout: Layout, roles: Mapping[int, LaneRole]) -> Layout:
+    return replace(layout, lanes=tuple(replace(x, role=roles.get(x.number, x.role)) for x in layout.lanes))
 
 
 def weigh(image: BlotImage, session: Session, *, naming: Naming | None = None) -> Analysis:
