@@ -1,0 +1,32 @@
+"""The registry of flags."""
+
+import pytest
+
+from blotquant.flags import FLAGS, blocking, join_flags, split_flags
+
+
+def test_every_flag_says_what_it_means_and_what_to_do():
+    for name, flag in FLAGS.items():
+        assert name == flag.name
+        assert flag.meaning.endswith(".")
+        assert flag.advice.endswith(".")
+
+
+def test_cells_round_trip_in_registry_order():
+    cell = join_flags(["hollow"], ["saturated", "hollow"], ())
+    assert cell == "saturated;hollow"
+    assert split_flags(cell) == ("saturated", "hollow")
+
+
+@pytest.mark.parametrize("cell", ["", None, float("nan")])
+def test_empty_cells_hold_no_flags(cell):
+    assert split_flags(cell) == ()
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(KeyError, match="sparkling"):
+        join_flags(["saturated", "sparkling"])
+
+
+def test_only_block_level_flags_block():
+    assert blocking(["saturated", "hollow", "below_lod"]) == ("saturated",)

@@ -1,0 +1,54 @@
+"""Tables have their promised columns, whatever is in them."""
+
+import pandas as pd
+import pytest
+
+from blotquant.tables import (
+    BAND_COLUMNS,
+    EXPOSURE_COLUMNS,
+    LANE_COLUMNS,
+    RATIO_COLUMNS,
+    SUMMARY_COLUMNS,
+    make_table,
+)
+
+PROMISED = {
+    "bands": "image strip lane band band_id target origin status row_start row_stop col_start col_stop peak_row peak_col "
+    "rf mw_kda area_px volume_raw background_mean volume volume_sd snr lod saturated_px confidence flags blot membrane "
+    "probe exposure_s",
+    "lanes": "image strip lane role sample col_center col_start col_stop row_start row_stop volume confidence flags",
+    "exposures": "blot membrane probe strip lane band band_id target row_start row_stop col_start col_stop rate rate_sd "
+    "r2 n_frames n_used flags",
+    "ratios": "ratio blot lane sample condition numerator denominator loading_factor value bound ci_low ci_high relative "
+    "relative_ci_low relative_ci_high included reason flags",
+    "summary": "ratio condition n geometric_mean ci_low ci_high fold_change fold_ci_low fold_ci_high p_value p_adjusted "
+    "test scaling",
+}
+DECLARED = {
+    "bands": BAND_COLUMNS,
+    "lanes": LANE_COLUMNS,
+    "exposures": EXPOSURE_COLUMNS,
+    "ratios": RATIO_COLUMNS,
+    "summary": SUMMARY_COLUMNS,
+}
+
+
+@pytest.mark.parametrize("table", PROMISED)
+def test_promised_columns_are_declared(table):
+    assert set(PROMISED[table].split()) <= set(DECLARED[table])
+
+
+@pytest.mark.parametrize("table", PROMISED)
+def test_an_empty_table_has_its_columns_and_types(table):
+    frame = make_table([], DECLARED[table])
+    assert list(frame.columns) == list(DECLARED[table])
+    assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == {
+        name: column.dtype for name, column in DECLARED[table].items()
+    }
+
+
+def test_missing_cells_are_empty_and_further_columns_follow():
+    frame = make_table([{"lane": 2, "drug": "letrozole"}, {"volume": 3.5}], BAND_COLUMNS)
+    assert frame.columns[-1] == "drug"
+    assert frame["lane"].tolist() == [2, pd.NA]
+    assert frame["volume"].isna().tolist() == [True, False]
