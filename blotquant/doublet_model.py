@@ -1,0 +1,235 @@
+"""The model of a row: one or two bands of a shared shape over a local background in every lane.
+
+Amplitudes and backgrounds are solved exactly inside the search for centre, width, skew, spacing and the lanes' shifts
+(variable projection: Golub and Pereyra 1973, in Kaufman's form).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+_MAX_SKEW = 0.6
+_SKEW_PRICE = 6.0
+_NARROWEST_PX = 0.8
+# A lane may sit this far off the row's own curve, in sigma of one band; more is a sign of another row.
+SHIFT_SD = 0.3
+
+
+class RowData(NamedTuple):
+    """Profiles of a row, ready for the fit."""
+
+    y: Array  # (L, n) counts, 0 where there is none
+    x: Array  # (L, n) offsets
+    w: Array  # (L, n) 1 / sd, 0 where there is none
+
+
+class Solution(NamedTuple):
+    """The best found for one or two bands."""
+
+    theta: Array  # center, log sigma, skew, [spacing], shifts
+    n_bands: int
+    amplitudes: Array  # (L, n_bands)
+    aicc: float
+
+
+def check_profiles(profiles: ArrayLike, sds: ArrayLike, offsets: ArrayLike | None) -> RowData:
+    """Bring profiles, SDs and offsets to one shape; NaN samples get no weight."""
+    y = np.atleast_2d(np.asarray(profiles, dtype=float))
+    n_rows = y.shape[1]
+    if n_rows < 8:
+        msg = f"a doublet fit needs at least 8 rows, got {n_rows}; give the profiles more room"
+        raise ValueError(msg)
+    sd = np.asarray(sds, dtype=float)
+    sd = np.broadcast_to(sd[:, None] if sd.ndim == 1 else sd, y.shape)
+    if not (sd > 0).all():
+        msg = f"noise SDs must be greater than 0, got {sd.min()}"
+        raise ValueError(msg)
+    x = np.arange(n_rows) - (n_rows - 1) / 2 if offsets is None else np.asarray(offsets, dtype=float)
+    known = np.isfinite(y)
+    return RowData(
+        np.where(known, y, 0.0), np.array(np.broadcast_to(x, y.shape)), np.where(known, 1 / sd, 0.0)
+    )
+
+
+def noise_sd(data: RowData) -> Array:
+    """Noise SD of each sample, 0 where there is none."""
+    sd: Array = np.divide(1.0, data.w, out=np.zeros_like(data.w), where=data.w > 0)
+    return sd
+
+
+def fit_single(data: RowData) -> Solution:
+    """One band, symmetric or skewed."""
+    return _both_shapes(data, 1, _guess_single(data))
+
+
+def fit_pair(data: RowData, single: Solution) -> Solution:
+    """Two bands, from where the single band lay."""
+    return _both_shapes(data, 2, _guess_pair(data, single.theta))
+
+
+def _both_shapes(data: RowData, n_bands: int, guess: Array) -> Solution:
+    """The better, by AICc, of a symmetric and a skewed shape.
+
+    One band may be skewed as soon as that helps; two only if it helps a lot, or skew would pose as a weak partner.
+    """
+    plain = _search(data, n_bands, skewed=False, near=guess)
+    skewed = _search(data, n_bands, skewed=True, near=plain.theta)
+    return skewed if skewed.aicc < plain.aicc - (n_bands - 1) * _SKEW_PRICE else plain
+
+
+def half_width(u: Array, sigma: float, skew: float) -> Array:
+    """SD of the half of a band that lies above (u < 0) or below its peak."""
+    return np.asarray(np.where(u < 0, sigma * np.exp(-skew), sigma * np.exp(skew)), dtype=float)
+
+
+def shapes(data: RowData, theta: Array, n_bands: int) -> tuple[Array, Array]:
+    """Whitened design matrices (L, n, n_bands + 2) and the bands' derivatives (L, n, n_bands, n_shared)."""
+    n_lanes = len(data.y)
+    center, log_sigma, skew = theta[:3]
+    middle = data.x - center - theta[-n_lanes:, None]
+    signs = np.array([0.0]) if n_bands == 1 else np.array([-0.5, 0.5])
+    u = middle[..., None] - signs * (theta[3] if n_bands == 2 else 0.0)
+    z = u / half_width(u, float(np.exp(log_sigma)), skew)
+    g = np.exp(-0.5 * z**2)
+    by_center = g * z / half_width(u, float(np.exp(log_sigma)), skew)
+    by_width = g * z**2
+    parts = [by_center, by_width, by_width * np.sign(u)] + ([by_center * signs] if n_bands == 2 else [])
+    span = np.abs(data.x).max()
+    flat = np.stack([np.ones_like(data.x), data.x / span], axis=-1)
+    weight = data.w[..., None]
+    return np.concatenate([g, flat], axis=-1) * weight, np.stack(parts, axis=-1) * weight[..., None]
+
+
+class Step(NamedTuple):
+    """The linear part, solved for given shapes."""
+
+    residual: Array  # (L, n), whitened
+    amplitudes: Array  # (L, n_bands)
+    blocks: Array  # (L, n, n_shared): derivatives of the residual by the shared parameters
+
+
+def project(data: RowData, theta: Array, n_bands: int) -> Step:
+    """Solve for amplitudes and background in every lane; what is left, and how it moves with the rest."""
+    design, slopes = shapes(data, theta, n_bands)
+    transposed = design.transpose(0, 2, 1)
+    normal = transposed @ design
+    # Two bands on one spot make this singular; a breath of ridge keeps the step finite.
+    normal += np.eye(normal.shape[1]) * (1e-12 * np.trace(normal, axis1=1, axis2=2) + 1e-300)[:, None, None]
+    solve = np.linalg.inv(normal) @ transposed
+    whitened = (data.y * data.w)[..., None]
+    solution = solve @ whitened
+    bent = (slopes * solution[:, None, :n_bands]).sum(axis=2)
+    blocks = bent - design @ (solve @ bent)
+    return Step((whitened - design @ solution)[..., 0], solution[:, :n_bands, 0], -blocks)
+
+
+def jacobian_of(blocks: Array, shift_sd: float) -> Array:
+    """Dense Jacobian: shared columns, one column for each lane's shift, and the shifts' prior."""
+    n_lanes, n_rows, n_shared = blocks.shape
+    dense = np.zeros((n_lanes * n_rows + n_lanes, n_shared + n_lanes))
+    dense[: n_lanes * n_rows, :n_shared] = blocks.reshape(-1, n_shared)
+    rows = np.arange(n_lanes * n_rows)
+    dense[rows, n_shared + rows // n_rows] = blocks[..., 0].ravel()
+    dense[n_lanes * n_rows :, n_shared:] = np.eye(n_lanes) / shift_sd
+    return dense
+
+
+def _search(data: RowData, n_bands: int, *, skewed: bool, near: Array) -> Solution:
+    """Least squares from a first guess over center, width, spacing, the lanes' shifts and, if `skewed`, skew."""
+    from scipy.optimize import leastsq
+
+    n_lanes = len(data.y)
+    shift_sd = SHIFT_SD * float(np.exp(near[1]))
+    free = np.ones(len(near), dtype=bool)
+    free[2] = skewed
+    bounds = shape_limits(data, n_bands)
+    latest: dict[bytes, Step] = {}
+
+    def at(values: Array) -> tuple[Array, Step]:
+        theta = _fill(near, free, values, bounds)
+        key = values.tobytes()
+        if key not in latest:
+            latest.clear()
+            latest[key] = project(data, theta, n_bands)
+        return theta, latest[key]
+
+    def residuals(values: Array) -> Array:
+        theta, step = at(values)
+        return np.concatenate([step.residual.ravel(), theta[-n_lanes:] / shift_sd])
+
+    def jacobian(values: Array) -> Array:
+        return jacobian_of(at(values)[1].blocks, shift_sd)[:, free]
+
+    values = leastsq(residuals, near[free], Dfun=jacobian, ftol=1e-7, xtol=1e-5, maxfev=40, full_output=True)[
+        0
+    ]
+    theta = _fill(near, free, values, bounds)
+    step = project(data, theta, n_bands)
+    n_free = int(free.sum()) + n_lanes * (n_bands + 2)
+    aicc = _aicc(float((step.residual**2).sum()), int((data.w > 0).sum()), n_free)
+    return Solution(theta, n_bands, step.amplitudes, aicc)
+
+
+def _fill(near: Array, free: NDArray[np.bool_], values: Array, bounds: tuple[Array, Array]) -> Array:
+    theta = near.copy()
+    theta[free] = values
+    n_shared = len(bounds[0])
+    theta[:n_shared] = np.clip(theta[:n_shared], *bounds)
+    return theta
+
+
+def shape_limits(data: RowData, n_bands: int) -> tuple[Array, Array]:
+    """Bounds of center, log sigma, skew and spacing."""
+    edge = float(np.ptp(data.x[0])) / 2
+    low, high = [-edge, np.log(_NARROWEST_PX), -_MAX_SKEW], [edge, np.log(edge / 2), _MAX_SKEW]
+    pair = n_bands == 2
+    return np.array(low + [0.2] * pair), np.array(high + [edge] * pair)
+
+
+def _aicc(chi2: float, n_samples: int, n_free: int) -> float:
+    """AICc with the noise's scale left free, so that an odd shape common to both models does not decide."""
+    spare = max(n_samples - n_free - 2, 1)
+    return (
+        n_samples * float(np.log(max(chi2, 1e-12) / n_samples))
+        + 2 * n_free
+        + 2 * n_free * (n_free + 1) / spare
+    )
+
+
+def _guess_single(data: RowData) -> Array:
+    zeros = np.zeros(len(data.y))
+    widths = np.geomspace(1.5, float(np.ptp(data.x[0])) / 6 + 1.6, 4)
+    return _best(data, [np.array([c, np.log(s), 0.0, *zeros]) for c in (-2.0, 0.0, 2.0) for s in widths], 1)
+
+
+def _guess_pair(data: RowData, single: Array) -> Array:
+    """From the single band's place and width, which may cover both bands or only the stronger one."""
+    center, sigma = single[0], float(np.exp(single[1]))
+    zeros = np.zeros(len(data.y))
+    candidates = [
+        np.array([center + side * gap * sigma, np.log(w * sigma), 0.0, gap * sigma, *zeros])
+        for gap, w in ((0.9, 0.85), (1.4, 0.7), (1.8, 0.45), (2.5, 1.0), (4.0, 1.0))
+        for side in (-0.5, 0.0, 0.5)
+    ]
+    return _best(data, candidates, 2)
+
+
+def _best(data: RowData, candidates: list[Array], n_bands: int) -> Array:
+    whitened = data.y * data.w
+
+    def cost(theta: Array) -> float:
+        """Sum of squares left over, from the normal equations alone."""
+        design = shapes(data, theta, n_bands)[0]
+        normal = design.transpose(0, 2, 1) @ design
+        normal += (
+            np.eye(normal.shape[1]) * (1e-9 * np.trace(normal, axis1=1, axis2=2) + 1e-300)[:, None, None]
+        )
+        moment = (design * whitened[..., None]).sum(axis=1)
+        return -float((moment * np.linalg.solve(normal, moment[..., None])[..., 0]).sum())
+
+    return min(candidates, key=cost)
