@@ -45,9 +45,7 @@ class ImageEntry(_Part):
 
     file: Name = Field(description="Path of the picture, from the experiment file's folder")
     blot: Name = Field(description="Biological replicate")
-    membrane: str = Field(
-        "", description="Images of one membrane share their lanes; the blot itself if not given"
-    )
+    membrane: str = Field("", description="Images of one membrane share their lanes; the blot itself if not given")
     probe: Name = Field(description="Antibody or stain that the picture shows")
     exposure_s: float | None = Field(None, gt=0, allow_inf_nan=False, description="Exposure time in seconds")
     strip: int | None = Field(None, ge=1, description="Strip of the picture, only where it holds several")
@@ -71,12 +69,8 @@ class Target(_Part):
     mw_kda: Annotated[tuple[Kda, ...], BeforeValidator(_as_tuple)] = Field(
         (), description="kDa, or a list for a doublet"
     )
-    row: int | None = Field(
-        None, ge=1, description="Row of the strip, from 1 at the top, where no ladder tells kDa"
-    )
-    stain: bool | None = Field(
-        None, description="Whether it is a total-protein stain, weighed over the whole lane"
-    )
+    row: int | None = Field(None, ge=1, description="Row of the strip, from 1 at the top, where no ladder tells kDa")
+    stain: bool | None = Field(None, description="Whether it is a total-protein stain, weighed over the whole lane")
 
 
 class Ratio(_Part):
@@ -92,12 +86,8 @@ class Comparison(_Part):
     """How conditions are compared."""
 
     reference: str | None = Field(None, description="Condition that the others are compared with")
-    scaling: Scaling = Field(
-        "alignment", description="How blots are put on one scale before values are averaged"
-    )
-    adjust: Adjustment = Field(
-        "dunnett", description="Adjustment of p for many comparisons with one reference"
-    )
+    scaling: Scaling = Field("alignment", description="How blots are put on one scale before values are averaged")
+    adjust: Adjustment = Field("dunnett", description="Adjustment of p for many comparisons with one reference")
     alpha: float = Field(0.05, gt=0, lt=0.5, description="1 - confidence of intervals over replicates")
 
 
@@ -217,9 +207,7 @@ class Experiment:
         return tuple(
             image
             for image in self.images
-            if blot in (None, image.blot)
-            and membrane in (None, image.membrane)
-            and probe in (None, image.probe)
+            if blot in (None, image.blot) and membrane in (None, image.membrane) and probe in (None, image.probe)
         )
 
     def membranes(self) -> Iterator[tuple[str, str, tuple[ImageEntry, ...]]]:
@@ -267,13 +255,10 @@ class Experiment:
         wanted = ["sample", "condition", "load_ug", *self.extra_columns]
         result = table.copy()
         if table.empty:
-            return result.assign(
-                **{name: pd.array([], dtype="string") for name in wanted if name not in result}
-            )
+            return result.assign(**{name: pd.array([], dtype="string") for name in wanted if name not in result})
         keys = list(zip(table["blot"], table["membrane"], table["lane"], strict=True))
         known = {
-            (blot, membrane): self.samples_of(str(blot), str(membrane)).set_index("lane")
-            for blot, membrane, _ in keys
+            (blot, membrane): self.samples_of(str(blot), str(membrane)).set_index("lane") for blot, membrane, _ in keys
         }
         for name in wanted:
             cells = [_cell(known[blot, membrane], lane, name) for blot, membrane, lane in keys]

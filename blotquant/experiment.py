@@ -45,9 +45,7 @@ def find_experiment(path: Path | str) -> Path:
         inside = [path / "experiment.toml", path / "experiment.xlsx", *sorted(path.glob("*.xlsx"))]
         found = [file for file in inside if file.is_file() and not file.name.startswith("~$")]
         if not found:
-            msg = (
-                f"{path}: no experiment.toml and no .xlsx in this folder; `blotquant init {path}` drafts one"
-            )
+            msg = f"{path}: no experiment.toml and no .xlsx in this folder; `blotquant init {path}` drafts one"
             raise SheetError(msg)
         return found[0]
     if not path.is_file():
@@ -102,9 +100,7 @@ def _read_toml(file: Path) -> tuple[dict[str, Any], Sheet | None, list[str]]:
         return (
             raw,
             None,
-            [
-                f'{file.name}: samples: name the sample sheet, such as samples = "samples.csv" (got {samples!r})'
-            ],
+            [f'{file.name}: samples: name the sample sheet, such as samples = "samples.csv" (got {samples!r})'],
         )
     try:
         return raw, _read_sheet(file.parent / samples), []
@@ -121,9 +117,7 @@ def _read_sheet(path: Path) -> Sheet:
 
 def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[str]) -> Experiment:
     where = file.name
-    problems += [
-        f"{where}: {key}: unknown key; {did_you_mean(key, _KEYS)}" for key in raw if key not in _KEYS
-    ]
+    problems += [f"{where}: {key}: unknown key; {did_you_mean(key, _KEYS)}" for key in raw if key not in _KEYS]
     images = [_with_membrane(image) for image in _list_of(ImageEntry, raw, "images", where, problems)]
     ratios = _list_of(Ratio, raw, "ratios", where, problems)
     targets = {
@@ -139,7 +133,8 @@ def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[
     problems += _check_images(file, raw, images)
     problems += [f"{where}: {text}" for text in _check_ratios(ratios, _written_probes(raw), set(targets))]
     if samples and sheet is not None:
-        problems += _check_samples(where, sheet.name, images, samples)
+        complete = len(images) == len(raw.get("images", []))
+        problems += _check_samples(where, sheet.name, images, samples, complete=complete)
         problems += [f"{where}: {text}" for text in _check_compare(compare or Comparison(), samples)]
     if problems or samples is None:
         raise SheetError("\n".join(dict.fromkeys(problems)))
@@ -161,9 +156,7 @@ def _with_membrane(image: ImageEntry) -> ImageEntry:
     return image if image.membrane else image.model_copy(update={"membrane": image.blot})
 
 
-def _list_of(
-    model: type[_Model], raw: Mapping[str, Any], key: str, where: str, problems: list[str]
-) -> list[_Model]:
+def _list_of(model: type[_Model], raw: Mapping[str, Any], key: str, where: str, problems: list[str]) -> list[_Model]:
     value = raw.get(key, [])
     if not isinstance(value, list):
         problems.append(f"{where}: {key}: write each as a table of its own, [[{key}]] (got {_short(value)})")
@@ -171,8 +164,7 @@ def _list_of(
     if not value and key == "images":
         problems.append(f"{where}: images: none listed; write one [[images]] for each picture")
     read = [
-        _one(model, item, f"{where}: {_label(key, number, item)}", problems)
-        for number, item in enumerate(value, 1)
+        _one(model, item, f"{where}: {_label(key, number, item)}", problems) for number, item in enumerate(value, 1)
     ]
     return [item for item in read if item is not None]
 
@@ -203,9 +195,7 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     for item in error.errors():
         place = ".".join(str(part + 1) if isinstance(part, int) else str(part) for part in item["loc"])
         if item["type"] == "extra_forbidden":
-            lines.append(
-                f"{place}: unknown key; {did_you_mean(str(item['loc'][-1]), _fields_at(model, item['loc']))}"
-            )
+            lines.append(f"{place}: unknown key; {did_you_mean(str(item['loc'][-1]), _fields_at(model, item['loc']))}")
         elif item["type"] == "missing":
             lines.append(f"{place} is missing")
         else:
@@ -230,30 +220,18 @@ def _short(value: object) -> str:
 def _read_ladder(value: object, where: str, problems: list[str]) -> str | tuple[float, ...] | None:
     if value is None or isinstance(value, str):
         return value or None
-    if (
-        isinstance(value, list)
-        and len(value) >= 2
-        and all(isinstance(v, (int, float)) and v > 0 for v in value)
-    ):
+    if isinstance(value, list) and len(value) >= 2 and all(isinstance(v, (int, float)) and v > 0 for v in value):
         return tuple(sorted((float(v) for v in value), reverse=True))
-    problems.append(
-        f"{where}: ladder: give a product name or a list of two or more kDa values (got {_short(value)})"
-    )
+    problems.append(f"{where}: ladder: give a product name or a list of two or more kDa values (got {_short(value)})")
     return None
 
 
 def _check_images(file: Path, raw: Mapping[str, Any], images: Sequence[ImageEntry]) -> list[str]:
     problems = []
-    written = [
-        str(item["file"]) for item in raw.get("images", []) if isinstance(item, dict) and item.get("file")
-    ]
+    written = [str(item["file"]) for item in raw.get("images", []) if isinstance(item, dict) and item.get("file")]
     for name in dict.fromkeys(written):
         if not (file.parent / name).is_file():
-            near = [
-                p.relative_to(file.parent).as_posix()
-                for p in (file.parent / name).parent.glob("*")
-                if p.is_file()
-            ]
+            near = [p.relative_to(file.parent).as_posix() for p in (file.parent / name).parent.glob("*") if p.is_file()]
             problems.append(f"{file.name}: images: file {name!r} is not there; {_nearest(name, near)}")
     keys = Counter((i.blot, i.membrane, i.probe, i.exposure_s, i.strip) for i in images)
     for (blot, membrane, probe, exposure, strip), count in keys.items():
@@ -261,8 +239,7 @@ def _check_images(file: Path, raw: Mapping[str, Any], images: Sequence[ImageEntr
             files = ", ".join(
                 i.file
                 for i in images
-                if (i.blot, i.membrane, i.probe, i.exposure_s, i.strip)
-                == (blot, membrane, probe, exposure, strip)
+                if (i.blot, i.membrane, i.probe, i.exposure_s, i.strip) == (blot, membrane, probe, exposure, strip)
             )
             problems.append(
                 f"{file.name}: images: {count} pictures of {probe} on blot {blot}, membrane {membrane} "
@@ -281,9 +258,7 @@ def _nearest(name: str, files: Sequence[str]) -> str:
 def _written_probes(raw: Mapping[str, Any]) -> list[str]:
     """Probes as written, also in entries that have other mistakes, so that one mistake gives one message."""
     entries = raw.get("images", [])
-    return list(
-        dict.fromkeys(str(item["probe"]) for item in entries if isinstance(item, dict) and "probe" in item)
-    )
+    return list(dict.fromkeys(str(item["probe"]) for item in entries if isinstance(item, dict) and "probe" in item))
 
 
 def _check_ratios(ratios: Sequence[Ratio], probes: Sequence[str], targets: set[str]) -> list[str]:
@@ -307,7 +282,9 @@ def _check_ratios(ratios: Sequence[Ratio], probes: Sequence[str], targets: set[s
     return problems + [f"ratios: the name {name!r} stands there twice" for name in twice]
 
 
-def _check_samples(where: str, sheet: str, images: Sequence[ImageEntry], samples: SampleSheet) -> list[str]:
+def _check_samples(
+    where: str, sheet: str, images: Sequence[ImageEntry], samples: SampleSheet, *, complete: bool
+) -> list[str]:
     rows = samples.rows
     listed = list(dict.fromkeys(rows["blot"].tolist()))
     if not listed:
@@ -321,7 +298,7 @@ def _check_samples(where: str, sheet: str, images: Sequence[ImageEntry], samples
     problems += [
         f"{sheet}: blot {blot!r} has no picture in {where}; {did_you_mean(blot, sorted(shown))}"
         for blot in listed
-        if shown and blot not in shown
+        if complete and blot not in shown
     ]
     membranes = {(image.blot, image.membrane) for image in images}
     for blot, membrane in dict.fromkeys(zip(rows["blot"], rows["membrane"].fillna(""), strict=True)):
@@ -352,9 +329,7 @@ def _check_replicates(samples: SampleSheet) -> list[str]:
 
 def _check_compare(compare: Comparison, samples: SampleSheet) -> list[str]:
     rows = samples.rows
-    conditions = list(
-        dict.fromkeys(rows.loc[rows["role"].isin(["sample", "standard"]), "condition"].dropna())
-    )
+    conditions = list(dict.fromkeys(rows.loc[rows["role"].isin(["sample", "standard"]), "condition"].dropna()))
     problems = []
     if compare.reference is not None and conditions and compare.reference not in conditions:
         problems.append(
