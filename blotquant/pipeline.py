@@ -14,6 +14,7 @@ from blotquant.finding import find_bands_again, find_layout, find_membrane_layou
 from blotquant.geometry import LaneRole, Layout
 from blotquant.image import BlotImage
 from blotquant.measure import measure_bands, measure_lanes
+from blotquant.scene import Scene, weigh_scene
 from blotquant.session import Session, make_session
 from blotquant.settings import Settings
 from blotquant.targets import Target, assign_targets
@@ -38,6 +39,8 @@ class Analysis:
         What was weighed: the session's layout with targets assigned.
     bands, lanes : DataFrame
         The measured tables, with the columns of `blotquant.tables`.
+    scene : Scene
+        The picture as it was prepared for weighing, for profiles and live re-measuring.
     """
 
     image: BlotImage
@@ -45,6 +48,7 @@ class Analysis:
     layout: Layout
     bands: pd.DataFrame
     lanes: pd.DataFrame
+    scene: Scene
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,12 +188,14 @@ def weigh(image: BlotImage, session: Session, *, naming: Naming | None = None) -
     layout = session.layout
     if naming is not None and naming.targets:
         layout = assign_targets(layout, naming.targets, probe=naming.probe, ladder=naming.ladder)
+    scene = weigh_scene(image, layout, settings=settings.weighing)
     return Analysis(
         image=image,
         session=session,
         layout=layout,
-        bands=measure_bands(image, layout, settings=settings.weighing),
+        bands=measure_bands(image, layout, scene=scene),
         lanes=measure_lanes(image, layout, settings=settings.weighing),
+        scene=scene,
     )
 
 

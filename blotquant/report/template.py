@@ -1,0 +1,39 @@
+"""Jinja with autoescape on: text from files and sheets stays text in the page."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("blotquant.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = format_number
+    return environment
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill a template of this package; every value is escaped unless it is marked as HTML made here."""
+    return _environment().get_template(template).render(**values)
+
+
+def format_number(value: Any, digits: int = 4) -> str:
+    """Write a number with that many significant digits; a missing one is an empty cell."""
+    if value is None or value != value or str(value) == "<NA>":
+        return ""
+    if isinstance(value, bool | str):
+        return str(value)
+    text = f"{value:.{digits}g}"
+    return f"{value:,.0f}".replace(",", " ") if "e+" in text and abs(value) < 1e15 else text

@@ -1,0 +1,86 @@
+"""The house rules that no other test sees: which way imports point, and what an import loads."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "blotquant"
+LAYERS = [
+    {"errors", "flags"},
+    {"geometry", "image", "tables", "settings", "presets"},
+    {"coverage", "io", "ceiling", "polarity", "history", "console"},
+    {"synthetic", "replay", "edits"},
+]
+TOP = {"cli", "run", "results", "work", "pipeline", "demo", "inspection", "batch", "store", "inputs"}
+GUI = {"napari", "qtpy", "magicgui", "pyqtgraph", "PySide6", "PyQt6", "napari_blotquant"}
+
+
+def modules():
+    return sorted(ROOT.rglob("*.py"))
+
+
+def name_of(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return parts[0] if parts[0] != "__init__" else "blotquant"
+
+
+def imports_of(path, *, only_top_level=False):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = tree.body if only_top_level else list(ast.walk(tree))
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def level_of(module):
+    for level, names in enumerate(LAYERS):
+        if module in names:
+            return level
+    return len(LAYERS) + (1 if module in TOP else 0)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_one_way(path):
+    own = name_of(path)
+    for imported in imports_of(path):
+        if imported.startswith("blotquant.") and own != "blotquant":
+            other = imported.split(".")[1]
+            assert other == own or level_of(other) <= level_of(own), f"{own} imports {other}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_core_knows_no_window(path):
+    assert not {module.split(".")[0] for module in imports_of(path)} & GUI
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_matplotlib_only_inside_functions(path):
+    assert "matplotlib" not in {module.split(".")[0] for module in imports_of(path, only_top_level=True)}
+
+
+def test_synthetic_shares_no_code_with_what_it_tests():
+    allowed = {"blotquant.synthetic", "blotquant.geometry", "blotquant.image", "blotquant.errors"}
+    for path in sorted((ROOT / "synthetic").rglob("*.py")):
+        for imported in imports_of(path):
+            if imported.startswith("blotquant"):
+                assert any(imported == name or imported.startswith(name + ".") for name in allowed), imported
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import blotquant", GUI | {"matplotlib", "pandas", "scipy", "skimage"}),
+        ("import blotquant.cli", GUI | {"matplotlib", "pandas", "numpy", "scipy", "rich"}),
+        ("import blotquant.pipeline", GUI | {"matplotlib"}),
+        ("import napari_blotquant", GUI - {"napari_blotquant"} | {"blotquant"}),
+    ],
+)
+def test_an_import_loads_only_what_it_must(statement, absent):
+    code = f"{statement}\nimport sys\nprint(' '.join({{m.split('.')[0] for m in sys.modules}}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not set(loaded) & absent
