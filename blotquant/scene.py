@@ -58,6 +58,9 @@ class Scene:
         return pixel_sd(self.signal[rows, cols], usable) if usable.sum() > 200 else self.noise.sigma
 
 
+EDGE_PX = 3.0
+"""A strip's cut edge is blurred that far."""
+
 SANE = ("mesh", "flank", "constant")
 """Methods that the method spread compares: each of them is fair on a clean blot."""
 
@@ -88,6 +91,9 @@ def weigh_scene(
     boxes = [band.box for band in layout.bands]
     height, pitch = _typical_sizes(layout, boxes, signal.shape)
     usable = np.isfinite(signal)
+    membrane = inside_strips(layout, image.shape, EDGE_PX)
+    if membrane is not None:
+        usable &= membrane
     for band, box in zip(layout.bands, boxes, strict=True):
         _mask_band(usable, band, box, 0.0 if whole_lanes else settings.mask_margin)
     step = int(np.clip(min(height, pitch / 4) // 3, 1, 8))
@@ -98,6 +104,7 @@ def weigh_scene(
         band_height=min(height, pitch),
         lane_pitch=pitch,
         noise=pixel_sd(signal[::7], usable[::7]),
+        lanes=layout.lanes,
     )
     noise = Noise(sigma=ground.noise, correlation=np.ones((1, 1)), gain=None)
     others = (
@@ -121,6 +128,35 @@ def aperture_of(band: Band, layout: Layout, shape: tuple[int, int]) -> Aperture:
     return Aperture(box=box, weights=weights, lane=lane)
 
 
+def inside_strips(layout: Layout, shape: tuple[int, int], margin: float) -> NDArray[np.bool_] | None:
+    """Pixels that lie on a strip, at least `margin` pixels from its edge; None where strips leave nothing out."""
+    if not layout.strips:
+        return None
+    inside = np.zeros(shape, dtype=bool)
+    for strip in layout.strips:
+        first, left, right = _scan_lines(np.asarray(strip.outline), shape[0])
+        # The picture's own border is no cut edge.
+        top_cut, bottom_cut = first > 0, first + len(left) < shape[0]
+        keep = slice(round(margin) if top_cut else 0, len(left) - (round(margin) if bottom_cut else 0))
+        starts = np.where(left > 0, np.ceil(left + margin), 0).astype(int)
+        stops = np.where(right < shape[1] - 1, np.floor(right - margin) + 1, shape[1]).astype(int)
+        for row in range(len(left))[keep]:
+            inside[first + row, starts[row] : max(stops[row], starts[row])] = True
+    return None if inside.all() else inside
+
+
+def _scan_lines(outline: NDArray[np.float64], n_rows: int) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:
+    """First row of an outline and its leftmost and rightmost column on each of its rows."""
+    first = max(int(np.ceil(outline[:, 0].min())), 0)
+    rows = np.arange(first, min(int(np.floor(outline[:, 0].max())), n_rows - 1) + 1)
+    left, right = np.full(len(rows), np.inf), np.full(len(rows), -np.inf)
+    for (r0, c0), (r1, c1) in zip(outline, np.roll(outline, -1, axis=0), strict=True):
+        on = (rows >= min(r0, r1)) & (rows <= max(r0, r1))
+        cols = c0 + (rows[on] - r0) / (r1 - r0) * (c1 - c0) if r1 != r0 else np.full(on.sum(), c0)
+        left[on], right[on] = np.minimum(left[on], cols), np.maximum(right[on], cols)
+    return first, left, right
+
+
 def _typical_sizes(layout: Layout, boxes: list[Box], shape: tuple[int, ...]) -> tuple[float, float]:
     heights = [box.row_stop - box.row_start for box in boxes]
     widths = [width for lane in layout.lanes for width in lane.widths] or [
@@ -133,7 +169,8 @@ def _typical_sizes(layout: Layout, boxes: list[Box], shape: tuple[int, ...]) -> 
 def _mask_band(usable: NDArray[np.bool_], band: Band, box: Box, margin: float) -> None:
     """Take a band and a margin around it out of the ground."""
     rows = max(2, round(margin * (box.row_stop - box.row_start)))
-    cols = max(2, rows // 2)
+    # Bands end sharply to the sides, and the gaps between lanes are needed.
+    cols = max(2, round(0.25 * rows))
     wide = clip_box(
         Box(box.row_start - rows, box.row_stop + rows, box.col_start - cols, box.col_stop + cols),
         (usable.shape[0], usable.shape[1]),

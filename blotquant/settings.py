@@ -41,7 +41,7 @@ class WeighingSettings(_Section):
         "mesh", description="Background method"
     )
     mask_margin: float = Field(
-        0.5,
+        0.4,
         ge=0,
         le=3,
         description="How far around each band no background is taken, in heights of its outline",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -83,6 +83,8 @@ class Ground:
         Typical sizes in pixels, from which methods take their own.
     noise : float
         SD of one pixel's noise, in counts; 0 for a picture without noise.
+    lanes : tuple of Lane
+        The picture's lanes.
     """
 
     signal: NDArray[np.floating[Any]]
@@ -91,7 +93,7 @@ class Ground:
     band_height: float
     lane_pitch: float
     noise: float = 0.0
-    level: float = field(default=0.0)
+    lanes: tuple[Lane, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -139,20 +141,28 @@ class Background(Protocol):
 
 def bin_ground(signal: NDArray[np.floating[Any]], usable: NDArray[np.bool_], step: int) -> Grid:
     """Average the usable pixels over square cells of `step` pixels; cells at the far edges may be smaller."""
+    mean, count = bin_cells(signal, usable, (step, step))
+    return Grid(mean=mean, count=count, step=step)
+
+
+def bin_cells(
+    signal: NDArray[np.floating[Any]], usable: NDArray[np.bool_], steps: tuple[int, int]
+) -> tuple[Array, Array]:
+    """Mean (0 where there is none) and number of usable pixels in cells of so many rows and columns."""
     kept = np.where(usable, signal, signal.dtype.type(0))
-    count = _sum_cells(usable.view(np.uint8), step, np.dtype(np.float32))
-    total = _sum_cells(kept, step, np.dtype(np.float64))
+    count = _sum_cells(usable.view(np.uint8), steps, np.dtype(np.float32))
+    total = _sum_cells(kept, steps, np.dtype(np.float64))
     mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
-    return Grid(mean=mean, count=count.astype(np.float64), step=step)
+    return mean, count.astype(np.float64)
 
 
-def _sum_cells(values: NDArray[Any], step: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    rows = values[::step].astype(dtype)
-    for shift in range(1, step):
-        part = values[shift::step]
+def _sum_cells(values: NDArray[Any], steps: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
+    rows = values[:: steps[0]].astype(dtype)
+    for shift in range(1, steps[0]):
+        part = values[shift :: steps[0]]
         rows[: len(part)] += part
-    cells = np.ascontiguousarray(rows[:, ::step])
-    for shift in range(1, step):
-        columns = rows[:, shift::step]
+    cells = np.ascontiguousarray(rows[:, :: steps[1]])
+    for shift in range(1, steps[1]):
+        columns = rows[:, shift :: steps[1]]
         cells[:, : columns.shape[1]] += columns
     return cells
