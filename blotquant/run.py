@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +61,7 @@ class MembraneTask:
     @property
     def key(self) -> str:
         """Name of the unit."""
-        return f"blot {self.blot}, membrane {self.membrane}"
+        return unit_key(self.blot, self.membrane)
 
     @property
     def fingerprint(self) -> str:
@@ -81,6 +81,11 @@ class MembraneTask:
     def session_paths(self) -> tuple[Path, ...]:
         """Where the session of each picture lies."""
         return tuple(self.session_folder / session_name(entry) for entry, _ in self.pictures)
+
+
+def unit_key(blot: str, membrane: str) -> str:
+    """Name of a membrane's unit of work."""
+    return f"blot {blot}, membrane {membrane}"
 
 
 def session_name(entry: ImageEntry) -> str:
@@ -150,9 +155,11 @@ def run_experiment(
     tasks = {task.key: task for task in _tasks(experiment, used, (out / "sessions").absolute())}
     with locked(out) as store:
         failures, n_kept = run_units(store, measure_membrane, tasks, workers=workers, what="membranes")
-        files = _write_tables(experiment, store, tasks, failures)
         units = tuple(summaries(store, tasks))
-    return FolderResult(files=files, units=units, failures=failures, n_kept=n_kept)
+        tables = _write_tables(experiment, store, tasks)
+        files = [out / f"{name}.csv" for name in tables]
+        files += _write_reports(experiment, store, tables, settings=used, units=units, failures=failures)
+    return FolderResult(files=tuple(files), units=units, failures=failures, n_kept=n_kept)
 
 
 def measure_membrane(task: MembraneTask) -> Part:
@@ -168,8 +175,7 @@ def measure_membrane(task: MembraneTask) -> Part:
     mark = task.fingerprint
     sessions = [corrected_session(path) for path in task.session_paths]
     images = [
-        _read(entry, path, session)
-        for (entry, path), session in zip(task.pictures, sessions, strict=True)
+        _read(entry, path, session) for (entry, path), session in zip(task.pictures, sessions, strict=True)
     ]
     strips = {entry.strip for entry, _ in task.pictures}
     with named(task.key):
@@ -191,7 +197,9 @@ def measure_membrane(task: MembraneTask) -> Part:
             "blot": task.blot,
             "membrane": task.membrane,
             "probe": entry.probe,
-            "exposure_s": analysis.image.exposure_s if analysis.image.exposure_s is not None else float("nan"),
+            "exposure_s": analysis.image.exposure_s
+            if analysis.image.exposure_s is not None
+            else float("nan"),
         }
         for name, (entry, _), analysis in zip(names, task.pictures, analyses, strict=True)
     }
@@ -199,7 +207,7 @@ def measure_membrane(task: MembraneTask) -> Part:
         name: (entry.name, analysis)
         for name, (entry, _), analysis in zip(names, task.pictures, analyses, strict=True)
     }
-    return make_part(task.key, mark, pairs, extra=extra)
+    return make_part(task.key, mark, pairs, extra=extra, draw=True)
 
 
 def check_lane_count(layout: Layout, n_expected: int, *, picture: str) -> None:
@@ -213,7 +221,9 @@ def check_lane_count(layout: Layout, n_expected: int, *, picture: str) -> None:
     if not n_expected:
         return
     if len(layout.strips) > 1:
-        msg = f"{picture}: {len(layout.strips)} strips found; say which one this entry means, such as strip = 1"
+        msg = (
+            f"{picture}: {len(layout.strips)} strips found; say which one this entry means, such as strip = 1"
+        )
         raise LaneCountError(msg)
     if len(layout.lanes) != n_expected:
         doubtful = min(layout.lanes, key=lambda lane: lane.confidence, default=None)
@@ -261,7 +271,9 @@ def _settings_of(experiment: Experiment, settings: Settings | None) -> Settings:
 
 def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return base | {
-        key: _merge(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+        key: _merge(base[key], value)
+        if isinstance(value, dict) and isinstance(base.get(key), dict)
+        else value
         for key, value in over.items()
     }
 
@@ -294,33 +306,56 @@ def _naming(experiment: Experiment, entry: ImageEntry) -> Naming:
 
 
 def _write_tables(
-    experiment: Experiment, store: Store, keys: Mapping[str, object], failures: Mapping[str, str]
-) -> tuple[Path, ...]:
-    """Put the membranes' rows together, then normalise, compare and report."""
+    experiment: Experiment, store: Store, keys: Mapping[str, object]
+) -> dict[str, pd.DataFrame]:
+    """Put the membranes' rows together, then normalise and compare."""
     from blotquant.compare import compare
     from blotquant.exposures import fit_exposure_series
     from blotquant.normalize import normalize
     from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS
 
-    folder = store.folder
     bands_file = store.assemble(keys, "bands", header=",".join(BAND_COLUMNS) + "\n")
     lanes_file = store.assemble(keys, "lanes", header=",".join(LANE_COLUMNS) + "\n")
-    bands, lanes = read_table(bands_file, BAND_COLUMNS), read_table(lanes_file, LANE_COLUMNS)
-    lanes = experiment.attach_sheet(lanes)
-    exposures = fit_exposure_series(bands)
+    bands = read_table(bands_file, BAND_COLUMNS)
+    lanes = experiment.attach_sheet(read_table(lanes_file, LANE_COLUMNS))
     ratios = normalize(experiment, bands, lanes)
-    summary = compare(experiment, ratios)
-    tables = {"lanes": lanes, "exposures": exposures, "ratios": ratios, "summary": summary}
+    tables = {
+        "bands": bands,
+        "lanes": lanes,
+        "exposures": fit_exposure_series(bands),
+        "ratios": ratios,
+        "summary": compare(experiment, ratios),
+    }
     for name, table in tables.items():
-        write_table(table, folder / f"{name}.csv")
-    files = [folder / f"{name}.csv" for name in ("bands", "lanes", "exposures", "ratios", "summary")]
-    return (*files, *_write_reports(experiment, folder, {"bands": bands, **tables}, failures))
+        write_table(table, store.folder / f"{name}.csv")
+    return tables
 
 
 def _write_reports(
-    experiment: Experiment, folder: Path, tables: Mapping[str, pd.DataFrame], failures: Mapping[str, str]
+    experiment: Experiment,
+    store: Store,
+    tables: Mapping[str, pd.DataFrame],
+    *,
+    settings: Settings,
+    units: Sequence[Mapping[str, Any]],
+    failures: Mapping[str, str],
 ) -> list[Path]:
     from blotquant.export.workbook import write_workbook
+    from blotquant.report.page import Content, write_report
 
-    write_workbook(folder / "results.xlsx", tables, experiment=experiment, failures=failures)
-    return [folder / "results.xlsx"]
+    workbook, page = store.folder / "results.xlsx", store.folder / "report.html"
+    write_workbook(workbook, tables, experiment=experiment, failures=failures)
+    record = [picture for unit in units for picture in unit["pictures"]]
+    content = Content(
+        experiment=experiment, settings=settings, tables=tables, record=record, failures=failures
+    )
+    write_report(page, content, _figures(experiment, store))
+    return [workbook, page]
+
+
+def _figures(experiment: Experiment, store: Store) -> Iterator[str]:
+    """The pieces of the report, one picture at a time."""
+    for blot, membrane, _ in experiment.membranes():
+        part = store.load(unit_key(blot, membrane))
+        if part is not None:
+            yield from part.figures.values()

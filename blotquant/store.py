@@ -36,6 +36,8 @@ class Part:
         Table name to csv text with its header line.
     sessions : mapping of str to str
         File name under ``sessions/`` to session text.
+    figures : mapping of str to str
+        Picture name to its piece of the report.
     summary : mapping
         Counts and flags for the console and ``--json``.
     error : str or None
@@ -46,6 +48,7 @@ class Part:
     fingerprint: str
     tables: Mapping[str, str] = field(default_factory=dict)
     sessions: Mapping[str, str] = field(default_factory=dict)
+    figures: Mapping[str, str] = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
 

@@ -124,6 +124,7 @@ def make_part(
     analyses: Mapping[str, tuple[str, Analysis]],
     *,
     extra: Mapping[str, Mapping[str, Any]] | None = None,
+    draw: bool = False,
     timings: Mapping[str, float] | None = None,
 ) -> Part:
     """Put the tables and sessions of some analyses into one part.
@@ -136,23 +137,29 @@ def make_part(
         Session file name to the picture's name in the tables and its analysis.
     extra : mapping of str to mapping, optional
         Session file name to constant columns (blot, membrane, probe) of its rows.
+    draw : bool
+        Whether each picture's piece of the report is made.
     timings : mapping of str to float, optional
         Seconds of each stage.
     """
     import pandas as pd
 
-    bands, lanes, sessions, pictures = [], [], {}, []
+    from blotquant.report.blot import render_blot
+
+    bands, lanes, sessions, pictures, figures = [], [], {}, [], {}
     for session_name, (name, analysis) in analyses.items():
         constants = {"image": name, **((extra or {}).get(session_name, {}))}
         bands.append(_with_constants(analysis.bands, constants))
         lanes.append(_with_constants(analysis.lanes, constants))
         sessions[session_name] = session_text(analysis.session)
         pictures.append(summarize(name, analysis))
+        if draw:
+            figures[session_name] = render_blot(analysis, title=name, constants=constants)
     tables = {"bands": table_to_csv(pd.concat(bands)), "lanes": table_to_csv(pd.concat(lanes))}
     summary: dict[str, Any] = {"pictures": pictures}
     if timings is not None:
         summary["timings_s"] = dict(timings)
-    return Part(key=key, fingerprint=mark, tables=tables, sessions=sessions, summary=summary)
+    return Part(key=key, fingerprint=mark, tables=tables, sessions=sessions, figures=figures, summary=summary)
 
 
 def _with_constants(frame: pd.DataFrame, constants: Mapping[str, Any]) -> pd.DataFrame:
@@ -171,6 +178,7 @@ def summarize(name: str, analysis: Analysis) -> dict[str, Any]:
     )
     return {
         "image": name,
+        "sha256": analysis.image.sha256,
         "strips": len(layout.strips),
         "lanes": [len(layout.lanes_of(strip.id)) for strip in layout.strips],
         "bands": int((bands["status"] == "detected").sum()),

@@ -76,7 +76,9 @@ def render_blot(analysis: Analysis, *, title: str, constants: dict[str, Any] | N
     return render(
         "blot.html.j2",
         title=title,
-        facts={key: value for key, value in (constants or {}).items() if value == value and value is not None},
+        facts={
+            key: value for key, value in (constants or {}).items() if value == value and value is not None
+        },
         image=analysis.image,
         picture=picture,
         scale=scale,
@@ -112,7 +114,9 @@ def encode_picture(image: BlotImage) -> tuple[str, float, float, float]:
     signal = image.signal()
     step = -(-max(signal.shape) // MAX_PICTURE_PX)
     rows, cols = (signal.shape[0] // step) * step, (signal.shape[1] // step) * step
-    reduced = signal[:rows, :cols].reshape(rows // step, step, cols // step, step).mean(axis=(1, 3), dtype=float)
+    reduced = (
+        signal[:rows, :cols].reshape(rows // step, step, cols // step, step).mean(axis=(1, 3), dtype=float)
+    )
     finite = reduced[np.isfinite(reduced)]
     low, high = (float(v) for v in np.percentile(finite, [0.05, 99.95])) if finite.size else (0.0, 1.0)
     span = high - low if high > low else 1.0
@@ -125,7 +129,11 @@ def encode_picture(image: BlotImage) -> tuple[str, float, float, float]:
 
 def lane_profiles(analysis: Analysis) -> list[Profile]:
     """Mean counts across each lane against the row, with the background that was subtracted."""
-    samples = dict(zip(analysis.lanes["lane"], analysis.lanes["sample"], strict=True)) if len(analysis.lanes) else {}
+    samples = (
+        dict(zip(analysis.lanes["lane"], analysis.lanes["sample"], strict=True))
+        if len(analysis.lanes)
+        else {}
+    )
     return [
         _profile(analysis, lane, label=str(samples.get(lane.number) or "").replace("<NA>", ""))
         for lane in analysis.layout.lanes
@@ -133,8 +141,8 @@ def lane_profiles(analysis: Analysis) -> list[Profile]:
 
 
 def _profile(analysis: Analysis, lane: Lane, *, label: str) -> Profile:
+    from blotquant.background import Aperture
     from blotquant.coverage import area_weights
-    from blotquant.scene import Aperture
 
     scene = analysis.scene
     box, weights = area_weights(lane.outline, analysis.image.shape)
@@ -148,7 +156,11 @@ def _profile(analysis: Analysis, lane: Lane, *, label: str) -> Profile:
     rows = np.arange(box.row_start, box.row_stop)
     to_x = PROFILE_WIDTH / max(len(rows), 1)
     bands = tuple(
-        ((band.box.row_start - box.row_start) * to_x, (band.box.row_stop - band.box.row_start) * to_x, band.target or "")
+        (
+            (band.box.row_start - box.row_start) * to_x,
+            (band.box.row_stop - band.box.row_start) * to_x,
+            band.target or "",
+        )
         for band in analysis.layout.bands_of(lane.id)
         if band.status == "detected"
     )
@@ -196,6 +208,10 @@ def _band_marks(layout: Layout, table: pd.DataFrame) -> list[dict[str, Any]]:
         row = rows[band.id]
         words = [f"lane {row['lane']}", band.target or f"band {row['band']}", band.status.replace("_", " ")]
         words += [f"volume {row['volume']:.4g} ± {row['volume_sd']:.2g}", *split_flags(row["flags"])]
-        kinds = [band.status, band.origin, *(["saturated"] if "saturated" in split_flags(row["flags"]) else [])]
+        kinds = [
+            band.status,
+            band.origin,
+            *(["saturated"] if "saturated" in split_flags(row["flags"]) else []),
+        ]
         marks.append({"points": _points(band.outline), "title": ", ".join(words), "class": " ".join(kinds)})
     return marks
