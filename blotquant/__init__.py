@@ -1,3 +1,83 @@
-"""blotquant: Western blot densitometry that can be defended in review."""
+"""blotquant: Western blot densitometry that can be defended in review.
+
+The everyday names are here and load what they need when first used; the modules hold the rest.
+
+>>> import blotquant as bq
+>>> blot = bq.make_blot(seed=1)                      # a synthetic blot with known truth
+>>> analysis = bq.analyze(blot.image)
+>>> analysis.bands[["lane", "band", "volume", "volume_sd", "flags"]]  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from blotquant.compare import compare as compare
+    from blotquant.errors import BlotQuantError as BlotQuantError
+    from blotquant.experiment import read_experiment as read_experiment
+    from blotquant.exposures import fit_exposure_series as fit_exposure_series
+    from blotquant.finding import find_layout as find_layout
+    from blotquant.finding import find_membrane_layouts as find_membrane_layouts
+    from blotquant.flags import FLAGS as FLAGS
+    from blotquant.geometry import Band as Band
+    from blotquant.geometry import Lane as Lane
+    from blotquant.geometry import Layout as Layout
+    from blotquant.geometry import Strip as Strip
+    from blotquant.image import BlotImage as BlotImage
+    from blotquant.io import read_image as read_image
+    from blotquant.ladder import fit_ladder as fit_ladder
+    from blotquant.linearity import fit_dilution_series as fit_dilution_series
+    from blotquant.measure import measure_bands as measure_bands
+    from blotquant.measure import measure_lanes as measure_lanes
+    from blotquant.normalize import normalize as normalize
+    from blotquant.pipeline import Analysis as Analysis
+    from blotquant.pipeline import analyze as analyze
+    from blotquant.pipeline import analyze_membrane as analyze_membrane
+    from blotquant.run import run_experiment as run_experiment
+    from blotquant.session import Session as Session
+    from blotquant.session import load_session as load_session
+    from blotquant.session import save_session as save_session
+    from blotquant.settings import Settings as Settings
+    from blotquant.synthetic import make_blot as make_blot
+    from blotquant.targets import Target as Target
+    from blotquant.targets import assign_targets as assign_targets
+
+_HOMES = {
+    "compare": "compare",
+    "errors": "BlotQuantError",
+    "experiment": "read_experiment",
+    "exposures": "fit_exposure_series",
+    "finding": "find_layout find_membrane_layouts",
+    "flags": "FLAGS",
+    "geometry": "Band Lane Layout Strip",
+    "image": "BlotImage",
+    "io": "read_image",
+    "ladder": "fit_ladder",
+    "linearity": "fit_dilution_series",
+    "measure": "measure_bands measure_lanes",
+    "normalize": "normalize",
+    "pipeline": "Analysis analyze analyze_membrane",
+    "run": "run_experiment",
+    "session": "Session load_session save_session",
+    "settings": "Settings",
+    "synthetic": "make_blot",
+    "targets": "Target assign_targets",
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+__all__ = sorted([*_HOME_OF, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -198,7 +198,8 @@ def named(name: str) -> Iterator[None]:
         text = str(error)
         if Path(name).name in text:
             raise
-        raise type(error)(f"{name}: {text}") from error
+        message = f"{name}: {text}"
+        raise type(error)(message) from error
 
 
 class _Stopwatch:
