@@ -210,7 +210,8 @@ def _lane_rows(experiment: Experiment, design: _Design, part: str, trouble: list
     name = f"{design.ratio.name} ({part} kDa)" if part else design.ratio.name
     rows = experiment.samples_of(design.blot, design.membrane)
     partner = match_lanes(experiment, design.blot, design.membrane, design.bottom_membrane or design.membrane)
-    for row in rows[rows["role"].isin(_IN_RATIOS)].to_dict("records"):
+    for cells in rows[rows["role"].isin(_IN_RATIOS)].to_dict("records"):
+        row = {str(key): cell for key, cell in cells.items()}
         lane = int(row["lane"])
         start = LaneRatio(
             ratio=name,
@@ -251,7 +252,7 @@ def _parts_of(design: _Design, part: str, lane: int, other: int | None) -> Parts
             (design.loading_top, lane),
             (design.loading_bottom if design.is_twin else None, other),
         ):
-            if loading is not None and at in loading.refused:
+            if loading is not None and at is not None and at in loading.refused:
                 refused.append(("loading_below_loq", f"{loading.refused[at]} (membrane {loading.signals[0].membrane})"))
     return Parts(
         top=top,
