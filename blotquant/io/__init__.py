@@ -1,7 +1,21 @@
-"""Reading pictures, writing files. Nothing heavy is imported before a picture is read."""
+"""Reading pictures, writing files. The libraries of a format are imported when such a file is read."""
 
 from __future__ import annotations
 
 from blotquant.io.files import atomic_write, read_table, sha256_of, table_to_csv, write_table
+from blotquant.io.read import READERS, Reader, read_image
+from blotquant.io.source import MAX_PIXELS, RawPicture, Source
 
-__all__ = ["atomic_write", "read_table", "sha256_of", "table_to_csv", "write_table"]
+__all__ = [
+    "MAX_PIXELS",
+    "READERS",
+    "RawPicture",
+    "Reader",
+    "Source",
+    "atomic_write",
+    "read_image",
+    "read_table",
+    "sha256_of",
+    "table_to_csv",
+    "write_table",
+]

@@ -1,0 +1,122 @@
+"""PNG, JPEG, GIF and BMP: what people export for slides, and sometimes all there is."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blotquant.io import facts
+from blotquant.io.colour import Channel, resolve_colour, shown_channel
+from blotquant.io.source import DAMAGE, RawPicture, Source, kept
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+_PALETTE_ROUNDING = 6  # grey levels: adaptive palettes of grey pictures are a few levels off
+_EXIF_EXPOSURE, _EXIF_IFD = 33434, 34665
+
+
+def read(source: Source) -> RawPicture:
+    """Read a PNG, JPEG, GIF or BMP.
+
+    Raises
+    ------
+    ImageError
+        If the file is damaged, has several frames and no page was chosen, or is not grey.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what matters is checked here
+            return _read(source)
+    except DAMAGE as error:
+        raise source.damaged(error, "picture") from error
+
+
+def _open(source: Source) -> ImageFile:
+    """Open by the first bytes. The classes are called directly: `Image.open` has a pixel limit of its own."""
+    from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin
+
+    stream = io.BytesIO(source.data)
+    makers: dict[bytes, type[ImageFile]] = {
+        b"\x89P": PngImagePlugin.PngImageFile,
+        b"\xff\xd8": JpegImagePlugin.JpegImageFile,
+        b"GI": GifImagePlugin.GifImageFile,
+        b"BM": BmpImagePlugin.BmpImageFile,
+    }
+    return makers[source.data[:2]](stream)
+
+
+def _read(source: Source) -> RawPicture:
+    with _open(source) as picture:
+        source.check_size(picture.height, picture.width)
+        page = _choose_frame(source, picture)
+        channel = _one_channel(source, picture)
+        dpi = picture.info.get("dpi")
+        comment = picture.info.get("comment", picture.info.get("Description", ""))
+        text = comment.decode("utf-8", "replace") if isinstance(comment, bytes) else str(comment)
+        lossy = ("lossy_compression",) if picture.format == "JPEG" else ()
+        facts_kept = [("format", picture.format), ("mode", picture.mode), ("description", text)]
+        return RawPicture(
+            pixels=channel.pixels,
+            page=page,
+            channel=channel.name,
+            photometric={"P": "palette", "RGB": "rgb", "RGBA": "rgb"}.get(picture.mode, "minisblack"),
+            exposure_s=_exposure(picture) or facts.exposure_in(text),
+            pixel_size_um=facts.pixel_size_from_dpi((float(dpi[0]), float(dpi[1]))) if dpi else None,
+            metadata=kept([*facts_kept, ("software", picture.info.get("Software"))]),
+            flags=(*channel.flags, *lossy),
+        )
+
+
+def _choose_frame(source: Source, picture: ImageFile) -> int:
+    n_frames = int(getattr(picture, "n_frames", 1))
+    index = 0 if source.page is None and n_frames == 1 else source.page
+    if index is None or not 0 <= index < n_frames:
+        msg = f"holds {n_frames} picture(s); choose page 0 to {n_frames - 1}"
+        raise source.error(msg)
+    picture.seek(index)
+    return index
+
+
+def _one_channel(source: Source, picture: ImageFile) -> Channel:
+    deep = _deep_png(source)
+    if deep is not None and deep.ndim == 3 and deep.shape[2] >= 3:
+        return resolve_colour(source, deep)
+    if picture.mode in ("1", "CMYK", "LAB", "HSV"):
+        what = "1 bit per pixel: it holds no counts" if picture.mode == "1" else f"{picture.mode} colours"
+        msg = f"has {what}; export it as a grey TIFF with 16 bits"
+        raise source.error(msg)
+    if picture.mode in ("P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"):
+        rounding = _PALETTE_ROUNDING if picture.mode.startswith("P") or picture.format == "GIF" else 1
+        return resolve_colour(source, np.asarray(picture.convert("RGB")), rounding=rounding)
+    if source.channel is not None:
+        msg = f"has no channel {shown_channel(source)}; it has one grey channel, leave the choice out"
+        raise source.error(msg)
+    if deep is not None:
+        return Channel(np.ascontiguousarray(deep if deep.ndim == 2 else deep[..., 0]))
+    grey = picture.convert("L") if picture.mode == "LA" else picture
+    return Channel(np.array(grey))
+
+
+def _deep_png(source: Source) -> NDArray[Any] | None:
+    """Pixels of a 16-bit PNG as they are: Pillow cuts 16-bit colours down to 8."""
+    if not source.data.startswith(b"\x89PNG") or len(source.data) < 25 or source.data[24] != 16:
+        return None
+    import imagecodecs
+
+    return np.asarray(imagecodecs.png_decode(source.data))
+
+
+def _exposure(picture: ImageFile) -> float | None:
+    exif = picture.getexif()
+    stated = exif.get_ifd(_EXIF_IFD).get(_EXIF_EXPOSURE)
+    return float(stated) if isinstance(stated, int | float) and stated > 0 else _rational(stated)
+
+
+def _rational(value: object) -> float | None:
+    numerator, denominator = getattr(value, "numerator", 0), getattr(value, "denominator", 0)
+    return numerator / denominator if numerator and denominator else None

@@ -1,0 +1,188 @@
+"""`read_image`: any picture of a blot in, counts with what is known and doubted about them out."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from blotquant.errors import ImageError
+from blotquant.flags import join_flags, split_flags
+from blotquant.image import BlotImage, Polarity
+from blotquant.io.source import MAX_PIXELS, RawPicture, Source, shown
+
+_MAX_BYTES_PER_PIXEL = 16
+_SMALLEST_LIMIT = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A format: its name, how its files begin, and the module whose ``read(source)`` reads them."""
+
+    name: str
+    matches: Callable[[bytes], bool]
+    module: str
+
+
+def _begins(*magics: bytes) -> Callable[[bytes], bool]:
+    return lambda data: data.startswith(magics)
+
+
+def _is_scn(data: bytes) -> bool:
+    return data[:5].upper() == b"MIME-" or (data[:8].lower() == b"content-" and b"Image Lab" in data[:2000])
+
+
+READERS: tuple[Reader, ...] = (
+    Reader("TIFF", _begins(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "blotquant.io.tiff"),
+    Reader("Bio-Rad .scn", _is_scn, "blotquant.io.scn"),
+    Reader("Bio-Rad .1sc", _begins(b"\xaf\xaf"), "blotquant.io.quantity_one"),
+    Reader("PNG", _begins(b"\x89PNG\r\n\x1a\n"), "blotquant.io.raster"),
+    Reader("JPEG", _begins(b"\xff\xd8\xff"), "blotquant.io.raster"),
+    Reader("GIF", _begins(b"GIF87a", b"GIF89a"), "blotquant.io.raster"),
+    Reader("BMP", _begins(b"BM"), "blotquant.io.raster"),
+    Reader("LI-COR zip", _begins(b"PK\x03\x04"), "blotquant.io.licor"),
+)
+"""Formats in the order in which they are tried. A new one is one module and one entry."""
+
+
+def read_image(  # noqa: PLR0913 - every option of a file in one place
+    path: str | os.PathLike[str],
+    *,
+    page: int | None = None,
+    channel: str | None = None,
+    polarity: Polarity | None = None,
+    exposure_s: float | None = None,
+    probe: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> BlotImage:
+    """Read a picture of a blot. The format is told by the file's first bytes, not by its name.
+
+    Parameters
+    ----------
+    path : path-like
+        TIFF (also `.gel`, Leica `.scn`), Bio-Rad `.scn` and `.1sc`, LI-COR zip, PNG, JPEG, GIF or BMP.
+    page : int, optional
+        Page of a multi-page file, from 0; needed where several could be meant.
+    channel : str, optional
+        ``red``, ``green`` or ``blue`` of a colour picture; the channel's name in a LI-COR zip (``700``, ``800``).
+    polarity : {"bright", "dark"}, optional
+        Whether bands are brighter or darker than the background; guessed from the pixels when not given.
+    exposure_s : float, optional
+        Exposure time in seconds; wins over the file's own.
+    probe : str, optional
+        The antibody or stain.
+    max_pixels : int
+        Larger pictures are refused before memory is taken for them.
+
+    Returns
+    -------
+    BlotImage
+        Counts as stored (of a `.gel` with square-root pixels: decoded), with flags for what is doubtful.
+
+    Raises
+    ------
+    ImageError
+        One line that names the file, what is wrong and what to do.
+    """
+    _check_wishes(polarity, exposure_s)
+    source = _load(Path(path), page=page, channel=channel, max_pixels=max_pixels)
+    return _to_image(source, _read_raw(source), polarity=polarity, exposure_s=exposure_s, probe=probe)
+
+
+def _check_wishes(polarity: str | None, exposure_s: float | None) -> None:
+    if polarity not in (None, "bright", "dark"):
+        msg = f"polarity must be 'bright' or 'dark', got {polarity!r}; leave it out to have it guessed"
+        raise ValueError(msg)
+    if exposure_s is not None and not (math.isfinite(exposure_s) and exposure_s > 0):
+        msg = f"exposure_s must be a positive number of seconds, got {exposure_s!r}"
+        raise ValueError(msg)
+
+
+def _load(path: Path, *, page: int | None, channel: str | None, max_pixels: int) -> Source:
+    """Take the whole file into memory, if it is one and not absurdly large."""
+    from blotquant.io.colour import channel_name
+
+    name = shown(path.name)
+    limit = max(_SMALLEST_LIMIT, _MAX_BYTES_PER_PIXEL * max_pixels)
+    try:
+        if path.exists() and not path.is_file():  # a pipe would hang
+            msg = f"{name}: not a file but a folder or device; give the picture itself"
+            raise ImageError(msg)
+        with path.open("rb") as stream:
+            data = stream.read(limit + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        msg = f"{name}: cannot be opened ({shown(reason)}); check the path and the permissions"
+        raise ImageError(msg) from error
+    if len(data) > limit:
+        msg = f"{name}: larger than {limit:,} bytes; if that is right, raise max_pixels"
+        raise ImageError(msg)
+    wanted = None if channel is None else channel_name(channel)
+    return Source(path, data, page=page, channel=wanted, max_pixels=max_pixels)
+
+
+def _read_raw(source: Source) -> RawPicture:
+    if not source.data:
+        msg = "empty file (0 bytes); copy or export it again"
+        raise source.error(msg)
+    for reader in READERS:
+        if reader.matches(source.data):
+            picture: RawPicture = importlib.import_module(reader.module).read(source)
+            return picture
+    names = ", ".join(reader.name for reader in READERS)
+    start = shown(source.data[:12].decode("ascii", "replace"), 12)
+    msg = f"not a picture in a known format (it begins with {start!r}); known are {names}"
+    raise source.error(msg)
+
+
+def _to_image(
+    source: Source, raw: RawPicture, *, polarity: Polarity | None, exposure_s: float | None, probe: str | None
+) -> BlotImage:
+    """Judge direction and scale of the counts and put everything together."""
+    from blotquant.ceiling import judge_scale
+    from blotquant.polarity import UNCERTAIN_BELOW, guess_polarity
+
+    _check_pixels(source, raw)
+    pixels = raw.pixels.astype(raw.pixels.dtype.newbyteorder("="), copy=False)
+    direction, confidence = (polarity, 1.0) if polarity else guess_polarity(pixels)
+    scale = judge_scale(pixels, direction, full_scale=raw.full_scale)
+    doubt = ("polarity_uncertain",) if confidence < UNCERTAIN_BELOW else ()
+    return BlotImage(
+        pixels=pixels,
+        polarity=direction,
+        polarity_confidence=confidence,
+        ceiling=scale.ceiling,
+        white=scale.white,
+        exposure_s=exposure_s if exposure_s is not None else raw.exposure_s,
+        pixel_size_um=raw.pixel_size_um,
+        imager=raw.imager,
+        probe=probe,
+        source=source.path,
+        sha256=hashlib.sha256(source.data).hexdigest(),
+        page=raw.page,
+        channel=raw.channel,
+        photometric=raw.photometric,
+        metadata=raw.metadata,
+        flags=split_flags(join_flags(raw.flags, scale.flags, doubt)),
+    )
+
+
+def _check_pixels(source: Source, raw: RawPicture) -> None:
+    """Refuse pixels that are no counts."""
+    pixels = raw.pixels
+    if pixels.ndim != 2 or pixels.size == 0:
+        msg = f"has pixels of shape {pixels.shape}, not rows × columns; export one grey picture"
+        raise source.error(msg)
+    if pixels.dtype.kind not in "uif":
+        what = {"b": "1 bit per pixel", "c": "complex numbers"}.get(pixels.dtype.kind, f"type {pixels.dtype}")
+        msg = f"has {what}: these are no counts; export it as a grey TIFF with 16 bits"
+        raise source.error(msg)
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).any():
+        msg = "has no finite pixel (all are NaN or infinite); export it again"
+        raise source.error(msg)

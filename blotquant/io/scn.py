@@ -1,0 +1,202 @@
+"""Bio-Rad Image Lab `.scn`: nested MIME parts, raw counts and an XML header for each picture.
+
+(Leica's `.scn` is a TIFF and is told apart by its first bytes.)
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blotquant.io import facts
+from blotquant.io.source import DAMAGE, RawPicture, Source, kept, shown
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+_MAX_PARTS = 10_000
+_MAX_HEADER = 64 * 1024
+_MAX_XML = 4 * 1024 * 1024
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+_FIELD = re.compile(rb"^([\w-]+):[ \t]*(.*?)\r?$", re.MULTILINE)
+_BOUNDARY = re.compile(rb'boundary="?([^";\r\n]+)"?')
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    kind: bytes
+    description: bytes
+    start: int
+    stop: int
+
+
+def read(source: Source) -> RawPicture:
+    """Read one picture of an Image Lab file.
+
+    Raises
+    ------
+    ImageError
+        If the file is damaged, or holds several pictures and no page was chosen.
+    """
+    try:
+        return _read(source)
+    except DAMAGE as error:
+        raise source.damaged(error, ".scn") from error
+
+
+def _read(source: Source) -> RawPicture:
+    pictures = _pictures(source)
+    if not pictures:
+        msg = "is an Image Lab file without ImageData and ImageHeader parts; save it again in Image Lab"
+        raise source.error(msg)
+    index = _choose(source, len(pictures))
+    data, header_part = pictures[index]
+    header = _header(source, header_part)
+    rows, cols = _size(source, header, "size_pix")
+    pixels = _pixels(source, data, header, (rows, cols))
+    said = _attributes(header)
+    stated = said.get("Exposure Time (sec)", "")
+    return RawPicture(
+        pixels=pixels,
+        full_scale=_full_scale(header),
+        page=index,
+        photometric="miniswhite" if _attribute(header, "image", "zero_is") == "white" else "minisblack",
+        exposure_s=facts.exposure_in(f"Exposure Time (sec) = {stated}"),
+        pixel_size_um=_pixel_size(header, cols),
+        imager=" ".join(said.get("Imager", "").split()) or None,
+        metadata=kept(sorted(said.items())),
+    )
+
+
+def _parts(source: Source) -> list[_Part]:
+    """List the innermost MIME parts.
+
+    Binary parts are stepped over by their Content-Length, so that pixels which happen to spell a boundary are not
+    taken for one.
+    """
+    data, boundaries = source.data, set[bytes]()
+    parts: list[_Part] = []
+    at: int | None = 0
+    while at is not None and len(parts) < _MAX_PARTS:
+        blank = _BLANK_LINE.search(data, at, at + _MAX_HEADER)
+        if blank is None:
+            break
+        fields = {name.lower(): value for name, value in _FIELD.findall(data, at, blank.start() + 1)}
+        kind, start = fields.get(b"content-type", b""), blank.end()
+        boundary = _BOUNDARY.search(kind)
+        if kind.startswith(b"multipart") and boundary:
+            boundaries.add(boundary[1])
+            stop = start
+        else:
+            length = fields.get(b"content-length", b"")
+            stop = start + int(length) if length.isdigit() else _next_boundary(data, start, boundaries)[0]
+            parts.append(_Part(kind, fields.get(b"content-description", b""), start, stop))
+        at = _next_boundary(data, stop, boundaries)[1]
+    return parts
+
+
+def _next_boundary(data: bytes, start: int, boundaries: set[bytes]) -> tuple[int, int | None]:
+    """Where the part ends and where the next one's header begins; None after the last."""
+    if not boundaries:
+        return len(data), None
+    pattern = b"--(?:" + b"|".join(re.escape(b) for b in sorted(boundaries)) + rb")(--)?[ \t]*(?:\r?\n|$)"
+    first: int | None = None
+    for found in re.compile(pattern).finditer(data, start):
+        first = found.start() if first is None else first
+        if found[1] is None:
+            return first, found.end()
+    return (len(data) if first is None else first), None
+
+
+def _pictures(source: Source) -> list[tuple[_Part, _Part]]:
+    """Pair every ImageData part with the ImageHeader that follows it."""
+    pairs: list[tuple[_Part, _Part]] = []
+    waiting: _Part | None = None
+    for part in _parts(source):
+        if part.description == b"ImageData":
+            waiting = part
+        elif part.description == b"ImageHeader" and waiting is not None:
+            pairs.append((waiting, part))
+            waiting = None
+    return pairs
+
+
+def _choose(source: Source, n_pictures: int) -> int:
+    if source.channel is not None:
+        msg = "has no colour channels; leave the channel out, or choose a picture by page"
+        raise source.error(msg)
+    index = 0 if source.page is None and n_pictures == 1 else source.page
+    if index is None or not 0 <= index < n_pictures:
+        msg = f"holds {n_pictures} picture(s); choose page 0 to {n_pictures - 1}"
+        raise source.error(msg)
+    return index
+
+
+def _header(source: Source, part: _Part) -> Element:
+    from defusedxml import DefusedXmlException
+    from defusedxml.ElementTree import fromstring
+
+    try:
+        root: Element = fromstring(source.data[part.start : min(part.stop, part.start + _MAX_XML)].strip())
+    except (DefusedXmlException, SyntaxError) as error:
+        msg = f"its ImageHeader is not readable XML ({shown(str(error), 80)}); save it again in Image Lab"
+        raise source.error(msg) from error
+    return root
+
+
+def _size(source: Source, header: Element, tag: str) -> tuple[int, int]:
+    width, height = (_attribute(header, tag, side) or "" for side in ("width", "height"))
+    if not (width.isdigit() and height.isdigit()):
+        msg = f"its ImageHeader states no {tag} in whole pixels; save it again in Image Lab"
+        raise source.error(msg)
+    source.check_size(int(height), int(width))
+    return int(height), int(width)
+
+
+def _pixels(
+    source: Source, part: _Part, header: Element, shape: tuple[int, int]
+) -> NDArray[np.unsignedinteger]:
+    raw = source.data[part.start : part.stop]
+    depth, rest = divmod(len(raw), shape[0] * shape[1])
+    if rest or depth not in (1, 2, 4):
+        msg = (
+            f"damaged or incomplete .scn: {len(raw)} bytes of pixels do not fit {shape[1]} × {shape[0]}; "
+            "copy it again"
+        )
+        raise source.error(msg)
+    order = ">" if (header.findtext("endian") or "little").strip() == "big" else "<"
+    stored = np.frombuffer(raw, dtype=f"{order}u{depth}").reshape(shape)
+    return stored.astype(stored.dtype.newbyteorder("="))
+
+
+def _full_scale(header: Element) -> float | None:
+    """Lowest maximum that the scanner declares."""
+    stated = (_number(_attribute(header, "scanner", name)) for name in ("data_ceiling", "max_value"))
+    return min((value for value in stated if value is not None), default=None)
+
+
+def _pixel_size(header: Element, cols: int) -> float | None:
+    width = _number(_attribute(header, "size_mm", "width"))
+    known = _attribute(header, "size_mm", "known") == "true"
+    return float(f"{1000 * width / cols:.6g}") if known and width else None
+
+
+def _attributes(header: Element) -> dict[str, str]:
+    return {item.get("name", ""): item.get("value", "") for item in header.iterfind("scan_attributes/*")}
+
+
+def _attribute(header: Element, tag: str, name: str) -> str | None:
+    item = header.find(tag)
+    return None if item is None else item.get(name)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if np.isfinite(value) and value > 0 else None

@@ -1,0 +1,138 @@
+"""What passes between `read_image` and the readers of the formats: the file's bytes in, counts and facts out."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from blotquant.errors import ImageError
+
+MAX_PIXELS = 200_000_000
+"""Largest picture read unless told otherwise: no imager writes more, and a hostile header may claim anything."""
+
+# What decoders raise on damaged files. The list is closed on purpose: a mistake in this package must not pass as one.
+DAMAGE: tuple[type[Exception], ...] = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BufferError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,  # Pillow's word for a broken PNG
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+_LONGEST_TEXT = 4000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A file in memory and what the caller wants of it.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        Where the bytes came from.
+    data : bytes
+        The whole file: pixels and checksum come from the same bytes.
+    page : int or None
+        Page that was asked for, from 0.
+    channel : str or None
+        Channel that was asked for, in lower case.
+    max_pixels : int
+        Largest picture to read.
+    """
+
+    path: Path
+    data: bytes = field(repr=False)
+    page: int | None = None
+    channel: str | None = None
+    max_pixels: int = MAX_PIXELS
+
+    def error(self, text: str) -> ImageError:
+        """Build the one-line error that names the file."""
+        return ImageError(f"{shown(self.path.name)}: {one_line(text)}")
+
+    def damaged(self, error: Exception, kind: str) -> ImageError:
+        """Build the error for a file that a decoder gave up on."""
+        reason = shown(str(error), 160) or type(error).__name__
+        return self.error(f"damaged or incomplete {kind} ({reason}); export or copy it again")
+
+    def check_size(self, rows: int, cols: int, samples: int = 1) -> None:
+        """Refuse dimensions that no blot has, before any memory is taken for them.
+
+        Raises
+        ------
+        ImageError
+            If a side is not positive or there are more than `max_pixels` pixels.
+        """
+        if rows < 1 or cols < 1 or samples < 1:
+            msg = f"claims {cols} × {rows} pixels of {samples} samples: there is no picture in it"
+            raise self.error(msg)
+        if rows * cols > self.max_pixels or rows * cols * samples > 4 * self.max_pixels:
+            msg = (
+                f"claims {cols} × {rows} pixels, more than the limit of {self.max_pixels:,}; "
+                "if that is right, raise max_pixels"
+            )
+            raise self.error(msg)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class RawPicture:
+    """What a reader found in a file.
+
+    Attributes
+    ----------
+    pixels : ndarray, shape (H, W)
+        One channel of one page, as stored.
+    full_scale : float or None
+        Maximum value that the file declares.
+    page, channel, photometric, exposure_s, pixel_size_um, imager, metadata
+        As in `BlotImage`.
+    flags : tuple of str
+        Those that only the reader can know.
+    """
+
+    pixels: NDArray[Any]
+    full_scale: float | None = None
+    page: int | None = None
+    channel: str | None = None
+    photometric: str | None = None
+    exposure_s: float | None = None
+    pixel_size_um: float | None = None
+    imager: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+
+
+def shown(text: str, longest: int = 100) -> str:
+    """Make foreign text safe for one line: no line breaks, control or direction marks, not too long."""
+    plain = "".join(c if c.isprintable() else "�" for c in text.strip())
+    return plain if len(plain) <= longest else plain[: longest - 1] + "…"
+
+
+def one_line(text: str) -> str:
+    """Join the lines of a message."""
+    return " ".join(text.split())
+
+
+def kept(facts: Iterable[tuple[str, object]]) -> dict[str, str]:
+    """Keep what a file says about itself as plain text of bounded length; empty facts are left out."""
+    texts = (
+        (name, str(value).replace("\x00", " ").strip()[:_LONGEST_TEXT])
+        for name, value in facts
+        if value is not None
+    )
+    return {name: text for name, text in texts if text}

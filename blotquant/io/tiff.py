@@ -1,0 +1,226 @@
+"""TIFF of any make, through tifffile alone: other readers invert some pictures by their photometric tag."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blotquant.io import facts, gel
+from blotquant.io.colour import Channel, resolve_colour, shown_channel
+from blotquant.io.source import DAMAGE, RawPicture, Source, kept
+from blotquant.io.tiff_pages import check_page_chain, choose_page
+
+if TYPE_CHECKING:
+    from tifffile import TiffFile, TiffPage
+
+_LOSSY = {6, 7, 33003, 33005, 33007, 34712, 34892, 34933, 34934, 50001, 50002, 52546}  # the JPEG family, WebP
+_COLOUR = {"RGB", "YCBCR"}
+_GREY = {"MINISBLACK", "MINISWHITE"}
+_IMAGEJ_IMAGES = re.compile(r"^images=(\d+)", re.MULTILINE)
+_PALETTE_ROUNDING = 6  # grey levels: adaptive palettes of grey pictures are a few levels off
+
+
+def read(source: Source) -> RawPicture:
+    """Read one page of a TIFF.
+
+    Raises
+    ------
+    ImageError
+        If the file is damaged, holds several pictures or no weighable one.
+    """
+    import tifffile
+
+    try:
+        check_page_chain(source)
+        # _multifile: an OME-TIFF may name other files; only the one that was asked for is opened.
+        with tifffile.TiffFile(io.BytesIO(source.data), name=source.path.name, _multifile=False) as tiff:
+            return _read_page(source, tiff)
+    except DAMAGE as error:
+        raise source.damaged(error, "TIFF") from error
+
+
+def _read_page(source: Source, tiff: TiffFile) -> RawPicture:
+    index, page = choose_page(source, tiff)
+    _check_page(source, tiff, page)
+    factor = gel.gel_coding(source, tiff)
+    channel = _one_channel(source, page)
+    pixels, full_scale = channel.pixels, _full_scale(page)
+    flags = list(channel.flags)
+    if factor is not None:
+        full_scale = float(gel.decode_counts(np.array(full_scale or np.iinfo(pixels.dtype).max), factor))
+        pixels = gel.decode_counts(pixels, factor)
+        flags.append("encoded_counts")
+    if int(page.compression) in _LOSSY:
+        flags.append("lossy_compression")
+    text = _description(page)
+    return RawPicture(
+        pixels=pixels,
+        full_scale=full_scale,
+        page=index,
+        channel=channel.name,
+        photometric=_photometric(page).lower(),
+        exposure_s=_exposure(page, text),
+        pixel_size_um=_pixel_size(page, text),
+        imager=_imager(page),
+        metadata=kept([*_text_facts(page, text), *gel.gel_facts(tiff)]),
+        flags=tuple(flags),
+    )
+
+
+def _check_page(source: Source, tiff: TiffFile, page: TiffPage) -> None:
+    """Refuse what would cost too much memory or come out wrong, by name of the field."""
+    samples = int(page.samplesperpixel) * int(page.imagedepth)
+    source.check_size(int(page.imagelength), int(page.imagewidth), samples)
+    if page.is_tiled:
+        source.check_size(int(page.tilelength), int(page.tilewidth), samples)
+    if page.imagedepth != 1:
+        msg = f"is a volume of {page.imagedepth} planes (tag ImageDepth); export one plane"
+        raise source.error(msg)
+    _check_strips(source, page)
+    frames = _IMAGEJ_IMAGES.search(_description(page))
+    if frames and int(frames[1]) > len(tiff.pages) and int(frames[1]) > 1:
+        msg = f"is an ImageJ stack of {frames[1]} pictures in one page; save the one to be weighed on its own"
+        raise source.error(msg)
+
+
+def _check_strips(source: Source, page: TiffPage) -> None:
+    """Every strip or tile must lie in the file: a missing one would be read as zeros."""
+    size = len(source.data)
+    spans = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+    missing = not spans or any(offset <= 0 or count <= 0 or offset + count > size for offset, count in spans)
+    if missing or sum(count for _, count in spans) < _least_bytes(page):
+        msg = "damaged or incomplete TIFF (pixel data missing); export or copy it again"
+        raise source.error(msg)
+
+
+def _least_bytes(page: TiffPage) -> int:
+    """Bytes that uncompressed pixels need at least; 0 where that cannot be said."""
+    if int(page.compression) != 1 or _photometric(page) == "YCBCR":
+        return 0
+    bits = int(page.imagelength) * int(page.imagewidth) * int(page.samplesperpixel) * int(page.bitspersample)
+    return bits // 8
+
+
+def _one_channel(source: Source, page: TiffPage) -> Channel:
+    """Decode the page and bring it to one grey channel, by its photometric interpretation."""
+    kind = _photometric(page)
+    data = _as_samples_last(page)
+    if kind == "PALETTE" and data.ndim == 2:
+        return resolve_colour(source, apply_palette(_colormap(page), data), rounding=_PALETTE_ROUNDING)
+    if kind in _COLOUR and data.ndim == 3 and data.shape[2] >= 3:
+        return resolve_colour(source, data)
+    if kind in _GREY:
+        return _grey_channel(source, page, data)
+    msg = f"is a TIFF of kind {kind} with shape {data.shape}; export it as a grey TIFF"
+    raise source.error(msg)
+
+
+def _grey_channel(source: Source, page: TiffPage, data: NDArray[Any]) -> Channel:
+    """Take the only grey sample, or the one whose number, from 0, was asked for; alpha does not count."""
+    n_samples = (
+        1 if data.ndim == 2 else data.shape[2] - sum(int(extra) in (1, 2) for extra in page.extrasamples)
+    )
+    names = [str(k) for k in range(n_samples)]
+    if source.channel is not None and source.channel not in names:
+        allowed = (
+            "it has one grey channel, leave the choice out" if n_samples < 2 else f"choose {', '.join(names)}"
+        )
+        msg = f"has no channel {shown_channel(source)}; {allowed}"
+        raise source.error(msg)
+    if n_samples > 1 and source.channel is None:
+        msg = f"has {n_samples} channels; choose channel {', '.join(names)}"
+        raise source.error(msg)
+    plane = data if data.ndim == 2 else data[..., int(source.channel or 0)]
+    return Channel(np.ascontiguousarray(plane), source.channel)
+
+
+def _as_samples_last(page: TiffPage) -> NDArray[Any]:
+    data = np.asarray(page.asarray())
+    if page.axes.startswith("S"):
+        data = np.moveaxis(data, 0, -1)
+    return data
+
+
+def _colormap(page: TiffPage) -> NDArray[Any]:
+    """Palette as rows of red, green, blue, in 8 bits where it holds no more."""
+    table = np.asarray(page.colormap).T
+    low, high = table & 255, table >> 8
+    return high.astype(np.uint8) if ((low == 0) | (low == high)).all() else table.astype(np.uint16)
+
+
+def apply_palette(table: NDArray[Any], indices: NDArray[Any]) -> NDArray[Any]:
+    """Look the colours of palette pixels up; shape (H, W) to (H, W, 3)."""
+    return np.asarray(table[indices])
+
+
+def _full_scale(page: TiffPage) -> float | None:
+    """Maximum that the bits per sample or the tag MaxSampleValue declare, where below the type's."""
+    if _photometric(page) == "PALETTE" or page.dtype is None or page.dtype.kind != "u":
+        return None
+    if int(page.bitspersample) < 8 * page.dtype.itemsize:
+        return float(2 ** int(page.bitspersample) - 1)
+    declared = page.tags.valueof("MaxSampleValue")
+    # The tag's writers mean either the scale's or the picture's maximum; only full scales of detectors are believed.
+    return float(declared) if declared in (1023, 4095, 16383) else None
+
+
+def _photometric(page: TiffPage) -> str:
+    """Name of the photometric interpretation; a bare number where the standard has no name for it."""
+    return str(getattr(page.photometric, "name", page.photometric))
+
+
+def _description(page: TiffPage) -> str:
+    return str(page.description or "")
+
+
+def _exposure(page: TiffPage, text: str) -> float | None:
+    exif = page.tags.valueof("ExifTag")
+    stated = page.tags.valueof("ExposureTime") or (
+        exif.get("ExposureTime") if isinstance(exif, dict) else None
+    )
+    if isinstance(stated, tuple) and len(stated) == 2 and stated[0] > 0 and stated[1] > 0:
+        return float(stated[0] / stated[1])
+    return facts.exposure_in(text)
+
+
+def _pixel_size(page: TiffPage, text: str) -> float | None:
+    resolution = [_ratio(page.tags.valueof(name)) for name in ("XResolution", "YResolution")]
+    known = resolution[0] > 0 and resolution[1] > 0
+    pair = (resolution[0], resolution[1]) if known else None
+    stated = facts.pixel_size_in(text, pair)
+    if stated is not None or pair is None:
+        return stated
+    per_inch = {2: 1.0, 3: 2.54}.get(int(page.tags.valueof("ResolutionUnit", default=2)))
+    return None if per_inch is None else facts.pixel_size_from_dpi((pair[0] * per_inch, pair[1] * per_inch))
+
+
+def _ratio(value: object) -> float:
+    if isinstance(value, tuple) and len(value) == 2 and value[1]:
+        return float(value[0] / value[1])
+    return math.nan
+
+
+def _imager(page: TiffPage) -> str | None:
+    made_by = " ".join(str(page.tags.valueof(name, default="")).strip() for name in ("Make", "Model")).strip()
+    document = str(page.tags.valueof("DocumentName", default=""))
+    return made_by or ("Alpha Innotech" if document.startswith("Alpha Innotech") else None)
+
+
+def _text_facts(page: TiffPage, text: str) -> list[tuple[str, object]]:
+    names = {
+        "software": "Software",
+        "document": "DocumentName",
+        "taken": "DateTime",
+        "orientation": "Orientation",
+    }
+    compression = ("compression", str(getattr(page.compression, "name", page.compression)).lower())
+    return [
+        ("description", text),
+        compression,
+        *((key, page.tags.valueof(name)) for key, name in names.items()),
+    ]
