@@ -166,6 +166,13 @@ _ALL = (
         "No band stands out in this lane.",
         "Nothing, if it was meant to be empty.",
     ),
+    Flag(
+        "ladder_unused",
+        "lane",
+        "warn",
+        "The bands of the ladder's lane do not fit the ladder: molecular weights are not known.",
+        "Mark the ladder's bands by hand, or check which product it is.",
+    ),
     # the band
     Flag(
         "saturated",
