@@ -18,7 +18,7 @@ UNCERTAIN_BELOW = 0.8
 """Guesses with less confidence raise `polarity_uncertain`."""
 
 _GRID = 140  # px of the reduced picture's longer side: bands stay wider than a pixel, the median stays cheap
-_WINDOW = (25, 15)  # px of the reduced picture: more than twice the height of a band, and wider than a lane
+_WINDOW = 25  # px of the reduced picture: more than twice the height of a band, and wider than a lane
 _NOISE_SDS = 3.0
 _STEEPNESS = 2.5
 _FULL_EVIDENCE = 1000  # px of the reduced picture
@@ -65,12 +65,13 @@ def _reduced(pixels: NDArray[Any]) -> NDArray[np.float64]:
 def _residual(reduced: NDArray[np.float64]) -> NDArray[np.float64]:
     """Take off a broad background and lone specks.
 
-    What stands out both from its column and from its wider surroundings is kept, by the lesser amount: a median down
-    a column takes the gap between two membranes for a band, a two-dimensional one the corners of a membrane.
+    What stands out both from its column and from its wider surroundings is kept, by the lesser amount: together the
+    two see neither membrane corners nor straight frames as bands.
     """
-    height, width = (_odd(min(0.6 * size, limit)) for size, limit in zip(reduced.shape, _WINDOW, strict=True))
-    from_column = reduced - ndimage.median_filter(reduced, size=(height, 1), mode="nearest")
-    from_around = reduced - ndimage.median_filter(reduced, size=(height, width), mode="nearest")
+    height, width = (_odd(min(0.6 * size, _WINDOW)) for size in reduced.shape)
+    column = ndimage.median_filter(reduced, size=(height, 1), mode="nearest")
+    around = ndimage.median_filter(column, size=(1, width), mode="nearest")
+    from_column, from_around = reduced - column, reduced - around
     agreed = np.where(
         from_column * from_around > 0, np.minimum(np.abs(from_column), np.abs(from_around)), 0.0
     )
