@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from blotquant.compare import compare as compare
     from blotquant.errors import BlotQuantError as BlotQuantError
     from blotquant.experiment import read_experiment as read_experiment
     from blotquant.exposures import fit_exposure_series as fit_exposure_series
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from blotquant.linearity import fit_dilution_series as fit_dilution_series
     from blotquant.measure import measure_bands as measure_bands
     from blotquant.measure import measure_lanes as measure_lanes
-    from blotquant.normalize import normalize as normalize
     from blotquant.pipeline import Analysis as Analysis
     from blotquant.pipeline import analyze as analyze
     from blotquant.pipeline import analyze_membrane as analyze_membrane
@@ -47,7 +45,6 @@ if TYPE_CHECKING:
     from blotquant.targets import assign_targets as assign_targets
 
 _HOMES = {
-    "compare": "compare",
     "errors": "BlotQuantError",
     "experiment": "read_experiment",
     "exposures": "fit_exposure_series",
@@ -59,7 +56,6 @@ _HOMES = {
     "ladder": "fit_ladder",
     "linearity": "fit_dilution_series",
     "measure": "measure_bands measure_lanes",
-    "normalize": "normalize",
     "pipeline": "Analysis analyze analyze_membrane",
     "run": "run_experiment",
     "session": "Session load_session save_session",
