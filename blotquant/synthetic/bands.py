@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf, erfcx
+from scipy.special import erf, erfc, erfcx
 
 from blotquant.geometry import Polygon, polygon
 from blotquant.synthetic.spec import LaneSpec, RowSpec, StripSpec
 
 Floats = NDArray[np.float64]
+NO_TAIL = 0.02  # below this the exponential is far narrower than the Gaussian
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,9 @@ class BandShape:
         rows, cols = np.array(
             self.outline(reach * length / self.spread, self.width / 2 + reach * self.row.edge)
         ).T
-        return (slice(max(int(rows.min()), 0), min(int(rows.max()) + 2, shape[0])),
-                slice(max(int(cols.min()), 0), min(int(cols.max()) + 2, shape[1])))  # fmt: skip
+        first = (max(int(rows.min()), 0), max(int(cols.min()), 0))
+        stop = (min(int(rows.max()) + 2, shape[0]), min(int(cols.max()) + 2, shape[1]))
+        return slice(first[0], max(stop[0], first[0])), slice(first[1], max(stop[1], first[1]))
 
     @property
     def spread(self) -> float:
@@ -113,7 +115,9 @@ class BandShape:
     @property
     def mode(self) -> float:
         """Where the profile along the lane is highest, px from the ridge."""
-        along = np.linspace(-3 * self.spread, 3 * self.spread, 6001)
+        if abs(self.row.tail) < NO_TAIL:
+            return 0.0
+        along = np.linspace(-3 * self.spread, 3 * self.spread, 1501)
         return float(along[np.argmax(peaked(along, self.sigma, self.row.tail))])
 
     def outline(self, spreads: float, half_width: float, *, n_points: int = 13) -> Polygon:
@@ -150,21 +154,26 @@ def peaked(along: Floats, sigma: float, tail: float) -> Floats:
     tail : float
         Decay length in units of sigma; positive up the lane.
     """
-    if abs(tail) < 0.02:
+    if abs(tail) < NO_TAIL:
         return np.asarray(np.exp(-0.5 * (along / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi)))
     toward = -np.sign(tail) * along / sigma
     rate = 1 / abs(tail)
-    # erfcx(z) = exp(z²) erfc(z) keeps the product finite where both factors would over- and underflow.
-    z = np.clip((rate - toward) / np.sqrt(2), -25, None)
-    return np.asarray(rate / (2 * sigma) * np.exp(-0.5 * toward**2) * erfcx(z))
+    z = (rate - toward) / np.sqrt(2)
+    # erfcx(z) = exp(z²) erfc(z): of the two equal forms each is used where its factors neither over- nor underflow.
+    light = np.where(
+        z < 0,
+        np.exp(np.minimum(rate**2 / 2 - rate * toward, 0)) * erfc(np.minimum(z, 0)),
+        np.exp(-0.5 * toward**2) * erfcx(np.maximum(z, 0)),
+    )
+    return np.asarray(rate / (2 * sigma) * light)
 
 
 def shape_bands(strip: StripSpec, rng: np.random.Generator) -> list[list[BandShape | None]]:
     """Draw the irregularities of a strip's bands: one list a row, one entry a lane, None without a place."""
     frame = Frame(strip)
     # One draw per lane and row whether or not it is used, so that bands do not move when another is left out.
-    draws = rng.standard_normal((len(strip.rows), len(strip.lanes), 5)) * strip.irregular
     lane_draws = rng.standard_normal((len(strip.lanes), 3)) * strip.irregular
+    draws = rng.standard_normal((len(strip.rows), len(strip.lanes), 5)) * strip.irregular
     return [
         [
             None if volume is None else _shape_band(frame, lane, row, lane_draws[j] * 0.8 + draws[i, j, :3] * 0.4,

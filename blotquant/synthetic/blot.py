@@ -16,15 +16,9 @@ from blotquant.geometry import Band, Lane, Layout, Polygon, Strip, polygon_area
 from blotquant.image import BlotImage
 from blotquant.synthetic.bands import BandShape, Frame, shape_bands
 from blotquant.synthetic.camera import expose, store, white_level
+from blotquant.synthetic.debris import render_debris, render_hot_pixels
 from blotquant.synthetic.spec import BlotSpec, LaneSpec, RowSpec, StripSpec
-from blotquant.synthetic.surface import (
-    inside,
-    pixel_grid,
-    render_debris,
-    render_hot_pixels,
-    render_surface,
-    strip_outline,
-)
+from blotquant.synthetic.surface import inside, pixel_grid, pixels_of, render_surface, strip_outline
 
 Floats = NDArray[np.float64]
 _SHAPES, _SURFACE, _DEBRIS, _NOISE = range(4)
@@ -177,9 +171,9 @@ def make_blot(spec: BlotSpec, *, seed: int) -> SyntheticBlot:
     """
     strips = _ordered(spec)
     spec = spec.with_(strips=strips)
-    rng = [np.random.default_rng([seed, stream]) for stream in (_SHAPES, _SURFACE, _DEBRIS)]
-    outlines = tuple(strip_outline(strip, rng[0]) for strip in strips)
-    places = tuple(_places(spec, rng[0]))
+    shapes = np.random.default_rng([seed if spec.membrane_seed is None else spec.membrane_seed, _SHAPES])
+    outlines = tuple(strip_outline(strip, shapes) for strip in strips)
+    places = tuple(_places(spec, shapes))
     signal = _render(spec, places)
     background, hot = _background(spec, outlines, seed)
     counts = expose(signal + background, spec.camera, np.random.default_rng([seed, _NOISE, spec.frame])) + hot
@@ -228,12 +222,11 @@ def _places(spec: BlotSpec, rng: np.random.Generator) -> Iterator[_Place]:
 def _render(spec: BlotSpec, places: tuple[_Place, ...]) -> Floats:
     """Expected counts of all bands; each is scaled so that its pixels sum up to its volume exactly."""
     signal = np.zeros(spec.shape)
-    rows, cols = pixel_grid(spec.shape)
     for place in places:
         if place.volume <= 0:
             continue
         window = place.shape.window(spec.shape)
-        light = place.shape.brightness(rows[window], cols[window])
+        light = place.shape.brightness(*pixels_of(window))
         if not light.sum() > 0:
             msg = (
                 f"band {place.shape.row.target} in lane {place.lane} lies outside the picture of {spec.shape}"
@@ -322,8 +315,7 @@ def _band_line(
 def _burnt_pixels(spec: BlotSpec, shape: BandShape, full: NDArray[np.bool_]) -> int:
     """Pixels at the ceiling within 2.5 SD of the ridge and the band's width."""
     window = shape.window(spec.shape)
-    rows, cols = (axis[window] for axis in pixel_grid(spec.shape))
-    across, along = shape.coordinates(rows, cols)
+    across, along = shape.coordinates(*pixels_of(window))
     own = (np.abs(along - shape.mode) <= 2.5 * shape.spread) & (
         np.abs(across) <= shape.width / 2 + 2 * shape.row.edge
     )

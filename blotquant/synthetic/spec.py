@@ -237,6 +237,8 @@ class BlotSpec:
         Which shot of the scene: frames of one seed share everything except the noise and the hot pixels.
     probe : str or None
         Name given to the picture.
+    membrane_seed : int or None
+        Draws cut edges and irregularities in place of the picture's seed: pictures of one membrane share it.
     """
 
     shape: tuple[int, int] = (240, 400)
@@ -248,6 +250,7 @@ class BlotSpec:
     polarity: Literal["bright", "dark"] = "bright"
     frame: int = 0
     probe: str | None = None
+    membrane_seed: int | None = None
 
     def with_(self, **changes: Any) -> BlotSpec:
         """Return a copy with some fields changed."""
