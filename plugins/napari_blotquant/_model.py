@@ -1,0 +1,301 @@
+"""`Editor`: one picture being corrected. It holds the present session and its numbers; no Qt and no napari here."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from psygnal import Signal
+
+from blotquant.geometry import Layout
+from blotquant.history import FIND_AGAIN, Change, Kind
+from blotquant.image import BlotImage
+from blotquant.measure import measure_bands
+from blotquant.replay import Conflict, apply_changes, diff_layouts, replay_on
+from blotquant.scene import Scene, weigh_scene
+from blotquant.session import SESSION_SUFFIX, Session, relative_path, save_session
+from blotquant.tables import BAND_COLUMNS, make_table
+from napari_blotquant._convert import SURE
+from napari_blotquant._recover import Autosaver
+
+
+class Doubt(NamedTuple):
+    """A lane or band that deserves a look, and why."""
+
+    kind: Kind
+    object_id: str
+    confidence: float
+    reason: str
+
+
+class Weighing(NamedTuple):
+    """Exact numbers of one state of the layout."""
+
+    layout: Layout
+    scene: Scene
+    table: pd.DataFrame
+
+
+def utc_now() -> str:
+    """The time as the record keeps it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def user_name() -> str:
+    """Who is logged in, for the record."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
+class Editor:
+    """One picture being corrected.
+
+    An edit gives the touched bands new numbers at once, weighed in the scene as it was before (other bands' masks
+    move by a hair with it). `weigh` gives the exact numbers of the present layout; until its result is accepted,
+    `is_exact` is False. What is saved, exported or shown as final is always exact.
+
+    Attributes
+    ----------
+    image : BlotImage
+        The picture with the polarity in force.
+    session : Session
+        With the whole history.
+    layout : Layout
+        The session's, kept up to date.
+    table : DataFrame
+        Measured bands of the layout.
+    auto_table : DataFrame
+        Measured bands of the automatic result, to compare with.
+    """
+
+    edited = Signal(object)  # the changes of the gesture; None: everything may differ
+    weighed = Signal()
+    stated = Signal()  # saved, undone, blind: buttons and title need a look
+
+    def __init__(
+        self,
+        image: BlotImage,
+        session: Session,
+        *,
+        path: Path | None = None,
+        who: str | None = None,
+        clock: Callable[[], str] = utc_now,
+        autosaver: Autosaver | None = None,
+    ) -> None:
+        self.image = image
+        self.session = session
+        self.layout = session.layout
+        self.path = path
+        self.who = who or user_name()
+        self.clock = clock
+        self.autosaver = autosaver
+        self.scene: Scene | None = None
+        self.table = make_table([], BAND_COLUMNS)
+        self.auto_table = make_table([], BAND_COLUMNS)
+        self.is_exact = False
+        self.is_blind = False
+        self.conflicts: tuple[Conflict, ...] = session.conflicts
+        self._saved = session
+        self._signal: NDArray[np.floating[Any]] | None = None
+
+    # state
+
+    @property
+    def signal(self) -> NDArray[np.floating[Any]]:
+        """Counts, bands bright; made once."""
+        if self._signal is None:
+            self._signal = self.image.signal()
+        return self._signal
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether there are edits that were not saved."""
+        return self.session.history != self._saved.history
+
+    @property
+    def default_path(self) -> Path:
+        """Where the session is saved: where it came from, else beside the picture."""
+        if self.path is not None:
+            return self.path
+        source = self.image.source or Path("array")
+        return source.with_name(source.name + SESSION_SUFFIX)
+
+    @property
+    def used_ids(self) -> frozenset[str]:
+        """Ids that must not be given again."""
+        auto = self.session.layout_auto
+        return (
+            self.session.history.used_ids("band")
+            | self.session.history.used_ids("lane")
+            | {band.id for band in auto.bands}
+            | {lane.id for lane in auto.lanes}
+        )
+
+    # edits
+
+    def do(self, changes: Sequence[Change], action: str) -> None:
+        """Make one gesture and give the touched bands numbers at once; no change does nothing."""
+        if not changes:
+            return
+        self.session = self.session.edit(changes, action=action, who=self.who, when=self.clock())
+        if all(change.kind in ("strip", "lane", "band") for change in changes):
+            self.layout = apply_changes(self.layout, changes)
+        else:
+            self._replay()
+        self._after(changes)
+
+    def undo(self) -> bool:
+        """Take the last gesture back; False if there is none."""
+        return self._step("undo")
+
+    def redo(self) -> bool:
+        """Do the last undone gesture again; False if there is none."""
+        return self._step("redo")
+
+    def _step(self, way: str) -> bool:
+        history = self.session.history
+        gesture = history.undoable if way == "undo" else history.redoable
+        if not gesture:
+            return False
+        step = self.session.undo if way == "undo" else self.session.redo
+        self.session = step(who=self.who, when=self.clock())
+        before = self.layout
+        self._replay()
+        self._after(diff_layouts(before, self.layout))
+        return True
+
+    def _replay(self) -> None:
+        self.layout = self.session.layout
+        self.conflicts = self.session.conflicts
+        if self.image.polarity != self.session.polarity:
+            self.image = self.image.with_(polarity=self.session.polarity, polarity_confidence=1.0)
+            self._signal, self.scene = None, None
+
+    def _after(self, changes: Sequence[Change]) -> None:
+        self.is_exact = False
+        self._weigh_touched({change.object_id for change in changes if change.kind == "band"})
+        if self.autosaver is not None:
+            self.autosaver.keep(self.session, self.image.source)
+        self.edited.emit(list(changes))
+
+    def find_again(self, found: Layout) -> None:
+        """Take over what the detector finds now; hand corrections stay, and `conflicts` says where they do not fit."""
+        before = [self.session.layout_auto, self.layout]
+        result, conflicts = replay_on(found, before, self.session.history.edits)
+        self.do(diff_layouts(self.layout, result), FIND_AGAIN)
+        self.conflicts = conflicts
+        self.stated.emit()
+
+    def set_blind(self, is_blind: bool) -> None:
+        """Hide or show what the lanes are; the record tells."""
+        if is_blind == self.is_blind:
+            return
+        self.is_blind = is_blind
+        change = Change("image", "blind", not is_blind, is_blind)
+        action = "blind_on" if is_blind else "blind_off"
+        self.session = self.session.edit([change], action=action, who=self.who, when=self.clock())
+        self.stated.emit()
+
+    # numbers
+
+    def _weigh_touched(self, touched: set[str]) -> None:
+        if self.scene is None or self.table.empty:
+            return
+        present = {band.id for band in self.layout.bands}
+        kept = self.table[self.table["band_id"].isin(present - touched)]
+        fresh = self._rows(self.layout, touched & present)
+        self.table = pd.concat([kept, fresh], ignore_index=True) if not fresh.empty else kept
+        rank = {band.id: k for k, band in enumerate(self.layout.bands)}
+        order = self.table["band_id"].map(rank).to_numpy().argsort(kind="stable")
+        self.table = self.table.iloc[order].reset_index(drop=True)
+
+    def _rows(self, layout: Layout, wanted: Iterable[str]) -> pd.DataFrame:
+        only = sorted(wanted)
+        if not only or self.scene is None:
+            return make_table([], BAND_COLUMNS)
+        return measure_bands(self.image, layout, scene=self.scene, only=only)
+
+    def preview(self, changes: Sequence[Change]) -> pd.DataFrame:
+        """Numbers that changed bands would have; nothing is done. Empty before the first weighing."""
+        keys = {change.object_id for change in changes if change.kind == "band" and change.after is not None}
+        return self._rows(apply_changes(self.layout, changes), keys)
+
+    def weigh(self) -> Weighing:
+        """Exact numbers of the present layout: the same that the command line gives. Changes nothing; slow."""
+        layout, settings = self.layout, self.session.settings.weighing
+        scene = weigh_scene(self.image, layout, settings=settings)
+        return Weighing(layout, scene, measure_bands(self.image, layout, scene=scene))
+
+    def weigh_auto(self) -> pd.DataFrame:
+        """Numbers of the automatic result."""
+        settings = self.session.settings_at_start.weighing
+        return measure_bands(self.image, self.session.layout_auto, settings=settings)
+
+    def accept(self, weighing: Weighing, auto_table: pd.DataFrame | None = None) -> bool:
+        """Take over exact numbers; False if the layout has changed since they were asked for."""
+        if auto_table is not None:
+            self.auto_table = auto_table
+        is_present = weighing.layout == self.layout
+        if is_present:
+            self.scene, self.table, self.is_exact = weighing.scene, weighing.table, True
+        self.weighed.emit()
+        return is_present
+
+    def weigh_now(self) -> None:
+        """Weigh and take over at once."""
+        self.accept(self.weigh(), self.weigh_auto() if self.auto_table.empty else None)
+
+    # doubts
+
+    def doubts(self) -> list[Doubt]:
+        """What deserves a look, the least sure first; what a hand has touched is sure."""
+        touched = {edit.object_id for edit in self.session.history.effective() if edit.action != FIND_AGAIN}
+        lanes = [
+            Doubt("lane", lane.id, lane.confidence, f"lane {lane.number} is {lane.confidence:.0%} sure")
+            for lane in self.layout.lanes
+            if lane.confidence < SURE and lane.id not in touched
+        ]
+        numbers = {lane.id: lane.number for lane in self.layout.lanes}
+        bands = [
+            Doubt("band", b.id, b.confidence, f"band in lane {numbers[b.lane]} is {b.confidence:.0%} sure")
+            for b in self.layout.bands
+            if b.confidence < SURE and b.id not in touched and b.status == "detected"
+        ]
+        return sorted([*lanes, *bands], key=lambda doubt: (doubt.confidence, doubt.kind, doubt.object_id))
+
+    # keeping
+
+    def save(self, path: Path | None = None) -> Path:
+        """Write the session; the autosaved copy is dropped.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written there; nothing is lost, the autosaved copy stays.
+        """
+        target = path or self.default_path
+        if self.image.source is not None:
+            place = relative_path(self.image.source, target.parent)
+            self.session = replace(self.session, image=replace(self.session.image, path=place))
+        save_session(self.session, target)
+        self.path, self._saved = target, self.session
+        if self.autosaver is not None:
+            self.autosaver.forget(self.session)
+        self.stated.emit()
+        return target
+
+    def restore(self, rescued: Session) -> None:
+        """Take over an autosaved session of this picture; it counts as not saved."""
+        self.session = rescued
+        self._replay()
+        self._after([])
+        self.edited.emit(None)

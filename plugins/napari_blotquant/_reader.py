@@ -1,0 +1,64 @@
+"""Opening blots: the reader that napari asks, and the plugin's own way that takes any picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_blotquant._dock import BlotDock
+
+PICTURES = "Blots (*.tif *.tiff *.scn *.gel *.1sc *.png *.jpg *.jpeg *.blot.json);;All files (*)"
+DOCK_TITLE = "Quantify a blot"
+
+
+def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[tuple[Any, ...]]] | None:
+    """Return the reader for one blot or session; napari asks for the patterns of the manifest only."""
+    first = path if isinstance(path, str) else path[0]
+    return read if str(first).lower().endswith((".scn", ".gel", ".1sc", ".blot.json")) else None
+
+
+def read(path: str | list[str]) -> list[tuple[Any, ...]]:
+    """Open a blot in the dock where there is a viewer; else give the picture alone as a layer."""
+    paths = [path] if isinstance(path, str) else path
+    import napari
+
+    viewer = napari.current_viewer()
+    if viewer is None:
+        return [image_layer(Path(one)) for one in paths]
+    for one in paths:
+        find_dock(viewer).open_path(Path(one))
+    return [(None,)]
+
+
+def image_layer(path: Path) -> tuple[Any, dict[str, Any], str]:
+    """A picture as napari layer data."""
+    from blotquant.io import read_image
+    from blotquant.session import find_image, load_session
+    from napari_blotquant._convert import contrast_limits
+
+    if path.name.endswith(".blot.json"):
+        path = find_image(load_session(path), path.parent)
+    signal = read_image(path).signal()
+    shown = {"name": path.name, "colormap": "gray_r", "contrast_limits": contrast_limits(signal)}
+    return signal, shown, "image"
+
+
+def open_dialog() -> None:
+    """Ask for a blot and open it in the dock."""
+    import napari
+    from qtpy.QtWidgets import QFileDialog
+
+    viewer = napari.current_viewer()
+    if viewer is None:
+        return
+    name, _ = QFileDialog.getOpenFileName(viewer.window._qt_window, "Open a blot", "", PICTURES)
+    if name:
+        find_dock(viewer).open_path(Path(name))
+
+
+def find_dock(viewer: Any) -> BlotDock:
+    """The viewer's dock; opened if it is not there yet."""
+    _, widget = viewer.window.add_plugin_dock_widget("blotquant", DOCK_TITLE)
+    return widget  # type: ignore[no-any-return]

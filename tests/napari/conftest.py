@@ -1,0 +1,68 @@
+"""What the plugin's tests share; the ones that need a window are skipped where there is no display."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+pytest.importorskip("napari", reason='the plugin needs napari: pip install "blotquant[napari]"')
+
+if TYPE_CHECKING:
+    from blotquant.image import BlotImage
+    from blotquant.session import Session
+    from napari_blotquant._model import Editor
+
+NEEDS_WINDOW = {"qtbot", "make_napari_viewer", "qapp"}
+
+
+def has_display(config: pytest.Config) -> bool:
+    """Without X and without Xvfb Qt aborts the whole process, so tests must not even begin."""
+    if sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        return True
+    return shutil.which("Xvfb") is not None and config.pluginmanager.hasplugin("xvfb")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if has_display(config):
+        return
+    skip = pytest.mark.skip(
+        reason="no display and no Xvfb (Debian: apt-get install xvfb libxcb-icccm4 libxcb-keysyms1)"
+    )
+    for item in items:
+        if NEEDS_WINDOW & set(getattr(item, "fixturenames", ())):
+            item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Autosaved sessions of tests stay in the test's folder."""
+    folder = tmp_path / "state"
+    monkeypatch.setenv("BLOTQUANT_STATE_DIR", str(folder))
+    return folder
+
+
+def synthetic(n_rows: int = 2, n_lanes: int = 4) -> tuple[BlotImage, Session]:
+    from blotquant.session import make_session
+    from blotquant.synthetic import make_blot, plain_spec
+
+    volumes = np.linspace(4e4, 1e5, n_rows * n_lanes).reshape(n_rows, n_lanes)
+    blot = make_blot(plain_spec(volumes, shape=(160, 240)), seed=3)
+    return blot.image(), make_session(blot.image(), blot.true_layout())
+
+
+@pytest.fixture
+def editor() -> Iterator[Editor]:
+    """A weighed editor on a synthetic blot with two rows in four lanes; the clock stands still."""
+    from napari_blotquant._model import Editor
+
+    image, session = synthetic()
+    made = Editor(image, session, who="Ada", clock=lambda: "2026-01-02T03:04:05Z")
+    made.weigh_now()
+    yield made
