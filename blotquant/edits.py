@@ -74,6 +74,26 @@ def resize_band(layout: Layout, band_id: str, outline: ArrayLike) -> list[Change
     return changes
 
 
+def set_band_rows(layout: Layout, band_id: str, *, top: float, bottom: float) -> list[Change]:
+    """Stretch a band between two rows; its sides follow its lane.
+
+    Raises
+    ------
+    ValueError
+        If there is less than half a pixel between the rows.
+    """
+    if bottom - top < MIN_HEIGHT:
+        msg = f"a band must be at least {MIN_HEIGHT} px high, got rows {top:.1f} to {bottom:.1f}"
+        raise ValueError(msg)
+    band = layout.band(band_id)
+    lane = layout.lane(band.lane)
+    old_top, old_bottom = row_span(band.outline)
+    points = np.asarray(band.outline, dtype=float)
+    rows = top + (points[:, 0] - old_top) * (bottom - top) / (old_bottom - old_top)
+    cols = points[:, 1] + lane.center_at(rows) - lane.center_at(points[:, 0])
+    return resize_band(layout, band_id, np.column_stack([rows, cols]))
+
+
 def draw_band(
     layout: Layout, outline: ArrayLike, *, used_ids: Iterable[str] = (), peak: Point | None = None
 ) -> list[Change]:

@@ -18,6 +18,7 @@ from blotquant.edits import (
     remove_lane,
     reshape_lane,
     resize_band,
+    set_band_rows,
     set_lane_width,
     set_role,
     set_target,
@@ -72,6 +73,19 @@ def test_a_band_moved_into_another_lane_belongs_to_it(layout: Layout) -> None:
 def test_resize_keeps_the_peaks_place_within(layout: Layout) -> None:
     after = apply_changes(layout, resize_band(layout, "l1b1", rectangle(30, 50, 22, 39))).band("l1b1")
     assert after.peak == pytest.approx((39.5, 30.0))
+
+
+def test_new_rows_stretch_the_band_along_its_lane(layout: Layout) -> None:
+    assert set_band_rows(layout, "l1b1", top=39.5, bottom=49.5) == []
+    bent = apply_changes(layout, reshape_lane(layout, "l1", center=[(0, 30), (99, 129)], widths=[20, 20]))
+    after = apply_changes(bent, set_band_rows(bent, "l1b1", top=35.5, bottom=55.5)).band("l1b1")
+    corners = np.asarray(after.outline)
+    assert corners[:, 0] == pytest.approx([35.5, 35.5, 55.5, 55.5])
+    lane = bent.lane("l1")
+    across = corners[:, 1] - lane.center_at(corners[:, 0])
+    assert across == pytest.approx([-8.5, 8.5, 8.5, -8.5], abs=1e-3)
+    with pytest.raises(ValueError, match="at least 0.5 px high, got rows 40.0 to 40.2"):
+        set_band_rows(layout, "l1b1", top=40, bottom=40.2)
 
 
 def test_unknown_band_raises(layout: Layout) -> None:
