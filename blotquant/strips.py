@@ -1,0 +1,266 @@
+"""Strips: rows that lie on one piece of membrane and share its lanes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from blotquant.candidates import Grid
+from blotquant.lanes import Comb, bump_map, fit_comb, log_profile
+from blotquant.noise import FloatArray, robust_sd
+from blotquant.rows import RowCurve, row_profile
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRow:
+    """A row with its compressed profile, the trust in it and, for the clearest rows, the lanes it shows by itself."""
+
+    curve: RowCurve
+    logs: NDArray[np.float64]
+    weight: float
+    comb: Comb | None
+
+    @property
+    def y_mid(self) -> float:
+        """Row of its middle."""
+        return float(self.curve.rows_at(np.array([(self.curve.left + self.curve.right) / 2]))[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A strip on the coarse grid: its rows from top to bottom, its lanes, and cuts above and below, if seen."""
+
+    rows: tuple[SeenRow, ...]
+    comb: Comb
+    cut_above: float | None = None
+    cut_below: float | None = None
+
+    @property
+    def left(self) -> int:
+        """First column with a band."""
+        return min(r.curve.left for r in self.rows)
+
+    @property
+    def right(self) -> int:
+        """Last column with a band."""
+        return max(r.curve.right for r in self.rows)
+
+    @property
+    def weight(self) -> float:
+        """Trust in it: of its rows together."""
+        return sum(r.weight for r in self.rows)
+
+
+def see_rows(grid: Grid, curves: tuple[RowCurve, ...], *, most: int = 10) -> list[SeenRow]:
+    """Measure the rows; those that are no rows of bands (a frame's edge, a scratch) are left out."""
+    usable = [c for c in curves if not (_is_line(c) or _wanders(c))]
+    usable.sort(key=lambda c: -c.covered * np.sqrt(min(c.snr, 50.0)))
+    return [_see_row(grid, c, with_comb=k < most and c.covered >= 12) for k, c in enumerate(usable)]
+
+
+def _see_row(grid: Grid, curve: RowCurve, *, with_comb: bool) -> SeenRow:
+    cols = np.arange(grid.pixels.shape[1])
+    profile, noise = row_profile(grid, curve, cols)
+    extent = (max(0, curve.left - 2), min(len(cols), curve.right + 3))
+    logs = log_profile(profile, noise, curve.mask(len(cols)))
+    trust = np.sqrt(min(curve.snr, 50.0))
+    comb = comb_of_rows([logs], [1.0], extent) if with_comb else None
+    if comb is None:
+        return SeenRow(curve, logs, 0.3 * float(trust), None)
+    return SeenRow(curve, logs, float(trust * comb.score), comb)
+
+
+def comb_of_rows(logs: list[NDArray[np.float64]], weights: list[float], extent: tuple[int, int], *, n_lanes: int | None = None,
+                 pitches: NDArray[np.float64] | None = None) -> Comb | None:
+    """Fit one comb to rows between two columns."""
+    span = extent[1] - extent[0]
+    window = slice(max(0, extent[0] - 40), min(len(logs[0]), extent[1] + 40))
+    tried = pitches_for(span) if pitches is None else pitches
+    comb = fit_comb(np.stack(logs)[:, window], np.asarray(weights), pitches=tried, n_lanes=n_lanes)
+    return None if comb is None else replace(comb, centers=tuple(c + window.start for c in comb.centers))
+
+
+def pitches_for(span: int) -> NDArray[np.float64]:
+    """Pitches to try for bands that span some columns."""
+    return np.geomspace(8, max(1.6 * span, 12), 26)
+
+
+def _is_line(curve: RowCurve) -> bool:
+    """A long thin ridge without a notch: an edge, a scratch, a pencil line."""
+    longest = max(r.width for r in curve.ridges)
+    return curve.height <= 3 and longest > 60 and len(curve.ridges) <= 2
+
+
+def _wanders(curve: RowCurve) -> bool:
+    """Whether its ridges are too rough or steep for bands."""
+    rough, total = 0.0, 0
+    for ridge in curve.ridges:
+        if ridge.width < 6:
+            continue
+        x = ridge.cols.astype(float)
+        degree = 2 if ridge.width < 60 else 4
+        fit = np.polynomial.Polynomial.fit(x, ridge.rows, degree)
+        rough += float(((ridge.rows - fit(x)) ** 2).sum())
+        total += len(x)
+    if total and np.sqrt(rough / total) > 0.15 * curve.height + 0.7:
+        return True
+    return abs(curve.slope) > 0.4
+
+
+def group_rows(grid: Grid, rows: list[SeenRow]) -> list[Piece]:
+    """Group rows into strips, the clearest first: a row joins a strip that it overlaps if nothing cuts between them
+    and its bands stand where the strip's lanes are.
+
+    Returns
+    -------
+    list of Piece
+        Top to bottom, then left to right.
+    """
+    pieces: list[Piece] = []
+    for row in sorted((r for r in rows if r.comb is not None), key=lambda r: -r.weight):
+        at = next((k for k, piece in enumerate(pieces) if _belongs(grid, piece, row)), None)
+        if at is None:
+            pieces.append(Piece((row,), row.comb))
+        else:
+            pieces[at] = _joined(pieces[at], row)
+    for row in (r for r in rows if r.comb is None):
+        at = next((k for k, piece in enumerate(pieces) if _belongs(grid, piece, row)), None)
+        if at is not None:
+            pieces[at] = Piece((*pieces[at].rows, row), pieces[at].comb)
+    return sorted(pieces, key=lambda p: (min(r.y_mid for r in p.rows), p.left))
+
+
+def _joined(piece: Piece, row: SeenRow) -> Piece:
+    """Add a row to a strip and fit the lanes of all its rows anew."""
+    rows = (*piece.rows, row)
+    extent = (max(0, min(r.curve.left for r in rows) - 2), max(r.curve.right for r in rows) + 3)
+    near = piece.comb.pitch * np.geomspace(0.75, 1.33, 9)
+    comb = comb_of_rows([r.logs for r in rows], [r.weight for r in rows], extent, pitches=near)
+    return Piece(rows, comb if comb is not None else piece.comb)
+
+
+def _belongs(grid: Grid, piece: Piece, row: SeenRow) -> bool:
+    curve, pitch = row.curve, piece.comb.pitch
+    if max(r.width for r in curve.ridges) < 0.35 * pitch:
+        return False
+    overlap = min(piece.right, curve.right) - max(piece.left, curve.left)
+    if overlap < 0.5 * min(piece.right - piece.left, curve.right - curve.left) and not _continues(piece, curve):
+        return False
+    nearest = min(piece.rows, key=lambda r: abs(r.y_mid - row.y_mid))
+    if _contradicts(row, piece, abs(nearest.y_mid - row.y_mid)):
+        return False
+    levels = [r.y_mid for r in piece.rows]
+    if min(levels) <= row.y_mid <= max(levels):
+        return True
+    main = max(piece.rows, key=lambda r: r.weight)
+    upper, lower = sorted((main, row), key=lambda r: r.y_mid)
+    return find_cut(grid, upper.curve, lower.curve) is None
+
+
+def _contradicts(row: SeenRow, piece: Piece, distance: float) -> bool:
+    """Whether a row shows lanes of its own that are not the strip's; fused bands show none and contradict nothing."""
+    agreement = coherence(row, piece.comb, tilt=0.06 * distance)
+    if row.comb is None:
+        return agreement < 0.25
+    n_inside = max(len(_extended(piece.comb, row.curve.left, row.curve.right)), 1)
+    clear = row.comb.score / n_inside
+    return clear > 0.35 and agreement < 0.45 or agreement < -0.2
+
+
+def _continues(piece: Piece, curve: RowCurve) -> bool:
+    """Whether a row runs on where one of the strip's rows ends."""
+    for other in (r.curve for r in piece.rows):
+        gap = max(curve.left - other.right, other.left - curve.right)
+        a, b = (other, curve) if other.left < curve.left else (curve, other)
+        fall = abs(float(np.mean(b.ridges[0].rows[:6])) - float(np.mean(a.ridges[-1].rows[-6:])))
+        if -5 < gap < 2.5 * piece.comb.pitch and fall < 1.2 * max(curve.height, other.height) + 0.15 * max(gap, 0):
+            return True
+    return False
+
+
+def coherence(row: SeenRow, comb: Comb, *, tilt: float = 0.0) -> float:
+    """Mean evidence of a row at the lanes of a comb that lie in it, less that between them; the best of small shifts.
+
+    Beyond the comb's ends its pitch goes on.
+    """
+    bumps = bump_map(row.logs[None], comb.pitch)[0]
+    centers = _extended(comb, row.curve.left, row.curve.right)
+    if len(centers) == 0:
+        return 0.0
+    best = -1.0
+    limit = min(tilt, 0.35 * comb.pitch) + 0.12 * comb.pitch
+    for shift in np.linspace(-limit, limit, 7):
+        best = max(best, float(np.interp(centers + shift, np.arange(len(bumps)), bumps).mean()))
+    return best
+
+
+def _extended(comb: Comb, left: float, right: float) -> NDArray[np.float64]:
+    """Lane centres between two columns, the comb continued at its own end gaps."""
+    c = list(comb.centers)
+    first = c[1] - c[0] if len(c) > 1 else comb.pitch
+    last = c[-1] - c[-2] if len(c) > 1 else comb.pitch
+    while c[0] - first > left:
+        c.insert(0, c[0] - first)
+    while c[-1] + last < right:
+        c.append(c[-1] + last)
+    lanes = np.array(c)
+    return lanes[(lanes > left - 0.2 * comb.pitch) & (lanes < right + 0.2 * comb.pitch)]
+
+
+def find_cut(grid: Grid, upper: RowCurve, lower: RowCurve) -> float | None:
+    """Look for a straight step or slit that runs across between two rows: the edge of a membrane.
+
+    Returns
+    -------
+    float or None
+        Its mean row, or None where there is no such line.
+    """
+    left, right = min(upper.left, lower.left), max(upper.right, lower.right)
+    margin = int(0.2 * (right - left)) + 4
+    width = grid.pixels.shape[1]
+    lo, hi = max(0, left - margin), min(width, right + margin)
+    blocks = np.linspace(lo, hi, 25).astype(int)
+    middles = (blocks[:-1] + blocks[1:]) / 2
+    top = upper.rows_at(middles) + 1.5 * upper.height
+    bottom = lower.rows_at(middles) - 1.5 * lower.height
+    first, last = int(top.min()), int(np.ceil(bottom.max()))
+    if last - first < 8:
+        return None
+    base = max(0, first - 4)
+    image = grid.pixels[base : last + 4]
+    table = np.stack([image[:, a : max(b, a + 1)].mean(axis=1) for a, b in zip(blocks, blocks[1:], strict=False)])
+    where = _coherent_step(table, top - base, bottom - base)
+    return None if where is None else where + base
+
+
+def _coherent_step(table: FloatArray, top: NDArray[np.float64], bottom: NDArray[np.float64]) -> float | None:
+    """Strongest step that most blocks share along some straight line between two limits."""
+    box = ndimage.uniform_filter1d(table, 4, axis=1, mode="nearest")
+    step = np.zeros_like(box)
+    step[:, 2:-2] = box[:, 4:] - box[:, :-4]
+    noise = np.array([max(robust_sd(s), 1e-9) for s in step])
+    z = step / np.median(noise)
+    n_blocks, n_rows = z.shape
+    rows = np.arange(n_rows)
+    inside = (rows[None] > top[:, None]) & (rows[None] < bottom[:, None])
+    z = np.where(inside, z, np.nan)
+    index = np.arange(n_blocks) - (n_blocks - 1) / 2
+    rises = np.linspace(-0.7, 0.7, 21)
+    source = rows[None, None] + np.rint(rises[:, None] * index[None]).astype(int)[:, :, None]
+    ok = (source >= 0) & (source < n_rows)
+    sheared = np.where(ok, z[np.arange(n_blocks)[None, :, None], np.clip(source, 0, n_rows - 1)], np.nan)
+    known = np.isfinite(sheared)
+    full = known.sum(axis=1) >= 0.8 * n_blocks
+    if not full.any():
+        return None
+    fifth, half = n_blocks // 5, n_blocks // 2
+    columns = np.where(known, sheared, 0.0).transpose(0, 2, 1)[full]
+    ordered = np.sort(columns, axis=1)
+    value = np.maximum(np.minimum(ordered[:, fifth], ordered[:, half] / 2),
+                       np.minimum(-ordered[:, -1 - fifth], -ordered[:, half] / 2))
+    k = int(value.argmax())
+    best, where = float(value[k]), float(np.nonzero(full)[1][k])
+    return where if best > 0.7 else None
