@@ -70,6 +70,11 @@ class Signal:
     parts: Mapping[str, Mapping[int, Amount]] = field(default_factory=dict)
     excluded: frozenset[int] = frozenset()
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether the picture gave any lane or band at all."""
+        return self.n_lanes is not None or any(self.parts.values())
+
 
 Record = Mapping[str, Any]
 _PICTURE = ("blot", "membrane", "probe", "image")

@@ -51,6 +51,30 @@ def compare(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
     return table.astype({column: "string" for column in extra if column in table})
 
 
+def scaled_units(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
+    """Give the value of every biological replicate after scaling: what the geometric means are made of.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Declares the scaling.
+    ratios : DataFrame
+        From `normalize`.
+
+    Returns
+    -------
+    DataFrame
+        `ratio`, `condition`, `role`, `blot`, `replicate`, `n_technical`, `value`; `value` is empty where the blots
+        do not carry the scaling that was asked for.
+    """
+    columns = ["ratio", "condition", "role", "blot", "replicate", "n_technical", "value"]
+    parts = []
+    for name in dict.fromkeys(ratios["ratio"].dropna()):
+        units = average_technical(ratios[(ratios["ratio"] == name).fillna(value=False)])
+        parts.append(units.assign(value=np.exp(_scale(units, experiment.compare)[0].astype(float))))
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
 def _summarize(experiment: Experiment, name: str, ratios: pd.DataFrame) -> list[dict[str, Any]]:
     design = experiment.compare
     conditions = _conditions(ratios)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from blotquant.presets import target_kda
 from blotquant.settings import Settings
 
 Scaling = Literal["none", "fixed_point", "sum", "control_mean", "interblot_control", "alignment"]
@@ -236,8 +237,9 @@ class Experiment:
         return plain(probe).startswith(_STAINS) if declared is None else declared
 
     def mw_of(self, probe: str) -> tuple[float, ...]:
-        """Declared kDa of a probe's target; empty where the file gives none."""
-        return self.targets[probe].mw_kda if probe in self.targets else ()
+        """Expected kDa of a probe's target: declared, else the preset of that name; empty where neither knows it."""
+        declared = self.targets[probe].mw_kda if probe in self.targets else ()
+        return declared or target_kda(probe)
 
     def attach_sheet(self, table: pd.DataFrame) -> pd.DataFrame:
         """Add the sheet's `sample`, `condition`, `load_ug` and further columns to a table of bands or lanes.

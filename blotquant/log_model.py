@@ -166,7 +166,8 @@ def _product_structure(correlation: Floats) -> Floats | None:
     if k == 1:
         return np.zeros(1)
     if k == 2:
-        return np.array([1.0, np.sign(correlation[0, 1])]) * np.sqrt(abs(correlation[0, 1]))
+        pair: Floats = np.array([1.0, np.sign(correlation[0, 1])]) * np.sqrt(abs(correlation[0, 1]))
+        return pair
     with np.errstate(divide="ignore", invalid="ignore"):
         squares = [
             correlation[i, (i + 1) % k] * correlation[i, (i + 2) % k] / correlation[(i + 1) % k, (i + 2) % k]
@@ -174,6 +175,6 @@ def _product_structure(correlation: Floats) -> Floats | None:
         ]
     loadings: Floats = np.sqrt(np.asarray(squares))
     off = ~np.eye(k, dtype=bool)
-    fits = np.isfinite(loadings).all() and np.abs(np.outer(loadings, loadings) - correlation)[off].max() < 1e-9
-    usable = bool(fits) and float(loadings.max()) < 0.999
-    return loadings if usable else None
+    if not np.isfinite(loadings).all() or float(loadings.max()) >= 0.999:
+        return None
+    return loadings if float(np.abs(np.outer(loadings, loadings) - correlation)[off].max()) < 1e-9 else None

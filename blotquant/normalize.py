@@ -232,7 +232,9 @@ def _parts_of(design: _Design, part: str, lane: int, other: int | None) -> Parts
     """Gather what one lane's ratio is made of."""
     refused = []
     top = design.top.parts.get(part, {}).get(lane) if design.top else None
-    if top is None:
+    if design.top is not None and not design.top.is_measured:
+        refused.append(("missing_band", f"the picture of {design.top.probe} ({design.top.source}) was not measured"))
+    elif top is None:
         kda = f" at {part} kDa" if part else ""
         refused.append(("missing_band", f"no band of {design.ratio.numerator}{kda} in lane {lane}"))
     bottom = None
@@ -240,6 +242,12 @@ def _parts_of(design: _Design, part: str, lane: int, other: int | None) -> Parts
         found = [s.parts.get(WHOLE, {}).get(other) if other is not None else None for s in design.bottoms]
         if other is None:
             refused.append(("missing_band", f"this sample has no lane on membrane {design.bottom_membrane}"))
+        elif any(not signal.is_measured for signal in design.bottoms):
+            refused += [
+                ("missing_band", f"the picture of {s.probe} ({s.source}) was not measured")
+                for s in design.bottoms
+                if not s.is_measured
+            ]
         elif any(amount is None for amount in found):
             names = [s.probe for s, amount in zip(design.bottoms, found, strict=True) if amount is None]
             refused.append(("missing_band", f"no band of {' and '.join(names)} in lane {other}"))

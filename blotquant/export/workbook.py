@@ -1,0 +1,181 @@
+"""results.xlsx: every table as a sheet, an About sheet, and the Prism-shaped sheet.
+
+Text is always written as text, so that a sample called ``=HYPERLINK("http://x")`` stays a name. The same tables give
+the same bytes.
+"""
+
+from __future__ import annotations
+
+import datetime
+import io
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from blotquant import __version__
+from blotquant.design import Experiment
+from blotquant.errors import OutputError
+from blotquant.export.prism import prism_table
+from blotquant.io.files import atomic_write
+from blotquant.replicates import SCALINGS
+from blotquant.tables import BAND_COLUMNS, EXPOSURE_COLUMNS, LANE_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS, Column
+
+# A fixed mark in place of the clock: equal results are equal files.
+_CREATED = datetime.datetime(2000, 1, 1)
+_MAX_TEXT = 32_767
+_MAX_ROWS = 1_048_575
+_FORMULA_SIGNS = ("=", "+", "-", "@")
+_SHEETS: dict[str, tuple[str, Mapping[str, Column]]] = {
+    "bands": ("Bands", BAND_COLUMNS),
+    "lanes": ("Lanes", LANE_COLUMNS),
+    "exposures": ("Exposures", EXPOSURE_COLUMNS),
+    "ratios": ("Ratios", RATIO_COLUMNS),
+    "summary": ("Summary", SUMMARY_COLUMNS),
+}
+
+
+def write_workbook(
+    path: str | os.PathLike[str],
+    tables: Mapping[str, pd.DataFrame],
+    *,
+    experiment: Experiment | None = None,
+    failures: Mapping[str, str] | None = None,
+) -> None:
+    """Write the tables as one Excel workbook, atomically.
+
+    Parameters
+    ----------
+    path : path-like
+        The .xlsx to write.
+    tables : mapping of str to DataFrame
+        Any of ``bands``, ``lanes``, ``exposures``, ``ratios``, ``summary``.
+    experiment : Experiment, optional
+        For the About and Prism sheets.
+    failures : mapping of str to str, optional
+        What could not be measured, and why; it stands on the About sheet.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written, or a table has more rows than a sheet can hold.
+    """
+    import xlsxwriter
+
+    buffer = io.BytesIO()
+    options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "nan_inf_to_errors": False}
+    book = xlsxwriter.Workbook(buffer, options)
+    book.set_properties(
+        {
+            "title": experiment.name if experiment else "blotquant results",
+            "created": _CREATED,
+            "comments": f"blotquant {__version__}",
+        }
+    )
+    styles = _Styles(book)
+    _write_about(book.add_worksheet("About"), styles, _about_lines(tables, experiment, failures or {}))
+    for key, (title, columns) in _SHEETS.items():
+        if key in tables:
+            _write_table(book.add_worksheet(title), styles, tables[key], columns, where=Path(path).name)
+    if experiment is not None and "ratios" in tables:
+        prism = prism_table(experiment, tables["ratios"])
+        _write_table(book.add_worksheet("Prism"), styles, prism, {}, where=Path(path).name)
+    book.close()
+    atomic_write(path, buffer.getvalue())
+
+
+class _Styles:
+    """The few cell formats of the workbook."""
+
+    def __init__(self, book: Any) -> None:
+        self.head = book.add_format({"bold": True, "bottom": 1})
+        # Excel turns an edited cell that begins with a sign into a formula unless it is marked as quoted text.
+        self.quoted = book.add_format({"quote_prefix": True})
+        self.wrapped = book.add_format({"text_wrap": True, "valign": "top"})
+
+    def text(self, sheet: Any, row: int, col: int, text: str, style: Any = None) -> None:
+        """Write text that stays text, whatever it begins with."""
+        style = self.quoted if text.startswith(_FORMULA_SIGNS) and style is None else style
+        sheet.write_string(row, col, text[:_MAX_TEXT], style)
+
+
+def _write_table(
+    sheet: Any, styles: _Styles, frame: pd.DataFrame, columns: Mapping[str, Column], *, where: str
+) -> None:
+    if len(frame) > _MAX_ROWS:
+        msg = f"{where}: {len(frame)} rows where a sheet holds {_MAX_ROWS}; use the csv files, or parquet"
+        raise OutputError(msg)
+    for col, name in enumerate(frame.columns):
+        styles.text(sheet, 0, col, str(name), styles.head)
+        if name in columns:
+            unit = f" [{columns[name].unit}]" if columns[name].unit else ""
+            sheet.write_comment(0, col, columns[name].meaning + unit, {"x_scale": 2})
+    for row, values in enumerate(frame.itertuples(index=False, name=None), start=1):
+        for col, value in enumerate(values):
+            _write_cell(sheet, styles, row, col, value)
+    widths = [max([len(str(name)), *(len(str(v)) for v in frame[name].head(50))]) for name in frame.columns]
+    for col, width in enumerate(widths):
+        sheet.set_column(col, col, min(max(width + 1, 8), 40))
+    sheet.freeze_panes(1, 0)
+    if len(frame.columns):
+        sheet.autofilter(0, 0, max(len(frame), 1), len(frame.columns) - 1)
+        sheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
+
+
+def _write_cell(sheet: Any, styles: _Styles, row: int, col: int, value: Any) -> None:
+    """Write numbers as numbers, missing values as empty cells, and the rest as text."""
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return
+    if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
+        sheet.write_boolean(row, col, bool(value))
+    elif isinstance(value, str):
+        styles.text(sheet, row, col, value)
+    elif math.isinf(value):
+        styles.text(sheet, row, col, "∞" if value > 0 else "−∞")
+    else:
+        sheet.write_number(row, col, value)
+
+
+def _about_lines(
+    tables: Mapping[str, pd.DataFrame], experiment: Experiment | None, failures: Mapping[str, str]
+) -> Iterator[tuple[str, ...]]:
+    yield "blotquant", __version__
+    if experiment is not None:
+        compare = experiment.compare
+        yield "experiment", experiment.name
+        yield "file", experiment.path.name
+        yield "reference", compare.reference or "none declared"
+        method = SCALINGS[compare.scaling]
+        yield "scaling", f"{compare.scaling}: {method.does}; cost: {method.costs}"
+        yield "intervals", "95 %: in Ratios of the measurement, in Summary over biological replicates"
+        yield "adjustment", f"{compare.adjust}; alpha {compare.alpha:g}"
+        yield "Prism sheet", "grouped table: conditions in rows, biological replicates in columns, scaled as above"
+    yield from (("not measured", f"{name}: {reason}") for name, reason in failures.items())
+    if "ratios" in tables:
+        yield from _exclusions(tables["ratios"])
+    yield ("",)
+    yield "sheet", "column", "unit", "meaning"
+    for key, (title, columns) in _SHEETS.items():
+        for name in tables[key].columns if key in tables else ():
+            column = columns.get(name, Column("string", "", "From the sample sheet"))
+            yield title, str(name), column.unit, column.meaning
+
+
+def _exclusions(ratios: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """Count what was used and what was left out by reason: nothing is dropped silently."""
+    used = int(ratios["included"].fillna(value=False).sum())
+    yield "values", f"{len(ratios)} in all, {used} used, {len(ratios) - used} left out"
+    reasons = ratios.loc[~ratios["included"].fillna(value=False).astype(bool), "reason"].fillna("no reason given")
+    for reason in dict.fromkeys(reasons):
+        yield "left out", f"{int((reasons == reason).sum())}: {reason}"
+
+
+def _write_about(sheet: Any, styles: _Styles, lines: Iterator[Sequence[str]]) -> None:
+    sheet.set_column(0, 1, 20)
+    sheet.set_column(3, 3, 90)
+    for row, line in enumerate(lines):
+        for col, text in enumerate(line):
+            styles.text(sheet, row, col, text, styles.head if line[0] == "sheet" else None)
