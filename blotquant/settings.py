@@ -37,7 +37,7 @@ class DetectionSettings(_Section):
 class WeighingSettings(_Section):
     """How bands are weighed."""
 
-    background: Literal["mesh", "surface", "lane", "flank", "constant", "none", "rolling_ball"] = Field(
+    background: Literal["local", "mesh", "lane", "flank", "constant", "none", "rolling_ball"] = Field(
         "mesh", description="Background method"
     )
     mask_margin: float = Field(

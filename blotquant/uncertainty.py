@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.background.base import Aperture, Array, Estimate
+from blotquant.robust import robust_sd
 
 LOD_SDS, LOQ_SDS = 3.0, 10.0
-_WINSOR = 3.0
-_WINSOR_LOSS = 0.99501  # E[min(z**2, 9)] for normal z
 _LAG = 5  # pixels: beyond the reach of binning, demosaicing and interpolation
 
 
@@ -38,29 +37,6 @@ class Noise:
     def spread(self) -> float:
         """Variance of a large sum against that of white noise of the same pixel variance."""
         return max(float(self.correlation.sum()), 0.05)
-
-
-def robust_sd(values: NDArray[np.floating[Any]]) -> float:
-    """SD of values about 0 in which outliers count as three SDs; also fair to coarsely quantised values.
-
-    Returns
-    -------
-    float
-        0 for no values.
-    """
-    if values.size == 0:
-        return 0.0
-    size = np.abs(values, dtype=float)
-    scale = float(size.mean()) * 1.2533
-    for _ in range(8):
-        if scale == 0:
-            return 0.0
-        clipped = np.minimum(size, _WINSOR * scale)
-        updated = float(np.sqrt(np.dot(clipped, clipped) / len(clipped) / _WINSOR_LOSS))
-        if abs(updated - scale) < 1e-9 * scale:
-            break
-        scale = updated
-    return scale
 
 
 def pixel_sd(signal: NDArray[np.floating[Any]], usable: NDArray[np.bool_]) -> float:

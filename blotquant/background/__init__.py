@@ -6,12 +6,12 @@ Adding one is one module with a frozen dataclass of its parameters and one entry
 from __future__ import annotations
 
 from blotquant.background.base import Aperture, Background, Estimate, Ground, Surface
-from blotquant.background.kriging import Kriging
+from blotquant.background.local import Local
 from blotquant.background.mesh import Mesh
 from blotquant.background.simple import Constant, Flank, NoBackground
 
 BACKGROUNDS: dict[str, Background] = {
-    method.name: method for method in (Kriging(), Mesh(), Flank(), Constant(), NoBackground())
+    method.name: method for method in (Local(), Mesh(), Flank(), Constant(), NoBackground())
 }
 
 __all__ = ["BACKGROUNDS", "Aperture", "Background", "Estimate", "Ground", "Surface"]
