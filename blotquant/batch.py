@@ -7,6 +7,7 @@ number.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +17,8 @@ from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 
 from blotquant.errors import BlotQuantError
+
+_log = logging.getLogger(__name__)
 
 TaskT = TypeVar("TaskT")
 ValueT = TypeVar("ValueT")
@@ -135,6 +138,7 @@ def _run_here(
         try:
             value = function(task)
         except Exception as error:  # noqa: BLE001  one task's failure, of whatever kind, must not end the others
+            _log.debug("task %d failed", index, exc_info=True)
             yield Outcome(index, task, error=describe_failure(error), seconds=time.perf_counter() - started)
         else:
             yield Outcome(index, task, value, seconds=time.perf_counter() - started)

@@ -200,7 +200,7 @@ def run(
     experiments: tuple[Path, ...], out: Path | None, *, as_json: bool, debug: bool, **options: Any
 ) -> None:
     """Run experiments (experiment.toml, its folder, or an .xlsx): normalised ratios, summary, report."""
-    from blotquant.experiments import run_experiments
+    from blotquant.run import run_experiments
 
     folder = _need_out(out)
     result = run_experiments(experiments, folder, settings=_settings(options), workers=_workers(options))
@@ -364,6 +364,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
+    if debug:
+        import logging
+
+        logging.basicConfig(level=logging.WARNING)
+        logging.getLogger("blotquant").setLevel(logging.DEBUG)
     try:
         code = cli.main(args=arguments, prog_name="blotquant", standalone_mode=False)
     except click.exceptions.Abort:

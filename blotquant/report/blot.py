@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from blotquant.flags import FLAGS, split_flags
 from blotquant.geometry import Lane, Layout, Polygon
-from blotquant.report.template import render
+from blotquant.report.template import is_missing, render
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,15 +129,9 @@ def encode_picture(image: BlotImage) -> tuple[str, float, float, float]:
 
 def lane_profiles(analysis: Analysis) -> list[Profile]:
     """Mean counts across each lane against the row, with the background that was subtracted."""
-    samples = (
-        dict(zip(analysis.lanes["lane"], analysis.lanes["sample"], strict=True))
-        if len(analysis.lanes)
-        else {}
-    )
-    return [
-        _profile(analysis, lane, label=str(samples.get(lane.number) or "").replace("<NA>", ""))
-        for lane in analysis.layout.lanes
-    ]
+    named = analysis.lanes.dropna(subset=["sample"])
+    samples = {int(lane): str(sample) for lane, sample in zip(named["lane"], named["sample"], strict=True)}
+    return [_profile(analysis, lane, label=samples.get(lane.number, "")) for lane in analysis.layout.lanes]
 
 
 def _profile(analysis: Analysis, lane: Lane, *, label: str) -> Profile:
@@ -215,3 +209,4 @@ def _band_marks(layout: Layout, table: pd.DataFrame) -> list[dict[str, Any]]:
         ]
         marks.append({"points": _points(band.outline), "title": ", ".join(words), "class": " ".join(kinds)})
     return marks
+

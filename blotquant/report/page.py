@@ -16,7 +16,7 @@ from blotquant.flags import FLAGS, split_flags
 from blotquant.io.files import atomic_write
 from blotquant.report.methods import methods_paragraph
 from blotquant.report.plots import plot_ratio
-from blotquant.report.template import format_number, render
+from blotquant.report.template import format_number, is_missing, render
 from blotquant.tables import RATIO_COLUMNS, SUMMARY_COLUMNS, Column
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def table_html(
 
 
 def _cell(value: Any) -> dict[str, Any]:
-    number = isinstance(value, int | float) and not isinstance(value, bool) and value == value
+    number = isinstance(value, int | float) and not isinstance(value, bool) and not is_missing(value)
     return {"text": format_number(value), "sort": repr(float(value)) if number else None}
 
 

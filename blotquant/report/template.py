@@ -31,9 +31,16 @@ def render(template: str, **values: Any) -> str:
 
 def format_number(value: Any, digits: int = 4) -> str:
     """Write a number with that many significant digits; a missing one is an empty cell."""
-    if value is None or value != value or str(value) == "<NA>":
+    if is_missing(value):
         return ""
     if isinstance(value, bool | str):
         return str(value)
     text = f"{value:.{digits}g}"
     return f"{value:,.0f}".replace(",", " ") if "e+" in text and abs(value) < 1e15 else text
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell is empty: None, NaN or pandas' NA."""
+    import pandas as pd
+
+    return bool(pd.isna(value))
