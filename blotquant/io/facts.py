@@ -9,17 +9,12 @@ from typing import Any
 
 _NUMBER = r"[-+]?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?"
 _SECONDS = {
-    "ms": 1e-3,
-    "msec": 1e-3,
-    "millisecond": 1e-3,
-    "s": 1.0,
-    "sec": 1.0,
-    "second": 1.0,
-    "m": 60.0,
-    "min": 60.0,
-    "minute": 60.0,
+    **dict.fromkeys(("µs", "μs", "us"), 1e-6),
+    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1e-3),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
 }
-_UNIT = r"(?:ms|msec|milliseconds?|s|secs?|seconds?|mins?|minutes?)"
+_UNIT = "(?:" + "|".join(sorted(_SECONDS, key=len, reverse=True)) + ")"
 # "Exposure time = 3.5 s", "Exposure Time (sec): 36.28", "exposure_s: 60"; but "Exposure mode = 1" states no time.
 _EXPOSURE = re.compile(
     rf"\bexposure(?:[ _]?time)?(?:[ _]?\(?(?P<key_unit>{_UNIT})\)?)?\s*[=:]\s*"
@@ -95,8 +90,9 @@ def _leaves(content: Any, depth: int = 0) -> list[tuple[str, Any]]:
 
 
 def _seconds(number: str, unit: str | None) -> float | None:
+    scale = _SECONDS.get((unit or "s").lower())
     try:
-        value = float(number.replace(",", ".")) * _SECONDS.get((unit or "s").lower().rstrip("s") or "s", 1.0)
+        value = float(number.replace(",", ".")) * scale if scale else 0.0
     except ValueError:
         return None
     return value if math.isfinite(value) and value > 0 else None

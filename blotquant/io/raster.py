@@ -86,6 +86,8 @@ def _one_channel(source: Source, picture: ImageFile) -> Channel:
     deep = _deep_png(source)
     if deep is not None and deep.ndim == 3 and deep.shape[2] >= 3:
         return resolve_colour(source, deep)
+    if deep is not None:
+        return _grey(source, deep if deep.ndim == 2 else deep[..., 0])
     if picture.mode in ("1", "CMYK", "LAB", "HSV"):
         what = "1 bit per pixel: it holds no counts" if picture.mode == "1" else f"{picture.mode} colours"
         msg = f"has {what}; export it as a grey TIFF with 16 bits"
@@ -93,13 +95,14 @@ def _one_channel(source: Source, picture: ImageFile) -> Channel:
     if picture.mode in ("P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"):
         rounding = _PALETTE_ROUNDING if picture.mode.startswith("P") or picture.format == "GIF" else 1
         return resolve_colour(source, np.asarray(picture.convert("RGB")), rounding=rounding)
+    return _grey(source, np.array(picture.convert("L") if picture.mode == "LA" else picture))
+
+
+def _grey(source: Source, plane: NDArray[Any]) -> Channel:
     if source.channel is not None:
         msg = f"has no channel {shown_channel(source)}; it has one grey channel, leave the choice out"
         raise source.error(msg)
-    if deep is not None:
-        return Channel(np.ascontiguousarray(deep if deep.ndim == 2 else deep[..., 0]))
-    grey = picture.convert("L") if picture.mode == "LA" else picture
-    return Channel(np.array(grey))
+    return Channel(np.ascontiguousarray(plane))
 
 
 def _deep_png(source: Source) -> NDArray[Any] | None:
