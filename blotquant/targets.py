@@ -33,8 +33,8 @@ def assign_targets(
 
     On each strip the target's row is, in this order: the row of which a hand has named at least half; the row that
     the target states; the row at the expected mass, where a ladder lane tells masses; the row that most lanes share
-    and that is strongest. A doublet takes neighbouring rows, named ``pERK 44`` and ``pERK 42``; where it shows one row only,
-    that is its sum, named ``pERK`` and flagged `unresolved`. Bands named by hand keep their names.
+    and that is strongest. A doublet takes neighbouring rows, named ``pERK 44`` and ``pERK 42``; where it shows one
+    row only, that is its sum, named ``pERK`` and flagged `unresolved`. Bands named by hand keep their names.
 
     Parameters
     ----------

@@ -1,0 +1,136 @@
+"""Several exposures of one probe become one scale: counts per second of every band."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from blotquant.errors import SheetError
+from blotquant.flags import join_flags, split_flags
+from blotquant.tables import EXPOSURE_COLUMNS, make_table
+
+Array = NDArray[np.float64]
+
+DEPARTURE_LIMIT = 0.10
+MIN_FRAMES = 3
+# A departure must also stand this many SDs out of the noise: weak bands miss any line by 10 %.
+_DEPARTURE_SDS = 2.0
+
+_SERIES = ["blot", "membrane", "probe", "strip", "lane"]
+_PLACE = ["row_start", "row_stop", "col_start", "col_stop"]
+
+
+def fit_exposure_series(table: pd.DataFrame) -> pd.DataFrame:
+    """Fit V = r t to each band over the exposures of its probe.
+
+    The line goes through the origin, with weights 1 / Var(V), over the frames in which the band is not saturated.
+    Bands of different frames are one where blot, membrane, probe, strip and lane agree and so does the target (the
+    row where there is none, the band's number where there is no row either).
+
+    Parameters
+    ----------
+    table : DataFrame
+        Measured bands of all frames, with `BAND_COLUMNS`; `exposure_s` in seconds, `volume_sd` in counts.
+
+    Returns
+    -------
+    DataFrame
+        `EXPOSURE_COLUMNS`, one row a band that has two frames or more. `rate_sd` is the standard error of the weighted
+        line, widened where the frames scatter more than their SDs say. `r2` is 1 - sum w (V - r t)^2 / sum w V^2, as is
+        the custom for lines through the origin. Where all frames are saturated the shortest gives a lower bound:
+        `bound` is ≥ and `rate_sd` empty.
+
+    Raises
+    ------
+    SheetError
+        If a frame of a series has no exposure time, or one that is not above 0.
+    """
+    if table.empty:
+        return make_table([], EXPOSURE_COLUMNS)
+    keyed = table.assign(_band=_band_keys(table))
+    rows = []
+    for _, frames in keyed.groupby([*_SERIES, "_band"], dropna=False, sort=True):
+        if frames["image"].nunique(dropna=False) >= 2 or frames["exposure_s"].nunique() >= 2:
+            _check_times(frames)
+            rows.append(_fit_band(frames.sort_values("exposure_s", kind="stable")))
+    return make_table(rows, EXPOSURE_COLUMNS)
+
+
+def _band_keys(table: pd.DataFrame) -> pd.Series[str]:
+    row = "row " + table["row"].astype("string")
+    number = "band " + table["band"].astype("string")
+    return table["target"].astype("string").fillna(row).fillna(number)
+
+
+def _check_times(frames: pd.DataFrame) -> None:
+    wrong = frames[~(frames["exposure_s"] > 0)]
+    if not wrong.empty:
+        first = wrong.iloc[0]
+        got = "none" if pd.isna(first["exposure_s"]) else f"{first['exposure_s']:g}"
+        msg = (
+            f"{first['image']}: an exposure series of {first['probe']} needs each picture's exposure time above 0 s, "
+            f"got {got}; give exposure_s in the experiment file"
+        )
+        raise SheetError(msg)
+
+
+def _fit_band(frames: pd.DataFrame) -> dict[str, Any]:
+    flags = [set(split_flags(cell)) for cell in frames["flags"]]
+    t, volume, sd = (frames[name].to_numpy(dtype=float) for name in ("exposure_s", "volume", "volume_sd"))
+    usable = np.isfinite(volume) & np.isfinite(sd) & (sd > 0)
+    usable &= np.array([not f & {"saturated", "nonfinite_pixels"} for f in flags])
+    last = frames.iloc[int(np.flatnonzero(usable)[-1]) if usable.any() else 0]
+    place = {name: last[name] for name in [*_SERIES, "band", "band_id", "target", *_PLACE]}
+    cells: dict[str, Any] = {**place, "n_frames": len(frames), "n_used": int(usable.sum())}
+    if not usable.any():
+        return {**cells, **_bound(t, volume), "flags": join_flags(["saturated", "few_frames"])}
+    rate, se, r2 = fit_rate(t[usable], volume[usable], sd[usable])
+    raised = ["few_frames"] if usable.sum() < MIN_FRAMES else []
+    if _departs(t[usable], volume[usable], sd[usable]):
+        raised.append("nonlinear_exposure")
+    # What holds for every frame that was used holds for the rate.
+    common = set.intersection(*(f for f, used in zip(flags, usable, strict=True) if used))
+    return {**cells, "rate": rate, "rate_sd": se, "r2": r2, "flags": join_flags(raised, common)}
+
+
+def _bound(t: Array, volume: Array) -> dict[str, Any]:
+    """All frames saturated: the largest rate that any of them proves."""
+    rates = volume[np.isfinite(volume)] / t[np.isfinite(volume)]
+    return {"rate": float(rates.max()) if len(rates) else np.nan, "bound": "≥"}
+
+
+def fit_rate(t: Array, volume: Array, sd: Array) -> tuple[float, float, float]:
+    """Weighted line through the origin.
+
+    Parameters
+    ----------
+    t, volume, sd : ndarray, shape (n,)
+        Exposure times in seconds, volumes and their SDs in counts.
+
+    Returns
+    -------
+    rate, se, r2 : float
+        Slope and its standard error in counts/s; the part of the weighted sum of squares that the line explains
+        (NaN for one frame).
+    """
+    w = 1 / sd**2
+    rate = float((w * t * volume).sum() / (w * t**2).sum())
+    left = float((w * (volume - rate * t) ** 2).sum())
+    se = float(1 / np.sqrt((w * t**2).sum()))
+    if len(t) < 2:
+        return rate, se, float("nan")
+    return rate, se * max(1.0, float(np.sqrt(left / (len(t) - 1)))), 1 - left / float((w * volume**2).sum())
+
+
+def _departs(t: Array, volume: Array, sd: Array) -> bool:
+    """Whether the longest frame leaves the line through the shorter ones by more than the limit, and its noise."""
+    if len(t) < 2:
+        return False
+    rate, se, _ = fit_rate(t[:-1], volume[:-1], sd[:-1])
+    told = rate * t[-1]
+    noise = float(np.hypot(se * t[-1], sd[-1]))
+    departure = abs(float(volume[-1]) - told)
+    return bool(departure > DEPARTURE_LIMIT * abs(told) and departure > _DEPARTURE_SDS * noise)
