@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import erf
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,12 @@ from blotquant.coverage import area_weights
 from blotquant.flags import join_flags
 from blotquant.geometry import Band, Lane, Layout, Strip, bounding_box
 from blotquant.image import BlotImage
+from blotquant.quality import band_shape, limit_flags, place_flags
 from blotquant.saturation import is_hollow, saturation
-from blotquant.scene import Scene, aperture_of, weigh_scene
+from blotquant.scene import Scene, aperture_of, lane_scene, weigh_scene
 from blotquant.settings import WeighingSettings
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, make_table
 from blotquant.uncertainty import LOD_SDS, LOQ_SDS, empty_variance
-
-FEW_PIXELS = 30
-SPREAD_LIMIT = 0.10
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -75,7 +74,7 @@ def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None =
     excess = pixels - estimate.values
     volume = float((weights * excess).sum())
     background_sum = float((weights * estimate.values).sum())
-    empty = empty_variance(scene.noise, scene.sigma_near(aperture), aperture, estimate)
+    empty = empty_variance(scene.noise, aperture, estimate)
     shot = (scene.noise.gain or 0.0) * max(volume, 0.0)
     return Weighed(
         excess=excess,
@@ -136,14 +135,14 @@ def measure_bands(
         if band.id in wanted
     ]
     for row in rows:
-        row["flags"] = join_flags(row["flags"], image.flags, layout.flags, scene.flags)
+        row["flags"] = join_flags(row["flags"], layout.flags, scene.flags)
     return make_table(rows, BAND_COLUMNS)
 
 
 def _common_cells(image: BlotImage, scene: Scene) -> dict[str, Any]:
     return {
         "image": image.name,
-        "background": scene.background,
+        "background": scene.method,
         "probe": image.probe,
         "exposure_s": image.exposure_s,
     }
@@ -178,9 +177,14 @@ def _relative_front(band: Band, lane: Lane, strip: Strip | None) -> float:
 def _band_cells(band: Band, layout: Layout, image: BlotImage, scene: Scene) -> dict[str, Any]:
     aperture = aperture_of(band, layout, image.shape)
     weighed = weigh_aperture(scene, aperture)
+    if band.split:
+        weighed = replace(
+            weighed,
+            volume_sd=float(np.hypot(weighed.volume_sd, _split_sd(band, weighed, image.shape))),
+        )
     area = float(aperture.weights.sum())
     snr = weighed.volume / weighed.volume_sd if weighed.volume_sd > 0 else np.nan
-    n_saturated, clipped = saturation(scene.signal[aperture.box.slices], aperture.weights, image.ceiling)
+    n_saturated, clipped = saturation(scene.signal[aperture.box.slices], aperture.weights, scene.ceiling)
     spread = method_spread(scene, aperture, weighed.volume)
     height, width = band_shape(weighed.excess, aperture.weights)
     cells = {
@@ -202,6 +206,7 @@ def _band_cells(band: Band, layout: Layout, image: BlotImage, scene: Scene) -> d
         "loq": LOQ_SDS * weighed.empty_sd,
         "height": height,
         "width_px": width,
+        "aperture_fraction": aperture_fraction(band, scene, aperture),
         "method_spread": spread,
         "saturated_px": n_saturated,
         "confidence": band.confidence,
@@ -213,61 +218,29 @@ def _band_cells(band: Band, layout: Layout, image: BlotImage, scene: Scene) -> d
         *lane_flags,
         *clipped,
         *hollow,
-        *_limits(weighed, spread),
-        *_surroundings(band, layout, aperture, image.shape),
+        *limit_flags(weighed.volume, weighed.empty_sd, spread=spread, n_background=weighed.n_background),
+        *place_flags(band, layout, aperture),
     }
     return cells
 
 
-def _limits(weighed: Weighed, spread: float) -> set[str]:
-    """Flags of a volume against its own limits."""
-    flags = set()
-    if weighed.volume < 0:
-        flags.add("below_background")
-    if weighed.volume < LOD_SDS * weighed.empty_sd:
-        flags.add("below_lod")
-    elif weighed.volume < LOQ_SDS * weighed.empty_sd:
-        flags.add("below_loq")
-    if spread > SPREAD_LIMIT:
-        flags.add("background_dependent")
-    if weighed.n_background < FEW_PIXELS:
-        flags.add("few_background_pixels")
-    return flags
+def _split_sd(band: Band, weighed: Weighed, shape: tuple[int, int]) -> float:
+    """SD that taking a doublet apart adds to either volume, in counts."""
+    _, whole = area_weights(band.outline, shape)
+    return band.split_sd * abs(float((whole * weighed.excess).sum()))
 
 
-def _surroundings(band: Band, layout: Layout, aperture: Aperture, shape: tuple[int, int]) -> set[str]:
-    """Flags of a band that is cut off or that shares pixels with another."""
-    flags = set()
-    if bounding_box(band.outline) != aperture.box or aperture.weights.size == 0:
-        flags.add("touches_edge")
-    box = aperture.box
-    for other in layout.bands:
-        if other.id == band.id or (band.split and other.outline == band.outline):
-            continue
-        theirs = other.box
-        rows = min(box.row_stop, theirs.row_stop) - max(box.row_start, theirs.row_start)
-        cols = min(box.col_stop, theirs.col_stop) - max(box.col_start, theirs.col_start)
-        if rows > 0 and cols > 0 and _shared_area(aperture, other, shape) > 1e-6:
-            flags.add("touches_neighbour")
-            break
-    return flags
-
-
-def _shared_area(aperture: Aperture, other: Band, shape: tuple[int, int]) -> float:
-    """Area in px that surely lies in both outlines, from the covered parts of each pixel."""
-    box, weights = area_weights(other.outline, shape)
-    mine, theirs = aperture.box, box
-    rows = slice(max(mine.row_start, theirs.row_start), min(mine.row_stop, theirs.row_stop))
-    cols = slice(max(mine.col_start, theirs.col_start), min(mine.col_stop, theirs.col_stop))
-    own = aperture.weights[
-        rows.start - mine.row_start : rows.stop - mine.row_start,
-        cols.start - mine.col_start : cols.stop - mine.col_start,
-    ]
-    their = weights[
-        rows.start - theirs.row_start : rows.stop - theirs.row_start,
-        cols.start - theirs.col_start : cols.stop - theirs.col_start,
-    ]
-    return float(np.clip(own + their - 1, 0, None).sum())
+def aperture_fraction(band: Band, scene: Scene, aperture: Aperture) -> float:
+    """Share of a Gaussian band of the row's typical width that an aperture of this height holds; NaN if unknown."""
+    sigma = (
+        scene.row_sigma.get((aperture.lane.strip, band.row))
+        if aperture.lane and band.row is not None
+        else None
+    )
+    if sigma is None or aperture.weights.size == 0:
+        return float("nan")
+    cover = aperture.weights.sum(axis=0)
+    return float(erf(np.median(cover[cover > 0]) / 2 / sigma / np.sqrt(2)))
 
 
 def method_spread(scene: Scene, aperture: Aperture, volume: float) -> float:
@@ -276,7 +249,7 @@ def method_spread(scene: Scene, aperture: Aperture, volume: float) -> float:
     Returns
     -------
     float
-        0 for no difference; infinite where the median volume is 0; NaN with fewer than three methods.
+        NaN where the median volume is 0, or with fewer than three methods.
     """
     raw = float((aperture.weights * scene.signal[aperture.box.slices]).sum())
     volumes = [
@@ -286,32 +259,7 @@ def method_spread(scene: Scene, aperture: Aperture, volume: float) -> float:
     if len(volumes) < 3:
         return float("nan")
     span, middle = max(volumes) - min(volumes), abs(float(np.median(volumes)))
-    return span / middle if middle > 0 else (np.inf if span > 0 else 0.0)
-
-
-def band_shape(excess: Array, weights: Array) -> tuple[float, float]:
-    """Height of a band's profile along its lane in counts, and its full width at half maximum in pixels."""
-    cover = weights.sum(axis=1)
-    rows = cover > 0.3 * cover.max() if cover.size else cover > 0
-    if rows.sum() < 3:
-        return float("nan"), float("nan")
-    profile = (excess * weights).sum(axis=1)[rows] / cover[rows]
-    top = int(np.argmax(profile))
-    height = float(profile[top])
-    if height <= 0:
-        return height, float("nan")
-    up = _half_crossing(profile[top::-1], height / 2)
-    down = _half_crossing(profile[top:], height / 2)
-    return height, up + down
-
-
-def _half_crossing(side: Array, half: float) -> float:
-    """Distance from the peak to where the profile first falls to half; NaN if it never does."""
-    below = np.flatnonzero(side < half)
-    if len(below) == 0:
-        return float("nan")
-    k = int(below[0])
-    return k - 1 + float((side[k - 1] - half) / (side[k - 1] - side[k]))
+    return span / middle if middle > 0 else float("nan")
 
 
 def measure_lanes(
@@ -347,7 +295,7 @@ def measure_lanes(
     stand_ins = Layout(
         strips=layout.strips, lanes=layout.lanes, bands=tuple(band for _, band in lanes if band)
     )
-    scene = weigh_scene(image, stand_ins, settings=settings, whole_lanes=True)
+    scene = lane_scene(image, stand_ins, settings=settings)
     rows = []
     for lane, band in lanes:
         row = {
@@ -360,7 +308,7 @@ def measure_lanes(
             "confidence": lane.confidence,
             "probe": image.probe,
             "exposure_s": image.exposure_s,
-            "flags": join_flags(lane.flags, image.flags, layout.flags),
+            "flags": join_flags(lane.flags, scene.flags, layout.flags),
         }
         if band is not None:
             weighed = weigh_aperture(scene, aperture_of(band, stand_ins, image.shape))

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.background import BACKGROUNDS, Aperture, Ground, Surface
-from blotquant.background.base import bin_ground
+from blotquant.background.base import Array, bin_ground
+from blotquant.background.gaps import Gaps
 from blotquant.coverage import area_weights, clip_box
-from blotquant.geometry import Band, Box, Layout, polygon_area
-from blotquant.image import BlotImage
+from blotquant.geometry import Band, Box, Layout, polygon, polygon_area
+from blotquant.image import BlotImage, FloatImage
+from blotquant.optical_density import to_optical_density
 from blotquant.settings import WeighingSettings
-from blotquant.uncertainty import Noise, pixel_sd
+from blotquant.splitting import component_weights
+from blotquant.uncertainty import Noise, measure_noise
+
+FWHM = 2.3548
+"""Full width at half maximum of a Gaussian, in SDs."""
+
+SANE = ("local", "flank", "lane")
+"""Methods that the method spread compares: each of them keeps to the lane and leaves all bands out."""
+
+EDGE_PX = 3.0
+"""A strip's cut edge is blurred that far."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -25,49 +36,38 @@ class Scene:
     ----------
     ground : Ground
         The signal with all bands masked.
-    background : str
-        The chosen method.
+    method : str
+        The chosen background, as tables state it.
     surface : Surface
-        Its background.
+        Its levels.
     others : tuple of Surface
         Those that the method spread compares it with.
     noise : Noise
         Measured from the picture.
+    ceiling : float
+        At or above which a pixel is saturated.
+    row_sigma : dict of (str, int) to float
+        Typical SD along the lane of the bands of one row of a strip, px.
     flags : tuple of str
         What holds for every number weighed here.
     """
 
     ground: Ground
-    background: str
+    method: str
     surface: Surface
     others: tuple[Surface, ...]
     noise: Noise
+    ceiling: float
+    row_sigma: dict[tuple[str, int], float]
     flags: tuple[str, ...] = ()
 
     @property
-    def signal(self) -> NDArray[np.floating[Any]]:
+    def signal(self) -> FloatImage:
         """Counts, bands bright."""
         return self.ground.signal
 
-    def sigma_near(self, aperture: Aperture) -> float:
-        """SD of one pixel of the ground around an aperture, in counts."""
-        box, (height, width) = aperture.box, aperture.shape
-        rows = slice(max(box.row_start - 2 * height, 0), box.row_stop + 2 * height)
-        cols = slice(max(box.col_start - width // 2, 0), box.col_stop + width // 2)
-        usable = self.ground.usable[rows, cols]
-        return pixel_sd(self.signal[rows, cols], usable) if usable.sum() > 200 else self.noise.sigma
 
-
-EDGE_PX = 3.0
-"""A strip's cut edge is blurred that far."""
-
-SANE = ("mesh", "flank", "constant")
-"""Methods that the method spread compares: each of them is fair on a clean blot."""
-
-
-def weigh_scene(
-    image: BlotImage, layout: Layout, *, settings: WeighingSettings | None = None, whole_lanes: bool = False
-) -> Scene:
+def weigh_scene(image: BlotImage, layout: Layout, *, settings: WeighingSettings | None = None) -> Scene:
     """Prepare a picture for weighing.
 
     Parameters
@@ -77,53 +77,97 @@ def weigh_scene(
     layout : Layout
         All of its bands: each of them is kept out of every background.
     settings : WeighingSettings, optional
-        Background method and mask.
-    whole_lanes : bool
-        The layout's bands are whole lanes: only narrow gaps are left, so the mask is not widened.
+        Background method, mask, counts or optical density.
 
     Returns
     -------
     Scene
         To be handed to `measure_bands` any number of times, as long as picture and bands stay roughly the same.
     """
-    settings = settings or WeighingSettings()
-    signal = image.signal()
+    return _prepare(image, layout, settings or WeighingSettings(), whole_lanes=False)
+
+
+def lane_scene(image: BlotImage, layout: Layout, *, settings: WeighingSettings | None = None) -> Scene:
+    """Prepare a picture for weighing whole lanes, which the layout holds as its bands.
+
+    Only the gaps between lanes are left as ground: the mask is not widened, and they are the background for all
+    methods but those that ask nothing of the lane.
+    """
+    return _prepare(image, layout, settings or WeighingSettings(), whole_lanes=True)
+
+
+def _prepare(image: BlotImage, layout: Layout, settings: WeighingSettings, *, whole_lanes: bool) -> Scene:
+    if settings.optical_density:
+        image = to_optical_density(image)
+    ground = find_ground(image.signal(), layout, 0.0 if whole_lanes else settings.mask_margin)
+    boxes = [clip_box(band.box, image.shape) for band in layout.bands]
+    noise = measure_noise(ground.signal, ground.usable, [] if whole_lanes else boxes)
+    ground = replace(ground, noise=noise.sigma)
+    use_gaps = whole_lanes and settings.background not in ("constant", "none")
+    method = Gaps() if use_gaps else BACKGROUNDS[settings.background]
+    others = [] if whole_lanes else [name for name in SANE if name != settings.background]
+    flags = image.flags if noise.gain is not None or whole_lanes else (*image.flags, "noise_gain_unknown")
+    return Scene(
+        ground=ground, method=method.name + (", optical density" if settings.optical_density else ""),
+        surface=method.fit(ground),
+        others=tuple(BACKGROUNDS[name].fit(ground) for name in others), noise=noise, ceiling=image.ceiling,
+        row_sigma={} if whole_lanes else _row_sigmas(ground.signal, layout, boxes), flags=flags,
+    )  # fmt: skip
+
+
+def find_ground(signal: FloatImage, layout: Layout, margin: float) -> Ground:
+    """Take all bands (each with a margin, in heights of its outline) and all that is no membrane out of a picture."""
+    shape = (signal.shape[0], signal.shape[1])
     boxes = [band.box for band in layout.bands]
-    height, pitch = _typical_sizes(layout, boxes, signal.shape)
+    height, pitch = _typical_sizes(layout, boxes, shape)
     usable = np.isfinite(signal)
-    membrane = inside_strips(layout, image.shape, EDGE_PX)
+    membrane = inside_strips(layout, shape, EDGE_PX)
     if membrane is not None:
         usable &= membrane
     for band, box in zip(layout.bands, boxes, strict=True):
-        _mask_band(usable, band, box, 0.0 if whole_lanes else settings.mask_margin)
+        _mask_band(usable, band, box, margin)
     step = int(np.clip(min(height, pitch / 4) // 3, 1, 8))
-    ground = Ground(
-        signal=signal,
-        usable=usable,
-        grid=bin_ground(signal, usable, step),
-        band_height=min(height, pitch),
-        lane_pitch=pitch,
-        noise=pixel_sd(signal[::7], usable[::7]),
-        lanes=layout.lanes,
-    )
-    noise = Noise(sigma=ground.noise, correlation=np.ones((1, 1)), gain=None)
-    others = (
-        ()
-        if whole_lanes
-        else tuple(BACKGROUNDS[name].fit(ground) for name in SANE if name != settings.background)
-    )
-    return Scene(
-        ground=ground,
-        background=settings.background,
-        surface=BACKGROUNDS[settings.background].fit(ground),
-        others=others,
-        noise=noise,
-    )
+    return Ground(
+        signal=signal, usable=usable, grid=bin_ground(signal, usable, step), band_height=min(height, pitch),
+        lane_pitch=pitch, lanes=layout.lanes,
+    )  # fmt: skip
+
+
+def _row_sigmas(signal: FloatImage, layout: Layout, boxes: list[Box]) -> dict[tuple[str, int], float]:
+    """Median SD of the bands of each row, from their profiles above the line between the outline's ends."""
+    strip_of = {lane.id: lane.strip for lane in layout.lanes}
+    found: dict[tuple[str, int], list[float]] = {}
+    for band, box in zip(layout.bands, boxes, strict=True):
+        if band.row is None or band.status != "detected" or box.row_stop - box.row_start < 5:
+            continue
+        profile = signal[box.slices].mean(axis=1, dtype=float)
+        width = full_width(profile - np.linspace(profile[0], profile[-1], len(profile)))
+        if np.isfinite(width):
+            found.setdefault((strip_of[band.lane], band.row), []).append(width / FWHM)
+    return {key: float(np.median(values)) for key, values in found.items()}
+
+
+def full_width(profile: Array) -> float:
+    """Full width at half maximum, px, between interpolated crossings; NaN where the profile does not fall to half."""
+    top = int(np.argmax(profile))
+    half = profile[top] / 2
+    if not half > 0:
+        return float("nan")
+    return _half_crossing(profile[top::-1], half) + _half_crossing(profile[top:], half)
+
+
+def _half_crossing(side: Array, half: float) -> float:
+    """Distance from the peak to where the profile first falls to half; NaN if it never does."""
+    below = np.flatnonzero(side < half)
+    if len(below) == 0:
+        return float("nan")
+    k = int(below[0])
+    return k - 1 + float((side[k - 1] - half) / (side[k - 1] - side[k]))
 
 
 def aperture_of(band: Band, layout: Layout, shape: tuple[int, int]) -> Aperture:
-    """Exact area weights of a band's outline, with its lane."""
-    box, weights = area_weights(band.outline, shape)
+    """Exact area weights of a band's outline (its share of a common one for a doublet), with its lane."""
+    box, weights = component_weights(band, shape)
     lane = next((lane for lane in layout.lanes if lane.id == band.lane), None)
     return Aperture(box=box, weights=weights, lane=lane)
 
@@ -145,7 +189,9 @@ def inside_strips(layout: Layout, shape: tuple[int, int], margin: float) -> NDAr
     return None if inside.all() else inside
 
 
-def _scan_lines(outline: NDArray[np.float64], n_rows: int) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:
+def _scan_lines(
+    outline: NDArray[np.float64], n_rows: int
+) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:
     """First row of an outline and its leftmost and rightmost column on each of its rows."""
     first = max(int(np.ceil(outline[:, 0].min())), 0)
     rows = np.arange(first, min(int(np.floor(outline[:, 0].max())), n_rows - 1) + 1)
@@ -183,6 +229,6 @@ def _mask_band(usable: NDArray[np.bool_], band: Band, box: Box, margin: float) -
     for dr in (-rows, 0, rows):
         for dc in (-cols, 0, cols):
             part, weights = area_weights(
-                tuple(map(tuple, vertices + (dr, dc))), (usable.shape[0], usable.shape[1])
+                polygon(vertices + np.array([dr, dc])), (usable.shape[0], usable.shape[1])
             )
             usable[part.slices] &= weights == 0

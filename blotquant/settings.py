@@ -38,7 +38,7 @@ class WeighingSettings(_Section):
     """How bands are weighed."""
 
     background: Literal["local", "mesh", "lane", "flank", "constant", "none", "rolling_ball"] = Field(
-        "mesh", description="Background method"
+        "local", description="Background method"
     )
     mask_margin: float = Field(
         0.4,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.background.base import Aperture, Array, Estimate
+from blotquant.geometry import Box
 from blotquant.robust import robust_sd
 
 LOD_SDS, LOQ_SDS = 3.0, 10.0
-_LAG = 5  # pixels: beyond the reach of binning, demosaicing and interpolation
+FAR, NEAR, REACH = 5, 3, 2
+"""Noise is taken for independent `FAR` pixels apart; its correlation is measured up to `REACH` pixels.
+Pixels `NEAR` columns apart say how noise grows with signal."""
+TILE, MAX_TILES = 48, 24
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -27,41 +32,159 @@ class Noise:
         Autocorrelation of the noise at lags -L to L in rows and columns; 1 in the middle.
     gain : float or None
         Counts of variance for each count of signal (shot noise); None where the picture does not show it.
+    level : float
+        Counts of the ground where `sigma` was measured.
     """
 
     sigma: float
     correlation: Array
     gain: float | None
+    level: float = 0.0
 
     @property
     def spread(self) -> float:
         """Variance of a large sum against that of white noise of the same pixel variance."""
         return max(float(self.correlation.sum()), 0.05)
 
-
-def pixel_sd(signal: NDArray[np.floating[Any]], usable: NDArray[np.bool_]) -> float:
-    """SD of one pixel from differences of pixels a few columns apart, which slow gradients leave alone."""
-    if signal.shape[1] <= _LAG:
-        return 0.0
-    both = usable[:, _LAG:] & usable[:, :-_LAG]
-    return robust_sd((signal[:, _LAG:] - signal[:, :-_LAG])[both].astype(float)) / np.sqrt(2)
-
-
-def aperture_spread(noise: Noise, shape: tuple[int, int]) -> float:
-    """Variance of a sum over an aperture of this shape against white noise: correlated noise averages out slower."""
-    reach = noise.correlation.shape[0] // 2
-    lag = np.abs(np.arange(-reach, reach + 1))
-    overlap = [np.clip(1 - lag / max(n, 1), 0, None) for n in shape]
-    return max(float((noise.correlation * np.outer(*overlap)).sum()), 0.05)
+    def spread_over(self, shape: tuple[int, int]) -> float:
+        """Variance of a sum over an aperture of this shape against white noise."""
+        reach = self.correlation.shape[0] // 2
+        lag = np.abs(np.arange(-reach, reach + 1))
+        rows, cols = (np.clip(1 - lag / max(n, 1), 0, None) for n in shape)
+        return max(float(rows @ self.correlation @ cols), 0.05)
 
 
-def empty_variance(noise: Noise, sigma: float, aperture: Aperture, estimate: Estimate) -> float:
+def measure_noise(
+    signal: NDArray[np.floating[Any]], usable: NDArray[np.bool_], bands: Sequence[Box]
+) -> Noise:
+    """Measure a picture's noise on tiles of its free ground, and its growth with signal on its bands.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (H, W)
+        Counts, bands bright.
+    usable : ndarray of bool, shape (H, W)
+        False on bands.
+    bands : sequence of Box
+        Where bright pixels are, for the mean-variance line.
+    """
+    tiles = [(signal[box.slices].astype(float), usable[box.slices]) for box in free_tiles(usable)]
+    if not tiles:
+        return Noise(sigma=0.0, correlation=np.ones((1, 1)), gain=None)
+    variance = _unlikeness(tiles, 0, FAR)
+    if variance == 0:
+        return Noise(sigma=0.0, correlation=np.ones((1, 1)), gain=None)
+    correlation = np.ones((2 * REACH + 1, 2 * REACH + 1))
+    for dr in range(REACH + 1):
+        for dc in range(-REACH if dr else 1, REACH + 1):
+            value = 1 - _unlikeness(tiles, dr, dc) / variance
+            # Less than what so few pixels show by chance is no correlation.
+            value = value if abs(value) > 0.02 else 0.0
+            correlation[REACH + dr, REACH + dc] = correlation[REACH - dr, REACH - dc] = value
+    crops = [_level_part(signal, box) for box in bands[:: max(1, len(bands) // 60)]]
+    gain = shot_gain([*crops, *(pixels for pixels, _ in tiles[:8])])
+    level = float(np.median([np.median(pixels[free]) for pixels, free in tiles if free.any()]))
+    return Noise(sigma=float(np.sqrt(variance)), correlation=correlation, gain=gain, level=level)
+
+
+def _level_part(signal: NDArray[np.floating[Any]], box: Box) -> Array:
+    """Middle half of a band's columns, where it is level from side to side."""
+    quarter = (box.col_stop - box.col_start) // 4
+    return signal[box.row_start : box.row_stop, box.col_start + quarter : box.col_stop - quarter].astype(float)
+
+
+def free_tiles(usable: NDArray[np.bool_]) -> list[Box]:
+    """Up to `MAX_TILES` square tiles of the picture, spread over it, that are mostly free of bands."""
+    size = min(TILE, *usable.shape)
+    places = [
+        Box(r, r + size, c, c + size)
+        for r in range(0, usable.shape[0] - size + 1, size)
+        for c in range(0, usable.shape[1] - size + 1, size)
+    ]
+    # Every fourth row and column is enough to see how free a tile is.
+    free = np.array([usable[box.slices][::4, ::4].mean() for box in places])
+    best = np.flatnonzero(free >= min(0.9, max(float(np.sort(free)[-min(8, len(free))]), 0.05)))
+    return (
+        [
+            places[k]
+            for k in best[np.linspace(0, len(best) - 1, min(MAX_TILES, len(best))).round().astype(int)]
+        ]
+        if len(best)
+        else []
+    )
+
+
+def _unlikeness(tiles: list[tuple[Array, NDArray[np.bool_]]], dr: int, dc: int) -> float:
+    """Half the mean square difference of free pixels some rows and columns apart."""
+    steps = []
+    for pixels, free in tiles:
+        h, w = pixels.shape
+        here = slice(dr, h), slice(max(dc, 0), w + min(dc, 0))
+        there = slice(0, h - dr), slice(max(-dc, 0), w - max(dc, 0))
+        steps.append((pixels[here] - pixels[there])[free[here] & free[there]])
+    return robust_sd(np.concatenate(steps)) ** 2 / 2
+
+
+def shot_gain(crops: Sequence[Array], *, n_bins: int = 12) -> float | None:
+    """Slope of the mean-variance line: counts of variance for each count of signal.
+
+    The variance is that of a pixel against two in its row a few columns away, between which a band is level.
+
+    Returns
+    -------
+    float or None
+        None unless the slope is positive by more than three of its standard errors.
+    """
+    means, bends = [], []
+    for crop in crops:
+        if crop.shape[1] > 2 * NEAR:
+            left, right = crop[:, : -2 * NEAR], crop[:, 2 * NEAR :]
+            means.append(((left + right) / 2).ravel())
+            bends.append((crop[:, NEAR:-NEAR] - (left + right) / 2).ravel())
+    if not means:
+        return None
+    level, bend = np.concatenate(means), np.concatenate(bends)
+    keep = np.isfinite(level) & np.isfinite(bend)
+    level, bend = level[keep], bend[keep]
+    if len(level) < 20 * n_bins:
+        return None
+    edges = np.quantile(level, np.linspace(0, 1, n_bins + 1))
+    index = np.clip(np.searchsorted(edges, level, side="right") - 1, 0, n_bins - 1)
+    groups = [index == k for k in range(n_bins)]
+    found = [(level[g].mean(), robust_sd(bend[g]) ** 2 / 1.5, g.sum()) for g in groups if g.sum() >= 30]
+    return _positive_slope(*np.array(found, dtype=float).T) if len(found) >= 4 else None
+
+
+def _positive_slope(mean: Array, variance: Array, n: Array) -> float | None:
+    """Slope of a line through variances, each as sure as its number of pixels allows."""
+    expected = np.maximum(variance, 1e-6 * max(float(variance.max()), 1e-300))
+    slope = error = 0.0
+    for _ in range(4):
+        weights = n / (2 * expected**2)
+        middle = float((weights * mean).sum() / weights.sum())
+        spread = float((weights * (mean - middle) ** 2).sum())
+        if spread == 0:
+            return None
+        slope = float((weights * (mean - middle) * variance).sum() / spread)
+        level = float((weights * variance).sum() / weights.sum())
+        error = 1 / np.sqrt(spread)
+        expected = np.maximum(level + slope * (mean - middle), 0.05 * level)
+    return slope if slope > 3 * error else None
+
+
+def empty_variance(noise: Noise, aperture: Aperture, estimate: Estimate) -> float:
     """Variance of the volume of this aperture with nothing in it.
 
     N sigma^2 + N^2 sigma^2 kappa / n_b, both with the noise's correlation, and the part of the background that may
-    bend unseen.
+    bend unseen under the band.
     """
+    variance = noise.sigma**2
+    if noise.gain is not None:
+        # The ground here may be brighter than the picture's: its shot noise is larger.
+        variance = max(
+            variance + noise.gain * (float(np.mean(estimate.values)) - noise.level), 0.25 * variance
+        )
     n = float(aperture.weights.sum())
-    own = float((aperture.weights**2).sum()) * sigma**2 * aperture_spread(noise, aperture.shape)
-    background = n**2 * sigma**2 * estimate.leverage * noise.spread
+    own = float((aperture.weights**2).sum()) * variance * noise.spread_over(aperture.shape)
+    background = n**2 * variance * estimate.leverage * noise.spread
     return own + background + (n * estimate.model_sd) ** 2

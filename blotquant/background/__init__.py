@@ -6,12 +6,15 @@ Adding one is one module with a frozen dataclass of its parameters and one entry
 from __future__ import annotations
 
 from blotquant.background.base import Aperture, Background, Estimate, Ground, Surface
+from blotquant.background.lane import LaneBaseline
 from blotquant.background.local import Local
 from blotquant.background.mesh import Mesh
+from blotquant.background.rolling_ball import RollingBall
 from blotquant.background.simple import Constant, Flank, NoBackground
 
 BACKGROUNDS: dict[str, Background] = {
-    method.name: method for method in (Local(), Mesh(), Flank(), Constant(), NoBackground())
+    method.name: method
+    for method in (Local(), Mesh(), LaneBaseline(), Flank(), Constant(), NoBackground(), RollingBall())
 }
 
 __all__ = ["BACKGROUNDS", "Aperture", "Background", "Estimate", "Ground", "Surface"]

@@ -28,6 +28,11 @@ class Course(NamedTuple):
     counts: Array
     own: NDArray[np.bool_]
 
+    @classmethod
+    def empty(cls) -> Course:
+        """Return a course without any bin."""
+        return cls(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, bool))
+
 
 @dataclass(frozen=True)
 class Local:
@@ -72,7 +77,7 @@ class LocalSurface:
         course = self._course(aperture)
         if len(course.rows) < 3:
             return Constant().fit(self.ground).under(aperture)
-        return _krige(course, aperture, self.rough, self.ground)
+        return _krige(course, aperture, self.rough)
 
     def _course(self, aperture: Aperture) -> Course:
         """Free rows above and below; the window grows until the lane, or failing that its sides, say enough."""
@@ -85,7 +90,11 @@ class LocalSurface:
             whole = start == 0 and stop == n_rows
             sides = self._both_sides(start, stop, left, right)
             two_sided = (own.rows < box.row_start).any() and (own.rows >= box.row_stop).any()
-            if whole or (len(own.rows) >= self.method.min_bins and two_sided) or len(own.rows) + len(sides.rows) > 60:
+            if (
+                whole
+                or (len(own.rows) >= self.method.min_bins and two_sided)
+                or len(own.rows) + len(sides.rows) > 60
+            ):
                 return Course(*(np.concatenate(pair) for pair in zip(own, sides, strict=True)))
             reach *= 1.6
 
@@ -96,7 +105,10 @@ class LocalSurface:
         for lane in self.ground.lanes:
             if aperture.lane is None or lane.id == aperture.lane.id or lane.strip != aperture.lane.strip:
                 continue
-            center, half = float(lane.center_at(aperture.center[0])), float(lane.width_at(aperture.center[0])) / 2
+            center, half = (
+                float(lane.center_at(aperture.center[0])),
+                float(lane.width_at(aperture.center[0])) / 2,
+            )
             if center < aperture.center[1]:
                 low = max(low, int(np.ceil(center + half)))
             else:
@@ -112,7 +124,7 @@ class LocalSurface:
         # A few columns of a slanting mask's corner do not speak for the row.
         counts[counts < 0.3 * usable.shape[1]] = 0
         if counts.sum() < 3:
-            return Course(*(np.zeros(0) for _ in range(3)), np.zeros(0, bool))
+            return Course.empty()
         kept = self._without_specks(pixels, usable & (counts > 0)[:, None])
         counts, sums = kept.sum(axis=1).astype(float), np.where(kept, pixels, 0.0).sum(axis=1)
         first = np.arange(0, len(counts), max(1, round(self.ground.band_height / self.method.bins)))
@@ -130,17 +142,21 @@ class LocalSurface:
 
     def _both_sides(self, start: int, stop: int, left: tuple[int, int], right: tuple[int, int]) -> Course:
         """Mean of the two gaps where both are free, so that a slope across the lane cancels."""
-        a, b = (self._zone(start, stop, cols, own=False) if cols[1] - cols[0] >= 2 else None for cols in (left, right))
-        empty = Course(*(np.zeros(0) for _ in range(3)), np.zeros(0, bool))
+        a, b = (
+            self._zone(start, stop, cols, own=False) if cols[1] - cols[0] >= 2 else None
+            for cols in (left, right)
+        )
         if a is None or b is None or not len(a.rows) or not len(b.rows):
-            return empty
+            return Course.empty()
         at = np.round(a.rows), np.round(b.rows)
         _, i, j = np.intersect1d(*at, return_indices=True)
         counts = 4 / (1 / a.counts[i] + 1 / b.counts[j])
-        return Course((a.rows[i] + b.rows[j]) / 2, (a.means[i] + b.means[j]) / 2, counts, np.zeros(len(i), bool))
+        return Course(
+            (a.rows[i] + b.rows[j]) / 2, (a.means[i] + b.means[j]) / 2, counts, np.zeros(len(i), bool)
+        )
 
 
-def _krige(course: Course, aperture: Aperture, rough: Roughness, ground: Ground) -> Estimate:
+def _krige(course: Course, aperture: Aperture, rough: Roughness) -> Estimate:
     """Universal kriging with a straight line; variances in units of the pixel noise."""
     rows = np.arange(aperture.box.row_start, aperture.box.row_stop, dtype=float)
     share = aperture.weights.sum(axis=1)
@@ -161,7 +177,9 @@ def _krige(course: Course, aperture: Aperture, rough: Roughness, ground: Ground)
     beta = np.linalg.solve(normal, trend.T @ solved[:, 2])
     residual = solved[:, 2] - solved[:, :2] @ beta
     values = level + beta[0] + beta[1] * (rows - middle) / length + cross @ residual
-    weights = solved[:, 3] + solved[:, :2] @ np.linalg.solve(normal, np.array([1.0, 0.0]) - trend.T @ solved[:, 3])
+    weights = solved[:, 3] + solved[:, :2] @ np.linalg.solve(
+        normal, np.array([1.0, 0.0]) - trend.T @ solved[:, 3]
+    )
     pixel_part = float((weights**2 / course.counts).sum())
     here = np.ones(len(rows), bool)
     own = float(share @ rough.covariance(rows, here, rows, here) @ share) / unit

@@ -24,7 +24,7 @@ class Mesh:
     pitches: float = 1.0
     name: str = "mesh"
 
-    def fit(self, ground: Ground) -> _MeshSurface:
+    def fit(self, ground: Ground) -> CellSurface:
         """Fit the mesh to the picture's cells; where everything is masked the median of what is left stands in."""
         import sep
 
@@ -34,7 +34,7 @@ class Mesh:
             free = grid.count > 0
         if not free.any():
             flat = np.full(grid.mean.shape, float(np.median(ground.signal)))
-            return _MeshSurface(flat, grid.step, 0.0)
+            return CellSurface(flat, grid.step, 0.0)
         level = weighted_median(grid.mean[free], grid.count[free])
         scale = float(np.abs(grid.mean[free] - level).mean()) or 1.0
         size = max(self.heights * ground.band_height, self.pitches * ground.lane_pitch) / grid.step
@@ -42,16 +42,19 @@ class Mesh:
         centred = np.where(free, (grid.mean - level) / scale, 0.0)
         mesh = sep.Background(np.ascontiguousarray(centred), mask=~free, bw=size, bh=size, fw=3, fh=3)
         share = float(free.mean())
-        return _MeshSurface(mesh.back() * scale + level, grid.step, share * (size * grid.step) ** 2)
+        return CellSurface(mesh.back() * scale + level, grid.step, share * (size * grid.step) ** 2)
 
 
 @dataclass(frozen=True, eq=False)
-class _MeshSurface:
+class CellSurface:
+    """Levels on a grid of cells, interpolated between their centres."""
+
     cells: Array
     step: int
     n_pixels: float
 
     def under(self, aperture: Aperture) -> Estimate:
+        """Levels at every pixel of the aperture's box."""
         values = interpolate_cells(self.cells, self.step, aperture)
         return Estimate(values, MEDIAN_COST / max(self.n_pixels, 1.0), self.n_pixels)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.background.base import Array, Ground
+from blotquant.geometry import Lane
 from blotquant.robust import robust_sd
 
 LENGTH = 2.0
@@ -42,7 +43,9 @@ class Roughness:
     uneven: float
     length: float
 
-    def covariance(self, rows: Array, own: NDArray[np.bool_], others: Array, their_own: NDArray[np.bool_]) -> Array:
+    def covariance(
+        self, rows: Array, own: NDArray[np.bool_], others: Array, their_own: NDArray[np.bool_]
+    ) -> Array:
         """Covariance of the ground between places given by row and whether they lie in the lane itself."""
         alike = matern(np.abs(rows[:, None] - others[None, :]) / self.length)
         both = own[:, None] & their_own[None, :]
@@ -73,7 +76,12 @@ def measure_roughness(ground: Ground) -> Roughness:
     wide = float(np.median([lane.widths[0] for lane in ground.lanes])) if ground.lanes else ground.lane_pitch
     row = max(_texture(lanes) - pixel / (0.8 * wide * bin_rows), 0.0)
     return Roughness(
-        pixel=pixel, row=row, shared=total - uneven, level=_level_variance(lanes, gaps), uneven=uneven, length=length
+        pixel=pixel,
+        row=row,
+        shared=total - uneven,
+        level=_level_variance(lanes, gaps),
+        uneven=uneven,
+        length=length,
     )
 
 
@@ -111,6 +119,16 @@ def _course(ground: Ground, span: tuple[float, float], bin_rows: int) -> Array:
     sums = np.add.reduceat(np.where(usable, ground.signal[:, first:last], 0).sum(axis=1, dtype=float), starts)
     enough = counts >= 0.5 * bin_rows * (last - first)
     return np.divide(sums, counts, out=np.full(len(starts), np.nan), where=enough)
+
+
+def lane_course(ground: Ground, lane: Lane, bin_rows: int) -> tuple[Array, Array, Array]:
+    """Row, mean and number of free pixels in bins of rows along one lane; 0 pixels where bands are."""
+    middle = sum(lane.row_range) / 2
+    center, half = float(lane.center_at(middle)), float(lane.width_at(middle)) / 2
+    means = _course(ground, (center - half, center + half), bin_rows)
+    rows = np.arange(len(means)) * bin_rows + (bin_rows - 1) / 2
+    free = np.isfinite(means)
+    return rows, np.where(free, means, 0.0), np.where(free, 2 * half * bin_rows, 0.0)
 
 
 def _course_variance(courses: Array, lag: int) -> float:
