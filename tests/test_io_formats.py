@@ -316,6 +316,12 @@ def test_names_with_line_breaks_and_direction_marks_stay_one_line(tmp_path: Path
     assert str(caught.value).isprintable()
 
 
+def test_film_is_flagged_where_the_file_says_so(tmp_path: Path) -> None:
+    for text, film in (("X-ray film, scanned at 300 dpi", True), ("No Filter; filmed", False)):
+        tifffile.imwrite(tmp_path / "a.tif", bands(40000, "u2"), description=text, metadata=None)
+        assert ("film" in read_image(tmp_path / "a.tif").flags) == film
+
+
 def test_checksum_and_source(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", bands())
     image = read_image(tmp_path / "a.tif")

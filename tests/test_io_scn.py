@@ -51,7 +51,8 @@ def scn(*pictures: tuple[bytes, str]) -> bytes:
         pixels = part("application/octet-stream", "ImageData", raw)
         items = (pixels, part("text/xml", "ImageHeader", xml.encode()))
         inner = b"".join(b"--INNER\r\n" + item for item in items)
-        head = f'--OUTER\r\nContent-Type: multipart/mixed; boundary="INNER"\r\nContent-Description: ScanImageTag{k}\r\n\r\n'
+        head = '--OUTER\r\nContent-Type: multipart/mixed; boundary="INNER"\r\n'
+        head += f"Content-Description: ScanImageTag{k}\r\n\r\n"
         out += head.encode() + inner + b"--INNER--\r\n"
     return out + b"--OUTER--\r\n"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 _NUMBER = r"[-+]?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?"
@@ -40,6 +41,8 @@ _MICROMETRES = {
     "cm": 1e4,
     "inch": 25400.0,
 }
+_FILM = re.compile(r"\b(?:x-?ray film|film|autoradio\w*)\b", re.IGNORECASE)
+_LONGEST = 200_000  # characters of a description that are searched
 _SCREEN_DPI = (1.0, 72.0, 75.0, 96.0)  # what programs write when they know nothing
 
 
@@ -56,7 +59,7 @@ def exposure_in(text: str) -> float | None:
     float or None
         Seconds; None where none or no positive one is stated.
     """
-    text = text[:200_000]
+    text = text[:_LONGEST]
     stated = _exposure_in_json(text)
     if stated is not None:
         return stated
@@ -96,6 +99,11 @@ def _seconds(number: str, unit: str | None) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) and value > 0 else None
+
+
+def says_film(texts: Iterable[str]) -> bool:
+    """Whether a file calls itself a scan of film or an autoradiograph."""
+    return any(_FILM.search(text[:_LONGEST]) for text in texts)
 
 
 def pixel_size_in(text: str, per_unit: tuple[float, float] | None) -> float | None:

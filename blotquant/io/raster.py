@@ -28,11 +28,14 @@ def read(source: Source) -> RawPicture:
     ImageError
         If the file is damaged, has several frames and no page was chosen, or is not grey.
     """
+    from PIL.Image import DecompressionBombError
+
+    broken: tuple[type[Exception], ...] = (DecompressionBombError, *DAMAGE)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what matters is checked here
             return _read(source)
-    except DAMAGE as error:
+    except broken as error:
         raise source.damaged(error, "picture") from error
 
 
@@ -83,6 +86,7 @@ def _choose_frame(source: Source, picture: ImageFile) -> int:
 
 
 def _one_channel(source: Source, picture: ImageFile) -> Channel:
+    picture.load()  # Pillow first: it checks the checksums and refuses damage in words
     deep = _deep_png(source)
     if deep is not None and deep.ndim == 3 and deep.shape[2] >= 3:
         return resolve_colour(source, deep)

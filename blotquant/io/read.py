@@ -146,13 +146,15 @@ def _to_image(
 ) -> BlotImage:
     """Judge direction and scale of the counts and put everything together."""
     from blotquant.ceiling import judge_scale
+    from blotquant.io.facts import says_film
     from blotquant.polarity import UNCERTAIN_BELOW, guess_polarity
 
     _check_pixels(source, raw)
     pixels = raw.pixels.astype(raw.pixels.dtype.newbyteorder("="), copy=False)
     direction, confidence = (polarity, 1.0) if polarity else guess_polarity(pixels)
     scale = judge_scale(pixels, direction, full_scale=raw.full_scale)
-    doubt = ("polarity_uncertain",) if confidence < UNCERTAIN_BELOW else ()
+    doubt = ["polarity_uncertain"] if confidence < UNCERTAIN_BELOW else []
+    doubt += ["film"] if says_film(raw.metadata.values()) else []
     return BlotImage(
         pixels=pixels,
         polarity=direction,
