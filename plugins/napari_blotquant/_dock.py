@@ -1,0 +1,422 @@
+"""The dock: from the picture to the ratio in the order of the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QMessageBox,
+    QProgressBar,
+    QPushButton,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
+
+from blotquant.errors import BlotQuantError, OutputError
+from blotquant.image import BlotImage
+from blotquant.session import Session
+from napari_blotquant import _work
+from napari_blotquant._convert import flags_in_words
+from napari_blotquant._hand import Hand
+from napari_blotquant._layers import BlotLayers
+from napari_blotquant._model import Editor, Weighing
+from napari_blotquant._panels import BlotTables, ReadOut
+from napari_blotquant._profile import ProfilePlot
+from napari_blotquant._reader import PICTURES
+from napari_blotquant._recover import Autosaver, autosave_path, find_rescued
+from napari_blotquant._steps import StepPages
+from napari_blotquant._style import SHEET
+
+SETTLE_MS = 250
+
+
+class BlotDock(QWidget):  # type: ignore[misc]
+    """Open, check, correct, weigh and save one blot after the other.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        Given by napari.
+    """
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__()
+        self.viewer = napari_viewer
+        self.editor: Editor | None = None
+        self.layers: BlotLayers | None = None
+        self.hand: Hand | None = None
+        self.autosaver = Autosaver()
+        self.asks = True
+        self._job = 0
+        self._workers: list[Any] = []
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(SETTLE_MS)
+        self._settle.timeout.connect(self._weigh)
+        self._build()
+        window = getattr(napari_viewer.window, "_qt_window", None)
+        if window is not None:
+            window.installEventFilter(self)
+        self._offer_rescued()
+
+    # building
+
+    def _build(self) -> None:
+        self.setStyleSheet(SHEET)
+        self.setMinimumWidth(400)
+        self.title = QLabel("No blot open")
+        self.title.setObjectName("title")
+        self.state = QLabel("Open a picture, drop a .scn, .gel, .1sc or .blot.json, or take the sample data.")
+        self.state.setObjectName("state")
+        self.state.setWordWrap(True)
+        self.message = QLabel()
+        self.message.setObjectName("problem")
+        self.message.setWordWrap(True)
+        self.message.hide()
+        self.progress = QProgressBar()
+        self.progress.setRange(0, 0)
+        self.progress.setMaximumHeight(6)
+        self.progress.setTextVisible(False)
+        self.progress.hide()
+        self.steps = StepPages(self)
+        self.read_out = ReadOut()
+        self.profile = ProfilePlot(self._limits_dragged, self.pick)
+        self.tables = BlotTables(self.pick, self.pick_lane, self.open_path)
+        self.doubt_button = QPushButton("Next doubt  (N)")
+        self.doubt_button.setObjectName("doubt")
+        self.doubt_button.clicked.connect(lambda: self.hand and self.hand.next_doubt())
+        lower = QSplitter(Qt.Orientation.Vertical)
+        lower.addWidget(self.profile)
+        lower.addWidget(self.tables)
+        lower.setStretchFactor(1, 2)
+        column = QVBoxLayout(self)
+        column.addLayout(self._toolbar())
+        for part in (
+            self.title,
+            self.state,
+            self.progress,
+            self.message,
+            self.steps,
+            self.doubt_button,
+            self.read_out,
+        ):
+            column.addWidget(part)
+        column.addWidget(lower, 1)
+        self._enable()
+
+    def _toolbar(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        self.buttons: dict[str, QPushButton] = {}
+        for name, tip, slot in (
+            ("Open…", "A picture, a session, or all blots of a folder", self.ask_open),
+            ("Folder…", "All blots of a folder or of a results folder", self.ask_folder),
+            ("Save", "Save the session beside the picture", self.save),
+            ("Undo", "Ctrl+Z", lambda: self.hand and self.hand.undo()),
+            ("Redo", "Ctrl+Shift+Z", lambda: self.hand and self.hand.redo()),
+        ):
+            button = QPushButton(name)
+            button.setToolTip(tip)
+            button.clicked.connect(lambda _checked=False, slot=slot: slot())
+            self.buttons[name] = button
+            row.addWidget(button)
+        self.blind = QPushButton("Blind")
+        self.blind.setCheckable(True)
+        self.blind.setToolTip(
+            "Hide what the lanes are and shuffle the list while correcting; the record tells"
+        )
+        self.blind.toggled.connect(self._set_blind)
+        row.addWidget(self.blind)
+        return row
+
+    def _enable(self) -> None:
+        editor = self.editor
+        history = editor.session.history if editor else None
+        self.buttons["Save"].setEnabled(editor is not None)
+        self.buttons["Undo"].setEnabled(bool(history and history.undoable))
+        self.buttons["Redo"].setEnabled(bool(history and history.redoable))
+        for part in (self.steps, self.doubt_button, self.blind):
+            part.setEnabled(editor is not None)
+
+    # opening
+
+    def ask_open(self) -> None:
+        """Ask for a file and open it."""
+        name, _ = QFileDialog.getOpenFileName(self, "Open a blot", "", PICTURES)
+        if name:
+            self.open_path(Path(name))
+
+    def ask_folder(self) -> None:
+        """Ask for a folder and list its blots."""
+        name = QFileDialog.getExistingDirectory(self, "List the blots of a folder")
+        if name:
+            self.open_path(Path(name))
+
+    def open_path(self, path: Path | str) -> None:
+        """Open a picture or a session; of a folder or an experiment, list the blots."""
+        place = Path(path)
+        if place.is_dir() or place.suffix == ".toml":
+            self.tables.show_blots(_work.list_blots(place))
+            return
+        if self._may_leave():
+            self._run(f"Opening {place.name}", lambda: _work.open_blot(place), self._opened)
+
+    def open_image(self, image: BlotImage) -> None:
+        """Open a picture that is in memory."""
+        if self._may_leave():
+            self._run(f"Finding lanes and bands in {image.name}", lambda: _work.start(image), self._opened)
+
+    def _opened(self, opened: _work.Opened) -> None:
+        self.show_blot(opened.image, opened.session, opened.path)
+
+    def show_blot(self, image: BlotImage, session: Session, path: Path | None = None) -> None:
+        """Show a picture with its session and begin to weigh it."""
+        if self.layers is not None:
+            self.layers.remove()
+        self.editor = Editor(image, session, path=path, autosaver=self.autosaver)
+        self._offer_restore(self.editor)
+        self.layers = BlotLayers(self.viewer, self.editor)
+        self.hand = Hand(self.layers, self.say)
+        self.hand.bind_keys()
+        self.steps.show_blot(self.editor, self.layers, self.hand)
+        self.layers.picked.connect(self.pick)
+        self.layers.previewed.connect(self.read_out.show_preview)
+        self.layers.refused.connect(self.say)
+        self.editor.edited.connect(self._on_edited)
+        self.editor.weighed.connect(self._show_numbers)
+        self.editor.stated.connect(self._show_state)
+        self.viewer.layers.selection.active = self.layers.bands
+        self.layers.bands.mode = "select"
+        self.viewer.reset_view()
+        self.blind.setChecked(False)
+        self._show_numbers()
+        self._say_doubts(image, self.editor)
+        self._weigh()
+
+    def _say_doubts(self, image: BlotImage, editor: Editor) -> None:
+        words = flags_in_words(";".join((*image.flags, *editor.layout.flags)))
+        fits = "\n".join(
+            f"Edit {c.edit.seq} ({c.edit.action}) no longer fits: {c.reason}" for c in editor.conflicts
+        )
+        self.say("\n".join(part for part in (words, fits) if part))
+
+    def _offer_rescued(self) -> None:
+        rescued = list(find_rescued())
+        if rescued:
+            names = ", ".join(item.label for item in rescued[:3])
+            self.say(f"Not saved when napari last ended: {names}. Open that picture to get the edits back.")
+            self.tables.show_blots([_work.Blot(item.path, "not saved") for item in rescued])
+
+    def _offer_restore(self, editor: Editor) -> None:
+        """Edits that were autosaved and never saved come back, unless the user says no."""
+        kept = autosave_path(editor.session)
+        found = next((r for r in find_rescued() if r.path == kept), None)
+        if found is None or len(found.session.history) <= len(editor.session.history):
+            return
+        if not self.asks or self._ask(
+            "Restore", f"There are edits that were never saved ({found.label}). Restore them?"
+        ):
+            editor.restore(found.session)
+        else:
+            self.autosaver.forget(editor.session)
+
+    # slow work
+
+    def _run(self, label: str, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """Run slow work in a thread; a later job of the same dock makes an earlier one's result void."""
+        from napari.qt.threading import create_worker
+
+        self._job += 1
+        job = self._job
+        self.say("")
+        self.state.setText(f"{label}…")
+        self.progress.show()
+
+        def finished(result: Any) -> None:
+            if job == self._job:
+                self.progress.hide()
+                done(result)
+
+        def failed(error: Exception) -> None:
+            if job == self._job:
+                self.progress.hide()
+                self._show_state()
+                self.say(explain(error))
+
+        self._start(create_worker(guarded(work)), finished, failed)
+
+    def _start(
+        self, worker: Any, finished: Callable[[Any], None], failed: Callable[[Exception], None]
+    ) -> None:
+        worker.returned.connect(
+            lambda result: failed(result) if isinstance(result, Exception) else finished(result)
+        )
+        worker.finished.connect(lambda: self._workers.remove(worker) if worker in self._workers else None)
+        self._workers.append(worker)
+        worker.start()
+
+    def _weigh(self) -> None:
+        """Have exact numbers made in the background; the ones on show are already within a hair of them."""
+        from napari.qt.threading import create_worker
+
+        editor = self.editor
+        if editor is None:
+            return
+        needs_auto = editor.auto_table.empty
+
+        def work() -> tuple[Weighing, Any]:
+            return editor.weigh(), editor.weigh_auto() if needs_auto else None
+
+        def finished(result: tuple[Weighing, Any]) -> None:
+            if editor is self.editor and not editor.accept(*result):
+                self._settle.start()
+
+        self._start(create_worker(guarded(work)), finished, lambda error: self.say(explain(error)))
+
+    # what happens
+
+    def _on_edited(self, _changes: Any) -> None:
+        self._show_numbers()
+        self._settle.start()
+
+    def _show_numbers(self) -> None:
+        editor, layers = self.editor, self.layers
+        if editor is None or layers is None:
+            return
+        self.tables.show_editor(editor)
+        self.steps.refresh()
+        chosen = layers.selected_ids()
+        self._show_band(chosen[0] if len(chosen) == 1 else self.read_out.band_id)
+        self._show_state()
+
+    def _show_state(self) -> None:
+        editor = self.editor
+        self._enable()
+        if editor is None:
+            return
+        layout, edits = editor.layout, len(editor.session.history.effective())
+        self.title.setText(editor.image.name)
+        saved = "not saved" if editor.is_dirty else ("saved" if editor.path else "untouched")
+        numbers = "" if editor.is_exact else "  ·  weighing…"
+        count = f"{len(layout.strips)} strips  ·  {len(layout.lanes)} lanes  ·  {len(layout.bands)} bands"
+        self.state.setText(f"{count}  ·  {edits} edits, {saved}{numbers}")
+        self.doubt_button.setText(f"Next doubt  (N)  ·  {len(editor.doubts())} left")
+        if self.autosaver.problem:
+            self.say(f"Autosave does not work: {self.autosaver.problem}")
+
+    def pick(self, band_id: str) -> None:
+        """Select a band everywhere: picture, table, profile, read-out."""
+        if not band_id or self.layers is None:
+            return
+        if self.layers.selected_ids() != [band_id]:
+            self.layers.select(band_id)
+        self._show_band(band_id)
+        self.tables.pick(band_id)
+
+    def pick_lane(self, number: int) -> None:
+        """Show the profile of a lane by its number on the first strip that has it."""
+        if self.editor is not None:
+            lane = next((lane for lane in self.editor.layout.lanes if lane.number == number), None)
+            self.profile.show_lane(self.editor.scene, self.editor.layout, lane, "")
+
+    def _show_band(self, band_id: str) -> None:
+        editor = self.editor
+        if editor is None:
+            return
+        layout = editor.layout
+        band = next((b for b in layout.bands if b.id == band_id), None)
+        self.read_out.show_band(editor, band)
+        lane = layout.lane(band.lane) if band else (layout.lanes[0] if layout.lanes else None)
+        self.profile.show_lane(editor.scene, layout, lane, band_id)
+
+    def _limits_dragged(self, band_id: str, top: float, bottom: float) -> None:
+        from blotquant.edits import set_band_rows
+
+        if self.editor is None:
+            return
+        try:
+            self.editor.do(set_band_rows(self.editor.layout, band_id, top=top, bottom=bottom), "resize")
+        except ValueError as error:
+            self.say(str(error))
+            self._show_numbers()
+
+    def _set_blind(self, is_blind: bool) -> None:
+        if self.editor is not None:
+            self.editor.set_blind(is_blind)
+            self._show_numbers()
+
+    def say(self, text: str) -> None:
+        """Show a line to the user, or take it away."""
+        self.message.setText(text)
+        self.message.setVisible(bool(text))
+
+    # keeping
+
+    def save(self) -> bool:
+        """Save the session where it came from, else beside the picture; ask where that cannot be written."""
+        if self.editor is None:
+            return False
+        try:
+            target = self.editor.save()
+        except OutputError as error:
+            name = ""
+            if self.asks:
+                name, _ = QFileDialog.getSaveFileName(
+                    self, f"{error}", self.editor.default_path.name, "*.blot.json"
+                )
+            if not name:
+                self.say(f"{error}. Nothing is lost: the edits are autosaved.")
+                return False
+            target = self.editor.save(Path(name))
+        self.say("")
+        self.state.setText(f"Saved {target}")
+        return True
+
+    def _may_leave(self) -> bool:
+        if self.editor is None or not self.editor.is_dirty or not self.asks:
+            return True
+        buttons = QMessageBox.StandardButton
+        answer = QMessageBox.question(
+            self, "Unsaved edits", f"{self.editor.image.name} has edits that were not saved.",
+            buttons.Save | buttons.Discard | buttons.Cancel,
+        )  # fmt: skip
+        if answer == buttons.Save:
+            return self.save()
+        if answer == buttons.Discard:
+            self.autosaver.forget(self.editor.session)
+        return bool(answer == buttons.Discard)
+
+    def _ask(self, title: str, text: str) -> bool:
+        return bool(QMessageBox.question(self, title, text) == QMessageBox.StandardButton.Yes)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802, ARG002 - Qt's name
+        """Ask before the window closes over unsaved work."""
+        if event.type() == QEvent.Type.Close:
+            if not self._may_leave():
+                event.ignore()
+                return True
+            self.autosaver.close()
+        return False
+
+
+def guarded(work: Callable[[], Any]) -> Callable[[], Any]:
+    """Work that returns an expected error instead of raising it: napari would open a traceback over it."""
+
+    def run() -> Any:
+        try:
+            return work()
+        except (BlotQuantError, OSError, ImportError, MemoryError) as error:
+            return error
+
+    return run
+
+
+def explain(error: Exception) -> str:
+    """One line for the user."""
+    return str(error) if isinstance(error, BlotQuantError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,224 @@
+"""What a key or a button does: to the selection, or to what lies under the pointer. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from blotquant import edits
+from blotquant.geometry import Band, Lane, LaneRole
+from blotquant.history import Change
+from blotquant.places import lane_at, snap
+from napari_blotquant._layers import BlotLayers
+
+
+class Key(NamedTuple):
+    """A key, the `Hand` method it calls, and what the dock says about it."""
+
+    key: str
+    method: str
+    says: str
+
+
+KEYS = (
+    Key("n", "next_doubt", "next doubt: the least sure lane or band"),
+    Key("b", "snap_band", "band under the pointer: outline it"),
+    Key("k", "cut_band", "cut the band at the pointer's row"),
+    Key("m", "merge", "merge the selected bands"),
+    Key("h", "copy_along_row", "give the whole row this band's shape"),
+    Key("t", "assign_target", "give the row the target named in the dock"),
+    Key("l", "add_lane", "add a lane at the pointer"),
+    Key("u", "remove_lane", "remove the lane under the pointer"),
+    Key("g", "mark_ladder", "lane under the pointer: ladder"),
+    Key("o", "mark_blank", "lane under the pointer: blank"),
+    Key("e", "mark_excluded", "lane under the pointer: excluded"),
+    Key("y", "mark_sample", "lane under the pointer: sample"),
+    Key("Control-Z", "undo", "undo"),
+    Key("Control-Shift-Z", "redo", "redo"),
+)
+
+
+class Hand:
+    """The verbs of correction, bound to one blot's layers.
+
+    Parameters
+    ----------
+    layers : BlotLayers
+        The blot.
+    say : callable
+        Shows one line to the user: why something was not done.
+    """
+
+    def __init__(self, layers: BlotLayers, say: Callable[[str], None]) -> None:
+        self.layers, self.editor, self.say = layers, layers.editor, say
+        self.target = ""
+        self._doubt = -1
+
+    def bind_keys(self) -> None:
+        """Bind the keys to the layers; manifest keybindings are not wired by napari."""
+        for layer in (self.layers.image, self.layers.lanes, self.layers.bands):
+            for key in KEYS:
+                layer.bind_key(
+                    key.key, lambda _layer, method=key.method: getattr(self, method)(), overwrite=True
+                )
+
+    # where
+
+    def pointer(self) -> tuple[float, float]:
+        """Row and column under the pointer."""
+        row, col = self.layers.viewer.cursor.position[-2:]
+        return float(row), float(col)
+
+    def chosen_bands(self) -> list[Band]:
+        """Selected bands; else the one under the pointer."""
+        bands = {band.id: band for band in self.editor.layout.bands}
+        chosen = [bands[key] for key in self.layers.selected_ids() if key in bands]
+        return chosen or self._bands_at(*self.pointer())
+
+    def _bands_at(self, row: float, col: float) -> list[Band]:
+        hit = []
+        for band in self.editor.layout.bands:
+            rows, cols = zip(*band.outline, strict=True)
+            if min(rows) <= row <= max(rows) and min(cols) <= col <= max(cols):
+                hit.append(band)
+        return hit[:1]
+
+    def chosen_lane(self) -> Lane | None:
+        """The selected lane; else the one under the pointer."""
+        keys = self.layers.selected_lane_ids()
+        if len(keys) == 1 and any(lane.id == keys[0] for lane in self.editor.layout.lanes):
+            return self.editor.layout.lane(keys[0])
+        return lane_at(self.editor.layout, *self.pointer())
+
+    def _do(self, make: Callable[[], Sequence[Change]], action: str) -> None:
+        try:
+            self.editor.do(list(make()), action)
+        except ValueError as error:
+            self.say(str(error))
+
+    # bands
+
+    def snap_band(self) -> None:
+        """Outline the band under the pointer; one that is there already is fitted again."""
+        row, col = self.pointer()
+        lane = lane_at(self.editor.layout, row, col)
+        found = snap(self.editor.signal, lane, row) if lane is not None else None
+        if lane is None or found is None:
+            self.say("there is no band to snap to here: point at one inside a lane, or draw it (R)")
+            return
+        outline, peak = found
+        there = [b for b in self._bands_at(*peak) if b.lane == lane.id]
+        layout = self.editor.layout
+        if there:
+            self._do(lambda: edits.resize_band(layout, there[0].id, outline), "snap")
+        else:
+            used = self.editor.used_ids
+            self._do(lambda: edits.draw_band(layout, outline, used_ids=used, peak=peak), "snap")
+
+    def cut_band(self) -> None:
+        """Cut the chosen band at the pointer's row."""
+        chosen, (row, _) = self.chosen_bands(), self.pointer()
+        if len(chosen) != 1:
+            self.say("point at one band to cut it")
+            return
+        layout, used = self.editor.layout, self.editor.used_ids
+        self._do(lambda: edits.split_band(layout, chosen[0].id, row=row, used_ids=used), "split")
+
+    def merge(self) -> None:
+        """Merge the selected bands."""
+        self._do(lambda: edits.merge_bands(self.editor.layout, self.layers.selected_ids()), "merge")
+
+    def copy_along_row(self) -> None:
+        """Give all bands of the row the chosen band's shape."""
+        chosen = self.chosen_bands()
+        if len(chosen) != 1 or chosen[0].row is None:
+            self.say("select one band of a row to copy its shape along the row")
+            return
+        self._do(lambda: edits.copy_aperture_along_row(self.editor.layout, chosen[0].id), "copy_aperture")
+
+    def assign_target(self) -> None:
+        """Give the chosen bands' rows the target named in the dock."""
+        chosen = self.chosen_bands()
+        if not chosen or not self.target:
+            self.say(
+                "name a target in the dock, then point at its row" if chosen else "point at a band of the row"
+            )
+            return
+        changes: list[Change] = []
+        for band in chosen:
+            done = {change.object_id for change in changes}
+            found = edits.set_target(self.editor.layout, band.id, self.target)
+            changes += [change for change in found if change.object_id not in done]
+        self._do(lambda: changes, "target")
+
+    # lanes
+
+    def add_lane(self) -> None:
+        """Add a lane at the pointer."""
+        (row, col), used = self.pointer(), self.editor.used_ids
+        self._do(lambda: edits.add_lane(self.editor.layout, row=row, col=col, used_ids=used), "add_lane")
+
+    def remove_lane(self) -> None:
+        """Remove the chosen lane."""
+        lane = self.chosen_lane()
+        if lane is None:
+            self.say("point at a lane to remove it")
+            return
+        self._do(lambda: edits.remove_lane(self.editor.layout, lane.id), "remove_lane")
+
+    def mark(self, role: LaneRole) -> None:
+        """Say what was loaded in the chosen lane."""
+        lane = self.chosen_lane()
+        if lane is None:
+            self.say(f"point at a lane to mark it as {role}")
+            return
+        self._do(lambda: edits.set_role(self.editor.layout, lane.id, role), "role")
+
+    def mark_ladder(self) -> None:
+        """Mark the chosen lane as ladder."""
+        self.mark("ladder")
+
+    def mark_blank(self) -> None:
+        """Mark the chosen lane as blank."""
+        self.mark("blank")
+
+    def mark_excluded(self) -> None:
+        """Mark the chosen lane as excluded."""
+        self.mark("excluded")
+
+    def mark_sample(self) -> None:
+        """Mark the chosen lane as sample."""
+        self.mark("sample")
+
+    # walking and stepping
+
+    def next_doubt(self) -> None:
+        """Go to the next of the things that deserve a look."""
+        doubts = self.editor.doubts()
+        if not doubts:
+            self.say("no doubts left: every lane and band is sure or was looked at")
+            return
+        self._doubt = (self._doubt + 1) % len(doubts)
+        doubt, layout, layers = doubts[self._doubt], self.editor.layout, self.layers
+        if doubt.kind == "band":
+            layers.viewer.layers.selection.active = layers.bands
+            layers.bands.mode = "select"
+            layers.select(doubt.object_id)
+            layers.look_at(layout.band(doubt.object_id).outline)
+            layers.picked.emit(doubt.object_id)
+        else:
+            layers.viewer.layers.selection.active = layers.lanes
+            layers.lanes.mode = "select"
+            layers.lanes.selected_data = {[lane.id for lane in layout.lanes].index(doubt.object_id)}
+            layers.look_at(layout.lane(doubt.object_id).outline)
+        self.say(f"{doubt.reason} ({self._doubt + 1} of {len(doubts)})")
+
+    def undo(self) -> None:
+        """Take the last gesture back."""
+        if not self.editor.undo():
+            self.say("nothing to undo")
+
+    def redo(self) -> None:
+        """Do the last undone gesture again."""
+        if not self.editor.redo():
+            self.say("nothing to redo")

@@ -1,0 +1,167 @@
+"""Panels of the dock: the number of the selected band, and the tables under it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
+
+from blotquant.geometry import Band
+from napari_blotquant._convert import flags_in_words
+from napari_blotquant._hand import KEYS
+from napari_blotquant._model import Editor
+from napari_blotquant._style import percent_change, readable, with_sd
+from napari_blotquant._tables import BAND_HEADS, RATIO_HEADS, Cell, RowsView, band_rows, ratio_rows
+from napari_blotquant._work import Blot
+
+
+class ReadOut(QWidget):  # type: ignore[misc]
+    """The selected band in words: volume, SD, change against the automatic result, flags."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.band_id = ""
+        self._where, self._number, self._flags = QLabel("Select a band"), QLabel("–"), QLabel()
+        self._where.setObjectName("state")
+        self._number.setObjectName("number")
+        self._flags.setObjectName("flags")
+        self._flags.setWordWrap(True)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 2, 0, 2)
+        column.setSpacing(0)
+        for label in (self._where, self._number, self._flags):
+            column.addWidget(label)
+
+    @property
+    def text(self) -> str:
+        """The number on show."""
+        return str(self._number.text())
+
+    def show_band(self, editor: Editor, band: Band | None) -> None:
+        """Show a band of the editor's table."""
+        self.band_id = band.id if band else ""
+        found = editor.table[editor.table["band_id"] == self.band_id]
+        if band is None or found.empty:
+            self._where.setText("Select a band: click it in the picture or in the table")
+            self._number.setText("–")
+            self._flags.setText("")
+            return
+        row = found.iloc[0]
+        before = editor.auto_table[editor.auto_table["band_id"] == band.id]
+        change = percent_change(row["volume"], before.iloc[0]["volume"]) if not before.empty else ""
+        self._where.setText(_place(row, band, change))
+        self._show_number(row)
+
+    def show_preview(self, table: pd.DataFrame) -> None:
+        """Show the number that a band has while it is dragged."""
+        if not table.empty:
+            self._show_number(table.iloc[0])
+
+    def _show_number(self, row: pd.Series) -> None:
+        self._number.setText(f"{with_sd(row['volume'], row['volume_sd'])} counts")
+        self._flags.setText(readable(row["flags"]))
+        self._flags.setToolTip(flags_in_words(row["flags"]))
+
+
+def _place(row: pd.Series, band: Band, change: str) -> str:
+    name = band.target or (f"row {band.row}" if band.row else "no row")
+    parts = [f"lane {row['lane']}", name, f"SNR {row['snr']:.0f}", band.origin]
+    return "  ·  ".join([*parts, f"{change} against automatic"] if change else parts)
+
+
+class BlotTables(QTabWidget):  # type: ignore[misc]
+    """Bands, ratios, history, blots, keys."""
+
+    def __init__(
+        self, pick: Callable[[str], None], pick_lane: Callable[[int], None], open_blot: Callable[[Path], None]
+    ) -> None:
+        super().__init__()
+        self._editor: Editor | None = None
+        self.bands = RowsView(BAND_HEADS, pick)
+        self.ratios = RowsView(RATIO_HEADS, lambda key: pick_lane(int(key.rpartition("/")[2])))
+        self.history = RowsView(("#", "what", "when", "who"))
+        self.blots = RowsView(("blot", "state"), lambda key: open_blot(Path(key)))
+        self.top, self.bottom = QComboBox(), QComboBox()
+        for box in (self.top, self.bottom):
+            box.currentTextChanged.connect(lambda _text: self._show_ratios())
+        self.addTab(self.bands, "Bands")
+        self.addTab(self._ratio_page(), "Ratios")
+        self.addTab(self.history, "History")
+        self.addTab(self.blots, "Blots")
+        keys = QLabel("\n".join(f"{key.key:>16}   {key.says}" for key in KEYS))
+        keys.setStyleSheet("font-family: monospace")
+        self.addTab(keys, "Keys")
+
+    def _ratio_page(self) -> QWidget:
+        page = QWidget()
+        column = QVBoxLayout(page)
+        row = QHBoxLayout()
+        for part in (self.top, QLabel("over"), self.bottom):
+            row.addWidget(part)
+        row.addStretch()
+        column.addLayout(row)
+        column.addWidget(self.ratios)
+        return page
+
+    def show_editor(self, editor: Editor) -> None:
+        """Show the editor's present numbers."""
+        self._editor = editor
+        table = shuffled(editor.table, editor.session.image.sha256) if editor.is_blind else editor.table
+        lanes = dict.fromkeys(table["band_id"], "•") if editor.is_blind else {}
+        self.bands.rows.show(*band_rows(table, editor.auto_table, lanes))
+        self.bands.setSortingEnabled(not editor.is_blind)
+        self._show_targets(sorted(set(editor.table["target"].dropna())))
+        self._show_ratios()
+        edits = list(editor.session.history.groups())[::-1]
+        rows = [
+            [Cell(str(g[0].group), g[0].group), Cell(_gesture(g)), Cell(g[0].when), Cell(g[0].who)]
+            for g in edits
+        ]
+        self.history.rows.show([str(g[0].group) for g in edits], rows)
+
+    def _show_targets(self, targets: list[str]) -> None:
+        for box, first in ((self.top, 0), (self.bottom, 1)):
+            if [box.itemText(k) for k in range(box.count())] != targets:
+                kept = box.currentText()
+                box.blockSignals(True)
+                box.clear()
+                box.addItems(targets)
+                box.setCurrentText(
+                    kept if kept in targets else (targets[min(first, len(targets) - 1)] if targets else "")
+                )
+                box.blockSignals(False)
+
+    def _show_ratios(self) -> None:
+        names = self.top.currentText(), self.bottom.currentText()
+        if self._editor is None or not all(names) or self._editor.is_blind:
+            self.ratios.rows.show([], [])
+            return
+        self.ratios.rows.show(*ratio_rows(self._editor.table, *names))
+
+    def show_blots(self, blots: list[Blot]) -> None:
+        """List blots with their state."""
+        self.blots.rows.show(
+            [str(b.path) for b in blots],
+            [[Cell(b.path.name, None, str(b.path)), Cell(b.state)] for b in blots],
+        )
+        self.setCurrentWidget(self.blots)
+
+    def pick(self, band_id: str) -> None:
+        """Mark a band's row."""
+        self.bands.pick(band_id)
+
+
+def _gesture(edits: Any) -> str:
+    first = edits[0]
+    more = f" and {len(edits) - 1} more" if len(edits) > 1 else ""
+    return f"{first.action.replace('_', ' ')}: {first.kind} {first.object_id}{more}"
+
+
+def shuffled(table: pd.DataFrame, seed: str) -> pd.DataFrame:
+    """The table in an order that tells nothing about the lanes, always the same for one picture."""
+    ranks = [hashlib.sha256(f"{seed}{key}".encode()).hexdigest() for key in table["band_id"]]
+    return table.iloc[sorted(range(len(table)), key=lambda k: ranks[k])]
