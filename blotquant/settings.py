@@ -83,6 +83,7 @@ class Settings(_Section):
     )
     channel: str | None = Field(None, description="Colour channel of RGB pictures: red, green or blue")
     page: int | None = Field(None, ge=0, description="Page of a multi-page file, from 0")
+    max_pixels: int = Field(200_000_000, ge=1, description="Larger pictures are refused, in px")
     detection: DetectionSettings = DetectionSettings()
     weighing: WeighingSettings = WeighingSettings()
     naming: NamingSettings = NamingSettings()
