@@ -336,3 +336,11 @@ def test_mutated_files_never_crash(tmp_path: Path) -> None:
             (tmp_path / "m.tif").write_bytes(data)
             with contextlib.suppress(ImageError):
                 assert read_image(tmp_path / "m.tif", max_pixels=10**6).pixels.ndim == 2
+
+
+def test_imagej_stack_in_one_directory_is_not_read_as_its_first_picture(tmp_path: Path) -> None:
+    tifffile.imwrite(
+        tmp_path / "a.tif", counts(), description="ImageJ=1.53c\nimages=3\nslices=3\n", metadata=None
+    )
+    with pytest.raises(ImageError, match="ImageJ stack of 3 pictures in one page"):
+        read_image(tmp_path / "a.tif")
