@@ -141,6 +141,15 @@ def test_lanes_turn_with_the_strip() -> None:
     assert (back[0][0], back[1][0]) == pytest.approx((99.5, 299.5))
 
 
+def test_the_light_of_single_bands_adds_up_to_the_signal() -> None:
+    blot = make_blot(bent_spec(surface=HAZY), seed=2)
+    lights = [blot.light_of(band) for band in blot.band_ids]
+    assert np.allclose(sum(lights), blot.truth.signal, atol=1e-9)
+    assert [light.sum() for light in lights] == pytest.approx([blot.volumes[k] for k in blot.band_ids], rel=1e-9)
+    with pytest.raises(KeyError, match="s9l1r1"):
+        blot.light_of("s9l1r1")
+
+
 def test_same_seed_same_pixels_other_seed_other_pixels() -> None:
     spec = random_spec("hard", np.random.default_rng(4))
     first, again, other = (make_blot(spec, seed=s).pixels for s in (1, 1, 2))

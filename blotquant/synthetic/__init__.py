@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from blotquant.synthetic.blot import SyntheticBlot, Truth, make_blot
+from blotquant.synthetic.blot import SyntheticBlot, make_blot
 from blotquant.synthetic.spec import (
     NOISELESS,
     BlotSpec,
@@ -15,6 +15,7 @@ from blotquant.synthetic.spec import (
     plain_spec,
 )
 from blotquant.synthetic.suite import DIFFICULTIES, graded_suite, random_spec
+from blotquant.synthetic.truth import Truth
 
 __all__ = [
     "DIFFICULTIES",

@@ -191,7 +191,7 @@ def _surface(probe: Probe, rng: np.random.Generator) -> SurfaceSpec:
         texture_px=0.9,
         glow=probe.glow,
         glow_px=11.0,
-        smear_px=24.0,
+        smear_px=36.0,
     )
 
 

@@ -136,7 +136,7 @@ def _random_strip(grade: Grade, level: float, rng: np.random.Generator) -> Strip
     height = float(rng.uniform(100, 260) + front)
     ladder = int(rng.choice([0, n_lanes - 1])) if rng.random() < grade.ladder and n_lanes > 3 else None
     empty = _random_empties(n_lanes, ladder, grade, rng)
-    smear = level * rng.uniform(0, 0.4) * rng.uniform(0.7, 1.3, n_lanes) * (grade.debris > 0)
+    smear = level * rng.uniform(0, 0.3) * rng.uniform(0.7, 1.3, n_lanes) * (grade.debris > 0)
     fan = float(rng.uniform(-1, 1) * grade.fan)
     lanes = tuple(
         LaneSpec(
@@ -207,7 +207,7 @@ def _random_rows(
     rows = []
     for k, place in enumerate(places):
         decades = 0.3 if fused else grade.decades * rng.uniform(0.3, 1)
-        factors = 10 ** -(rng.random(len(lanes)) * decades) * (1 if k == 0 else rng.lognormal(-1.5, 1.0))
+        factors = 10 ** -(rng.random(len(lanes)) * decades) * (1 if k == 0 else rng.lognormal(-2.3, 1.2))
         if k == 0:  # nothing would tell a dim outermost lane from bare membrane
             factors[[0, -1]] = np.maximum(factors[[0, -1]], 0.1)
         absent = (rng.random(len(lanes)) < grade.empty) & (k > 0)
@@ -279,7 +279,7 @@ def _random_surface(grade: Grade, level: float, rng: np.random.Generator) -> Sur
         texture_px=float(rng.uniform(0.6, 1.4)),
         glow=grade.glow * float(rng.random()),
         glow_px=float(rng.uniform(8, 18)),
-        smear_px=float(rng.uniform(15, 40)),
+        smear_px=float(rng.uniform(25, 60)),
     )
 
 

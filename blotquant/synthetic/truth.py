@@ -1,0 +1,216 @@
+"""What is exactly true of a synthetic picture: tables of strips, lanes and bands, and where they lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from blotquant.geometry import Lane, Polygon, polygon_area
+from blotquant.synthetic.bands import BandShape, Frame
+from blotquant.synthetic.spec import BlotSpec, LaneSpec, StripSpec
+from blotquant.synthetic.surface import pixels_of
+
+Floats = NDArray[np.float64]
+BAND_NAMES = [
+    "strip",
+    "lane",
+    "row",
+    "target",
+    "mw_kda",
+    "present",
+    "volume",
+    "share",
+    "peak_row",
+    "peak_col",
+    "peak_counts",
+    "sigma_along",
+    "sigma_across",
+    "width",
+    "hollow",
+    "saturated_px",
+    "saturated",
+    "sd_limit",
+    "snr_limit",
+    "snr",
+]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is exactly true of a synthetic picture.
+
+    Attributes
+    ----------
+    strips : DataFrame
+        One row a strip: ``strip`` (from 1, top to bottom), ``tilt_deg``, ``n_lanes``, ``level``.
+    lanes : DataFrame
+        One row a lane: ``strip lane role center width col_start col_stop`` (at the strip's
+        middle).
+    bands : DataFrame
+        One row a place of a row in a lane: ``strip lane row target mw_kda present volume`` (counts as rendered,
+        glow included, before noise and ceiling) ``share`` (of its lane's volumes) ``peak_row peak_col peak_counts
+        sigma_along sigma_across width hollow saturated_px saturated sd_limit snr_limit snr``. `sd_limit`
+        is the photon and read noise of the volume over the true outline with a background that is known, `snr_limit`
+        the volume over that; `snr` counts as noise also what of the background around is as small as a band.
+    signal : ndarray, shape (H, W)
+        Expected counts of all bands, glow included.
+    background : ndarray, shape (H, W)
+        Expected counts of everything else, offset and debris included. The noise-free picture is their sum.
+    """
+
+    strips: pd.DataFrame
+    lanes: pd.DataFrame
+    bands: pd.DataFrame
+    signal: Floats
+    background: Floats
+
+
+@dataclass(frozen=True)
+class Place:
+    """One band: where it stands in the scene, its shape, its volume in counts."""
+
+    strip: int
+    lane: int
+    row: int
+    shape: BandShape
+    volume: float
+
+
+def tell_truth(
+    spec: BlotSpec, places: tuple[Place, ...], signal: Floats, background: Floats, full: NDArray[np.bool_]
+) -> Truth:
+    """Put together the truth of a picture; `full` marks the pixels at the ceiling."""
+    return Truth(
+        strips=_strip_table(spec.strips),
+        lanes=_lane_table(spec.strips),
+        bands=_band_table(spec, places, signal, background, full),
+        signal=signal,
+        background=background,
+    )
+
+
+def numbered(strip: StripSpec) -> list[tuple[int, LaneSpec]]:
+    """Lanes with their number from the left."""
+    return list(enumerate(sorted(strip.lanes, key=lambda lane: lane.center), 1))
+
+
+def band_outline(shape: BandShape, spreads: float) -> Polygon:
+    """Outline that reaches `spreads` SDs above and below a band's peak and two edge SDs beyond its sides."""
+    return shape.outline(spreads, shape.width / 2 + 2 * shape.row.edge)
+
+
+def true_lane(strip: StripSpec, k: int, number: int, lane: LaneSpec) -> Lane:
+    """Lane `number` of strip `k` where it truly lies in the picture."""
+    frame = Frame(strip)
+    y = np.linspace(strip.box[0], strip.box[1] - 1, 9)
+    rows, cols = frame.picture(y, frame.lane_center(lane, y))
+    width = lane.width / float(np.cos(np.deg2rad(strip.tilt_deg)))
+    nodes = tuple((round(float(r), 4), round(float(c), 4)) for r, c in zip(rows, cols, strict=True))
+    return Lane(
+        id=f"s{k}l{number}", strip=f"s{k}", number=number, center=nodes, widths=(width,) * 9, role=lane.role
+    )
+
+
+def _strip_table(strips: tuple[StripSpec, ...]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [(k, s.tilt_deg, len(s.lanes), s.level) for k, s in enumerate(strips, 1)],
+        columns=["strip", "tilt_deg", "n_lanes", "level"],
+    )
+
+
+def _lane_table(strips: tuple[StripSpec, ...]) -> pd.DataFrame:
+    names = ["strip", "lane", "role", "center", "width", "col_start", "col_stop"]
+    lines = []
+    for k, strip in enumerate(strips, 1):
+        for number, spec in numbered(strip):
+            lane = true_lane(strip, k, number, spec)
+            center, width = float(lane.center_at(Frame(strip).middle[0])), lane.widths[0]
+            lines.append((k, number, spec.role, center, width, center - width / 2, center + width / 2))
+    return pd.DataFrame(lines, columns=names)
+
+
+def _band_table(
+    spec: BlotSpec, places: tuple[Place, ...], signal: Floats, background: Floats, full: NDArray[np.bool_]
+) -> pd.DataFrame:
+    clutter = _clutter(places, background)
+    lines = [
+        {
+            **_form(place),
+            **_light(spec, place, signal),
+            **_burnt(spec, place, full),
+            **_noise(spec, place, background, clutter),
+        }
+        for place in places
+    ]
+    table = pd.DataFrame(lines, columns=BAND_NAMES)
+    total = table.groupby(["strip", "lane"])["volume"].transform("sum")
+    table["share"] = (table["volume"] / total.where(total > 0)).fillna(0.0)
+    return table.sort_values(["strip", "lane", "row"], ignore_index=True)
+
+
+def _form(place: Place) -> dict[str, Any]:
+    shape, row = place.shape, place.shape.row
+    return {
+        "strip": place.strip,
+        "lane": place.lane,
+        "row": place.row,
+        "target": row.target,
+        "mw_kda": row.mw_kda,
+        "peak_row": shape.peak[0],
+        "peak_col": shape.peak[1],
+        "sigma_along": shape.spread,
+        "sigma_across": float(np.sqrt(shape.width**2 / 12 + row.edge**2)),  # of a box with soft sides
+        "width": shape.width,
+        "hollow": row.hollow,
+    }
+
+
+def _light(spec: BlotSpec, place: Place, signal: Floats) -> dict[str, Any]:
+    height = float(signal[_pixel(spec, place)])
+    return {"present": place.volume > 0, "volume": place.volume, "peak_counts": height}
+
+
+def _noise(spec: BlotSpec, place: Place, background: Floats, clutter: Floats) -> dict[str, Any]:
+    """Scatter of the volume over the true outline: by photons and readout, and by the unevenness around it."""
+    camera, area = spec.camera, polygon_area(band_outline(place.shape, 2.5))
+    below = max(float(background[_pixel(spec, place)]) - camera.offset, 0.0)
+    variance = area * (camera.read_noise**2 + camera.gain * below) + camera.gain * place.volume
+    near = clutter[place.shape.window(spec.shape, reach=6.0)]
+    uneven = area * 1.4826 * float(np.median(np.abs(near - np.median(near))))
+    snr = (_over(place.volume, float(np.sqrt(v))) for v in (variance, variance + uneven**2))
+    return {"sd_limit": float(np.sqrt(variance)), **dict(zip(("snr_limit", "snr"), snr, strict=True))}
+
+
+def _over(volume: float, sd: float) -> float:
+    return volume / sd if sd > 0 else np.inf if volume > 0 else 0.0
+
+
+def _clutter(places: tuple[Place, ...], background: Floats) -> Floats:
+    """What of the true background is as small as a band: smoothed by a band's SD less smoothed by four."""
+    if not places:
+        return np.zeros_like(background)
+    sigma = float(np.median([place.shape.spread for place in places]))
+    return np.asarray(gaussian_filter(background, sigma) - gaussian_filter(background, 4 * sigma))
+
+
+def _pixel(spec: BlotSpec, place: Place) -> tuple[int, int]:
+    """The pixel under the peak, or the nearest in the picture."""
+    row, col = (int(np.clip(round(v), 0, n - 1)) for v, n in zip(place.shape.peak, spec.shape, strict=True))
+    return row, col
+
+
+def _burnt(spec: BlotSpec, place: Place, full: NDArray[np.bool_]) -> dict[str, Any]:
+    """Pixels at the ceiling within 2.5 SD of the ridge and the band's width."""
+    shape = place.shape
+    window = shape.window(spec.shape)
+    across, along = shape.coordinates(*pixels_of(window))
+    own = (np.abs(along - shape.mode) <= 2.5 * shape.spread) & (
+        np.abs(across) <= shape.width / 2 + 2 * shape.row.edge
+    )
+    count = int((full[window] & own).sum())
+    return {"saturated_px": count, "saturated": count > 0}
