@@ -345,7 +345,9 @@ def _ratio_lines(folder: Path) -> list[str]:
     for row in read_table(path, SUMMARY_COLUMNS).itertuples():
         text = f"{row.ratio}  {row.condition}: n = {row.n}"
         if row.fold_change == row.fold_change:
-            text += f", {row.fold_change:.3g}-fold ({row.fold_ci_low:.3g} to {row.fold_ci_high:.3g})"
+            text += f", {row.fold_change:.3g}-fold"
+        if row.fold_ci_low == row.fold_ci_low:
+            text += f" ({row.fold_ci_low:.3g} to {row.fold_ci_high:.3g})"
         if row.p_adjusted == row.p_adjusted:
             text += f", p = {row.p_adjusted:.2g}"
         lines.append(text)

@@ -41,10 +41,8 @@ def plot_ratio(ratios: pd.DataFrame, summary: pd.DataFrame, *, reference: str | 
         relative = reference is not None and bool(ratios["relative"].notna().any())
         _draw_points(axes, ratios, conditions, column="relative" if relative else "value")
         _draw_intervals(axes, summary, conditions, relative=relative)
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(_plain_ticks())
-        axes.yaxis.set_minor_formatter(_plain_ticks())
-        axes.tick_params(axis="y", which="minor", labelsize=7)
+        if (axes.dataLim.y1 if axes.has_data() else 0) > 0:
+            _set_log_axis(axes)
         axes.set_xticks(range(len(conditions)), conditions, rotation=35, ha="right", rotation_mode="anchor")
         name = str(summary["ratio"].iloc[0]) if len(summary) else ""
         axes.set_ylabel(f"{name}, relative to {reference}" if relative else name)
@@ -54,6 +52,13 @@ def plot_ratio(ratios: pd.DataFrame, summary: pd.DataFrame, *, reference: str | 
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()[buffer.getvalue().index("<svg") :]
+
+
+def _set_log_axis(axes: Axes) -> None:
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(_plain_ticks())
+    axes.yaxis.set_minor_formatter(_plain_ticks())
+    axes.tick_params(axis="y", which="minor", labelsize=7)
 
 
 def _plain_ticks() -> FuncFormatter:
