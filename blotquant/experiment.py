@@ -133,7 +133,7 @@ def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[
     problems += _check_images(file, raw, images)
     problems += [f"{where}: {text}" for text in _check_ratios(ratios, _written_probes(raw), set(targets))]
     if samples and sheet is not None:
-        complete = len(images) == len(raw.get("images", []))
+        complete = len(images) == len(_written_images(raw))
         problems += _check_samples(where, sheet.name, images, samples, complete=complete)
         problems += [f"{where}: {text}" for text in _check_compare(compare or Comparison(), samples)]
     if problems or samples is None:
@@ -228,7 +228,7 @@ def _read_ladder(value: object, where: str, problems: list[str]) -> str | tuple[
 
 def _check_images(file: Path, raw: Mapping[str, Any], images: Sequence[ImageEntry]) -> list[str]:
     problems = []
-    written = [str(item["file"]) for item in raw.get("images", []) if isinstance(item, dict) and item.get("file")]
+    written = [str(item["file"]).strip() for item in _written_images(raw) if item.get("file")]
     for name in dict.fromkeys(written):
         if not (file.parent / name).is_file():
             near = [p.relative_to(file.parent).as_posix() for p in (file.parent / name).parent.glob("*") if p.is_file()]
@@ -255,10 +255,15 @@ def _nearest(name: str, files: Sequence[str]) -> str:
     return f"did you mean {near[0]!r}?" if near else "paths start at the experiment file's folder"
 
 
+def _written_images(raw: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Image entries as written, whatever else is wrong with them."""
+    entries = raw.get("images")
+    return [item for item in entries if isinstance(item, dict)] if isinstance(entries, list) else []
+
+
 def _written_probes(raw: Mapping[str, Any]) -> list[str]:
     """Probes as written, also in entries that have other mistakes, so that one mistake gives one message."""
-    entries = raw.get("images", [])
-    return list(dict.fromkeys(str(item["probe"]) for item in entries if isinstance(item, dict) and "probe" in item))
+    return list(dict.fromkeys(str(item["probe"]).strip() for item in _written_images(raw) if "probe" in item))
 
 
 def _check_ratios(ratios: Sequence[Ratio], probes: Sequence[str], targets: set[str]) -> list[str]:

@@ -419,10 +419,9 @@ def test_intervals_cover_the_truth(cv_top, cv_bottom):
     rng = np.random.default_rng(5)
     tops, bottoms = rng.normal(3, 3 * cv_top, 4000), rng.normal(1, cv_bottom, 4000)
     keep = bottoms > 3 * cv_bottom
-    hits = [
-        interval.low <= 3 <= interval.high
-        for interval in (ratio_interval(a, 3 * cv_top, b, cv_bottom) for a, b in zip(tops[keep], bottoms[keep], strict=True))
-    ]  # fmt: skip
+    pairs = zip(tops[keep], bottoms[keep], strict=True)
+    found = [ratio_interval(top, 3 * cv_top, bottom, cv_bottom) for top, bottom in pairs]
+    hits = [interval.low <= 3 <= interval.high for interval in found]
     assert 0.93 < np.mean(hits) < 0.97
 
 
