@@ -64,20 +64,20 @@ def noise_sd(data: RowData) -> Array:
 
 def fit_single(data: RowData) -> Solution:
     """One band, symmetric or skewed."""
-    return _both_shapes(data, 1, _guess_single(data))
+    return _both_shapes(data, 1, [_guess_single(data)])
 
 
 def fit_pair(data: RowData, single: Solution) -> Solution:
     """Two bands, from where the single band lay."""
-    return _both_shapes(data, 2, _guess_pair(data, single.theta))
+    return _both_shapes(data, 2, _guess_pairs(data, single.theta))
 
 
-def _both_shapes(data: RowData, n_bands: int, guess: Array) -> Solution:
+def _both_shapes(data: RowData, n_bands: int, guesses: list[Array]) -> Solution:
     """The better, by AICc, of a symmetric and a skewed shape.
 
     One band may be skewed as soon as that helps; two only if it helps a lot, or skew would pose as a weak partner.
     """
-    plain = _search(data, n_bands, skewed=False, near=guess)
+    plain = min((_search(data, n_bands, skewed=False, near=g) for g in guesses), key=lambda s: s.aicc)
     skewed = _search(data, n_bands, skewed=True, near=plain.theta)
     return skewed if skewed.aicc < plain.aicc - (n_bands - 1) * _SKEW_PRICE else plain
 
@@ -87,22 +87,44 @@ def half_width(u: Array, sigma: float, skew: float) -> Array:
     return np.asarray(np.where(u < 0, sigma * np.exp(-skew), sigma * np.exp(skew)), dtype=float)
 
 
+class _Places(NamedTuple):
+    u: Array  # (L, n, n_bands): distance from each band's peak
+    half: Array  # SD of that side of the band
+    signs: Array  # -1/2 for the upper, 1/2 for the lower band
+
+
+def _places(data: RowData, theta: Array, n_bands: int) -> _Places:
+    center, log_sigma, skew = theta[:3]
+    signs = np.array([0.0]) if n_bands == 1 else np.array([-0.5, 0.5])
+    middle = data.x - center - theta[-len(data.y) :, None]
+    u = middle[..., None] - signs * (theta[3] if n_bands == 2 else 0.0)
+    return _Places(u, half_width(u, float(np.exp(log_sigma)), skew), signs)
+
+
+def _design(data: RowData, bands: Array) -> Array:
+    """Whitened design (L, n, n_bands + 2): the bands, a constant and a slope."""
+    n_bands = bands.shape[-1]
+    design = np.empty((*bands.shape[:-1], n_bands + 2))
+    design[..., :n_bands] = bands
+    design[..., n_bands] = 1.0
+    design[..., n_bands + 1] = data.x / np.abs(data.x).max()
+    design *= data.w[..., None]
+    return design
+
+
 def shapes(data: RowData, theta: Array, n_bands: int) -> tuple[Array, Array]:
     """Whitened design matrices (L, n, n_bands + 2) and the bands' derivatives (L, n, n_bands, n_shared)."""
-    n_lanes = len(data.y)
-    center, log_sigma, skew = theta[:3]
-    middle = data.x - center - theta[-n_lanes:, None]
-    signs = np.array([0.0]) if n_bands == 1 else np.array([-0.5, 0.5])
-    u = middle[..., None] - signs * (theta[3] if n_bands == 2 else 0.0)
-    z = u / half_width(u, float(np.exp(log_sigma)), skew)
+    u, half, signs = _places(data, theta, n_bands)
+    z = u / half
     g = np.exp(-0.5 * z**2)
-    by_center = g * z / half_width(u, float(np.exp(log_sigma)), skew)
-    by_width = g * z**2
-    parts = [by_center, by_width, by_width * np.sign(u)] + ([by_center * signs] if n_bands == 2 else [])
-    span = np.abs(data.x).max()
-    flat = np.stack([np.ones_like(data.x), data.x / span], axis=-1)
-    weight = data.w[..., None]
-    return np.concatenate([g, flat], axis=-1) * weight, np.stack(parts, axis=-1) * weight[..., None]
+    weighted = g * data.w[..., None]
+    slopes = np.empty((*g.shape, 3 + (n_bands == 2)))
+    slopes[..., 0] = weighted * z / half
+    slopes[..., 1] = weighted * z**2
+    slopes[..., 2] = slopes[..., 1] * np.sign(u)
+    if n_bands == 2:
+        slopes[..., 3] = slopes[..., 0] * signs
+    return _design(data, g), slopes
 
 
 class Step(NamedTuple):
@@ -207,16 +229,23 @@ def _guess_single(data: RowData) -> Array:
     return _best(data, [np.array([c, np.log(s), 0.0, *zeros]) for c in (-2.0, 0.0, 2.0) for s in widths], 1)
 
 
-def _guess_pair(data: RowData, single: Array) -> Array:
-    """From the single band's place and width, which may cover both bands or only the stronger one."""
+def _guess_pairs(data: RowData, single: Array) -> list[Array]:
+    """From the single band's place and width, which may cover both bands or only the stronger one.
+
+    One guess has the weaker band above, one below: the search does not find its way from one to the other.
+    """
     center, sigma = single[0], float(np.exp(single[1]))
     zeros = np.zeros(len(data.y))
-    candidates = [
-        np.array([center + side * gap * sigma, np.log(w * sigma), 0.0, gap * sigma, *zeros])
-        for gap, w in ((0.9, 0.85), (1.4, 0.7), (1.8, 0.45), (2.5, 1.0), (4.0, 1.0))
-        for side in (-0.5, 0.0, 0.5)
-    ]
-    return _best(data, candidates, 2)
+    shapes_tried = ((0.9, 0.85), (1.4, 0.7), (1.8, 0.45), (2.5, 1.0), (4.0, 1.0))
+    guesses = []
+    for sides in ((-0.5, -0.25), (0.5, 0.25)):
+        candidates = [
+            np.array([center + side * gap * sigma, np.log(w * sigma), 0.0, gap * sigma, *zeros])
+            for gap, w in shapes_tried
+            for side in (*sides, 0.0)
+        ]
+        guesses.append(_best(data, candidates, 2))
+    return guesses[:1] if np.array_equal(*guesses) else guesses
 
 
 def _best(data: RowData, candidates: list[Array], n_bands: int) -> Array:
@@ -224,7 +253,8 @@ def _best(data: RowData, candidates: list[Array], n_bands: int) -> Array:
 
     def cost(theta: Array) -> float:
         """Sum of squares left over, from the normal equations alone."""
-        design = shapes(data, theta, n_bands)[0]
+        u, half, _ = _places(data, theta, n_bands)
+        design = _design(data, np.exp(-0.5 * (u / half) ** 2))
         normal = design.transpose(0, 2, 1) @ design
         normal += (
             np.eye(normal.shape[1]) * (1e-9 * np.trace(normal, axis1=1, axis2=2) + 1e-300)[:, None, None]

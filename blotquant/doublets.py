@@ -30,6 +30,8 @@ from blotquant.doublet_model import (
 from blotquant.settings import NamingSettings
 
 _ROOT_2PI = float(np.sqrt(2 * np.pi))
+# The separation is accepted where it is surely (this many SE) less than this far below the limit.
+_SURE_SDS, _NEAR_SIGMA = 3.5, 0.1
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -154,13 +156,16 @@ def _judge(data: RowData, best: Solution, delta_aicc: float, limits: NamingSetti
     errors = _errors(data, best, blocks, to_area)
     left_over = _left_over(residual, data, amplitudes)
     relative = errors.total_se / np.maximum(np.abs(amplitudes.sum(axis=0)) * to_area, 1e-300)
-    separation = spacing / sigma
+    separation, least = spacing / sigma, limits.min_separation_sigma
     low, high = (np.exp(bound[1]) for bound in shape_limits(data, 2))
     on_bound = sigma < low * 1.02 or sigma > high * 0.98
     doubts = [
         (delta_aicc <= limits.min_delta_aicc, f"one band explains the row as well (ΔAICc {delta_aicc:.1f})"),
         (on_bound, f"the fitted width lies on its bound ({sigma:.2f} px)"),
-        (separation < limits.min_separation_sigma, f"the two lie only {separation:.2f} sigma apart"),
+        (
+            separation < least or separation - _SURE_SDS * errors.separation_se < least - _NEAR_SIGMA,
+            f"the two lie only {separation:.2f} ± {errors.separation_se:.2f} sigma apart",
+        ),
         (bool((amplitudes.sum(axis=0) <= 0).any()), "one of the two has no area"),
         (bool((relative >= limits.max_relative_se).any()), f"an area is known only to {relative.max():.0%}"),
         (left_over >= limits.max_residual, f"the fit leaves over {left_over:.1%} of the peak"),
@@ -194,6 +199,7 @@ def _left_over(residual: Array, data: RowData, amplitudes: Array) -> float:
 
 
 class _Errors(NamedTuple):
+    separation_se: float  # in sigma
     area_se: Array  # (L, 2)
     total_se: Array  # (2,)
     split_sd: Array  # (L,)
@@ -222,7 +228,10 @@ def _errors(data: RowData, best: Solution, blocks: Array, to_area: float) -> _Er
         "kp,pq,kq->k", total, covariance, total
     )
     split = _split_sd(data, best, design, inverse, shared, to_area)
-    return _Errors(area_se, np.sqrt(np.maximum(total_var, 0.0)), split)
+    by_separation = np.zeros(dense.shape[1])
+    by_separation[[1, 3]] = -best.theta[3], 1.0
+    separation_se = float(np.sqrt(by_separation @ covariance @ by_separation) / np.exp(best.theta[1]))
+    return _Errors(separation_se, area_se, np.sqrt(np.maximum(total_var, 0.0)), split)
 
 
 def _split_sd(
