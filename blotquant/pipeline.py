@@ -176,15 +176,21 @@ def weigh(image: BlotImage, session: Session, *, naming: Naming | None = None) -
     Parameters
     ----------
     image : BlotImage
-        The session's picture; weighed with the session's polarity.
+        The session's picture, read with the session's polarity.
     session : Session
         What to weigh.
     naming : Naming, optional
         Probe, targets and ladder.
+
+    Raises
+    ------
+    ValueError
+        If the picture was read with the other polarity: its ceiling would be the wrong one.
     """
     settings = session.settings
     if image.polarity != session.polarity:
-        image = image.with_(polarity=session.polarity, polarity_confidence=1.0)
+        msg = f"the session weighs {session.polarity} bands; read {image.name} with polarity={session.polarity!r}"
+        raise ValueError(msg)
     layout = session.layout
     if naming is not None and naming.targets:
         layout = assign_targets(layout, naming.targets, probe=naming.probe, ladder=naming.ladder)
@@ -205,7 +211,7 @@ def find_again(image: BlotImage, session: Session) -> Session:
     Corrected lanes are kept and searched for bands as they stand; corrections that no longer fit are listed in the
     new session's `conflicts`.
     """
-    settings, signal = session.settings, image.with_(polarity=session.polarity).signal()
+    settings, signal = session.settings, image.signal()
     lanes_corrected = any(edit.kind in ("lane", "strip") for edit in session.history.effective())
     if lanes_corrected:
         layout = find_bands_again(signal, session.layout, settings=settings.detection)

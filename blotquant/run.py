@@ -235,7 +235,7 @@ def check_lane_count(layout: Layout, n_expected: int, *, picture: str) -> None:
         raise LaneCountError(msg)
 
 
-def _read(entry: ImageEntry, path: Path, session: Session | None) -> BlotImage:
+def _read(entry: ImageEntry, path: Path, session: Session | None, *, max_pixels: float) -> BlotImage:
     polarity = None if entry.polarity == "auto" else entry.polarity
     if session is not None:
         polarity = session.polarity
@@ -247,6 +247,7 @@ def _read(entry: ImageEntry, path: Path, session: Session | None) -> BlotImage:
             polarity=polarity,
             exposure_s=entry.exposure_s,
             probe=entry.probe,
+            max_pixels=max_pixels,
         )
 
 

@@ -115,7 +115,13 @@ def _open(task: PictureTask) -> tuple[BlotImage, Session | None]:
 def open_picture(path: Path, settings: Settings) -> BlotImage:
     """Read a picture with the page, channel and polarity that the settings name."""
     polarity = None if settings.polarity == "auto" else settings.polarity
-    return read_image(path, page=settings.page, channel=settings.channel, polarity=polarity)
+    return read_image(
+        path,
+        page=settings.page,
+        channel=settings.channel,
+        polarity=polarity,
+        max_pixels=settings.max_pixels,
+    )
 
 
 def make_part(
