@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from blotquant.presets import target_kda
+from blotquant.geometry import LaneRole
 from blotquant.settings import Settings
 
 Scaling = Literal["none", "fixed_point", "sum", "control_mean", "interblot_control", "alignment"]
@@ -226,10 +227,10 @@ class Experiment:
         """Lanes of a membrane by the sheet, ladder and empty ones included; None where the sheet is silent."""
         return len(self.samples_of(blot, membrane)) or None
 
-    def roles_of(self, blot: str, membrane: str) -> dict[int, str]:
+    def roles_of(self, blot: str, membrane: str) -> dict[int, LaneRole]:
         """Role of each lane of a membrane by the sheet."""
         rows = self.samples_of(blot, membrane)
-        return {int(lane): str(role) for lane, role in zip(rows["lane"], rows["role"], strict=True)}
+        return {int(lane): cast(LaneRole, role) for lane, role in zip(rows["lane"], rows["role"], strict=True)}
 
     def is_stain(self, probe: str) -> bool:
         """Whether a probe is a total-protein stain: declared so, or known by its name."""

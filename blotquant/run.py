@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from blotquant import __version__
 from blotquant.errors import LaneCountError
-from blotquant.geometry import Layout
+from blotquant.geometry import LaneRole, Layout
 from blotquant.inputs import SESSION_SUFFIX
 from blotquant.io import read_image
 from blotquant.io.files import read_table, sha256_of, write_table
@@ -54,7 +54,7 @@ class MembraneTask:
     membrane: str
     pictures: tuple[tuple[ImageEntry, Path], ...]
     namings: tuple[Naming, ...]
-    roles: Mapping[int, str]
+    roles: Mapping[int, LaneRole]
     settings: Settings
     session_folder: Path
 
@@ -175,7 +175,8 @@ def measure_membrane(task: MembraneTask) -> Part:
     mark = task.fingerprint
     sessions = [corrected_session(path) for path in task.session_paths]
     images = [
-        _read(entry, path, session) for (entry, path), session in zip(task.pictures, sessions, strict=True)
+        _read(entry, path, session, max_pixels=task.settings.max_pixels)
+        for (entry, path), session in zip(task.pictures, sessions, strict=True)
     ]
     strips = {entry.strip for entry, _ in task.pictures}
     with named(task.key):
@@ -235,7 +236,7 @@ def check_lane_count(layout: Layout, n_expected: int, *, picture: str) -> None:
         raise LaneCountError(msg)
 
 
-def _read(entry: ImageEntry, path: Path, session: Session | None, *, max_pixels: float) -> BlotImage:
+def _read(entry: ImageEntry, path: Path, session: Session | None, *, max_pixels: int) -> BlotImage:
     polarity = None if entry.polarity == "auto" else entry.polarity
     if session is not None:
         polarity = session.polarity

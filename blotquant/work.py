@@ -107,9 +107,14 @@ def _open(task: PictureTask) -> tuple[BlotImage, Session | None]:
     assert beside is not None
     picture = find_image(session, beside.parent, given=None if task.input.is_session else task.input.path)
     reference = session.image
-    return read_image(
-        picture, page=reference.page, channel=reference.channel, polarity=session.polarity
-    ), session
+    image = read_image(
+        picture,
+        page=reference.page,
+        channel=reference.channel,
+        polarity=session.polarity,
+        max_pixels=task.settings.max_pixels,
+    )
+    return image, session
 
 
 def open_picture(path: Path, settings: Settings) -> BlotImage:
