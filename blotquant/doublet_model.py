@@ -245,7 +245,8 @@ def _guess_pairs(data: RowData, single: Array) -> list[Array]:
             for side in (*sides, 0.0)
         ]
         guesses.append(_best(data, candidates, 2))
-    return guesses[:1] if np.array_equal(*guesses) else guesses
+    above, below = guesses
+    return [above] if np.array_equal(above, below) else guesses
 
 
 def _best(data: RowData, candidates: list[Array], n_bands: int) -> Array:
