@@ -1,0 +1,146 @@
+"""`blotquant measure`: tables, sessions, exit codes; bad pictures cost themselves alone."""
+
+import os
+
+import pandas as pd
+import pytest
+
+from blotquant.io.files import read_table
+from blotquant.session import load_session, save_session
+from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS
+
+
+def tree(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and ".blotquant" not in path.parts
+    }
+
+
+def test_a_picture_becomes_tables_and_a_session(blotquant, picture, tmp_path):
+    called = blotquant("measure", picture, "-o", tmp_path / "out")
+    assert called.code == 0
+    assert set(tree(tmp_path / "out")) == {"bands.csv", "lanes.csv", "sessions/blot.tif.blot.json"}
+    bands = read_table(tmp_path / "out" / "bands.csv", BAND_COLUMNS)
+    lanes = read_table(tmp_path / "out" / "lanes.csv", LANE_COLUMNS)
+    assert set(bands["image"]) == set(lanes["image"]) == {"blot.tif"}
+    assert called.out.splitlines()[0].startswith("blot.tif  1 strip(s), ")
+    assert called.out.splitlines()[-1] == str(tmp_path / "out" / "lanes.csv")
+
+
+def test_the_input_folder_is_left_alone(blotquant, picture, tmp_path):
+    before = tree(picture.parent)
+    blotquant("measure", picture, "-o", tmp_path / "out")
+    assert tree(picture.parent) == before
+
+
+def test_bad_pictures_are_named_and_the_rest_is_done(blotquant, bad_pictures, tmp_path):
+    called = blotquant("measure", bad_pictures, "-o", tmp_path / "out")
+    assert called.code == 1
+    failures = [line for line in called.err.splitlines() if line.startswith("failed: ")]
+    failed = [line.split()[1].rstrip(":") for line in failures]
+    assert failed == ["b_text.tif", "c_cut.tif", "d_empty.tif", "h_tiny.tif"]
+    bands = read_table(tmp_path / "out" / "bands.csv", BAND_COLUMNS)
+    assert {"a_good.tif", "z_good.tif"} <= set(bands["image"])
+    assert not {"e_blank.tif", "f_white.tif"} & set(bands["image"])
+    assert not list((tmp_path / "out").rglob("*.tmp"))
+    lines = {line.split()[0]: line for line in called.out.splitlines()}
+    assert "blank" in lines["e_blank.tif"]
+    assert "saturated_picture" in lines["f_white.tif"]
+    assert "nonfinite_pixels" in lines["g_nan.tif"]
+
+
+def test_two_jobs_give_the_same_bytes(blotquant, bad_pictures, tmp_path):
+    one = blotquant("measure", bad_pictures, "-o", tmp_path / "one")
+    two = blotquant("measure", bad_pictures, "-o", tmp_path / "two", "--jobs", 2)
+    assert one.code == two.code == 1
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+    assert one.out.replace("/one/", "/two/") == two.out
+
+
+def test_resume_redoes_only_what_changed(blotquant, bad_pictures, tmp_path):
+    out = tmp_path / "out"
+    blotquant("measure", bad_pictures, "-o", out)
+    before = tree(out)
+    (bad_pictures / "b_text.tif").write_bytes((bad_pictures / "a_good.tif").read_bytes())
+    called = blotquant("measure", bad_pictures, "-o", out, "--resume", "--json")
+    assert called.json["kept"] == 5
+    assert set(called.json["failures"]) == {"c_cut.tif", "d_empty.tif", "h_tiny.tif"}
+    assert "b_text.tif" in (out / "bands.csv").read_text()
+    (bad_pictures / "b_text.tif").write_text("lane 1 looks great")
+    blotquant("measure", bad_pictures, "-o", out, "--resume")
+    after = tree(out)
+    after.pop("sessions/b_text.tif.blot.json")
+    assert after == before
+
+
+def test_other_settings_are_not_resumed(blotquant, picture, tmp_path):
+    blotquant("measure", picture, "-o", tmp_path / "out")
+    called = blotquant("measure", picture, "-o", tmp_path / "out", "--resume", "--json", "--background", "constant")
+    assert called.json["kept"] == 0
+    assert "constant" in (tmp_path / "out" / "bands.csv").read_text()
+
+
+def test_the_number_of_lanes_wins_over_the_guess(blotquant, picture, tmp_path):
+    guessed = blotquant("measure", picture, "-o", tmp_path / "a", "--json").json["units"][0]["pictures"][0]["lanes"]
+    told = blotquant("measure", picture, "-o", tmp_path / "b", "--json", "--lanes", guessed[0] + 1)
+    assert told.json["units"][0]["pictures"][0]["lanes"] == [guessed[0] + 1]
+
+
+def test_hand_corrections_in_the_results_folder_are_kept(blotquant, picture, tmp_path):
+    from blotquant.edits import delete_band
+
+    out = tmp_path / "out"
+    blotquant("measure", picture, "-o", out)
+    path = out / "sessions" / "blot.tif.blot.json"
+    session = load_session(path)
+    gone = session.layout.bands[0].id
+    edited = session.edit(delete_band(session.layout, gone), action="delete", who="me", when="2026-01-02T03:04:05Z")
+    save_session(edited, path)
+    called = blotquant("measure", picture, "-o", out)
+    assert "1 hand corrections" in called.out
+    bands = read_table(out / "bands.csv", BAND_COLUMNS)
+    assert gone not in set(bands["band_id"])
+    assert load_session(path).history == edited.history
+    again = tmp_path / "again"
+    blotquant("measure", path, "-o", again)
+    pd.testing.assert_frame_equal(read_table(again / "bands.csv", BAND_COLUMNS), bands)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["measure", "nowhere.tif", "-o", "out"], "nowhere.tif: no such file or folder"),
+        (["measure", "x.tif"], "say where the results go: -o FOLDER"),
+        (["measure", ".", "-o", "out", "--set", "detection.n_lines=3"], "no such parameter"),
+        (["measure", ".", "-o", "out", "--lanes", "0"], "0 is not in the range"),
+        (["mesure", "."], "No such command 'mesure'"),
+    ],
+)
+def test_wrong_commands_exit_with_2(blotquant, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    called = blotquant(*arguments)
+    assert called.code == 2
+    assert message in called.err
+    assert "Traceback" not in called.err
+
+
+def test_a_busy_results_folder_is_refused(blotquant, picture, tmp_path):
+    from blotquant.store import locked
+
+    with locked(tmp_path / "out"):
+        called = blotquant("measure", picture, "-o", tmp_path / "out")
+    assert called.code == 2
+    assert "another blotquant is writing" in called.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_interrupting_says_how_to_go_on(blotquant, picture, tmp_path, monkeypatch):
+    def interrupt(*_args, **_kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("blotquant.pipeline.analyze", interrupt)
+    called = blotquant("measure", picture, "-o", tmp_path / "out")
+    assert called.code == 130
+    assert "--resume" in called.err
