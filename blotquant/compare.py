@@ -17,12 +17,12 @@ import pandas as pd
 
 from blotquant.design import Comparison, Experiment
 from blotquant.errors import DesignError
-from blotquant.log_model import ModelFit, dunnett, fit_log_model, holm
+from blotquant.log_model import ModelFit, dunnett, fit_log_model, step_down
 from blotquant.replicates import average_technical, blot_scales, log_matrix
 from blotquant.tables import SUMMARY_COLUMNS, make_table
 
 MIN_REPLICATES = 3
-_ADJUSTED = {"dunnett": "Dunnett", "holm": "Holm", "none": "not adjusted"}
+_ADJUSTED = {"dunnett": "Dunnett", "holm": "Holm's steps on the joint t", "none": "not adjusted"}
 
 
 def compare(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
@@ -224,10 +224,8 @@ def _p_values(fit: ModelFit, tested: Sequence[int], design: Comparison) -> dict[
     index = np.array(tested) - 1
     t = fit.difference[index] / fit.se[index]
     p = 2 * stats.t.sf(np.abs(t), fit.df)
-    if design.adjust == "dunnett":
-        adjusted = dunnett(t, fit.correlation[np.ix_(index, index)], fit.df)
-    else:
-        adjusted = holm(p) if design.adjust == "holm" else p
+    adjust = {"dunnett": dunnett, "holm": step_down}.get(design.adjust)
+    adjusted = adjust(t, fit.correlation[np.ix_(index, index)], fit.df) if adjust else p
     return {
         level: {"p_value": float(a), "p_adjusted": float(b)} for level, a, b in zip(tested, p, adjusted, strict=True)
     }

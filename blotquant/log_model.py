@@ -78,18 +78,6 @@ def fit_log_model(log_values: ArrayLike, condition: Sequence[int], block: Sequen
     return ModelFit(difference=coefficients[:k] * usable, se=se, df=df, correlation=correlation)
 
 
-def holm(p_values: ArrayLike) -> Floats:
-    """Holm's step-down adjustment; NaN stays NaN and does not count."""
-    from statsmodels.stats.multitest import multipletests
-
-    p = np.asarray(p_values, dtype=float)
-    adjusted = np.full_like(p, np.nan)
-    known = np.isfinite(p)
-    if known.any():
-        adjusted[known] = multipletests(p[known], method="holm")[1]
-    return adjusted
-
-
 def dunnett(t_values: ArrayLike, correlation: Floats, df: int) -> Floats:
     """Adjust for comparing many conditions with one reference: P(max |T| ≥ |t|) under the multivariate t.
 
@@ -118,6 +106,39 @@ def dunnett(t_values: ArrayLike, correlation: Floats, df: int) -> Floats:
     single = 2 * stats.t.sf(t, df)
     together = np.array([1 - max_t_probability(value, correlation, df) for value in t])
     adjusted: Floats = np.clip(together, single, np.minimum(len(t) * single, 1.0))
+    return adjusted
+
+
+def step_down(t_values: ArrayLike, correlation: Floats, df: int) -> Floats:
+    """Adjust in Holm's steps: the largest |t| is judged among all, the next among those that remain.
+
+    Holm's own bound (the p-value times the number that remain) ignores that all share one reference, and holds only
+    3.6 % of the 5 % that it may use with six conditions; here each step uses the joint t distribution instead.
+
+    Parameters
+    ----------
+    t_values, correlation, df
+        As in `dunnett`.
+
+    Returns
+    -------
+    ndarray, shape (k,)
+        Two-sided adjusted p: never above Dunnett's nor above Holm's.
+
+    References
+    ----------
+    C. W. Dunnett and A. C. Tamhane, "Step-down multiple tests for comparing treatments with a control in unbalanced
+    one-way layouts", Stat. Med. 10 (1991) 939.
+    """
+    t = np.abs(np.asarray(t_values, dtype=float))
+    order = np.argsort(-t, kind="stable")
+    adjusted: Floats = np.empty_like(t)
+    least = 0.0
+    for step, index in enumerate(order):
+        rest = order[step:]
+        among = dunnett(t[rest], correlation[np.ix_(rest, rest)], df)[0]
+        least = max(least, float(among))
+        adjusted[index] = least
     return adjusted
 
 

@@ -7,7 +7,7 @@ from scipy import stats
 from small_experiment import experiment, image, ratio
 
 from blotquant.compare import compare, scaled_units
-from blotquant.log_model import dunnett, dunnett_critical, fit_log_model, holm, max_t_probability
+from blotquant.log_model import dunnett, dunnett_critical, fit_log_model, max_t_probability, step_down
 from blotquant.tables import RATIO_COLUMNS, SUMMARY_COLUMNS, make_table
 
 VALUES = {"vehicle": [1.0, 1.2, 0.8, 1.1], "drug": [2.1, 2.0, 1.9, 2.6], "other": [1.0, 1.3, 0.9, 1.0]}
@@ -215,15 +215,28 @@ def test_scaled_units_are_what_the_means_are_made_of(tmp_path):
 def test_adjustments_reach_the_table(tmp_path):
     p = compare(study(tmp_path, adjust="none"), table())["p_value"].tolist()[1:]
     assert compare(study(tmp_path, adjust="none"), table())["p_adjusted"].tolist()[1:] == p
-    assert compare(study(tmp_path, adjust="holm"), table())["p_adjusted"].tolist()[1:] == pytest.approx(holm(p))
+    steps = compare(study(tmp_path, adjust="holm"), table())
+    # The larger |t| is judged among two as by Dunnett, the smaller alone.
+    assert steps["p_adjusted"].tolist()[1:] == pytest.approx([compare(study(tmp_path), table())["p_adjusted"][1], p[1]])
+    assert steps["test"][1].endswith("Holm's steps on the joint t")
     adjusted = compare(study(tmp_path), table())
     assert adjusted["test"][1] == "linear model of log ratios, paired by blot, Dunnett"
     assert p[0] < adjusted["p_adjusted"][1] < 2 * p[0]
 
 
-def test_holm_by_hand():
-    assert holm([0.01, 0.04, 0.03]).tolist() == pytest.approx([0.03, 0.06, 0.06])
-    assert np.isnan(holm([0.01, np.nan])).tolist() == [False, True]
+@pytest.mark.parametrize("t", [[3.1, 0.4, 2.2, 2.9], [1.0, 1.0, 1.0, 1.0], [9.0, -8.0, 0.0, 2.5]])
+def test_steps_lie_between_the_single_p_and_holm(t):
+    correlation = np.full((4, 4), 0.5) + 0.5 * np.eye(4)
+    single = 2 * stats.t.sf(np.abs(t), 8)
+    order = np.argsort(single)
+    by_holm = np.empty(4)
+    by_holm[order] = np.minimum(np.maximum.accumulate(single[order] * [4, 3, 2, 1]), 1)
+    adjusted = step_down(t, correlation, 8)
+    assert (single <= adjusted + 1e-12).all()
+    assert (adjusted <= by_holm + 1e-12).all()
+    assert (adjusted <= dunnett(t, correlation, 8) + 1e-12).all()
+    assert adjusted[order[0]] == pytest.approx(dunnett(t, correlation, 8)[order[0]])
+    assert (np.diff(adjusted[order]) >= 0).all()
 
 
 @pytest.mark.parametrize(

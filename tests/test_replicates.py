@@ -70,7 +70,8 @@ def test_sum_uses_only_conditions_that_all_blots_share():
 
 @pytest.mark.parametrize(
     ("method", "message"),
-    [("fixed_point", "no usable reference condition on blot b"), ("interblot_control", "no usable lane of role standard"),
+    [("fixed_point", "no usable reference condition on blot b"),
+     ("interblot_control", "no usable lane of role standard"),
      ("sum", "no condition stands on all blots; use alignment")],
 )  # fmt: skip
 def test_scalings_that_the_blots_do_not_carry(method, message):
