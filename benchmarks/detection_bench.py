@@ -173,10 +173,12 @@ def match_bands(blot: SyntheticBlot, true: Layout, found: Layout) -> tuple[pd.Da
     for band in ours:
         counts = table.at[band.id, "snr"] >= MIN_SNR and band.id not in close
         kind = ("found" if band.id in pairs else "missed") if counts else "ignored"
-        lines.append((kind, band.id, confidence.get(pairs.get(band.id, ""), np.nan)))
+        lines.append(
+            (kind, band.id, confidence.get(pairs.get(band.id, ""), np.nan), table.at[band.id, "snr"])
+        )
     used = set(pairs.values())
-    lines += [("false", band.id, band.confidence) for band in theirs if band.id not in used]
-    return pd.DataFrame(lines, columns=["kind", "id", "confidence"]), pairs
+    lines += [("false", band.id, band.confidence, np.nan) for band in theirs if band.id not in used]
+    return pd.DataFrame(lines, columns=["kind", "id", "confidence", "snr"]), pairs
 
 
 def _distance(band: Band, truth: pd.Series, rival: Band) -> float:
@@ -246,10 +248,20 @@ def report(difficulty: str, scores: list[Score]) -> None:
     f1 = 2 * recall * precision / max(recall + precision, 1e-9)
     counts = "  ".join(f"{kind} {m.get(kind, 0)}" for kind in ("found", "missed", "false"))
     print(f"  bands      F1 {f1:.3f}  recall {recall:.3f}  precision {precision:.3f}  {counts}")
+    report_by_snr(bands)
     report_doublets(pd.concat([s.doublets for s in scores if len(s.doublets)] or [pd.DataFrame()]))
     report_calibration("lanes", lanes)
     report_calibration("bands", bands)
     print(f"  time       median {np.median([s.seconds for s in scores]):.3f} s a picture")
+
+
+def report_by_snr(bands: pd.DataFrame) -> None:
+    cells = []
+    for low, high in ((3, 5), (5, 10), (10, 30), (30, np.inf)):
+        own = bands[(bands["snr"] >= low) & (bands["snr"] < high)]
+        seen = own["confidence"].notna().mean() if len(own) else np.nan
+        cells.append(f"{low:g}-{high:g}: {seen:.1%} of {len(own)}")
+    print("  seen       by SNR: " + ", ".join(cells))
 
 
 def report_doublets(doublets: pd.DataFrame) -> None:

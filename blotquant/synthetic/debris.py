@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from blotquant.synthetic.bands import Frame
-from blotquant.synthetic.spec import BlotSpec, DebrisSpec
+from blotquant.synthetic.spec import BlotSpec, DebrisSpec, StripSpec
 from blotquant.synthetic.surface import Grid, pixel_grid
 
 Floats = NDArray[np.float64]
@@ -19,8 +19,11 @@ _DIGITS: dict[str, list[tuple[float, float]]] = {
     "1": [(0.2, 0.3), (0, 0.6), (1, 0.6)],
     "2": [(0.2, 0), (0, 0.5), (0.3, 1), (1, 0), (1, 1)],
     "3": [(0, 0), (0, 1), (0.4, 0.4), (0.7, 1), (1, 0.4), (0.9, 0)],
+    "4": [(1, 0.7), (0, 0.7), (0.65, 0), (0.65, 1)],
     "5": [(0, 1), (0, 0), (0.45, 0), (0.5, 0.8), (0.85, 0.9), (1, 0)],
+    "6": [(0, 0.8), (0.4, 0.1), (0.9, 0.1), (1, 0.8), (0.6, 1), (0.5, 0.2)],
     "7": [(0, 0), (0, 1), (1, 0.3)],
+    "8": [(0.45, 0.5), (0.2, 0), (0, 0.5), (0.2, 1), (0.7, 0), (1, 0.5), (0.7, 1), (0.45, 0.5)],
 }
 
 
@@ -33,7 +36,10 @@ def render_debris(spec: BlotSpec, covers: list[Floats], rng: np.random.Generator
     added, through = np.zeros(spec.shape), np.ones(spec.shape)
     for _ in range(debris.specks):
         size, height = rng.uniform(0.7, 2.2), debris.strength * rng.lognormal(0, 0.7)
-        added += height * np.exp(-_distance2(grid, _place(spec, rng)) / (2 * size**2))
+        place = _place(spec, rng)
+        window = tuple(slice(max(int(v) - 16, 0), int(v) + 17) for v in place)
+        near = (grid[0][window], grid[1][window])
+        added[window] += height * np.exp(-_distance2(near, place) / (2 * size**2))
     for _ in range(debris.scratches):
         added += (
             debris.strength * rng.uniform(0.3, 1) * _line(grid, _place(spec, rng), rng.uniform(20, 90), rng)
@@ -85,14 +91,21 @@ def _write_numbers(spec: BlotSpec, covers: list[Floats], through: Floats, rng: n
             continue
         left = min(lane.center - 0.5 * lane.width for lane in strip.lanes)
         right = max(lane.center + 0.5 * lane.width for lane in strip.lanes)
-        rows = np.sort(rng.uniform(strip.box[0] + 10, strip.box[1] - 10, spec.debris.pencil))
         on_left = rng.random() < 0.5
-        for k, row in enumerate(rows):
+        for row, text in _marks(strip, spec.debris.pencil, rng):
             col = left - rng.uniform(30, 38) if on_left else right + rng.uniform(12, 20)
-            mark = _written(
-                spec.shape, Frame(strip), (float(row), float(col)), _MASSES[k % len(_MASSES)], rng
-            )
+            mark = _written(spec.shape, Frame(strip), (row, float(col)), text, rng)
             through *= 1 - 0.6 * np.clip(mark, 0, 1) * cover
+
+
+def _marks(strip: StripSpec, count: int, rng: np.random.Generator) -> list[tuple[float, str]]:
+    """Rows and numbers to write: masses of the strip's own ladder, or of one that was cut off."""
+    ladder = [(row.row, f"{row.mw_kda:g}") for row in strip.rows if row.target == "ladder" and row.mw_kda]
+    if ladder:
+        chosen = rng.choice(len(ladder), min(count, len(ladder)), replace=False)
+        return [ladder[k] for k in sorted(chosen)]
+    rows = np.sort(rng.uniform(strip.box[0] + 10, strip.box[1] - 10, count))
+    return [(float(row), _MASSES[k % len(_MASSES)]) for k, row in enumerate(rows)]
 
 
 def _written(

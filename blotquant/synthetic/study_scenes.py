@@ -107,7 +107,7 @@ def compose_scene(
         strips=(strip,),
         surface=_surface(probe, rng),
         debris=_debris(probe, rng),
-        camera=CameraSpec(offset=180.0, gain=0.8, read_noise=9.0, noise_px=0.35),
+        camera=CameraSpec(offset=180.0, gain=1.4, read_noise=20.0, noise_px=0.35),
         probe=probe.name,
         membrane_seed=membrane.seed,
     )
@@ -197,11 +197,11 @@ def _surface(probe: Probe, rng: np.random.Generator) -> SurfaceSpec:
 
 def _debris(probe: Probe, rng: np.random.Generator) -> DebrisSpec:
     return DebrisSpec(
-        specks=int(rng.integers(12, 40)),
+        specks=int(rng.integers(20, 60)),
         dust=int(rng.integers(2, 6)),
         bubbles=int(rng.integers(0, 2)),
         scratches=0,
-        pencil=int(rng.integers(3, 7)),
+        pencil=int(rng.integers(2, 5)),
         folds=int(rng.integers(0, 3)),
         strength=0.5 * probe.level,
         hot=1500.0,

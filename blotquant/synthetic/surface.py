@@ -100,7 +100,9 @@ def _smears(spec: BlotSpec, strip: StripSpec, rng: np.random.Generator) -> Float
     y, x = frame.upright(rows, cols)
     shared = rng.standard_normal(64)
     for lane in strip.lanes:
-        light += lane.smear * _lane_cover(frame, lane, y, x) * _uneven(y, shared, spec.surface.smear_px, rng)
+        near = np.abs(x - frame.lane_center(lane, y)) < lane.width / 2 + 60
+        cover = _lane_cover(frame, lane, y[near], x[near])
+        light[near] += lane.smear * cover * _uneven(y[near], shared, spec.surface.smear_px, rng)
     return light
 
 
