@@ -36,7 +36,8 @@ SCALINGS: dict[Scaling, ScalingMethod] = {
     ),
     "control_mean": ScalingMethod(
         "all blots divided by one number, the reference's geometric mean over blots",
-        "blots must already share one scale; testing such values against 1 says yes without an effect in 9 to 14 % of experiments instead of 5 %",
+        "blots must already share one scale; testing such values against 1 finds an effect where there is none in "
+        "9 to 14 % of experiments instead of 5 %",
     ),
     "interblot_control": ScalingMethod(
         "each blot divided by its standard, the same lysate on every blot",
