@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of names read better on long lines)
 import pytest
 
 from blotquant.draft import Seen, draft_experiment, look, write_draft
@@ -63,7 +64,7 @@ def test_a_draft_is_a_valid_experiment(tmp_path):
     names = [
         f"blot{b}_{x}.tif" for b in (1, 2, 3) for x in ("pAKT_30s", "pAKT_2min", "tAKT", "phospho-ERK", "ERK", "Revert")
     ]
-    study, toml = draft(tmp_path, names, inspect=lambda path: Seen((8,)))
+    study, toml = draft(tmp_path, names, inspect=lambda _: Seen((8,)))
     assert study.blots == ("1", "2", "3")
     assert study.n_lanes("2", "2") == 8
     assert [(r.name, r.numerator, r.denominator, r.loading) for r in study.ratios] == [
@@ -96,7 +97,7 @@ def test_reprobed_controls_share_the_membrane(tmp_path):
 
 
 def test_subfolders_are_blots_and_strips_are_told(tmp_path):
-    study, toml = draft(tmp_path, ["a/pAKT.tif", "a/AKT.tif", "b/pAKT.tif"], inspect=lambda path: Seen((5, 7), 12.0))
+    study, toml = draft(tmp_path, ["a/pAKT.tif", "a/AKT.tif", "b/pAKT.tif"], inspect=lambda _: Seen((5, 7), 12.0))
     assert study.blots == ("1", "2")
     assert "strip = 1   # the picture shows strip 1 with 5 lanes, strip 2 with 7 lanes" in toml
     assert {i.exposure_s for i in study.images} == {12.0}
@@ -115,7 +116,7 @@ def test_names_that_need_quoting(tmp_path):
 def test_a_draft_never_overwrites(tmp_path):
     (tmp_path / "pAKT.tif").write_bytes(b"no picture")
     (tmp_path / "samples.csv").write_text("mine", encoding="utf-8")
-    with pytest.raises(OutputError, match="samples.csv is there already and is left as it is"):
+    with pytest.raises(OutputError, match=r"samples\.csv is there already and is left as it is"):
         write_draft(tmp_path)
     assert (tmp_path / "samples.csv").read_text(encoding="utf-8") == "mine"
     assert not (tmp_path / "experiment.toml").exists()
