@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, cast
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from blotquant.presets import target_kda
 from blotquant.geometry import LaneRole
+from blotquant.presets import target_kda
 from blotquant.settings import Settings
 
 Scaling = Literal["none", "fixed_point", "sum", "control_mean", "interblot_control", "alignment"]

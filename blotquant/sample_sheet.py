@@ -25,9 +25,7 @@ _DTYPES = {
     "load_ug": "float64",
     "replicate": "string",
 }
-_TAKEN = (
-    BAND_COLUMNS.keys() | LANE_COLUMNS.keys() | RATIO_COLUMNS.keys() | SUMMARY_COLUMNS.keys()
-) - _DTYPES.keys()
+_TAKEN = (BAND_COLUMNS.keys() | LANE_COLUMNS.keys() | RATIO_COLUMNS.keys() | SUMMARY_COLUMNS.keys()) - _DTYPES.keys()
 _MAX_LANE = 60
 
 
@@ -99,9 +97,7 @@ def _misspelt(names: Sequence[str]) -> dict[str, str]:
 def _check_columns(sheet: Sheet, names: Sequence[str], meant: dict[str, str]) -> list[str]:
     if not names:
         return []
-    problems = [
-        f"{sheet.name}: column {name!r} is not known; did you mean {right!r}?" for name, right in meant.items()
-    ]
+    problems = [f"{sheet.name}: column {name!r} is not known; did you mean {right!r}?" for name, right in meant.items()]
     problems += [
         f"{sheet.name}: column {name!r} is the name of a result column; call it otherwise"
         for name in names
@@ -178,9 +174,7 @@ def _check_lanes(rows: Sequence[dict[str, Any]], places: Sequence[str]) -> list[
             )
         elif membrane is not None and (row["blot"], None, row["lane"]) in seen:
             first = seen[row["blot"], None, row["lane"]]
-            problems.append(
-                f"{where}: lane {row['lane']} of blot {row['blot']} was given for all membranes ({first})"
-            )
+            problems.append(f"{where}: lane {row['lane']} of blot {row['blot']} was given for all membranes ({first})")
         seen.setdefault(key, where)
         listed.setdefault((row["blot"], membrane), set()).add(row["lane"])
     for (blot, membrane), lanes in listed.items():

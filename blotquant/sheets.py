@@ -152,9 +152,7 @@ def _find_delimiter(text: str) -> str:
 
 
 def _make_sheet(name: str, lines: list[tuple[str, list[str]]]) -> Sheet:
-    filled = [
-        (where, [cell.strip() for cell in cells]) for where, cells in lines if any(c.strip() for c in cells)
-    ]
+    filled = [(where, [cell.strip() for cell in cells]) for where, cells in lines if any(c.strip() for c in cells)]
     if not filled:
         return Sheet(name, (), (), (f"{name}: the sheet is empty",))
     header_at, header = filled[0]

@@ -41,9 +41,7 @@ def read_experiment_workbook(file: Path) -> tuple[dict[str, Any], Sheet | None, 
         raw["ladder"] = _ladder(raw["ladder"])
     for key in ("images", "ratios"):
         raw[key] = _records(sheets.get(key), problems)
-    raw["targets"] = {
-        str(record.pop("target", "")): record for record in _records(sheets.get("targets"), problems)
-    }
+    raw["targets"] = {str(record.pop("target", "")): record for record in _records(sheets.get("targets"), problems)}
     raw["compare"] = _pairs(sheets.get("compare"), problems)
     return raw, sheets.get("samples"), problems
 
@@ -75,14 +73,10 @@ def _pairs(sheet: Sheet | None, problems: list[str]) -> dict[str, Any]:
 
 def _value(key: str, text: str, where: str, problems: list[str]) -> Any:
     if key in _LISTS:
-        parts = [
-            part.strip() for part in re.split(r"[;\n]" if ";" in text else r"[;,\n]", text) if part.strip()
-        ]
+        parts = [part.strip() for part in re.split(r"[;\n]" if ";" in text else r"[;,\n]", text) if part.strip()]
         return [_number(key, part, where, problems) for part in parts] if key in _NUMBERS else parts
     if key == "stain":
-        return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(
-            text.lower(), text
-        )
+        return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(text.lower(), text)
     return _number(key, text, where, problems) if key in (*_NUMBERS, *_WHOLE) else text
 
 
@@ -99,7 +93,5 @@ def _ladder(text: str) -> str | list[float]:
     """A list of numbers is the ladder's kDa values, anything else its product name."""
     parts = [part for part in re.split(r"[;,\s]+", text) if part]
     return (
-        [float(part) for part in parts]
-        if len(parts) > 1 and all(re.fullmatch(r"[\d.]+", p) for p in parts)
-        else text
+        [float(part) for part in parts] if len(parts) > 1 and all(re.fullmatch(r"[\d.]+", p) for p in parts) else text
     )
