@@ -145,7 +145,9 @@ def test_the_light_of_single_bands_adds_up_to_the_signal() -> None:
     blot = make_blot(bent_spec(surface=HAZY), seed=2)
     lights = [blot.light_of(band) for band in blot.band_ids]
     assert np.allclose(sum(lights), blot.truth.signal, atol=1e-9)
-    assert [light.sum() for light in lights] == pytest.approx([blot.volumes[k] for k in blot.band_ids], rel=1e-9)
+    assert [light.sum() for light in lights] == pytest.approx(
+        [blot.volumes[k] for k in blot.band_ids], rel=1e-9
+    )
     with pytest.raises(KeyError, match="s9l1r1"):
         blot.light_of("s9l1r1")
 
@@ -155,6 +157,12 @@ def test_same_seed_same_pixels_other_seed_other_pixels() -> None:
     first, again, other = (make_blot(spec, seed=s).pixels for s in (1, 1, 2))
     assert first.tobytes() == again.tobytes()
     assert (first != other).mean() > 0.5
+
+
+def test_a_seed_alone_gives_a_blot() -> None:
+    blot = make_blot(seed=1)
+    assert len(blot.truth.lanes) >= 3
+    assert blot.pixels.tobytes() == make_blot(blot.spec, seed=1).pixels.tobytes()
 
 
 def test_frames_of_one_scene_differ_in_noise_only() -> None:

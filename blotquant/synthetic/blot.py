@@ -111,13 +111,14 @@ class SyntheticBlot:
         return {f"s{p.strip}l{p.lane}r{p.row}": p.volume for p in self.places}
 
 
-def make_blot(spec: BlotSpec, *, seed: int) -> SyntheticBlot:
+def make_blot(spec: BlotSpec | None = None, *, seed: int = 0) -> SyntheticBlot:
     """Render a scene and say what is true of it.
 
     Parameters
     ----------
-    spec : BlotSpec
-        The scene; see `plain_spec` for a simple one.
+    spec : BlotSpec, optional
+        The scene; see `plain_spec` for a simple one. A medium one of `random_spec`, drawn from the seed, when not
+        given.
     seed : int
         Draws irregularities, surface, debris and noise; the same seed and scene give the same pixels.
 
@@ -126,6 +127,10 @@ def make_blot(spec: BlotSpec, *, seed: int) -> SyntheticBlot:
     SyntheticBlot
         Pixels and truth. Without noise and below the ceiling, pixels minus `truth.background` sum up to the volumes.
     """
+    if spec is None:
+        from blotquant.synthetic.suite import random_spec
+
+        spec = random_spec("medium", np.random.default_rng(seed))
     strips = _ordered(spec)
     spec = spec.with_(strips=strips)
     shapes = np.random.default_rng([seed if spec.membrane_seed is None else spec.membrane_seed, _SHAPES])
