@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import (
@@ -37,7 +37,7 @@ from napari_blotquant._style import SHEET
 SETTLE_MS = 250
 
 
-class BlotDock(QWidget):  # type: ignore[misc]
+class BlotDock(QWidget):
     """Open, check, correct, weigh and save one blot after the other.
 
     Parameters
@@ -70,7 +70,7 @@ class BlotDock(QWidget):  # type: ignore[misc]
 
     def _build(self) -> None:
         self.setStyleSheet(SHEET)
-        self.setMinimumWidth(400)
+        self.setMinimumWidth(420)
         self.title = QLabel("No blot open")
         self.title.setObjectName("title")
         self.state = QLabel("Open a picture, drop a .scn, .gel, .1sc or .blot.json, or take the sample data.")
@@ -91,7 +91,7 @@ class BlotDock(QWidget):  # type: ignore[misc]
         self.tables = BlotTables(self.pick, self.pick_lane, self.open_path)
         self.doubt_button = QPushButton("Next doubt  (N)")
         self.doubt_button.setObjectName("doubt")
-        self.doubt_button.clicked.connect(lambda: self.hand and self.hand.next_doubt())
+        self.doubt_button.clicked.connect(lambda _checked=False: self._by_hand("next_doubt"))
         lower = QSplitter(Qt.Orientation.Vertical)
         lower.addWidget(self.profile)
         lower.addWidget(self.tables)
@@ -118,8 +118,8 @@ class BlotDock(QWidget):  # type: ignore[misc]
             ("Open…", "A picture, a session, or all blots of a folder", self.ask_open),
             ("Folder…", "All blots of a folder or of a results folder", self.ask_folder),
             ("Save", "Save the session beside the picture", self.save),
-            ("Undo", "Ctrl+Z", lambda: self.hand and self.hand.undo()),
-            ("Redo", "Ctrl+Shift+Z", lambda: self.hand and self.hand.redo()),
+            ("Undo", "Ctrl+Z", lambda: self._by_hand("undo")),
+            ("Redo", "Ctrl+Shift+Z", lambda: self._by_hand("redo")),
         ):
             button = QPushButton(name)
             button.setToolTip(tip)
@@ -182,7 +182,7 @@ class BlotDock(QWidget):  # type: ignore[misc]
         self.editor = Editor(image, session, path=path, autosaver=self.autosaver)
         self._offer_restore(self.editor)
         self.layers = BlotLayers(self.viewer, self.editor)
-        self.hand = Hand(self.layers, self.say)
+        self.hand = Hand(self.layers, self.note)
         self.hand.bind_keys()
         self.steps.show_blot(self.editor, self.layers, self.hand)
         self.layers.picked.connect(self.pick)
@@ -254,9 +254,7 @@ class BlotDock(QWidget):  # type: ignore[misc]
     def _start(
         self, worker: Any, finished: Callable[[Any], None], failed: Callable[[Exception], None]
     ) -> None:
-        worker.returned.connect(
-            lambda result: failed(result) if isinstance(result, Exception) else finished(result)
-        )
+        worker.returned.connect(lambda out: failed(out.error) if out.error else finished(out.value))
         worker.finished.connect(lambda: self._workers.remove(worker) if worker in self._workers else None)
         self._workers.append(worker)
         worker.start()
@@ -351,10 +349,22 @@ class BlotDock(QWidget):  # type: ignore[misc]
             self.editor.set_blind(is_blind)
             self._show_numbers()
 
-    def say(self, text: str) -> None:
+    def note(self, text: str) -> None:
+        """Show a line that is no problem."""
+        self.say(text, "note")
+
+    def say(self, text: str, kind: str = "problem") -> None:
         """Show a line to the user, or take it away."""
+        if self.message.objectName() != kind:
+            self.message.setObjectName(kind)
+            self.message.style().unpolish(self.message)
+            self.message.style().polish(self.message)
         self.message.setText(text)
         self.message.setVisible(bool(text))
+
+    def _by_hand(self, method: str) -> None:
+        if self.hand is not None:
+            getattr(self.hand, method)()
 
     # keeping
 
@@ -405,14 +415,21 @@ class BlotDock(QWidget):  # type: ignore[misc]
         return False
 
 
-def guarded(work: Callable[[], Any]) -> Callable[[], Any]:
-    """Work that returns an expected error instead of raising it: napari would open a traceback over it."""
+class Outcome(NamedTuple):
+    """What a worker brings back; a returned exception would be raised again inside Qt."""
 
-    def run() -> Any:
+    value: Any
+    error: Exception | None
+
+
+def guarded(work: Callable[[], Any]) -> Callable[[], Outcome]:
+    """Work whose expected errors come back as values: napari would open a traceback over them."""
+
+    def run() -> Outcome:
         try:
-            return work()
+            return Outcome(work(), None)
         except (BlotQuantError, OSError, ImportError, MemoryError) as error:
-            return error
+            return Outcome(None, error)
 
     return run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
@@ -12,7 +13,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QFormLayout, QL
 Changed = Callable[[str, Any], None]
 
 
-class SettingsForm(QWidget):  # type: ignore[misc]
+class SettingsForm(QWidget):
     """A form over one section of the settings; tells each change by its dotted name."""
 
     def __init__(
@@ -25,7 +26,7 @@ class SettingsForm(QWidget):  # type: ignore[misc]
         for name, info in model.model_fields.items():
             if only and name not in only:
                 continue
-            box = _box(info, lambda value, dotted=prefix + name: changed(dotted, value))
+            box = _box(info, partial(changed, prefix + name))
             if box is not None:
                 box.setToolTip(info.description or "")
                 self._fields[name] = box
@@ -63,14 +64,18 @@ def _box(info: FieldInfo, tell: Callable[[Any], None]) -> QWidget | None:
 
 def _spin(info: FieldInfo, kind: type, is_optional: bool, tell: Callable[[Any], None]) -> QWidget:
     low, high = _limits(info)
-    spin = QSpinBox() if kind is int else QDoubleSpinBox()
     first = int(low) - 1 if is_optional else low
-    spin.setRange(kind(first), kind(high))
-    if is_optional:
-        spin.setSpecialValueText("auto")
-    if kind is float:
+    spin: QSpinBox | QDoubleSpinBox
+    if kind is int:
+        spin = QSpinBox()
+        spin.setRange(int(first), int(high))
+    else:
+        spin = QDoubleSpinBox()
+        spin.setRange(first, high)
         spin.setDecimals(2)
         spin.setSingleStep(max((high - low) / 100, 0.05))
+    if is_optional:
+        spin.setSpecialValueText("auto")
     spin.setKeyboardTracking(False)
     spin.valueChanged.connect(lambda value: tell(None if is_optional and value == spin.minimum() else value))
     return spin
@@ -95,5 +100,5 @@ def _show(box: QWidget, value: Any) -> None:
         box.setChecked(bool(value))
     elif isinstance(box, QLineEdit):
         box.setText(value or "")
-    else:
-        box.setValue(box.minimum() if value is None else value)
+    elif isinstance(box, QSpinBox | QDoubleSpinBox):
+        box.setProperty("value", box.minimum() if value is None else value)

@@ -53,7 +53,7 @@ class BlotLayers:
         self._busy = False
         self._bands_shown: list[Band] = []
         self._lanes_shown: list[Lane] = []
-        width = max(1.0, max(editor.image.shape) / 700)
+        width = max(1.5, max(editor.image.shape) / 450)
         self.image: Image = viewer.add_image(
             editor.signal,
             name=editor.image.name,
@@ -64,9 +64,10 @@ class BlotLayers:
         self.lanes = self._add_shapes("Lanes", width)
         self.bands = self._add_shapes("Bands", width)
         self.draw_all()
-        for layer in (self.lanes, self.bands):
-            layer.events.data.connect(self._on_data)
-            layer.events.features.connect(self._on_features)
+        self.lanes.events.data.connect(self._on_lane_data)
+        self.lanes.events.features.connect(self._on_lane_features)
+        self.bands.events.data.connect(self._on_band_data)
+        self.bands.events.features.connect(self._on_band_features)
         self.bands.events.set_data.connect(self._on_drag)
         self.bands.selected_data.events.items_changed.connect(self._on_pick)
         editor.edited.connect(self._on_edited)
@@ -74,7 +75,7 @@ class BlotLayers:
 
     def _add_shapes(self, name: str, width: float) -> Shapes:
         layer = self.viewer.add_shapes(
-            name=name, ndim=2, edge_width=width, face_color=CLEAR, edge_color="deepskyblue"
+            name=name, ndim=2, edge_width=width, face_color=CLEAR, edge_color="deepskyblue", opacity=0.9
         )
         layer.current_edge_width = width
         return layer
@@ -95,9 +96,10 @@ class BlotLayers:
         """Stop listening; the layers may stay."""
         self.editor.edited.disconnect(self._on_edited, missing_ok=True)
         self.editor.weighed.disconnect(self.show_numbers, missing_ok=True)
-        for layer in (self.lanes, self.bands):
-            layer.events.data.disconnect(self._on_data)
-            layer.events.features.disconnect(self._on_features)
+        self.lanes.events.data.disconnect(self._on_lane_data)
+        self.lanes.events.features.disconnect(self._on_lane_features)
+        self.bands.events.data.disconnect(self._on_band_data)
+        self.bands.events.features.disconnect(self._on_band_features)
         self.bands.events.set_data.disconnect(self._on_drag)
 
     def remove(self) -> None:
@@ -182,6 +184,9 @@ class BlotLayers:
         """Bring an outline into the middle of the view, close enough to judge it."""
         low, high = np.min(outline, axis=0), np.max(outline, axis=0)
         self.viewer.camera.center = (0.0, *((low + high) / 2))
+        height, width = self.viewer._canvas_size
+        near = 0.5 * min(height / (high[0] - low[0]), width / (high[1] - low[1]))
+        self.viewer.camera.zoom = max(self.viewer.camera.zoom, min(near, 6.0))
 
     # reading
 
@@ -199,15 +204,29 @@ class BlotLayers:
         keys = list(self.lanes.features.get(LANE_ID, []))
         return [str(keys[k]) for k in sorted(self.lanes.selected_data) if k < len(keys)]
 
-    def _on_data(self, event: Any) -> None:
-        if self._busy or str(event.action).rpartition(".")[2].lower() in ("adding", "changing", "removing"):
-            return
-        self.read(event.source)
+    # An event's source may be a proxy of the layer, so that each layer has handlers of its own.
 
-    def _on_features(self, event: Any) -> None:
+    def _on_lane_data(self, event: Any) -> None:
+        self._on_data(self.lanes, event)
+
+    def _on_band_data(self, event: Any) -> None:
+        self._on_data(self.bands, event)
+
+    def _on_lane_features(self, _event: Any) -> None:
+        self._on_features(self.lanes)
+
+    def _on_band_features(self, _event: Any) -> None:
+        self._on_features(self.bands)
+
+    def _on_data(self, layer: Shapes, event: Any) -> None:
+        is_over = str(event.action).rpartition(".")[2].lower() in ("added", "removed", "changed")
+        if is_over and not self._busy:
+            self.read(layer)
+
+    def _on_features(self, layer: Shapes) -> None:
         """Pasting tells nothing but that the features grew."""
-        if not self._busy and len(event.source.data) != self._n_shown(event.source):
-            self.read(event.source)
+        if not self._busy and len(layer.data) != self._n_shown(layer):
+            self.read(layer)
 
     def _n_shown(self, layer: Shapes) -> int:
         return len(self._bands_shown if layer is self.bands else self._lanes_shown)

@@ -19,7 +19,7 @@ from napari_blotquant._tables import BAND_HEADS, RATIO_HEADS, Cell, RowsView, ba
 from napari_blotquant._work import Blot
 
 
-class ReadOut(QWidget):  # type: ignore[misc]
+class ReadOut(QWidget):
     """The selected band in words: volume, SD, change against the automatic result, flags."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ def _place(row: pd.Series, band: Band, change: str) -> str:
     return "  ·  ".join([*parts, f"{change} against automatic"] if change else parts)
 
 
-class BlotTables(QTabWidget):  # type: ignore[misc]
+class BlotTables(QTabWidget):
     """Bands, ratios, history, blots, keys."""
 
     def __init__(
@@ -92,9 +92,11 @@ class BlotTables(QTabWidget):  # type: ignore[misc]
         self.addTab(self._ratio_page(), "Ratios")
         self.addTab(self.history, "History")
         self.addTab(self.blots, "Blots")
-        keys = QLabel("\n".join(f"{key.key:>16}   {key.says}" for key in KEYS))
-        keys.setStyleSheet("font-family: monospace")
-        self.addTab(keys, "Keys")
+        self.addTab(_key_list(), "Keys")
+        self.bands.set_widths((38, 70, 84, 50, 62, 40))
+        self.ratios.set_widths((40, 70, 120))
+        self.history.set_widths((34, 200, 140))
+        self.blots.set_widths((220,))
 
     def _ratio_page(self) -> QWidget:
         page = QWidget()
@@ -153,6 +155,14 @@ class BlotTables(QTabWidget):  # type: ignore[misc]
     def pick(self, band_id: str) -> None:
         """Mark a band's row."""
         self.bands.pick(band_id)
+
+
+def _key_list() -> RowsView:
+    keys = RowsView(("key", "what it does"))
+    names = [key.key.upper() if len(key.key) == 1 else key.key.replace("Control", "Ctrl") for key in KEYS]
+    keys.rows.show(names, [[Cell(name), Cell(key.says)] for name, key in zip(names, KEYS, strict=True)])
+    keys.set_widths((90,))
+    return keys
 
 
 def _gesture(edits: Any) -> str:

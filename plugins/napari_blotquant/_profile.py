@@ -28,7 +28,7 @@ def lane_curves(scene: Scene, lane: Lane) -> tuple[NDArray[Any], NDArray[Any], N
     return np.arange(box.row_start, box.row_stop), counts, background
 
 
-class ProfilePlot(QWidget):  # type: ignore[misc]
+class ProfilePlot(QWidget):
     """Shows a lane; tells a band's new first and last row when a limit was dragged."""
 
     def __init__(self, moved: Limits, picked: Callable[[str], None]) -> None:
@@ -36,13 +36,13 @@ class ProfilePlot(QWidget):  # type: ignore[misc]
         self._moved, self._picked = moved, picked
         self._regions: dict[str, Any] = {}
         self._shown: tuple[Any, ...] = ()
+        self.graph: Any = None
         self.setMinimumHeight(150)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         try:
             import pyqtgraph
         except ImportError:
-            self.graph = None
             label = QLabel(MISSING)
             label.setObjectName("hint")
             layout.addWidget(label)
@@ -54,9 +54,8 @@ class ProfilePlot(QWidget):  # type: ignore[misc]
         self.plot.hideButtons()
         self.plot.setLabel("bottom", "row (px)")
         self._counts = self.plot.plot(pen=pyqtgraph.mkPen("#d7dde2", width=1.5))
-        self._ground = self.plot.plot(
-            pen=pyqtgraph.mkPen("#f2994a", width=1.5, style=pyqtgraph.QtCore.Qt.PenStyle.DashLine)
-        )
+        dashed = pyqtgraph.QtCore.Qt.PenStyle.DashLine
+        self._ground = self.plot.plot(pen=pyqtgraph.mkPen("#f2994a", width=1.5, style=dashed))
         layout.addWidget(self.plot)
 
     def show_lane(self, scene: Scene | None, layout: Layout, lane: Lane | None, chosen: str) -> None:

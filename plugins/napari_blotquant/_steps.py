@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from qtpy.QtWidgets import (
@@ -17,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from blotquant.geometry import ROLES
+from blotquant.geometry import ROLES, LaneRole
 from blotquant.history import Change
 from blotquant.session import flatten_settings
 from blotquant.settings import DetectionSettings, WeighingSettings
@@ -31,7 +32,7 @@ STEPS = ("Picture", "Lanes", "Bands", "Targets", "Result")
 PRESETS = ("pAKT", "AKT", "pERK", "ERK", "GAPDH", "β-actin", "α-tubulin", "vinculin")
 
 
-class StepPages(QWidget):  # type: ignore[misc]
+class StepPages(QWidget):
     """A row of steps with the page of the chosen one."""
 
     def __init__(self, dock: Any) -> None:
@@ -101,9 +102,7 @@ class StepPages(QWidget):  # type: ignore[misc]
         grid.addWidget(self.polarity, 0, 1)
         self.view = QComboBox()
         self.view.addItems(["dark on white", "bright on black"])
-        self.view.currentIndexChanged.connect(
-            lambda k: self.layers and self.layers.set_view(dark_bands=k == 0)
-        )
+        self.view.currentIndexChanged.connect(self._set_view)
         grid.addWidget(QLabel("show them"), 1, 0)
         grid.addWidget(self.view, 1, 1)
         grid.addWidget(
@@ -124,43 +123,27 @@ class StepPages(QWidget):  # type: ignore[misc]
         )
         for k, role in enumerate(ROLES):
             tip = f"Mark the selected lane as {role}"
-            grid.addWidget(_button(role, tip, lambda role=role: self.hand and self.hand.mark(role)), 1, k)
-        grid.addWidget(
-            _hint("Drag a lane or its edges. L adds one at the pointer, U removes it, Delete too."),
-            2,
-            0,
-            1,
-            5,
-        )
+            grid.addWidget(_button(role, tip, partial(self._mark, role)), 1, k)
+        hint = "Drag a lane or its edges. L adds one at the pointer, U removes it, Delete too."
+        grid.addWidget(_hint(hint), 2, 0, 1, 5)
         return page
 
     def _bands(self) -> QWidget:
         page, grid = _page()
         self.band_form = SettingsForm(DetectionSettings, "detection.", self._set, only=("min_snr",))
         grid.addWidget(self.band_form, 0, 0, 1, 2)
-        grid.addWidget(
-            _button("Find bands again", "In the lanes as they stand; your corrections stay", self.find_bands),
-            0,
-            2,
-            1,
-            2,
+        again = _button(
+            "Find bands again", "In the lanes as they stand; your corrections stay", self.find_bands
         )
-        for k, (name, tip, method) in enumerate((
-            ("Merge (M)", "Make one band of the selected ones", "merge"),
-            ("Same shape in row (H)", "Give the whole row the selected band's shape", "copy_along_row"),
-        )):  # fmt: skip
-            grid.addWidget(
-                _button(name, tip, lambda m=method: self.hand and getattr(self.hand, m)()), 1, 2 * k, 1, 2
-            )
-        grid.addWidget(
-            _hint(
-                "Drag to move, corners to resize, Delete. B snaps to the band under the pointer, K cuts it, R draws."
-            ),
-            2,
-            0,
-            1,
-            4,
+        grid.addWidget(again, 0, 2, 1, 2)
+        merge = _button("Merge (M)", "Make one band of the selected ones", partial(self._by_hand, "merge"))
+        copy = _button(
+            "Same shape in row (H)", "As the selected band", partial(self._by_hand, "copy_along_row")
         )
+        grid.addWidget(merge, 1, 0, 1, 2)
+        grid.addWidget(copy, 1, 2, 1, 2)
+        hint = "Drag to move, corners to resize, Delete. B snaps to the band under the pointer, K cuts it, R draws."
+        grid.addWidget(_hint(hint), 2, 0, 1, 4)
         return page
 
     def _targets(self) -> QWidget:
@@ -172,9 +155,7 @@ class StepPages(QWidget):  # type: ignore[misc]
         grid.addWidget(QLabel("target"), 0, 0)
         grid.addWidget(self.target, 0, 1)
         assign = _button(
-            "Assign to the row (T)",
-            "All bands of the selected band's row",
-            lambda: self.hand and self.hand.assign_target(),
+            "Assign to the row (T)", "All bands of its row", partial(self._by_hand, "assign_target")
         )
         grid.addWidget(assign, 0, 2)
         grid.addWidget(_hint("Name the protein, point at a band of its row, press T."), 1, 0, 1, 3)
@@ -188,6 +169,18 @@ class StepPages(QWidget):  # type: ignore[misc]
         return page
 
     # what the pages do
+
+    def _by_hand(self, method: str) -> None:
+        if self.hand is not None:
+            getattr(self.hand, method)()
+
+    def _mark(self, role: LaneRole) -> None:
+        if self.hand is not None:
+            self.hand.mark(role)
+
+    def _set_view(self, choice: int) -> None:
+        if self.layers is not None:
+            self.layers.set_view(dark_bands=choice == 0)
 
     def _name_target(self, name: str) -> None:
         if self.hand is not None:

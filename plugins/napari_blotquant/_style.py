@@ -9,6 +9,7 @@ QLabel#title { font-size: 14px; font-weight: 600; }
 QLabel#state, QLabel#hint { color: #8a939b; }
 QLabel#number { font-size: 20px; font-weight: 600; }
 QLabel#problem { background: #6d3b12; color: #ffe6c9; padding: 6px; border-radius: 4px; }
+QLabel#note { background: #24485f; color: #d9ecf8; padding: 6px; border-radius: 4px; }
 QLabel#flags { color: #f0b35a; }
 QPushButton#step { padding: 5px 2px; border-radius: 4px; }
 QPushButton#step:checked { background: #2b7fb8; color: white; }
@@ -19,7 +20,7 @@ QTableView { gridline-color: transparent; }
 
 def counts(value: float) -> str:
     """Counts with as many digits as one can read: 123 400, 1.23e8."""
-    if value is None or math.isnan(value):
+    if math.isnan(value):
         return "–"
     if abs(value) >= 1e7:
         return f"{value:.3g}"
@@ -28,12 +29,19 @@ def counts(value: float) -> str:
 
 def with_sd(value: float, sd: float) -> str:
     """A number with its standard deviation."""
-    return counts(value) if sd is None or math.isnan(sd) else f"{counts(value)} ± {counts(sd)}"
+    return counts(value) if math.isnan(sd) else f"{counts(value)} ± {counts(sd)}"
+
+
+def relative_sd(value: float, sd: float) -> str:
+    """A standard deviation as a part of its number."""
+    if math.isnan(value) or math.isnan(sd) or value <= 0:
+        return "–"
+    return f"±{100 * sd / value:.0f} %" if sd < 10 * value else "±≫"
 
 
 def percent_change(value: float, before: float) -> str:
     """How far a corrected number is from the automatic one."""
-    if any(v is None or math.isnan(v) for v in (value, before)) or before == 0 or value == before:
+    if math.isnan(value) or math.isnan(before) or before == 0 or value == before:
         return ""
     change = 100 * (value - before) / abs(before)
     return f"{change:+.1f} %" if abs(change) < 1000 else "≫"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pandas as pd
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt
+from qtpy.QtCore import QSortFilterProxyModel, Qt
+from qtpy.QtGui import QStandardItem, QStandardItemModel
 from qtpy.QtWidgets import QAbstractItemView, QTableView
 
 from blotquant.flags import blocking, split_flags
 from napari_blotquant._convert import flags_in_words
-from napari_blotquant._style import counts, percent_change, readable, with_sd
+from napari_blotquant._style import counts, percent_change, readable, relative_sd, with_sd
 
 
 class Cell(NamedTuple):
@@ -22,61 +23,58 @@ class Cell(NamedTuple):
     tip: str = ""
 
 
-class RowsModel(QAbstractTableModel):  # type: ignore[misc]
-    """Rows of cells with a key each."""
+class RowsModel(QStandardItemModel):
+    """Rows of cells with a key each.
+
+    The items are Qt's own: a model in Python is asked for every cell at every paint, and PySide 6.12 loses a reference
+    to None with each answer.
+    """
 
     def __init__(self, heads: Sequence[str]) -> None:
-        super().__init__()
-        self._heads, self._rows, self._keys = list(heads), [], []
+        super().__init__(0, len(heads))
+        self.setHorizontalHeaderLabels(list(heads))
+        self._keys: list[str] = []
+        self._rows: list[list[Cell]] = []
 
     def show(self, keys: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-        """Show other rows."""
-        if list(keys) == self._keys:
-            self._rows = [list(row) for row in rows]
-            if rows:
-                self.dataChanged.emit(self.index(0, 0), self.index(len(rows) - 1, len(self._heads) - 1))
-            return
-        self.beginResetModel()
-        self._keys, self._rows = list(keys), [list(row) for row in rows]
-        self.endResetModel()
+        """Show other rows; only cells that differ are touched where the keys are the same."""
+        new = [list(row) for row in rows]
+        if list(keys) != self._keys:
+            self.setRowCount(0)
+            for row in new:
+                self.appendRow([_item(cell) for cell in row])
+        else:
+            for k, (old, row) in enumerate(zip(self._rows, new, strict=True)):
+                for column, (before, cell) in enumerate(zip(old, row, strict=True)):
+                    if before != cell:
+                        self.setItem(k, column, _item(cell))
+        self._keys, self._rows = list(keys), new
 
     def key(self, row: int) -> str:
         """The key of a row."""
-        return str(self._keys[row])
+        return self._keys[row]
 
     def row_of(self, key: str) -> int:
         """The row of a key; -1 if it is not shown."""
         return self._keys.index(key) if key in self._keys else -1
 
-    def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802, ARG002 - Qt's name
-        """Return how many rows there are."""
-        return len(self._rows)
-
-    def columnCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802, ARG002 - Qt's name
-        """Return how many columns there are."""
-        return len(self._heads)
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:  # noqa: N802 - Qt's name
-        """Return a column's head."""
-        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
-            return self._heads[section]
-        return None
-
-    def data(self, index: QModelIndex, role: int = 0) -> Any:
-        """Return a cell's text, rank or tip."""
-        cell = self._rows[index.row()][index.column()]
-        if role == Qt.ItemDataRole.DisplayRole:
-            return cell.text
-        if role == Qt.ItemDataRole.UserRole:
-            return cell.text if cell.rank is None else cell.rank
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return cell.tip or None
-        if role == Qt.ItemDataRole.TextAlignmentRole and cell.rank is not None:
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        return None
+    def texts(self, column: int) -> list[str]:
+        """What a column shows, row by row."""
+        return [row[column].text for row in self._rows]
 
 
-class RowsView(QTableView):  # type: ignore[misc]
+def _item(cell: Cell) -> QStandardItem:
+    item = QStandardItem(cell.text)
+    item.setData(cell.text if cell.rank is None else cell.rank, Qt.ItemDataRole.UserRole)
+    item.setEditable(False)
+    if cell.tip:
+        item.setToolTip(cell.tip)
+    if cell.rank is not None:
+        item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    return item
+
+
+class RowsView(QTableView):
     """A sortable table; clicking a row tells its key."""
 
     def __init__(self, heads: Sequence[str], clicked: Callable[[str], None] | None = None) -> None:
@@ -94,8 +92,14 @@ class RowsView(QTableView):  # type: ignore[misc]
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.horizontalHeader().setStretchLastSection(True)
+        self.setWordWrap(False)
         if clicked is not None:
             self.clicked.connect(lambda index: clicked(self.rows.key(self._sorted.mapToSource(index).row())))
+
+    def set_widths(self, widths: Sequence[int]) -> None:
+        """Set the columns' widths; the last takes what is left."""
+        for column, width in enumerate(widths):
+            self.setColumnWidth(column, width)
 
     def pick(self, key: str) -> None:
         """Mark a row and bring it into view."""
@@ -108,7 +112,7 @@ class RowsView(QTableView):  # type: ignore[misc]
         self.scrollTo(index)
 
 
-BAND_HEADS = ("lane", "target", "volume ± SD", "auto", "SNR", "flags")
+BAND_HEADS = ("lane", "target", "volume", "SD", "auto", "SNR", "flags")
 
 
 def band_rows(
@@ -116,28 +120,27 @@ def band_rows(
 ) -> tuple[list[str], list[list[Cell]]]:
     """Rows of the band table: the number, what the hand changed, and what speaks against it."""
     before = dict(zip(auto["band_id"], auto["volume"], strict=True)) if not auto.empty else {}
-    keys, rows = [], []
-    for band in table.itertuples(index=False):
-        flags = band.flags if isinstance(band.flags, str) else ""
-        state = "" if band.status == "detected" else "not detected"
-        target = (
-            band.target
-            if isinstance(band.target, str)
-            else (f"row {band.row}" if not pd.isna(band.row) else "–")
-        )
-        key = str(band.band_id)
-        change = percent_change(band.volume, before.get(band.band_id, float("nan")))
-        more = f"raw {counts(band.volume_raw)}, LOD {counts(band.lod)}"
-        keys.append(key)
-        rows.append([
-            Cell(lanes.get(key, str(band.lane)), int(band.lane)),
-            Cell(target),
-            Cell(with_sd(band.volume, band.volume_sd), float(band.volume), more),
-            Cell(change, None, "Against the automatic result"),
-            Cell(f"{band.snr:.0f}", float(band.snr)),
-            Cell(", ".join(part for part in (state, readable(flags)) if part), None, flags_in_words(flags)),
-        ])  # fmt: skip
-    return keys, rows
+    records = cast(list[dict[str, Any]], table.to_dict("records"))
+    keys = [str(band["band_id"]) for band in records]
+    pairs = zip(keys, records, strict=True)
+    return keys, [_band_cells(band, before.get(key, float("nan")), lanes.get(key)) for key, band in pairs]
+
+
+def _band_cells(band: dict[str, Any], before: float, lane: str | None) -> list[Cell]:
+    flags = band["flags"] if isinstance(band["flags"], str) else ""
+    state = "" if band["status"] == "detected" else "not detected"
+    row = "–" if pd.isna(band["row"]) else f"row {band['row']}"
+    number, sd = band["volume"], band["volume_sd"]
+    more = f"raw {counts(band['volume_raw'])}, LOD {counts(band['lod'])}"
+    return [
+        Cell(str(band["lane"]) if lane is None else lane, int(band["lane"])),
+        Cell(band["target"] if isinstance(band["target"], str) else row),
+        Cell(counts(number), float(number), more),
+        Cell(relative_sd(number, sd), float(sd), with_sd(number, sd)),
+        Cell(percent_change(number, before), None, "Against the automatic result"),
+        Cell(f"{band['snr']:.0f}", float(band["snr"])),
+        Cell(", ".join(part for part in (state, readable(flags)) if part), None, flags_in_words(flags)),
+    ]
 
 
 RATIO_HEADS = ("lane", "ratio", "95 % CI", "why not")
@@ -148,7 +151,8 @@ def ratio_rows(table: pd.DataFrame, top: str, bottom: str) -> tuple[list[str], l
     from blotquant.intervals import ratio_interval
 
     keys, rows = [], []
-    for (strip, lane), members in table.groupby(["strip", "lane"], sort=True):
+    for place, members in table.groupby(["strip", "lane"], sort=True):
+        strip, lane = cast(tuple[int, int], place)
         pair = [members[members["target"].eq(name).fillna(False)] for name in (top, bottom)]
         reason = _why_not(pair, (top, bottom))
         keys.append(f"{strip}/{lane}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,11 +57,11 @@ def synthetic(n_rows: int = 2, n_lanes: int = 4) -> tuple[BlotImage, Session]:
 
 
 @pytest.fixture
-def editor() -> Iterator[Editor]:
+def editor() -> Editor:
     """A weighed editor on a synthetic blot with two rows in four lanes; the clock stands still."""
     from napari_blotquant._model import Editor
 
     image, session = synthetic()
     made = Editor(image, session, who="Ada", clock=lambda: "2026-01-02T03:04:05Z")
     made.weigh_now()
-    yield made
+    return made
