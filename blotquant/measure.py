@@ -219,7 +219,7 @@ def _band_cells(band: Band, layout: Layout, image: BlotImage, scene: Scene) -> d
         *clipped,
         *hollow,
         *limit_flags(weighed.volume, weighed.empty_sd, spread=spread, n_background=weighed.n_background),
-        *place_flags(band, layout, aperture),
+        *place_flags(band, layout, aperture, shape=image.shape),
     }
     return cells
 

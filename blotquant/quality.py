@@ -6,7 +6,7 @@ import numpy as np
 
 from blotquant.background.base import Aperture, Array
 from blotquant.coverage import area_weights
-from blotquant.geometry import Band, Box, Layout, bounding_box
+from blotquant.geometry import Band, Layout, Polygon
 from blotquant.scene import full_width
 from blotquant.uncertainty import LOD_SDS, LOQ_SDS
 
@@ -40,36 +40,40 @@ def limit_flags(volume: float, empty_sd: float, *, spread: float, n_background: 
     return flags
 
 
-def place_flags(band: Band, layout: Layout, aperture: Aperture) -> set[str]:
+def place_flags(band: Band, layout: Layout, aperture: Aperture, *, shape: tuple[int, int]) -> set[str]:
     """Flags of a band that is cut off by the picture's or strip's edge, or that shares pixels with another."""
     flags = set()
-    if bounding_box(band.outline) != aperture.box or _leaves_strip(band, layout):
+    own = _extent(band.outline)
+    picture = (-0.5, shape[0] - 0.5, -0.5, shape[1] - 0.5)
+    if not _lies_within(own, picture) or not _lies_within(own, _strip_extent(aperture, layout), slack=1.0):
         flags.add("touches_edge")
     rivals = (b for b in layout.bands if b.id != band.id and not (band.split and b.outline == band.outline))
-    if any(_boxes_meet(aperture.box, b.box) and _shared_area(band, b) > 1e-6 for b in rivals):
+    if any(_meet(own, _extent(b.outline)) and _shared_area(band, b) > 1e-6 for b in rivals):
         flags.add("touches_neighbour")
     return flags
 
 
-def _leaves_strip(band: Band, layout: Layout) -> bool:
-    """Whether an outline reaches beyond the rows or columns of its strip by more than a pixel."""
-    strip_id = next((lane.strip for lane in layout.lanes if lane.id == band.lane), None)
-    strip = next((s for s in layout.strips if s.id == strip_id), None)
-    if strip is None:
-        return False
-    edge, own = np.asarray(strip.outline), np.asarray(band.outline)
-    return bool(
-        (own.min(axis=0) < edge.min(axis=0) - 1).any() or (own.max(axis=0) > edge.max(axis=0) + 1).any()
-    )
+Extent = tuple[float, float, float, float]
 
 
-def _boxes_meet(a: Box, b: Box) -> bool:
-    return (
-        a.row_start < b.row_stop
-        and b.row_start < a.row_stop
-        and a.col_start < b.col_stop
-        and b.col_start < a.col_stop
-    )
+def _extent(outline: Polygon) -> Extent:
+    """Lowest and highest row, lowest and highest column."""
+    rows, cols = zip(*outline, strict=True)
+    return min(rows), max(rows), min(cols), max(cols)
+
+
+def _strip_extent(aperture: Aperture, layout: Layout) -> Extent:
+    strip = next((s for s in layout.strips if aperture.lane is not None and s.id == aperture.lane.strip), None)
+    return _extent(strip.outline) if strip else (-np.inf, np.inf, -np.inf, np.inf)
+
+
+def _lies_within(own: Extent, outer: Extent, *, slack: float = 1e-6) -> bool:
+    low = own[0] >= outer[0] - slack and own[2] >= outer[2] - slack
+    return low and own[1] <= outer[1] + slack and own[3] <= outer[3] + slack
+
+
+def _meet(a: Extent, b: Extent) -> bool:
+    return a[0] < b[1] and b[0] < a[1] and a[2] < b[3] and b[2] < a[3]
 
 
 def _shared_area(band: Band, other: Band) -> float:

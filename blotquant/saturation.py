@@ -35,6 +35,8 @@ def saturation(
         ``saturated`` for any; also ``saturated_dust`` where a 3 x 3 erosion leaves none of them and they are fewer
         than the band is wide: specks, not a clipped core (which a thin band may clip one or two pixels high).
     """
+    if pixels.size == 0 or not pixels.max() >= ceiling:
+        return 0, ()
     full = (weights > 0) & (pixels >= ceiling)
     n = int(full.sum())
     if n == 0:
@@ -64,5 +66,6 @@ def is_hollow(excess: Array, weights: Array, snr: float) -> bool:
     if len(columns) < 6:
         return False
     sums = (excess * weights).sum(axis=0)[columns] / cover[columns]
-    left, middle, right = (float(part.mean()) for part in np.array_split(sums, 3))
+    third = len(sums) // 3
+    left, middle, right = float(sums[:third].mean()), float(sums[third:-third].mean()), float(sums[-third:].mean())
     return middle < HOLLOW_SHARE * (left + right) / 2 and left > 0 and right > 0

@@ -136,11 +136,15 @@ def find_ground(signal: FloatImage, layout: Layout, margin: float) -> Ground:
 def _row_sigmas(signal: FloatImage, layout: Layout, boxes: list[Box]) -> dict[tuple[str, int], float]:
     """Median SD of the bands of each row, from their profiles above the line between the outline's ends."""
     strip_of = {lane.id: lane.strip for lane in layout.lanes}
+    shape = (signal.shape[0], signal.shape[1])
     found: dict[tuple[str, int], list[float]] = {}
     for band, box in zip(layout.bands, boxes, strict=True):
         if band.row is None or band.status != "detected" or box.row_stop - box.row_start < 5:
             continue
-        profile = signal[box.slices].mean(axis=1, dtype=float)
+        # Half an outline further on either side, a Gaussian has come down to the ground.
+        more = (box.row_stop - box.row_start) // 2
+        wide = clip_box(Box(box.row_start - more, box.row_stop + more, box.col_start, box.col_stop), shape)
+        profile = signal[wide.slices].mean(axis=1, dtype=float)
         width = full_width(profile - np.linspace(profile[0], profile[-1], len(profile)))
         if np.isfinite(width):
             found.setdefault((strip_of[band.lane], band.row), []).append(width / FWHM)

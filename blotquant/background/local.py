@@ -19,6 +19,9 @@ from blotquant.background.roughness import Roughness, measure_roughness
 from blotquant.background.simple import Constant
 from blotquant.robust import robust_sd
 
+CAUTION = 1.6
+"""The ground's variances come from few free rows and are used as if they were known: variance by that much larger."""
+
 
 class Course(NamedTuple):
     """Means of free pixels in bins of rows: where, how much, of how many pixels, and whether in the lane itself."""
@@ -53,7 +56,7 @@ class Local:
     """
 
     reach: float = 1.5
-    bins: float = 8.0
+    bins: float = 5.0
     side: float = 0.2
     min_bins: int = 5
     outlier: float = 5.0
@@ -161,7 +164,7 @@ def _krige(course: Course, aperture: Aperture, rough: Roughness) -> Estimate:
     rows = np.arange(aperture.box.row_start, aperture.box.row_stop, dtype=float)
     share = aperture.weights.sum(axis=1)
     share = share / share.sum() if share.sum() > 0 else np.full(len(rows), 1 / len(rows))
-    unit = rough.pixel or max(float(np.abs(course.means).max()), 1e-300) * 1e-12
+    unit = rough.pixel or max(float(np.abs(course.means).max()) ** 2 * 1e-12, 1e-300)
     # Bins of a course share small-scale texture that does not average out over columns.
     noise = rough.pixel / course.counts + rough.row
     covariance = rough.covariance(course.rows, course.own, course.rows, course.own) / unit
@@ -185,4 +188,4 @@ def _krige(course: Course, aperture: Aperture, rough: Roughness) -> Estimate:
     own = float(share @ rough.covariance(rows, here, rows, here) @ share) / unit
     covariance[np.diag_indices_from(covariance)] -= rough.pixel / unit / course.counts
     bend = max(own - 2 * float(weights @ (cross.T @ share)) + float(weights @ covariance @ weights), 0.0)
-    return Estimate(values[:, None], pixel_part, float(course.counts.sum()), float(np.sqrt(bend * unit)))
+    return Estimate(values[:, None], pixel_part, float(course.counts.sum()), float(np.sqrt(CAUTION * bend * unit)))

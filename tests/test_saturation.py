@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from weighing import SHAPE, as_image, gaussians, plain_layout
+
+from blotquant.errors import ImageError
+from blotquant.flags import split_flags
+from blotquant.measure import measure_bands
+from blotquant.optical_density import to_optical_density
+from blotquant.saturation import is_hollow, saturation
+from blotquant.settings import WeighingSettings
+
+CEILING = 4095.0
+
+
+def flags_of(image: np.ndarray, **fields: float) -> list[set[str]]:
+    table = measure_bands(as_image(image, **fields), plain_layout())
+    return [set(split_flags(cell)) for cell in table["flags"]]
+
+
+class TestSaturation:
+    def test_clipped_core_is_flagged_and_no_other(self):
+        heights = np.full((4, 2), 1000.0)
+        heights[1, 0] = 8000
+        image = np.minimum(gaussians(heights, sigma=(3.0, 8.0)) + 200, CEILING)
+        table = measure_bands(as_image(image, ceiling=CEILING), plain_layout())
+        saturated = table["flags"].str.contains("saturated")
+        assert list(table.loc[saturated, "band_id"]) == ["l1r0"]
+        assert "saturated_dust" not in table.loc[saturated, "flags"].iloc[0]
+        assert table.loc[saturated, "saturated_px"].iloc[0] == int((image >= CEILING).sum())
+
+    def test_one_count_below_the_ceiling_is_fine(self):
+        image = np.minimum(gaussians(np.full((4, 2), 8000.0)) + 200, CEILING - 1)
+        assert not any("saturated" in flags for flags in flags_of(image, ceiling=CEILING))
+
+    def test_one_pixel_at_the_ceiling_is_dust(self):
+        image = gaussians(np.full((4, 2), 1000.0)) + 200
+        image[60, 40] = CEILING
+        found = flags_of(image, ceiling=CEILING)
+        assert {"saturated", "saturated_dust"} <= found[0]
+        assert "saturated" not in found[1]
+
+    def test_thin_clipped_ridge_is_no_dust(self):
+        pixels, weights = np.zeros((12, 40)), np.ones((12, 40))
+        pixels[5:7, 8:32] = 255
+        assert saturation(pixels, weights, 255) == (48, ("saturated",))
+
+    def test_pixels_outside_the_outline_do_not_count(self):
+        pixels, weights = np.full((10, 10), 255.0), np.zeros((10, 10))
+        assert saturation(pixels, weights, 255) == (0, ())
+
+    def test_dark_bands(self):
+        image = np.round(np.minimum(gaussians(np.full((4, 2), 8000.0), sigma=(3.0, 8.0)) + 200, CEILING))
+        dark = (4095 - image).astype(np.uint16)
+        table = measure_bands(as_image(dark, polarity="dark", white=4095.0, ceiling=CEILING), plain_layout())
+        assert table["flags"].str.contains("saturated").all()
+
+
+class TestHollow:
+    def burnt(self, depth: float) -> np.ndarray:
+        rows, cols = np.indices(SHAPE)
+        light = np.random.default_rng(1).normal(300, 5, SHAPE)
+        for band in plain_layout().bands:
+            r, c = band.peak
+            flat = np.abs(cols - c + 0.5) < 13
+            hole = 1 - depth * np.exp(-((cols - c + 0.5) ** 2) / 18)
+            light += 2000 * np.exp(-((rows - r) ** 2) / 18) * flat * hole
+        return light
+
+    def test_burnt_middle_is_flagged(self):
+        assert all("hollow" in flags for flags in flags_of(self.burnt(0.5)))
+
+    def test_whole_band_is_not(self):
+        assert not any("hollow" in flags for flags in flags_of(self.burnt(0.0)))
+
+    def test_nothing_is_said_of_a_weak_band(self):
+        excess = np.tile(np.repeat([2.0, 1.0, 2.0], 8), (10, 1))
+        assert is_hollow(excess, np.ones_like(excess), 11.0)
+        assert not is_hollow(excess, np.ones_like(excess), 9.0)
+        assert not is_hollow(excess, np.ones_like(excess), float("nan"))
+
+
+class TestOpticalDensity:
+    def test_follows_beer_lambert(self):
+        """Twice the dye gives twice the volume in density; in counts it gives less."""
+        density = gaussians(np.array([[0.4, 0.2], [0.8, 0.4], [0.4, 0.2], [0.8, 0.4]]))
+        film = np.round(60000 * 10**-density).astype(np.uint16)
+        image = as_image(film, polarity="dark", white=60000.0)
+        settings = WeighingSettings(optical_density=True)
+        table = measure_bands(image, plain_layout(), settings=settings).set_index("band_id")
+        assert table.loc["l1r0", "volume"] / table.loc["l0r0", "volume"] == pytest.approx(2, rel=1e-3)
+        assert (table["background"] == "local, optical density").all()
+        assert table["flags"].str.contains("film").all()
+        counts = measure_bands(image, plain_layout()).set_index("band_id")
+        assert counts.loc["l1r0", "volume"] / counts.loc["l0r0", "volume"] < 1.8
+
+    def test_ceiling_moves_with_the_scale(self):
+        image = as_image(np.array([[0, 100, 1000]], dtype=np.uint16), polarity="dark", white=1000.0, ceiling=900.0)
+        dense = to_optical_density(image)
+        assert dense.ceiling == pytest.approx(1.0)
+        np.testing.assert_allclose(dense.pixels, [[np.log10(2000), 1, 0]])
+
+    def test_bright_bands_are_refused(self):
+        with pytest.raises(ImageError, match="dark bands on a light ground, got bright"):
+            to_optical_density(as_image(np.ones((3, 3))))
+
+    def test_unknown_white_is_refused(self):
+        with pytest.raises(ImageError, match="full light, got 0"):
+            to_optical_density(as_image(np.ones((3, 3)), polarity="dark"))
