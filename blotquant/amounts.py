@@ -123,7 +123,13 @@ def _key(image: ImageEntry) -> tuple[str, ...]:
 
 
 def _in_strip(rows: Sequence[Record], image: ImageEntry) -> list[Record]:
-    return [row for row in rows if image.strip is None or row["strip"] == image.strip]
+    """Rows of the entry's strip and exposure: one file may hold several of both."""
+    return [
+        row
+        for row in rows
+        if image.strip in (None, row["strip"])
+        and (image.exposure_s is None or pd.isna(row["exposure_s"]) or row["exposure_s"] == image.exposure_s)
+    ]
 
 
 def read_signal(experiment: Experiment, tables: Tables, *, blot: str, membrane: str, probe: str) -> Signal | None:

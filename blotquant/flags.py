@@ -306,8 +306,8 @@ _ALL = (
     Flag(
         "numerator_not_detected",
         "ratio",
-        "warn",
-        "The numerator is not detected: the ratio is near zero and unsure.",
+        "block",
+        "The numerator is not detected: the ratio is near zero, and its logarithm says nothing.",
         "Report as below the limit of detection.",
     ),
     Flag(

@@ -190,6 +190,12 @@ def test_replicates_of_one_blot_by_a_column_of_the_sheet(tmp_path):
     assert paired["test"] == "t-test on log ratios, paired by replicate"
 
 
+def test_standards_leave_the_error_of_the_conditions_alone(tmp_path):
+    wild = table({"calibrator": [5.0, 500.0, 0.05, 9.0]}, role="standard")
+    both = compare(study(tmp_path), pd.concat([table(), wild], ignore_index=True))
+    assert row(both, "drug")["p_value"] == row(compare(study(tmp_path), table()), "drug")["p_value"]
+
+
 def test_standards_scale_but_are_not_tested(tmp_path):
     standard = table({"calibrator": [5.0] * 4}, role="standard")
     summary = compare(study(tmp_path, scaling="interblot_control"), pd.concat([table(), standard], ignore_index=True))

@@ -194,6 +194,42 @@ def test_numerator_below_detection_is_kept_but_not_averaged(tmp_path):
     assert np.isfinite(result["ci_low"]).all()
 
 
+def test_numerator_above_detection_counts_however_weak(tmp_path):
+    result = one_membrane(tmp_path, p={2: 1000.0, 3: 35.0, 4: 99.0})
+    assert result["included"].all()
+
+
+def test_the_denominator_of_the_own_membrane_comes_first(tmp_path):
+    toml = (
+        image("far.tif", "AKT", membrane="b")
+        + image("p.tif", "pAKT", membrane="c")
+        + image("near.tif", "AKT", membrane="c")
+        + ratio("r", "pAKT", "AKT")
+    )
+    study = experiment(tmp_path, toml)
+    table = band_table(
+        bands("p.tif", "pAKT", P, membrane="c"),
+        bands("far.tif", "AKT", dict.fromkeys(P, 7.0), membrane="b"),
+        bands("near.tif", "AKT", T, membrane="c"),
+    )
+    result = normalize(study, table, lane_table())
+    assert result["value"].tolist() == [0.5, 1.5, 2.0]
+    assert result["flags"].isna().all()
+
+
+def test_exposures_as_pages_of_one_file_stay_apart(tmp_path):
+    toml = image("p.tif", "pAKT", exposure_s=10, page=0) + image("p.tif", "pAKT", exposure_s=60, page=1)
+    study = experiment(tmp_path, toml + image("t.tif", "AKT") + ratio("r", "pAKT", "AKT"))
+    table = band_table(
+        bands("p.tif", "pAKT", P, exposure_s=60.0),
+        bands("p.tif", "pAKT", dict.fromkeys(P, 7.0), exposure_s=10.0),
+        bands("t.tif", "AKT", T),
+    )
+    result = normalize(study, table, lane_table())
+    assert result["value"].tolist() == [0.5, 1.5, 2.0]
+    assert result["formula"].str.contains("[p.tif, 60 s]", regex=False).all()
+
+
 def test_missing_bands_say_so_and_no_lane_is_lost(tmp_path):
     result = one_membrane(tmp_path, p={2: 1000.0, 4: 2000.0}, t={2: 2000.0, 3: 2000.0})
     assert result["lane"].tolist() == [2, 3, 4]
@@ -382,6 +418,7 @@ def test_uneven_loading_thresholds():
     assert is_uneven([1.0, 1.0, 1.0, 1.95, 1.95])  # below two-fold, but a CV of 38 %
     assert not is_uneven([1.0])
     assert not follows_loading([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])  # three lanes say nothing
+    assert follows_loading([4.0, 3.0, 2.0, 1.0], [1.0, 2.0, 3.0, 4.0])
     assert not follows_loading([1.0, 1.0, 1.0, 1.0], [1.0, 2.0, 3.0, 4.0])
 
 
