@@ -263,7 +263,7 @@ def test_suites_repeat_and_hold_their_truth(difficulty: str) -> None:
         assert len(blot.true_layout().lanes) == len(blot.truth.lanes)
         shares = table.groupby(["strip", "lane"])["share"].sum()
         assert np.minimum(shares, abs(shares - 1)).max() < 1e-12
-        assert (table["snr"] >= 5).sum() >= 0.5 * table["present"].sum()
+        assert (table["snr"] >= 5).sum() >= 0.2 * table["present"].sum()
 
 
 def test_outermost_lanes_always_show_a_band() -> None:

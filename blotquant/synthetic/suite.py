@@ -98,7 +98,9 @@ def random_spec(difficulty: Difficulty, rng: np.random.Generator) -> BlotSpec:
     level = float(rng.lognormal(np.log(300), 0.7))
     strips = [_random_strip(grade, level, rng)]
     if rng.random() < grade.two_strips:
-        strips.append(_below(strips[0], _random_strip(grade, level, rng)))
+        n_lanes = len(strips[0].lanes)  # two halves of one gel as often as not
+        same = replace(grade, lanes=(n_lanes, n_lanes)) if rng.random() < 0.5 else grade
+        strips.append(_below(strips[0], _random_strip(same, level, rng)))
     framed = rng.random() < grade.frame
     margin = 25.0 if framed else 0.0
     strips = [_moved(strip, margin, margin) for strip in strips]
@@ -136,7 +138,8 @@ def _random_strip(grade: Grade, level: float, rng: np.random.Generator) -> Strip
     height = float(rng.uniform(100, 260) + front)
     ladder = int(rng.choice([0, n_lanes - 1])) if rng.random() < grade.ladder and n_lanes > 3 else None
     empty = _random_empties(n_lanes, ladder, grade, rng)
-    smear = level * rng.uniform(0, 0.3) * rng.uniform(0.7, 1.3, n_lanes) * (grade.debris > 0)
+    smear = level * rng.uniform(0, 0.3) * rng.uniform(0.7, 1.3, n_lanes) * float(rng.choice([1, 1, 1, -0.5]))
+    smear *= grade.debris > 0
     fan = float(rng.uniform(-1, 1) * grade.fan)
     lanes = tuple(
         LaneSpec(
@@ -149,7 +152,9 @@ def _random_strip(grade: Grade, level: float, rng: np.random.Generator) -> Strip
         )
         for k, (c, w) in enumerate(zip(centers, widths, strict=True))
     )
-    rows = _random_rows(lanes, (front / 2 + 18, height - front / 2 - 18), sigma, grade, fused, rng)
+    room = (front / 2 + 18, height - front / 2 - 18)
+    peak = max(float(rng.lognormal(np.log(3000), 1.0 if grade.decades > 1 else 0.5)), 1.2 * level)
+    rows = _random_rows(lanes, room, sigma, peak, replace(grade, decades=0.3) if fused else grade, rng)
     downhill = float(rng.uniform(8, 30)) if rng.random() < grade.downhill else 0.0
     return StripSpec(
         box=(0, height + downhill, 0, width),
@@ -193,8 +198,8 @@ def _random_rows(
     lanes: tuple[LaneSpec, ...],
     room: tuple[float, float],
     sigma: float,
+    peak: float,
     grade: Grade,
-    fused: bool,
     rng: np.random.Generator,
 ) -> tuple[RowSpec, ...]:
     """Rows of sample bands, at times a doublet, and the ladder's own bands."""
@@ -202,11 +207,10 @@ def _random_rows(
     share = (room[1] - room[0]) / n_rows
     places = room[0] + share * (np.arange(n_rows) + rng.uniform(0.1, 0.9, n_rows))
     places = places[np.append(True, np.diff(places) > 9 * sigma)]
-    peak = float(rng.lognormal(np.log(3000), 1.0 if grade.decades > 1 else 0.5))
     tail, bow = float(rng.uniform(-0.3, 1) * grade.tail), float(rng.uniform(-1.5, 3.5) * grade.irregular)
     rows = []
     for k, place in enumerate(places):
-        decades = 0.3 if fused else grade.decades * rng.uniform(0.3, 1)
+        decades = grade.decades * rng.uniform(0.3, 1)
         factors = 10 ** -(rng.random(len(lanes)) * decades) * (1 if k == 0 else rng.lognormal(-2.3, 1.2))
         if k == 0:  # nothing would tell a dim outermost lane from bare membrane
             factors[[0, -1]] = np.maximum(factors[[0, -1]], 0.1)
