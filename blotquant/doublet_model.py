@@ -15,6 +15,8 @@ Array = NDArray[np.float64]
 
 _MAX_SKEW = 0.6
 _SKEW_PRICE = 6.0
+_SHARPNESS = (-0.5, 1.0)  # logarithm of half the exponent of one band: Gaussian at 0, flat-topped above
+_PLAIN = {1: (2, 3), 2: (2,)}  # shape parameters that a plain Gaussian does not use
 _NARROWEST_PX = 0.8
 # A lane may sit this far off the row's own curve, in sigma of one band; more is a sign of another row.
 SHIFT_SD = 0.3
@@ -31,7 +33,7 @@ class RowData(NamedTuple):
 class Solution(NamedTuple):
     """The best found for one or two bands."""
 
-    theta: Array  # center, log sigma, skew, [spacing], shifts
+    theta: Array  # center, log sigma, skew, sharpness (one band) or spacing (two), shifts
     n_bands: int
     amplitudes: Array  # (L, n_bands)
     aicc: float
@@ -62,24 +64,23 @@ def noise_sd(data: RowData) -> Array:
     return sd
 
 
-def fit_single(data: RowData) -> Solution:
-    """One band, symmetric or skewed."""
-    return _both_shapes(data, 1, [_guess_single(data)])
+def fit_both(data: RowData) -> tuple[Solution, Solution]:
+    """The best single band and the best pair."""
+    single, plain = _both_shapes(data, 1, [_guess_single(data)])
+    return single, _both_shapes(data, 2, _guess_pairs(data, plain.theta))[0]
 
 
-def fit_pair(data: RowData, single: Solution) -> Solution:
-    """Two bands, from where the single band lay."""
-    return _both_shapes(data, 2, _guess_pairs(data, single.theta))
+def _both_shapes(data: RowData, n_bands: int, guesses: list[Array]) -> tuple[Solution, Solution]:
+    """The better, by AICc, of a plain Gaussian and a freer shape; and the plain one.
 
-
-def _both_shapes(data: RowData, n_bands: int, guesses: list[Array]) -> Solution:
-    """The better, by AICc, of a symmetric and a skewed shape.
-
-    One band may be skewed as soon as that helps; two only if it helps a lot, or skew would pose as a weak partner.
+    One band may be skewed, flat-topped or tailed as soon as that helps: on real membranes bands are, and none of that
+    is a second band. Two may be skewed only if it helps a lot, or skew would pose as a weak partner.
     """
-    plain = min((_search(data, n_bands, skewed=False, near=g) for g in guesses), key=lambda s: s.aicc)
-    skewed = _search(data, n_bands, skewed=True, near=plain.theta)
-    return skewed if skewed.aicc < plain.aicc - (n_bands - 1) * _SKEW_PRICE else plain
+    found = [_search(data, n_bands, fixed=_PLAIN[n_bands], near=guess) for guess in guesses]
+    # A band of negative area is a bend in the background, however well it fits.
+    plain = min(found, key=lambda s: (bool((s.amplitudes.sum(axis=0) <= 0).any()), s.aicc))
+    free = _search(data, n_bands, fixed=(), near=plain.theta)
+    return (free if free.aicc < plain.aicc - (n_bands - 1) * _SKEW_PRICE else plain), plain
 
 
 def half_width(u: Array, sigma: float, skew: float) -> Array:
@@ -87,18 +88,23 @@ def half_width(u: Array, sigma: float, skew: float) -> Array:
     return np.asarray(np.where(u < 0, sigma * np.exp(-skew), sigma * np.exp(skew)), dtype=float)
 
 
-class _Places(NamedTuple):
+class _Bands(NamedTuple):
     u: Array  # (L, n, n_bands): distance from each band's peak
     half: Array  # SD of that side of the band
+    power: Array  # |u / half| ** exponent
+    exponent: float
     signs: Array  # -1/2 for the upper, 1/2 for the lower band
 
 
-def _places(data: RowData, theta: Array, n_bands: int) -> _Places:
+def _bands(data: RowData, theta: Array, n_bands: int) -> _Bands:
     center, log_sigma, skew = theta[:3]
     signs = np.array([0.0]) if n_bands == 1 else np.array([-0.5, 0.5])
     middle = data.x - center - theta[-len(data.y) :, None]
     u = middle[..., None] - signs * (theta[3] if n_bands == 2 else 0.0)
-    return _Places(u, half_width(u, float(np.exp(log_sigma)), skew), signs)
+    half = half_width(u, float(np.exp(log_sigma)), skew)
+    exponent = 2.0 * float(np.exp(theta[3])) if n_bands == 1 else 2.0
+    power = (u / half) ** 2 if exponent == 2.0 else (np.abs(u / half) + 1e-12) ** exponent
+    return _Bands(u, half, power, exponent, signs)
 
 
 def _design(data: RowData, bands: Array) -> Array:
@@ -114,16 +120,17 @@ def _design(data: RowData, bands: Array) -> Array:
 
 def shapes(data: RowData, theta: Array, n_bands: int) -> tuple[Array, Array]:
     """Whitened design matrices (L, n, n_bands + 2) and the bands' derivatives (L, n, n_bands, n_shared)."""
-    u, half, signs = _places(data, theta, n_bands)
-    z = u / half
-    g = np.exp(-0.5 * z**2)
-    weighted = g * data.w[..., None]
-    slopes = np.empty((*g.shape, 3 + (n_bands == 2)))
-    slopes[..., 0] = weighted * z / half
-    slopes[..., 1] = weighted * z**2
-    slopes[..., 2] = slopes[..., 1] * np.sign(u)
+    u, half, power, exponent, signs = _bands(data, theta, n_bands)
+    g = np.exp(-0.5 * power)
+    weighted = g * data.w[..., None] * (0.5 * exponent) * power
+    slopes = np.empty((*g.shape, 4))
+    slopes[..., 0] = weighted / np.where(u == 0, 1.0, u)
+    slopes[..., 1] = weighted
+    slopes[..., 2] = weighted * np.sign(u)
     if n_bands == 2:
         slopes[..., 3] = slopes[..., 0] * signs
+    else:
+        slopes[..., 3] = -weighted * np.log(np.abs(u / half) + 1e-12)
     return _design(data, g), slopes
 
 
@@ -161,14 +168,14 @@ def jacobian_of(blocks: Array, shift_sd: float) -> Array:
     return dense
 
 
-def _search(data: RowData, n_bands: int, *, skewed: bool, near: Array) -> Solution:
-    """Least squares from a first guess over center, width, spacing, the lanes' shifts and, if `skewed`, skew."""
+def _search(data: RowData, n_bands: int, *, fixed: tuple[int, ...], near: Array) -> Solution:
+    """Least squares from a first guess over the shared parameters that are not `fixed` and the lanes' shifts."""
     from scipy.optimize import leastsq
 
     n_lanes = len(data.y)
     shift_sd = SHIFT_SD * float(np.exp(near[1]))
     free = np.ones(len(near), dtype=bool)
-    free[2] = skewed
+    free[list(fixed)] = False
     bounds = shape_limits(data, n_bands)
     latest: dict[bytes, Step] = {}
 
@@ -206,11 +213,11 @@ def _fill(near: Array, free: NDArray[np.bool_], values: Array, bounds: tuple[Arr
 
 
 def shape_limits(data: RowData, n_bands: int) -> tuple[Array, Array]:
-    """Bounds of center, log sigma, skew and spacing."""
+    """Bounds of center, log sigma, skew and sharpness or spacing."""
     edge = float(np.ptp(data.x[0])) / 2
+    last = _SHARPNESS if n_bands == 1 else (0.2, edge)
     low, high = [-edge, np.log(_NARROWEST_PX), -_MAX_SKEW], [edge, np.log(edge / 2), _MAX_SKEW]
-    pair = n_bands == 2
-    return np.array(low + [0.2] * pair), np.array(high + [edge] * pair)
+    return np.array([*low, last[0]]), np.array([*high, last[1]])
 
 
 def _aicc(chi2: float, n_samples: int, n_free: int) -> float:
@@ -225,42 +232,49 @@ def _aicc(chi2: float, n_samples: int, n_free: int) -> float:
 
 def _guess_single(data: RowData) -> Array:
     zeros = np.zeros(len(data.y))
+    known = data.w > 0
+    mean = np.where(known, data.y, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    ends = np.linspace(mean[:3].mean(), mean[-3:].mean(), len(mean))
+    peak = float(data.x[:, int(np.argmax(mean - ends))].mean())
     widths = np.geomspace(1.5, float(np.ptp(data.x[0])) / 6 + 1.6, 4)
-    return _best(data, [np.array([c, np.log(s), 0.0, *zeros]) for c in (-2.0, 0.0, 2.0) for s in widths], 1)
+    places = (peak - 2, peak, peak + 2, 0.0)
+    return _best(data, [np.array([c, np.log(s), 0.0, 0.0, *zeros]) for c in places for s in widths], 1)
 
 
 def _guess_pairs(data: RowData, single: Array) -> list[Array]:
     """From the single band's place and width, which may cover both bands or only the stronger one.
 
-    One guess has the weaker band above, one below: the search does not find its way from one to the other.
+    One guess has the weaker band above, one below, one has two alike: the search does not find its way between them.
     """
     center, sigma = single[0], float(np.exp(single[1]))
     zeros = np.zeros(len(data.y))
-    shapes_tried = ((0.9, 0.85), (1.4, 0.7), (1.8, 0.45), (2.5, 1.0), (4.0, 1.0))
-    guesses = []
-    for sides in ((-0.5, -0.25), (0.5, 0.25)):
-        candidates = [
-            np.array([center + side * gap * sigma, np.log(w * sigma), 0.0, gap * sigma, *zeros])
-            for gap, w in shapes_tried
-            for side in (*sides, 0.0)
-        ]
-        guesses.append(_best(data, candidates, 2))
-    above, below = guesses
-    return [above] if np.array_equal(above, below) else guesses
+    tried = ((0.9, 0.85), (1.4, 0.7), (1.8, 0.45), (2.2, 0.6), (2.5, 1.0), (3.2, 0.8), (4.0, 1.0))
+    guesses = [
+        _best(
+            data,
+            [
+                np.array([center + side * gap * sigma, np.log(w * sigma), 0.0, gap * sigma, *zeros])
+                for gap, w in tried
+                for side in sides
+            ],
+            2,
+        )
+        for sides in ((-0.5, -0.25), (0.0,), (0.5, 0.25))
+    ]
+    return sorted(guesses, key=lambda theta: _cost(data, theta, 2))[:2]
 
 
 def _best(data: RowData, candidates: list[Array], n_bands: int) -> Array:
-    whitened = data.y * data.w
+    return min(candidates, key=lambda theta: _cost(data, theta, n_bands))
 
-    def cost(theta: Array) -> float:
-        """Sum of squares left over, from the normal equations alone."""
-        u, half, _ = _places(data, theta, n_bands)
-        design = _design(data, np.exp(-0.5 * (u / half) ** 2))
-        normal = design.transpose(0, 2, 1) @ design
-        normal += (
-            np.eye(normal.shape[1]) * (1e-9 * np.trace(normal, axis1=1, axis2=2) + 1e-300)[:, None, None]
-        )
-        moment = (design * whitened[..., None]).sum(axis=1)
-        return -float((moment * np.linalg.solve(normal, moment[..., None])[..., 0]).sum())
 
-    return min(candidates, key=cost)
+def _cost(data: RowData, theta: Array, n_bands: int) -> float:
+    """Sum of squares left over, but for a constant, from the normal equations alone; a negative band is no start."""
+    design = _design(data, np.exp(-0.5 * _bands(data, theta, n_bands).power))
+    normal = design.transpose(0, 2, 1) @ design
+    normal += np.eye(normal.shape[1]) * (1e-9 * np.trace(normal, axis1=1, axis2=2) + 1e-300)[:, None, None]
+    moment = (design * (data.y * data.w)[..., None]).sum(axis=1)
+    solution = np.linalg.solve(normal, moment[..., None])[..., 0]
+    if n_bands == 2 and (solution[:, :2].sum(axis=0) <= 0).any():
+        return 0.0
+    return -float((moment * solution).sum())

@@ -18,8 +18,7 @@ from blotquant.doublet_model import (
     RowData,
     Solution,
     check_profiles,
-    fit_pair,
-    fit_single,
+    fit_both,
     half_width,
     jacobian_of,
     noise_sd,
@@ -117,8 +116,9 @@ def fit_doublet(
     """Fit one and two bands to the profiles of a row and judge whether there are two.
 
     Two bands are accepted if they lower the AICc by more than `min_delta_aicc` against the best single band, even a
-    skewed one; if no width lies on its bound; if each area is known to better than `max_relative_se` of itself; if
-    the fit leaves over less than `max_residual` of the peak; and if they lie at least `min_separation_sigma` apart.
+    skewed or flat-topped one; if no width lies on its bound; if each area is known to better than `max_relative_se` of
+    itself; if the fit leaves over less than `max_residual` of the peak; and if they surely lie about
+    `min_separation_sigma` apart.
 
     Parameters
     ----------
@@ -143,8 +143,7 @@ def fit_doublet(
     """
     limits = settings or NamingSettings()
     data = check_profiles(profiles, sds, offsets)
-    single = fit_single(data)
-    double = fit_pair(data, single)
+    single, double = fit_both(data)
     return _judge(data, double, single.aicc - double.aicc, limits)
 
 
@@ -195,7 +194,8 @@ def _left_over(residual: Array, data: RowData, amplitudes: Array) -> float:
     variance = noise_sd(data) ** 2
     excess = (residual**2 * variance).sum(axis=1) / n - variance.sum(axis=1) / n * (1 - 5 / n)
     peaks = np.maximum(amplitudes, 0).max(axis=1)
-    return float(np.sqrt(max(excess.sum(), 0.0) / max((peaks**2).sum(), 1e-300)))
+    signal = float((peaks**2).sum())
+    return float(np.sqrt(max(float(excess.sum()), 0.0) / signal)) if signal > 0 else float("inf")
 
 
 class _Errors(NamedTuple):

@@ -24,6 +24,7 @@ Array = NDArray[np.float64]
 _N_NODES = 33
 _MIN_COLUMNS = 3
 _DETECTED_SE = 3.0
+_UNASKED_SEPARATION = 2.5
 # Beyond the outline, this part of its height is fitted too, to see the local background.
 _MARGIN = 0.35
 
@@ -76,8 +77,9 @@ def resolve_doublets(
     ceiling : float
         Counts at and above it say nothing about a band's shape.
     rows : sequence of (strip id, row), optional
-        Rows known to hold a doublet: they are flagged `unresolved` where they cannot be taken apart. By default every
-        row is tried and none is flagged.
+        Rows known to hold a doublet (see `unresolved_rows`): they are flagged `unresolved` where they cannot be taken
+        apart. By default every row is tried, none is flagged, and two bands must lie at least 2.5 sigma apart: nearer
+        ones look like one band of an odd shape, which most bands are.
     settings : NamingSettings, optional
         When two bands count as two.
 
@@ -320,6 +322,7 @@ def _pair(
                 status="detected" if seen else "not_detected",
                 split=nodes,
                 split_sd=round(float(fit.split_sd[lane]), 6) if lane is not None else 0.0,
+                flags=tuple(flag for flag in base.flags if flag != "unresolved"),
                 row=base.row if k < len(bands) or base.row is None else base.row + 1,
             )
         )

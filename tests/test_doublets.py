@@ -11,7 +11,7 @@ from blotquant.coverage import area_weights
 from blotquant.doublets import fit_doublet
 from blotquant.geometry import Band, Lane, Layout, Strip, bounding_box, polygon, rectangle
 from blotquant.settings import NamingSettings
-from blotquant.splitting import component_weights, resolve_doublets
+from blotquant.splitting import component_weights, resolve_doublets, unresolved_rows
 
 ROOT_2PI = np.sqrt(2 * np.pi)
 
@@ -79,6 +79,17 @@ def test_one_skewed_band_is_not_a_doublet(seed):
     profiles, sds, _ = row_of_doublets(0.0, 1, skew=0.4, seed=seed)
     fit = fit_doublet(profiles, sds)
     assert not fit.accepted
+
+
+@pytest.mark.parametrize("exponent", [1.4, 3.0, 4.5])
+def test_one_flat_topped_or_tailed_band_is_not_a_doublet(exponent):
+    x = np.arange(49) - 24.0
+    rng = np.random.default_rng(3)
+    heights = rng.uniform(2000, 9000, 8)[:, None]
+    profiles = 1000 + heights * np.exp(-0.5 * np.abs((x - rng.normal(0, 0.3, (8, 1))) / 5) ** exponent)
+    fit = fit_doublet(profiles + rng.normal(0, 30, profiles.shape), np.full(8, 30.0))
+    assert not fit.accepted
+    assert "one band explains the row as well" in fit.reason
 
 
 def test_standard_errors_match_the_scatter():
@@ -226,6 +237,20 @@ def test_single_bands_stay_single():
     flagged = resolve_doublets(signal, layout, rows=[("s1", 1)])
     assert all(b.flags == ("unresolved",) and not b.split for b in flagged.bands)
     assert resolve_doublets(signal, layout, rows=[("s1", 2)]) == layout
+
+
+def test_two_near_bands_are_divided_only_where_a_doublet_is_known():
+    signal, layout, truth = picture(2.2)
+    assert resolve_doublets(signal, layout) == layout
+    marked = replace(layout, bands=tuple(replace(b, flags=("unresolved",)) for b in layout.bands))
+    rows = unresolved_rows(marked)
+    assert rows == [("s1", 1)]
+    found = resolve_doublets(signal, marked, rows=rows)
+    assert len(found.bands) == 12
+    assert unresolved_rows(found) == []
+    got = volumes(signal, found)
+    minor = np.array([got[b.id] for b in found.bands if b.row == 2])
+    assert np.median(np.abs(minor / truth[:, 1] - 1)) < 0.05
 
 
 def test_rows_below_are_numbered_anew_and_hand_drawn_bands_stay():
