@@ -65,8 +65,9 @@ def resolve_doublets(
 ) -> Layout:
     """Take overlapping rows apart where the picture carries it.
 
-    Two found rows whose outlines touch are divided jointly; a single row that hides two bands becomes two rows, and
-    the rows below are numbered anew. Bands drawn or edited by hand are left as they are.
+    Two found rows whose outlines touch are divided jointly, or left as they are where the fit does not hold. A single
+    row that is known to hide two bands becomes two rows, and the rows below are numbered anew. Bands drawn or edited
+    by hand are left as they are.
 
     Parameters
     ----------
@@ -77,9 +78,9 @@ def resolve_doublets(
     ceiling : float
         Counts at and above it say nothing about a band's shape.
     rows : sequence of (strip id, row), optional
-        Rows known to hold a doublet (see `unresolved_rows`): they are flagged `unresolved` where they cannot be taken
-        apart. By default every row is tried, none is flagged, and two bands must lie at least 2.5 sigma apart: nearer
-        ones look like one band of an odd shape, which most bands are.
+        Rows known to hold a doublet, as `unresolved_rows` tells them: they become two where they can be taken apart
+        and are flagged `unresolved` where not. Rows of which nothing is known are never divided: most single bands
+        are flat-topped enough to be fitted better by two.
     settings : NamingSettings, optional
         When two bands count as two.
 
@@ -92,12 +93,18 @@ def resolve_doublets(
         for pair in _touching(layout, strip.id):
             layout = _divide(signal, layout, pair, ceiling=ceiling, limits=limits)
         for row in reversed(_row_numbers(layout, strip.id)):
-            if rows is None or (strip.id, row) in rows:
+            if rows is not None and (strip.id, row) in rows:
                 group = _single(layout, strip.id, row)
-                layout = _divide(
-                    signal, layout, group, ceiling=ceiling, limits=limits, flagged=rows is not None
-                )
+                layout = _divide(signal, layout, group, ceiling=ceiling, limits=limits)
     return layout.sorted()
+
+
+def unresolved_rows(layout: Layout) -> list[tuple[str, int]]:
+    """Rows (strip id, row) that `assign_targets` took for the sum of a doublet."""
+    strips = {lane.id: lane.strip for lane in layout.lanes}
+    return sorted(
+        {(strips[b.lane], b.row) for b in layout.bands if "unresolved" in b.flags and b.row is not None}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +164,6 @@ def _divide(
     *,
     ceiling: float,
     limits: NamingSettings,
-    flagged: bool = False,
 ) -> Layout:
     """Replace the bands of one group by the two that the joint fit finds, or say that it does not."""
     outlines = [_union([band.outline for band in bands]) for bands in group.members]
@@ -173,18 +179,10 @@ def _divide(
     ]
     fit = _fit([p for k in usable if (p := profiles[k]) is not None], limits)
     if fit is None or not fit.accepted:
-        doubt = (
-            "unresolved"
-            if flagged and len(group.rows) == 1
-            else "touches_neighbour"
-            if len(group.rows) == 2
-            else ""
-        )
-        return (
-            _replace(layout, {b.id: (_flag(b, doubt),) for bands in group.members for b in bands})
-            if doubt
-            else layout
-        )
+        merged: dict[str, tuple[Band, ...]] = {
+            b.id: (_flag(b, "unresolved"),) for bands in group.members for b in bands if len(bands) == 1
+        }
+        return _replace(layout, merged)
     consensus = np.maximum(fit.areas, 0).sum(axis=0)
     used = {b.id for b in layout.bands}
     divided: dict[str, tuple[Band, ...]] = {}
