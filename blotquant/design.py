@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -202,14 +203,28 @@ class Experiment:
         """Where the picture's file lies."""
         return self.folder / image.file
 
+    @cached_property
+    def _images_by_blot(self) -> dict[str, tuple[ImageEntry, ...]]:
+        blots = dict.fromkeys(image.blot for image in self.images)
+        return {blot: tuple(image for image in self.images if image.blot == blot) for blot in blots}
+
+    @cached_property
+    def _rows_by_blot(self) -> dict[str, pd.DataFrame]:
+        return {str(blot): rows for blot, rows in self.samples.groupby("blot", sort=False)}
+
+    @cached_property
+    def _membrane_rows(self) -> dict[tuple[str, str], pd.DataFrame]:
+        """Rows of each membrane as they are asked for; with hundreds of blots looking them up anew takes minutes."""
+        return {}
+
     def images_of(
         self, *, blot: str | None = None, membrane: str | None = None, probe: str | None = None
     ) -> tuple[ImageEntry, ...]:
         """Images of a blot, membrane or probe, in the order written; what is not given does not matter."""
         return tuple(
             image
-            for image in self.images
-            if blot in (None, image.blot) and membrane in (None, image.membrane) and probe in (None, image.probe)
+            for image in (self.images if blot is None else self._images_by_blot.get(blot, ()))
+            if membrane in (None, image.membrane) and probe in (None, image.probe)
         )
 
     def membranes(self) -> Iterator[tuple[str, str, tuple[ImageEntry, ...]]]:
@@ -219,9 +234,11 @@ class Experiment:
 
     def samples_of(self, blot: str, membrane: str) -> pd.DataFrame:
         """Rows of the sample sheet that hold for one membrane, by lane."""
-        rows = self.samples
-        holds = (rows["blot"] == blot) & (rows["membrane"].isna() | (rows["membrane"] == membrane))
-        return rows[holds.fillna(value=False)].sort_values("lane", kind="stable").reset_index(drop=True)
+        if (blot, membrane) not in self._membrane_rows:
+            rows = self._rows_by_blot.get(blot, self.samples.iloc[:0])
+            holds = (rows["membrane"].isna() | (rows["membrane"] == membrane)).fillna(value=False).astype(bool)
+            self._membrane_rows[blot, membrane] = rows[holds].sort_values("lane", kind="stable").reset_index(drop=True)
+        return self._membrane_rows[blot, membrane].copy()
 
     def n_lanes(self, blot: str, membrane: str) -> int | None:
         """Lanes of a membrane by the sheet, ladder and empty ones included; None where the sheet is silent."""
@@ -260,17 +277,14 @@ class Experiment:
         if table.empty:
             return result.assign(**{name: pd.array([], dtype="string") for name in wanted if name not in result})
         keys = list(zip(table["blot"], table["membrane"], table["lane"], strict=True))
-        known = {
-            (blot, membrane): self.samples_of(str(blot), str(membrane)).set_index("lane") for blot, membrane, _ in keys
-        }
+        known = {key: self._cells_of(str(key[0]), str(key[1])) for key in dict.fromkeys(k[:2] for k in keys)}
+        rows = [known[key[:2]].get(key[2], {}) for key in keys]
         for name in wanted:
-            cells = [_cell(known[blot, membrane], lane, name) for blot, membrane, lane in keys]
-            values = pd.Series(cells, index=table.index, dtype="float64" if name == "load_ug" else "string")
+            dtype = "float64" if name == "load_ug" else "string"
+            cells = [row.get(name, math.nan if name == "load_ug" else pd.NA) for row in rows]
+            values = pd.Series(cells, index=table.index, dtype=dtype)
             result[name] = result[name].fillna(values) if name in result else values
         return result
 
-
-def _cell(rows: pd.DataFrame, lane: Any, name: str) -> Any:
-    if pd.isna(lane) or lane not in rows.index:
-        return math.nan if name == "load_ug" else pd.NA
-    return rows.at[lane, name]
+    def _cells_of(self, blot: str, membrane: str) -> dict[Any, dict[Any, Any]]:
+        return {row["lane"]: row for row in self.samples_of(blot, membrane).to_dict("records")}
