@@ -4,7 +4,7 @@ The everyday names are here and load what they need when first used; the modules
 
 >>> import blotquant as bq
 >>> blot = bq.make_blot(seed=1)                      # a synthetic blot with known truth
->>> analysis = bq.analyze(blot.image)
+>>> analysis = bq.analyze(blot.image())
 >>> analysis.bands[["lane", "band", "volume", "volume_sd", "flags"]]  # doctest: +SKIP
 """
 
