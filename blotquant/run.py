@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from blotquant.errors import LaneCountError
 from blotquant.geometry import LaneRole, Layout
 from blotquant.inputs import SESSION_SUFFIX
 from blotquant.io import read_image
-from blotquant.io.files import read_table, sha256_of, write_table
+from blotquant.io.files import read_table, sha256_of, table_to_csv, write_table
 from blotquant.results import FolderResult, Workers, run_units, summaries
 from blotquant.settings import Settings
 from blotquant.store import Part, Store, fingerprint, locked
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from blotquant.design import Experiment, ImageEntry
     from blotquant.image import BlotImage
-    from blotquant.pipeline import Naming
+    from blotquant.pipeline import Analysis, Naming
     from blotquant.session import Session
 
 
@@ -208,7 +208,30 @@ def measure_membrane(task: MembraneTask) -> Part:
         name: (entry.name, analysis)
         for name, (entry, _), analysis in zip(names, task.pictures, analyses, strict=True)
     }
-    return make_part(task.key, mark, pairs, extra=extra, draw=True)
+    part = make_part(task.key, mark, pairs, extra=extra, draw=True)
+    return replace(part, tables={**part.tables, **_more_tables(task, analyses)})
+
+
+def _more_tables(task: MembraneTask, analyses: Sequence[Analysis]) -> dict[str, str]:
+    """What only the worker, who has the pictures at hand, can weigh: other ways of weighing, and carry-over."""
+    import pandas as pd
+
+    from blotquant.carry_over import Probing, check_membrane
+    from blotquant.sensitivity import measure_alternatives
+    from blotquant.tables import ALTERNATIVE_COLUMNS, make_table
+
+    volumes, probings = [], []
+    for (entry, _), naming, analysis in zip(task.pictures, task.namings, analyses, strict=True):
+        if not naming.targets:
+            continue  # a stain has no bands of its own
+        layout, scene = analysis.layout, analysis.scene
+        constants = {"image": entry.name, "blot": task.blot, "membrane": task.membrane, "probe": entry.probe}
+        volumes.append(measure_alternatives(layout, scene).assign(**constants))
+        probings.append(Probing(probe=entry.probe, image=entry.name, layout=layout, scene=scene))
+    return {
+        "alternatives": table_to_csv(pd.concat([make_table([], ALTERNATIVE_COLUMNS), *volumes])),
+        "carry_over": table_to_csv(check_membrane(probings, blot=task.blot, membrane=task.membrane)),
+    }
 
 
 def check_lane_count(layout: Layout, n_expected: int, *, picture: str) -> None:
@@ -311,22 +334,29 @@ def _write_tables(
     experiment: Experiment, store: Store, keys: Mapping[str, object]
 ) -> dict[str, pd.DataFrame]:
     """Put the membranes' rows together, then normalise and compare."""
+    from blotquant.carry_over import flag_carry_over
     from blotquant.compare import compare
     from blotquant.exposures import fit_exposure_series
     from blotquant.normalize import normalize
-    from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS
+    from blotquant.sensitivity import vary_analysis
+    from blotquant.tables import ALTERNATIVE_COLUMNS, BAND_COLUMNS, CARRY_OVER_COLUMNS, LANE_COLUMNS
 
     bands_file = store.assemble(keys, "bands", header=",".join(BAND_COLUMNS) + "\n")
     lanes_file = store.assemble(keys, "lanes", header=",".join(LANE_COLUMNS) + "\n")
+    ways_file = store.assemble(keys, "alternatives", header=",".join(ALTERNATIVE_COLUMNS) + "\n", private=True)
+    checks_file = store.assemble(keys, "carry_over", header=",".join(CARRY_OVER_COLUMNS) + "\n")
     bands = read_table(bands_file, BAND_COLUMNS)
+    carried = read_table(checks_file, CARRY_OVER_COLUMNS)
     lanes = experiment.attach_sheet(read_table(lanes_file, LANE_COLUMNS))
-    ratios = normalize(experiment, bands, lanes)
+    ratios = flag_carry_over(experiment, normalize(experiment, bands, lanes), carried)
     tables = {
         "bands": bands,
         "lanes": lanes,
         "exposures": fit_exposure_series(bands),
         "ratios": ratios,
         "summary": compare(experiment, ratios),
+        "sensitivity": vary_analysis(experiment, bands, lanes, read_table(ways_file, ALTERNATIVE_COLUMNS)),
+        "carry_over": carried,
     }
     for name, table in tables.items():
         write_table(table, store.folder / f"{name}.csv")

@@ -89,9 +89,12 @@ class Store:
         missing = any(not (self.folder / "sessions" / name).is_file() for name in sessions)
         return None if unfit or missing else part
 
-    def assemble(self, keys: Iterable[str], table: str, *, header: str) -> Path:
-        """Write one table from these keys' parts, in their order; failed and missing parts add no rows."""
-        target = self.folder / f"{table}.csv"
+    def assemble(self, keys: Iterable[str], table: str, *, header: str, private: bool = False) -> Path:
+        """Write one table from these keys' parts, in their order; failed and missing parts add no rows.
+
+        A private one lies beside the parts: a step on the way, of no use to a reader.
+        """
+        target = self.folder / (".blotquant" if private else ".") / f"{table}.csv"
         atomic_write(target, _lines(self, keys, table, header))
         return target
 

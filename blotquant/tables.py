@@ -146,6 +146,40 @@ SUMMARY_COLUMNS: dict[str, Column] = {
 }
 
 
+ALTERNATIVE_COLUMNS: dict[str, Column] = {
+    "image": BAND_COLUMNS["image"],
+    "band_id": BAND_COLUMNS["band_id"],
+    "background": Column(_TEXT, "", "Background method"),
+    "aperture": Column(_REAL, "", "Height of the outline / the height that was used"),
+    "volume": BAND_COLUMNS["volume"],
+    **{k: _MEMBRANE[k] for k in ("blot", "membrane", "probe")},
+}
+
+SENSITIVITY_COLUMNS: dict[str, Column] = {
+    "ratio": RATIO_COLUMNS["ratio"],
+    "condition": RATIO_COLUMNS["condition"],
+    "background": ALTERNATIVE_COLUMNS["background"],
+    "aperture": ALTERNATIVE_COLUMNS["aperture"],
+    "scaling": Column(_TEXT, "", "How blots were put on one scale; any where it makes no difference"),
+    "fold_change": Column(_REAL, "", "Against the reference condition, analysed that way"),
+    "n": Column(_INT, "", "Biological replicates that have a value when analysed that way"),
+}
+
+CARRY_OVER_COLUMNS: dict[str, Column] = {
+    **{k: _MEMBRANE[k] for k in ("blot", "membrane")},
+    "first": Column(_TEXT, "", "Probe of the earlier picture"),
+    "first_image": Column(_TEXT, "", "The earlier picture"),
+    "second": Column(_TEXT, "", "Probe of the later picture"),
+    "second_image": Column(_TEXT, "", "The later picture"),
+    "fraction": Column(_REAL, "", "Signal of the first probe's bands that is left in the later picture / their signal"),
+    "fraction_sd": Column(_REAL, "", "Its standard error, from the spread between bands"),
+    "correlation": Column(_REAL, "", "Correlation, pixel by pixel, of what is left with the first picture"),
+    "n_bands": Column(_INT, "", "Bands of the first picture that do not lie in the second probe's own rows"),
+    "carried_over": Column(_BOOL, "", "Whether the first probe still shows; empty where it cannot be told"),
+    "reason": Column(_TEXT, "", "Why it cannot be told"),
+}
+
+
 def make_table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Column]) -> pd.DataFrame:
     """Build a table with exactly the declared columns first, in order and dtype, then any further ones.
 
