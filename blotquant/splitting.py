@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 _N_NODES = 33
 _MIN_COLUMNS = 3
 _DETECTED_SE = 3.0
-_UNASKED_SEPARATION = 2.5
+_ABUTTING_PX, _ABUTTING_PART = 2.5, 0.15
 # Beyond the outline, this part of its height is fitted too, to see the local background.
 _MARGIN = 0.35
 
@@ -144,10 +144,16 @@ def _touching(layout: Layout, strip: str) -> Iterator[_Group]:
     taken = 0
     for upper, lower in pairwise(numbers):
         pairs = [(bands[upper], bands[lower]) for _, bands in lanes if upper in bands and lower in bands]
-        meeting = [_gap(a, b) < 1.0 for a, b in pairs]
+        meeting = [_gap(a, b) < _near(a, b) for a, b in pairs]
         if upper > taken and meeting and np.mean(meeting) >= 0.5:
             taken = lower
             yield _Group(strip, (upper, lower), tuple(pairs))
+
+
+def _near(upper: Band, lower: Band) -> float:
+    """Outlines nearer than this were cut at a valley between two bands that run into each other."""
+    heights = [band.box.row_stop - band.box.row_start for band in (upper, lower)]
+    return max(_ABUTTING_PX, _ABUTTING_PART * float(np.mean(heights)))
 
 
 def _gap(upper: Band, lower: Band) -> float:
