@@ -147,7 +147,7 @@ def divide(start: LaneRatio, parts: Parts) -> LaneRatio:
         result = result.refuse(reason, flag)
     if start.row["role"] == "excluded":
         result = result.refuse("excluded in the sample sheet")
-    if parts.excluded:
+    elif parts.excluded:
         result = result.refuse(parts.excluded)
     if parts.bottom is not None:
         result = _judge_denominator(result, parts)

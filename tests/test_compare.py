@@ -7,6 +7,7 @@ from scipy import stats
 from small_experiment import experiment, image, ratio
 
 from blotquant.compare import compare, scaled_units
+from blotquant.io.files import read_table, write_table
 from blotquant.log_model import dunnett, dunnett_critical, fit_log_model, max_t_probability, step_down
 from blotquant.tables import RATIO_COLUMNS, SUMMARY_COLUMNS, make_table
 
@@ -202,6 +203,15 @@ def test_standards_scale_but_are_not_tested(tmp_path):
     assert row(summary, "calibrator")["test"] == "no test: a standard, the same on every blot"
     assert row(summary, "vehicle")["geometric_mean"] == pytest.approx(stats.gmean(VALUES["vehicle"]) / 5)
     assert row(summary, "drug")["p_adjusted"] < 0.05
+
+
+def test_tables_read_back_from_csv_give_the_same_summary(tmp_path):
+    standard = table({"calibrator": [5.0] * 4}, role="standard")
+    ratios = pd.concat([table(skip=[("drug", 2)]), standard], ignore_index=True).assign(replicate=pd.NA)
+    write_table(ratios, tmp_path / "ratios.csv")
+    design = study(tmp_path, scaling="interblot_control")
+    again = compare(design, read_table(tmp_path / "ratios.csv", RATIO_COLUMNS))
+    pd.testing.assert_frame_equal(again, compare(design, ratios))
 
 
 def test_sheet_columns_that_belong_to_a_condition_travel(tmp_path):

@@ -260,6 +260,15 @@ def test_lane_left_out_by_hand(tmp_path):
     assert result["reason"].tolist()[1] == "lane excluded by hand in the picture of AKT"
 
 
+def test_lane_left_out_by_the_sheet_is_not_said_to_be_left_out_by_hand(tmp_path):
+    study = experiment(tmp_path, ONE, "blot,lane,condition,role\n1,1,v,sample\n1,2,w,excluded\n")
+    table = band_table(bands("p.tif", "pAKT", {1: 1000.0, 2: 1000.0}), bands("t.tif", "AKT", {1: 1000.0, 2: 1000.0}))
+    found = lane_table(lanes("t.tif", "AKT", {1: 1e6, 2: 1e6}, role={2: "excluded"}))
+    result = normalize(study, table, found)
+    assert result["reason"].tolist()[1] == "excluded in the sample sheet"
+    assert result["value"].tolist() == [1.0, 1.0]
+
+
 def test_relative_to_the_geometric_mean_of_the_reference(tmp_path):
     sheet = "blot,lane,condition\n1,1,vehicle\n1,2,vehicle\n1,3,drug\n"
     study = experiment(tmp_path, ONE + REFERENCE, sheet)
