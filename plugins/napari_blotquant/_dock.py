@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -31,6 +31,7 @@ from napari_blotquant._panels import BlotTables, ReadOut
 from napari_blotquant._profile import ProfilePlot
 from napari_blotquant._reader import PICTURES
 from napari_blotquant._recover import Autosaver, autosave_path, find_rescued
+from napari_blotquant._shield import shield_none
 from napari_blotquant._steps import StepPages
 from napari_blotquant._style import SHEET
 
@@ -48,6 +49,7 @@ class BlotDock(QWidget):
 
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
+        shield_none()
         self.viewer = napari_viewer
         self.editor: Editor | None = None
         self.layers: BlotLayers | None = None
@@ -55,6 +57,7 @@ class BlotDock(QWidget):
         self.autosaver = Autosaver()
         self.asks = True
         self._job = 0
+        self._is_weighing = False
         self._workers: list[Any] = []
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
@@ -135,6 +138,10 @@ class BlotDock(QWidget):
         row.addWidget(self.blind)
         return row
 
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Leave most of the window to the picture."""
+        return QSize(440, 800)
+
     def _enable(self) -> None:
         editor = self.editor
         history = editor.session.history if editor else None
@@ -193,7 +200,7 @@ class BlotDock(QWidget):
         self.editor.stated.connect(self._show_state)
         self.viewer.layers.selection.active = self.layers.bands
         self.layers.bands.mode = "select"
-        self.viewer.reset_view()
+        self.layers.fit()
         self.blind.setChecked(False)
         self._show_numbers()
         self._say_doubts(image, self.editor)
@@ -260,22 +267,28 @@ class BlotDock(QWidget):
         worker.start()
 
     def _weigh(self) -> None:
-        """Have exact numbers made in the background; the ones on show are already within a hair of them."""
+        """Have exact numbers made in the background, one weighing at a time; those on show are within a hair of them."""
         from napari.qt.threading import create_worker
 
         editor = self.editor
-        if editor is None:
+        if editor is None or self._is_weighing:
             return
+        self._is_weighing = True
         needs_auto = editor.auto_table.empty
 
         def work() -> tuple[Weighing, Any]:
             return editor.weigh(), editor.weigh_auto() if needs_auto else None
 
         def finished(result: tuple[Weighing, Any]) -> None:
-            if editor is self.editor and not editor.accept(*result):
+            self._is_weighing = False
+            if editor is not self.editor or not editor.accept(*result):
                 self._settle.start()
 
-        self._start(create_worker(guarded(work)), finished, lambda error: self.say(explain(error)))
+        def failed(error: Exception) -> None:
+            self._is_weighing = False
+            self.say(explain(error))
+
+        self._start(create_worker(guarded(work)), finished, failed)
 
     # what happens
 

@@ -32,6 +32,8 @@ from napari_blotquant._model import Editor
 from napari_blotquant._reconcile import Reading, Shape, read_bands, read_lanes
 
 CLEAR = "transparent"
+CLOSE = 2.5
+"""A doubt is looked at this much closer than the whole picture."""
 DARK_VIEW, BRIGHT_VIEW = "gray_r", "gray"
 
 
@@ -51,6 +53,7 @@ class BlotLayers:
     def __init__(self, viewer: Any, editor: Editor) -> None:
         self.viewer, self.editor = viewer, editor
         self._busy = False
+        self._fit_zoom = 0.0
         self._bands_shown: list[Band] = []
         self._lanes_shown: list[Lane] = []
         width = max(1.5, max(editor.image.shape) / 450)
@@ -184,9 +187,12 @@ class BlotLayers:
         """Bring an outline into the middle of the view, close enough to judge it."""
         low, high = np.min(outline, axis=0), np.max(outline, axis=0)
         self.viewer.camera.center = (0.0, *((low + high) / 2))
-        height, width = self.viewer._canvas_size
-        near = 0.5 * min(height / (high[0] - low[0]), width / (high[1] - low[1]))
-        self.viewer.camera.zoom = max(self.viewer.camera.zoom, min(near, 6.0))
+        self.viewer.camera.zoom = max(self.viewer.camera.zoom, CLOSE * self._fit_zoom)
+
+    def fit(self) -> None:
+        """Show the whole picture."""
+        self.viewer.reset_view()
+        self._fit_zoom = self.viewer.camera.zoom
 
     # reading
 

@@ -126,16 +126,20 @@ class BlotTables(QTabWidget):
         self.history.rows.show([str(g[0].group) for g in edits], rows)
 
     def _show_targets(self, targets: list[str]) -> None:
-        for box, first in ((self.top, 0), (self.bottom, 1)):
-            if [box.itemText(k) for k in range(box.count())] != targets:
-                kept = box.currentText()
-                box.blockSignals(True)
-                box.clear()
-                box.addItems(targets)
-                box.setCurrentText(
-                    kept if kept in targets else (targets[min(first, len(targets) - 1)] if targets else "")
-                )
-                box.blockSignals(False)
+        """Offer the targets there are; keep what was chosen, but not one target over itself where there are two."""
+        shown = [self.top.itemText(k) for k in range(self.top.count())]
+        if shown == targets:
+            return
+        kept = self.top.currentText(), self.bottom.currentText()
+        first = kept[0] if kept[0] in targets else (targets[0] if targets else "")
+        others = [name for name in targets if name != first] or targets
+        second = kept[1] if kept[1] in others else (others[0] if others else "")
+        for box, name in ((self.top, first), (self.bottom, second)):
+            box.blockSignals(True)
+            box.clear()
+            box.addItems(targets)
+            box.setCurrentText(name)
+            box.blockSignals(False)
 
     def _show_ratios(self) -> None:
         names = self.top.currentText(), self.bottom.currentText()
