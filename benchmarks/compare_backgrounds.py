@@ -17,7 +17,17 @@ import pandas as pd
 from blotquant.background import BACKGROUNDS
 from blotquant.measure import measure_bands
 from blotquant.settings import WeighingSettings
-from blotquant.synthetic import BlotSpec, CameraSpec, DebrisSpec, LaneSpec, RowSpec, StripSpec, SurfaceSpec, SyntheticBlot, make_blot
+from blotquant.synthetic import (
+    BlotSpec,
+    CameraSpec,
+    DebrisSpec,
+    LaneSpec,
+    RowSpec,
+    StripSpec,
+    SurfaceSpec,
+    SyntheticBlot,
+    make_blot,
+)
 
 
 def blot(kind: str, seed: int) -> SyntheticBlot:
@@ -31,22 +41,43 @@ def blot(kind: str, seed: int) -> SyntheticBlot:
     lanes = tuple(LaneSpec(center=pitch * (k + 0.8), width=pitch * fill, smear=smear) for k in range(n_lanes))
     places = [60, 78, 96, 120, 132, 170, 190] if dense else [70, 120, 185]
     sigma = rng.uniform(2.5, 4)
-    rows = tuple(RowSpec(target=f"t{j}", row=row + rng.uniform(-4, 4), sigma=sigma, tail=0.4 * hard,
-                         volumes=tuple(float(v) for v in np.where(rng.random(n_lanes) < 0.1, 0, np.exp(rng.normal(10.5, 1.2, n_lanes)))))
-                 for j, row in enumerate(places))
-    strip = StripSpec(box=(12, 228, 6, 414), lanes=lanes, rows=rows, level=float(rng.uniform(100, 800)),
-                      tilt_deg=float(rng.normal(0, 1)) * hard, irregular=0.7 * hard, ragged_px=2.0)
+    rows = tuple(
+        RowSpec(
+            target=f"t{j}",
+            row=row + rng.uniform(-4, 4),
+            sigma=sigma,
+            tail=0.4 * hard,
+            volumes=tuple(
+                float(v)
+                for v in np.where(rng.random(n_lanes) < 0.1, 0, np.exp(rng.normal(10.5, 1.2, n_lanes)))
+            ),
+        )
+        for j, row in enumerate(places)
+    )
+    strip = StripSpec(
+        box=(12, 228, 6, 414),
+        lanes=lanes,
+        rows=rows,
+        level=float(rng.uniform(100, 800)),
+        tilt_deg=float(rng.normal(0, 1)) * hard,
+        irregular=0.7 * hard,
+        ragged_px=2.0,
+    )
     surface = {
         "easy": SurfaceSpec(base=50, gradient=(30, 40)),
         "haze": SurfaceSpec(base=50, gradient=(100, 80), haze=12, haze_px=60),
         "glow": SurfaceSpec(base=50, gradient=(30, 40), glow=0.15, glow_px=12),
         "smear": SurfaceSpec(base=50, gradient=(30, 40)),
         "dense": SurfaceSpec(base=50, gradient=(30, 40), haze=8),
-        "hard": SurfaceSpec(base=50, gradient=(100, 80), haze=12, haze_px=50, texture=0.02, glow=0.1, glow_px=10),
+        "hard": SurfaceSpec(
+            base=50, gradient=(100, 80), haze=12, haze_px=50, texture=0.02, glow=0.1, glow_px=10
+        ),
     }[kind]
     debris = DebrisSpec(specks=6, dust=6, bubbles=1, scratches=1) if kind == "hard" else DebrisSpec()
     camera = CameraSpec(noise_px=0.6 if kind == "hard" else 0.0)
-    return make_blot(BlotSpec(shape=shape, strips=(strip,), surface=surface, debris=debris, camera=camera), seed=seed)
+    return make_blot(
+        BlotSpec(shape=shape, strips=(strip,), surface=surface, debris=debris, camera=camera), seed=seed
+    )
 
 
 KINDS = ("easy", "haze", "glow", "smear", "dense", "hard")
@@ -56,9 +87,15 @@ def errors(scene: SyntheticBlot, method: str) -> pd.DataFrame:
     """Volume, SD and truth of every band of one picture by one method."""
     layout, image = scene.true_layout(), scene.image()
     table = measure_bands(image, layout, settings=WeighingSettings(background=method))
-    truth = scene.truth.bands.assign(band_id=[f"s{s}l{l}r{r}" for s, l, r in
-                                              scene.truth.bands[["strip", "lane", "row"]].itertuples(index=False)])
-    table = table.merge(truth[["band_id", "volume", "snr", "sd_limit"]].rename(columns={"volume": "true", "snr": "true_snr"}), on="band_id")
+    truth = scene.truth.bands.assign(
+        band_id=[
+            f"s{s}l{l}r{r}" for s, l, r in scene.truth.bands[["strip", "lane", "row"]].itertuples(index=False)
+        ]
+    )
+    table = table.merge(
+        truth[["band_id", "volume", "snr", "sd_limit"]].rename(columns={"volume": "true", "snr": "true_snr"}),
+        on="band_id",
+    )
     table["inside"] = true_in_aperture(scene, layout)
     return table
 
@@ -66,6 +103,7 @@ def errors(scene: SyntheticBlot, method: str) -> pd.DataFrame:
 def true_in_aperture(scene, layout):
     """True counts of all bands that lie in each aperture."""
     from blotquant.coverage import area_weights
+
     out = []
     for band in layout.bands:
         box, weights = area_weights(band.outline, scene.pixels.shape)
@@ -86,10 +124,16 @@ def score(tables):
         cover.append(z.abs() < 1.96)
         cover_easy.append(zs.abs() < 1.96)
         empty = t[t["true"] == 0]
-        weak.append(((empty["volume"] - empty["inside"]) / empty["sd_limit"]))
+        weak.append((empty["volume"] - empty["inside"]) / empty["sd_limit"])
     rel, cover, cs, weak = (pd.concat(x) for x in (rel, cover, cover_easy, weak))
-    return dict(median_error=rel.median() * 100, p90=rel.quantile(0.9) * 100, covered_inside=cover.mean(), covered_scaled=cs.mean(),
-                empty_bias=weak.median(), empty_sd=weak.std())
+    return dict(
+        median_error=rel.median() * 100,
+        p90=rel.quantile(0.9) * 100,
+        covered_inside=cover.mean(),
+        covered_scaled=cs.mean(),
+        empty_bias=weak.median(),
+        empty_sd=weak.std(),
+    )
 
 
 if __name__ == "__main__":
@@ -103,5 +147,7 @@ if __name__ == "__main__":
         for m in args.methods:
             t0 = time.perf_counter()
             tabs = [errors(s, m) for s in scenes[kind]]
-            rows.append({"kind": kind, "method": m, **score(tabs), "ms": 1e3 * (time.perf_counter() - t0) / len(tabs)})
+            rows.append(
+                {"kind": kind, "method": m, **score(tabs), "ms": 1e3 * (time.perf_counter() - t0) / len(tabs)}
+            )
     print(pd.DataFrame(rows).to_string(index=False, float_format=lambda v: f"{v:.3g}"))

@@ -23,7 +23,10 @@ def marked_layout(truth: dict[str, Any], *, spread: float = 0.0) -> Layout:
              widths=(lane["x_right"] - lane["x_left"],) * 2)
         for k, lane in enumerate(truth["lanes"])
     )  # fmt: skip
-    bands = tuple(_band(k, band, truth["lanes"], spread) for k, band in enumerate(truth["bands"] + truth.get("faint_bands", [])))
+    bands = tuple(
+        _band(k, band, truth["lanes"], spread)
+        for k, band in enumerate(truth["bands"] + truth.get("faint_bands", []))
+    )
     return Layout(strips=(strip,), lanes=lanes, bands=bands).sorted()
 
 

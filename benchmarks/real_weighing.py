@@ -17,7 +17,9 @@ from blotquant.geometry import Band, Layout, rectangle
 from blotquant.measure import measure_bands
 from blotquant.settings import WeighingSettings
 
-LADDER_NG = np.array([40, 40, 48, 40, 32, 120, 40, 57, 45, 122, 34, 31, 27, 23, 124, 49, 37, 32, 61], dtype=float)
+LADDER_NG = np.array(
+    [40, 40, 48, 40, 32, 120, 40, 57, 45, 122, 34, 31, 27, 23, 124, 49, 37, 32, 61], dtype=float
+)
 MERGED = slice(10, 14)  # 0.9 to 0.6 kb run together and are not marked
 STRIP = np.array([100, 88.5, 27.7, 31.5, 40.8, 82.6, 19.6, 44.4, 31.0, 33.5, 27.3, 15.6])
 
@@ -30,7 +32,9 @@ def with_merged(layout: Layout) -> Layout:
         top, bottom = rows[9] + 9, rows[10] - 9
         center, half = lane.center[0][1], lane.widths[0] / 2
         outline = rectangle(round(top), round(bottom), round(center - half), round(center + half))
-        bands.append(Band(id=f"{lane.id}_merged", lane=lane.id, outline=outline, peak=((top + bottom) / 2, center)))
+        bands.append(
+            Band(id=f"{lane.id}_merged", lane=lane.id, outline=outline, peak=((top + bottom) / 2, center))
+        )
     return replace(layout, bands=tuple(bands)).sorted()
 
 
@@ -55,5 +59,7 @@ if __name__ == "__main__":
                     found[name] = measure_bands(image, layout, settings=WeighingSettings(background=method))
             r, cv = ladder(found["gelgenie_ladder"])
             strip = found["chibidragon_test2"]["volume"].to_numpy()[:12]
-            print(f"outline +{spread:.0%} {method:10s} ladder: r = {r:.3f}, median lane-to-lane CV {cv:.1%}; "
-                  f"strip: r = {np.corrcoef(strip, STRIP)[0, 1]:.4f}")
+            print(
+                f"outline +{spread:.0%} {method:10s} ladder: r = {r:.3f}, median lane-to-lane CV {cv:.1%}; "
+                f"strip: r = {np.corrcoef(strip, STRIP)[0, 1]:.4f}"
+            )

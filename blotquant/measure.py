@@ -23,6 +23,9 @@ from blotquant.settings import WeighingSettings
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, make_table
 from blotquant.uncertainty import LOD_SDS, LOQ_SDS, empty_variance
 
+HALO_SHARE = 0.01
+"""SD, as a part of a band's volume, of its own light that may pass for background, or lies outside the outline."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Weighed:
@@ -67,7 +70,8 @@ def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None =
     -------
     Weighed
         Volume by V = sum of w (p - b), and its variance by
-        N sigma^2 + N^2 sigma^2 kappa / n_b + g V, with correlated noise and the background's own bend added.
+        N sigma^2 + N^2 sigma^2 kappa / n_b + g V, with correlated noise, the background's own bend, and
+        1 % of V for halo added.
     """
     estimate = estimate or scene.surface.under(aperture)
     weights, pixels = aperture.weights, scene.signal[aperture.box.slices].astype(float)
@@ -75,7 +79,8 @@ def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None =
     volume = float((weights * excess).sum())
     background_sum = float((weights * estimate.values).sum())
     empty = empty_variance(scene.noise, aperture, estimate)
-    shot = (scene.noise.gain or 0.0) * max(volume, 0.0)
+    light = max(volume, 0.0)
+    shot = (scene.noise.gain or 0.0) * scene.noise.spread * light + (HALO_SHARE * light) ** 2
     return Weighed(
         excess=excess,
         volume_raw=float((weights * pixels).sum()),

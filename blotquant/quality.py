@@ -63,7 +63,9 @@ def _extent(outline: Polygon) -> Extent:
 
 
 def _strip_extent(aperture: Aperture, layout: Layout) -> Extent:
-    strip = next((s for s in layout.strips if aperture.lane is not None and s.id == aperture.lane.strip), None)
+    strip = next(
+        (s for s in layout.strips if aperture.lane is not None and s.id == aperture.lane.strip), None
+    )
     return _extent(strip.outline) if strip else (-np.inf, np.inf, -np.inf, np.inf)
 
 

@@ -67,5 +67,9 @@ def is_hollow(excess: Array, weights: Array, snr: float) -> bool:
         return False
     sums = (excess * weights).sum(axis=0)[columns] / cover[columns]
     third = len(sums) // 3
-    left, middle, right = float(sums[:third].mean()), float(sums[third:-third].mean()), float(sums[-third:].mean())
+    left, middle, right = (
+        float(sums[:third].mean()),
+        float(sums[third:-third].mean()),
+        float(sums[-third:].mean()),
+    )
     return middle < HOLLOW_SHARE * (left + right) / 2 and left > 0 and right > 0

@@ -102,7 +102,7 @@ def _prepare(image: BlotImage, layout: Layout, settings: WeighingSettings, *, wh
     ground = find_ground(image.signal(), layout, 0.0 if whole_lanes else settings.mask_margin)
     boxes = [clip_box(band.box, image.shape) for band in layout.bands]
     noise = measure_noise(ground.signal, ground.usable, [] if whole_lanes else boxes)
-    ground = replace(ground, noise=noise.sigma)
+    ground = replace(ground, noise=noise.sigma, noise_spread=noise.spread)
     use_gaps = whole_lanes and settings.background not in ("constant", "none")
     method = Gaps() if use_gaps else BACKGROUNDS[settings.background]
     others = [] if whole_lanes else [name for name in SANE if name != settings.background]

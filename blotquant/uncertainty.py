@@ -14,10 +14,11 @@ from blotquant.geometry import Box
 from blotquant.robust import robust_sd
 
 LOD_SDS, LOQ_SDS = 3.0, 10.0
-FAR, NEAR, REACH = 5, 3, 2
-"""Noise is taken for independent `FAR` pixels apart; its correlation is measured up to `REACH` pixels.
-Pixels `NEAR` columns apart say how noise grows with signal."""
+FAR, REACH = 5, 2
+"""Noise is taken for independent `FAR` pixels apart; its correlation is measured up to `REACH` pixels."""
 TILE, MAX_TILES = 48, 24
+OVERLAP = 2.9
+"""Fifth differences share pixels: so many of them say as much as one that stands alone."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -78,11 +79,13 @@ def measure_noise(
     for dr in range(REACH + 1):
         for dc in range(-REACH if dr else 1, REACH + 1):
             value = 1 - _unlikeness(tiles, dr, dc) / variance
-            # Less than what so few pixels show by chance is no correlation.
-            value = value if abs(value) > 0.02 else 0.0
+            # Less is chance, or a slope of the ground, which makes far pixels more unlike than noise does.
+            value = value if value > 0.02 else 0.0
             correlation[REACH + dr, REACH + dc] = correlation[REACH - dr, REACH - dc] = value
     crops = [_level_part(signal, box) for box in bands[:: max(1, len(bands) // 60)]]
-    gain = shot_gain([*crops, *(pixels for pixels, _ in tiles[:8])])
+    near = correlation[REACH, REACH:]
+    bend = max(float(252 - 420 * near[1] + 240 * near[2]), 15.0)
+    gain = shot_gain([*crops, *(pixels for pixels, _ in tiles[:8])], bend_variance=bend)
     level = float(np.median([np.median(pixels[free]) for pixels, free in tiles if free.any()]))
     return Noise(sigma=float(np.sqrt(variance)), correlation=correlation, gain=gain, level=level)
 
@@ -90,7 +93,9 @@ def measure_noise(
 def _level_part(signal: NDArray[np.floating[Any]], box: Box) -> Array:
     """Middle half of a band's columns, where it is level from side to side."""
     quarter = (box.col_stop - box.col_start) // 4
-    return signal[box.row_start : box.row_stop, box.col_start + quarter : box.col_stop - quarter].astype(float)
+    return signal[box.row_start : box.row_stop, box.col_start + quarter : box.col_stop - quarter].astype(
+        float
+    )
 
 
 def free_tiles(usable: NDArray[np.bool_]) -> list[Box]:
@@ -125,10 +130,19 @@ def _unlikeness(tiles: list[tuple[Array, NDArray[np.bool_]]], dr: int, dc: int) 
     return robust_sd(np.concatenate(steps)) ** 2 / 2
 
 
-def shot_gain(crops: Sequence[Array], *, n_bins: int = 12) -> float | None:
+def shot_gain(crops: Sequence[Array], *, bend_variance: float = 252.0, n_bins: int = 12) -> float | None:
     """Slope of the mean-variance line: counts of variance for each count of signal.
 
-    The variance is that of a pixel against two in its row a few columns away, between which a band is level.
+    The variance is that of fifth differences along rows, which a band's own shape hardly enters.
+
+    Parameters
+    ----------
+    crops : sequence of ndarray
+        Pieces of the picture from dim to bright.
+    bend_variance : float
+        Variance of a fifth difference in units of one pixel's: 252 for white noise.
+    n_bins : int
+        Bins of the signal.
 
     Returns
     -------
@@ -137,10 +151,12 @@ def shot_gain(crops: Sequence[Array], *, n_bins: int = 12) -> float | None:
     """
     means, bends = [], []
     for crop in crops:
-        if crop.shape[1] > 2 * NEAR:
-            left, right = crop[:, : -2 * NEAR], crop[:, 2 * NEAR :]
-            means.append(((left + right) / 2).ravel())
-            bends.append((crop[:, NEAR:-NEAR] - (left + right) / 2).ravel())
+        if crop.shape[1] > 5:
+            parts = [crop[:, k : crop.shape[1] - 5 + k] for k in range(6)]
+            means.append(sum(parts).ravel() / 6)
+            bends.append(
+                sum(c * part for c, part in zip((1, -5, 10, -10, 5, -1), parts, strict=True)).ravel()
+            )
     if not means:
         return None
     level, bend = np.concatenate(means), np.concatenate(bends)
@@ -151,7 +167,9 @@ def shot_gain(crops: Sequence[Array], *, n_bins: int = 12) -> float | None:
     edges = np.quantile(level, np.linspace(0, 1, n_bins + 1))
     index = np.clip(np.searchsorted(edges, level, side="right") - 1, 0, n_bins - 1)
     groups = [index == k for k in range(n_bins)]
-    found = [(level[g].mean(), robust_sd(bend[g]) ** 2 / 1.5, g.sum()) for g in groups if g.sum() >= 30]
+    found = [
+        (level[g].mean(), robust_sd(bend[g]) ** 2 / bend_variance, g.sum()) for g in groups if g.sum() >= 30
+    ]
     return _positive_slope(*np.array(found, dtype=float).T) if len(found) >= 4 else None
 
 
@@ -160,7 +178,7 @@ def _positive_slope(mean: Array, variance: Array, n: Array) -> float | None:
     expected = np.maximum(variance, 1e-6 * max(float(variance.max()), 1e-300))
     slope = error = 0.0
     for _ in range(4):
-        weights = n / (2 * expected**2)
+        weights = n / (2 * OVERLAP * expected**2)
         middle = float((weights * mean).sum() / weights.sum())
         spread = float((weights * (mean - middle) ** 2).sum())
         if spread == 0:

@@ -47,7 +47,9 @@ class TestExact:
 
     def test_raw_volume_is_volume_and_background(self):
         for method in METHODS:
-            table = measure_bands(as_image(noisy()), plain_layout(), settings=WeighingSettings(background=method))
+            table = measure_bands(
+                as_image(noisy()), plain_layout(), settings=WeighingSettings(background=method)
+            )
             np.testing.assert_allclose(
                 table["volume_raw"], table["volume"] + table["area_px"] * table["background_mean"], rtol=1e-12
             )
@@ -63,7 +65,9 @@ class TestExact:
         assert table["area_px"][0] == pytest.approx(weights.sum(), rel=1e-12)
 
     def test_same_as_photutils(self):
-        aperture = pytest.importorskip("photutils.aperture", reason="photutils is only needed to compare with")
+        aperture = pytest.importorskip(
+            "photutils.aperture", reason="photutils is only needed to compare with"
+        )
         # It samples rectangles 32 times a pixel: edges on quarter pixels are exact there too.
         image, layout = noisy(), plain_layout(height=13.5)
         table = measure_bands(as_image(image), layout)
@@ -88,7 +92,9 @@ class TestBackground:
         rows, _ = np.indices(SHAPE)
         bowl = 300 + 200 * ((rows - 100) / 100) ** 2
         strong = np.full((4, 2), 1000.0)
-        np.testing.assert_allclose(volumes(gaussians(strong) + bowl), volumes(gaussians(strong) + 300), rtol=0.02)
+        np.testing.assert_allclose(
+            volumes(gaussians(strong) + bowl), volumes(gaussians(strong) + 300), rtol=0.02
+        )
 
     def test_other_bands_are_no_background(self):
         """A neighbour just above in the same lane leaves the volume as it is."""
@@ -184,7 +190,9 @@ class TestTable:
     def test_flags_of_picture_lane_and_band_are_joined(self):
         layout = plain_layout(flags=("hand_edited",))
         lanes = tuple(replace(lane, flags=("lane_uncertain",)) for lane in layout.lanes)
-        table = measure_bands(as_image(noisy(), flags=("film",)), replace(layout, lanes=lanes, flags=("blank",)))
+        table = measure_bands(
+            as_image(noisy(), flags=("film",)), replace(layout, lanes=lanes, flags=("blank",))
+        )
         assert {"film", "blank", "lane_uncertain", "hand_edited"} <= set(split_flags(table["flags"][0]))
 
     def test_edge_and_neighbour(self):
@@ -192,7 +200,9 @@ class TestTable:
         first, second, *rest = layout.bands
         cut = replace(first, outline=rectangle(-5, 15, 25, 55))
         near = replace(second, outline=rectangle(120, 140, 25, 75))
-        table = measure_bands(as_image(noisy()), replace(layout, bands=(cut, near, *rest))).set_index("band_id")
+        table = measure_bands(as_image(noisy()), replace(layout, bands=(cut, near, *rest))).set_index(
+            "band_id"
+        )
         assert "touches_edge" in table.loc[first.id, "flags"]
         assert "touches_neighbour" in table.loc[second.id, "flags"]
         assert "touches_neighbour" in table.loc["l1r1", "flags"]
@@ -205,7 +215,9 @@ class TestTable:
         lower = replace(whole, id="lower", split=((-10.0, 0.0), (0.0, 0.5), (10.0, 1.0)), split_sd=0.02)
         image = as_image(noisy())
         alone = measure_bands(image, layout).set_index("band_id").loc[whole.id]
-        pair = measure_bands(image, replace(layout, bands=(upper, lower, *layout.bands[1:]))).set_index("band_id")
+        pair = measure_bands(image, replace(layout, bands=(upper, lower, *layout.bands[1:]))).set_index(
+            "band_id"
+        )
         parts = pair.loc[[whole.id, "lower"]]
         assert parts["volume"].sum() == pytest.approx(alone["volume"], rel=1e-3)
         assert (parts["volume_sd"] >= 0.02 * alone["volume"]).all()

@@ -96,7 +96,9 @@ class TestOpticalDensity:
         assert counts.loc["l1r0", "volume"] / counts.loc["l0r0", "volume"] < 1.8
 
     def test_ceiling_moves_with_the_scale(self):
-        image = as_image(np.array([[0, 100, 1000]], dtype=np.uint16), polarity="dark", white=1000.0, ceiling=900.0)
+        image = as_image(
+            np.array([[0, 100, 1000]], dtype=np.uint16), polarity="dark", white=1000.0, ceiling=900.0
+        )
         dense = to_optical_density(image)
         assert dense.ceiling == pytest.approx(1.0)
         np.testing.assert_allclose(dense.pixels, [[np.log10(2000), 1, 0]])

@@ -20,7 +20,13 @@ def plain_layout(
 ) -> Layout:
     """Four straight lanes with a band of 30 columns in each row."""
     lanes = tuple(
-        Lane(id=f"l{k}", strip="s", number=k + 1, center=((0.0, c - 0.5), (shape[0] - 1.0, c - 0.5)), widths=(WIDTH, WIDTH))
+        Lane(
+            id=f"l{k}",
+            strip="s",
+            number=k + 1,
+            center=((0.0, c - 0.5), (shape[0] - 1.0, c - 0.5)),
+            widths=(WIDTH, WIDTH),
+        )
         for k, c in enumerate(LANES)
     )
     bands = tuple(
@@ -32,8 +38,13 @@ def plain_layout(
     return Layout(strips=(strip,), lanes=lanes, bands=bands)
 
 
-def gaussians(heights: np.ndarray, *, sigma: tuple[float, float] = (3.0, 5.0), shape: tuple[int, int] = SHAPE,
-              rows: tuple[float, ...] = ROWS) -> np.ndarray:
+def gaussians(
+    heights: np.ndarray,
+    *,
+    sigma: tuple[float, float] = (3.0, 5.0),
+    shape: tuple[int, int] = SHAPE,
+    rows: tuple[float, ...] = ROWS,
+) -> np.ndarray:
     """Gaussian bands of some heights, shape (n_lanes, n_rows), at the places of `plain_layout`."""
     r, c = np.indices(shape)
     image = np.zeros(shape)

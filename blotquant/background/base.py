@@ -83,6 +83,8 @@ class Ground:
         Typical sizes in pixels, from which methods take their own.
     noise : float
         SD of one pixel's noise, in counts; 0 for a picture without noise.
+    noise_spread : float
+        Variance of a large sum against that of white noise of the same pixel variance.
     lanes : tuple of Lane
         The picture's lanes.
     """
@@ -93,6 +95,7 @@ class Ground:
     band_height: float
     lane_pitch: float
     noise: float = 0.0
+    noise_spread: float = 1.0
     lanes: tuple[Lane, ...] = ()
 
 

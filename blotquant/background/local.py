@@ -19,7 +19,7 @@ from blotquant.background.roughness import Roughness, measure_roughness
 from blotquant.background.simple import Constant
 from blotquant.robust import robust_sd
 
-CAUTION = 1.6
+CAUTION = 2.0
 """The ground's variances come from few free rows and are used as if they were known: variance by that much larger."""
 
 
@@ -188,4 +188,6 @@ def _krige(course: Course, aperture: Aperture, rough: Roughness) -> Estimate:
     own = float(share @ rough.covariance(rows, here, rows, here) @ share) / unit
     covariance[np.diag_indices_from(covariance)] -= rough.pixel / unit / course.counts
     bend = max(own - 2 * float(weights @ (cross.T @ share)) + float(weights @ covariance @ weights), 0.0)
-    return Estimate(values[:, None], pixel_part, float(course.counts.sum()), float(np.sqrt(CAUTION * bend * unit)))
+    return Estimate(
+        values[:, None], pixel_part, float(course.counts.sum()), float(np.sqrt(CAUTION * bend * unit))
+    )

@@ -74,7 +74,7 @@ def measure_roughness(ground: Ground) -> Roughness:
     # Where lane and gap are not free side by side, the gap is not trusted to follow the lane.
     uneven = min(apart, total) if np.isfinite(apart) else total
     wide = float(np.median([lane.widths[0] for lane in ground.lanes])) if ground.lanes else ground.lane_pitch
-    row = max(_texture(lanes) - pixel / (0.8 * wide * bin_rows), 0.0)
+    row = max(_texture(lanes) - pixel * ground.noise_spread / (0.8 * wide * bin_rows), 0.0)
     return Roughness(
         pixel=pixel,
         row=row,
@@ -140,14 +140,22 @@ def _course_variance(courses: Array, lag: int) -> float:
     if len(steps) < FEW:
         return float("nan")
     # The median step is the picture's overall slope, which a straight line takes up.
-    return max(robust_sd(steps - np.median(steps)) ** 2 / 2 - _texture(courses), 0.0)
+    return _beyond_noise(robust_sd(steps - np.median(steps)) ** 2 / 2, _texture(courses), len(steps))
+
+
+def _beyond_noise(found: float, noise: float, n: int) -> float:
+    """What a variance holds beyond noise: nothing within two standard errors, all of it from four on."""
+    error = noise * np.sqrt(4 / n)  # overlapping steps count half
+    sure = np.clip(((found - noise) / error - 2) / 2, 0, 1) if error > 0 else 1.0
+    return float(max(found - noise, 0.0) * sure)
 
 
 def _texture(courses: Array) -> float:
     """Variance of a bin's mean, its pixels' noise included, from second differences along the course."""
-    if courses.size == 0 or courses.shape[1] < 3:
+    if courses.size == 0 or courses.shape[1] < 5:
         return 0.0
-    bends = courses[:, 1:-1] - (courses[:, :-2] + courses[:, 2:]) / 2
+    # Every second bin: noise that reaches into the next bin counts as noise.
+    bends = courses[:, 2:-2] - (courses[:, :-4] + courses[:, 4:]) / 2
     bends = bends[np.isfinite(bends)]
     return robust_sd(bends) ** 2 / 1.5 if len(bends) >= FEW else 0.0
 
@@ -156,4 +164,4 @@ def _level_variance(lanes: Array, gaps: Array) -> float:
     """Mean square difference between a lane and the gap beside it where both are free, less their noise."""
     steps = lanes - gaps
     known = steps[np.isfinite(steps)]
-    return max(robust_sd(known) ** 2 - _texture(steps), 0.0) if len(known) >= FEW else 0.0
+    return _beyond_noise(robust_sd(known) ** 2, _texture(steps), len(known)) if len(known) >= FEW else 0.0

@@ -28,7 +28,9 @@ def layout() -> Layout:
              outline=rectangle(r - 7, r + 8, lane.center[0][1] - 15, lane.center[0][1] + 15))
         for lane in lanes for j, r in enumerate(ROWS)
     )  # fmt: skip
-    return Layout(strips=(Strip(id="s", number=1, outline=rectangle(0, 160, 0, 210)),), lanes=lanes, bands=bands)
+    return Layout(
+        strips=(Strip(id="s", number=1, outline=rectangle(0, 160, 0, 210)),), lanes=lanes, bands=bands
+    )
 
 
 def picture(seed: int = 1) -> np.ndarray:
