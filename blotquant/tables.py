@@ -171,7 +171,9 @@ CARRY_OVER_COLUMNS: dict[str, Column] = {
     "first_image": Column(_TEXT, "", "The earlier picture"),
     "second": Column(_TEXT, "", "Probe of the later picture"),
     "second_image": Column(_TEXT, "", "The later picture"),
-    "fraction": Column(_REAL, "", "Signal of the first probe's bands that is left in the later picture / their signal"),
+    "fraction": Column(
+        _REAL, "", "Signal of the first probe's bands that is left in the later picture / their signal"
+    ),
     "fraction_sd": Column(_REAL, "", "Its standard error, from the spread between bands"),
     "correlation": Column(_REAL, "", "Correlation, pixel by pixel, of what is left with the first picture"),
     "n_bands": Column(_INT, "", "Bands of the first picture that do not lie in the second probe's own rows"),
@@ -195,7 +197,10 @@ def make_table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Column])
     DataFrame
         With all columns even for no rows.
     """
-    frame = pd.DataFrame(list(rows))
-    extra = [name for name in frame.columns if name not in columns]
-    frame = frame.reindex(columns=[*columns, *extra])
-    return frame.astype({name: column.dtype for name, column in columns.items()})
+    lines = list(rows)
+    extra = list(dict.fromkeys(name for line in lines for name in line if name not in columns))
+    cells = {
+        name: pd.array([line.get(name) for line in lines], dtype=column.dtype)
+        for name, column in columns.items()
+    }
+    return pd.DataFrame(cells | {name: [line.get(name) for line in lines] for name in extra})
