@@ -49,7 +49,8 @@ def ladder(table: pd.DataFrame) -> tuple[float, float]:
 
 if __name__ == "__main__":
     if not REAL.is_dir():
-        raise SystemExit(f"the real pictures are not there: {REAL}")
+        message = f"the real pictures are not there: {REAL}"
+        raise SystemExit(message)
     for spread in (0.0, 0.3):
         for method in ("local", "flank", "mesh", "lane", "constant"):
             found = {}

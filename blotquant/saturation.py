@@ -41,7 +41,7 @@ def saturation(
     n = int(full.sum())
     if n == 0:
         return 0, ()
-    core = ndimage.binary_erosion(full, np.ones((3, 3)))
+    core = ndimage.binary_erosion(full, np.ones((3, 3), dtype=bool))
     longest_run = int(full.any(axis=0).sum())
     is_dust = not core.any() and longest_run <= max(3, 0.1 * full.shape[1])
     return n, (("saturated", "saturated_dust") if is_dust else ("saturated",))

@@ -118,7 +118,7 @@ def _course(ground: Ground, span: tuple[float, float], bin_rows: int) -> Array:
     counts = np.add.reduceat(usable.sum(axis=1), starts)
     sums = np.add.reduceat(np.where(usable, ground.signal[:, first:last], 0).sum(axis=1, dtype=float), starts)
     enough = counts >= 0.5 * bin_rows * (last - first)
-    return np.divide(sums, counts, out=np.full(len(starts), np.nan), where=enough)
+    return np.asarray(np.divide(sums, counts, out=np.full(len(starts), np.nan), where=enough))
 
 
 def lane_course(ground: Ground, lane: Lane, bin_rows: int) -> tuple[Array, Array, Array]:
@@ -126,9 +126,10 @@ def lane_course(ground: Ground, lane: Lane, bin_rows: int) -> tuple[Array, Array
     middle = sum(lane.row_range) / 2
     center, half = float(lane.center_at(middle)), float(lane.width_at(middle)) / 2
     means = _course(ground, (center - half, center + half), bin_rows)
-    rows = np.arange(len(means)) * bin_rows + (bin_rows - 1) / 2
+    rows: Array = np.arange(len(means), dtype=float) * bin_rows + (bin_rows - 1) / 2
     free = np.isfinite(means)
-    return rows, np.where(free, means, 0.0), np.where(free, 2 * half * bin_rows, 0.0)
+    known = np.asarray(np.where(free, means, 0.0), dtype=float)
+    return rows, known, np.asarray(free * (2 * half * bin_rows), dtype=float)
 
 
 def _course_variance(courses: Array, lag: int) -> float:
