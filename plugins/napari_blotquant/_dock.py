@@ -267,7 +267,7 @@ class BlotDock(QWidget):
         worker.start()
 
     def _weigh(self) -> None:
-        """Have exact numbers made in the background, one weighing at a time; those on show are within a hair of them."""
+        """Have exact numbers made in the background, one weighing at a time; those on show are close to them."""
         from napari.qt.threading import create_worker
 
         editor = self.editor

@@ -1,0 +1,92 @@
+"""Autosaved sessions: what a kill leaves behind is whole and nearly all."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from blotquant.edits import move_band
+from blotquant.session import load_session
+from napari_blotquant._recover import Autosaver, autosave_path, find_rescued
+
+WORKER = """
+import sys, time
+sys.path.insert(0, {here!r})
+from conftest import synthetic
+from blotquant.edits import move_band
+from napari_blotquant._model import Editor
+from napari_blotquant._recover import Autosaver
+image, session = synthetic()
+editor = Editor(image, session, who="Ada", autosaver=Autosaver())
+print("ready", flush=True)
+for k in range(100_000):
+    band = editor.layout.bands[k % len(editor.layout.bands)]
+    editor.do(move_band(editor.layout, band.id, d_row=1.0 if k % 2 else -1.0), "move")
+    print(k + 1, time.monotonic(), flush=True)
+    time.sleep(0.02)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL on this system")
+@pytest.mark.parametrize("lifetime_s", [0.05, 0.8, 2.7, 3.6])
+def test_a_killed_editor_leaves_all_edits_older_than_two_seconds(
+    lifetime_s: float, state_folder: Path
+) -> None:
+    code = WORKER.format(here=str(Path(__file__).parent))
+    child = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.PIPE, text=True, env=os.environ
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    lines = [child.stdout.readline()]
+    end = time.monotonic() + lifetime_s
+    while time.monotonic() < end:
+        lines.append(child.stdout.readline())
+    child.send_signal(signal.SIGKILL)
+    killed = time.monotonic()
+    lines += child.stdout.readlines()
+    child.wait()
+    done = [(int(n), float(when)) for n, when in (line.split() for line in lines if line.count(" ") == 1)]
+    due = max((n for n, when in done if killed - when > 2), default=0)
+    rescued = list(find_rescued())
+    kept = len(rescued[0].session.history) if rescued else 0
+    assert kept >= due
+    assert due > 0 or lifetime_s < 2.5
+    for item in rescued:
+        assert item.session.history.verify_chain() == ()
+        assert item.session.conflicts == ()
+
+
+def test_the_latest_state_is_written_and_saving_clears_it(editor, state_folder: Path, tmp_path: Path) -> None:
+    editor.autosaver = Autosaver()
+    for _ in range(5):
+        editor.do(move_band(editor.layout, editor.layout.bands[0].id, d_row=1), "move")
+    editor.autosaver.close()
+    kept = autosave_path(editor.session)
+    assert load_session(kept).layout == editor.layout
+    assert [item.label for item in find_rescued()] == ["array: 5 edits, last 2026-01-02T03:04:05Z"]
+    editor.save(tmp_path / "a.blot.json")
+    assert not kept.exists()
+    assert not editor.is_dirty
+
+
+def test_an_unwritable_state_folder_is_told_not_raised(editor, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    saver = Autosaver(tmp_path / "file" / "state")
+    editor.autosaver = saver
+    editor.do(move_band(editor.layout, editor.layout.bands[0].id, d_row=1), "move")
+    saver.close()
+    assert "cannot be written" in saver.problem
+
+
+def test_damaged_autosaves_are_passed_over_and_kept(state_folder: Path) -> None:
+    state_folder.mkdir()
+    (state_folder / "x.blot.json").write_text("{")
+    assert list(find_rescued()) == []
+    assert (state_folder / "x.blot.json").exists()
