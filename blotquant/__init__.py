@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from blotquant.measure import measure_bands as measure_bands
     from blotquant.measure import measure_lanes as measure_lanes
     from blotquant.pipeline import Analysis as Analysis
+    from blotquant.pipeline import Expected as Expected
+    from blotquant.pipeline import Naming as Naming
+    from blotquant.pipeline import Picture as Picture
     from blotquant.pipeline import analyze as analyze
     from blotquant.pipeline import analyze_membrane as analyze_membrane
     from blotquant.run import run_experiment as run_experiment
@@ -56,7 +59,7 @@ _HOMES = {
     "ladder": "fit_ladder",
     "linearity": "fit_dilution_series",
     "measure": "measure_bands measure_lanes",
-    "pipeline": "Analysis analyze analyze_membrane",
+    "pipeline": "Analysis Expected Naming Picture analyze analyze_membrane",
     "run": "run_experiment",
     "session": "Session load_session save_session",
     "settings": "Settings",

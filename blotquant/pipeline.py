@@ -7,17 +7,18 @@ go through these few functions, so one picture with one session gives one set of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from blotquant.finding import find_bands_again, find_layout, find_membrane_layouts
-from blotquant.geometry import LaneRole, Layout
+from blotquant.geometry import LaneRole, Layout, Polygon
 from blotquant.image import BlotImage
 from blotquant.measure import measure_bands, measure_lanes
 from blotquant.scene import Scene, weigh_scene
 from blotquant.session import Session, make_session
 from blotquant.settings import Settings
-from blotquant.targets import Target, assign_targets
+from blotquant.splitting import resolve_doublets, unresolved_rows
+from blotquant.targets import Target, add_kda, assign_targets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,14 +64,39 @@ class Naming:
         The proteins to look for.
     ladder : str or tuple of float or None
         Product name or masses in kDa of the ladder that was run.
-    row : int or None
-        Row of the strip, from 1 at the top, where the target is known to lie.
     """
 
     probe: str | None = None
     targets: tuple[Target, ...] = ()
     ladder: str | tuple[float, ...] | None = None
-    row: int | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Picture:
+    """One picture of a membrane, with its earlier session where it has one, and what is known of its proteins."""
+
+    image: BlotImage
+    session: Session | None = None
+    naming: Naming | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What the sample sheet says about a membrane.
+
+    Attributes
+    ----------
+    n_lanes : int or None
+        Lanes of each strip, ladder and empty ones included.
+    strip : int or None
+        The one strip of the pictures that is this membrane; all of them if not given.
+    roles : mapping of int to str
+        Role of each lane; a corrected session's own roles stand.
+    """
+
+    n_lanes: int | None = None
+    strip: int | None = None
+    roles: Mapping[int, LaneRole] = field(default_factory=dict)
 
 
 def analyze(
@@ -103,22 +129,15 @@ def analyze(
     """
     if session is None:
         settings = settings or Settings()
-        layout = find_layout(
-            image.signal(), ceiling=image.ceiling, settings=settings.detection, n_lanes=settings.detection.n_lanes
-        )
-        session = make_session(image, layout, settings=settings, folder=session_folder)
+        session = make_session(image, _find(image, settings), settings=settings, folder=session_folder)
     return weigh(image, session, naming=naming)
 
 
 def analyze_membrane(
-    images: Sequence[BlotImage],
+    pictures: Sequence[Picture],
     settings: Settings | None = None,
     *,
-    n_lanes: int | None = None,
-    strip: int | None = None,
-    roles: Mapping[int, LaneRole] | None = None,
-    sessions: Sequence[Session | None] | None = None,
-    namings: Sequence[Naming | None] | None = None,
+    expected: Expected | None = None,
     session_folder: Path | None = None,
 ) -> list[Analysis]:
     """Find and weigh all pictures of one membrane; their lanes are found jointly.
@@ -128,46 +147,36 @@ def analyze_membrane(
 
     Parameters
     ----------
-    images : sequence of BlotImage
+    pictures : sequence of Picture
         Pictures of one membrane, or of one strip of it.
     settings : Settings, optional
         Parameters of the search and of the weighing.
-    n_lanes : int, optional
-        Lanes of each strip as the sample sheet counts them.
-    strip : int, optional
-        The one strip of the pictures that is this membrane; all of them if not given.
-    roles : mapping of int to str, optional
-        Role of each lane as the sample sheet has it; a corrected session's own roles stand.
-    sessions, namings : sequence, optional
-        One for each picture, or None.
+    expected : Expected, optional
+        What the sample sheet says.
     session_folder : pathlib.Path, optional
         Where new sessions will be kept.
 
     Returns
     -------
     list of Analysis
-        In the order of `images`.
+        In the order of `pictures`.
     """
-    settings = settings or Settings()
-    kept = list(sessions) if sessions is not None else [None] * len(images)
-    names = list(namings) if namings is not None else [None] * len(images)
+    settings, expected = settings or Settings(), expected or Expected()
     layouts = find_membrane_layouts(
-        [image.signal() for image in images],
-        ceilings=[image.ceiling for image in images],
+        [picture.image.signal() for picture in pictures],
+        ceilings=[picture.image.ceiling for picture in pictures],
         settings=settings.detection,
-        n_lanes=n_lanes if n_lanes is not None else settings.detection.n_lanes,
-        strip=strip,
+        n_lanes=expected.n_lanes if expected.n_lanes is not None else settings.detection.n_lanes,
+        strip=expected.strip,
     )
     results = []
-    for image, layout, session, naming in zip(images, layouts, kept, names, strict=True):
-        found = _with_roles(layout, roles or {})
-        used = session or make_session(image, found, settings=settings, folder=session_folder)
-        results.append(weigh(image, used, naming=naming))
+    for picture, layout in zip(pictures, layouts, strict=True):
+        session = picture.session
+        if session is None:
+            found = _with_roles(_divided(picture.image, layout, settings), expected.roles)
+            session = make_session(picture.image, found, settings=settings, folder=session_folder)
+        results.append(weigh(picture.image, session, naming=picture.naming))
     return results
-
-
-def _with_roles(layout: Layout, roles: Mapping[int, LaneRole]) -> Layout:
-    return replace(layout, lanes=tuple(replace(x, role=roles.get(x.number, x.role)) for x in layout.lanes))
 
 
 def weigh(image: BlotImage, session: Session, *, naming: Naming | None = None) -> Analysis:
@@ -192,17 +201,67 @@ def weigh(image: BlotImage, session: Session, *, naming: Naming | None = None) -
         msg = f"the session weighs {session.polarity} bands; read {image.name} with polarity={session.polarity!r}"
         raise ValueError(msg)
     layout = session.layout
-    if naming is not None and naming.targets:
-        layout = assign_targets(layout, naming.targets, probe=naming.probe, ladder=naming.ladder)
     scene = weigh_scene(image, layout, settings=settings.weighing)
+    bands = measure_bands(image, layout, scene=scene)
+    if naming is not None and naming.targets:
+        named = name_bands(image, layout, bands, naming, settings=settings)
+        if _outlines(named) != _outlines(layout):
+            scene = weigh_scene(image, named, settings=settings.weighing)
+        layout = named
+        bands = measure_bands(image, layout, scene=scene)
+        bands = add_kda(bands, layout, targets=naming.targets, ladder=naming.ladder)
     return Analysis(
         image=image,
         session=session,
         layout=layout,
-        bands=measure_bands(image, layout, scene=scene),
+        bands=bands,
         lanes=measure_lanes(image, layout, settings=settings.weighing),
         scene=scene,
     )
+
+
+def name_bands(
+    image: BlotImage, layout: Layout, bands: pd.DataFrame, naming: Naming, *, settings: Settings
+) -> Layout:
+    """Give bands their proteins' names; a declared doublet that shows one row is taken apart where the data carry it.
+
+    Parameters
+    ----------
+    image : BlotImage
+        The picture.
+    layout : Layout
+        What was found and corrected.
+    bands : DataFrame
+        The layout's measured bands: the strongest row of all is the likelier one.
+    naming : Naming
+        Probe, targets and ladder.
+    settings : Settings
+        The tolerances of naming.
+
+    Returns
+    -------
+    Layout
+        With targets; lanes that lacked a band in a named row have an expected one.
+    """
+
+    def assign(current: Layout) -> Layout:
+        return assign_targets(
+            current,
+            naming.targets,
+            probe=naming.probe,
+            ladder=naming.ladder,
+            table=bands,
+            kda_tolerance=settings.naming.kda_tolerance,
+        )
+
+    named = assign(layout)
+    merged = unresolved_rows(named)
+    if not merged:
+        return named
+    divided = resolve_doublets(
+        image.signal(), named, ceiling=image.ceiling, rows=merged, settings=settings.naming
+    )
+    return assign(divided)
 
 
 def find_again(image: BlotImage, session: Session) -> Session:
@@ -211,12 +270,28 @@ def find_again(image: BlotImage, session: Session) -> Session:
     Corrected lanes are kept and searched for bands as they stand; corrections that no longer fit are listed in the
     new session's `conflicts`.
     """
-    settings, signal = session.settings, image.signal()
+    settings = session.settings
     lanes_corrected = any(edit.kind in ("lane", "strip") for edit in session.history.effective())
     if lanes_corrected:
-        layout = find_bands_again(signal, session.layout, settings=settings.detection)
-    else:
-        layout = find_layout(
-            signal, ceiling=image.ceiling, settings=settings.detection, n_lanes=settings.detection.n_lanes
-        )
-    return replace(session, layout_auto=layout)
+        again = find_bands_again(image.signal(), session.layout, settings=settings.detection)
+        return replace(session, layout_auto=_divided(image, again, settings))
+    return replace(session, layout_auto=_find(image, settings))
+
+
+def _find(image: BlotImage, settings: Settings) -> Layout:
+    detection = settings.detection
+    layout = find_layout(image.signal(), ceiling=image.ceiling, settings=detection, n_lanes=detection.n_lanes)
+    return _divided(image, layout, settings)
+
+
+def _divided(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
+    """Two found rows that touch share out the signal between them."""
+    return resolve_doublets(image.signal(), layout, ceiling=image.ceiling, settings=settings.naming)
+
+
+def _with_roles(layout: Layout, roles: Mapping[int, LaneRole]) -> Layout:
+    return replace(layout, lanes=tuple(replace(x, role=roles.get(x.number, x.role)) for x in layout.lanes))
+
+
+def _outlines(layout: Layout) -> dict[str, Polygon]:
+    return {band.id: band.outline for band in layout.bands}
