@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from blotquant.background.base import Aperture, Array
@@ -56,6 +58,7 @@ def place_flags(band: Band, layout: Layout, aperture: Aperture, *, shape: tuple[
 Extent = tuple[float, float, float, float]
 
 
+@lru_cache(maxsize=4096)
 def _extent(outline: Polygon) -> Extent:
     """Lowest and highest row, lowest and highest column."""
     rows, cols = zip(*outline, strict=True)

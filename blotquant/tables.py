@@ -199,8 +199,7 @@ def make_table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Column])
     """
     lines = list(rows)
     extra = list(dict.fromkeys(name for line in lines for name in line if name not in columns))
-    cells = {
-        name: pd.array([line.get(name) for line in lines], dtype=column.dtype)
-        for name, column in columns.items()
-    }
+    cells: dict[str, Any] = {}
+    for name, column in columns.items():
+        cells[name] = pd.Series([line.get(name) for line in lines], dtype=column.dtype)
     return pd.DataFrame(cells | {name: [line.get(name) for line in lines] for name in extra})

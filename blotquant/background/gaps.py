@@ -81,13 +81,9 @@ class _GapSurface:
         center, width = float(lane.center_at(row)), float(lane.width_at(row))
         edge, far = center + side * width / 2, center + side * width * (0.5 + self.method.reach)
         for other in self.ground.lanes:
-            near = float(other.center_at(row)) - side * float(other.width_at(row)) / 2
-            if (
-                other.strip == lane.strip
-                and side * (float(other.center_at(row)) - center) > 0
-                and side * (near - far) < 0
-            ):
-                far = near
+            if other.strip == lane.strip and other.number == lane.number + side:
+                near = float(other.center_at(row)) - side * float(other.width_at(row)) / 2
+                far = near if side * (near - far) < 0 else far
         low, high = (edge, far) if side > 0 else (far, edge)
         return slice(max(int(np.ceil(low)), 0), max(int(np.floor(high)) + 1, 0))
 

@@ -105,14 +105,13 @@ class LocalSurface:
         """Columns of the gaps to the left and right of the aperture, up to the neighbouring lanes."""
         box, wide = aperture.box, max(round(self.method.side * aperture.shape[1]), 3)
         low, high = box.col_start - wide, box.col_stop + wide
+        own = aperture.lane
         for lane in self.ground.lanes:
-            if aperture.lane is None or lane.id == aperture.lane.id or lane.strip != aperture.lane.strip:
+            if own is None or lane.strip != own.strip or abs(lane.number - own.number) != 1:
                 continue
-            center, half = (
-                float(lane.center_at(aperture.center[0])),
-                float(lane.width_at(aperture.center[0])) / 2,
-            )
-            if center < aperture.center[1]:
+            center = float(lane.center_at(aperture.center[0]))
+            half = float(lane.width_at(aperture.center[0])) / 2
+            if lane.number < own.number:
                 low = max(low, int(np.ceil(center + half)))
             else:
                 high = min(high, int(center - half) + 1)
