@@ -50,7 +50,7 @@ def to_outline(vertices: ArrayLike) -> Polygon:
 
 def is_same_place(vertices: ArrayLike, outline: Polygon) -> bool:
     """Whether vertices are an outline within what float32 keeps of it."""
-    points = np.asarray(vertices, dtype=float)
+    points = np.asarray(vertices)
     return points.shape == (len(outline), 2) and bool(np.abs(points - to_vertices(outline)).max() < 2e-3)
 
 

@@ -29,7 +29,7 @@ from napari_blotquant._convert import (
     to_vertices,
 )
 from napari_blotquant._model import Editor
-from napari_blotquant._reconcile import Reading, Shape, read_bands, read_lanes
+from napari_blotquant._reconcile import Shape, read_bands, read_lanes
 
 CLEAR = "transparent"
 CLOSE = 2.5
@@ -168,8 +168,9 @@ class BlotLayers:
                 _reshape(self.lanes, [lane.outline for lane in layout.lanes])
                 self.lanes.features = lane_features(layout)
                 _recolour(self.lanes, [lane_colour(lane) for lane in layout.lanes])
+            # The features follow with the exact numbers: writing 40 columns takes as long as all the rest.
+            _recolour(self.bands, self._band_colours([by_id[key] for key in keys]))
         self._lanes_shown, self._bands_shown = list(layout.lanes), list(layout.bands)
-        self.show_numbers()
 
     def set_view(self, *, dark_bands: bool) -> None:
         """Show bands dark on white, as on film, or bright on black; the numbers never see it."""
@@ -241,7 +242,9 @@ class BlotLayers:
         """Compare what a layer shows with the layout and make the edits that follow."""
         if len(layer.features) != len(layer.data):
             return
-        reading = self._reading(layer)
+        shapes = self._shapes(layer)
+        read = read_bands if layer is self.bands else read_lanes
+        reading = read(self.editor.layout, shapes, used_ids=self.editor.used_ids)
         for reason in reading.refused:
             self.refused.emit(reason)
         if reading.refused:
@@ -249,23 +252,21 @@ class BlotLayers:
             self.draw_all()
             return
         if reading.changes:
-            with self._quiet():
+            if [shape.key for shape in shapes] != reading.keys:
                 self._write_keys(layer, reading.keys)
             self.editor.do(reading.changes, reading.action)
 
-    def _reading(self, layer: Shapes) -> Reading:
-        column, read = (HIDDEN_ID, read_bands) if layer is self.bands else (LANE_ID, read_lanes)
+    def _shapes(self, layer: Shapes) -> list[Shape]:
+        column = HIDDEN_ID if layer is self.bands else LANE_ID
         keys = layer.features[column] if column in layer.features else [""] * len(layer.data)
-        shapes = [Shape(str(key), np.array(points)) for key, points in zip(keys, layer.data, strict=True)]
-        return read(self.editor.layout, shapes, used_ids=self.editor.used_ids)
+        return [Shape(str(key), np.array(points)) for key, points in zip(keys, layer.data, strict=True)]
 
     def _write_keys(self, layer: Shapes, keys: Sequence[str]) -> None:
         column = HIDDEN_ID if layer is self.bands else LANE_ID
         features = layer.features.copy()
         features[column] = list(keys)
-        if layer is self.bands and "band_id" in features:
-            features["band_id"] = list(keys)
-        layer.features = features
+        with self._quiet():
+            layer.features = features
 
     def _on_drag(self, _event: Any) -> None:
         """While one band is dragged, show the number it would have."""

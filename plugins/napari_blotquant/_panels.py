@@ -97,6 +97,7 @@ class BlotTables(QTabWidget):
         self.ratios.set_widths((40, 70, 120))
         self.history.set_widths((34, 200, 140))
         self.blots.set_widths((220,))
+        self.currentChanged.connect(lambda _index: self._show_front())
 
     def _ratio_page(self) -> QWidget:
         page = QWidget()
@@ -110,14 +111,27 @@ class BlotTables(QTabWidget):
         return page
 
     def show_editor(self, editor: Editor) -> None:
-        """Show the editor's present numbers."""
+        """Show the editor's present numbers on the page in front; the others follow when they are looked at."""
         self._editor = editor
+        if self.currentWidget() is self.bands:
+            self._show_bands(editor)
+        elif self.currentWidget() is self.history:
+            self._show_history(editor)
+        elif self.currentIndex() == 1:
+            self._show_targets(sorted(set(editor.table["target"].dropna())))
+            self._show_ratios()
+
+    def _show_front(self) -> None:
+        if self._editor is not None:
+            self.show_editor(self._editor)
+
+    def _show_bands(self, editor: Editor) -> None:
         table = shuffled(editor.table, editor.session.image.sha256) if editor.is_blind else editor.table
         lanes = dict.fromkeys(table["band_id"], "•") if editor.is_blind else {}
         self.bands.rows.show(*band_rows(table, editor.auto_table, lanes))
         self.bands.setSortingEnabled(not editor.is_blind)
-        self._show_targets(sorted(set(editor.table["target"].dropna())))
-        self._show_ratios()
+
+    def _show_history(self, editor: Editor) -> None:
         edits = list(editor.session.history.groups())[::-1]
         rows = [
             [Cell(str(g[0].group), g[0].group), Cell(_gesture(g)), Cell(g[0].when), Cell(g[0].who)]

@@ -85,15 +85,14 @@ def read_bands(layout: Layout, shapes: Sequence[Shape], *, used_ids: Iterable[st
 
 def _read_band(reading: Reading, key: str, shape: Shape, used: set[str]) -> str:
     try:
-        outline = _usable(shape.vertices)
         if not key:
-            return _drawn(reading, outline, used)
+            return _drawn(reading, _usable(shape.vertices), used)
         band = reading.layout.band(key)
         if not is_same_place(shape.vertices, band.outline) and _was_moved(reading, key, shape):
+            outline = _usable(shape.vertices)
             reading.make(resize_band(reading.layout, key, outline), _gesture(band, outline))
     except ValueError as error:
         reading.refused.append(str(error))
-        return key
     return key
 
 

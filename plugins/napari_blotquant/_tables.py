@@ -143,35 +143,44 @@ def _band_cells(band: dict[str, Any], before: float, lane: str | None) -> list[C
     ]
 
 
+MIN_SNR = 3.0
+"""A denominator weaker than this gives no ratio."""
 RATIO_HEADS = ("lane", "ratio", "95 % CI", "why not")
 
 
 def ratio_rows(table: pd.DataFrame, top: str, bottom: str) -> tuple[list[str], list[list[Cell]]]:
     """Volume of one target over another's in each lane, with the measurement's interval."""
+    columns = ["strip", "lane", "target", "volume", "volume_sd", "snr", "flags"]
+    lanes: dict[tuple[int, int], dict[str, list[dict[str, Any]]]] = {}
+    for band in cast(list[dict[str, Any]], table[columns].to_dict("records")):
+        members = lanes.setdefault((band["strip"], band["lane"]), {top: [], bottom: []})
+        if isinstance(band["target"], str) and band["target"] in members:
+            members[band["target"]].append(band)
+    keys = [f"{strip}/{lane}" for strip, lane in sorted(lanes)]
+    return keys, [_ratio_cells(place[1], top, bottom, lanes[place]) for place in sorted(lanes)]
+
+
+def _ratio_cells(lane: int, top: str, bottom: str, members: dict[str, list[dict[str, Any]]]) -> list[Cell]:
     from blotquant.intervals import ratio_interval
 
-    keys, rows = [], []
-    for place, members in table.groupby(["strip", "lane"], sort=True):
-        strip, lane = cast(tuple[int, int], place)
-        pair = [members[members["target"].eq(name).fillna(False)] for name in (top, bottom)]
-        reason = _why_not(pair, (top, bottom))
-        keys.append(f"{strip}/{lane}")
-        cells = [Cell(str(lane), int(lane))]
-        if reason:
-            rows.append([*cells, Cell("–", float("nan")), Cell(""), Cell(reason)])
-            continue
-        a, b = (part.iloc[0] for part in pair)
-        found = ratio_interval(a["volume"], a["volume_sd"], b["volume"], b["volume_sd"])
-        interval = f"{found.low:.3g} – {found.high:.3g}"
-        rows.append([*cells, Cell(f"{found.value:.3g}", float(found.value)), Cell(interval), Cell("")])
-    return keys, rows
+    reason = _why_not(top, members[top]) or _why_not(bottom, members[bottom])
+    if not reason and members[bottom][0]["snr"] < MIN_SNR:
+        reason = f"{bottom}: SNR below {MIN_SNR:g}"
+    if reason:
+        return [Cell(str(lane), int(lane)), Cell("–", float("nan")), Cell(""), Cell(reason)]
+    a, b = members[top][0], members[bottom][0]
+    found = ratio_interval(a["volume"], a["volume_sd"], b["volume"], b["volume_sd"])
+    interval = f"{found.low:.3g} – {found.high:.3g}"
+    return [
+        Cell(str(lane), int(lane)),
+        Cell(f"{found.value:.3g}", float(found.value)),
+        Cell(interval),
+        Cell(""),
+    ]
 
 
-def _why_not(pair: Sequence[pd.DataFrame], names: Sequence[str]) -> str:
-    for part, name in zip(pair, names, strict=True):
-        if len(part) != 1:
-            return f"{len(part) or 'no'} band{'s' if len(part) > 1 else ''} of {name}"
-        stops = blocking(split_flags(part.iloc[0]["flags"]))
-        if stops:
-            return f"{name}: {readable(';'.join(stops))}"
-    return "" if pair[1].iloc[0]["snr"] >= 3 else f"{names[1]}: SNR below 3"
+def _why_not(name: str, bands: Sequence[dict[str, Any]]) -> str:
+    if len(bands) != 1:
+        return f"{len(bands)} bands of {name}" if bands else f"no band of {name}"
+    stops = blocking(split_flags(bands[0]["flags"]))
+    return f"{name}: {readable(';'.join(stops))}" if stops else ""
