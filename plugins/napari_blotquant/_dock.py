@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,7 +36,10 @@ from napari_blotquant._shield import shield_none
 from napari_blotquant._steps import StepPages
 from napari_blotquant._style import SHEET
 
-SETTLE_MS = 250
+SETTLE_MS = 600
+"""Exact numbers are made when no edit came for so long."""
+SWITCH_S = 0.0005
+"""Each call into Qt gives the interpreter away; the window would wait 5 ms (Python's default) to get it back."""
 
 
 class BlotDock(QWidget):
@@ -63,6 +67,7 @@ class BlotDock(QWidget):
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE_MS)
         self._settle.timeout.connect(self._weigh)
+        sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_S))
         self._build()
         window = getattr(napari_viewer.window, "_qt_window", None)
         if window is not None:
