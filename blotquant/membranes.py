@@ -39,6 +39,8 @@ class MembraneTask:
     roles : mapping of int to str
         Role of each lane by the sheet; their number is the lane count that guides the search. Empty where the
         sheet is silent.
+    samples : mapping of int to str
+        What lies in each lane, for the report.
     settings : Settings
         Parameters.
     session_folder : pathlib.Path
@@ -50,6 +52,7 @@ class MembraneTask:
     pictures: tuple[tuple[ImageEntry, Path], ...]
     namings: tuple[Naming, ...]
     roles: Mapping[int, LaneRole]
+    samples: Mapping[int, str]
     settings: Settings
     session_folder: Path
 
@@ -68,7 +71,7 @@ class MembraneTask:
         entries = [entry.model_dump(mode="json") for entry, _ in self.pictures]
         namings = [repr(naming) for naming in self.namings]
         files = [sha256_of(path) for _, path in self.pictures]
-        roles = sorted(self.roles.items())
+        roles = sorted((lane, role, self.samples.get(lane)) for lane, role in self.roles.items())
         settings = self.settings.model_dump(mode="json")
         return fingerprint(__version__, entries, namings, files, records, roles, settings)
 
@@ -100,6 +103,7 @@ def measure_membrane(task: MembraneTask) -> Part:
         If a picture cannot be read or the lanes do not fit the sheet; the message names it.
     """
     from blotquant.pipeline import Expected, Picture, analyze_membrane
+    from blotquant.report.blot import PictureWords
 
     mark = task.fingerprint
     sessions = [corrected_session(path) for path in task.session_paths]
@@ -131,7 +135,11 @@ def measure_membrane(task: MembraneTask) -> Part:
             "exposure_s": float("nan") if exposure_s is None else exposure_s,
         }
         pairs[name] = (entry.name, analysis)
-    part = make_part(task.key, mark, pairs, extra=extra, draw=True)
+    known = {
+        name: PictureWords(samples=task.samples, ladder=naming.ladder, stain=not naming.targets)
+        for name, naming in zip(names, task.namings, strict=True)
+    }
+    part = make_part(task.key, mark, pairs, extra=extra, draw=known)
     return replace(part, tables={**part.tables, **_more_tables(task, analyses)})
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from blotquant.image import BlotImage
     from blotquant.pipeline import Analysis
+    from blotquant.report.blot import PictureWords
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +136,7 @@ def make_part(
     analyses: Mapping[str, tuple[str, Analysis]],
     *,
     extra: Mapping[str, Mapping[str, Any]] | None = None,
-    draw: bool = False,
+    draw: Mapping[str, PictureWords] | None = None,
     timings: Mapping[str, float] | None = None,
 ) -> Part:
     """Put the tables and sessions of some analyses into one part.
@@ -148,8 +149,8 @@ def make_part(
         Session file name to the picture's name in the tables and its analysis.
     extra : mapping of str to mapping, optional
         Session file name to constant columns (blot, membrane, probe) of its rows.
-    draw : bool
-        Whether each picture's piece of the report is made.
+    draw : mapping of str to PictureWords, optional
+        Session file name to what the experiment knows about the picture; with it, its piece of the report is made.
     timings : mapping of str to float, optional
         Seconds of each stage.
     """
@@ -163,9 +164,12 @@ def make_part(
         bands.append(_with_constants(analysis.bands, constants))
         lanes.append(_with_constants(analysis.lanes, constants))
         sessions[session_name] = session_text(analysis.session)
-        pictures.append(summarize(name, analysis))
-        if draw:
-            figures[session_name] = render_blot(analysis, title=name, constants=constants)
+        pictures.append({"session": session_name, **summarize(name, analysis)})
+        if draw is not None:
+            known = draw.get(session_name)
+            figures[session_name] = render_blot(
+                analysis, title=name, session=session_name, constants=constants, known=known
+            )
     tables = {"bands": table_to_csv(pd.concat(bands)), "lanes": table_to_csv(pd.concat(lanes))}
     summary: dict[str, Any] = {"pictures": pictures}
     if timings is not None:

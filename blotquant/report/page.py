@@ -1,4 +1,4 @@
-"""Putting the page together: head, one piece a blot as it was drawn by the worker, methods and record."""
+"""Putting the page together: head, one piece a picture as it was drawn by the worker, methods and record."""
 
 from __future__ import annotations
 
@@ -15,18 +15,14 @@ from blotquant import __version__
 from blotquant.flags import FLAGS, split_flags
 from blotquant.io.files import atomic_write
 from blotquant.report.methods import methods_paragraph
-from blotquant.report.plots import plot_ratio
-from blotquant.report.template import format_number, is_missing, render
-from blotquant.tables import RATIO_COLUMNS, SUMMARY_COLUMNS, Column
+from blotquant.report.sections import carry_over_table, exposure_table, index_table, ratio_blocks, ratio_table
+from blotquant.report.template import render
 
 if TYPE_CHECKING:
     import pandas as pd
-    from markupsafe import Markup
 
     from blotquant.design import Experiment
     from blotquant.settings import Settings
-
-HIDDEN = frozenset({"formula", "numerator_sd", "denominator_sd"})
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -40,9 +36,9 @@ class Content:
     settings : Settings
         What was used.
     tables : mapping of str to DataFrame
-        ``bands``, ``ratios`` and ``summary``.
+        ``bands``, ``ratios`` and ``summary``; ``exposures``, ``sensitivity`` and ``carry_over`` where there are any.
     record : sequence of mapping
-        ``image``, ``sha256`` and ``hand_edits`` of each picture.
+        ``session``, ``image``, ``sha256``, ``hand_edits`` and ``flags`` of each picture.
     failures : mapping of str to str
         Units that could not be analysed, and why.
     """
@@ -77,8 +73,9 @@ def _pieces(content: Content, blots: Iterable[str]) -> Iterator[str]:
     yield from blots
     yield render(
         "foot.html.j2",
-        methods=methods_paragraph(content.experiment, content.settings, content.tables["ratios"]),
+        methods=methods_paragraph(content.experiment, content.settings, dict(content.tables)),
         record=content.record,
+        settings=content.settings.to_toml(),
         versions=_versions(),
         script=Markup(script),
     )
@@ -87,7 +84,8 @@ def _pieces(content: Content, blots: Iterable[str]) -> Iterator[str]:
 def _head(content: Content, script: str) -> str:
     from markupsafe import Markup
 
-    experiment, ratios, summary = content.experiment, content.tables["ratios"], content.tables["summary"]
+    experiment, tables = content.experiment, content.tables
+    ratios = tables["ratios"]
     included = ratios["included"].fillna(value=False).astype(bool)
     return render(
         "page.html.j2",
@@ -99,57 +97,46 @@ def _head(content: Content, script: str) -> str:
         n_blots=len(experiment.blots),
         reference=experiment.compare.reference,
         failures=content.failures,
-        figures=_figures(experiment, ratios, summary),
-        tables={
-            "summary": table_html(summary, SUMMARY_COLUMNS),
-            "ratios": table_html(ratios, RATIO_COLUMNS, included=included.tolist()),
-        },
-        excluded=ratios[~included].to_dict("records"),
+        blocks=ratio_blocks(experiment, tables),
+        ratio_table=ratio_table(ratios, experiment.extra_columns),
+        excluded=_excluded(ratios[~included]),
+        n_excluded=int((~included).sum()),
         n_ratios=len(ratios),
-        flags=_flag_counts(content.tables["bands"]),
+        flags=_flag_counts(content),
+        exposures=exposure_table(tables.get("exposures")),
+        carried=carry_over_table(tables.get("carry_over")),
+        index=index_table(experiment, content.record),
     )
 
 
-def table_html(
-    frame: pd.DataFrame, columns: Mapping[str, Column], *, included: list[bool] | None = None
-) -> Markup:
-    """A sortable table; numbers are shown rounded and sorted by their full value."""
-    from markupsafe import Markup
-
-    shown = [name for name in frame.columns if name not in HIDDEN and not frame[name].isna().all()]
-    heads = [
-        {"name": name, "meaning": columns[name].meaning if name in columns else "from the sample sheet"}
-        for name in shown
+def _excluded(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Excluded values, those of one blot and reason together."""
+    groups = rows.assign(reason=rows["reason"].fillna("no reason given")).groupby(
+        ["ratio", "blot", "reason"], sort=False
+    )
+    return [
+        {
+            "ratio": ratio,
+            "blot": blot,
+            "reason": reason,
+            "lanes": ", ".join(str(lane) for lane in mine["lane"]),
+        }
+        for (ratio, blot, reason), mine in groups
     ]
-    rows = [
-        {"cells": [_cell(value) for value in values], "excluded": included is not None and not included[k]}
-        for k, values in enumerate(frame[shown].itertuples(index=False, name=None))
-    ]
-    return Markup(render("table.html.j2", columns=heads, rows=rows))
 
 
-def _cell(value: Any) -> dict[str, Any]:
-    number = isinstance(value, int | float) and not isinstance(value, bool) and not is_missing(value)
-    return {"text": format_number(value), "sort": repr(float(value)) if number else None}
-
-
-def _figures(experiment: Experiment, ratios: pd.DataFrame, summary: pd.DataFrame) -> list[dict[str, Any]]:
-    from markupsafe import Markup
-
-    figures = []
-    for name in dict.fromkeys(summary["ratio"]):
-        svg = plot_ratio(
-            ratios[ratios["ratio"] == name],
-            summary[summary["ratio"] == name],
-            reference=experiment.compare.reference,
-        )
-        figures.append({"name": name, "svg": Markup(svg)})
-    return figures
-
-
-def _flag_counts(bands: pd.DataFrame) -> list[tuple[Any, int]]:
-    counts = Counter(flag for cell in bands["flags"] for flag in split_flags(cell))
-    return [(FLAGS[name], counts[name]) for name in FLAGS if counts[name]]
+def _flag_counts(content: Content) -> list[tuple[Any, dict[str, int]]]:
+    """Every flag that was raised, in the registry's order, with how many pictures, bands and ratios carry it."""
+    pictures = Counter(flag for row in content.record for flag in set(row["flags"]))
+    bands = Counter(flag for cell in content.tables["bands"]["flags"] for flag in split_flags(cell))
+    ratios = Counter(flag for cell in content.tables["ratios"]["flags"] for flag in split_flags(cell))
+    found = []
+    for name, flag in FLAGS.items():
+        counts = {"pictures": pictures[name], "bands": bands[name], "ratios": ratios[name]}
+        if any(counts.values()):
+            found.append((flag, counts))
+    order = {"block": 0, "warn": 1, "info": 2}
+    return sorted(found, key=lambda pair: order[pair[0].level])
 
 
 def _versions() -> dict[str, str]:

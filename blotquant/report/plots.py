@@ -1,9 +1,12 @@
-"""Figures of ratios: every replicate as a point, the geometric mean and its interval beside them."""
+"""Figures of ratios: every replicate as a point with the mean's interval beside it, and every way of analysing it."""
 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -12,6 +15,8 @@ if TYPE_CHECKING:
 
 POINT_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """The Okabe–Ito colours: told apart by colour-blind readers."""
+MARKERS = "os^DvP*"
+_WIDTH, _HEIGHT = 5.6, 3.7
 
 
 def plot_ratio(ratios: pd.DataFrame, summary: pd.DataFrame, *, reference: str | None) -> str:
@@ -31,55 +36,126 @@ def plot_ratio(ratios: pd.DataFrame, summary: pd.DataFrame, *, reference: str | 
     str
         SVG, the same bytes for the same tables.
     """
+    conditions = list(dict.fromkeys(summary["condition"]))
+    relative = reference is not None and bool(ratios["relative"].notna().any())
+    name = str(summary["ratio"].iloc[0]) if len(summary) else ""
+
+    def draw(axes: Axes) -> None:
+        _draw_points(axes, ratios, conditions, column="relative" if relative else "value")
+        _draw_intervals(axes, summary, conditions, relative=relative)
+        axes.set_ylabel(f"{name}\nrelative to {reference}" if relative else name)
+
+    return _figure(draw, conditions, line_at_one=relative)
+
+
+def plot_sensitivity(ways: pd.DataFrame, claims: pd.DataFrame) -> str:
+    """Draw the fold change of one ratio's conditions for every way of analysing it.
+
+    Parameters
+    ----------
+    ways : DataFrame
+        Rows of one ratio, with `SENSITIVITY_COLUMNS`: one small point each, coloured by background.
+    claims : DataFrame
+        Rows of the same ratio from `claim_ranges`: a bar each.
+
+    Returns
+    -------
+    str
+        SVG, the same bytes for the same tables.
+    """
+    conditions = list(claims["condition"])
+    backgrounds = list(dict.fromkeys(ways["background"]))
+    name = str(claims["ratio"].iloc[0]) if len(claims) else ""
+
+    def draw(axes: Axes) -> None:
+        for k, background in enumerate(backgrounds):
+            mine = ways[(ways["background"] == background) & ways["condition"].isin(conditions)]
+            # Points of one condition side by side in the order of the ways: no random jitter.
+            place = mine.groupby("condition", sort=False).cumcount().to_numpy()
+            per = max(int(place.max()) + 1 if len(place) else 1, 1)
+            spread = 0.6 * ((k + (place + 0.5) / per) / len(backgrounds) - 0.5)
+            x = np.array([conditions.index(c) for c in mine["condition"]]) + spread
+            axes.scatter(
+                x, mine["fold_change"].astype(float), s=14, marker=MARKERS[k % len(MARKERS)],
+                color=POINT_COLOURS[k % len(POINT_COLOURS)], linewidths=0, label=background,
+            )  # fmt: skip
+        for x, claim in enumerate(claims["fold_change"]):
+            axes.plot([x - 0.36, x + 0.36], [claim, claim], color="black", linewidth=1.2, zorder=0)
+        axes.set_ylabel(f"{name}\nfold change, analysed every way")
+        axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1, 1), title="background",
+                    title_fontsize=7, handletextpad=0.2)  # fmt: skip
+
+    return _figure(draw, conditions, line_at_one=True)
+
+
+def _figure(draw: Callable[[Axes], None], conditions: Sequence[str], *, line_at_one: bool) -> str:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    conditions = list(dict.fromkeys(summary["condition"]))
-    with mpl.rc_context({"svg.hashsalt": "blotquant", "svg.fonttype": "none", "font.size": 9}):
-        figure = Figure(figsize=(1.6 + 0.75 * max(len(conditions), 3), 3.6), layout="constrained")
+    style: Any = {
+        "svg.hashsalt": "blotquant",
+        "svg.fonttype": "none",
+        "font.size": 9,
+        "font.family": "DejaVu Sans",
+    }
+    with mpl.rc_context(style):
+        width = max(_WIDTH, 1.8 + 0.42 * len(conditions))
+        figure = Figure(figsize=(width, _HEIGHT), layout="constrained")
         axes = figure.add_subplot()
-        relative = reference is not None and bool(ratios["relative"].notna().any())
-        _draw_points(axes, ratios, conditions, column="relative" if relative else "value")
-        _draw_intervals(axes, summary, conditions, relative=relative)
-        if (axes.dataLim.y1 if axes.has_data() else 0) > 0:
+        draw(axes)
+        if axes.has_data() and axes.dataLim.y1 > 0:
             _set_log_axis(axes)
-        axes.set_xticks(range(len(conditions)), conditions, rotation=35, ha="right", rotation_mode="anchor")
-        name = str(summary["ratio"].iloc[0]) if len(summary) else ""
-        axes.set_ylabel(f"{name}, relative to {reference}" if relative else name)
+        axes.set_xlim(-0.6, max(len(conditions), 1) - 0.4)
+        labels = [name if len(name) <= 28 else name[:27] + "…" for name in conditions]
+        axes.set_xticks(range(len(labels)), labels, rotation=35, ha="right", rotation_mode="anchor", fontsize=8,
+                        parse_math=False)  # fmt: skip
+        axes.yaxis.label.set_parse_math(False)
         axes.spines[["top", "right"]].set_visible(False)
-        if relative:
-            axes.axhline(1, color="0.7", linewidth=0.8, zorder=0)
+        if line_at_one:
+            axes.axhline(1, color="0.75", linewidth=0.8, zorder=-1)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()[buffer.getvalue().index("<svg") :]
 
 
 def _set_log_axis(axes: Axes) -> None:
+    """Log axis that always shows at least a factor of two, with plain numbers at 1, 2 and 5."""
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(_plain_ticks())
-    axes.yaxis.set_minor_formatter(_plain_ticks())
-    axes.tick_params(axis="y", which="minor", labelsize=7)
+    low, high = axes.get_ylim()
+    if high / low < 2:
+        middle = np.sqrt(low * high)
+        axes.set_ylim(middle / np.sqrt(2), middle * np.sqrt(2))
+    low, high = axes.get_ylim()
+    shown = "125" if high / low > 3 else "123456789"
+    axes.yaxis.set_major_formatter(_plain_ticks(shown))
+    axes.yaxis.set_minor_formatter(_plain_ticks(shown))
+    axes.tick_params(axis="y", which="both", labelsize=8)
 
 
-def _plain_ticks() -> FuncFormatter:
+def _plain_ticks(shown: str) -> FuncFormatter:
     from matplotlib.ticker import FuncFormatter
 
-    return FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "125" else "")
+    return FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in shown else "")
 
 
 def _draw_points(axes: Axes, ratios: pd.DataFrame, conditions: list[str], *, column: str) -> None:
     blots = list(dict.fromkeys(ratios["blot"]))
     for k, blot in enumerate(blots):
         rows = ratios[(ratios["blot"] == blot) & (ratios[column] > 0) & ratios["condition"].isin(conditions)]
-        offset = 0.24 * ((k + 0.5) / len(blots) - 0.5)
+        offset = 0.36 * ((k + 0.5) / len(blots) - 0.5) - 0.08
         x = [conditions.index(condition) + offset for condition in rows["condition"]]
         colour = POINT_COLOURS[k % len(POINT_COLOURS)]
         faces = [colour if included else "none" for included in rows["included"].fillna(value=False)]
         axes.scatter(
-            x, rows[column].astype(float), s=22, facecolors=faces, edgecolors=colour, label=f"blot {blot}"
-        )
+            x, rows[column].astype(float), s=22, facecolors=faces, edgecolors=colour, linewidths=0.9,
+            marker=MARKERS[k // len(POINT_COLOURS) % len(MARKERS)], label=f"blot {blot}" if k < 14 else None,
+        )  # fmt: skip
     if blots:
-        axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
+        legend = axes.legend(
+            frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1, 1), handletextpad=0.2
+        )
+        for text in legend.get_texts():
+            text.set_parse_math(False)
 
 
 def _draw_intervals(axes: Axes, summary: pd.DataFrame, conditions: list[str], *, relative: bool) -> None:
@@ -89,8 +165,14 @@ def _draw_intervals(axes: Axes, summary: pd.DataFrame, conditions: list[str], *,
         else ("geometric_mean", "ci_low", "ci_high")
     )
     for row in summary.to_dict("records"):
-        x = conditions.index(row["condition"]) + 0.28
-        if row[middle] == row[middle]:
-            axes.plot([x - 0.1, x + 0.1], [row[middle]] * 2, color="black", linewidth=1.6)
-        if row[low] == row[low] and row[low] > 0:
-            axes.plot([x, x], [row[low], row[high]], color="black", linewidth=1)
+        _draw_interval(
+            axes, conditions.index(row["condition"]) + 0.3, [row[name] for name in (middle, low, high)]
+        )
+
+
+def _draw_interval(axes: Axes, x: float, ends: Sequence[Any]) -> None:
+    middle, low, high = ends
+    if middle == middle:
+        axes.plot([x - 0.1, x + 0.1], [middle] * 2, color="black", linewidth=1.6)
+    if low == low and low > 0:
+        axes.plot([x, x], [low, high], color="black", linewidth=1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -30,11 +32,13 @@ def render(template: str, **values: Any) -> str:
 
 
 def format_number(value: Any, digits: int = 4) -> str:
-    """Write a number with that many significant digits; a missing one is an empty cell."""
+    """Write a number with that many significant digits; a missing one is an empty cell, a claim yes or no."""
     if is_missing(value):
         return ""
-    if isinstance(value, bool | str):
-        return str(value)
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
     text = f"{value:.{digits}g}"
     return f"{value:,.0f}".replace(",", " ") if "e+" in text and abs(value) < 1e15 else text
 

@@ -1,3 +1,4 @@
+"use strict";
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, place) => head.querySelector("button").addEventListener("click", () => {
@@ -13,10 +14,20 @@ for (const table of document.querySelectorAll("table.sortable")) {
       if (x === y) return 0;
       if (x === "") return 1;
       if (y === "") return -1;
-      const before = typeof x === "number" && typeof y === "number" ? x < y : String(x).localeCompare(String(y)) < 0;
+      const before = typeof x === "number" && typeof y === "number"
+        ? x < y : String(x).localeCompare(String(y), "en", {numeric: true}) < 0;
       return before === up ? -1 : 1;
     };
     table.tBodies[0].append(...[...table.tBodies[0].rows].sort(order));
   }));
 }
-addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => { part.open = true; }));
+const grow = (picture) => {
+  const blot = picture.closest(".blot");
+  const full = blot.classList.toggle("full");
+  if (full) blot.scrollIntoView({block: "nearest"});
+};
+for (const picture of document.querySelectorAll("svg.picture")) {
+  picture.addEventListener("click", () => grow(picture));
+  picture.addEventListener("keydown", (event) => { if (event.key === "Enter") grow(picture); });
+}
+addEventListener("beforeprint", () => document.querySelectorAll("#summary details, details.profiles").forEach((part) => { part.open = true; }));

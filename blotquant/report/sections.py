@@ -1,0 +1,203 @@
+"""The report's blocks of figures and tables: claims by ratio, all ratios, exposures, carry-over, and the index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from blotquant.report.blot import anchor_of
+from blotquant.report.plots import plot_ratio, plot_sensitivity
+from blotquant.report.tables import Cell, Record, View, bounded, interval, table_html, value, with_sd, words
+from blotquant.report.template import is_missing
+from blotquant.sensitivity import claim_ranges
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from markupsafe import Markup
+
+    from blotquant.design import Experiment
+
+
+def ratio_blocks(experiment: Experiment, tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
+    """One block a ratio: its figures, their captions and the table of its conditions.
+
+    The bands of a doublet have ratios of their own; they are marked as parts.
+    """
+    summary = tables["summary"]
+    declared = {ratio.name for ratio in experiment.ratios}
+    return [
+        _ratio_block(experiment, tables, str(name)) | {"is_part": name not in declared}
+        for name in dict.fromkeys(summary["ratio"].dropna())
+    ]
+
+
+def _ratio_block(experiment: Experiment, tables: Mapping[str, pd.DataFrame], name: str) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    mine = {key: tables[key][tables[key]["ratio"] == name] for key in ("ratios", "summary")}
+    ratios, summary = mine["ratios"], mine["summary"]
+    block = {
+        "name": name,
+        "figure": Markup(plot_ratio(ratios, summary, reference=experiment.compare.reference)),
+        "ways": None,
+        "n_points": int(ratios["value"].notna().sum()),
+        "test": _common_test(summary),
+    }
+    claims = None
+    if "sensitivity" in tables:
+        ways = tables["sensitivity"][tables["sensitivity"]["ratio"] == name]
+        claims = claim_ranges(summary, ways)
+        if len(claims):
+            block |= {"ways": Markup(plot_sensitivity(ways, claims)), "what_varies": _what_varies(ways)}
+    return block | {"table": _claims_table(summary, claims)}
+
+
+def _what_varies(ways: pd.DataFrame) -> str:
+    scalings = [str(name) for name in dict.fromkeys(ways["scaling"])]
+    n = f"{ways['background'].nunique()} backgrounds × {ways['aperture'].nunique()} aperture heights"
+    if scalings == ["any"]:
+        return f"{n}; every condition stands on every blot, so that the scaling of blots cancels"
+    return f"{n} × {len(scalings)} scalings of blots ({', '.join(scalings)})"
+
+
+def _common_test(summary: pd.DataFrame) -> str:
+    done = [t for t in dict.fromkeys(summary["test"].dropna()) if not t.startswith(("no test", "reference"))]
+    return "; ".join(done)
+
+
+def _claims_table(summary: pd.DataFrame, claims: pd.DataFrame | None) -> Markup:
+    ranges = {row["condition"]: row for row in claims.to_dict("records")} if claims is not None else {}
+    usual = _common_test(summary)
+    rows = [{**row, **_ways_of(ranges.get(row["condition"]))} for row in summary.to_dict("records")]
+
+    def note(row: Record) -> Cell:
+        said = "" if is_missing(row["test"]) else str(row["test"])
+        return Cell("" if said == usual else said)
+
+    views = (
+        View("condition", "From the sample sheet", value("condition")),
+        View("n", "Biological replicates (blots)", value("n")),
+        View("excluded", "Values left out; the reasons stand below", value("n_excluded")),
+        View("fold change", "Against the reference condition", value("fold_change", 3)),
+        View(
+            "95 % CI",
+            "Confidence interval of the fold change over blots",
+            interval("fold_ci_low", "fold_ci_high"),
+        ),
+        View(
+            "all ways",
+            "Lowest to highest fold change over all ways of analysing it",
+            interval("lowest", "highest"),
+        ),
+        View("ways", "How many ways", value("n_ways")),
+        View("p", "Exact p of the comparison with the reference", value("p_value", 3)),
+        View("p adjusted", "Adjusted for several comparisons with one reference", value("p_adjusted", 3)),
+        View("geometric mean", "Of the ratio over blots, after scaling", value("geometric_mean", 3)),
+        View("95 % CI of the mean", "Confidence interval over blots", interval("ci_low", "ci_high")),
+        View("note", "Why there is no test, or another one", note),
+    )
+    return table_html(rows, views, tall=True)
+
+
+def _ways_of(claim: Mapping[Any, Any] | None) -> dict[str, Any]:
+    names = ("lowest", "highest", "n_ways")
+    return {name: claim[name] if claim is not None else None for name in names}
+
+
+def ratio_table(ratios: pd.DataFrame, extra: Sequence[str]) -> Markup:
+    """Every lane's ratio, excluded ones struck through."""
+    views = (
+        View("ratio", "From the experiment file", value("ratio")),
+        View("blot", "Biological replicate", value("blot")),
+        View("lane", "Lane of the numerator's membrane", value("lane")),
+        View("sample", "From the sample sheet", value("sample")),
+        View("condition", "From the sample sheet", value("condition")),
+        View("value", "The normalised ratio", bounded("value", "bound")),
+        View("95 % CI", "Measurement error of this lane only", interval("ci_low", "ci_high")),
+        View("relative", "Value / geometric mean of the blot's reference lanes", value("relative", 3)),
+        View("95 % CI, relative", "Measurement error only", interval("relative_ci_low", "relative_ci_high")),
+        View("numerator ± SD", "Counts", with_sd("numerator", "numerator_sd")),
+        View("denominator ± SD", "Counts", with_sd("denominator", "denominator_sd")),
+        View("loading", "Loading of the lane / mean loading", value("loading_factor", 3)),
+        View("included", "Whether it enters the summary", value("included")),
+        View("reason", "Why it does not", value("reason")),
+        View("flags", "See the list of flags", words("flags")),
+        *(View(name, "From the sample sheet", value(name)) for name in extra if name in ratios),
+    )
+    return table_html(ratios.to_dict("records"), views, muted=lambda row: row["included"] is not True)
+
+
+def exposure_table(exposures: pd.DataFrame | None) -> Markup | None:
+    """Fitted exposure series of named bands; None where there is none."""
+    if exposures is None or exposures.empty:
+        return None
+    views = (
+        View("blot", "Biological replicate", value("blot")),
+        View("membrane", "From the experiment file", value("membrane")),
+        View("probe", "Antibody", value("probe")),
+        View("lane", "Lane", value("lane")),
+        View("target", "The protein", value("target")),
+        View("rate ± SE, counts/s", "Slope of volume against exposure time", with_sd("rate", "rate_sd")),
+        View("bound", "≥ where every exposure is saturated", value("bound")),
+        View("r²", "Share of variance that the line explains", value("r2", 4)),
+        View("exposures", "In the series", value("n_frames")),
+        View("unsaturated", "Those that the line was fitted to", value("n_used")),
+        View("flags", "See the list of flags", words("flags")),
+    )
+    named = exposures[exposures["target"].notna()]
+    return table_html((named if len(named) else exposures).to_dict("records"), views)
+
+
+def carry_over_table(checked: pd.DataFrame | None) -> Markup | None:
+    """What was found of each earlier probe in each later picture; None where no membrane was probed twice."""
+    if checked is None or checked.empty:
+        return None
+
+    def found(row: Record) -> Cell:
+        told = row["carried_over"]
+        return Cell("cannot be told" if is_missing(told) else "yes" if told else "no")
+
+    def percent(row: Record) -> Cell:
+        if is_missing(row["fraction"]):
+            return Cell("")
+        return Cell(
+            f"{100 * row['fraction']:.2f} ± {100 * row['fraction_sd']:.2f}", repr(float(row["fraction"]))
+        )
+
+    views = (
+        View("blot", "Biological replicate", value("blot")),
+        View("membrane", "From the experiment file", value("membrane")),
+        View("first probe", "Earlier in the experiment file", value("first")),
+        View("then", "Later in the experiment file", value("second")),
+        View("still shows", "Whether the first probe shows in the later picture", found),
+        View("left, %", "Signal left / signal of the first probe's bands, ± SE over bands", percent),
+        View("correlation", "Pixel by pixel", value("correlation", 2)),
+        View("bands compared", "Outside the later probe's own rows", value("n_bands")),
+        View("why not", "Why it cannot be told", value("reason")),
+    )
+    return table_html(checked.to_dict("records"), views)
+
+
+def index_table(experiment: Experiment, record: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One line a picture with the place of its piece in the page; those not analysed have none."""
+    from blotquant.membranes import session_name
+
+    done = {row.get("session"): row for row in record}
+    lines = []
+    for blot, membrane, entries in experiment.membranes():
+        for entry in entries:
+            session = session_name(entry)
+            row = done.get(session)
+            serious = sum(1 for name in (row["flags"] if row else ()) if _is_serious(name))
+            lines.append(
+                {"blot": blot, "membrane": membrane, "picture": entry.describe(), "probe": entry.probe,
+                 "anchor": anchor_of(session) if row else None, "edits": row["hand_edits"] if row else None,
+                 "bands": row["bands"] if row else None, "flags": serious}
+            )  # fmt: skip
+    return lines
+
+
+def _is_serious(flag: str) -> bool:
+    from blotquant.flags import FLAGS
+
+    return FLAGS[flag].level != "info"
