@@ -103,7 +103,8 @@ class BlotDock(QWidget):
         lower = QSplitter(Qt.Orientation.Vertical)
         lower.addWidget(self.profile)
         lower.addWidget(self.tables)
-        lower.setStretchFactor(1, 2)
+        lower.setSizes([190, 300])
+        lower.setStretchFactor(1, 1)
         column = QVBoxLayout(self)
         column.addLayout(self._toolbar())
         for part in (
@@ -198,6 +199,7 @@ class BlotDock(QWidget):
         self.hand.bind_keys()
         self.steps.show_blot(self.editor, self.layers, self.hand)
         self.layers.picked.connect(self.pick)
+        self.layers.picked_lane.connect(self._show_lane)
         self.layers.previewed.connect(self.read_out.show_preview)
         self.layers.refused.connect(self.say)
         self.editor.edited.connect(self._on_edited)
@@ -316,7 +318,7 @@ class BlotDock(QWidget):
         self._enable()
         if editor is None:
             return
-        layout, edits = editor.layout, len(editor.session.history.effective())
+        layout, edits = editor.layout, len({edit.group for edit in editor.session.history.effective()})
         self.title.setText(editor.image.name)
         saved = "not saved" if editor.is_dirty else ("saved" if editor.path else "untouched")
         numbers = "" if editor.is_exact else "  ·  weighing…"
@@ -338,7 +340,11 @@ class BlotDock(QWidget):
     def pick_lane(self, number: int) -> None:
         """Show the profile of a lane by its number on the first strip that has it."""
         if self.editor is not None:
-            lane = next((lane for lane in self.editor.layout.lanes if lane.number == number), None)
+            self._show_lane(next((lane.id for lane in self.editor.layout.lanes if lane.number == number), ""))
+
+    def _show_lane(self, lane_id: str) -> None:
+        if self.editor is not None:
+            lane = next((lane for lane in self.editor.layout.lanes if lane.id == lane_id), None)
             self.profile.show_lane(self.editor.scene, self.editor.layout, lane, "")
 
     def _show_band(self, band_id: str) -> None:

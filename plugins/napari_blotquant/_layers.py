@@ -47,6 +47,7 @@ class BlotLayers:
     """
 
     picked = Signal(str)  # id of the selected band, or empty
+    picked_lane = Signal(str)  # id of the selected lane
     previewed = Signal(object)  # table of one row, while a band is dragged
     refused = Signal(str)  # why a shape was put back
 
@@ -73,6 +74,7 @@ class BlotLayers:
         self.bands.events.features.connect(self._on_band_features)
         self.bands.events.set_data.connect(self._on_drag)
         self.bands.selected_data.events.items_changed.connect(self._on_pick)
+        self.lanes.selected_data.events.items_changed.connect(self._on_pick_lane)
         editor.edited.connect(self._on_edited)
         editor.weighed.connect(self.show_numbers)
 
@@ -289,6 +291,11 @@ class BlotLayers:
         if not self._busy:
             chosen = self.selected_ids()
             self.picked.emit(chosen[0] if len(chosen) == 1 else "")
+
+    def _on_pick_lane(self, _event: Any = None) -> None:
+        chosen = self.selected_lane_ids()
+        if not self._busy and len(chosen) == 1:
+            self.picked_lane.emit(chosen[0])
 
 
 def _fill(layer: Shapes, outlines: Sequence[Polygon], colours: Sequence[tuple[float, ...]]) -> None:

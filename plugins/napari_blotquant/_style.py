@@ -44,6 +44,8 @@ def percent_change(value: float, before: float) -> str:
     if math.isnan(value) or math.isnan(before) or before == 0 or value == before:
         return ""
     change = 100 * (value - before) / abs(before)
+    if abs(change) < 0.05:
+        return ""
     return f"{change:+.1f} %" if abs(change) < 1000 else "≫"
 
 
