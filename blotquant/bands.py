@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from statistics import median
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage, signal as sps
+from scipy import ndimage
+from scipy import signal as sps
 
 from blotquant.profiles import Profile, thirds
 
@@ -16,6 +17,8 @@ _SINGLE, _TRACE, _SHARED = 1.6, 0.8, 0.5
 # Times the usual height: beyond it is a smear or the membrane's own shading.
 _HIGH = 2.5
 _CLEAR = 15.0
+# Rows wander less than this many band heights between their first and their last lane.
+_FAR = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,9 @@ def structure_noise(profiles: list[Profile], peaks: list[list[Peak]]) -> float:
         free[:height] = free[-height:] = False
         for p in own:
             if p.snr > _CLEAR:
-                free[max(0, int(p.row - 1.5 * p.width - height)) : int(p.row + 1.5 * p.width + height) + 1] = False
+                free[
+                    max(0, int(p.row - 1.5 * p.width - height)) : int(p.row + 1.5 * p.width + height) + 1
+                ] = False
         left.append(contrast[free])
     pooled = np.concatenate(left)
     enough = len(pooled) > 4 * height and len(pooled) > 0.1 * sum(len(p) for p in profiles)
@@ -100,7 +105,18 @@ def find_peaks(lane: int, strip: Profile, level: Profile, *, noise: float) -> li
         peak = _measure(smooth, parts, int(k), noise)
         if peak is not None:
             height, width, spread, likeness, row = peak
-            found.append(Peak(lane, row, float(np.interp(row, np.arange(len(level)), level)), width, height, height / noise, spread, likeness))
+            found.append(
+                Peak(
+                    lane,
+                    row,
+                    float(np.interp(row, np.arange(len(level)), level)),
+                    width,
+                    height,
+                    height / noise,
+                    spread,
+                    likeness,
+                )
+            )
     return _without_doubles(found)
 
 
@@ -113,7 +129,9 @@ def _without_doubles(peaks: list[Peak]) -> list[Peak]:
     return sorted(kept, key=lambda p: p.row)
 
 
-def _measure(smooth: Profile, parts: Profile, k: int, noise: float) -> tuple[float, float, float, float, float] | None:
+def _measure(
+    smooth: Profile, parts: Profile, k: int, noise: float
+) -> tuple[float, float, float, float, float] | None:
     """Height above the higher of its two feet, full width at half of it, how much of the lane's width shows it."""
     left, right = _foot(smooth[: k + 1][::-1]), _foot(smooth[k:])
     lo, hi = k - left, k + right
@@ -125,13 +143,21 @@ def _measure(smooth: Profile, parts: Profile, k: int, noise: float) -> tuple[flo
     top = np.flatnonzero(smooth[lo : hi + 1] >= half) + lo
     width = float(top[-1] - top[0] + 1)
     core = parts[top[0] : top[-1] + 1].mean(axis=0)
-    feet = np.maximum(parts[max(0, lo - 1) : lo + 2].mean(axis=0), parts[max(0, hi - 1) : hi + 2].mean(axis=0))
+    feet = np.maximum(
+        parts[max(0, lo - 1) : lo + 2].mean(axis=0), parts[max(0, hi - 1) : hi + 2].mean(axis=0)
+    )
     rises = core - feet
     spread = float(np.median(rises) / max(np.mean(np.abs(rises)), 1e-9))
     a, b, c = smooth[k - 1], smooth[k], smooth[k + 1]
     bend = a - 2 * b + c
     shift = 0.5 * (a - c) / bend if bend < 0 else 0.0
-    return height, width, spread, _likeness(parts[max(0, lo - 1) : hi + 2]), k + float(np.clip(shift, -0.5, 0.5))
+    return (
+        height,
+        width,
+        spread,
+        _likeness(parts[max(0, lo - 1) : hi + 2]),
+        k + float(np.clip(shift, -0.5, 0.5)),
+    )
 
 
 def _likeness(parts: Profile) -> float:
@@ -173,9 +199,11 @@ def group_peaks(peaks: list[Peak], *, n_lanes: int) -> list[Peak]:
         for members in rows:
             if any(m.lane == peak.lane for m in members):
                 continue
+            if abs(members[0].level - peak.level) > _FAR * max(members[0].width, peak.width, 4.0):
+                continue
             near = sorted(members, key=lambda m: abs(m.lane - peak.lane))[:3]
-            miss = abs(peak.level - float(np.median([m.level for m in near])))
-            width = float(np.median([m.width for m in near]))
+            miss = abs(peak.level - median(m.level for m in near))
+            width = median(m.width for m in near)
             reach = 0.6 * max(width, peak.width, 4.0) * (1 + 0.15 * (abs(near[0].lane - peak.lane) - 1))
             if miss < reach and miss < least:
                 best, least = members, miss
@@ -183,7 +211,7 @@ def group_peaks(peaks: list[Peak], *, n_lanes: int) -> list[Peak]:
             rows.append([peak])
         else:
             best.append(peak)
-    rows.sort(key=lambda members: float(np.median([m.level for m in members])))
+    rows.sort(key=lambda members: median(m.level for m in members))
     return [replace(p, group=k) for k, members in enumerate(rows) for p in members]
 
 
@@ -198,9 +226,15 @@ def accept(peaks: list[Peak], *, n_lanes: int, min_snr: float) -> list[Peak]:
         groups.setdefault(p.group, []).append(p)
     clear = [p.width for p in peaks if p.snr > _CLEAR and p.likeness > 0.5]
     highest = _HIGH * float(np.median(clear)) if clear else np.inf
+    strong = 0.3 * float(np.median([p.height for p in peaks if p.snr > _CLEAR] or [0.0]))
     kept = []
     for members in groups.values():
-        kept += [m for m in members if (m.width <= highest or m.snr > 3 * _CLEAR) and _is_band(m, members, n_lanes=n_lanes, min_snr=min_snr)]
+        kept += [
+            m
+            for m in members
+            if (m.width <= highest or m.height > strong)
+            and _is_band(m, members, n_lanes=n_lanes, min_snr=min_snr)
+        ]
     return kept
 
 
@@ -211,5 +245,8 @@ def _is_band(peak: Peak, row: list[Peak], *, n_lanes: int, min_snr: float) -> bo
     if len(good) < 0.5 * n_lanes:
         return peak.snr >= min_snr and peak.likeness > 0.5 and peak.spread > 0.5
     # In a row of strong bands a trace is weak for its place; in a weak row all lanes are near the limit together.
-    strong = float(np.median(good)) > 3 * min_snr
+    usual = float(np.median(good))
+    strong = usual > 3 * min_snr
+    if usual < 0.7 * min_snr:
+        return False
     return peak.snr >= (_TRACE if strong else _SHARED) * min_snr and peak.likeness > 0.2 and peak.spread > 0.3

@@ -26,13 +26,14 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Ridge:
-    """A stretch of one band or of several fused ones, on the coarse grid."""
+    """A stretch of one band or of several fused ones, on the coarse grid; `row` is its median row."""
 
     cols: NDArray[np.intp]
     rows: NDArray[np.float64]
     height: float
     snr: float
     contrast: float
+    row: float
 
     @property
     def left(self) -> int:
@@ -48,11 +49,6 @@ class Ridge:
     def width(self) -> int:
         """Columns spanned."""
         return self.right - self.left + 1
-
-    @property
-    def row(self) -> float:
-        """Median row."""
-        return float(np.median(self.rows))
 
     @property
     def col(self) -> float:
@@ -141,5 +137,14 @@ def find_ridges(grid: Grid) -> tuple[Ridge, ...]:
         weight = counts[r, c]
         mean_row = np.add.reduceat(r * weight, start) / np.add.reduceat(weight, start)
         height = float(np.median([HEIGHTS[k] for k in which[r, c]]))
-        ridges.append(Ridge(columns, mean_row, height, float(np.median(snr[r, c])), float(np.median(weight))))
+        ridges.append(
+            Ridge(
+                columns,
+                mean_row,
+                height,
+                float(np.median(snr[r, c])),
+                float(np.median(weight)),
+                float(np.median(mean_row)),
+            )
+        )
     return tuple(sorted(ridges, key=lambda ridge: (ridge.left, ridge.row)))

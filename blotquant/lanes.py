@@ -98,12 +98,35 @@ def fit_comb(logs: Profile, weights: Profile, *, pitches: Profile, n_lanes: int 
     n_lanes : int, optional
         Number of lanes wanted.
     """
-    best: Comb | None = None
-    for pitch in pitches:
-        comb = comb_of_pitch(logs, weights, float(pitch), n_lanes)
-        if comb is not None and (best is None or comb.score > best.score):
-            best = comb
-    return None if best is None else _merge_halves(best, np.average(logs, axis=0, weights=weights))
+    combs = [comb_of_pitch(logs, weights, float(pitch)) for pitch in pitches]
+    tried = [c for c in combs if c is not None]
+    if not tried:
+        return None
+    if n_lanes is not None:
+        least = min(abs(len(c.centers) - n_lanes) for c in tried)
+        return with_count(
+            max((c for c in tried if abs(len(c.centers) - n_lanes) == least), key=lambda c: c.score), n_lanes
+        )
+    return _merge_halves(max(tried, key=lambda c: c.score), np.average(logs, axis=0, weights=weights))
+
+
+def with_count(comb: Comb, n_lanes: int) -> Comb:
+    """Bring a comb to a given number of teeth: drop the weakest end, or split the widest gap, or go on outwards."""
+    centers, evidence = list(comb.centers), list(comb.evidence)
+    while len(centers) > n_lanes:
+        end = 0 if evidence[0] < evidence[-1] else -1
+        centers.pop(end)
+        evidence.pop(end)
+    while len(centers) < n_lanes:
+        gaps = np.diff(centers)
+        widest = int(gaps.argmax()) if len(gaps) else 0
+        if len(gaps) and gaps[widest] > 1.5 * comb.pitch:
+            centers.insert(widest + 1, (centers[widest] + centers[widest + 1]) / 2)
+            evidence.insert(widest + 1, 0.0)
+        else:
+            centers.append(centers[-1] + comb.pitch)
+            evidence.append(0.0)
+    return Comb(tuple(centers), tuple(evidence), comb.pitch, comb.score)
 
 
 def _merge_halves(comb: Comb, logs: Profile) -> Comb:
@@ -117,7 +140,7 @@ def _merge_halves(comb: Comb, logs: Profile) -> Comb:
     crown = np.array([logs[max(0, a - third) : a + third + 1].max() for a in at])
     depth = np.minimum(crown[1:], crown[:-1]) - valley
     odd, even = float(np.median(depth[0::2])), float(np.median(depth[1::2]))
-    if max(odd, even) < 2.5 * max(min(odd, even), 1e-9):
+    if max(odd, even) < 3 * max(min(odd, even), 1e-9):
         return comb
     first = 0 if odd < even else 1
     pairs = [(k, k + 1) for k in range(first, len(centers) - 1, 2)]
@@ -127,7 +150,7 @@ def _merge_halves(comb: Comb, logs: Profile) -> Comb:
         pairs.append((len(centers) - 1, len(centers) - 1))
     merged = tuple(float(centers[a] + centers[b]) / 2 for a, b in pairs)
     gaps = np.diff(merged)
-    if gaps.std() > 0.25 * gaps.mean():
+    if gaps.std() > 0.1 * gaps.mean():
         return comb
     evidence = tuple(max(comb.evidence[a], comb.evidence[b]) for a, b in pairs)
     return Comb(merged, evidence, float(np.median(gaps)), comb.score)
@@ -147,7 +170,7 @@ _LEAST = 0.12
 _BASE = 0.22
 
 
-def comb_of_pitch(logs: Profile, weights: Profile, pitch: float, n_lanes: int | None) -> Comb | None:
+def comb_of_pitch(logs: Profile, weights: Profile, pitch: float) -> Comb | None:
     """Best chain of lanes for one pitch, by dynamic programming over the peaks of the lane evidence."""
     evidence = lane_evidence(logs, weights, pitch)
     smooth = ndimage.uniform_filter1d(evidence, max(1, int(round(0.15 * pitch))), mode="nearest")

@@ -10,7 +10,9 @@ from blotquant.noise import FloatArray
 Profile = NDArray[np.float64]
 
 
-def lane_strip(image: FloatArray, rows: NDArray[np.intp], center: Profile, half: float, slope: Profile) -> Profile:
+def lane_strip(
+    image: FloatArray, rows: NDArray[np.intp], center: Profile, half: float, slope: Profile
+) -> Profile:
     """Sample a lane in its own frame.
 
     Parameters

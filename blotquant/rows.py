@@ -116,7 +116,9 @@ def chain_rows(ridges: tuple[Ridge, ...], *, reach: float) -> tuple[RowCurve, ..
             chain.append(ridges[k])
             k = int(follower[k])
         rows.append(RowCurve(tuple(chain)))
-    return tuple(sorted(rows, key=lambda row: (row.rows_at(np.array([(row.left + row.right) / 2]))[0], row.left)))
+    return tuple(
+        sorted(rows, key=lambda row: (row.rows_at(np.array([(row.left + row.right) / 2]))[0], row.left))
+    )
 
 
 def row_profile(grid: Grid, row: RowCurve, cols: NDArray[np.intp]) -> tuple[NDArray[np.float64], float]:
@@ -141,7 +143,9 @@ def row_profile(grid: Grid, row: RowCurve, cols: NDArray[np.intp]) -> tuple[NDAr
     return profile, float(1.4826 * np.median(np.abs(rough)))
 
 
-def _box_mean(image: FloatArray, at: NDArray[np.intp], cols: NDArray[np.intp], start: int, stop: int) -> NDArray[np.float64]:
+def _box_mean(
+    image: FloatArray, at: NDArray[np.intp], cols: NDArray[np.intp], start: int, stop: int
+) -> NDArray[np.float64]:
     """Mean of rows ``at + start`` to ``at + stop`` (half-open) in each column; edge rows repeat."""
     offsets = np.arange(start, stop)
     rows = np.clip(at[None, :] + offsets[:, None], 0, image.shape[0] - 1)

@@ -16,17 +16,13 @@ from blotquant.rows import RowCurve, row_profile
 
 @dataclass(frozen=True, slots=True)
 class SeenRow:
-    """A row with its compressed profile, the trust in it and, for the clearest rows, the lanes it shows by itself."""
+    """A row with its compressed profile, the trust in it, for the clearest rows the lanes it shows, and its middle's row."""
 
     curve: RowCurve
     logs: NDArray[np.float64]
     weight: float
     comb: Comb | None
-
-    @property
-    def y_mid(self) -> float:
-        """Row of its middle."""
-        return float(self.curve.rows_at(np.array([(self.curve.left + self.curve.right) / 2]))[0])
+    y_mid: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +52,10 @@ class Piece:
 
 def see_rows(grid: Grid, curves: tuple[RowCurve, ...], *, most: int = 10) -> list[SeenRow]:
     """Measure the rows; those that are no rows of bands (a frame's edge, a scratch) are left out."""
-    usable = [c for c in curves if not (_is_line(c) or _wanders(c))]
+    usable = [c for c in curves if not _wanders(c)]
     usable.sort(key=lambda c: -c.covered * np.sqrt(min(c.snr, 50.0)))
-    return [_see_row(grid, c, with_comb=k < most and c.covered >= 12) for k, c in enumerate(usable)]
+    seen = [_see_row(grid, c, with_comb=k < most and c.covered >= 12) for k, c in enumerate(usable)]
+    return [row for row in seen if not _is_line(row)]
 
 
 def _see_row(grid: Grid, curve: RowCurve, *, with_comb: bool) -> SeenRow:
@@ -67,14 +64,21 @@ def _see_row(grid: Grid, curve: RowCurve, *, with_comb: bool) -> SeenRow:
     extent = (max(0, curve.left - 2), min(len(cols), curve.right + 3))
     logs = log_profile(profile, noise, curve.mask(len(cols)))
     trust = np.sqrt(min(curve.snr, 50.0))
+    middle = float(curve.rows_at(np.array([(curve.left + curve.right) / 2]))[0])
     comb = comb_of_rows([logs], [1.0], extent) if with_comb else None
     if comb is None:
-        return SeenRow(curve, logs, 0.3 * float(trust), None)
-    return SeenRow(curve, logs, float(trust * comb.score), comb)
+        return SeenRow(curve, logs, 0.3 * float(trust), None, middle)
+    return SeenRow(curve, logs, float(trust * comb.score), comb, middle)
 
 
-def comb_of_rows(logs: list[NDArray[np.float64]], weights: list[float], extent: tuple[int, int], *, n_lanes: int | None = None,
-                 pitches: NDArray[np.float64] | None = None) -> Comb | None:
+def comb_of_rows(
+    logs: list[NDArray[np.float64]],
+    weights: list[float],
+    extent: tuple[int, int],
+    *,
+    n_lanes: int | None = None,
+    pitches: NDArray[np.float64] | None = None,
+) -> Comb | None:
     """Fit one comb to rows between two columns."""
     span = extent[1] - extent[0]
     window = slice(max(0, extent[0] - 40), min(len(logs[0]), extent[1] + 40))
@@ -85,13 +89,13 @@ def comb_of_rows(logs: list[NDArray[np.float64]], weights: list[float], extent: 
 
 def pitches_for(span: int) -> NDArray[np.float64]:
     """Pitches to try for bands that span some columns."""
-    return np.geomspace(8, max(1.6 * span, 12), 26)
+    return np.geomspace(8, max(1.6 * span, 12), 20)
 
 
-def _is_line(curve: RowCurve) -> bool:
-    """A long thin ridge without a notch: an edge, a scratch, a pencil line."""
-    longest = max(r.width for r in curve.ridges)
-    return curve.height <= 3 and longest > 60 and len(curve.ridges) <= 2
+def _is_line(row: SeenRow) -> bool:
+    """A long thin ridge without notches: an edge, a scratch, a pencil line."""
+    longest = max(r.width for r in row.curve.ridges)
+    return row.curve.height <= 3 and longest > 60 and (row.comb is None or len(row.comb.centers) < 3)
 
 
 def _wanders(curve: RowCurve) -> bool:
@@ -130,13 +134,53 @@ def group_rows(grid: Grid, rows: list[SeenRow]) -> list[Piece]:
         at = next((k for k, piece in enumerate(pieces) if _belongs(grid, piece, row)), None)
         if at is not None:
             pieces[at] = Piece((*pieces[at].rows, row), pieces[at].comb)
+    pieces = _merge_beside(pieces)
     return sorted(pieces, key=lambda p: (min(r.y_mid for r in p.rows), p.left))
+
+
+def _merge_beside(pieces: list[Piece]) -> list[Piece]:
+    """Join pieces that lie side by side when a row of one runs on in the other: lanes between them are empty."""
+    merged: list[Piece] = []
+    for piece in sorted(pieces, key=lambda p: -p.weight):
+        at = next((k for k, other in enumerate(merged) if _runs_on(other, piece)), None)
+        if at is None:
+            merged.append(piece)
+            continue
+        whole = merged[at]
+        for row in piece.rows:
+            whole = Piece((*whole.rows, row), whole.comb)
+        merged[at] = _refit(whole)
+    return merged if len(merged) == len(pieces) else _merge_beside(merged)
+
+
+def _runs_on(a: Piece, b: Piece) -> bool:
+    if not 0.6 < a.comb.pitch / b.comb.pitch < 1.67 and min(len(a.comb.centers), len(b.comb.centers)) > 1:
+        return False
+    overlap = min(a.right, b.right) - max(a.left, b.left)
+    return overlap < 0.5 * a.comb.pitch and any(_continues(a, row.curve) for row in b.rows)
 
 
 def _joined(piece: Piece, row: SeenRow) -> Piece:
     """Add a row to a strip and fit the lanes of all its rows anew."""
-    rows = (*piece.rows, row)
-    extent = (max(0, min(r.curve.left for r in rows) - 2), max(r.curve.right for r in rows) + 3)
+    return _refit(Piece((*piece.rows, row), piece.comb))
+
+
+def recount(piece: Piece, n_lanes: int) -> Piece:
+    """Fit a strip's lanes anew with their number given."""
+    extent = (max(0, piece.left - 2), piece.right + 3)
+    span = piece.right - piece.left
+    pitches = np.unique(
+        np.append(piece.comb.pitch * np.geomspace(0.4, 2.2, 18), span / max(n_lanes - 0.3, 0.7))
+    )
+    comb = comb_of_rows(
+        [r.logs for r in piece.rows], [r.weight for r in piece.rows], extent, n_lanes=n_lanes, pitches=pitches
+    )
+    return piece if comb is None else Piece(piece.rows, comb)
+
+
+def _refit(piece: Piece) -> Piece:
+    rows = piece.rows
+    extent = (max(0, piece.left - 2), piece.right + 3)
     near = piece.comb.pitch * np.geomspace(0.75, 1.33, 9)
     comb = comb_of_rows([r.logs for r in rows], [r.weight for r in rows], extent, pitches=near)
     return Piece(rows, comb if comb is not None else piece.comb)
@@ -147,7 +191,9 @@ def _belongs(grid: Grid, piece: Piece, row: SeenRow) -> bool:
     if max(r.width for r in curve.ridges) < 0.35 * pitch:
         return False
     overlap = min(piece.right, curve.right) - max(piece.left, curve.left)
-    if overlap < 0.5 * min(piece.right - piece.left, curve.right - curve.left) and not _continues(piece, curve):
+    half = 0.5 * min(piece.right - piece.left, curve.right - curve.left)
+    shares = overlap >= half or (overlap >= 1.5 * pitch and coherence(row, piece.comb) > 0.45)
+    if not shares and not _continues(piece, curve):
         return False
     nearest = min(piece.rows, key=lambda r: abs(r.y_mid - row.y_mid))
     if _contradicts(row, piece, abs(nearest.y_mid - row.y_mid)):
@@ -155,6 +201,9 @@ def _belongs(grid: Grid, piece: Piece, row: SeenRow) -> bool:
     levels = [r.y_mid for r in piece.rows]
     if min(levels) <= row.y_mid <= max(levels):
         return True
+    away = 5 * pitch * grid.fx / grid.fy
+    if row.comb is None and not min(levels) - away < row.y_mid < max(levels) + away:
+        return False
     main = max(piece.rows, key=lambda r: r.weight)
     upper, lower = sorted((main, row), key=lambda r: r.y_mid)
     return find_cut(grid, upper.curve, lower.curve) is None
@@ -167,16 +216,18 @@ def _contradicts(row: SeenRow, piece: Piece, distance: float) -> bool:
         return agreement < 0.25
     n_inside = max(len(_extended(piece.comb, row.curve.left, row.curve.right)), 1)
     clear = row.comb.score / n_inside
-    return clear > 0.35 and agreement < 0.45 or agreement < -0.2
+    return (clear > 0.35 and agreement < 0.45) or agreement < -0.2
 
 
 def _continues(piece: Piece, curve: RowCurve) -> bool:
     """Whether a row runs on where one of the strip's rows ends."""
     for other in (r.curve for r in piece.rows):
-        gap = max(curve.left - other.right, other.left - curve.right)
         a, b = (other, curve) if other.left < curve.left else (curve, other)
+        gap = b.left - a.right
         fall = abs(float(np.mean(b.ridges[0].rows[:6])) - float(np.mean(a.ridges[-1].rows[-6:])))
-        if -5 < gap < 2.5 * piece.comb.pitch and fall < 1.2 * max(curve.height, other.height) + 0.15 * max(gap, 0):
+        if -5 < gap < 2.7 * piece.comb.pitch and fall < 1.0 * max(curve.height, other.height) + 0.12 * max(
+            gap, 0
+        ):
             return True
     return False
 
@@ -218,12 +269,8 @@ def find_cut(grid: Grid, upper: RowCurve, lower: RowCurve) -> float | None:
     float or None
         Its mean row, or None where there is no such line.
     """
-    left, right = min(upper.left, lower.left), max(upper.right, lower.right)
-    margin = int(0.2 * (right - left)) + 4
-    width = grid.pixels.shape[1]
-    lo, hi = max(0, left - margin), min(width, right + margin)
-    blocks = np.linspace(lo, hi, 25).astype(int)
-    middles = (blocks[:-1] + blocks[1:]) / 2
+    blocks = _free_blocks(upper, lower, grid.pixels.shape[1])
+    middles = np.array([(a + b) / 2 for a, b in blocks])
     top = upper.rows_at(middles) + 1.5 * upper.height
     bottom = lower.rows_at(middles) - 1.5 * lower.height
     first, last = int(top.min()), int(np.ceil(bottom.max()))
@@ -231,12 +278,44 @@ def find_cut(grid: Grid, upper: RowCurve, lower: RowCurve) -> float | None:
         return None
     base = max(0, first - 4)
     image = grid.pixels[base : last + 4]
-    table = np.stack([image[:, a : max(b, a + 1)].mean(axis=1) for a, b in zip(blocks, blocks[1:], strict=False)])
-    where = _coherent_step(table, top - base, bottom - base)
+    table = np.stack([image[:, a:b].mean(axis=1) for a, b in blocks])
+    where = _coherent_step(table, middles, top - base, bottom - base)
     return None if where is None else where + base
 
 
-def _coherent_step(table: FloatArray, top: NDArray[np.float64], bottom: NDArray[np.float64]) -> float | None:
+def _agreement(
+    least: NDArray[np.float64], middle: NDArray[np.float64], columns: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    together = columns.mean(axis=1) * np.sqrt(columns.shape[1])
+    return np.minimum(np.minimum(least / 0.45, middle / 1.9), together / 10)
+
+
+def _free_blocks(upper: RowCurve, lower: RowCurve, width: int) -> list[tuple[int, int]]:
+    """Columns, in pieces, that show the membrane between two rows: beside and between the bands if there are enough.
+
+    Tails and smears of a row of bands are steps too, but not in its gaps.
+    """
+    left, right = min(upper.left, lower.left), max(upper.right, lower.right)
+    margin = int(0.25 * (right - left)) + 6
+    lo, hi = max(0, left - margin), min(width, right + margin)
+    taken = ndimage.binary_dilation(upper.mask(width) | lower.mask(width), iterations=1)
+    free = ~taken[lo:hi]
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], free.astype(int), [0]])))
+    runs = [(int(a) + lo, int(b) + lo) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a >= 2]
+    if sum(b - a for a, b in runs) < 12 or len(runs) < 2 or runs[-1][1] - runs[0][0] < 0.7 * (hi - lo):
+        runs = [(lo, hi)]
+    size = max(2, sum(b - a for a, b in runs) // 24)
+    blocks = []
+    for a, b in runs:
+        count = max(1, (b - a) // size)
+        cuts = np.linspace(a, b, count + 1).astype(int)
+        blocks += [(int(u), int(v)) for u, v in zip(cuts, cuts[1:], strict=False)]
+    return blocks
+
+
+def _coherent_step(
+    table: FloatArray, middles: NDArray[np.float64], top: NDArray[np.float64], bottom: NDArray[np.float64]
+) -> float | None:
     """Strongest step that most blocks share along some straight line between two limits."""
     box = ndimage.uniform_filter1d(table, 4, axis=1, mode="nearest")
     step = np.zeros_like(box)
@@ -247,9 +326,9 @@ def _coherent_step(table: FloatArray, top: NDArray[np.float64], bottom: NDArray[
     rows = np.arange(n_rows)
     inside = (rows[None] > top[:, None]) & (rows[None] < bottom[:, None])
     z = np.where(inside, z, np.nan)
-    index = np.arange(n_blocks) - (n_blocks - 1) / 2
-    rises = np.linspace(-0.7, 0.7, 21)
-    source = rows[None, None] + np.rint(rises[:, None] * index[None]).astype(int)[:, :, None]
+    away = middles - middles.mean()
+    rises = np.linspace(-17, 17, 21) / max(float(np.ptp(middles)), 1.0)
+    source = rows[None, None] + np.rint(rises[:, None] * away[None]).astype(int)[:, :, None]
     ok = (source >= 0) & (source < n_rows)
     sheared = np.where(ok, z[np.arange(n_blocks)[None, :, None], np.clip(source, 0, n_rows - 1)], np.nan)
     known = np.isfinite(sheared)
@@ -259,8 +338,11 @@ def _coherent_step(table: FloatArray, top: NDArray[np.float64], bottom: NDArray[
     fifth, half = n_blocks // 5, n_blocks // 2
     columns = np.where(known, sheared, 0.0).transpose(0, 2, 1)[full]
     ordered = np.sort(columns, axis=1)
-    value = np.maximum(np.minimum(ordered[:, fifth], ordered[:, half] / 2),
-                       np.minimum(-ordered[:, -1 - fifth], -ordered[:, half] / 2))
+    # Four blocks in five must agree on the step's sign, half of them clearly, and all together beyond chance.
+    value = np.maximum(
+        _agreement(ordered[:, fifth], ordered[:, half], columns),
+        _agreement(-ordered[:, -1 - fifth], -ordered[:, half], -columns),
+    )
     k = int(value.argmax())
     best, where = float(value[k]), float(np.nonzero(full)[1][k])
-    return where if best > 0.7 else None
+    return where if best >= 1 else None

@@ -38,7 +38,7 @@ class _Sighting:
     main: float
 
 
-def trace_lanes(grid: Grid, piece: Piece) -> tuple[Track, ...]:
+def trace_lanes(grid: Grid, piece: Piece, *, keep_all: bool = False) -> tuple[Track, ...]:
     """Refine the comb's lanes with every row's bands, and drop end lanes in which nothing stands."""
     cols = np.arange(grid.pixels.shape[1])
     sightings: list[_Sighting] = []
@@ -47,14 +47,20 @@ def trace_lanes(grid: Grid, piece: Piece) -> tuple[Track, ...]:
         sightings += _sight(row, profile, noise, piece)
     centers = np.asarray(piece.comb.centers)
     keep = _seen_range(sightings, len(centers), max(piece.rows, key=lambda r: r.weight).y_mid)
+    if keep_all:
+        keep = list(range(len(centers)))
     if not keep:
         return ()
-    slope = _common_slope(sightings, piece.comb.pitch)
+    best = max(r.weight for r in piece.rows)
+    firm = {r.y_mid for r in piece.rows if r.weight > 0.25 * best}
+    slope = _common_slope([s for s in sightings if s.main in firm], piece.comb.pitch)
     tracks = [_track(k, float(centers[k]), slope, sightings, piece) for k in keep]
     return tuple(_fit_widths(tracks, piece.comb.pitch))
 
 
-def extend_lanes(tracks: tuple[Track, ...], piece: Piece, ridges: tuple[Ridge, ...], limits: tuple[float, float]) -> tuple[Track, ...]:
+def extend_lanes(
+    tracks: tuple[Track, ...], piece: Piece, ridges: tuple[Ridge, ...], limits: tuple[float, float]
+) -> tuple[Track, ...]:
     """Add end lanes whose place beyond the comb holds a band as clear as the strip's own.
 
     Parameters
@@ -69,28 +75,69 @@ def extend_lanes(tracks: tuple[Track, ...], piece: Piece, ridges: tuple[Ridge, .
         Rows between which the strip lies.
     """
     contrast = float(np.median([r.contrast for row in piece.rows for r in row.curve.ridges]))
-    usable = [r for r in ridges if limits[0] < r.row < limits[1] and r.contrast > 0.5 * contrast and r.snr > 8]
+    height = float(np.median([row.curve.height for row in piece.rows]))
+    usable = [
+        r
+        for r in ridges
+        if limits[0] < r.row < limits[1]
+        and r.contrast > 0.5 * contrast
+        and r.snr > 8
+        and r.height >= 0.7 * height
+        and any(_level_with(r, row, tracks) for row in piece.rows)
+    ]
     lanes = list(tracks)
+    pitch = float(np.median(np.diff([t.offset for t in tracks]))) if len(tracks) > 2 else piece.comb.pitch
     for side in (-1, 1):
         for _ in range(3):
-            added = _next_lane(lanes, side, usable, piece.comb.pitch)
-            if added is None:
+            added = _next_lanes(lanes, side, usable, pitch)
+            if not added:
                 break
-            lanes = [added, *lanes] if side < 0 else [*lanes, added]
+            lanes = [*added[::-1], *lanes] if side < 0 else [*lanes, *added]
     return tuple(lanes)
 
 
-def _next_lane(lanes: list[Track], side: int, ridges: list[Ridge], pitch: float) -> Track | None:
+def _level_with(ridge: Ridge, row: SeenRow, tracks: tuple[Track, ...]) -> bool:
+    """Whether a ridge stands where a row of the lanes' own bands would run on."""
+    left, right = float(tracks[0].col_at(ridge.row)), float(tracks[-1].col_at(ridge.row))
+    others = [o.col for o in row.curve.ridges if o is not ridge]
+    if not any(left - tracks[0].width / 2 < col < right + tracks[-1].width / 2 for col in others):
+        return False
+    at = float(row.curve.rows_at(np.array([ridge.col]))[0])
+    return abs(at - ridge.row) < 1.5 * min(ridge.height, row.curve.height) + 3
+
+
+def _next_lanes(lanes: list[Track], side: int, ridges: list[Ridge], pitch: float) -> list[Track]:
+    """The next lane outwards, or an empty one and the next but one if that one stands in a row of the last."""
+    near = _next_lane(lanes, side, ridges, pitch)
+    if near is not None:
+        return [near]
     end = lanes[0] if side < 0 else lanes[-1]
+    own = [r for r in ridges if abs(r.col - float(end.col_at(r.row))) < 0.3 * pitch]
+    level = [r for r in ridges if any(abs(r.row - o.row) < 0.7 * o.height + 0.1 * pitch for o in own)]
+    far = _next_lane(lanes, side, [r for r in level if r.width > 0.6 * end.width], 2 * pitch, room=pitch)
+    if far is None:
+        return []
+    return [Track((far.offset + end.offset) / 2, end.slope, min(end.width, far.width), 0.0, 0), far]
+
+
+def _next_lane(
+    lanes: list[Track], side: int, ridges: list[Ridge], pitch: float, *, room: float | None = None
+) -> Track | None:
+    end = lanes[0] if side < 0 else lanes[-1]
+    room = pitch if room is None else room
     for ridge in sorted(ridges, key=lambda r: -r.contrast):
         center = float(end.col_at(ridge.row)) + side * pitch
         left, right = center - end.width / 2, center + end.width / 2
         overlap = min(right, ridge.right + 1) - max(left, ridge.left)
         own = ridge.width < 1.5 * end.width
-        if overlap < 0.6 * end.width or ridge.width > 3.2 * end.width or (own and abs(ridge.col - center) > 0.35 * pitch):
+        if (
+            overlap < 0.6 * end.width
+            or ridge.width > 3.2 * end.width
+            or (own and abs(ridge.col - center) > 0.4 * room)
+        ):
             continue
         place = ridge.col if own else center
-        return Track(place - end.slope * ridge.row, end.slope, min(end.width, pitch * 0.95), 0.3, 1)
+        return Track(place - end.slope * ridge.row, end.slope, min(end.width, room * 0.95), 0.3, 1)
     return None
 
 
@@ -111,7 +158,16 @@ def _sight(row: SeenRow, profile: Profile, noise: float, piece: Piece) -> list[_
             continue
         inside = np.flatnonzero(part > 0.5 * top)
         middle = (inside[0] + inside[-1]) / 2 + a
-        found.append(_Sighting(k, float(row.curve.rows_at(np.array([middle]))[0]), middle, float(inside[-1] - inside[0] + 1), row.weight * top, row.y_mid))
+        found.append(
+            _Sighting(
+                k,
+                float(row.curve.rows_at(np.array([middle]))[0]),
+                middle,
+                float(inside[-1] - inside[0] + 1),
+                row.weight * top,
+                row.y_mid,
+            )
+        )
     return found
 
 
@@ -120,7 +176,10 @@ def _lane_edges(centers: Profile, pitch: float) -> list[tuple[float, float]]:
     if len(centers) == 1:
         return [(centers[0] - 0.6 * pitch, centers[0] + 0.6 * pitch)]
     between = (centers[1:] + centers[:-1]) / 2
-    first, last = centers[0] - 0.6 * min(pitch, centers[1] - centers[0]), centers[-1] + 0.6 * min(pitch, centers[-1] - centers[-2])
+    first, last = (
+        centers[0] - 0.6 * min(pitch, centers[1] - centers[0]),
+        centers[-1] + 0.6 * min(pitch, centers[-1] - centers[-2]),
+    )
     edges = np.concatenate([[first], between, [last]])
     return list(zip(edges[:-1], edges[1:], strict=True))
 
@@ -188,8 +247,12 @@ def _fit_widths(tracks: list[Track], pitch: float) -> list[Track]:
     typical = float(np.median([t.width for t in tracks if t.width > 0] or [0.7 * pitch]))
     fitted = []
     for k, t in enumerate(tracks):
-        room = min([abs(t.offset - tracks[j].offset) for j in (k - 1, k + 1) if 0 <= j < len(tracks)] or [2 * pitch])
+        room = min(
+            [abs(t.offset - tracks[j].offset) for j in (k - 1, k + 1) if 0 <= j < len(tracks)] or [2 * pitch]
+        )
         wanted = t.width if t.width > 0 else typical
         width = float(np.clip(wanted, 0.7 * typical, 1.4 * typical))
-        fitted.append(Track(t.offset, t.slope, min(width, 0.98 * room) if room > 2 else width, t.evidence, t.n_rows))
+        fitted.append(
+            Track(t.offset, t.slope, min(width, 0.98 * room) if room > 2 else width, t.evidence, t.n_rows)
+        )
     return fitted
