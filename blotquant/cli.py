@@ -226,12 +226,17 @@ def edit(target: Path) -> None:
 
 @cli.command()
 @click.argument("out", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder where the originals lie now, if they were moved apart from the results.",
+)
 @_output_options
-def verify(out: Path, *, as_json: bool, debug: bool) -> None:
+def verify(out: Path, *, images: Path | None, as_json: bool, debug: bool) -> None:
     """Recompute every number of a results folder from the original files and say equal or different."""
     from blotquant.verify import verify_folder
 
-    findings = verify_folder(out)
+    findings = verify_folder(out, images=images)
     lines = [str(finding) for finding in findings] or [f"{out}: every number is equal to the original"]
     document = {
         "command": "verify",
@@ -311,8 +316,12 @@ def _finish(
     files = list(result.files)
     if parquet:
         from blotquant.export.parquet import write_parquet
+        from blotquant.manifest import add_outputs
 
-        files += [write_parquet(path) for path in files if path.suffix == ".csv"]
+        written = [write_parquet(path) for path in files if path.suffix == ".csv"]
+        for folder in dict.fromkeys(path.parent for path in written):
+            add_outputs(folder, [path.name for path in written if path.parent == folder])
+        files += written
     pictures = [picture for unit in result.units for picture in unit.get("pictures", ())]
     context.emit(_document(command, result), [*map(_picture_line, pictures), *lines, *map(str, files)])
     for name, error in result.failures.items():

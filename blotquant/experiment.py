@@ -26,6 +26,7 @@ __all__ = [
     "Target",
     "find_experiment",
     "read_experiment",
+    "source_files",
 ]
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -81,6 +82,14 @@ def read_experiment(path: Path | str) -> Experiment:
     else:
         raw, sheet, problems = _read_toml(file)
     return _build(file, raw, sheet, problems)
+
+
+def source_files(file: Path) -> list[Path]:
+    """The experiment file, and the sample sheet that it names; a workbook holds its own."""
+    if file.suffix.lower() in WORKBOOK_SUFFIXES:
+        return [file]
+    raw, _, _ = _read_toml(file)
+    return [file, file.parent / str(raw["samples"])]
 
 
 def _read_toml(file: Path) -> tuple[dict[str, Any], Sheet | None, list[str]]:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from blotquant.batch import run_tasks
 from blotquant.console import ProgressStyle, progress
 from blotquant.errors import BlotQuantError
 from blotquant.inputs import Input
 from blotquant.settings import Settings
-from blotquant.store import Part, Store, locked
+from blotquant.store import ChangedError, Part, Store, locked
+
+if TYPE_CHECKING:
+    from blotquant.manifest import Manifest
+    from blotquant.work import PictureTask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +91,8 @@ def measure_folder(
     inputs : sequence of Input
         See `blotquant.inputs.find_inputs`.
     out : pathlib.Path
-        The folder: bands.csv, lanes.csv, sessions/. Sessions with hand corrections that lie there are kept and used.
+        The folder: bands.csv, lanes.csv, sessions/, manifest.json. Sessions with hand corrections that lie there are
+        kept and used.
     settings : Settings, optional
         Parameters for pictures without a session.
     workers : Workers, optional
@@ -98,28 +103,77 @@ def measure_folder(
     OutputError
         If the folder cannot be written or another process is writing to it.
     """
-    from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS
-    from blotquant.work import PictureTask, measure_picture
+    from blotquant.manifest import publish
+    from blotquant.work import measure_picture
 
     workers = workers or Workers()
     used = _without_doubles(inputs)
     with locked(out) as store:
-        tasks = {
-            item.name: PictureTask(
-                input=item,
-                settings=settings or Settings(),
-                session_folder=(out / "sessions").absolute(),
-                session=None if item.is_session else (out / "sessions" / item.session_name).absolute(),
-                timings=workers.timings,
-            )
-            for item in used
-        }
+        tasks = picture_tasks(used, out, settings or Settings(), timings=workers.timings)
         failures, n_kept = run_units(store, measure_picture, tasks, workers=workers, what="pictures")
-        files = tuple(
-            store.assemble(tasks, table, header=",".join(columns) + "\n")
-            for table, columns in (("bands", BAND_COLUMNS), ("lanes", LANE_COLUMNS))
-        )
+        names = [path.name for path in assemble_measured(store, tasks)]
+        manifest = _record(store, tasks, settings or Settings(), failures)
+        publish(store, manifest, sessions=session_names(store, tasks))
+        files = tuple(out / name for name in names)
         return FolderResult(files=files, units=tuple(summaries(store, tasks)), failures=failures, n_kept=n_kept)
+
+
+def picture_tasks(
+    inputs: Sequence[Input], out: Path, settings: Settings, *, timings: bool = False
+) -> dict[str, PictureTask]:
+    """The units of work of some pictures and sessions; corrected sessions that lie in the folder are used."""
+    from blotquant.work import PictureTask
+
+    return {
+        item.name: PictureTask(
+            input=item,
+            settings=settings,
+            session_folder=(out / "sessions").absolute(),
+            session=None if item.is_session else (out / "sessions" / item.session_name).absolute(),
+            timings=timings,
+        )
+        for item in inputs
+    }
+
+
+def assemble_measured(store: Store, keys: Mapping[str, object]) -> list[Path]:
+    """Make the tables of `measure` ready, in order of the input."""
+    from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS
+
+    store.clear_new()
+    return [
+        store.assemble(keys, table, header=",".join(columns) + "\n")
+        for table, columns in (("bands", BAND_COLUMNS), ("lanes", LANE_COLUMNS))
+    ]
+
+
+def session_names(store: Store, keys: Mapping[str, object]) -> list[str]:
+    """File names of the sessions that finished units left."""
+    parts = (store.load(key) for key in keys)
+    return [name for part in parts if part is not None for name in part.sessions]
+
+
+def _record(
+    store: Store, tasks: Mapping[str, PictureTask], settings: Settings, failures: Mapping[str, str]
+) -> Manifest:
+    from blotquant.manifest import input_record, make_manifest
+    from blotquant.session import find_image, flatten_settings, load_session
+
+    inputs, out = [], store.folder
+    for key, task in tasks.items():
+        part = store.load(key)
+        checksum = part.summary["pictures"][0]["sha256"] if part is not None else None
+        path = task.input.path
+        if not task.input.is_session:
+            inputs.append(input_record("picture", path, out, name=key, sha256=checksum))
+            continue
+        inputs.append(input_record("session", path, out, name=key))
+        if part is not None:
+            picture = find_image(load_session(path), path.parent)
+            inputs.append(input_record("picture of session", picture, out, sha256=checksum))
+    return make_manifest(
+        "measure", store, settings=flatten_settings(settings), inputs=inputs, units=tasks, failed=failures
+    )
 
 
 def run_units(
@@ -146,14 +200,22 @@ def run_units(
         )
         for outcome in outcomes:
             key = keys[outcome.index]
-            if outcome.value is not None:
-                store.save(outcome.value)
-            else:
-                failures[key] = outcome.error or "failed"
+            error = outcome.error if outcome.value is None else _keep(store, outcome.value)
+            if error is not None or outcome.value is None:
+                failures[key] = error or "failed"
                 store.save(Part(key=key, fingerprint="", error=failures[key]))
-            step(key, outcome.error)
+            step(key, error)
     ordered = {key: failures[key] for key in tasks if key in failures}
     return ordered, len(tasks) - len(waiting)
+
+
+def _keep(store: Store, part: Part) -> str | None:
+    """Save a part; the line that says why not, if its sessions were changed meanwhile."""
+    try:
+        store.save(part)
+    except ChangedError as error:
+        return str(error)
+    return None
 
 
 def _is_finished(store: Store, key: str, task: _Task) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from blotquant.io.files import read_table, write_table
 from blotquant.membranes import MembraneTask, measure_membrane, unit_key
-from blotquant.results import FolderResult, Workers, run_units, summaries
+from blotquant.results import FolderResult, Workers, run_units, session_names, summaries
 from blotquant.settings import Settings
 from blotquant.store import Store, locked
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from blotquant.design import Experiment, ImageEntry
+    from blotquant.manifest import Manifest
     from blotquant.pipeline import Naming
 
 
@@ -75,16 +76,64 @@ def run_experiment(
     experiment: Experiment, out: Path, *, settings: Settings | None = None, workers: Workers | None = None
 ) -> FolderResult:
     """Run one experiment: measure its membranes, then normalise and compare whatever could be measured."""
+    from blotquant.manifest import publish
+
     workers = workers or Workers()
-    used = _settings_of(experiment, settings)
-    tasks = {task.key: task for task in _tasks(experiment, used, (out / "sessions").absolute())}
+    used = settings_of(experiment, settings)
+    tasks = membrane_tasks(experiment, used, (out / "sessions").absolute())
     with locked(out) as store:
         failures, n_kept = run_units(store, measure_membrane, tasks, workers=workers, what="membranes")
+        ready = assemble_run(experiment, store, tasks, settings=used, failures=failures)
+        manifest = _record(experiment, store, tasks, settings=used, failures=failures)
+        publish(store, manifest, sessions=session_names(store, tasks))
         units = tuple(summaries(store, tasks))
-        tables = _write_tables(experiment, store, tasks)
-        files = [out / f"{name}.csv" for name in tables]
-        files += _write_reports(experiment, store, tables, settings=used, units=units, failures=failures)
-    return FolderResult(files=tuple(files), units=units, failures=failures, n_kept=n_kept)
+    files = tuple(out / path.name for path in ready)
+    return FolderResult(files=files, units=units, failures=failures, n_kept=n_kept)
+
+
+def assemble_run(
+    experiment: Experiment,
+    store: Store,
+    keys: Mapping[str, object],
+    *,
+    settings: Settings,
+    failures: Mapping[str, str],
+) -> list[Path]:
+    """Make every table, the workbook and the report ready from the parts of an experiment's membranes."""
+    store.clear_new()
+    tables = _write_tables(experiment, store, keys)
+    files = [store.new / f"{name}.csv" for name in tables]
+    units = tuple(summaries(store, keys))
+    return files + _write_reports(
+        experiment, store, tables, settings=settings, units=units, failures=failures
+    )
+
+
+def _record(
+    experiment: Experiment,
+    store: Store,
+    tasks: Mapping[str, MembraneTask],
+    *,
+    settings: Settings,
+    failures: Mapping[str, str],
+) -> Manifest:
+    from blotquant.experiment import source_files
+    from blotquant.manifest import input_record, make_manifest
+    from blotquant.session import flatten_settings
+
+    out = store.folder
+    file, *sheets = source_files(experiment.path)
+    inputs = [input_record("experiment", file, out), *(input_record("samples", path, out) for path in sheets)]
+    for key, task in tasks.items():
+        part = store.load(key)
+        checksums = [picture["sha256"] for picture in part.summary["pictures"]] if part else [None] * len(task.pictures)
+        inputs += [
+            input_record("picture", path, out, name=entry.name, sha256=checksum)
+            for (entry, path), checksum in zip(task.pictures, checksums, strict=True)
+        ]
+    return make_manifest(
+        "run", store, settings=flatten_settings(settings), inputs=inputs, units=tasks, failed=failures
+    )
 
 
 def _folders(experiments: Sequence[Experiment], out: Path) -> list[Path]:
@@ -98,7 +147,7 @@ def _folders(experiments: Sequence[Experiment], out: Path) -> list[Path]:
     return folders
 
 
-def _settings_of(experiment: Experiment, settings: Settings | None) -> Settings:
+def settings_of(experiment: Experiment, settings: Settings | None) -> Settings:
     """The command line's parameters, with what the experiment file sets laid over them."""
     if settings is None:
         return experiment.settings
@@ -115,19 +164,29 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _tasks(experiment: Experiment, settings: Settings, session_folder: Path) -> list[MembraneTask]:
-    return [
+def membrane_tasks(
+    experiment: Experiment, settings: Settings, session_folder: Path
+) -> dict[str, MembraneTask]:
+    """The units of work of an experiment, by name; corrected sessions that lie in the folder are used."""
+    tasks = (
         MembraneTask(
             blot=blot,
             membrane=membrane,
             pictures=tuple((entry, experiment.image_path(entry).absolute()) for entry in entries),
             namings=tuple(_naming(experiment, entry) for entry in entries),
             roles=experiment.roles_of(blot, membrane),
+            samples=_samples(experiment, blot, membrane),
             settings=settings,
             session_folder=session_folder,
         )
         for blot, membrane, entries in experiment.membranes()
-    ]
+    )
+    return {task.key: task for task in tasks}
+
+
+def _samples(experiment: Experiment, blot: str, membrane: str) -> dict[int, str]:
+    rows = experiment.samples_of(blot, membrane).dropna(subset=["sample"])
+    return {int(lane): str(sample) for lane, sample in zip(rows["lane"], rows["sample"], strict=True)}
 
 
 def _naming(experiment: Experiment, entry: ImageEntry) -> Naming:
@@ -135,7 +194,7 @@ def _naming(experiment: Experiment, entry: ImageEntry) -> Naming:
     from blotquant.targets import Target
 
     if experiment.is_stain(entry.probe):
-        return Naming(probe=entry.probe)
+        return Naming(probe=entry.probe, ladder=experiment.ladder)
     declared = experiment.targets.get(entry.probe)
     row = declared.row if declared is not None else None
     target = Target(name=entry.probe, mw_kda=experiment.mw_of(entry.probe), row=row)
@@ -173,7 +232,7 @@ def _write_tables(
         "carry_over": carried,
     }
     for name, table in tables.items():
-        write_table(table, store.folder / f"{name}.csv")
+        write_table(table, store.new / f"{name}.csv")
     return tables
 
 
@@ -189,7 +248,7 @@ def _write_reports(
     from blotquant.export.workbook import write_workbook
     from blotquant.report.page import Content, write_report
 
-    workbook, page = store.folder / "results.xlsx", store.folder / "report.html"
+    workbook, page = store.new / "results.xlsx", store.new / "report.html"
     write_workbook(workbook, tables, experiment=experiment, failures=failures)
     record = [picture for unit in units for picture in unit["pictures"]]
     content = Content(

@@ -254,6 +254,11 @@ def session_text(session: Session) -> str:
     data["image"] = _plain(session.image)
     data["settings_at_start"] = flatten_settings(session.settings_at_start)
     data["versions"] = dict(session.versions)
+    return canonical_text(data)
+
+
+def canonical_text(data: Mapping[str, Any]) -> str:
+    """Plain values as JSON text in one way only, open enough that two versions can be compared line by line."""
     return "".join(_lines(data, 0)) + "\n"
 
 

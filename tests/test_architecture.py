@@ -15,6 +15,7 @@ LAYERS = [
     {"synthetic", "replay", "edits"},
 ]
 TOP = {"cli", "run", "results", "work", "pipeline", "demo", "inspection", "batch", "store", "inputs"}
+TOP |= {"membranes", "manifest", "verify"}
 GUI = {"napari", "qtpy", "magicgui", "pyqtgraph", "PySide6", "PyQt6", "napari_blotquant"}
 
 
