@@ -84,12 +84,7 @@ def _claims_table(summary: pd.DataFrame, claims: pd.DataFrame | None) -> Markup:
             "Confidence interval of the fold change over blots",
             interval("fold_ci_low", "fold_ci_high"),
         ),
-        View(
-            "all ways",
-            "Lowest to highest fold change over all ways of analysing it",
-            interval("lowest", "highest"),
-        ),
-        View("ways", "How many ways", value("n_ways")),
+        View("over all ways of analysing it", "Lowest to highest fold change over them", _over_ways),
         View("p", "Exact p of the comparison with the reference", value("p_value", 3)),
         View("p adjusted", "Adjusted for several comparisons with one reference", value("p_adjusted", 3)),
         View("geometric mean", "Of the ratio over blots, after scaling", value("geometric_mean", 3)),
@@ -97,6 +92,11 @@ def _claims_table(summary: pd.DataFrame, claims: pd.DataFrame | None) -> Markup:
         View("note", "Why there is no test, or another one", note),
     )
     return table_html(rows, views, tall=True)
+
+
+def _over_ways(row: Record) -> Cell:
+    ends = interval("lowest", "highest")(row)
+    return Cell(f"{ends.text} over {row['n_ways']} ways" if ends.text else "", ends.sort)
 
 
 def _ways_of(claim: Mapping[Any, Any] | None) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def carry_over_table(checked: pd.DataFrame | None) -> Markup | None:
         if is_missing(row["fraction"]):
             return Cell("")
         return Cell(
-            f"{100 * row['fraction']:.2f} ± {100 * row['fraction_sd']:.2f}", repr(float(row["fraction"]))
+            f"{100 * row['fraction']:z.2f} ± {100 * row['fraction_sd']:.2f}", repr(float(row["fraction"]))
         )
 
     views = (

@@ -37,7 +37,7 @@ def value(name: str, digits: int = 4) -> Callable[[Record], Cell]:
     def cell(row: Record) -> Cell:
         found = row.get(name)
         number = isinstance(found, int | float) and not isinstance(found, bool) and not is_missing(found)
-        return Cell(format_number(found, digits), repr(float(found)) if number else None)  # type: ignore[arg-type]
+        return Cell(format_number(found, digits, aligned=True), repr(float(found)) if number else None)  # type: ignore[arg-type]
 
     return cell
 
@@ -48,8 +48,8 @@ def interval(low: str, high: str, digits: int = 3) -> Callable[[Record], Cell]:
     def cell(row: Record) -> Cell:
         if is_missing(row.get(low)) or is_missing(row.get(high)):
             return Cell("")
-        text = f"{format_number(row[low], digits)} – {format_number(row[high], digits)}"
-        return Cell(text, repr(float(row[low])))
+        ends = (format_number(row[name], digits, aligned=True) for name in (low, high))
+        return Cell(" – ".join(ends), repr(float(row[low])))
 
     return cell
 
@@ -73,7 +73,7 @@ def bounded(name: str, bound: str) -> Callable[[Record], Cell]:
         if is_missing(row.get(name)):
             return Cell("")
         sign = "" if is_missing(row.get(bound)) else f"{row[bound]} "
-        return Cell(sign + format_number(row[name]), repr(float(row[name])))
+        return Cell(sign + format_number(row[name], aligned=True), repr(float(row[name])))
 
     return cell
 

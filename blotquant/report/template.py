@@ -31,16 +31,19 @@ def render(template: str, **values: Any) -> str:
     return _environment().get_template(template).render(**values)
 
 
-def format_number(value: Any, digits: int = 4) -> str:
-    """Write a number with that many significant digits; a missing one is an empty cell, a claim yes or no."""
+def format_number(value: Any, digits: int = 4, *, aligned: bool = False) -> str:
+    """Write a number with that many significant digits; a missing one is an empty cell, a claim yes or no.
+
+    Aligned ones keep the zeros at their end, so that numbers of one column show the same precision.
+    """
     if is_missing(value):
         return ""
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, str):
         return value
-    text = f"{value:.{digits}g}"
-    return f"{value:,.0f}".replace(",", " ") if "e+" in text and abs(value) < 1e15 else text
+    text = f"{value:{'#' if aligned and isinstance(value, float) else ''}.{digits}g}".removesuffix(".")
+    return f"{value:,.0f}".replace(",", "\u202f") if "e+" in text and abs(value) < 1e15 else text
 
 
 def is_missing(value: Any) -> bool:
