@@ -88,7 +88,7 @@ def measure(n_bands: int, n_edits: int) -> None:
     )
     dock.editor.autosaver.forget(dock.editor.session)
     dock.editor = None
-    pump(5, lambda: not dock._workers)
+    pump(5, lambda: not dock.jobs.running)
     viewer.close()
 
 

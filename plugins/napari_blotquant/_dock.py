@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
@@ -20,12 +20,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from blotquant.errors import BlotQuantError, OutputError
+from blotquant.errors import OutputError
 from blotquant.image import BlotImage
 from blotquant.session import Session
 from napari_blotquant import _work
 from napari_blotquant._convert import flags_in_words
 from napari_blotquant._hand import Hand
+from napari_blotquant._jobs import Jobs, explain
 from napari_blotquant._layers import BlotLayers
 from napari_blotquant._model import Editor, Weighing
 from napari_blotquant._panels import BlotTables, ReadOut
@@ -60,9 +61,8 @@ class BlotDock(QWidget):
         self.hand: Hand | None = None
         self.autosaver = Autosaver()
         self.asks = True
-        self._job = 0
         self._is_weighing = False
-        self._workers: list[Any] = []
+        self.jobs = Jobs()
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE_MS)
@@ -178,12 +178,12 @@ class BlotDock(QWidget):
             self.tables.show_blots(_work.list_blots(place))
             return
         if self._may_leave():
-            self._run(f"Opening {place.name}", lambda: _work.open_blot(place), self._opened)
+            self.run(f"Opening {place.name}", lambda: _work.open_blot(place), self._opened)
 
     def open_image(self, image: BlotImage) -> None:
         """Open a picture that is in memory."""
         if self._may_leave():
-            self._run(f"Finding lanes and bands in {image.name}", lambda: _work.start(image), self._opened)
+            self.run(f"Finding lanes and bands in {image.name}", lambda: _work.start(image), self._opened)
 
     def _opened(self, opened: _work.Opened) -> None:
         self.show_blot(opened.image, opened.session, opened.path)
@@ -242,41 +242,25 @@ class BlotDock(QWidget):
 
     # slow work
 
-    def _run(self, label: str, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        """Run slow work in a thread; a later job of the same dock makes an earlier one's result void."""
-        from napari.qt.threading import create_worker
-
-        self._job += 1
-        job = self._job
+    def run(self, label: str, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """Run slow work in a thread and say so; a later call makes an earlier one's result void."""
         self.say("")
         self.state.setText(f"{label}…")
         self.progress.show()
 
         def finished(result: Any) -> None:
-            if job == self._job:
-                self.progress.hide()
-                done(result)
+            self.progress.hide()
+            done(result)
 
         def failed(error: Exception) -> None:
-            if job == self._job:
-                self.progress.hide()
-                self._show_state()
-                self.say(explain(error))
+            self.progress.hide()
+            self._show_state()
+            self.say(explain(error))
 
-        self._start(create_worker(guarded(work)), finished, failed)
-
-    def _start(
-        self, worker: Any, finished: Callable[[Any], None], failed: Callable[[Exception], None]
-    ) -> None:
-        worker.returned.connect(lambda out: failed(out.error) if out.error else finished(out.value))
-        worker.finished.connect(lambda: self._workers.remove(worker) if worker in self._workers else None)
-        self._workers.append(worker)
-        worker.start()
+        self.jobs.start_latest(work, finished, failed)
 
     def _weigh(self) -> None:
         """Have exact numbers made in the background, one weighing at a time; those on show are close to them."""
-        from napari.qt.threading import create_worker
-
         editor = self.editor
         if editor is None or self._is_weighing:
             return
@@ -295,7 +279,7 @@ class BlotDock(QWidget):
             self._is_weighing = False
             self.say(explain(error))
 
-        self._start(create_worker(guarded(work)), finished, failed)
+        self.jobs.start(work, finished, failed)
 
     # what happens
 
@@ -437,27 +421,3 @@ class BlotDock(QWidget):
                 return True
             self.autosaver.close()
         return False
-
-
-class Outcome(NamedTuple):
-    """What a worker brings back; a returned exception would be raised again inside Qt."""
-
-    value: Any
-    error: Exception | None
-
-
-def guarded(work: Callable[[], Any]) -> Callable[[], Outcome]:
-    """Work whose expected errors come back as values: napari would open a traceback over them."""
-
-    def run() -> Outcome:
-        try:
-            return Outcome(work(), None)
-        except (BlotQuantError, OSError, ImportError, MemoryError) as error:
-            return Outcome(None, error)
-
-    return run
-
-
-def explain(error: Exception) -> str:
-    """One line for the user."""
-    return str(error) if isinstance(error, BlotQuantError) else f"{type(error).__name__}: {error}"

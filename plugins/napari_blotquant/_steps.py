@@ -221,7 +221,7 @@ class StepPages(QWidget):
             ]
             self.dock.say("\n".join(lines))
 
-        self.dock._run("Finding again", lambda: work(editor), done)
+        self.dock.run("Finding again", lambda: work(editor), done)
 
 
 def _page() -> tuple[QWidget, QGridLayout]:

@@ -46,7 +46,7 @@ def dock(make_napari_viewer: Callable[..., Any], qtbot: Any, picture: Path) -> I
     qtbot.waitUntil(lambda: widget.editor is not None and widget.editor.is_exact, timeout=WAIT_MS)
     qtbot.wait(200)
     yield widget
-    qtbot.waitUntil(lambda: not widget._workers, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not widget.jobs.running, timeout=WAIT_MS)
 
 
 def middle(band: Any) -> tuple[float, float]:
@@ -218,7 +218,7 @@ def test_drag_and_drop_goes_through_the_manifests_reader(
     dock.asks = False
     qtbot.waitUntil(lambda: dock.editor is not None and dock.editor.is_exact, timeout=WAIT_MS)
     assert [layer.name for layer in viewer.layers] == ["blot.tif", "Lanes", "Bands"]
-    qtbot.waitUntil(lambda: not dock._workers, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not dock.jobs.running, timeout=WAIT_MS)
 
 
 def test_the_manifest_is_valid_and_does_not_claim_tiff() -> None:
