@@ -87,7 +87,7 @@ def run_experiment(
         manifest = _record(experiment, store, tasks, settings=used, failures=failures)
         publish(store, manifest, sessions=session_names(store, tasks))
         units = tuple(summaries(store, tasks))
-    files = tuple(out / path.name for path in ready)
+        files = (*(out / path.name for path in ready), *_write_panels(experiment, out))
     return FolderResult(files=files, units=units, failures=failures, n_kept=n_kept)
 
 
@@ -264,3 +264,12 @@ def _figures(experiment: Experiment, store: Store) -> Iterator[str]:
         part = store.load(unit_key(blot, membrane))
         if part is not None:
             yield from part.figures.values()
+
+
+def _write_panels(experiment: Experiment, out: Path) -> list[Path]:
+    from blotquant.figures import write_panels
+    from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, RATIO_COLUMNS
+
+    columns = {"bands": BAND_COLUMNS, "lanes": LANE_COLUMNS, "ratios": RATIO_COLUMNS}
+    tables = {name: read_table(out / f"{name}.csv", of) for name, of in columns.items()}
+    return write_panels(experiment, tables, out)
