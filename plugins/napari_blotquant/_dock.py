@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
     QFileDialog,
-    QHBoxLayout,
     QLabel,
     QMessageBox,
     QProgressBar,
@@ -36,6 +36,7 @@ from napari_blotquant._recover import Autosaver, autosave_path, find_rescued
 from napari_blotquant._shield import shield_none
 from napari_blotquant._steps import StepPages
 from napari_blotquant._style import SHEET
+from napari_blotquant._toolbar import Toolbar
 
 SETTLE_MS = 600
 """Exact numbers are made when no edit came for so long."""
@@ -106,7 +107,9 @@ class BlotDock(QWidget):
         lower.setSizes([190, 300])
         lower.setStretchFactor(1, 1)
         column = QVBoxLayout(self)
-        column.addLayout(self._toolbar())
+        self.toolbar = self._toolbar()
+        self.blind = self.toolbar.blind
+        column.addWidget(self.toolbar)
         for part in (
             self.title,
             self.state,
@@ -120,42 +123,24 @@ class BlotDock(QWidget):
         column.addWidget(lower, 1)
         self._enable()
 
-    def _toolbar(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        self.buttons: dict[str, QPushButton] = {}
-        for name, tip, slot in (
-            ("Open…", "A picture, a session, or all blots of a folder", self.ask_open),
-            ("Folder…", "All blots of a folder or of a results folder", self.ask_folder),
-            ("Save", "Save the session beside the picture", self.save),
-            ("Undo", "Ctrl+Z", lambda: self._by_hand("undo")),
-            ("Redo", "Ctrl+Shift+Z", lambda: self._by_hand("redo")),
-        ):
-            button = QPushButton(name)
-            button.setToolTip(tip)
-            button.clicked.connect(lambda _checked=False, slot=slot: slot())
-            self.buttons[name] = button
-            row.addWidget(button)
-        self.blind = QPushButton("Blind")
-        self.blind.setCheckable(True)
-        self.blind.setToolTip(
-            "Hide what the lanes are and shuffle the list while correcting; the record tells"
-        )
-        self.blind.toggled.connect(self._set_blind)
-        row.addWidget(self.blind)
-        return row
+    def _toolbar(self) -> Toolbar:
+        slots: dict[str, Callable[[], object]] = {
+            "Open…": self.ask_open,
+            "Folder…": self.ask_folder,
+            "Save": self.save,
+            "Undo": partial(self._by_hand, "undo"),
+            "Redo": partial(self._by_hand, "redo"),
+        }
+        return Toolbar(slots, self._set_blind)
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Leave most of the window to the picture."""
         return QSize(440, 800)
 
     def _enable(self) -> None:
-        editor = self.editor
-        history = editor.session.history if editor else None
-        self.buttons["Save"].setEnabled(editor is not None)
-        self.buttons["Undo"].setEnabled(bool(history and history.undoable))
-        self.buttons["Redo"].setEnabled(bool(history and history.redoable))
-        for part in (self.steps, self.doubt_button, self.blind):
-            part.setEnabled(editor is not None)
+        self.toolbar.enable(self.editor)
+        for part in (self.steps, self.doubt_button):
+            part.setEnabled(self.editor is not None)
 
     # opening
 
@@ -342,14 +327,7 @@ class BlotDock(QWidget):
         self.profile.show_lane(editor.scene, layout, lane, band_id)
 
     def _limits_dragged(self, band_id: str, top: float, bottom: float) -> None:
-        from blotquant.edits import set_band_rows
-
-        if self.editor is None:
-            return
-        try:
-            self.editor.do(set_band_rows(self.editor.layout, band_id, top=top, bottom=bottom), "resize")
-        except ValueError as error:
-            self.say(str(error))
+        if self.hand is not None and not self.hand.set_limits(band_id, top, bottom):
             self._show_numbers()
 
     def _set_blind(self, is_blind: bool) -> None:

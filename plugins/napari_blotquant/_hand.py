@@ -90,11 +90,13 @@ class Hand:
             return self.editor.layout.lane(keys[0])
         return lane_at(self.editor.layout, *self.pointer())
 
-    def _do(self, make: Callable[[], Sequence[Change]], action: str) -> None:
+    def _do(self, make: Callable[[], Sequence[Change]], action: str) -> bool:
         try:
             self.editor.do(list(make()), action)
         except ValueError as error:
             self.say(str(error))
+            return False
+        return True
 
     # bands
 
@@ -114,6 +116,11 @@ class Hand:
         else:
             used = self.editor.used_ids
             self._do(lambda: edits.draw_band(layout, outline, used_ids=used, peak=peak), "snap")
+
+    def set_limits(self, band_id: str, top: float, bottom: float) -> bool:
+        """Stretch a band between two rows; False if it cannot be."""
+        layout = self.editor.layout
+        return self._do(lambda: edits.set_band_rows(layout, band_id, top=top, bottom=bottom), "resize")
 
     def cut_band(self) -> None:
         """Cut the chosen band at the pointer's row."""
