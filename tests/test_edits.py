@@ -84,7 +84,7 @@ def test_new_rows_stretch_the_band_along_its_lane(layout: Layout) -> None:
     lane = bent.lane("l1")
     across = corners[:, 1] - lane.center_at(corners[:, 0])
     assert across == pytest.approx([-8.5, 8.5, 8.5, -8.5], abs=1e-3)
-    with pytest.raises(ValueError, match="at least 0.5 px high, got rows 40.0 to 40.2"):
+    with pytest.raises(ValueError, match=r"at least 0\.5 px high, got rows 40\.0 to 40\.2"):
         set_band_rows(layout, "l1b1", top=40, bottom=40.2)
 
 

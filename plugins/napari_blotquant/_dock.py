@@ -152,8 +152,7 @@ class BlotDock(QWidget):
 
     def ask_folder(self) -> None:
         """Ask for a folder and list its blots."""
-        name = QFileDialog.getExistingDirectory(self, "List the blots of a folder")
-        if name:
+        if name := QFileDialog.getExistingDirectory(self, "List the blots of a folder"):
             self.open_path(Path(name))
 
     def open_path(self, path: Path | str) -> None:
@@ -206,8 +205,7 @@ class BlotDock(QWidget):
         self.say("\n".join(part for part in (words, fits) if part))
 
     def _offer_rescued(self) -> None:
-        rescued = list(find_rescued())
-        if rescued:
+        if rescued := list(find_rescued()):
             names = ", ".join(item.label for item in rescued[:3])
             self.say(f"Not saved when napari last ended: {names}. Open that picture to get the edits back.")
             self.tables.show_blots([_work.Blot(item.path, "not saved") for item in rescued])
