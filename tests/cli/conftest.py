@@ -35,7 +35,8 @@ def blotquant(capsys):
 
 @pytest.fixture(scope="session")
 def pixels():
-    return make_blot(plain_spec(), seed=3).pixels
+    volumes = [[40_000, 25_000, 60_000, 15_000, 30_000, 45_000], [30_000] * 6]
+    return make_blot(plain_spec(volumes), seed=3).pixels
 
 
 @pytest.fixture
