@@ -7,9 +7,8 @@ from statistics import median
 
 import numpy as np
 from scipy import ndimage
-from scipy import signal as sps
 
-from blotquant.profiles import Profile, thirds
+from blotquant.profiles import Profile, prominent_peaks, thirds
 
 # Times the least SNR: for bands that fewer than three lanes show, for a trace in a row of strong bands, and for
 # the members of a weak row that half of the lanes show.
@@ -67,9 +66,7 @@ def structure_noise(profiles: list[Profile], peaks: list[list[Peak]]) -> float:
         free[:height] = free[-height:] = False
         for p in own:
             if p.snr > _CLEAR:
-                free[
-                    max(0, int(p.row - 1.5 * p.width - height)) : int(p.row + 1.5 * p.width + height) + 1
-                ] = False
+                free[max(0, int(p.row - 1.5 * p.width - height)) : int(p.row + 1.5 * p.width + height) + 1] = False
         left.append(contrast[free])
     pooled = np.concatenate(left)
     enough = len(pooled) > 4 * height and len(pooled) > 0.1 * sum(len(p) for p in profiles)
@@ -94,7 +91,7 @@ def find_peaks(lane: int, strip: Profile, level: Profile, *, noise: float) -> li
     smooth = ndimage.gaussian_filter1d(profile, 1.0, mode="nearest")
     parts = ndimage.gaussian_filter1d(thirds(strip), 1.0, axis=0, mode="nearest")
     padded = np.concatenate([[smooth.min() - 1], smooth, [smooth.min() - 1]])
-    at, _ = sps.find_peaks(padded, prominence=3 * noise)
+    at, _ = prominent_peaks(padded, 3 * noise)
     at = at - 1
     if len(at) == 0:
         return []
@@ -129,9 +126,7 @@ def _without_doubles(peaks: list[Peak]) -> list[Peak]:
     return sorted(kept, key=lambda p: p.row)
 
 
-def _measure(
-    smooth: Profile, parts: Profile, k: int, noise: float
-) -> tuple[float, float, float, float, float] | None:
+def _measure(smooth: Profile, parts: Profile, k: int, noise: float) -> tuple[float, float, float, float, float] | None:
     """Height above the higher of its two feet, full width at half of it, how much of the lane's width shows it."""
     left, right = _foot(smooth[: k + 1][::-1]), _foot(smooth[k:])
     lo, hi = k - left, k + right
@@ -143,9 +138,7 @@ def _measure(
     top = np.flatnonzero(smooth[lo : hi + 1] >= half) + lo
     width = float(top[-1] - top[0] + 1)
     core = parts[top[0] : top[-1] + 1].mean(axis=0)
-    feet = np.maximum(
-        parts[max(0, lo - 1) : lo + 2].mean(axis=0), parts[max(0, hi - 1) : hi + 2].mean(axis=0)
-    )
+    feet = np.maximum(parts[max(0, lo - 1) : lo + 2].mean(axis=0), parts[max(0, hi - 1) : hi + 2].mean(axis=0))
     rises = core - feet
     spread = float(np.median(rises) / max(np.mean(np.abs(rises)), 1e-9))
     a, b, c = smooth[k - 1], smooth[k], smooth[k + 1]
@@ -191,7 +184,7 @@ def _foot(side: Profile) -> int:
     return int(near[0]) if len(near) and deep > 0 else low
 
 
-def group_peaks(peaks: list[Peak], *, n_lanes: int) -> list[Peak]:
+def group_peaks(peaks: list[Peak]) -> list[Peak]:
     """Number the rows: peaks of several lanes at one level, strongest first, one a lane."""
     rows: list[list[Peak]] = []
     for peak in sorted(peaks, key=lambda p: (-p.snr, p.lane, p.row)):
@@ -232,8 +225,7 @@ def accept(peaks: list[Peak], *, n_lanes: int, min_snr: float) -> list[Peak]:
         kept += [
             m
             for m in members
-            if (m.width <= highest or m.height > strong)
-            and _is_band(m, members, n_lanes=n_lanes, min_snr=min_snr)
+            if (m.width <= highest or m.height > strong) and _is_band(m, members, n_lanes=n_lanes, min_snr=min_snr)
         ]
     return kept
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from blotquant.noise import FloatArray, block_average, level_step, local_noise
 
 HEIGHTS = (3, 5, 9, 16, 28)
 _THRESHOLD = 4.5
+_Pixel = TypeVar("_Pixel", np.float32, np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def make_grid(signal: NDArray[np.floating]) -> Grid:
     return Grid(block_average(signal, fy, fx), fy, fx, level_step(signal))
 
 
-def shifted(image: FloatArray, rows: int) -> FloatArray:
+def shifted(image: NDArray[_Pixel], rows: int) -> NDArray[_Pixel]:
     """Value `rows` further down (negative: up); edge rows repeat."""
     index = np.clip(np.arange(image.shape[0]) + rows, 0, image.shape[0] - 1)
     return image[index]
@@ -81,7 +83,7 @@ def ridge_response(image: FloatArray, height: int) -> tuple[FloatArray, FloatArr
     """
     centre = ndimage.uniform_filter1d(image, height, axis=0, mode="nearest")
     flank = ndimage.uniform_filter1d(image, max(2, height // 2), axis=0, mode="nearest")
-    reach = int(round(1.25 * height)) + 1
+    reach = round(1.25 * height) + 1
     up, down = shifted(flank, -reach), shifted(flank, reach)
     return centre - np.maximum(up, down), centre - (up + down) / 2
 
@@ -91,13 +93,13 @@ def strength_map(grid: Grid) -> tuple[FloatArray, NDArray[np.int8], FloatArray]:
     smooth = ndimage.uniform_filter1d(grid.pixels, 5, axis=1, mode="nearest")
     best = np.full(smooth.shape, -np.inf, dtype=np.float32)
     which = np.zeros(smooth.shape, dtype=np.int8)
-    counts = np.zeros_like(best)
+    counts: FloatArray = np.zeros_like(best)
     for k, height in enumerate(HEIGHTS):
         if 4 * height > smooth.shape[0]:
             break
         contrast, symmetric = ridge_response(smooth, height)
         floor = 0.5 * grid.step / np.sqrt(grid.fx * grid.fy * 5)
-        noise = local_noise(symmetric, tile=(32, 24), floor=max(floor, 1e-12))
+        noise: FloatArray = local_noise(symmetric, tile=(32, 24), floor=max(floor, 1e-12))
         snr = contrast / noise
         better = contrast > np.where(best > _THRESHOLD, 1.05 * counts, -np.inf)
         better &= (snr > best) | (snr > _THRESHOLD)

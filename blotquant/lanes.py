@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-Profile = NDArray[np.float64]
+from blotquant.profiles import Profile, prominent_peaks
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,9 @@ def log_profile(profile: Profile, noise: float, covered: NDArray[np.bool_]) -> P
 
 def notch_depth(logs: Profile) -> float:
     """Depth of a clear notch of this row: hollow bands dip too, but less than the gaps between lanes."""
-    from scipy.signal import find_peaks
-
     smooth = ndimage.uniform_filter1d(logs, 3, mode="nearest")
-    _, found = find_peaks(-smooth, prominence=0.04)
-    depths = np.sort(found["prominences"])
+    _, prominence = prominent_peaks(-smooth, 0.04)
+    depths = np.sort(prominence)
     if len(depths) == 0:
         return 0.5
     half = np.searchsorted(np.cumsum(depths), depths.sum() / 2)
@@ -72,12 +71,12 @@ def bump_map(logs: Profile, pitch: float) -> Profile:
     pitch : float
         Columns from lane to lane.
     """
-    core, edge = max(1, int(round(0.5 * pitch))), max(1, int(round(0.22 * pitch)))
-    reach = int(round(0.5 * pitch))
+    core, edge = max(1, round(0.5 * pitch)), max(1, round(0.22 * pitch))
+    reach = round(0.5 * pitch)
     middle = ndimage.uniform_filter1d(logs, core, axis=1, mode="nearest")
     rim = ndimage.uniform_filter1d(logs, edge, axis=1, mode="nearest")
     # The gap need not lie at exactly half a pitch: the lowest place near there counts.
-    rim = ndimage.minimum_filter1d(rim, max(1, int(round(0.3 * pitch)) | 1), axis=1, mode="nearest")
+    rim = ndimage.minimum_filter1d(rim, max(1, round(0.3 * pitch) | 1), axis=1, mode="nearest")
     index = np.arange(logs.shape[1])
     left = rim[:, np.clip(index - reach, 0, None)]
     right = rim[:, np.clip(index + reach, None, index[-1])]
@@ -135,7 +134,7 @@ def _merge_halves(comb: Comb, logs: Profile) -> Comb:
     if len(centers) < 6:
         return comb
     at = np.rint(centers).astype(int)
-    valley = np.array([logs[a : b + 1].min() for a, b in zip(at, at[1:], strict=False)])
+    valley = np.array([logs[a : b + 1].min() for a, b in itertools.pairwise(at)])
     third = max(1, int(comb.pitch / 3))
     crown = np.array([logs[max(0, a - third) : a + third + 1].max() for a in at])
     depth = np.minimum(crown[1:], crown[:-1]) - valley
@@ -161,7 +160,7 @@ def lane_evidence(logs: Profile, weights: Profile, pitch: float) -> Profile:
     bumps = bump_map(logs, pitch)
     mean = (weights[:, None] * bumps).sum(axis=0) / weights.sum()
     clear = (np.sqrt(weights / weights.max())[:, None] * bumps).max(axis=0)
-    return 0.5 * mean + 0.5 * clear
+    return np.asarray(0.5 * mean + 0.5 * clear)
 
 
 _SKIP = 0.45
@@ -173,8 +172,8 @@ _BASE = 0.22
 def comb_of_pitch(logs: Profile, weights: Profile, pitch: float) -> Comb | None:
     """Best chain of lanes for one pitch, by dynamic programming over the peaks of the lane evidence."""
     evidence = lane_evidence(logs, weights, pitch)
-    smooth = ndimage.uniform_filter1d(evidence, max(1, int(round(0.15 * pitch))), mode="nearest")
-    top = ndimage.maximum_filter1d(smooth, max(3, int(round(0.45 * pitch)) | 1), mode="nearest")
+    smooth = ndimage.uniform_filter1d(evidence, max(1, round(0.15 * pitch)), mode="nearest")
+    top = ndimage.maximum_filter1d(smooth, max(3, round(0.45 * pitch) | 1), mode="nearest")
     places = np.flatnonzero((smooth >= top) & (smooth > _LEAST))
     if len(places) == 0:
         return None

@@ -20,7 +20,7 @@ def block_average(signal: NDArray[np.floating], rows: int, cols: int) -> FloatAr
     for r in range(rows):
         for c in range(cols):
             total += cut[r::rows, c::cols]
-    return total / np.float32(rows * cols)
+    return np.asarray(total / (rows * cols), dtype=np.float32)
 
 
 def robust_sd(values: NDArray[np.floating]) -> float:
@@ -67,4 +67,4 @@ def local_noise(filtered: FloatArray, *, tile: tuple[int, int], floor: float) ->
     calm = np.maximum(ndimage.uniform_filter(calm, 3, mode="nearest"), least).astype(np.float32)
     rows = np.minimum(np.arange(height) // th, ny - 1)
     cols = np.minimum(np.arange(width) // tw, nx - 1)
-    return calm[np.ix_(rows, cols)]
+    return np.asarray(calm[np.ix_(rows, cols)], dtype=np.float32)

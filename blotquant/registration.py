@@ -46,8 +46,8 @@ def _structure(image: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def move(signal: FloatImage, rows: float, cols: float) -> FloatImage:
     """Shift a picture by whole pixels; edge pixels repeat. For finding only, never for weighing."""
-    r = np.clip(np.arange(signal.shape[0]) - int(round(rows)), 0, signal.shape[0] - 1)
-    c = np.clip(np.arange(signal.shape[1]) - int(round(cols)), 0, signal.shape[1] - 1)
+    r = np.clip(np.arange(signal.shape[0]) - round(rows), 0, signal.shape[0] - 1)
+    c = np.clip(np.arange(signal.shape[1]) - round(cols), 0, signal.shape[1] - 1)
     return signal[np.ix_(r, c)]
 
 

@@ -60,7 +60,7 @@ class RowCurve:
         x = np.concatenate([r.cols for r in self.ridges]).astype(float)
         y = np.concatenate([r.rows for r in self.ridges])
         order = np.argsort(x, kind="stable")
-        return np.interp(cols, x[order], y[order])
+        return np.asarray(np.interp(cols, x[order], y[order]))
 
     @property
     def slope(self) -> float:
@@ -82,7 +82,7 @@ def _step_costs(ridges: tuple[Ridge, ...], reach: float) -> NDArray[np.float64]:
     gap = left[None] - right[:, None]
     fall = np.minimum(np.abs(first[None] - last[:, None]), np.abs(row[None] - row[:, None]))
     room = 0.7 * np.maximum(height[None], height[:, None]) + 0.12 * np.abs(col[None] - col[:, None])
-    cost = fall / room + 0.5 * gap / reach + 0.1 * np.abs(size[None] - size[:, None])
+    cost: NDArray[np.float64] = fall / room + 0.5 * gap / reach + 0.1 * np.abs(size[None] - size[:, None])
     cost[(gap < -2) | (gap > reach) | (fall >= room) | np.eye(len(ridges), dtype=bool)] = np.inf
     return cost
 
@@ -116,9 +116,7 @@ def chain_rows(ridges: tuple[Ridge, ...], *, reach: float) -> tuple[RowCurve, ..
             chain.append(ridges[k])
             k = int(follower[k])
         rows.append(RowCurve(tuple(chain)))
-    return tuple(
-        sorted(rows, key=lambda row: (row.rows_at(np.array([(row.left + row.right) / 2]))[0], row.left))
-    )
+    return tuple(sorted(rows, key=lambda row: (row.rows_at(np.array([(row.left + row.right) / 2]))[0], row.left)))
 
 
 def row_profile(grid: Grid, row: RowCurve, cols: NDArray[np.intp]) -> tuple[NDArray[np.float64], float]:
@@ -131,10 +129,10 @@ def row_profile(grid: Grid, row: RowCurve, cols: NDArray[np.intp]) -> tuple[NDAr
     noise : float
         Its scatter beyond the row's ends or, where there is little beyond, between its columns.
     """
-    height = max(2, int(round(row.height)))
+    height = max(2, round(row.height))
     at = np.clip(np.rint(row.rows_at(cols.astype(float))).astype(int), 0, grid.pixels.shape[0] - 1)
     centre = _box_mean(grid.pixels, at, cols, -(height // 2), height - height // 2)
-    reach = int(round(1.0 * height)) + 1
+    reach = round(1.0 * height) + 1
     flank = max(2, height // 2)
     up = _box_mean(grid.pixels, at, cols, -reach - flank, -reach)
     down = _box_mean(grid.pixels, at, cols, reach, reach + flank)
@@ -149,4 +147,4 @@ def _box_mean(
     """Mean of rows ``at + start`` to ``at + stop`` (half-open) in each column; edge rows repeat."""
     offsets = np.arange(start, stop)
     rows = np.clip(at[None, :] + offsets[:, None], 0, image.shape[0] - 1)
-    return image[rows, cols[None, :]].mean(axis=0, dtype=np.float64)
+    return np.asarray(image[rows, cols[None, :]].mean(axis=0, dtype=np.float64))

@@ -6,17 +6,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from blotquant.candidates import Grid
+from blotquant.cuts import find_cut
 from blotquant.lanes import Comb, bump_map, fit_comb, log_profile
-from blotquant.noise import FloatArray, robust_sd
 from blotquant.rows import RowCurve, row_profile
 
 
 @dataclass(frozen=True, slots=True)
 class SeenRow:
-    """A row with its compressed profile, the trust in it, for the clearest rows the lanes it shows, and its middle's row."""
+    """A row: its compressed profile, the trust in it, the lanes it shows if it is clear, and its middle's row."""
 
     curve: RowCurve
     logs: NDArray[np.float64]
@@ -115,8 +114,9 @@ def _wanders(curve: RowCurve) -> bool:
 
 
 def group_rows(grid: Grid, rows: list[SeenRow]) -> list[Piece]:
-    """Group rows into strips, the clearest first: a row joins a strip that it overlaps if nothing cuts between them
-    and its bands stand where the strip's lanes are.
+    """Group rows into strips, the clearest first.
+
+    A row joins a strip that it overlaps if nothing cuts between them and its bands stand where the strip's lanes are.
 
     Returns
     -------
@@ -124,10 +124,10 @@ def group_rows(grid: Grid, rows: list[SeenRow]) -> list[Piece]:
         Top to bottom, then left to right.
     """
     pieces: list[Piece] = []
-    for row in sorted((r for r in rows if r.comb is not None), key=lambda r: -r.weight):
+    for row, comb in sorted(((r, r.comb) for r in rows if r.comb is not None), key=lambda pair: -pair[0].weight):
         at = next((k for k, piece in enumerate(pieces) if _belongs(grid, piece, row)), None)
         if at is None:
-            pieces.append(Piece((row,), row.comb))
+            pieces.append(Piece((row,), comb))
         else:
             pieces[at] = _joined(pieces[at], row)
     for row in (r for r in rows if r.comb is None):
@@ -169,9 +169,7 @@ def recount(piece: Piece, n_lanes: int) -> Piece:
     """Fit a strip's lanes anew with their number given."""
     extent = (max(0, piece.left - 2), piece.right + 3)
     span = piece.right - piece.left
-    pitches = np.unique(
-        np.append(piece.comb.pitch * np.geomspace(0.4, 2.2, 18), span / max(n_lanes - 0.3, 0.7))
-    )
+    pitches = np.unique(np.append(piece.comb.pitch * np.geomspace(0.4, 2.2, 18), span / max(n_lanes - 0.3, 0.7)))
     comb = comb_of_rows(
         [r.logs for r in piece.rows], [r.weight for r in piece.rows], extent, n_lanes=n_lanes, pitches=pitches
     )
@@ -225,9 +223,7 @@ def _continues(piece: Piece, curve: RowCurve) -> bool:
         a, b = (other, curve) if other.left < curve.left else (curve, other)
         gap = b.left - a.right
         fall = abs(float(np.mean(b.ridges[0].rows[:6])) - float(np.mean(a.ridges[-1].rows[-6:])))
-        if -5 < gap < 2.7 * piece.comb.pitch and fall < 1.0 * max(curve.height, other.height) + 0.12 * max(
-            gap, 0
-        ):
+        if -5 < gap < 2.7 * piece.comb.pitch and fall < 1.0 * max(curve.height, other.height) + 0.12 * max(gap, 0):
             return True
     return False
 
@@ -259,90 +255,3 @@ def _extended(comb: Comb, left: float, right: float) -> NDArray[np.float64]:
         c.append(c[-1] + last)
     lanes = np.array(c)
     return lanes[(lanes > left - 0.2 * comb.pitch) & (lanes < right + 0.2 * comb.pitch)]
-
-
-def find_cut(grid: Grid, upper: RowCurve, lower: RowCurve) -> float | None:
-    """Look for a straight step or slit that runs across between two rows: the edge of a membrane.
-
-    Returns
-    -------
-    float or None
-        Its mean row, or None where there is no such line.
-    """
-    blocks = _free_blocks(upper, lower, grid.pixels.shape[1])
-    middles = np.array([(a + b) / 2 for a, b in blocks])
-    top = upper.rows_at(middles) + 1.5 * upper.height
-    bottom = lower.rows_at(middles) - 1.5 * lower.height
-    first, last = int(top.min()), int(np.ceil(bottom.max()))
-    if last - first < 8:
-        return None
-    base = max(0, first - 4)
-    image = grid.pixels[base : last + 4]
-    table = np.stack([image[:, a:b].mean(axis=1) for a, b in blocks])
-    where = _coherent_step(table, middles, top - base, bottom - base)
-    return None if where is None else where + base
-
-
-def _agreement(
-    least: NDArray[np.float64], middle: NDArray[np.float64], columns: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    together = columns.mean(axis=1) * np.sqrt(columns.shape[1])
-    return np.minimum(np.minimum(least / 0.45, middle / 1.9), together / 10)
-
-
-def _free_blocks(upper: RowCurve, lower: RowCurve, width: int) -> list[tuple[int, int]]:
-    """Columns, in pieces, that show the membrane between two rows: beside and between the bands if there are enough.
-
-    Tails and smears of a row of bands are steps too, but not in its gaps.
-    """
-    left, right = min(upper.left, lower.left), max(upper.right, lower.right)
-    margin = int(0.25 * (right - left)) + 6
-    lo, hi = max(0, left - margin), min(width, right + margin)
-    taken = ndimage.binary_dilation(upper.mask(width) | lower.mask(width), iterations=1)
-    free = ~taken[lo:hi]
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], free.astype(int), [0]])))
-    runs = [(int(a) + lo, int(b) + lo) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a >= 2]
-    if sum(b - a for a, b in runs) < 12 or len(runs) < 2 or runs[-1][1] - runs[0][0] < 0.7 * (hi - lo):
-        runs = [(lo, hi)]
-    size = max(2, sum(b - a for a, b in runs) // 24)
-    blocks = []
-    for a, b in runs:
-        count = max(1, (b - a) // size)
-        cuts = np.linspace(a, b, count + 1).astype(int)
-        blocks += [(int(u), int(v)) for u, v in zip(cuts, cuts[1:], strict=False)]
-    return blocks
-
-
-def _coherent_step(
-    table: FloatArray, middles: NDArray[np.float64], top: NDArray[np.float64], bottom: NDArray[np.float64]
-) -> float | None:
-    """Strongest step that most blocks share along some straight line between two limits."""
-    box = ndimage.uniform_filter1d(table, 4, axis=1, mode="nearest")
-    step = np.zeros_like(box)
-    step[:, 2:-2] = box[:, 4:] - box[:, :-4]
-    noise = np.array([max(robust_sd(s), 1e-9) for s in step])
-    z = step / np.median(noise)
-    n_blocks, n_rows = z.shape
-    rows = np.arange(n_rows)
-    inside = (rows[None] > top[:, None]) & (rows[None] < bottom[:, None])
-    z = np.where(inside, z, np.nan)
-    away = middles - middles.mean()
-    rises = np.linspace(-17, 17, 21) / max(float(np.ptp(middles)), 1.0)
-    source = rows[None, None] + np.rint(rises[:, None] * away[None]).astype(int)[:, :, None]
-    ok = (source >= 0) & (source < n_rows)
-    sheared = np.where(ok, z[np.arange(n_blocks)[None, :, None], np.clip(source, 0, n_rows - 1)], np.nan)
-    known = np.isfinite(sheared)
-    full = known.sum(axis=1) >= 0.8 * n_blocks
-    if not full.any():
-        return None
-    fifth, half = n_blocks // 5, n_blocks // 2
-    columns = np.where(known, sheared, 0.0).transpose(0, 2, 1)[full]
-    ordered = np.sort(columns, axis=1)
-    # Four blocks in five must agree on the step's sign, half of them clearly, and all together beyond chance.
-    value = np.maximum(
-        _agreement(ordered[:, fifth], ordered[:, half], columns),
-        _agreement(-ordered[:, -1 - fifth], -ordered[:, half], -columns),
-    )
-    k = int(value.argmax())
-    best, where = float(value[k]), float(np.nonzero(full)[1][k])
-    return where if best >= 1 else None

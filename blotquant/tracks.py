@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.candidates import Grid, Ridge
-from blotquant.lanes import Profile
+from blotquant.profiles import Profile
 from blotquant.rows import row_profile
 from blotquant.strips import Piece, SeenRow
 
@@ -130,11 +131,7 @@ def _next_lane(
         left, right = center - end.width / 2, center + end.width / 2
         overlap = min(right, ridge.right + 1) - max(left, ridge.left)
         own = ridge.width < 1.5 * end.width
-        if (
-            overlap < 0.6 * end.width
-            or ridge.width > 3.2 * end.width
-            or (own and abs(ridge.col - center) > 0.4 * room)
-        ):
+        if overlap < 0.6 * end.width or ridge.width > 3.2 * end.width or (own and abs(ridge.col - center) > 0.4 * room):
             continue
         place = ridge.col if own else center
         return Track(place - end.slope * ridge.row, end.slope, min(end.width, room * 0.95), 0.3, 1)
@@ -148,7 +145,7 @@ def _sight(row: SeenRow, profile: Profile, noise: float, piece: Piece) -> list[_
     covered = row.curve.mask(len(profile))
     edges = _lane_edges(np.asarray(piece.comb.centers), pitch)
     for k, (left, right) in enumerate(edges):
-        a, b = max(0, int(round(left))), min(len(profile), int(round(right)) + 1)
+        a, b = max(0, round(left)), min(len(profile), round(right) + 1)
         if b - a < 4 or covered[a:b].mean() < 0.25:
             continue
         part = profile[a:b]
@@ -181,7 +178,7 @@ def _lane_edges(centers: Profile, pitch: float) -> list[tuple[float, float]]:
         centers[-1] + 0.6 * min(pitch, centers[-1] - centers[-2]),
     )
     edges = np.concatenate([[first], between, [last]])
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
 
 
 def _seen_range(sightings: list[_Sighting], n: int, main_row: float) -> list[int]:
@@ -247,12 +244,8 @@ def _fit_widths(tracks: list[Track], pitch: float) -> list[Track]:
     typical = float(np.median([t.width for t in tracks if t.width > 0] or [0.7 * pitch]))
     fitted = []
     for k, t in enumerate(tracks):
-        room = min(
-            [abs(t.offset - tracks[j].offset) for j in (k - 1, k + 1) if 0 <= j < len(tracks)] or [2 * pitch]
-        )
+        room = min([abs(t.offset - tracks[j].offset) for j in (k - 1, k + 1) if 0 <= j < len(tracks)] or [2 * pitch])
         wanted = t.width if t.width > 0 else typical
         width = float(np.clip(wanted, 0.7 * typical, 1.4 * typical))
-        fitted.append(
-            Track(t.offset, t.slope, min(width, 0.98 * room) if room > 2 else width, t.evidence, t.n_rows)
-        )
+        fitted.append(Track(t.offset, t.slope, min(width, 0.98 * room) if room > 2 else width, t.evidence, t.n_rows))
     return fitted
