@@ -18,6 +18,7 @@ _CAMERA_PILE_UP_PX, _CAMERA_PILE_UP_RATIO = 3, 3.0
 _FEW_LEVELS = 256
 _ENOUGH_PIXELS = 1024  # smaller pictures cannot show many levels
 _ENOUGH_LEVELS = 8
+_BLOCK_PX = 1 << 18
 _BLACK_SHARE = 0.001
 _FLAT_SHARE, _FLAT_DEPTH = 0.5, 0.02
 
@@ -99,12 +100,21 @@ def judge_scale(pixels: NDArray[Any], polarity: Polarity, *, full_scale: float |
 def count_levels(pixels: NDArray[Any]) -> Levels:
     """Count the pixels of every distinct value; NaN and infinities are counted apart."""
     if pixels.dtype in (np.uint8, np.uint16):
-        counts = np.bincount(pixels.ravel())
+        counts = _histogram(pixels.ravel())
         values = np.flatnonzero(counts)
         return Levels(values.astype(pixels.dtype), counts[values])
     finite = pixels[np.isfinite(pixels)]
     found, counts = np.unique(finite, return_counts=True)
     return Levels(found, counts, pixels.size - finite.size)
+
+
+def _histogram(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Count values block by block: `bincount` widens its input to eight bytes, which for a block stays in the cache."""
+    n_levels = int(values.max()) + 1
+    counts = np.zeros(n_levels, dtype=np.int64)
+    for start in range(0, values.size, _BLOCK_PX):
+        counts += np.bincount(values[start : start + _BLOCK_PX], minlength=n_levels)
+    return counts
 
 
 def _negative(levels: Levels, white: float) -> Levels:

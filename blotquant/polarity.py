@@ -56,6 +56,8 @@ def _reduced(pixels: NDArray[Any]) -> NDArray[np.float64]:
     rows, cols = (size // factor for size in pixels.shape)
     blocks = pixels[: rows * factor, : cols * factor].reshape(rows, factor, cols, factor)
     if np.issubdtype(pixels.dtype, np.integer):
+        if pixels.dtype.itemsize <= 2:  # rows first, in a type that vectorizes: the same sums in a fifth of the time
+            blocks = blocks.sum(axis=1, dtype=np.int32, keepdims=True)
         return np.asarray(blocks.sum(axis=(1, 3), dtype=np.int64), np.float64)
     finite = np.isfinite(pixels)
     fill = float(np.median(pixels[finite])) if finite.any() else 0.0
@@ -69,8 +71,8 @@ def _residual(reduced: NDArray[np.float64]) -> NDArray[np.float64]:
     two see neither membrane corners nor straight frames as bands.
     """
     height, width = (_odd(min(0.6 * size, _WINDOW)) for size in reduced.shape)
-    column = ndimage.median_filter(reduced, size=(height, 1), mode="nearest")
-    around = ndimage.median_filter(column, size=(1, width), mode="nearest")
+    column = _running_median(reduced.T, height).T
+    around = _running_median(column, width)
     from_column, from_around = reduced - column, reduced - around
     agreed = np.where(
         from_column * from_around > 0, np.minimum(np.abs(from_column), np.abs(from_around)), 0.0
@@ -78,6 +80,14 @@ def _residual(reduced: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(
         ndimage.median_filter(np.copysign(agreed, from_column), size=3, mode="nearest"), np.float64
     )
+
+
+def _running_median(lines: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """Median along each row, ends repeated: all rows in one line, which scipy filters far faster than a plane."""
+    reach = window // 2
+    padded = np.pad(lines, ((0, 0), (reach, reach)), mode="edge")
+    filtered = ndimage.median_filter(padded.ravel(), size=window, mode="nearest")
+    return np.asarray(filtered.reshape(padded.shape)[:, reach:-reach])
 
 
 def _odd(size: float) -> int:

@@ -15,7 +15,8 @@ import numpy as np
 from blotquant.errors import ImageError
 from blotquant.flags import join_flags, split_flags
 from blotquant.image import BlotImage, Polarity
-from blotquant.io.source import MAX_PIXELS, RawPicture, Source, shown
+from blotquant.io.source import MAX_PIXELS, RawPicture, Source
+from blotquant.text import shown
 
 _MAX_BYTES_PER_PIXEL = 16
 _SMALLEST_LIMIT = 64 << 20
@@ -115,7 +116,8 @@ def _load(path: Path, *, page: int | None, channel: str | None, max_pixels: int)
             msg = f"{name}: not a file but a folder or device; give the picture itself"
             raise ImageError(msg)
         with path.open("rb") as stream:
-            data = stream.read(limit + 1)
+            # One byte more than there should be, or than is allowed, shows that the file is not what it seemed.
+            data = stream.read(min(limit, os.fstat(stream.fileno()).st_size) + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         msg = f"{name}: cannot be opened ({shown(reason)}); check the path and the permissions"
