@@ -31,7 +31,7 @@ class _Context:
 
     def emit(self, document: dict[str, Any], lines: Sequence[str]) -> None:
         """Print a result on stdout: as JSON where asked for, else as lines."""
-        from blotquant.console import harmless
+        from blotquant.text import harmless
 
         if self.as_json:
             head = {"schema_version": 1, "blotquant": __version__}
@@ -324,11 +324,12 @@ def _finish(
         files += written
     pictures = [picture for unit in result.units for picture in unit.get("pictures", ())]
     context.emit(_document(command, result), [*map(_picture_line, pictures), *lines, *map(str, files)])
-    for name, error in result.failures.items():
+    empty = {picture["image"]: picture["problem"] for picture in pictures if picture["problem"]}
+    for name, error in {**empty, **result.failures}.items():
         say(f"failed: {name}: {error}")
     if result.n_kept:
         say(f"{result.n_kept} finished earlier and kept")
-    sys.exit(EXIT_DATA if result.failures else 0)
+    sys.exit(EXIT_DATA if result.failures or empty else 0)
 
 
 def _picture_line(picture: dict[str, Any]) -> str:

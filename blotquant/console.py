@@ -5,21 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import time
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+from blotquant.text import harmless
+
 ProgressStyle = Literal["auto", "bar", "plain", "json", "none"]
 _PLAIN_INTERVAL_S = 5.0
-
-
-def harmless(text: str) -> str:
-    """Text that cannot steer a terminal: control, bidi and other invisible characters become visible escapes."""
-    return "".join(
-        ch if unicodedata.category(ch) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else ascii(ch)[1:-1]
-        for ch in text
-    )
 
 
 def say(text: str) -> None:

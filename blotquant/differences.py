@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-MAX_SHOWN = 10
+MAX_SHOWN = 5
 """Differences listed for one file; the rest are counted."""
 _LONGEST = 60
-_LABELS = ("ratio", "image", "probe", "blot", "strip", "condition", "lane", "band")
+_LABELS = ("ratio", "image", "blot", "strip", "lane", "band", "condition")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ def compare_files(file: str, recorded: bytes, recomputed: bytes, *, tolerance: f
     """
     if recorded == recomputed:
         return []
-    found = list(itertools.islice(_differences(file, recorded, recomputed, tolerance), 10 * MAX_SHOWN))
+    found = list(itertools.islice(_differences(file, recorded, recomputed, tolerance), 200))
     if not found and not tolerance:
         found = [Finding(file=file, what="other bytes, though every value in it is equal")]
     return limited(iter(found), file)
@@ -175,7 +175,7 @@ def compare_workbooks(file: str, old: bytes, new: bytes, *, tolerance: float = 0
         ]
         for name in sorted({*cells[0], *cells[1]}):
             a, b = (values.get(name) for values in cells)
-            if a != b and not _near(a, b, tolerance):
+            if (a or "") != (b or "") and not _near(a, b, tolerance):
                 where = f"sheet {sheet}, cell {name}"
                 yield Finding(
                     file=file, where=where, what="different", recorded=_short(a), recomputed=_short(b)

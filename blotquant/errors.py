@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from blotquant.text import message
+
 
 class BlotQuantError(Exception):
     """Base of every error that is the input's fault and is answered with one line.
@@ -10,6 +12,9 @@ class BlotQuantError(Exception):
     """
 
     exit_code = 1
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(message(text))
 
 
 class ImageError(BlotQuantError):

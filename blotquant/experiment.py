@@ -12,9 +12,10 @@ from pydantic import BaseModel, ValidationError
 
 from blotquant.design import Adjustment, Comparison, Experiment, ImageEntry, Ratio, Scaling, Target
 from blotquant.errors import SheetError
+from blotquant.io.files import read_bounded
 from blotquant.sample_sheet import SampleSheet, did_you_mean, parse_samples
 from blotquant.settings import Settings
-from blotquant.sheets import WORKBOOK_SUFFIXES, Sheet, decode_text, read_csv_sheet, read_workbook
+from blotquant.sheets import MAX_BYTES, WORKBOOK_SUFFIXES, Sheet, decode_text, read_csv_sheet, read_workbook
 
 __all__ = [
     "Adjustment",
@@ -94,13 +95,13 @@ def source_files(file: Path) -> list[Path]:
 
 def _read_toml(file: Path) -> tuple[dict[str, Any], Sheet | None, list[str]]:
     try:
-        text = decode_text(file.read_bytes(), where=file.name)
+        text = decode_text(read_bounded(file, MAX_BYTES), where=file.name)
     except OSError as error:
         msg = f"{file}: cannot be read: {error.strerror or error}"
         raise SheetError(msg) from None
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number or a nesting without end, beside wrong TOML
         hint = "; write paths with / or in single quotes" if "\\" in text else ""
         msg = f"{file.name}: not valid TOML: {error}{hint}"
         raise SheetError(msg) from None

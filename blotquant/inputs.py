@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blotquant.errors import BlotQuantError
+from blotquant.text import file_name
 
 SESSION_SUFFIX = ".blot.json"
 PICTURE_SUFFIXES = frozenset(
@@ -46,8 +47,7 @@ class Input:
     @property
     def session_name(self) -> str:
         """File name of its session: path parts joined, so that two folders' pictures stay apart."""
-        stem = self.name.removesuffix(SESSION_SUFFIX).replace("/", "__")
-        return stem + SESSION_SUFFIX
+        return file_name(*self.name.removesuffix(SESSION_SUFFIX).split("/")) + SESSION_SUFFIX
 
 
 def find_inputs(named: Sequence[str | os.PathLike[str]], *, leave_out: Path | None = None) -> list[Input]:

@@ -159,7 +159,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder}: has no {MANIFEST}, so nothing says what it was made from; run again into this folder"
         )
         raise SessionError(msg) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         msg = f"{MANIFEST}: damaged ({error})"
         raise SessionError(msg) from None
     return _build(data, text)

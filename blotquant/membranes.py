@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from blotquant.io import read_image
 from blotquant.io.files import sha256_of, table_to_csv
 from blotquant.settings import Settings
 from blotquant.store import Part, fingerprint
+from blotquant.text import file_name
 from blotquant.work import corrected_session, make_part, named
 
 if TYPE_CHECKING:
@@ -87,11 +89,11 @@ def unit_key(blot: str, membrane: str) -> str:
 
 
 def session_name(entry: ImageEntry) -> str:
-    """File name of a picture's session; strips and pages of one file stay apart."""
-    parts = [entry.file.replace("\\", "/").replace("../", "").replace("/", "__")]
-    parts += [f"strip{entry.strip}"] if entry.strip is not None else []
-    parts += [f"page{entry.page}"] if entry.page is not None else []
-    return "__".join(parts) + SESSION_SUFFIX
+    """File name of a picture's session; strips, pages and channels of one file stay apart."""
+    chosen = {"strip": entry.strip, "page": entry.page, "channel": entry.channel}
+    parts = [f"{name}{value}" for name, value in chosen.items() if value is not None]
+    folders = [part for part in re.split(r"[/\\]", entry.file) if part not in ("", ".")]
+    return file_name(*folders, *parts) + SESSION_SUFFIX
 
 
 def measure_membrane(task: MembraneTask) -> Part:

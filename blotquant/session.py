@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 SESSION_SUFFIX = ".blot.json"
+MAX_BYTES = 256 << 20
+"""Largest session read; a picture of 60 lanes with a thousand corrections needs one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,8 +200,10 @@ def load_session(path: Path) -> Session:
     SessionError
         If the file is missing, damaged, or written by a newer version.
     """
+    from blotquant.io.files import read_bounded
+
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = read_bounded(Path(path), MAX_BYTES).decode("utf-8")
     except FileNotFoundError:
         msg = f"{path}: no such session"
         raise SessionError(msg) from None
@@ -297,7 +301,7 @@ def parse_session(text: str, *, where: str = "session") -> Session:
     """
     try:
         data = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number without end is a ValueError too
         msg = f"{where}: damaged, not valid JSON ({error}); use the autosaved copy or an older one"
         raise SessionError(msg) from None
     if not isinstance(data, dict) or "schema_version" not in data:

@@ -107,11 +107,11 @@ class Settings(_Section):
 
         try:
             return cls.model_validate(tomllib.loads(text))
-        except tomllib.TOMLDecodeError as error:
-            msg = f"{where}: not valid TOML: {error}"
-            raise SheetError(msg) from None
         except ValidationError as error:
             raise SheetError(explain_validation(error, where=where)) from None
+        except (ValueError, RecursionError) as error:  # wrong TOML, a number or a nesting without end
+            msg = f"{where}: not valid TOML: {error}"
+            raise SheetError(msg) from None
 
     def with_overrides(self, overrides: Sequence[str]) -> Settings:
         """Return the settings with some parameters set from text.
@@ -162,8 +162,19 @@ def _plain_value(text: str) -> Any:
 
 
 def load_settings(path: Path) -> Settings:
-    """Read settings from a TOML file."""
-    return Settings.from_toml(path.read_text(encoding="utf-8"), where=path.name)
+    """Read settings from a TOML file.
+
+    Raises
+    ------
+    SheetError
+        If it cannot be read, or with one line for every mistake in it.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path.name}: the settings cannot be read ({error})"
+        raise SheetError(msg) from None
+    return Settings.from_toml(text, where=path.name)
 
 
 def explain_validation(error: ValidationError, *, where: str) -> str:

@@ -12,9 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from blotquant.errors import SheetError
+from blotquant.io.files import read_bounded
+from blotquant.text import one_line
 
 _DELIMITERS = (",", ";", "\t")
 _MAX_ROWS = 20_000
+_MAX_COLUMNS = 500
+MAX_BYTES = 64 << 20
+"""Largest sheet or experiment file read: a thousand blots need one."""
+MAX_UNPACKED = 512 << 20
 WORKBOOK_SUFFIXES = (".xlsx", ".xlsm")
 
 
@@ -57,7 +63,7 @@ def read_csv_sheet(path: Path) -> Sheet:
         If the file is missing, binary, or cannot be read.
     """
     try:
-        data = path.read_bytes()
+        data = read_bounded(path, MAX_BYTES)
     except OSError as error:
         msg = f"{path.name}: cannot be read: {error.strerror or error}"
         raise SheetError(msg) from None
@@ -104,28 +110,34 @@ def read_workbook(path: Path) -> dict[str, Sheet]:
 
     import openpyxl
 
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (
-        OSError,
+    from blotquant.io.source import DAMAGE  # what decoders raise; a zip holds XML, and either can be broken
+
+    broken = (
         zipfile.BadZipFile,
-        KeyError,
-        ValueError,
+        zipfile.LargeZipFile,
         openpyxl.utils.exceptions.InvalidFileException,
-    ) as error:
-        msg = f"{path.name}: not a readable .xlsx workbook ({error}); save it again as Excel workbook"
-        raise SheetError(msg) from None
+        *DAMAGE,
+    )
     try:
-        return {
-            sheet.title.strip().lower(): _make_sheet(f"{path.name}, sheet {sheet.title}", list(_lines(sheet)))
-            for sheet in book.worksheets
-        }
-    finally:
-        book.close()
+        data = io.BytesIO(read_bounded(path, MAX_BYTES))
+        with zipfile.ZipFile(data) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > MAX_UNPACKED:
+            msg = f"{path.name}: unpacks to {unpacked:,} bytes, more than any sample sheet; save it again"
+            raise SheetError(msg)
+        book = openpyxl.load_workbook(data, read_only=True, data_only=True)
+        lines = [(sheet.title, list(_lines(sheet))) for sheet in book.worksheets]
+    except broken as error:
+        reason = one_line(str(error)) or type(error).__name__
+        msg = f"{path.name}: not a readable .xlsx workbook ({reason}); save it again as Excel workbook"
+        raise SheetError(msg) from None
+    return {title.strip().lower(): _make_sheet(f"{path.name}, sheet {title}", rows) for title, rows in lines}
 
 
 def _lines(sheet: Any) -> Iterator[tuple[str, list[str]]]:
-    for number, cells in enumerate(sheet.iter_rows(values_only=True, max_row=_MAX_ROWS), start=1):
+    for number, cells in enumerate(
+        sheet.iter_rows(values_only=True, max_row=_MAX_ROWS, max_col=_MAX_COLUMNS), start=1
+    ):
         yield f"row {number}", [cell_text(cell) for cell in cells]
 
 
@@ -152,7 +164,9 @@ def _find_delimiter(text: str) -> str:
 
 
 def _make_sheet(name: str, lines: list[tuple[str, list[str]]]) -> Sheet:
-    filled = [(where, [cell.strip() for cell in cells]) for where, cells in lines if any(c.strip() for c in cells)]
+    filled = [
+        (where, [cell.strip() for cell in cells]) for where, cells in lines if any(c.strip() for c in cells)
+    ]
     if not filled:
         return Sheet(name, (), (), (f"{name}: the sheet is empty",))
     header_at, header = filled[0]

@@ -266,7 +266,7 @@ def compare_again(out: Path, manifest: Manifest, again: Again) -> list[Finding]:
     changed = [f"{k} {recorded_versions.get(k)}" for k in versions if recorded_versions.get(k) != versions[k]]
     tolerance = OTHER_VERSIONS_TOLERANCE if changed else 0.0
     findings = list(_compare_units(manifest, again))
-    for name in manifest.outputs:
+    for name in sorted(manifest.outputs, key=lambda name: (name.startswith("."), name)):
         recorded, new = out / name, _made_again(again, name)
         if not recorded.is_file() or new is None:
             continue

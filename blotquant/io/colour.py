@@ -83,7 +83,7 @@ def resolve_colour(source: Source, colours: NDArray[Any], *, rounding: int = _RO
 
 def shown_channel(source: Source) -> str:
     """Quote the channel that was asked for in a message."""
-    from blotquant.io.source import shown
+    from blotquant.text import shown
 
     return repr(shown(source.channel or "", 30))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blotquant.errors import OutputError, SheetError
+from blotquant.text import free_cell, guard_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +26,23 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "Int64": int,
     "boolean": {"True": True, "False": False}.__getitem__,
 }
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """Read a file that is not absurdly large.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, is no plain file, or is larger than `limit` bytes.
+    """
+    if path.exists() and not path.is_file():  # a pipe would hang
+        raise OSError(errno.EINVAL, "not a file but a folder or device")
+    with path.open("rb") as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit:,} bytes")
+    return data
 
 
 def sha256_of(path: Path) -> str:
@@ -93,10 +112,21 @@ def _flush_folder(folder: Path) -> None:
 
 
 def table_to_csv(frame: pd.DataFrame) -> str:
-    r"""Text of a table: comma-separated, ``\n``, floats in their shortest exact form, missing cells empty."""
-    text = frame.to_csv(index=False, lineterminator="\n", na_rep="")
+    r"""Text of a table: comma-separated, ``\n``, floats in their shortest exact form, missing cells empty.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe in front, which `read_table` takes away.
+    """
+    from pandas.api import types as pd_types
+
+    texts = [name for name in frame.columns if not pd_types.is_numeric_dtype(frame[name].dtype)]
+    safe = {name: frame[name].map(_guarded) for name in texts}
+    text = frame.assign(**safe).rename(columns=_guarded).to_csv(index=False, lineterminator="\n", na_rep="")
     assert isinstance(text, str)
     return text
+
+
+def _guarded(cell: object) -> object:
+    return guard_cell(cell) if isinstance(cell, str) else cell
 
 
 def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
@@ -139,6 +169,7 @@ def read_table(path: str | os.PathLike[str], columns: Mapping[str, Column]) -> p
     except (OSError, ValueError) as error:
         msg = f"{source}: not a readable table: {error}"
         raise SheetError(msg) from error
+    frame = frame.rename(columns=free_cell).apply(lambda cells: cells.map(free_cell, na_action="ignore"))
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         msg = (

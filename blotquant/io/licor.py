@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 
 from blotquant.io import facts, tiff
 from blotquant.io.colour import shown_channel
-from blotquant.io.source import DAMAGE, RawPicture, Source, kept, shown
+from blotquant.io.source import DAMAGE, RawPicture, Source, kept
+from blotquant.text import shown
 
 _BROKEN: tuple[type[Exception], ...] = (zipfile.BadZipFile, zipfile.LargeZipFile, *DAMAGE)
 _MAX_ENTRIES = 1000

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.io import facts
-from blotquant.io.source import DAMAGE, RawPicture, Source, kept, shown
+from blotquant.io.source import DAMAGE, RawPicture, Source, kept
+from blotquant.text import shown
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

@@ -12,6 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from blotquant.errors import ImageError
+from blotquant.text import one_line, shown
 
 MAX_PIXELS = 200_000_000
 """Largest picture read unless told otherwise: no imager writes more, and a hostile header may claim anything."""
@@ -115,17 +116,6 @@ class RawPicture:
     imager: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
-
-
-def shown(text: str, longest: int = 100) -> str:
-    """Make foreign text safe for one line: no line breaks, control or direction marks, not too long."""
-    plain = "".join(c if c.isprintable() else "�" for c in text.strip())
-    return plain if len(plain) <= longest else plain[: longest - 1] + "…"
-
-
-def one_line(text: str) -> str:
-    """Join the lines of a message."""
-    return " ".join(text.split())
 
 
 def kept(facts: Iterable[tuple[str, object]]) -> dict[str, str]:

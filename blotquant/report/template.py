@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from blotquant.text import harmless
+
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+
+def _visible(value: Any) -> Any:
+    """Direction and control marks in foreign text become visible; markup made here is left alone."""
+    return harmless(value, keep="\n\t") if type(value) is str else value
 
 
 @cache
@@ -18,6 +25,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("blotquant.report"),
         autoescape=True,
+        finalize=_visible,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
