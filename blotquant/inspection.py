@@ -23,6 +23,7 @@ def inspect_picture(item: Input, settings: Settings) -> dict[str, Any]:
         Plain values; with the single key ``error`` beside ``image`` where the picture cannot be read.
     """
     from blotquant.finding import find_layout
+    from blotquant.pipeline import check_size
     from blotquant.session import find_image, load_session
     from blotquant.work import open_picture
 
@@ -31,6 +32,7 @@ def inspect_picture(item: Input, settings: Settings) -> dict[str, Any]:
         if item.is_session:
             path = find_image(load_session(path), path.parent)
         image = open_picture(path, settings)
+        check_size(image)
         detection = settings.detection
         layout = find_layout(image.signal(), ceiling=image.ceiling, settings=detection, n_lanes=detection.n_lanes)
     except BlotQuantError as error:

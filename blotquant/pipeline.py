@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from blotquant.errors import ImageError
 from blotquant.finding import find_bands_again, find_layout, find_membrane_layouts
 from blotquant.geometry import LaneRole, Layout, Polygon
 from blotquant.image import BlotImage
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+
+MIN_EDGE_PX = 16
+"""Shorter than any lane with a band in it."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -129,6 +133,7 @@ def analyze(
     """
     if session is None:
         settings = settings or Settings()
+        check_size(image)
         session = make_session(image, _find(image, settings), settings=settings, folder=session_folder)
     return weigh(image, session, naming=naming)
 
@@ -162,6 +167,8 @@ def analyze_membrane(
         In the order of `pictures`.
     """
     settings, expected = settings or Settings(), expected or Expected()
+    for picture in pictures:
+        check_size(picture.image)
     layouts = find_membrane_layouts(
         [picture.image.signal() for picture in pictures],
         ceilings=[picture.image.ceiling for picture in pictures],
@@ -262,6 +269,23 @@ def name_bands(
         image.signal(), named, ceiling=image.ceiling, rows=merged, settings=settings.naming
     )
     return assign(divided)
+
+
+def check_size(image: BlotImage) -> None:
+    """Refuse a picture in which no lane has room.
+
+    Raises
+    ------
+    ImageError
+        If an edge is shorter than `MIN_EDGE_PX`.
+    """
+    rows, cols = image.shape
+    if min(rows, cols) < MIN_EDGE_PX:
+        msg = (
+            f"{image.name}: {cols} × {rows} pixels are too few for a blot; at least {MIN_EDGE_PX} × {MIN_EDGE_PX} "
+            "are needed; give the original picture"
+        )
+        raise ImageError(msg)
 
 
 def find_again(image: BlotImage, session: Session) -> Session:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from blotquant import __version__
 from blotquant.errors import BlotQuantError
+from blotquant.flags import FLAGS, split_flags
 from blotquant.inputs import Input
 from blotquant.io import read_image
 from blotquant.io.files import sha256_of, table_to_csv
@@ -56,10 +57,14 @@ class PictureTask:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over everything that the result depends on; reads the files."""
+        return self.fingerprint_with(sha256_of(self.input.path))
+
+    def fingerprint_with(self, sha256: str) -> str:
+        """The same for an input of that checksum, whose file need not be read again."""
         earlier = None if self.session is None else corrected_session(self.session)
         record = earlier.history.edits[-1].hash if earlier else None
         settings = self.settings.model_dump(mode="json")
-        return fingerprint(__version__, self.input.name, sha256_of(self.input.path), record, settings)
+        return fingerprint(__version__, self.input.name, sha256, record, settings)
 
 
 def measure_picture(task: PictureTask) -> Part:
@@ -74,8 +79,8 @@ def measure_picture(task: PictureTask) -> Part:
 
     watch = _Stopwatch()
     with named(task.input.name):
-        mark = task.fingerprint
         image, session = _open(task)
+        mark = task.fingerprint if task.input.is_session else task.fingerprint_with(image.sha256)
         watch.lap("read")
         analysis = analyze(image, task.settings, session=session, session_folder=task.session_folder)
         watch.lap("analyze")
@@ -184,8 +189,6 @@ def _with_constants(frame: pd.DataFrame, constants: Mapping[str, Any]) -> pd.Dat
 
 def summarize(name: str, analysis: Analysis) -> dict[str, Any]:
     """Counts, flags and doubts of one picture, as plain values."""
-    from blotquant.flags import split_flags
-
     layout, bands = analysis.layout, analysis.bands
     flags = sorted(
         {flag for cell in bands["flags"] for flag in split_flags(cell)}
@@ -199,9 +202,20 @@ def summarize(name: str, analysis: Analysis) -> dict[str, Any]:
         "bands": int((bands["status"] == "detected").sum()),
         "not_detected": int((bands["status"] == "not_detected").sum()),
         "hand_edits": len(analysis.session.history.effective()),
+        "problem": _nothing_to_weigh(analysis),
         "conflicts": [conflict.reason for conflict in analysis.session.conflicts],
         "flags": flags,
     }
+
+
+def _nothing_to_weigh(analysis: Analysis) -> str | None:
+    """One line for a picture without a lane: it was read, and there is nothing in it to weigh."""
+    if analysis.layout.lanes:
+        return None
+    names = (*analysis.image.flags, *analysis.layout.flags)
+    reasons = [FLAGS[name] for name in names if name in ("blank", "not_a_blot", "saturated_picture")]
+    words = " ".join(f"{flag.meaning} {flag.advice}" for flag in reasons)
+    return words or "no lane was found; draw the lanes by hand with `blotquant edit`"
 
 
 @contextmanager

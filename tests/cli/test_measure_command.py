@@ -40,7 +40,7 @@ def test_bad_pictures_are_named_and_the_rest_is_done(blotquant, bad_pictures, tm
     assert called.code == 1
     failures = [line for line in called.err.splitlines() if line.startswith("failed: ")]
     failed = [line.split()[1].rstrip(":") for line in failures]
-    assert failed == ["b_text.tif", "c_cut.tif", "d_empty.tif", "h_tiny.tif"]
+    assert failed == ["e_blank.tif", "f_white.tif", "b_text.tif", "c_cut.tif", "d_empty.tif", "h_tiny.tif"]
     bands = read_table(tmp_path / "out" / "bands.csv", BAND_COLUMNS)
     assert {"a_good.tif", "z_good.tif"} <= set(bands["image"])
     assert not {"e_blank.tif", "f_white.tif"} & set(bands["image"])
