@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -158,7 +159,13 @@ def _more_tables(task: MembraneTask, analyses: Sequence[Analysis]) -> dict[str, 
         if not naming.targets:
             continue  # a stain has no bands of its own
         layout, scene = analysis.layout, analysis.scene
-        constants = {"image": entry.name, "blot": task.blot, "membrane": task.membrane, "probe": entry.probe}
+        constants = {
+            "image": entry.name,
+            "blot": task.blot,
+            "membrane": task.membrane,
+            "probe": entry.probe,
+            "exposure_s": math.nan if analysis.image.exposure_s is None else analysis.image.exposure_s,
+        }
         volumes.append(measure_alternatives(layout, scene).assign(**constants))
         probings.append(Probing(probe=entry.probe, image=entry.name, layout=layout, scene=scene))
     return {

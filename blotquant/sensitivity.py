@@ -31,8 +31,7 @@ APERTURE_WAYS = (0.85, 1.0, 1.15)
 SCALING_WAYS: tuple[Scaling, ...] = ("alignment", "fixed_point", "sum", "interblot_control")
 """Scalings between blots that could each be defended."""
 _SAME = 1e-9
-_KEY = ["image", "band_id", "blot", "membrane", "probe"]
-_PICTURE = ["image", "blot", "membrane", "probe"]
+_KEY = ["image", "band_id", "blot", "membrane", "probe", "exposure_s"]
 
 
 def measure_alternatives(layout: Layout, scene: Scene) -> pd.DataFrame:
@@ -118,9 +117,14 @@ def vary_analysis(
 
 def _with_volumes(bands: pd.DataFrame, volumes: pd.DataFrame) -> pd.DataFrame:
     """Put other volumes in place of those that were measured; pictures that lack them keep their own."""
-    known = pd.Series(volumes["volume"].to_numpy(dtype=float), index=pd.MultiIndex.from_frame(volumes[_KEY]))
-    found = known.reindex(pd.MultiIndex.from_frame(bands[_KEY])).to_numpy(dtype=float)
+    known = pd.Series(volumes["volume"].to_numpy(dtype=float), index=_index(volumes))
+    found = known.reindex(_index(bands)).to_numpy(dtype=float)
     return bands.assign(volume=np.where(np.isnan(found), bands["volume"].to_numpy(dtype=float), found))
+
+
+def _index(table: pd.DataFrame) -> pd.MultiIndex:
+    """Name every row's band; two exposures may lie in one file."""
+    return pd.MultiIndex.from_frame(table[_KEY].assign(exposure_s=table["exposure_s"].fillna(0.0)))
 
 
 def _fold_changes(experiment: Experiment, ratios: pd.DataFrame) -> Iterator[dict[str, object]]:

@@ -152,7 +152,7 @@ ALTERNATIVE_COLUMNS: dict[str, Column] = {
     "background": Column(_TEXT, "", "Background method"),
     "aperture": Column(_REAL, "", "Height of the outline / the height that was used"),
     "volume": BAND_COLUMNS["volume"],
-    **{k: _MEMBRANE[k] for k in ("blot", "membrane", "probe")},
+    **_MEMBRANE,
 }
 
 SENSITIVITY_COLUMNS: dict[str, Column] = {

@@ -52,8 +52,8 @@ class Crop:
         Pixels of each block, bands dark.
     shown : (float, float)
         Counts that are shown white and black.
-    kda : float or None
-        Mass of the row, measured on the ladder, else as expected.
+    kda : tuple of float
+        Masses of the probe's bands as measured on the ladder; empty without one.
     """
 
     entry: ImageEntry
@@ -62,7 +62,7 @@ class Crop:
     cols: tuple[tuple[int, int], ...]
     grey: tuple[NDArray[np.uint8], ...]
     shown: tuple[float, float]
-    kda: float | None
+    kda: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -158,8 +158,8 @@ def cut_crop(
     signal = image.signal()
     low, high = (float(v) for v in np.nanpercentile(signal, SHOWN))
     grey = tuple(_grey(signal[rows[0] : rows[1], a:b], low, high) for a, b in cols)
-    masses = own["mw_kda"].dropna()
-    kda = float(masses.median()) if len(masses) else None
+    masses = own.dropna(subset=["mw_kda"]).groupby("target")["mw_kda"].median()
+    kda = tuple(sorted((float(mass) for mass in masses), reverse=True))
     return Crop(entry=entry, lanes=tuple(blocks), rows=rows, cols=cols, grey=grey, shown=(low, high), kda=kda)
 
 
@@ -263,8 +263,8 @@ def _figure(panel: Panel) -> Figure:
     n_lanes = max(sum(len(block) for block in crop.lanes) for crop in panel.crops)
     body = n_lanes * _LANE_CM + _GAP_CM * max(len(crop.lanes) - 1 for crop in panel.crops)
     heights = [_height(crop, body) for crop in panel.crops]
-    top = 0.25 + 0.16 * max((len(text) for text in panel.labels.values()), default=0)
-    left, right = _LABEL_CM, 1.4
+    top = 0.25 + 0.125 * max((len(text) for text in panel.labels.values()), default=0)
+    left, right = _LABEL_CM, 1.9
     size = left + body + right, top + sum(heights) + 0.25 * len(heights)
     figure = Figure(figsize=(size[0] / 2.54, size[1] / 2.54))
     y = size[1] - top
@@ -302,5 +302,6 @@ def _draw_crop(axes: Axes, crop: Crop, body: float, *, labels: Mapping[int, str]
     axes.set(xlim=(0, body), ylim=(0, height))
     axes.axis("off")
     axes.text(-0.12, height / 2, crop.entry.probe, ha="right", va="center", parse_math=False)
-    if crop.kda is not None:
-        axes.text(body + 0.12, height / 2, f"– {crop.kda:.0f} kDa", ha="left", va="center", fontsize=7)
+    if crop.kda:
+        text = f"– {', '.join(f'{mass:.0f}' for mass in crop.kda)} kDa"
+        axes.text(body + 0.12, height / 2, text, ha="left", va="center", fontsize=7)

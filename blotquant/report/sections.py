@@ -122,7 +122,11 @@ def ratio_table(ratios: pd.DataFrame, extra: Sequence[str]) -> Markup:
         View("included", "Whether it enters the summary", value("included")),
         View("reason", "Why it does not", value("reason")),
         View("flags", "See the list of flags", words("flags")),
-        *(View(name, "From the sample sheet", value(name)) for name in extra if name in ratios),
+        *(
+            View(name, "From the sample sheet", value(name), printed=False)
+            for name in extra
+            if name in ratios
+        ),
     )
     return table_html(ratios.to_dict("records"), views, muted=lambda row: row["included"] is not True)
 
