@@ -326,7 +326,7 @@ def _finish(
     context.emit(_document(command, result), [*map(_picture_line, pictures), *lines, *map(str, files)])
     empty = {picture["image"]: picture["problem"] for picture in pictures if picture["problem"]}
     for name, error in {**empty, **result.failures}.items():
-        say(f"failed: {name}: {error}")
+        say(f"failed: {error}" if error.startswith(f"{name}: ") else f"failed: {name}: {error}")
     if result.n_kept:
         say(f"{result.n_kept} finished earlier and kept")
     sys.exit(EXIT_DATA if result.failures or empty else 0)

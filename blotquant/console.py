@@ -89,13 +89,12 @@ def _bar(total: int, what: str) -> Iterator[Callable[[str, str | None], None]]:
 
 
 def _plain(total: int, what: str) -> Callable[[str, str | None], None]:
+    """Counts only: the failures stand together at the end, where they are looked for."""
     started, done, said = time.monotonic(), 0, time.monotonic()
 
-    def step(name: str, error: str | None) -> None:
+    def step(_name: str, _error: str | None) -> None:
         nonlocal done, said
         done += 1
-        if error:
-            say(f"failed: {name}: {error}")
         now = time.monotonic()
         if now - said >= _PLAIN_INTERVAL_S or done == total:
             rate = done / max(now - started, 1e-9)

@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from blotquant.errors import ImageError
 from blotquant.finding import find_bands_again, find_layout, find_membrane_layouts
 from blotquant.geometry import LaneRole, Layout, Polygon
-from blotquant.image import BlotImage
+from blotquant.image import BlotImage, FloatImage
 from blotquant.measure import measure_bands, measure_lanes
 from blotquant.scene import Scene, weigh_scene
 from blotquant.session import Session, make_session
@@ -170,7 +172,7 @@ def analyze_membrane(
     for picture in pictures:
         check_size(picture.image)
     layouts = find_membrane_layouts(
-        [picture.image.signal() for picture in pictures],
+        [_searchable(picture.image) for picture in pictures],
         ceilings=[picture.image.ceiling for picture in pictures],
         settings=settings.detection,
         n_lanes=expected.n_lanes if expected.n_lanes is not None else settings.detection.n_lanes,
@@ -297,15 +299,25 @@ def find_again(image: BlotImage, session: Session) -> Session:
     settings = session.settings
     lanes_corrected = any(edit.kind in ("lane", "strip") for edit in session.history.effective())
     if lanes_corrected:
-        again = find_bands_again(image.signal(), session.layout, settings=settings.detection)
+        again = find_bands_again(_searchable(image), session.layout, settings=settings.detection)
         return replace(session, layout_auto=_divided(image, again, settings))
     return replace(session, layout_auto=_find(image, settings))
 
 
 def _find(image: BlotImage, settings: Settings) -> Layout:
     detection = settings.detection
-    layout = find_layout(image.signal(), ceiling=image.ceiling, settings=detection, n_lanes=detection.n_lanes)
+    layout = find_layout(_searchable(image), ceiling=image.ceiling, settings=detection, n_lanes=detection.n_lanes)
     return _divided(image, layout, settings)
+
+
+def _searchable(image: BlotImage) -> FloatImage:
+    """The signal with pixels that are no number at the picture's median: nothing to see there. Weighing keeps them."""
+    signal = image.signal()
+    if image.pixels.dtype.kind == "f":
+        finite = np.isfinite(signal)
+        if finite.any() and not finite.all():
+            return np.where(finite, signal, np.median(signal[finite]))
+    return signal
 
 
 def _divided(image: BlotImage, layout: Layout, settings: Settings) -> Layout:

@@ -212,7 +212,7 @@ def _nothing_to_weigh(analysis: Analysis) -> str | None:
     """One line for a picture without a lane: it was read, and there is nothing in it to weigh."""
     if analysis.layout.lanes:
         return None
-    names = (*analysis.image.flags, *analysis.layout.flags)
+    names = dict.fromkeys((*analysis.image.flags, *analysis.layout.flags))
     reasons = [FLAGS[name] for name in names if name in ("blank", "not_a_blot", "saturated_picture")]
     words = " ".join(f"{flag.meaning} {flag.advice}" for flag in reasons)
     return words or "no lane was found; draw the lanes by hand with `blotquant edit`"

@@ -49,6 +49,7 @@ def test_bad_pictures_are_named_and_the_rest_is_done(blotquant, bad_pictures, tm
     assert "blank" in lines["e_blank.tif"]
     assert "saturated_picture" in lines["f_white.tif"]
     assert "nonfinite_pixels" in lines["g_nan.tif"]
+    assert "6 lanes" in lines["g_nan.tif"]
 
 
 def test_two_jobs_give_the_same_bytes(blotquant, bad_pictures, tmp_path):
