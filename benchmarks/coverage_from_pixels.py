@@ -1,7 +1,8 @@
 """Coverage of the 95 % intervals of ratios and fold changes, from pixels on.
 
-Every simulated study is three blots of two synthetic pictures (numerator and denominator on one membrane) that are weighed over their true outlines, normalised and compared as `blotquant run` does. Lanes
-differ in loading, replicates in biology; both are known exactly. Finding lanes and bands has benches of its own.
+Every simulated study is three blots of two synthetic pictures (numerator and denominator on one membrane) that are
+weighed over their true outlines, normalised and compared as `blotquant run` does. Lanes differ in loading, replicates
+in biology; both are known exactly. Finding lanes and bands has benches of its own.
 
     python benchmarks/coverage_from_pixels.py [STUDIES]
 

@@ -178,13 +178,17 @@ def claim_ranges(summary: pd.DataFrame, sensitivity: pd.DataFrame) -> pd.DataFra
         `claim`, the sentence.
     """
     columns = ["ratio", "condition", "fold_change", "lowest", "highest", "n_ways", "claim"]
-    claimed = {(row["ratio"], row["condition"]): row["fold_change"] for row in summary.to_dict("records")}
+    groups = {
+        key: ways["fold_change"] for key, ways in sensitivity.groupby(["ratio", "condition"], sort=False)
+    }
     rows = []
-    for (ratio, condition), ways in sensitivity.groupby(["ratio", "condition"], sort=False):
-        fold = claimed.get((ratio, condition), np.nan)
-        if pd.isna(fold):
+    for ratio, condition, fold in summary[["ratio", "condition", "fold_change"]].itertuples(
+        index=False, name=None
+    ):
+        ways = groups.get((ratio, condition))
+        if ways is None or pd.isna(fold):
             continue
-        values = [float(fold), *ways["fold_change"].astype(float)]
+        values = [float(fold), *ways.astype(float)]
         low, high = min(values), max(values)
         claim = f"{fold:.3g}-fold; {low:.3g}–{high:.3g} over {len(ways)} ways of analysing it"
         rows.append((ratio, condition, float(fold), low, high, len(ways), claim))

@@ -65,7 +65,7 @@ def test_rows_that_coincide_cannot_be_told():
 
 
 def test_pictures_of_different_size_are_not_compared():
-    first, second = two_pictures(0.1)
+    first, _second = two_pictures(0.1)
     made = make_blot(plain_spec([STRONG], shape=(100, 300), targets=("T",)), seed=5)
     other = probing(made.pixels, made, "T", own="T")
     found = find_carry_over(first, other)

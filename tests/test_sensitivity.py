@@ -7,7 +7,7 @@ import small_experiment as small
 
 from blotquant.compare import compare
 from blotquant.design import Comparison
-from blotquant.geometry import Band, rectangle
+from blotquant.geometry import Band
 from blotquant.measure import measure_bands
 from blotquant.normalize import normalize
 from blotquant.scene import weigh_scene
@@ -48,7 +48,7 @@ def study(tmp_path, *, blots=BLOTS, top=TOP):
     lanes = small.lane_table(
         *[
             small.lanes(
-                f"{b}_{file}", probe, {k: 1.0 for k in range(1, int((~np.isnan(top[b])).sum()) + 1)}, blot=b
+                f"{b}_{file}", probe, dict.fromkeys(range(1, int((~np.isnan(top[b])).sum()) + 1), 1.0), blot=b
             )
             for b in blots
             for file, probe in FILES

@@ -175,12 +175,13 @@ def _blocks(lanes: Sequence[int]) -> list[tuple[int, ...]]:
 
 
 def _half_gap(lanes: pd.DataFrame) -> int:
-    """Half of the typical gap between neighbouring lanes, px."""
+    """Half of the typical gap between neighbouring lanes, px; some ground is shown even where lanes touch."""
     centers = lanes.sort_values("lane")["col_center"].to_numpy(dtype=float)
     widths = (lanes["col_stop"] - lanes["col_start"]).to_numpy(dtype=float)
     if len(centers) < 2:
         return 0
-    return max(round((float(np.median(np.diff(centers))) - float(np.median(widths))) / 2), 0)
+    gap = float(np.median(np.diff(centers))) - float(np.median(widths))
+    return max(round(gap / 2), round(0.1 * float(np.median(widths))))
 
 
 def _grey(signal: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:

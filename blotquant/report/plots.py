@@ -17,6 +17,7 @@ POINT_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9
 """The Okabe–Ito colours: told apart by colour-blind readers."""
 MARKERS = "os^DvP*"
 _WIDTH, _HEIGHT = 5.6, 3.7
+_MOST_NAMED = 14
 
 
 def plot_ratio(ratios: pd.DataFrame, summary: pd.DataFrame, *, reference: str | None) -> str:
@@ -146,14 +147,24 @@ def _draw_points(axes: Axes, ratios: pd.DataFrame, conditions: list[str], *, col
         x = [conditions.index(condition) + offset for condition in rows["condition"]]
         colour = POINT_COLOURS[k % len(POINT_COLOURS)]
         faces = [colour if included else "none" for included in rows["included"].fillna(value=False)]
+        marker = MARKERS[k // len(POINT_COLOURS) % len(MARKERS)]
         axes.scatter(
-            x, rows[column].astype(float), s=22, facecolors=faces, edgecolors=colour, linewidths=0.9,
-            marker=MARKERS[k // len(POINT_COLOURS) % len(MARKERS)], label=f"blot {blot}" if k < 14 else None,
-        )  # fmt: skip
-    if blots:
-        legend = axes.legend(
-            frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1, 1), handletextpad=0.2
+            x,
+            rows[column].astype(float),
+            s=22,
+            facecolors=faces,
+            edgecolors=colour,
+            linewidths=0.9,
+            marker=marker,
         )
+        if k < _MOST_NAMED:
+            axes.scatter([], [], s=22, color=colour, marker=marker, label=f"blot {blot}")
+    if blots:
+        more = f"and {len(blots) - _MOST_NAMED} more" if len(blots) > _MOST_NAMED else None
+        legend = axes.legend(
+            frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1, 1), handletextpad=0.2, title=more,
+            title_fontsize=7,
+        )  # fmt: skip
         for text in legend.get_texts():
             text.set_parse_math(False)
 

@@ -40,7 +40,7 @@ def _ratio_block(experiment: Experiment, tables: Mapping[str, pd.DataFrame], nam
         "name": name,
         "figure": Markup(plot_ratio(ratios, summary, reference=experiment.compare.reference)),
         "ways": None,
-        "n_points": int(ratios["value"].notna().sum()),
+        **_points_told(experiment, ratios),
         "test": _common_test(summary),
     }
     claims = None
@@ -50,6 +50,13 @@ def _ratio_block(experiment: Experiment, tables: Mapping[str, pd.DataFrame], nam
         if len(claims):
             block |= {"ways": Markup(plot_sensitivity(ways, claims)), "what_varies": _what_varies(ways)}
     return block | {"table": _claims_table(summary, claims)}
+
+
+def _points_told(experiment: Experiment, ratios: pd.DataFrame) -> dict[str, int]:
+    """How many points the figure shows, and how many values it cannot show: a log axis relative to the reference."""
+    relative = experiment.compare.reference is not None and bool(ratios["relative"].notna().any())
+    drawn = int((ratios["relative" if relative else "value"] > 0).sum())
+    return {"n_points": drawn, "n_undrawn": int(ratios["value"].notna().sum()) - drawn}
 
 
 def _what_varies(ways: pd.DataFrame) -> str:

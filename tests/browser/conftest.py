@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def browser():
-    """Selenium's driver of the installed Chromium; its own services are switched off so that only pages make requests."""
+    """Selenium's driver of the installed Chromium, whose own services are off: only pages make requests."""
     required = os.environ.get("BLOTQUANT_REQUIRE_BROWSER")
     chromium = next(
         (p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), None
