@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from blotquant import __version__
 from blotquant.errors import LaneCountError
@@ -15,6 +15,7 @@ from blotquant.geometry import LaneRole, Layout
 from blotquant.inputs import SESSION_SUFFIX
 from blotquant.io import read_image
 from blotquant.io.files import sha256_of, table_to_csv
+from blotquant.session import check_same_picture
 from blotquant.settings import Settings
 from blotquant.store import Part, fingerprint
 from blotquant.text import file_name
@@ -159,7 +160,7 @@ def _more_tables(task: MembraneTask, analyses: Sequence[Analysis]) -> dict[str, 
         if not naming.targets:
             continue  # a stain has no bands of its own
         layout, scene = analysis.layout, analysis.scene
-        constants = {
+        constants: dict[str, Any] = {
             "image": entry.name,
             "blot": task.blot,
             "membrane": task.membrane,
@@ -204,7 +205,7 @@ def _read(entry: ImageEntry, path: Path, session: Session | None, *, max_pixels:
     if session is not None:
         polarity = session.polarity
     with named(entry.name):
-        return read_image(
+        image = read_image(
             path,
             page=entry.page,
             channel=entry.channel,
@@ -213,3 +214,6 @@ def _read(entry: ImageEntry, path: Path, session: Session | None, *, max_pixels:
             probe=entry.probe,
             max_pixels=max_pixels,
         )
+        if session is not None:
+            check_same_picture(session, image.sha256, where=entry.name)
+        return image
