@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.geometry import Box, Polygon, bounding_box
+from blotquant.geometry import Box, Polygon
 
 
 def clip_box(box: Box, shape: tuple[int, int]) -> Box:
@@ -34,32 +36,62 @@ def area_weights(outline: Polygon, shape: tuple[int, int]) -> tuple[Box, NDArray
     weights : ndarray, shape of `box`
         Covered fraction of each pixel, 0 to 1; their sum is the area in the picture.
     """
-    full = bounding_box(outline)
-    height, width = full.row_stop - full.row_start, full.col_stop - full.col_start
-    # Pixel (r, c) of the box now covers [r, r + 1) x [c, c + 1).
-    vertices = np.asarray(outline) - (full.row_start - 0.5, full.col_start - 0.5)
-    starts, stops = _split_at_grid(vertices, np.roll(vertices, -1, axis=0))
-    rise = stops[:, 0] - starts[:, 0]
-    middle = (starts + stops) / 2
-    rows = np.clip(np.floor(middle[:, 0]).astype(int), 0, height - 1)
-    cols = np.clip(np.floor(middle[:, 1]).astype(int), 0, width - 1)
+    return area_weights_of([outline], shape)[0]
+
+
+def area_weights_of(
+    outlines: Sequence[Polygon], shape: tuple[int, int]
+) -> list[tuple[Box, NDArray[np.float64]]]:
+    """Weights of many outlines, as `area_weights` gives for each, in one go."""
+    if not outlines:
+        return []
+    corners = [np.asarray(outline) for outline in outlines]
+    sizes = np.array([len(c) for c in corners])
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    vertices = np.concatenate(corners)
+    low, high = np.minimum.reduceat(vertices, starts), np.maximum.reduceat(vertices, starts)
+    # An edge that lies exactly between two pixels belongs to the lower one: ranges are half-open.
+    first = np.floor(low + 0.5).astype(int)
+    stop = np.floor(np.nextafter(high, -np.inf) + 0.5).astype(int) + 1
+    heights, widths = (stop - first).T
+    owner = np.repeat(np.arange(len(outlines)), sizes)
+    # Pixel (r, c) of each box now covers [r, r + 1) x [c, c + 1).
+    vertices = vertices - (first[owner] - 0.5)
+    following = np.arange(len(vertices)) + 1
+    following[starts + sizes - 1] = starts
+    begin, end, edge = _split_at_grid(vertices, vertices[following])
+    owner = owner[edge]
+    rise, middle = end[:, 0] - begin[:, 0], (begin + end) / 2
+    rows = np.clip(np.floor(middle[:, 0]).astype(int), 0, heights[owner] - 1)
+    cols = np.clip(np.floor(middle[:, 1]).astype(int), 0, widths[owner] - 1)
     to_the_right = cols + 1 - middle[:, 1]
-    accumulated = np.zeros((height, width + 1))
-    np.add.at(accumulated, (rows, cols), rise * to_the_right)
-    np.add.at(accumulated, (rows, cols + 1), rise * (1 - to_the_right))
-    weights = np.clip(np.abs(np.cumsum(accumulated, axis=1)[:, :width]), 0.0, 1.0)
-    box = clip_box(full, shape)
-    inside = weights[
-        box.row_start - full.row_start : box.row_stop - full.row_start,
-        box.col_start - full.col_start : box.col_stop - full.col_start,
+    offsets = np.concatenate([[0], np.cumsum(heights * (widths + 1))])
+    place = offsets[owner] + rows * (widths[owner] + 1) + cols
+    flat = np.bincount(place, rise * to_the_right, int(offsets[-1]))
+    flat += np.bincount(place + 1, rise * (1 - to_the_right), int(offsets[-1]))
+    return [
+        _inside(flat[offsets[k] : offsets[k + 1]].reshape(heights[k], widths[k] + 1), first[k], shape)
+        for k in range(len(outlines))
     ]
-    return box, np.where(inside < 1e-12, 0.0, inside)
+
+
+def _inside(
+    accumulated: NDArray[np.float64], first: NDArray[np.intp], shape: tuple[int, int]
+) -> tuple[Box, NDArray[np.float64]]:
+    """Add up along rows, and cut to the picture."""
+    row, col = int(first[0]), int(first[1])
+    weights = np.cumsum(accumulated[:, :-1], axis=1)
+    np.abs(weights, out=weights)
+    np.minimum(weights, 1.0, out=weights)
+    weights[weights < 1e-12] = 0.0
+    box = clip_box(Box(row, row + weights.shape[0], col, col + weights.shape[1]), shape)
+    return box, weights[box.row_start - row : box.row_stop - row, box.col_start - col : box.col_stop - col]
 
 
 def _split_at_grid(
     a: NDArray[np.float64], b: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Cut the segments a→b wherever they cross a whole row or column."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
+    """Cut the segments a→b wherever they cross a whole row or column; the pieces, and which segment each is of."""
     n = len(a)
     edges, places = [np.arange(n), np.arange(n)], [np.zeros(n), np.ones(n)]
     for axis in (0, 1):
@@ -75,4 +107,4 @@ def _split_at_grid(
     edge, t = edge[order], t[order]
     points = a[edge] + t[:, None] * (b[edge] - a[edge])
     joined = edge[:-1] == edge[1:]
-    return points[:-1][joined], points[1:][joined]
+    return points[:-1][joined], points[1:][joined], edge[:-1][joined]

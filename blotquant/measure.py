@@ -18,7 +18,7 @@ from blotquant.geometry import Band, Lane, Layout, Strip, bounding_box
 from blotquant.image import BlotImage
 from blotquant.quality import band_shape, limit_flags, place_flags
 from blotquant.saturation import is_hollow, saturation
-from blotquant.scene import Scene, aperture_of, lane_scene, weigh_scene
+from blotquant.scene import Scene, aperture_of, apertures_of, lane_scene, weigh_scene
 from blotquant.settings import WeighingSettings
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, make_table
 from blotquant.uncertainty import LOD_SDS, LOQ_SDS, empty_variance
@@ -35,6 +35,8 @@ class Weighed:
     ----------
     excess : ndarray
         Counts above background of each pixel of the aperture's box.
+    profile : ndarray
+        The same, weighted and summed over each row.
     volume_raw, volume : float
         Weighted sums of counts, without and with the background taken off.
     background_sum : float
@@ -46,6 +48,7 @@ class Weighed:
     """
 
     excess: Array
+    profile: Array
     volume_raw: float
     volume: float
     background_sum: float
@@ -76,14 +79,15 @@ def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None =
     estimate = estimate or scene.surface.under(aperture)
     weights, pixels = aperture.weights, scene.signal[aperture.box.slices].astype(float)
     excess = pixels - estimate.values
-    volume = float((weights * excess).sum())
-    background_sum = float((weights * estimate.values).sum())
+    profile = np.einsum("ij,ij->i", weights, excess)
+    volume, background_sum = float(profile.sum()), sum_under(estimate.values, aperture)
     empty = empty_variance(scene.noise, aperture, estimate)
     light = max(volume, 0.0)
     shot = (scene.noise.gain or 0.0) * scene.noise.spread * light + (HALO_SHARE * light) ** 2
     return Weighed(
         excess=excess,
-        volume_raw=float((weights * pixels).sum()),
+        profile=profile,
+        volume_raw=volume + background_sum,
         volume=volume,
         background_sum=background_sum,
         volume_sd=float(np.sqrt(empty + shot)),
@@ -132,15 +136,14 @@ def measure_bands(
     unknown = wanted - {band.id for band in layout.bands}
     if unknown:
         raise KeyError(min(unknown))
-    places = _places(layout)
-    common = _common_cells(image, scene)
-    rows = [
-        {**common, **places[band.id], **_band_cells(band, layout, image, scene)}
-        for band in layout.bands
-        if band.id in wanted
-    ]
-    for row in rows:
-        row["flags"] = join_flags(row["flags"], layout.flags, scene.flags)
+    bands = [band for band in layout.bands if band.id in wanted]
+    places, common = _places(layout), _common_cells(image, scene)
+    marks = place_flags(bands, layout, shape=image.shape)
+    rows = []
+    for band, aperture in zip(bands, apertures_of(bands, layout, image.shape), strict=True):
+        cells = {**common, **places[band.id], **_band_cells(band, aperture, scene)}
+        cells["flags"] = join_flags(cells["flags"], marks[band.id], layout.flags, scene.flags)
+        rows.append(cells)
     return make_table(rows, BAND_COLUMNS)
 
 
@@ -179,19 +182,18 @@ def _relative_front(band: Band, lane: Lane, strip: Strip | None) -> float:
     return (band.peak[0] - top) / (bottom - top)
 
 
-def _band_cells(band: Band, layout: Layout, image: BlotImage, scene: Scene) -> dict[str, Any]:
-    aperture = aperture_of(band, layout, image.shape)
+def _band_cells(band: Band, aperture: Aperture, scene: Scene) -> dict[str, Any]:
     weighed = weigh_aperture(scene, aperture)
     if band.split:
         weighed = replace(
             weighed,
-            volume_sd=float(np.hypot(weighed.volume_sd, _split_sd(band, weighed, image.shape))),
+            volume_sd=float(np.hypot(weighed.volume_sd, _split_sd(band, weighed, scene.signal.shape))),
         )
-    area = float(aperture.weights.sum())
+    area = float(aperture.cover.sum())
     snr = weighed.volume / weighed.volume_sd if weighed.volume_sd > 0 else np.nan
     n_saturated, clipped = saturation(scene.signal[aperture.box.slices], aperture.weights, scene.ceiling)
-    spread = method_spread(scene, aperture, weighed.volume)
-    height, width = band_shape(weighed.excess, aperture.weights)
+    spread = method_spread(scene, aperture, weighed)
+    height, width = band_shape(weighed.profile, aperture.cover)
     cells = {
         "band_id": band.id,
         "row": band.row,
@@ -224,15 +226,21 @@ def _band_cells(band: Band, layout: Layout, image: BlotImage, scene: Scene) -> d
         *clipped,
         *hollow,
         *limit_flags(weighed.volume, weighed.empty_sd, spread=spread, n_background=weighed.n_background),
-        *place_flags(band, layout, aperture, shape=image.shape),
     }
     return cells
 
 
-def _split_sd(band: Band, weighed: Weighed, shape: tuple[int, int]) -> float:
+def _split_sd(band: Band, weighed: Weighed, shape: tuple[int, ...]) -> float:
     """SD that taking a doublet apart adds to either volume, in counts."""
-    _, whole = area_weights(band.outline, shape)
+    _, whole = area_weights(band.outline, (shape[0], shape[1]))
     return band.split_sd * abs(float((whole * weighed.excess).sum()))
+
+
+def sum_under(values: Array, aperture: Aperture) -> float:
+    """Weighted sum of a background over an aperture."""
+    if values.shape[1:] == (1,):
+        return float(aperture.cover @ values[:, 0])
+    return float((aperture.weights * values).sum())
 
 
 def aperture_fraction(band: Band, scene: Scene, aperture: Aperture) -> float:
@@ -244,11 +252,13 @@ def aperture_fraction(band: Band, scene: Scene, aperture: Aperture) -> float:
     )
     if sigma is None or aperture.weights.size == 0:
         return float("nan")
-    cover = aperture.weights.sum(axis=0)
-    return float(erf(np.median(cover[cover > 0]) / 2 / sigma / np.sqrt(2)))
+    tall = np.sort(aperture.weights.sum(axis=0))
+    tall = tall[tall > 0]
+    middle = (tall[(len(tall) - 1) // 2] + tall[len(tall) // 2]) / 2
+    return erf(float(middle) / 2 / sigma / 2**0.5)
 
 
-def method_spread(scene: Scene, aperture: Aperture, volume: float) -> float:
+def method_spread(scene: Scene, aperture: Aperture, weighed: Weighed) -> float:
     """(max - min) / |median| of the volume over the scene's backgrounds.
 
     Returns
@@ -256,15 +266,15 @@ def method_spread(scene: Scene, aperture: Aperture, volume: float) -> float:
     float
         NaN where the median volume is 0, or with fewer than three methods.
     """
-    raw = float((aperture.weights * scene.signal[aperture.box.slices]).sum())
     volumes = [
-        raw - float((aperture.weights * surface.under(aperture).values).sum()) for surface in scene.others
+        weighed.volume_raw - sum_under(surface.under(aperture).values, aperture) for surface in scene.others
     ]
-    volumes.append(volume)
-    if len(volumes) < 3:
+    volumes = sorted([*volumes, weighed.volume])
+    if len(volumes) < 3 or np.isnan(weighed.volume):
         return float("nan")
-    span, middle = max(volumes) - min(volumes), abs(float(np.median(volumes)))
-    return span / middle if middle > 0 else float("nan")
+    n = len(volumes)
+    middle = abs((volumes[(n - 1) // 2] + volumes[n // 2]) / 2)
+    return (volumes[-1] - volumes[0]) / middle if middle > 0 else float("nan")
 
 
 def measure_lanes(

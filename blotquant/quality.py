@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
-from blotquant.background.base import Aperture, Array
+from blotquant.background.base import Array
 from blotquant.coverage import area_weights
 from blotquant.geometry import Band, Layout, Polygon
 from blotquant.scene import full_width
@@ -42,17 +43,41 @@ def limit_flags(volume: float, empty_sd: float, *, spread: float, n_background: 
     return flags
 
 
-def place_flags(band: Band, layout: Layout, aperture: Aperture, *, shape: tuple[int, int]) -> set[str]:
-    """Flags of a band that is cut off by the picture's or strip's edge, or that shares pixels with another."""
-    flags = set()
-    own = _extent(band.outline)
+def place_flags(
+    bands: Sequence[Band], layout: Layout, *, shape: tuple[int, int]
+) -> dict[str, set[str]]:
+    """Flags, by id, of bands cut off by the picture's or strip's edge, or that share pixels with another.
+
+    Parameters
+    ----------
+    bands : sequence of Band
+        Those to look at; their rivals are all bands of the layout.
+    layout : Layout
+        Strips, lanes and bands.
+    shape : (int, int)
+        Rows and columns of the picture.
+    """
+    every = np.array([_extent(band.outline) for band in layout.bands])
+    own = np.array([_extent(band.outline) for band in bands])
+    strip_of = {lane.id: lane.strip for lane in layout.lanes}
+    strips = {strip.id: _extent(strip.outline) for strip in layout.strips}
     picture = (-0.5, shape[0] - 0.5, -0.5, shape[1] - 0.5)
-    if not _lies_within(own, picture) or not _lies_within(own, _strip_extent(aperture, layout), slack=1.0):
-        flags.add("touches_edge")
-    rivals = (b for b in layout.bands if b.id != band.id and not (band.split and b.outline == band.outline))
-    if any(_meet(own, _extent(b.outline)) and _shared_area(band, b) > 1e-6 for b in rivals):
-        flags.add("touches_neighbour")
-    return flags
+    found = {}
+    for band, here in zip(bands, own, strict=True):
+        strip = strips.get(strip_of.get(band.lane, ""), (-np.inf, np.inf, -np.inf, np.inf))
+        cut = not _lies_within(here, picture) or not _lies_within(here, strip, slack=1.0)
+        meet = (here[0] < every[:, 1]) & (every[:, 0] < here[1])
+        meet &= (here[2] < every[:, 3]) & (every[:, 2] < here[3])
+        shared = any(_are_rivals(band, layout.bands[k]) for k in np.flatnonzero(meet))
+        found[band.id] = ({"touches_edge"} if cut else set()) | ({"touches_neighbour"} if shared else set())
+    return found
+
+
+def _are_rivals(band: Band, other: Band) -> bool:
+    """Whether two bands share pixels, unless they are one band or the two of one doublet."""
+    if other.id == band.id or (band.split and other.outline == band.outline):
+        return False
+    return _shared_area(band, other) > 1e-6
 
 
 Extent = tuple[float, float, float, float]
@@ -65,20 +90,9 @@ def _extent(outline: Polygon) -> Extent:
     return min(rows), max(rows), min(cols), max(cols)
 
 
-def _strip_extent(aperture: Aperture, layout: Layout) -> Extent:
-    strip = next(
-        (s for s in layout.strips if aperture.lane is not None and s.id == aperture.lane.strip), None
-    )
-    return _extent(strip.outline) if strip else (-np.inf, np.inf, -np.inf, np.inf)
-
-
-def _lies_within(own: Extent, outer: Extent, *, slack: float = 1e-6) -> bool:
+def _lies_within(own: Extent | Array, outer: Extent, *, slack: float = 1e-6) -> bool:
     low = own[0] >= outer[0] - slack and own[2] >= outer[2] - slack
     return low and own[1] <= outer[1] + slack and own[3] <= outer[3] + slack
-
-
-def _meet(a: Extent, b: Extent) -> bool:
-    return a[0] < b[1] and b[0] < a[1] and a[2] < b[3] and b[2] < a[3]
 
 
 def _shared_area(band: Band, other: Band) -> float:
@@ -97,19 +111,18 @@ def _shared_area(band: Band, other: Band) -> float:
     return float(np.clip(own + their - 1, 0, None).sum())
 
 
-def band_shape(excess: Array, weights: Array) -> tuple[float, float]:
+def band_shape(sums: Array, cover: Array) -> tuple[float, float]:
     """Height of a band's profile along its lane in counts, and its full width at half maximum in pixels.
 
     Parameters
     ----------
-    excess : ndarray
-        Counts above background of the band's box.
-    weights : ndarray, same shape
-        Covered part of each pixel.
+    sums : ndarray
+        Counts above background of each row of the band's box, summed over the covered pixels.
+    cover : ndarray, same shape
+        Covered pixels of each row.
     """
-    cover = weights.sum(axis=1)
     rows = cover > 0.3 * cover.max() if cover.size else cover > 0
     if rows.sum() < 3:
         return float("nan"), float("nan")
-    profile = (excess * weights).sum(axis=1)[rows] / cover[rows]
+    profile = sums[rows] / cover[rows]
     return float(profile.max()), full_width(profile)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.background import BACKGROUNDS, Aperture, Ground, Surface
-from blotquant.background.base import Array, bin_ground
+from blotquant.background.base import Array
 from blotquant.background.gaps import Gaps
-from blotquant.coverage import area_weights, clip_box
+from blotquant.coverage import area_weights, area_weights_of, clip_box
 from blotquant.geometry import Band, Box, Layout, polygon, polygon_area
 from blotquant.image import BlotImage, FloatImage
 from blotquant.optical_density import to_optical_density
@@ -99,7 +100,9 @@ def lane_scene(image: BlotImage, layout: Layout, *, settings: WeighingSettings |
 def _prepare(image: BlotImage, layout: Layout, settings: WeighingSettings, *, whole_lanes: bool) -> Scene:
     if settings.optical_density:
         image = to_optical_density(image)
-    ground = find_ground(image.signal(), layout, 0.0 if whole_lanes else settings.mask_margin)
+    margin = 0.0 if whole_lanes else settings.mask_margin
+    is_float = image.pixels.dtype.kind == "f"
+    ground = find_ground(image.signal(), layout, margin, may_lack_numbers=is_float)
     boxes = [clip_box(band.box, image.shape) for band in layout.bands]
     noise = measure_noise(ground.signal, ground.usable, [] if whole_lanes else boxes)
     ground = replace(ground, noise=noise.sigma, noise_spread=noise.spread)
@@ -115,22 +118,22 @@ def _prepare(image: BlotImage, layout: Layout, settings: WeighingSettings, *, wh
     )  # fmt: skip
 
 
-def find_ground(signal: FloatImage, layout: Layout, margin: float) -> Ground:
+def find_ground(
+    signal: FloatImage, layout: Layout, margin: float, *, may_lack_numbers: bool = True
+) -> Ground:
     """Take all bands (each with a margin, in heights of its outline) and all that is no membrane out of a picture."""
     shape = (signal.shape[0], signal.shape[1])
     boxes = [band.box for band in layout.bands]
     height, pitch = _typical_sizes(layout, boxes, shape)
-    usable = np.isfinite(signal)
+    usable = np.isfinite(signal) if may_lack_numbers else np.ones(signal.shape, dtype=bool)
     membrane = inside_strips(layout, shape, EDGE_PX)
     if membrane is not None:
         usable &= membrane
     for band, box in zip(layout.bands, boxes, strict=True):
         _mask_band(usable, band, box, margin)
-    step = int(np.clip(min(height, pitch / 4) // 3, 1, 8))
     return Ground(
-        signal=signal, usable=usable, grid=bin_ground(signal, usable, step), band_height=min(height, pitch),
-        lane_pitch=pitch, lanes=layout.lanes,
-    )  # fmt: skip
+        signal=signal, usable=usable, band_height=min(height, pitch), lane_pitch=pitch, lanes=layout.lanes
+    )
 
 
 def _row_sigmas(signal: FloatImage, layout: Layout, boxes: list[Box]) -> dict[tuple[str, int], float]:
@@ -162,10 +165,9 @@ def full_width(profile: Array) -> float:
 
 def _half_crossing(side: Array, half: float) -> float:
     """Distance from the peak to where the profile first falls to half; NaN if it never does."""
-    below = np.flatnonzero(side < half)
-    if len(below) == 0:
+    k = int(np.argmax(side < half))
+    if not side[k] < half:
         return float("nan")
-    k = int(below[0])
     return k - 1 + float((side[k - 1] - half) / (side[k - 1] - side[k]))
 
 
@@ -176,6 +178,18 @@ def aperture_of(band: Band, layout: Layout, shape: tuple[int, int]) -> Aperture:
     return Aperture(box=box, weights=weights, lane=lane)
 
 
+def apertures_of(bands: Sequence[Band], layout: Layout, shape: tuple[int, int]) -> list[Aperture]:
+    """Apertures of many bands, as `aperture_of` gives for each, in one go."""
+    lanes = {lane.id: lane for lane in layout.lanes}
+    covers = area_weights_of([band.outline for band in bands], shape)
+    return [
+        aperture_of(band, layout, shape)
+        if band.split
+        else Aperture(box=box, weights=weights, lane=lanes.get(band.lane))
+        for band, (box, weights) in zip(bands, covers, strict=True)
+    ]
+
+
 def inside_strips(layout: Layout, shape: tuple[int, int], margin: float) -> NDArray[np.bool_] | None:
     """Pixels that lie on a strip, at least `margin` pixels from its edge; None where strips leave nothing out."""
     if not layout.strips:
@@ -183,6 +197,8 @@ def inside_strips(layout: Layout, shape: tuple[int, int], margin: float) -> NDAr
     inside = np.zeros(shape, dtype=bool)
     for strip in layout.strips:
         first, left, right = _scan_lines(np.asarray(strip.outline), shape[0])
+        if len(left) == shape[0] and (left <= 0).all() and (right >= shape[1] - 1).all():
+            return None
         # The picture's own border is no cut edge.
         top_cut, bottom_cut = first > 0, first + len(left) < shape[0]
         keep = slice(round(margin) if top_cut else 0, len(left) - (round(margin) if bottom_cut else 0))

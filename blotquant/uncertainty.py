@@ -17,7 +17,6 @@ LOD_SDS, LOQ_SDS = 3.0, 10.0
 FAR, REACH = 5, 2
 """Noise is taken for independent `FAR` pixels apart; its correlation is measured up to `REACH` pixels."""
 TILE, MAX_TILES = 48, 24
-_FIFTH = np.array([1.0, -5.0, 10.0, -10.0, 5.0, -1.0])
 OVERLAP = 2.9
 """Fifth differences share pixels: so many of them say as much as one that stands alone."""
 
@@ -70,24 +69,26 @@ def measure_noise(
     bands : sequence of Box
         Where bright pixels are, for the mean-variance line.
     """
-    tiles = [(signal[box.slices].astype(float), usable[box.slices]) for box in free_tiles(usable)]
-    if not tiles:
+    boxes = free_tiles(usable)
+    if not boxes:
         return Noise(sigma=0.0, correlation=np.ones((1, 1)), gain=None)
-    variance = _unlikeness(tiles, 0, FAR)
+    pixels = np.array([signal[box.slices] for box in boxes], dtype=float)
+    free = np.array([usable[box.slices] for box in boxes])
+    variance = _unlikeness(pixels, free, (0, FAR))
     if variance == 0:
         return Noise(sigma=0.0, correlation=np.ones((1, 1)), gain=None)
     correlation = np.ones((2 * REACH + 1, 2 * REACH + 1))
     for dr in range(REACH + 1):
         for dc in range(-REACH if dr else 1, REACH + 1):
-            value = 1 - _unlikeness(tiles, dr, dc) / variance
+            value = 1 - _unlikeness(pixels, free, (dr, dc)) / variance
             # Less is chance, or a slope of the ground, which makes far pixels more unlike than noise does.
             value = value if value > 0.02 else 0.0
             correlation[REACH + dr, REACH + dc] = correlation[REACH - dr, REACH - dc] = value
-    crops = [_level_part(signal, box) for box in bands[:: max(1, len(bands) // 60)]]
     near = correlation[REACH, REACH:]
     bend = max(float(252 - 420 * near[1] + 240 * near[2]), 15.0)
-    gain = shot_gain([*crops, *(pixels for pixels, _ in tiles[:8])], bend_variance=bend)
-    level = float(np.median([np.median(pixels[free]) for pixels, free in tiles if free.any()]))
+    crops = [_level_part(signal, box) for box in bands[:: max(1, len(bands) // 60)]]
+    gain = shot_gain([*crops, *pixels[:8]], bend_variance=bend) if len(bands) else None
+    level = float(np.median([np.median(p[f]) for p, f in zip(pixels, free, strict=True) if f.any()]))
     return Noise(sigma=float(np.sqrt(variance)), correlation=correlation, gain=gain, level=level)
 
 
@@ -102,33 +103,27 @@ def _level_part(signal: NDArray[np.floating[Any]], box: Box) -> Array:
 def free_tiles(usable: NDArray[np.bool_]) -> list[Box]:
     """Up to `MAX_TILES` square tiles of the picture, spread over it, that are mostly free of bands."""
     size = min(TILE, *usable.shape)
-    places = [
-        Box(r, r + size, c, c + size)
-        for r in range(0, usable.shape[0] - size + 1, size)
-        for c in range(0, usable.shape[1] - size + 1, size)
-    ]
+    tops, lefts = (np.arange(0, n - size + 1, size) for n in usable.shape)
     # Every fourth row and column is enough to see how free a tile is.
-    free = np.array([usable[box.slices][::4, ::4].mean() for box in places])
+    rows, cols = ((starts[:, None] + np.arange(0, size, 4)).ravel() for starts in (tops, lefts))
+    seen = usable[rows[:, None], cols].reshape(len(tops), -1, len(lefts), -(-size // 4))
+    free = seen.mean(axis=(1, 3)).ravel()
     best = np.flatnonzero(free >= min(0.9, max(float(np.sort(free)[-min(8, len(free))]), 0.05)))
-    return (
-        [
-            places[k]
-            for k in best[np.linspace(0, len(best) - 1, min(MAX_TILES, len(best))).round().astype(int)]
-        ]
-        if len(best)
-        else []
-    )
+    if len(best) == 0:
+        return []
+    chosen = best[np.linspace(0, len(best) - 1, min(MAX_TILES, len(best))).round().astype(int)]
+    return [
+        Box(int(r), int(r) + size, int(c), int(c) + size)
+        for r, c in ((tops[k // len(lefts)], lefts[k % len(lefts)]) for k in chosen)
+    ]
 
 
-def _unlikeness(tiles: list[tuple[Array, NDArray[np.bool_]]], dr: int, dc: int) -> float:
-    """Half the mean square difference of free pixels some rows and columns apart."""
-    steps = []
-    for pixels, free in tiles:
-        h, w = pixels.shape
-        here = slice(dr, h), slice(max(dc, 0), w + min(dc, 0))
-        there = slice(0, h - dr), slice(max(-dc, 0), w - max(dc, 0))
-        steps.append((pixels[here] - pixels[there])[free[here] & free[there]])
-    return robust_sd(np.concatenate(steps)) ** 2 / 2
+def _unlikeness(pixels: Array, free: NDArray[np.bool_], lag: tuple[int, int]) -> float:
+    """Half the mean square difference of free pixels some rows and columns apart; tiles lie along the first axis."""
+    (dr, dc), (_, h, w) = lag, pixels.shape
+    here = slice(None), slice(dr, h), slice(max(dc, 0), w + min(dc, 0))
+    there = slice(None), slice(0, h - dr), slice(max(-dc, 0), w - max(dc, 0))
+    return robust_sd((pixels[here] - pixels[there])[free[here] & free[there]]) ** 2 / 2
 
 
 def shot_gain(crops: Sequence[Array], *, bend_variance: float = 252.0, n_bins: int = 12) -> float | None:
@@ -150,16 +145,19 @@ def shot_gain(crops: Sequence[Array], *, bend_variance: float = 252.0, n_bins: i
     float or None
         None unless the slope is positive by more than three of its standard errors.
     """
-    means, bends = [], []
-    for crop in crops:
-        if crop.shape[1] > 5:
-            parts = [crop[:, k : crop.shape[1] - 5 + k] for k in range(6)]
-            stack = np.array(parts).reshape(6, -1)
-            means.append(stack.mean(axis=0))
-            bends.append(_FIFTH @ stack)
-    if not means:
+    wide = [crop for crop in crops if crop.shape[1] > 5 and crop.size]
+    if not wide:
         return None
-    level, bend = np.concatenate(means), np.concatenate(bends)
+    # All rows of all crops on one line; windows that run over a row's end are left out.
+    line = np.concatenate([crop.ravel() for crop in wide])
+    widths = np.concatenate([np.full(len(crop), crop.shape[1]) for crop in wide])
+    inside = np.ones(len(line), dtype=bool)
+    ends = np.cumsum(widths)
+    inside[(ends[:, None] - np.arange(1, 6)).ravel()] = False
+    inside = inside[:-5] & np.isfinite(line[:-5])
+    parts = [line[k : len(line) - 5 + k] for k in range(6)]
+    level = (sum(parts[1:], parts[0]) / 6)[inside]
+    bend = (parts[5] - parts[0] + 5 * (parts[1] - parts[4]) + 10 * (parts[3] - parts[2]))[inside]
     keep = np.isfinite(level) & np.isfinite(bend)
     level, bend = level[keep], bend[keep]
     if len(level) < 20 * n_bins:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from blotquant.background.courses import BINS, COLUMNS, Cells, lane_light, make_cells
 from blotquant.geometry import Box, Lane
 
 Array = NDArray[np.float64]
@@ -35,6 +37,11 @@ class Aperture:
     def shape(self) -> tuple[int, int]:
         """Rows and columns of the box."""
         return self.box.row_stop - self.box.row_start, self.box.col_stop - self.box.col_start
+
+    @cached_property
+    def cover(self) -> Array:
+        """Covered pixels of each row of the box."""
+        return self.weights.sum(axis=1)
 
     @property
     def center(self) -> tuple[float, float]:
@@ -77,8 +84,6 @@ class Ground:
         Counts, bands bright.
     usable : ndarray of bool, shape (H, W)
         False on every band, dilated, and on pixels that are not finite.
-    grid : Grid
-        The same, averaged over cells.
     band_height, lane_pitch : float
         Typical sizes in pixels, from which methods take their own.
     noise : float
@@ -91,12 +96,33 @@ class Ground:
 
     signal: NDArray[np.floating[Any]]
     usable: NDArray[np.bool_]
-    grid: Grid
     band_height: float
     lane_pitch: float
     noise: float = 0.0
     noise_spread: float = 1.0
     lanes: tuple[Lane, ...] = ()
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The ground averaged over square cells of a third of a band's height."""
+        step = int(np.clip(min(self.band_height, self.lane_pitch / 4) // 3, 1, 8))
+        return bin_ground(self.signal, self.usable, step)
+
+    @cached_property
+    def cells(self) -> Cells:
+        """The ground summed over small cells, narrow enough for the gaps between lanes."""
+        steps = max(1, round(self.band_height / BINS)), max(1, round(self.lane_pitch / COLUMNS))
+        return make_cells(self.signal, self.usable, steps, noise=self.noise * self.noise_spread**0.5)
+
+    @cached_property
+    def light(self) -> dict[str, Array]:
+        """Light of every lane's bands above the ground, in bins of rows, by the lane's id."""
+        step = self.cells.steps[0]
+        return {lane.id: lane_light(self.signal, self.usable, lane, step) for lane in self.lanes}
+
+    def beside(self, lane: Lane) -> list[Lane]:
+        """The lanes next to one, on its strip."""
+        return [o for o in self.lanes if o.strip == lane.strip and abs(o.number - lane.number) == 1]
 
 
 @dataclass(frozen=True, eq=False, slots=True)

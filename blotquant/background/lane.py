@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from blotquant.background.base import Aperture, Array, Estimate, Ground
-from blotquant.background.roughness import lane_course
+from blotquant.background.courses import read_lane
 from blotquant.background.simple import Flank
 from blotquant.geometry import Lane
 
@@ -20,12 +20,9 @@ class LaneBaseline:
     ----------
     stiffness : float
         Waves shorter than so many band heights are not followed.
-    bins : float
-        Bins of rows in a band's height.
     """
 
     stiffness: float = 6.0
-    bins: float = 8.0
     name: str = "lane"
 
     def fit(self, ground: Ground) -> _LaneSurface:
@@ -58,15 +55,14 @@ class _LaneSurface:
     def _baseline(self, lane: Lane) -> tuple[Array, Array, float]:
         from pybaselines.utils import whittaker_smooth
 
-        step = max(1, round(self.ground.band_height / self.method.bins))
-        rows, means, counts = lane_course(self.ground, lane, step)
-        free = counts > 0
+        step, course = self.ground.cells.steps[0], read_lane(self.ground.cells, lane)
+        free = course.counts > 0
         if free.sum() < 3:
-            return rows, means, 0.0
-        middle = float(means[free].mean())
-        centred = np.where(free, means - middle, 0.0)
+            return course.rows, course.means, 0.0
+        middle = float(course.means[free].mean())
+        centred = np.where(free, course.means - middle, 0.0)
         # Half of a wave's height passes where its length is 2 pi lam**(1/4).
         lam = (self.method.stiffness * self.ground.band_height / step / (2 * np.pi)) ** 4
-        weights = counts / counts[free].mean()
+        weights = course.counts / course.counts[free].mean()
         smooth = whittaker_smooth(centred, lam=lam, diff_order=2, weights=weights)
-        return rows, smooth + middle, float(counts.sum())
+        return self.ground.cells.middles(), smooth + middle, float(course.counts.sum())

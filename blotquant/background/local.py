@@ -1,7 +1,8 @@
 """The likeliest level under a band, given the free rows of its own lane and the gaps beside it: kriging.
 
 Down the lane the ground is taken for a smooth random course shared with the gaps beside it, plus an uneven light of
-the lane's own, plus noise and a straight line; how strong each is, is measured on the picture's own free rows. The
+the lane's own, plus noise and a straight line; how strong each is, is measured on the picture's own free rows. A gap
+beside a bright band may be lit by it: a glow of the band's own shape and unknown strength belongs to the gaps. The
 level under a band is then the best linear unbiased estimate, and its variance follows (Matheron 1963; Cressie 1993,
 chapter 3). A constant and a ramp come back exactly.
 """
@@ -15,26 +16,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.background.base import Aperture, Array, Estimate, Ground
-from blotquant.background.roughness import Roughness, measure_roughness
+from blotquant.background.courses import Course, both_sides
+from blotquant.background.roughness import Roughness, matern, measure_roughness
 from blotquant.background.simple import Constant
-from blotquant.robust import robust_sd
+from blotquant.geometry import Lane
 
 CAUTION = 2.0
 """The ground's variances come from few free rows and are used as if they were known: variance by that much larger."""
 
+GLOW = 0.1
+"""SD of the share of a band's light that may lie on the gap beside it where bands touch or fuse."""
 
-class Course(NamedTuple):
-    """Means of free pixels in bins of rows: where, how much, of how many pixels, and whether in the lane itself."""
+RAGGED = 0.3
+"""SD of that glow from row to row, as a part of it."""
+
+
+class Witnesses(NamedTuple):
+    """Means of free pixels in bins of rows, and how far each may be lit by the bands beside it, in counts."""
 
     rows: Array
     means: Array
     counts: Array
     own: NDArray[np.bool_]
-
-    @classmethod
-    def empty(cls) -> Course:
-        """Return a course without any bin."""
-        return cls(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, bool))
+    glow: Array
 
 
 @dataclass(frozen=True)
@@ -45,21 +49,18 @@ class Local:
     ----------
     reach : float
         How far beyond the aperture free rows are used, in band heights; further where too few are free.
-    bins : float
-        Bins of rows in a band's height.
     side : float
         Width of the gap used on either side, as a part of the aperture's width, where neighbours leave it.
     min_bins : int
         Bins of the own lane that are enough.
-    outlier : float
-        Pixels so many SDs off (specks, dust) are left out.
+    max_bins : int
+        Bins of lane and gaps together at which the window no longer grows.
     """
 
     reach: float = 1.5
-    bins: float = 5.0
     side: float = 0.2
     min_bins: int = 5
-    outlier: float = 5.0
+    max_bins: int = 60
     name: str = "local"
 
     def fit(self, ground: Ground) -> LocalSurface:
@@ -77,116 +78,112 @@ class LocalSurface:
 
     def under(self, aperture: Aperture) -> Estimate:
         """Best linear unbiased estimate of the level along the aperture's rows."""
-        course = self._course(aperture)
-        if len(course.rows) < 3:
+        if 0 in aperture.shape:
             return Constant().fit(self.ground).under(aperture)
-        return _krige(course, aperture, self.rough)
+        witnesses = self._witnesses(aperture)
+        if len(witnesses.rows) < 3:
+            return Constant().fit(self.ground).under(aperture)
+        return _krige(witnesses, aperture, self.rough, self.ground.cells.steps[0])
 
-    def _course(self, aperture: Aperture) -> Course:
+    def _witnesses(self, aperture: Aperture) -> Witnesses:
         """Free rows above and below; the window grows until the lane, or failing that its sides, say enough."""
-        box, height = aperture.box, self.ground.band_height
-        n_rows, reach = self.ground.signal.shape[0], self.method.reach * height
+        box, cells, n_rows = aperture.box, self.ground.cells, self.ground.signal.shape[0]
         left, right = self._gaps(aperture)
+        reach = self.method.reach * self.ground.band_height
         while True:
-            start, stop = max(int(box.row_start - reach), 0), min(int(box.row_stop + reach) + 1, n_rows)
-            own = self._zone(start, stop, (box.col_start, box.col_stop))
-            whole = start == 0 and stop == n_rows
-            sides = self._both_sides(start, stop, left, right)
-            two_sided = (own.rows < box.row_start).any() and (own.rows >= box.row_stop).any()
-            if (
-                whole
-                or (len(own.rows) >= self.method.min_bins and two_sided)
-                or len(own.rows) + len(sides.rows) > 60
-            ):
-                return Course(*(np.concatenate(pair) for pair in zip(own, sides, strict=True)))
+            start, stop = max(box.row_start - reach, 0.0), min(box.row_stop + reach + 1, float(n_rows))
+            bins = cells.bins(start, stop)
+            own = cells.read(box.col_start, box.col_stop, bins)
+            sides = both_sides(cells.read(*left, bins), cells.read(*right, bins))
+            rows = own.rows[own.counts > 0]
+            two_sided = len(rows) > 0 and rows[0] < box.row_start and rows[-1] >= box.row_stop
+            enough = len(rows) >= self.method.min_bins and two_sided
+            many = len(rows) + int((sides.counts > 0).sum()) > self.method.max_bins
+            if enough or many or (start == 0 and stop == n_rows):
+                return self._gather(own, sides, aperture.lane, bins)
             reach *= 1.6
 
-    def _gaps(self, aperture: Aperture) -> tuple[tuple[int, int], tuple[int, int]]:
+    def _gaps(self, aperture: Aperture) -> tuple[tuple[float, float], tuple[float, float]]:
         """Columns of the gaps to the left and right of the aperture, up to the neighbouring lanes."""
         box, wide = aperture.box, max(round(self.method.side * aperture.shape[1]), 3)
-        low, high = box.col_start - wide, box.col_stop + wide
-        own = aperture.lane
-        for lane in self.ground.lanes:
-            if own is None or lane.strip != own.strip or abs(lane.number - own.number) != 1:
-                continue
-            center = float(lane.center_at(aperture.center[0]))
-            half = float(lane.width_at(aperture.center[0])) / 2
-            if lane.number < own.number:
-                low = max(low, int(np.ceil(center + half)))
+        low, high = float(box.col_start - wide), float(box.col_stop + wide)
+        middle = aperture.center[0]
+        for other in self.ground.beside(aperture.lane) if aperture.lane is not None else ():
+            center, half = float(other.center_at(middle)), float(other.width_at(middle)) / 2
+            if aperture.lane is not None and other.number < aperture.lane.number:
+                low = max(low, np.ceil(center + half))
             else:
-                high = min(high, int(center - half) + 1)
-        return (max(low, 0), box.col_start), (box.col_stop, min(high, self.ground.signal.shape[1]))
-
-    def _zone(self, start: int, stop: int, cols: tuple[int, int], *, own: bool = True) -> Course:
-        """Bin the free pixels of some columns by rows, specks left out."""
-        part = slice(start, stop), slice(*cols)
-        usable = self.ground.usable[part]
-        pixels = np.where(usable, self.ground.signal[part], 0.0).astype(float)
-        counts = usable.sum(axis=1).astype(float)
-        # A few columns of a slanting mask's corner do not speak for the row.
-        counts[counts < 0.3 * usable.shape[1]] = 0
-        if counts.sum() < 3:
-            return Course.empty()
-        kept = self._without_specks(pixels, usable & (counts > 0)[:, None])
-        counts, sums = kept.sum(axis=1).astype(float), np.where(kept, pixels, 0.0).sum(axis=1)
-        first = np.arange(0, len(counts), max(1, round(self.ground.band_height / self.method.bins)))
-        n = np.add.reduceat(counts, first)
-        total, moment = np.add.reduceat(sums, first), np.add.reduceat(counts * np.arange(start, stop), first)
-        n, total, moment = n[n > 0], total[n > 0], moment[n > 0]
-        return Course(moment / n, total / n, n, np.full(len(n), own))
-
-    def _without_specks(self, pixels: Array, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        counts = usable.sum(axis=1)
-        means = pixels.sum(axis=1, where=usable) / np.maximum(counts, 1)
-        off = np.where(usable, pixels - means[:, None], 0.0)
-        scale = max(robust_sd(off[usable]), self.ground.noise)
-        return usable & (np.abs(off) <= self.method.outlier * scale)
-
-    def _both_sides(self, start: int, stop: int, left: tuple[int, int], right: tuple[int, int]) -> Course:
-        """Mean of the two gaps where both are free, so that a slope across the lane cancels."""
-        a, b = (
-            self._zone(start, stop, cols, own=False) if cols[1] - cols[0] >= 2 else None
-            for cols in (left, right)
-        )
-        if a is None or b is None or not len(a.rows) or not len(b.rows):
-            return Course.empty()
-        at = np.round(a.rows), np.round(b.rows)
-        _, i, j = np.intersect1d(*at, return_indices=True)
-        counts = 4 / (1 / a.counts[i] + 1 / b.counts[j])
-        return Course(
-            (a.rows[i] + b.rows[j]) / 2, (a.means[i] + b.means[j]) / 2, counts, np.zeros(len(i), bool)
+                high = min(high, np.floor(center - half) + 1)
+        # A single column says too little of a gap.
+        return (
+            (low, box.col_start if box.col_start - low >= 2 else low),
+            (box.col_stop, high if high - box.col_stop >= 2 else box.col_stop),
         )
 
+    def _gather(self, own: Course, sides: Course, lane: Lane | None, bins: slice) -> Witnesses:
+        in_own, in_sides = own.counts > 0, sides.counts > 0
+        seen = [np.concatenate(pair) for pair in zip(own.part(in_own), sides.part(in_sides), strict=True)]
+        n, glow = int(in_own.sum()), np.zeros(len(seen[0]))
+        if lane is not None and lane.id in self.ground.light:
+            near = [lane, *self.ground.beside(lane)]
+            light = np.max([self.ground.light[other.id][bins] for other in near], axis=0)
+            glow[n:] = GLOW * light[in_sides]
+        return Witnesses(seen[0], seen[1], seen[2], np.arange(len(glow)) < n, glow)
 
-def _krige(course: Course, aperture: Aperture, rough: Roughness) -> Estimate:
-    """Universal kriging with a straight line; variances in units of the pixel noise."""
+
+def _nodes(aperture: Aperture, step: int) -> tuple[Array, Array, Array]:
+    """Rows on which the level is estimated, the aperture's share of each, and the aperture's own rows."""
     rows = np.arange(aperture.box.row_start, aperture.box.row_stop, dtype=float)
-    share = aperture.weights.sum(axis=1)
-    share = share / share.sum() if share.sum() > 0 else np.full(len(rows), 1 / len(rows))
-    unit = rough.pixel or max(float(np.abs(course.means).max()) ** 2 * 1e-12, 1e-300)
+    share = aperture.cover
+    total = float(share.sum())
+    share = share / total if total > 0 else np.full(len(rows), 1 / len(rows))
+    n = max(2, -(-len(rows) // step) + 1)
+    gap = max((len(rows) - 1) / (n - 1), 1e-9)
+    place = (rows - rows[0]) / gap
+    low = np.minimum(place.astype(int), n - 2)
+    part = place - low
+    shares = np.bincount(low, share * (1 - part), n) + np.bincount(low + 1, share * part, n)
+    return rows[0] + gap * np.arange(n), shares, rows
+
+
+def _krige(seen: Witnesses, aperture: Aperture, rough: Roughness, step: int) -> Estimate:
+    """Universal kriging with a straight line; variances in units of the pixel noise."""
+    nodes, share, rows = _nodes(aperture, step)
+    n = len(seen.rows)
+    level = float(seen.means.mean())
+    unit = rough.pixel or max(float(np.abs(seen.means).max()) ** 2 * 1e-12, 1e-300)
+    places = np.concatenate([seen.rows, nodes])
+    lane = np.ones(len(places))
+    lane[:n] = seen.own
+    both = lane[:, None] * lane
+    alike = matern(np.abs(places[:, None] - places) / rough.length)
+    joint = (alike * (rough.shared + rough.uneven * both) + rough.level * both) / unit
+    texture, cross = joint[:n, :n], share @ joint[n:, :n]
+    own = float(share @ joint[n:, n:] @ share)
     # Bins of a course share small-scale texture that does not average out over columns.
-    noise = rough.pixel / course.counts + rough.row
-    covariance = rough.covariance(course.rows, course.own, course.rows, course.own) / unit
-    covariance[np.diag_indices_from(covariance)] += np.maximum(noise / unit, 1e-9)
-    cross = rough.covariance(rows, np.ones(len(rows), bool), course.rows, course.own) / unit
-    middle, length = float(share @ rows), max(float(np.ptp(course.rows)), 1.0)
-    trend = np.column_stack([np.ones(len(course.rows)), (course.rows - middle) / length])
-    level = float(course.means.mean())
-    solved = np.linalg.solve(covariance, np.column_stack([trend, course.means - level, cross.T @ share]))
-    normal = trend.T @ solved[:, :2]
+    glow = seen.glow / np.sqrt(unit)
+    texture += glow[:, None] * glow
+    diagonal = np.arange(n)
+    texture[diagonal, diagonal] += rough.row / unit + (RAGGED * glow) ** 2
+    covariance = texture.copy()
+    covariance[diagonal, diagonal] += np.maximum(rough.pixel / unit / seen.counts, 1e-9)
+    middle, length = float(share @ nodes), max(float(np.ptp(seen.rows)), 1.0)
+    sides = np.empty((n, 4))
+    sides[:, 0], sides[:, 1] = 1.0, (seen.rows - middle) / length
+    sides[:, 2], sides[:, 3] = seen.means - level, cross
+    solved = np.linalg.solve(covariance, sides)
+    products = sides[:, :2].T @ solved
     # Rows on one side only, or a single one, leave the slope open: a faint prior keeps it at 0.
-    normal[1, 1] += 1e-9 * normal[0, 0] + 1e-12
-    beta = np.linalg.solve(normal, trend.T @ solved[:, 2])
+    a, b, d = products[0, 0], products[0, 1], products[1, 1] + 1e-9 * products[0, 0] + 1e-12
+    inverse = np.array([[d, -b], [-b, a]]) / (a * d - b * b)
+    beta = inverse @ products[:, 2]
     residual = solved[:, 2] - solved[:, :2] @ beta
-    values = level + beta[0] + beta[1] * (rows - middle) / length + cross @ residual
-    weights = solved[:, 3] + solved[:, :2] @ np.linalg.solve(
-        normal, np.array([1.0, 0.0]) - trend.T @ solved[:, 3]
-    )
-    pixel_part = float((weights**2 / course.counts).sum())
-    here = np.ones(len(rows), bool)
-    own = float(share @ rough.covariance(rows, here, rows, here) @ share) / unit
-    covariance[np.diag_indices_from(covariance)] -= rough.pixel / unit / course.counts
-    bend = max(own - 2 * float(weights @ (cross.T @ share)) + float(weights @ covariance @ weights), 0.0)
+    at_nodes = level + beta[0] + beta[1] * (nodes - middle) / length + joint[n:, :n] @ residual
+    weights = solved[:, 3] + solved[:, :2] @ (inverse @ (np.array([1.0, 0.0]) - products[:, 3]))
+    bend = max(own - 2 * float(weights @ cross) + float(weights @ texture @ weights), 0.0)
     return Estimate(
-        values[:, None], pixel_part, float(course.counts.sum()), float(np.sqrt(CAUTION * bend * unit))
+        np.interp(rows, nodes, at_nodes)[:, None],
+        float((weights**2 / seen.counts).sum()),
+        float(seen.counts.sum()),
+        float(np.sqrt(CAUTION * bend * unit)),
     )

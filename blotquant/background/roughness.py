@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.background.base import Array, Ground
+from blotquant.background.courses import Course, read_lane
 from blotquant.geometry import Lane
 from blotquant.robust import robust_sd
 
@@ -64,8 +65,8 @@ def measure_roughness(ground: Ground) -> Roughness:
     The half mean square difference of rows some way apart, less that of neighbouring rows, is the course's variance
     times what is no longer alike at that distance.
     """
-    bin_rows = max(1, round(ground.band_height / 8))
-    lanes, gaps = _courses(ground, bin_rows)
+    bin_rows = ground.cells.steps[0]
+    lanes, gaps, full = _courses(ground)
     pixel, length = ground.noise**2, LENGTH * ground.band_height
     lag = max(1, round(ground.band_height / bin_rows))
     unlike = 1 - float(matern(np.array(lag * bin_rows / length)))
@@ -73,8 +74,7 @@ def measure_roughness(ground: Ground) -> Roughness:
     total = lane if np.isfinite(lane) else gap if np.isfinite(gap) else 0.0
     # Where lane and gap are not free side by side, the gap is not trusted to follow the lane.
     uneven = min(apart, total) if np.isfinite(apart) else total
-    wide = float(np.median([lane.widths[0] for lane in ground.lanes])) if ground.lanes else ground.lane_pitch
-    row = max(_texture(lanes) - pixel * ground.noise_spread / (0.8 * wide * bin_rows), 0.0)
+    row = max(_texture(lanes) - pixel * ground.noise_spread / full, 0.0)
     return Roughness(
         pixel=pixel,
         row=row,
@@ -85,51 +85,34 @@ def measure_roughness(ground: Ground) -> Roughness:
     )
 
 
-def _courses(ground: Ground, bin_rows: int) -> tuple[Array, Array]:
-    """Binned row means of every lane and of the gaps beside it (NaN where bands are), shape (n, n_bins)."""
-    ordered = sorted(ground.lanes, key=lambda lane: (lane.strip, lane.number))
-    spans = []
-    for k, lane in enumerate(ordered):
-        middle = sum(lane.row_range) / 2
-        center, half = float(lane.center_at(middle)), float(lane.width_at(middle)) / 2
-        spans.append((center - 0.8 * half, center + 0.8 * half))
-        if k + 1 < len(ordered) and ordered[k + 1].strip == lane.strip:
-            other = ordered[k + 1]
-            spans.append((center + half + 1, float(other.center_at(middle) - other.width_at(middle) / 2) - 1))
-        else:
-            spans.append((0.0, 0.0))
-    n_bins = -(-ground.signal.shape[0] // bin_rows)
-    empty = np.full((0, n_bins), np.nan)
-    if not spans:
-        return empty, empty
-    courses = np.array([_course(ground, span, bin_rows) for span in spans])
-    inside, right = courses[0::2], courses[1::2]
-    left = np.vstack([np.full((1, n_bins), np.nan), right[:-1]])
-    both = np.isfinite(left) & np.isfinite(right)
-    return inside, np.where(both, (left + right) / 2, np.where(np.isfinite(right), right, left))
+def _courses(ground: Ground) -> tuple[Array, Array, float]:
+    """Means of the free bins of every lane and of the gaps beside it (NaN where bands are), and a full bin's pixels."""
+    cells = ground.cells
+    if not ground.lanes:
+        empty = np.full((0, cells.n_bins), np.nan)
+        return empty, empty, 1.0
+    own = [read_lane(cells, lane, share=0.8) for lane in ground.lanes]
+    left, right = ([_gap(ground, lane, side) for lane in ground.lanes] for side in (-1, 1))
+    inside, low, high = (np.array([_known_means(course) for course in part]) for part in (own, left, right))
+    both = np.isfinite(low) & np.isfinite(high)
+    gaps = np.where(both, (low + high) / 2, np.where(np.isfinite(high), high, low))
+    return inside, gaps, max(float(np.median([course.counts.max() for course in own])), 1.0)
 
 
-def _course(ground: Ground, span: tuple[float, float], bin_rows: int) -> Array:
-    first, last = max(int(np.ceil(span[0])), 0), min(int(span[1]) + 1, ground.signal.shape[1])
-    starts = np.arange(0, ground.signal.shape[0], bin_rows)
-    if last - first < 2:
-        return np.full(len(starts), np.nan)
-    usable = ground.usable[:, first:last]
-    counts = np.add.reduceat(usable.sum(axis=1), starts)
-    sums = np.add.reduceat(np.where(usable, ground.signal[:, first:last], 0).sum(axis=1, dtype=float), starts)
-    enough = counts >= 0.5 * bin_rows * (last - first)
-    return np.asarray(np.divide(sums, counts, out=np.full(len(starts), np.nan), where=enough))
+def _gap(ground: Ground, lane: Lane, side: int) -> Course:
+    """Course of the gap between a lane and the next one to its left (-1) or right (1); empty at the outermost."""
+    rows = ground.cells.middles()
+    edge = lane.center_at(rows) + side * (lane.width_at(rows) / 2 + 1)
+    for other in ground.beside(lane):
+        if other.number == lane.number + side:
+            far = other.center_at(rows) - side * (other.width_at(rows) / 2 + 1)
+            return ground.cells.read(*((edge, far) if side > 0 else (far, edge)))
+    return ground.cells.read(0, 0)
 
 
-def lane_course(ground: Ground, lane: Lane, bin_rows: int) -> tuple[Array, Array, Array]:
-    """Row, mean and number of free pixels in bins of rows along one lane; 0 pixels where bands are."""
-    middle = sum(lane.row_range) / 2
-    center, half = float(lane.center_at(middle)), float(lane.width_at(middle)) / 2
-    means = _course(ground, (center - half, center + half), bin_rows)
-    rows: Array = np.arange(len(means), dtype=float) * bin_rows + (bin_rows - 1) / 2
-    free = np.isfinite(means)
-    known = np.asarray(np.where(free, means, 0.0), dtype=float)
-    return rows, known, np.asarray(free * (2 * half * bin_rows), dtype=float)
+def _known_means(course: Course) -> Array:
+    """Means of bins that are at least half as full as the fullest; NaN elsewhere."""
+    return np.where(course.counts >= max(0.5 * float(course.counts.max()), 1.0), course.means, np.nan)
 
 
 def _course_variance(courses: Array, lag: int) -> float:
@@ -146,7 +129,7 @@ def _course_variance(courses: Array, lag: int) -> float:
 
 def _beyond_noise(found: float, noise: float, n: int) -> float:
     """What a variance holds beyond noise: nothing within two standard errors, all of it from four on."""
-    error = noise * np.sqrt(4 / n)  # overlapping steps count half
+    error = noise * np.sqrt(7 / n)  # overlapping steps repeat each other, and the noise is known no better
     sure = np.clip(((found - noise) / error - 2) / 2, 0, 1) if error > 0 else 1.0
     return float(max(found - noise, 0.0) * sure)
 

@@ -76,25 +76,19 @@ class _Flanks:
     ground: Ground
 
     def under(self, aperture: Aperture) -> Estimate:
-        box, height = aperture.box, max(aperture.shape[0], 1)
-        columns = slice(box.col_start, box.col_stop)
-        reach = self.method.reach * height
+        box, cells, n_rows = aperture.box, self.ground.cells, self.ground.signal.shape[0]
+        reach = self.method.reach * max(aperture.shape[0], 1)
         while True:
-            start, stop = max(int(box.row_start - reach), 0), int(box.row_stop + reach) + 1
-            usable = self.ground.usable[start:stop, columns]
-            count = usable.sum(axis=1)
-            n = int(count.sum())
-            whole = start == 0 and stop >= self.ground.signal.shape[0]
-            if n >= self.method.min_pixels or whole:
+            start, stop = max(box.row_start - reach, 0.0), min(box.row_stop + reach + 1, float(n_rows))
+            course = cells.read(box.col_start, box.col_stop, cells.bins(start, stop))
+            n = float(course.counts.sum())
+            if n >= self.method.min_pixels or (start == 0 and stop == n_rows):
                 break
             reach *= 2
-        if n < 3:
+        if n < 3 or 0 in aperture.shape:
             fallback = Constant().fit(self.ground)
-            return Estimate(np.full(aperture.shape, fallback.value), 1.0, float(n))
-        part = self.ground.signal[start:stop, columns]
-        sums = np.where(usable, part, 0).sum(axis=1, dtype=float)
-        rows = np.arange(start, start + len(count), dtype=float)
-        return _line(rows, sums, count.astype(float), aperture)
+            return Estimate(np.full(aperture.shape, fallback.value), 1.0, n)
+        return _line(course.rows, course.means * course.counts, course.counts, aperture)
 
 
 def _line(rows: Array, sums: Array, count: Array, aperture: Aperture) -> Estimate:
@@ -106,7 +100,7 @@ def _line(rows: Array, sums: Array, count: Array, aperture: Aperture) -> Estimat
     at = np.arange(box.row_start, box.row_stop, dtype=float)
     both_sides = bool(count[rows < box.row_start].sum() >= 3 and count[rows >= box.row_stop].sum() >= 3)
     slope = float(((rows - middle) * (sums - mean * count)).sum() / spread) if both_sides else 0.0
-    values = np.repeat((mean + slope * (at - middle))[:, None], aperture.shape[1], axis=1)
+    values = (mean + slope * (at - middle))[:, None]
     offset = aperture.center[0] - middle
     leverage = 1 / n + (offset**2 / spread if both_sides else 0.0)
     return Estimate(values, float(leverage), float(n))
