@@ -92,8 +92,8 @@ def resolve_doublets(
     for strip in layout.strips:
         for pair in _touching(layout, strip.id):
             layout = _divide(signal, layout, pair, ceiling=ceiling, limits=limits)
-        for row in reversed(_row_numbers(layout, strip.id)):
-            if rows is not None and (strip.id, row) in rows:
+        for row in sorted((row for of, row in rows or () if of == strip.id), reverse=True):
+            if row in _row_numbers(layout, strip.id):
                 group = _single(layout, strip.id, row)
                 layout = _divide(signal, layout, group, ceiling=ceiling, limits=limits)
     return layout.sorted()
@@ -144,16 +144,19 @@ def _touching(layout: Layout, strip: str) -> Iterator[_Group]:
     taken = 0
     for upper, lower in pairwise(numbers):
         pairs = [(bands[upper], bands[lower]) for _, bands in lanes if upper in bands and lower in bands]
-        meeting = [_gap(a, b) < _near(a, b) for a, b in pairs]
+        meeting = [_meet(a, b) for a, b in pairs]
         if upper > taken and meeting and np.mean(meeting) >= 0.5:
             taken = lower
             yield _Group(strip, (upper, lower), tuple(pairs))
 
 
-def _near(upper: Band, lower: Band) -> float:
+def _meet(upper: Band, lower: Band) -> bool:
     """Outlines nearer than this were cut at a valley between two bands that run into each other."""
-    heights = [band.box.row_stop - band.box.row_start for band in (upper, lower)]
-    return max(_ABUTTING_PX, _ABUTTING_PART * float(np.mean(heights)))
+    a, b = upper.box, lower.box
+    heights = [box.row_stop - box.row_start for box in (a, b)]
+    near = max(_ABUTTING_PX, _ABUTTING_PART * float(np.mean(heights)))
+    # Boxes that far apart hold outlines still farther apart.
+    return b.row_start - a.row_stop < near + 1 and _gap(upper, lower) < near
 
 
 def _gap(upper: Band, lower: Band) -> float:
