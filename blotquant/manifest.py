@@ -18,13 +18,14 @@ from pydantic import ValidationError
 
 from blotquant.errors import OutputError, SessionError
 from blotquant.history import adapter_of, canonical_json
-from blotquant.io.files import atomic_write, sha256_of
+from blotquant.io.files import atomic_write, read_bounded, sha256_of
 from blotquant.session import SESSION_SUFFIX, canonical_text, relative_path, software_versions
 from blotquant.settings import explain_validation
 from blotquant.store import Store, keep_aside
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
+MAX_BYTES = 512 << 20
 RESULT_SUFFIXES = frozenset({".csv", ".xlsx", ".html", ".parquet"})
 """Endings of what blotquant writes, sessions and the manifest aside."""
 
@@ -150,22 +151,37 @@ def read_manifest(folder: Path) -> Manifest:
     SessionError
         If there is none, it was changed by a single byte, or a newer version wrote it.
     """
-    path = folder / MANIFEST
+    manifest, whole = inspect_manifest(folder)
+    if not whole:
+        msg = f"{MANIFEST}: was changed after it was written (its seal does not fit its content)"
+        raise SessionError(msg)
+    return manifest
+
+
+def inspect_manifest(folder: Path) -> tuple[Manifest, bool]:
+    """Read what a manifest says, and whether it is byte for byte as it was written.
+
+    Raises
+    ------
+    SessionError
+        If there is none, it cannot be read, or a newer version wrote it.
+    """
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = read_bounded(folder / MANIFEST, MAX_BYTES).decode("utf-8")
         data = json.loads(text)
     except FileNotFoundError:
         msg = (
-            f"{folder}: has no {MANIFEST}, so nothing says what it was made from; run again into this folder"
+            f"{folder}: has no {MANIFEST}, which would say what it was made from; run again into this folder"
         )
         raise SessionError(msg) from None
     except (OSError, ValueError, RecursionError) as error:
         msg = f"{MANIFEST}: damaged ({error})"
         raise SessionError(msg) from None
-    return _build(data, text)
+    manifest = _build(data)
+    return manifest, manifest_text(manifest) == text
 
 
-def _build(data: Any, text: str) -> Manifest:
+def _build(data: Any) -> Manifest:
     version = data.get("schema_version") if isinstance(data, dict) else None
     if not isinstance(version, int) or version < 1:
         msg = f"{MANIFEST}: not a manifest of blotquant (it has no schema_version)"
@@ -178,9 +194,6 @@ def _build(data: Any, text: str) -> Manifest:
         manifest: Manifest = adapter_of(Manifest).validate_python(plain)
     except ValidationError as error:
         raise SessionError(explain_validation(error, where=f"{MANIFEST}: damaged")) from None
-    if manifest_text(manifest) != text:
-        msg = f"{MANIFEST}: was changed after it was written (its seal does not fit its content)"
-        raise SessionError(msg)
     return manifest
 
 

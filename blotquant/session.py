@@ -243,11 +243,24 @@ def find_image(session: Session, folder: Path, *, given: Path | None = None) -> 
     for place, checksum in zip(found, checksums, strict=True):
         if checksum == reference.sha256:
             return place
-    msg = (
-        f"{found[0]} is not the picture of this session: its SHA-256 is {checksums[0]}, the session's is "
-        f"{reference.sha256}; give the original file, or start a new session"
-    )
-    raise SessionError(msg)
+    check_same_picture(session, checksums[0], where=str(found[0]))
+    return found[0]
+
+
+def check_same_picture(session: Session, checksum: str, *, where: str) -> None:
+    """Refuse to use a session with another picture than its own.
+
+    Raises
+    ------
+    SessionError
+        With both checksums.
+    """
+    if checksum != session.image.sha256:
+        msg = (
+            f"{where} is not the picture of this session: its SHA-256 is {checksum}, the session's is "
+            f"{session.image.sha256}; give the original file, or start a new session"
+        )
+        raise SessionError(msg)
 
 
 def session_text(session: Session) -> str:

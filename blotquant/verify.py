@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from blotquant.differences import Finding, compare_files
 from blotquant.errors import BlotQuantError, SessionError
 from blotquant.io.files import sha256_of
-from blotquant.manifest import MANIFEST, InputRecord, Manifest, read_manifest, result_files
+from blotquant.manifest import MANIFEST, InputRecord, Manifest, inspect_manifest, result_files
 from blotquant.results import Workers, run_units
 from blotquant.session import SESSION_SUFFIX, load_session, nest_settings, software_versions
 from blotquant.store import Store
@@ -55,7 +55,7 @@ def verify_folder(out: Path, *, images: Path | None = None) -> list[Finding]:
         [out] if (out / MANIFEST).exists() else sorted(path.parent for path in out.glob(f"*/{MANIFEST}"))
     )
     if not folders:
-        read_manifest(out)  # says what is missing
+        inspect_manifest(out)  # says what is missing
     findings = []
     for folder in folders:
         prefix = "" if folder == out else folder.name + "/"
@@ -65,10 +65,11 @@ def verify_folder(out: Path, *, images: Path | None = None) -> list[Finding]:
 
 def _verify_one(out: Path, images: Path | None) -> list[Finding]:
     try:
-        manifest = read_manifest(out)
+        manifest, whole = inspect_manifest(out)
     except SessionError as error:
         return [Finding(file=MANIFEST, what=str(error).removeprefix(f"{MANIFEST}: "))]
-    findings = check_record(out, manifest, images=images)
+    changed = Finding(file=MANIFEST, what="changed since it was written: its seal does not fit its content")
+    findings = ([] if whole else [changed]) + check_record(out, manifest, images=images)
     with tempfile.TemporaryDirectory(prefix="blotquant_verify_") as temporary:
         try:
             again = recompute(manifest, out, Path(temporary), images=images)
@@ -274,7 +275,7 @@ def compare_again(out: Path, manifest: Manifest, again: Again) -> list[Finding]:
         if a != b and name.endswith(SESSION_SUFFIX):
             a, b = (_comparable(text, moved=again.moved, other_versions=bool(changed)) for text in (a, b))
         findings += compare_files(name, a, b, tolerance=tolerance)
-    if not changed:
+    if not changed and not again.moved:
         findings += _compare_parts(out, manifest, again)
     if findings and changed:
         what = f"written with other versions ({', '.join(changed)}); numbers may differ for that reason alone"

@@ -6,9 +6,10 @@ import struct
 _BYTES = (0, 1, 0x7F, 0x80, 0xFF, 0x0A, 0x22, 0x2C, 0x3C, 0x5B, 0x7B)
 _INTEGERS = (0, 1, 2, 3, 4, 255, 256, 4096, 32767, 32768, 65535, 65536, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
 _TOKENS = (
-    b"NaN", b"-1", b"1e999", b"null", b"true", b'""', b"[]", b"{}", b"\r\n", b"\x00", "\u202e".encode(), b"../../../etc/x",
-    b"99999999999999999999", b"<!DOCTYPE a [<!ENTITY b 'c'>]>", b"&b;", b"[" * 50, b'{"a":' * 50, b"a" * 300, 
-    b"\xff\xfe", b"=1+1", b"[[images]]\n", b"--cut\r\n", b"Content-Length: 99999999999\r\n\r\n", b"II*\0", b"PK\x03\x04",
+    b"NaN", b"-1", b"1e999", b"null", b"true", b'""', b"[]", b"{}", b"\r\n", b"\x00", b"\xff\xfe",
+    "\u202e".encode(), b"../../../etc/x", b"99999999999999999999", b"<!DOCTYPE a [<!ENTITY b 'c'>]>", b"&b;",
+    b"[" * 50, b'{"a":' * 50, b"a" * 300, b"=1+1", b"[[images]]\n", b"--cut\r\n",
+    b"Content-Length: 99999999999\r\n\r\n", b"II*\0", b"PK\x03\x04",
 )  # fmt: skip
 
 
