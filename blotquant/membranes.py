@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blotquant import __version__
 from blotquant.errors import LaneCountError
 from blotquant.geometry import LaneRole, Layout
 from blotquant.inputs import SESSION_SUFFIX
@@ -19,12 +18,13 @@ from blotquant.session import check_same_picture
 from blotquant.settings import Settings
 from blotquant.store import Part, fingerprint
 from blotquant.text import file_name
-from blotquant.work import corrected_session, make_part, named
+from blotquant.timing import stage, timed
+from blotquant.work import corrected_session, make_part, named, software, with_timings
 
 if TYPE_CHECKING:
     from blotquant.design import ImageEntry
     from blotquant.image import BlotImage
-    from blotquant.pipeline import Analysis, Naming
+    from blotquant.pipeline import Analysis, Naming, Picture
     from blotquant.session import Session
 
 
@@ -49,6 +49,8 @@ class MembraneTask:
         Parameters.
     session_folder : pathlib.Path
         Where sessions are kept; corrected ones that lie there are used.
+    timings : bool
+        Whether the summary tells the seconds of each stage.
     """
 
     blot: str
@@ -59,6 +61,7 @@ class MembraneTask:
     samples: Mapping[int, str]
     settings: Settings
     session_folder: Path
+    timings: bool = False
 
     @property
     def key(self) -> str:
@@ -77,7 +80,7 @@ class MembraneTask:
         files = [sha256_of(path) for _, path in self.pictures]
         roles = sorted((lane, role, self.samples.get(lane)) for lane, role in self.roles.items())
         settings = self.settings.model_dump(mode="json")
-        return fingerprint(__version__, entries, namings, files, records, roles, settings)
+        return fingerprint(software(), entries, namings, files, records, roles, settings)
 
     @property
     def session_paths(self) -> tuple[Path, ...]:
@@ -106,19 +109,35 @@ def measure_membrane(task: MembraneTask) -> Part:
     BlotQuantError
         If a picture cannot be read or the lanes do not fit the sheet; the message names it.
     """
-    from blotquant.pipeline import Expected, Picture, analyze_membrane
-    from blotquant.report.blot import PictureWords
+    with timed(wanted=task.timings) as seconds:
+        with stage("read"):
+            mark = task.fingerprint
+            pictures = _pictures(task)
+        analyses = _analyses(task, pictures)
+        with stage("tables"):
+            part = _make_part(task, mark, analyses)
+        with stage("more"):
+            tables = {**part.tables, **_more_tables(task, analyses)}
+    return with_timings(replace(part, tables=tables), seconds)
 
-    mark = task.fingerprint
+
+def _pictures(task: MembraneTask) -> list[Picture]:
+    from blotquant.pipeline import Picture
+
     sessions = [corrected_session(path) for path in task.session_paths]
     images = [
         _read(entry, path, session, max_pixels=task.settings.max_pixels)
         for (entry, path), session in zip(task.pictures, sessions, strict=True)
     ]
-    pictures = [
+    return [
         Picture(image=image, session=session, naming=naming)
         for image, session, naming in zip(images, sessions, task.namings, strict=True)
     ]
+
+
+def _analyses(task: MembraneTask, pictures: Sequence[Picture]) -> list[Analysis]:
+    from blotquant.pipeline import Expected, analyze_membrane
+
     strips = {entry.strip for entry, _ in task.pictures}
     strip = strips.pop() if len(strips) == 1 else None
     expected = Expected(n_lanes=len(task.roles) or None, strip=strip, roles=task.roles)
@@ -128,6 +147,12 @@ def measure_membrane(task: MembraneTask) -> Part:
         )
         for (entry, _), analysis in zip(task.pictures, analyses, strict=True):
             check_lane_count(analysis.layout, len(task.roles), picture=entry.name)
+    return analyses
+
+
+def _make_part(task: MembraneTask, mark: str, analyses: Sequence[Analysis]) -> Part:
+    from blotquant.report.blot import PictureWords
+
     names = [path.name for path in task.session_paths]
     extra, pairs = {}, {}
     for name, (entry, _), analysis in zip(names, task.pictures, analyses, strict=True):
@@ -143,8 +168,7 @@ def measure_membrane(task: MembraneTask) -> Part:
         name: PictureWords(samples=task.samples, ladder=naming.ladder, stain=not naming.targets)
         for name, naming in zip(names, task.namings, strict=True)
     }
-    part = make_part(task.key, mark, pairs, extra=extra, draw=known)
-    return replace(part, tables={**part.tables, **_more_tables(task, analyses)})
+    return make_part(task.key, mark, pairs, extra=extra, draw=known)
 
 
 def _more_tables(task: MembraneTask, analyses: Sequence[Analysis]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from blotquant.session import Session, make_session
 from blotquant.settings import Settings
 from blotquant.splitting import resolve_doublets, unresolved_rows
 from blotquant.targets import Target, add_kda, assign_targets
+from blotquant.timing import stage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -171,13 +172,14 @@ def analyze_membrane(
     settings, expected = settings or Settings(), expected or Expected()
     for picture in pictures:
         check_size(picture.image)
-    layouts = find_membrane_layouts(
-        [_searchable(picture.image) for picture in pictures],
-        ceilings=[picture.image.ceiling for picture in pictures],
-        settings=settings.detection,
-        n_lanes=expected.n_lanes if expected.n_lanes is not None else settings.detection.n_lanes,
-        strip=expected.strip,
-    )
+    with stage("find"):
+        layouts = find_membrane_layouts(
+            [_searchable(picture.image) for picture in pictures],
+            ceilings=[picture.image.ceiling for picture in pictures],
+            settings=settings.detection,
+            n_lanes=expected.n_lanes if expected.n_lanes is not None else settings.detection.n_lanes,
+            strip=expected.strip,
+        )
     results = []
     for picture, layout in zip(pictures, layouts, strict=True):
         session = picture.session
@@ -210,23 +212,23 @@ def weigh(image: BlotImage, session: Session, *, naming: Naming | None = None) -
         msg = f"the session weighs {session.polarity} bands; read {image.name} with polarity={session.polarity!r}"
         raise ValueError(msg)
     layout = session.layout
-    scene = weigh_scene(image, layout, settings=settings.weighing)
-    bands = measure_bands(image, layout, scene=scene)
-    if naming is not None and naming.targets:
-        named = name_bands(image, layout, bands, naming, settings=settings)
-        if _outlines(named) != _outlines(layout):
-            scene = weigh_scene(image, named, settings=settings.weighing)
-        layout = named
+    with stage("scene"):
+        scene = weigh_scene(image, layout, settings=settings.weighing)
+    with stage("measure"):
         bands = measure_bands(image, layout, scene=scene)
-        bands = add_kda(bands, layout, targets=naming.targets, ladder=naming.ladder)
-    return Analysis(
-        image=image,
-        session=session,
-        layout=layout,
-        bands=bands,
-        lanes=measure_lanes(image, layout, settings=settings.weighing),
-        scene=scene,
-    )
+    if naming is not None and naming.targets:
+        with stage("name"):
+            named = name_bands(image, layout, bands, naming, settings=settings)
+        if _outlines(named) != _outlines(layout):
+            with stage("scene"):
+                scene = weigh_scene(image, named, settings=settings.weighing)
+        layout = named
+        with stage("measure"):
+            bands = measure_bands(image, layout, scene=scene)
+            bands = add_kda(bands, layout, targets=naming.targets, ladder=naming.ladder)
+    with stage("lanes"):
+        lanes = measure_lanes(image, layout, settings=settings.weighing)
+    return Analysis(image=image, session=session, layout=layout, bands=bands, lanes=lanes, scene=scene)
 
 
 def name_bands(
@@ -306,7 +308,9 @@ def find_again(image: BlotImage, session: Session) -> Session:
 
 def _find(image: BlotImage, settings: Settings) -> Layout:
     detection = settings.detection
-    layout = find_layout(_searchable(image), ceiling=image.ceiling, settings=detection, n_lanes=detection.n_lanes)
+    with stage("find"):
+        signal = _searchable(image)
+        layout = find_layout(signal, ceiling=image.ceiling, settings=detection, n_lanes=detection.n_lanes)
     return _divided(image, layout, settings)
 
 
@@ -322,7 +326,8 @@ def _searchable(image: BlotImage) -> FloatImage:
 
 def _divided(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
     """Two found rows that touch share out the signal between them."""
-    return resolve_doublets(image.signal(), layout, ceiling=image.ceiling, settings=settings.naming)
+    with stage("doublets"):
+        return resolve_doublets(image.signal(), layout, ceiling=image.ceiling, settings=settings.naming)
 
 
 def _with_roles(layout: Layout, roles: Mapping[int, LaneRole]) -> Layout:

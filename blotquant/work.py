@@ -6,21 +6,22 @@ can carry it out and give the same bytes.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blotquant import __version__
 from blotquant.errors import BlotQuantError
 from blotquant.flags import FLAGS, split_flags
 from blotquant.inputs import Input
 from blotquant.io import read_image
 from blotquant.io.files import sha256_of, table_to_csv
-from blotquant.session import Session, find_image, load_session, session_text
+from blotquant.session import Session, find_image, load_session, session_text, software_versions
 from blotquant.settings import Settings
 from blotquant.store import Part, fingerprint
+from blotquant.timing import stage, timed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +65,7 @@ class PictureTask:
         earlier = None if self.session is None else corrected_session(self.session)
         record = earlier.history.edits[-1].hash if earlier else None
         settings = self.settings.model_dump(mode="json")
-        return fingerprint(__version__, self.input.name, sha256, record, settings)
+        return fingerprint(software(), self.input.name, sha256, record, settings)
 
 
 def measure_picture(task: PictureTask) -> Part:
@@ -77,16 +78,27 @@ def measure_picture(task: PictureTask) -> Part:
     """
     from blotquant.pipeline import analyze
 
-    watch = _Stopwatch()
-    with named(task.input.name):
-        image, session = _open(task)
-        mark = task.fingerprint if task.input.is_session else task.fingerprint_with(image.sha256)
-        watch.lap("read")
-        analysis = analyze(image, task.settings, session=session, session_folder=task.session_folder)
-        watch.lap("analyze")
-    name = session.image.name if session is not None and task.input.is_session else task.input.name
-    analyses = {task.input.session_name: (name, analysis)}
-    return make_part(task.input.name, mark, analyses, timings=watch.laps if task.timings else None)
+    with timed(wanted=task.timings) as seconds:
+        with named(task.input.name):
+            with stage("read"):
+                image, session = _open(task)
+                mark = task.fingerprint if task.input.is_session else task.fingerprint_with(image.sha256)
+            analysis = analyze(image, task.settings, session=session, session_folder=task.session_folder)
+        name = session.image.name if session is not None and task.input.is_session else task.input.name
+        with stage("tables"):
+            part = make_part(task.input.name, mark, {task.input.session_name: (name, analysis)})
+    return with_timings(part, seconds)
+
+
+@functools.cache
+def software() -> Mapping[str, str]:
+    """Versions of what can change a number; they do not change while a process lives."""
+    return software_versions()
+
+
+def with_timings(part: Part, seconds: Mapping[str, float]) -> Part:
+    """Put the seconds of each stage into a part's summary, where there are any."""
+    return replace(part, summary={**part.summary, "timings_s": dict(seconds)}) if seconds else part
 
 
 def corrected_session(path: Path) -> Session | None:
@@ -142,7 +154,6 @@ def make_part(
     *,
     extra: Mapping[str, Mapping[str, Any]] | None = None,
     draw: Mapping[str, PictureWords] | None = None,
-    timings: Mapping[str, float] | None = None,
 ) -> Part:
     """Put the tables and sessions of some analyses into one part.
 
@@ -156,8 +167,6 @@ def make_part(
         Session file name to constant columns (blot, membrane, probe) of its rows.
     draw : mapping of str to PictureWords, optional
         Session file name to what the experiment knows about the picture; with it, its piece of the report is made.
-    timings : mapping of str to float, optional
-        Seconds of each stage.
     """
     import pandas as pd
 
@@ -176,9 +185,7 @@ def make_part(
                 analysis, title=name, session=session_name, constants=constants, known=known
             )
     tables = {"bands": table_to_csv(pd.concat(bands)), "lanes": table_to_csv(pd.concat(lanes))}
-    summary: dict[str, Any] = {"pictures": pictures}
-    if timings is not None:
-        summary["timings_s"] = dict(timings)
+    summary = {"pictures": pictures}
     return Part(key=key, fingerprint=mark, tables=tables, sessions=sessions, figures=figures, summary=summary)
 
 
@@ -229,19 +236,3 @@ def named(name: str) -> Iterator[None]:
             raise
         message = f"{name}: {text}"
         raise type(error)(message) from error
-
-
-class _Stopwatch:
-    """Seconds of named stages."""
-
-    def __init__(self) -> None:
-        import time
-
-        self._clock = time.perf_counter
-        self._last = self._clock()
-        self.laps: dict[str, float] = {}
-
-    def lap(self, name: str) -> None:
-        now = self._clock()
-        self.laps[name] = now - self._last
-        self._last = now
