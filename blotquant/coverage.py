@@ -67,8 +67,8 @@ def area_weights_of(
     to_the_right = cols + 1 - middle[:, 1]
     offsets = np.concatenate([[0], np.cumsum(heights * (widths + 1))])
     place = offsets[owner] + rows * (widths[owner] + 1) + cols
-    flat = np.bincount(place, rise * to_the_right, int(offsets[-1]))
-    flat += np.bincount(place + 1, rise * (1 - to_the_right), int(offsets[-1]))
+    parts = np.concatenate([rise * to_the_right, rise * (1 - to_the_right)])
+    flat = np.bincount(np.concatenate([place, place + 1]), parts, int(offsets[-1]))
     return [
         _inside(flat[offsets[k] : offsets[k + 1]].reshape(heights[k], widths[k] + 1), first[k], shape)
         for k in range(len(outlines))
@@ -80,7 +80,8 @@ def _inside(
 ) -> tuple[Box, NDArray[np.float64]]:
     """Add up along rows, and cut to the picture."""
     row, col = int(first[0]), int(first[1])
-    weights = np.cumsum(accumulated[:, :-1], axis=1)
+    np.cumsum(accumulated, axis=1, out=accumulated)
+    weights = accumulated[:, :-1]
     np.abs(weights, out=weights)
     np.minimum(weights, 1.0, out=weights)
     weights[weights < 1e-12] = 0.0

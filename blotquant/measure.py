@@ -15,9 +15,9 @@ from blotquant.background.base import Array
 from blotquant.coverage import area_weights
 from blotquant.flags import join_flags
 from blotquant.geometry import Band, Lane, Layout, Strip, bounding_box
-from blotquant.image import BlotImage
+from blotquant.image import BlotImage, FloatImage
 from blotquant.quality import band_shape, limit_flags, place_flags
-from blotquant.saturation import is_hollow, saturation
+from blotquant.saturation import HOLLOW_SNR, is_hollow, saturation
 from blotquant.scene import Scene, aperture_of, apertures_of, lane_scene, weigh_scene
 from blotquant.settings import WeighingSettings
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, make_table
@@ -33,10 +33,12 @@ class Weighed:
 
     Attributes
     ----------
-    excess : ndarray
-        Counts above background of each pixel of the aperture's box.
+    pixels : ndarray
+        Counts of the aperture's box.
+    background : ndarray
+        Background of the same pixels, or of a shape that broadcasts to them.
     profile : ndarray
-        The same, weighted and summed over each row.
+        Counts above background, weighted and summed over each row.
     volume_raw, volume : float
         Weighted sums of counts, without and with the background taken off.
     background_sum : float
@@ -47,7 +49,8 @@ class Weighed:
         Pixels that carry the background.
     """
 
-    excess: Array
+    pixels: FloatImage
+    background: Array
     profile: Array
     volume_raw: float
     volume: float
@@ -55,6 +58,11 @@ class Weighed:
     volume_sd: float
     empty_sd: float
     n_background: float
+
+    @property
+    def excess(self) -> Array:
+        """Counts above background of each pixel of the box."""
+        return np.asarray(self.pixels - self.background, dtype=float)
 
 
 def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None = None) -> Weighed:
@@ -77,15 +85,18 @@ def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None =
         1 % of V for halo added.
     """
     estimate = estimate or scene.surface.under(aperture)
-    weights, pixels = aperture.weights, scene.signal[aperture.box.slices].astype(float)
-    excess = pixels - estimate.values
-    profile = np.einsum("ij,ij->i", weights, excess)
-    volume, background_sum = float(profile.sum()), sum_under(estimate.values, aperture)
+    pixels, values = scene.signal[aperture.box.slices], estimate.values
+    under = (
+        aperture.cover * values[:, 0] if values.shape[1:] == (1,) else (aperture.weights * values).sum(axis=1)
+    )
+    profile = np.einsum("ij,ij->i", aperture.weights, pixels, dtype=float) - under
+    volume, background_sum = float(profile.sum()), float(under.sum())
     empty = empty_variance(scene.noise, aperture, estimate)
     light = max(volume, 0.0)
     shot = (scene.noise.gain or 0.0) * scene.noise.spread * light + (HALO_SHARE * light) ** 2
     return Weighed(
-        excess=excess,
+        pixels=pixels,
+        background=values,
         profile=profile,
         volume_raw=volume + background_sum,
         volume=volume,
@@ -218,13 +229,13 @@ def _band_cells(band: Band, aperture: Aperture, scene: Scene) -> dict[str, Any]:
         "saturated_px": n_saturated,
         "confidence": band.confidence,
     }
-    hollow = ("hollow",) if is_hollow(weighed.excess, aperture.weights, snr) else ()
+    is_burnt = snr > HOLLOW_SNR and is_hollow(weighed.excess, aperture.weights, snr)
     lane_flags = aperture.lane.flags if aperture.lane else ()
     cells["flags"] = {
         *band.flags,
         *lane_flags,
         *clipped,
-        *hollow,
+        *(("hollow",) if is_burnt else ()),
         *limit_flags(weighed.volume, weighed.empty_sd, spread=spread, n_background=weighed.n_background),
     }
     return cells
@@ -312,6 +323,7 @@ def measure_lanes(
     )
     scene = lane_scene(image, stand_ins, settings=settings)
     rows = []
+    parts = iter(apertures_of([band for _, band in lanes if band], stand_ins, image.shape))
     for lane, band in lanes:
         row = {
             "image": image.name,
@@ -326,7 +338,7 @@ def measure_lanes(
             "flags": join_flags(lane.flags, scene.flags, layout.flags),
         }
         if band is not None:
-            weighed = weigh_aperture(scene, aperture_of(band, stand_ins, image.shape))
+            weighed = weigh_aperture(scene, next(parts))
             row |= {"volume": weighed.volume, "volume_sd": weighed.volume_sd}
         rows.append(row)
     return make_table(rows, LANE_COLUMNS)

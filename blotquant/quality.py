@@ -43,9 +43,7 @@ def limit_flags(volume: float, empty_sd: float, *, spread: float, n_background: 
     return flags
 
 
-def place_flags(
-    bands: Sequence[Band], layout: Layout, *, shape: tuple[int, int]
-) -> dict[str, set[str]]:
+def place_flags(bands: Sequence[Band], layout: Layout, *, shape: tuple[int, int]) -> dict[str, set[str]]:
     """Flags, by id, of bands cut off by the picture's or strip's edge, or that share pixels with another.
 
     Parameters

@@ -162,11 +162,12 @@ def shot_gain(crops: Sequence[Array], *, bend_variance: float = 252.0, n_bins: i
     level, bend = level[keep], bend[keep]
     if len(level) < 20 * n_bins:
         return None
-    edges = np.quantile(level, np.linspace(0, 1, n_bins + 1))
-    index = np.clip(np.searchsorted(edges, level, side="right") - 1, 0, n_bins - 1)
-    groups = [index == k for k in range(n_bins)]
+    # Bins of about equally many pixels; a part of them tells well enough where to cut.
+    cuts = np.quantile(level[:: 1 + len(level) // 20_000], np.linspace(0, 1, n_bins + 1)[1:-1])
+    index = np.searchsorted(cuts, level, side="right")
+    groups = [np.flatnonzero(index == k) for k in range(n_bins)]
     found = [
-        (level[g].mean(), robust_sd(bend[g]) ** 2 / bend_variance, g.sum()) for g in groups if g.sum() >= 30
+        (level[g].mean(), robust_sd(bend[g]) ** 2 / bend_variance, len(g)) for g in groups if len(g) >= 30
     ]
     return _positive_slope(*np.array(found, dtype=float).T) if len(found) >= 4 else None
 
@@ -200,7 +201,7 @@ def empty_variance(noise: Noise, aperture: Aperture, estimate: Estimate) -> floa
         variance = max(
             variance + noise.gain * (float(np.mean(estimate.values)) - noise.level), 0.25 * variance
         )
-    n = float(aperture.weights.sum())
-    own = float((aperture.weights**2).sum()) * variance * noise.spread_over(aperture.shape)
+    n = float(aperture.cover.sum())
+    own = float(np.vdot(aperture.weights, aperture.weights)) * variance * noise.spread_over(aperture.shape)
     background = n**2 * variance * estimate.leverage * noise.spread
     return own + background + (n * estimate.model_sd) ** 2

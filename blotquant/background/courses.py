@@ -12,7 +12,6 @@ from blotquant.geometry import Lane
 from blotquant.robust import robust_sd
 
 Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 
 BINS = 6.0
 """Bins of rows in a band's height."""
@@ -56,7 +55,7 @@ class Cells:
 
     Attributes
     ----------
-    count, total, moment : ndarray, shape (n_bins, n_columns + 1)
+    sums : ndarray, shape (n_columns + 1, n_bins, 3)
         Free pixels, their counts above `level`, and their rows within the bin, of all cells further left.
     steps : (int, int)
         Rows and columns of a cell.
@@ -64,22 +63,20 @@ class Cells:
         Counts that are taken off, so that sums stay small.
     """
 
-    count: Array
-    total: Array
-    moment: Array
+    sums: Array
     steps: tuple[int, int]
     level: float
 
     @property
     def n_bins(self) -> int:
         """Bins of rows down the picture."""
-        return len(self.count)
+        return self.sums.shape[1]
 
     def bins(self, start: float, stop: float) -> slice:
         """Bins that some rows touch."""
         return slice(max(int(start // self.steps[0]), 0), min(int(-(-stop // self.steps[0])), self.n_bins))
 
-    def read(self, left: Index | float, right: Index | float, bins: slice = slice(None)) -> Course:
+    def read(self, left: Array | float, right: Array | float, bins: slice = slice(None)) -> Course:
         """Course of the cells that lie wholly between two columns.
 
         Parameters
@@ -89,15 +86,24 @@ class Cells:
         bins : slice
             Which bins of rows.
         """
-        step, last = self.steps[1], self.count.shape[1] - 1
-        at = np.arange(self.n_bins)[bins]
-        first = np.clip(-(-np.asarray(left) // step), 0, last).astype(int)
-        stop = np.maximum(np.clip(np.asarray(right) // step, 0, last).astype(int), first)
-        n, total, moment = (a[at, stop] - a[at, first] for a in (self.count, self.total, self.moment))
-        n = np.where(n >= MIN_SHARE * self.steps[0] * step * (stop - first), n, 0.0)
-        safe = np.maximum(n, 1.0)
-        within = np.where(n > 0, moment / safe, (self.steps[0] - 1) / 2)
-        return Course(at * self.steps[0] + within, np.where(n > 0, self.level + total / safe, 0.0), n)
+        step, last = self.steps[1], len(self.sums) - 1
+        if isinstance(left, (int, float)) and isinstance(right, (int, float)):
+            first = min(max(int(-(-left // step)), 0), last)
+            stop = max(min(max(int(right // step), 0), last), first)
+            found = self.sums[stop, bins] - self.sums[first, bins]
+            wide: Any = stop - first
+        else:
+            at = np.arange(self.n_bins)[bins]
+            low = np.minimum(np.maximum(-(-np.asarray(left) // step), 0), last).astype(int)
+            high = np.minimum(np.maximum(np.asarray(right) // step, 0), last).astype(int)
+            wide = np.maximum(high - low, 0)
+            found = self.sums[low + wide, at] - self.sums[low, at]
+        n, total, moment = found.T
+        n = n * (n >= MIN_SHARE * self.steps[0] * step * wide)
+        safe, free = np.maximum(n, 1.0), n > 0
+        rows = np.where(free, moment / safe, (self.steps[0] - 1) / 2)
+        rows += np.arange(bins.start or 0, (bins.start or 0) + len(n)) * self.steps[0]
+        return Course(rows, np.where(free, self.level + total / safe, 0.0), n)
 
     def middles(self) -> Array:
         """Middle row of each bin."""
@@ -138,20 +144,22 @@ def make_cells(
     """
     n_bins = -(-signal.shape[0] // steps[0])
     total = np.zeros((n_bins, signal.shape[1]))
-    count, moment = np.zeros(total.shape, np.uint16), np.zeros(total.shape, np.uint16)
+    # The rows of 22 pixels add up to 231, which a byte holds.
+    small = np.uint8 if steps[0] <= 22 else np.uint32
+    count, moment = np.zeros(total.shape, small), np.zeros(total.shape, small)
     for k in range(steps[0]):
         free, part = usable[k :: steps[0]], signal[k :: steps[0]]
         np.add(total[: len(part)], part, out=total[: len(part)], where=free)
-        count[: len(part)] += free
-        moment[: len(part)] += free * np.uint16(k)
+        count[: len(part)] += free.view(np.uint8)
+        moment[: len(part)] += free.view(np.uint8) * small(k)
     n, total, moment = (_join_columns(a, steps[1]) for a in (count, total, moment))
     level = float(total.sum() / max(n.sum(), 1.0))
     total -= level * n
     keep = ~find_specks(total, n, noise)
-    return Cells(
-        count=_add_up(n * keep), total=_add_up(total * keep), moment=_add_up(moment * keep), steps=steps,
-        level=level,
-    )  # fmt: skip
+    sums = np.zeros((total.shape[1] + 1, n_bins, 3))
+    for k, values in enumerate((n, total, moment)):
+        np.cumsum((values * keep).T, axis=0, out=sums[1:, :, k])
+    return Cells(sums=sums, steps=steps, level=level)
 
 
 def find_specks(total: Array, count: Array, noise: float) -> NDArray[np.bool_]:

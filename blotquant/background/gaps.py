@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blotquant.background.base import Aperture, Array, Estimate, Ground
 from blotquant.background.simple import Constant
@@ -43,7 +44,8 @@ class _GapSurface:
         if lane is None:
             return Constant().fit(self.ground).under(aperture)
         start, stop = aperture.box.row_start, aperture.box.row_stop
-        left, right = self._side(lane, start, stop, -1), self._side(lane, start, stop, 1)
+        first = np.arange(start, stop, self._bin_rows)
+        left, right = self._side(lane, first, stop, -1), self._side(lane, first, stop, 1)
         counts, total = left[0] + right[0], left[1] + right[1]
         both = (left[0] > 0) & (right[0] > 0)
         free = both if both.any() else counts > 0
@@ -51,7 +53,7 @@ class _GapSurface:
             return Constant().fit(self.ground).under(aperture)
         halves = (_mean(*left) + _mean(*right)) / 2
         level = np.where(both, halves, _mean(counts, total))[free]
-        middles = self._bins(start, stop) + min(self._bin_rows, stop - start) / 2 - 0.5
+        middles = first + min(self._bin_rows, stop - start) / 2 - 0.5
         values = np.interp(np.arange(start, stop), middles[free], level)
         n = float(counts[free].sum())
         return Estimate(values[:, None], 1 / n, n)
@@ -60,32 +62,32 @@ class _GapSurface:
     def _bin_rows(self) -> int:
         return max(2, round(self.method.bin_pitches * self.ground.lane_pitch))
 
-    def _bins(self, start: int, stop: int) -> Array:
-        return np.arange(start, stop, self._bin_rows, dtype=float)
-
-    def _side(self, lane: Lane, start: int, stop: int, side: int) -> tuple[Array, Array]:
+    def _side(self, lane: Lane, first: NDArray[np.intp], stop: int, side: int) -> tuple[Array, Array]:
         """Number and sum of free pixels of one gap in each bin of rows."""
-        bins = self._bins(start, stop)
-        counts, total = np.zeros(len(bins)), np.zeros(len(bins))
-        for k, first in enumerate(bins.astype(int)):
-            rows = slice(first, min(first + self._bin_rows, stop))
-            middle = (rows.start + rows.stop - 1) / 2
-            cols = self._columns(lane, middle, side)
-            usable = self.ground.usable[rows, cols]
-            counts[k] = usable.sum()
-            total[k] = np.where(usable, self.ground.signal[rows, cols], 0).sum(dtype=float)
+        counts, total = np.zeros(len(first)), np.zeros(len(first))
+        ends = np.minimum(first + self._bin_rows, stop)
+        low, high = self._columns(lane, (first + ends - 1) / 2, side)
+        for k in np.flatnonzero(high > low):
+            part = slice(first[k], ends[k]), slice(low[k], high[k])
+            usable, pixels = self.ground.usable[part], self.ground.signal[part]
+            counts[k] = np.count_nonzero(usable)
+            whole = counts[k] == usable.size
+            total[k] = pixels.sum(dtype=float) if whole else np.where(usable, pixels, 0).sum(dtype=float)
         return counts, total
 
-    def _columns(self, lane: Lane, row: float, side: int) -> slice:
-        """Columns between the lane's edge and the neighbour's, not further than the reach."""
-        center, width = float(lane.center_at(row)), float(lane.width_at(row))
+    def _columns(self, lane: Lane, rows: Array, side: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Columns between the lane's edge and the neighbour's, not further than the reach, for each bin."""
+        center, width = lane.center_at(rows), lane.width_at(rows)
         edge, far = center + side * width / 2, center + side * width * (0.5 + self.method.reach)
-        for other in self.ground.lanes:
-            if other.strip == lane.strip and other.number == lane.number + side:
-                near = float(other.center_at(row)) - side * float(other.width_at(row)) / 2
-                far = near if side * (near - far) < 0 else far
+        for other in self.ground.beside(lane):
+            if other.number == lane.number + side:
+                near = other.center_at(rows) - side * other.width_at(rows) / 2
+                far = np.where(side * (near - far) < 0, near, far)
         low, high = (edge, far) if side > 0 else (far, edge)
-        return slice(max(int(np.ceil(low)), 0), max(int(np.floor(high)) + 1, 0))
+        return (
+            np.maximum(np.ceil(low).astype(int), 0),
+            np.maximum(np.floor(high).astype(int) + 1, 0),
+        )
 
 
 def _mean(counts: Array, total: Array) -> Array:

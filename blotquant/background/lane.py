@@ -14,7 +14,7 @@ from blotquant.geometry import Lane
 
 @dataclass(frozen=True)
 class LaneBaseline:
-    """Whittaker baseline of the lane's profile with all bands masked (through `pybaselines`).
+    """Whittaker baseline of the lane's profile with all bands masked.
 
     Attributes
     ----------
@@ -53,8 +53,6 @@ class _LaneSurface:
         return Estimate(values[:, None], 1 / n, n)
 
     def _baseline(self, lane: Lane) -> tuple[Array, Array, float]:
-        from pybaselines.utils import whittaker_smooth
-
         step, course = self.ground.cells.steps[0], read_lane(self.ground.cells, lane)
         free = course.counts > 0
         if free.sum() < 3:
@@ -64,5 +62,35 @@ class _LaneSurface:
         # Half of a wave's height passes where its length is 2 pi lam**(1/4).
         lam = (self.method.stiffness * self.ground.band_height / step / (2 * np.pi)) ** 4
         weights = course.counts / course.counts[free].mean()
-        smooth = whittaker_smooth(centred, lam=lam, diff_order=2, weights=weights)
+        smooth = whittaker(centred, weights, lam)
         return self.ground.cells.middles(), smooth + middle, float(course.counts.sum())
+
+
+def whittaker(values: Array, weights: Array, stiffness: float) -> Array:
+    """Smooth values so that weighted misfit and squared second differences are least (Eilers 2003).
+
+    The same as `pybaselines.utils.whittaker_smooth`, whose import costs more than all the lanes of a picture.
+
+    Parameters
+    ----------
+    values, weights : ndarray, shape (n,)
+        Three or more values; weight 0 where one is missing.
+    stiffness : float
+        Weight of the second differences.
+    """
+    from scipy.linalg import solveh_banded
+
+    n = len(values)
+    bands = np.zeros((3, n))
+    # D'D of the second differences, upper diagonals as LAPACK wants them.
+    bands[0, 2:] = 1.0
+    bands[1, 1:] = -4.0
+    bands[1, [1, -1]] = -2.0
+    bands[2] = 6.0
+    bands[2, [1, -2]] = 5.0
+    bands[2, [0, -1]] = 1.0
+    if n == 3:
+        bands[2, 1] = 4.0
+    bands *= stiffness
+    bands[2] += weights
+    return np.asarray(solveh_banded(bands, weights * values, check_finite=False))
