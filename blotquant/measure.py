@@ -18,7 +18,7 @@ from blotquant.geometry import Band, Lane, Layout, Strip, bounding_box
 from blotquant.image import BlotImage, FloatImage
 from blotquant.quality import band_shape, limit_flags, place_flags
 from blotquant.saturation import HOLLOW_SNR, is_hollow, saturation
-from blotquant.scene import Scene, aperture_of, apertures_of, lane_scene, weigh_scene
+from blotquant.scene import Scene, apertures_of, lane_scene, weigh_scene
 from blotquant.settings import WeighingSettings
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, make_table
 from blotquant.uncertainty import LOD_SDS, LOQ_SDS, empty_variance
