@@ -5,9 +5,12 @@ Only this module knows click. Heavy imports happen inside the commands, so that 
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from blotquant.settings import Settings
 
 EXIT_DATA, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+_DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 
 class _Context:
@@ -29,7 +33,7 @@ class _Context:
         self.as_json = as_json
         self.debug = debug
 
-    def emit(self, document: dict[str, Any], lines: Sequence[str]) -> None:
+    def emit(self, document: dict[str, Any], lines: Iterable[str]) -> None:
         """Print a result on stdout: as JSON where asked for, else as lines."""
         from blotquant.text import harmless
 
@@ -322,9 +326,9 @@ def _finish(
         for folder in dict.fromkeys(path.parent for path in written):
             add_outputs(folder, [path.name for path in written if path.parent == folder])
         files += written
-    pictures = [picture for unit in result.units for picture in unit.get("pictures", ())]
-    context.emit(_document(command, result), [*map(_picture_line, pictures), *lines, *map(str, files)])
-    empty = {picture["image"]: picture["problem"] for picture in pictures if picture["problem"]}
+    document = _document(command, result) if context.as_json else {}
+    context.emit(document, itertools.chain(map(_picture_line, _pictures(result)), lines, map(str, files)))
+    empty = {picture["image"]: picture["problem"] for picture in _pictures(result) if picture["problem"]}
     for name, error in {**empty, **result.failures}.items():
         say(f"failed: {error}" if error.startswith(f"{name}: ") else f"failed: {name}: {error}")
     if result.n_kept:
@@ -332,7 +336,12 @@ def _finish(
     sys.exit(EXIT_DATA if result.failures or empty else 0)
 
 
-def _picture_line(picture: dict[str, Any]) -> str:
+def _pictures(result: FolderResult) -> Iterator[Mapping[str, Any]]:
+    """What is known of each picture, one at a time."""
+    return (picture for unit in result.units for picture in unit.get("pictures", ()))
+
+
+def _picture_line(picture: Mapping[str, Any]) -> str:
     lanes = "+".join(map(str, picture["lanes"])) or "0"
     parts = [f"{picture['strips']} strip(s)", f"{lanes} lanes", f"{picture['bands']} bands"]
     if picture["not_detected"]:
@@ -374,7 +383,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; every expected error becomes one line here."""
     from blotquant.errors import BlotQuantError
 
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    with _termination_as_interrupt():
+        return _run(list(sys.argv[1:] if argv is None else argv))
+
+
+def _run(arguments: list[str]) -> int:
+    from blotquant.errors import BlotQuantError
+
     debug = "--debug" in arguments
     if debug:
         import logging
@@ -403,12 +418,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, OSError) and error.errno in _DISK_TROUBLE:
+            place = f"{error.filename}: " if error.filename else ""
+            _complain(f"{place}{error.strerror}; make room, then run again with --resume")
+            return EXIT_USAGE
         kind = type(error).__name__
         _complain(
             f"unexpected {kind}: {' '.join(str(error).split())}\nthis is a bug: run again with --debug and report it"
         )
         return EXIT_DATA
     return int(code or 0)
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM (a batch system's time limit, a shutdown) end the work as Ctrl-C does: tidily."""
+    import signal
+    import threading
+
+    def stop(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _interrupted() -> int:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from blotquant.batch import run_tasks
+from blotquant.batch import Outcome, run_tasks
 from blotquant.console import ProgressStyle, progress
-from blotquant.errors import BlotQuantError
+from blotquant.errors import BlotQuantError, OutputError
 from blotquant.inputs import Input
 from blotquant.settings import Settings
 from blotquant.store import ChangedError, Part, Store, locked
+from blotquant.text import guard_cell
+from blotquant.timing import STAGES
 
 if TYPE_CHECKING:
     from blotquant.manifest import Manifest
@@ -47,6 +51,30 @@ class Workers:
     timings: bool = False
 
 
+TIMINGS = "timings.csv"
+"""Seconds of each unit's stages, as they came: no result, so no part of the manifest."""
+
+
+class Summaries(Iterable[Mapping[str, Any]]):
+    """The summaries of finished units, read from disk one at a time, as often as they are gone through.
+
+    Parameters
+    ----------
+    *places : (Store, mapping)
+        Folders and the keys of their units, in order of the input.
+    """
+
+    def __init__(self, *places: tuple[Store, Iterable[str]]) -> None:
+        self._places = tuple((store, tuple(keys)) for store, keys in places)
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        for store, keys in self._places:
+            yield from (part.summary for key in keys if (part := store.load(key)) is not None)
+
+    def __add__(self, other: Summaries) -> Summaries:
+        return Summaries(*self._places, *other._places)
+
+
 @dataclass(frozen=True, kw_only=True)
 class FolderResult:
     """What a run left in its folder.
@@ -55,7 +83,7 @@ class FolderResult:
     ----------
     files : tuple of pathlib.Path
         The tables written.
-    units : tuple of mapping
+    units : Summaries
         The summary of each finished unit, in order of the input.
     failures : mapping of str to str
         Unit to the line that says why it failed.
@@ -64,7 +92,7 @@ class FolderResult:
     """
 
     files: tuple[Path, ...]
-    units: tuple[Mapping[str, Any], ...] = ()
+    units: Summaries = field(default_factory=Summaries)
     failures: Mapping[str, str] = field(default_factory=dict)
     n_kept: int = 0
 
@@ -115,7 +143,7 @@ def measure_folder(
         manifest = _record(store, tasks, settings or Settings(), failures)
         publish(store, manifest, sessions=session_names(store, tasks))
         files = tuple(out / name for name in names)
-        return FolderResult(files=files, units=tuple(summaries(store, tasks)), failures=failures, n_kept=n_kept)
+        return FolderResult(files=files, units=Summaries((store, tasks)), failures=failures, n_kept=n_kept)
 
 
 def picture_tasks(
@@ -190,7 +218,9 @@ def run_units(
     if workers.resume:
         waiting = {key: task for key, task in tasks.items() if not _is_finished(store, key, task)}
     keys = list(waiting)
-    with progress(len(waiting), what=what, style=workers.progress) as step:
+    with ExitStack() as stack:
+        note = stack.enter_context(_timings(store.folder / TIMINGS)) if workers.timings else None
+        step = stack.enter_context(progress(len(waiting), what=what, style=workers.progress))
         outcomes = run_tasks(
             function,
             waiting.values(),
@@ -198,15 +228,43 @@ def run_units(
             scheduler=workers.scheduler,
             time_limit_s=workers.time_limit_s,
         )
+        # Closed even if writing fails or a hand interrupts: no worker outlives the run.
+        stack.enter_context(closing(outcomes))
         for outcome in outcomes:
-            key = keys[outcome.index]
+            key, started = keys[outcome.index], time.perf_counter()
             error = outcome.error if outcome.value is None else _keep(store, outcome.value)
             if error is not None or outcome.value is None:
                 failures[key] = error or "failed"
                 store.save(Part(key=key, fingerprint="", error=failures[key]))
+            if note is not None:
+                note(outcome, time.perf_counter() - started)
             step(key, error)
     ordered = {key: failures[key] for key in tasks if key in failures}
     return ordered, len(tasks) - len(waiting)
+
+
+@contextmanager
+def _timings(path: Path) -> Iterator[Callable[[Outcome[Any, Part], float], None]]:
+    """Write the seconds of each unit as it comes: its stages, saving it, and all of it as the parent saw it."""
+    import csv
+
+    try:
+        stream = path.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        msg = f"{path}: cannot be written ({error.strerror or error})"
+        raise OutputError(msg) from error
+    with stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["unit", *(f"{name}_s" for name in STAGES), "write_s", "elapsed_s"])
+
+        def note(outcome: Outcome[Any, Part], saving: float) -> None:
+            part = outcome.value
+            seconds = {} if part is None else part.summary.get("timings_s", {})
+            unit = part.key if part is not None else getattr(outcome.task, "key", "")
+            stages = [f"{seconds[name]:.6f}" if name in seconds else "" for name in STAGES]
+            writer.writerow([guard_cell(unit), *stages, f"{saving:.6f}", f"{outcome.seconds:.6f}"])
+
+        yield note
 
 
 def _keep(store: Store, part: Part) -> str | None:
@@ -223,14 +281,6 @@ def _is_finished(store: Store, key: str, task: _Task) -> bool:
         return store.load(key, fingerprint=task.fingerprint) is not None
     except OSError:
         return False  # the picture cannot be read: let the worker say so
-
-
-def summaries(store: Store, keys: Mapping[str, object]) -> Iterator[Mapping[str, Any]]:
-    """Summaries of the finished units, one at a time."""
-    for key in keys:
-        part = store.load(key)
-        if part is not None:
-            yield part.summary
 
 
 def _without_doubles(inputs: Sequence[Input]) -> list[Input]:

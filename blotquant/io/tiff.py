@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.io import facts, gel
+from blotquant.io import facts, gel, lzw
 from blotquant.io.colour import Channel, resolve_colour, shown_channel
 from blotquant.io.source import DAMAGE, RawPicture, Source, kept
 from blotquant.io.tiff_pages import check_page_chain, choose_page
@@ -82,6 +82,7 @@ def _check_page(source: Source, tiff: TiffFile, page: TiffPage) -> None:
         msg = f"is a volume of {page.imagedepth} planes (tag ImageDepth); export one plane"
         raise source.error(msg)
     _check_strips(source, page)
+    _check_codes(source, page)
     frames = _IMAGEJ_IMAGES.search(_description(page))
     if frames and int(frames[1]) > len(tiff.pages) and int(frames[1]) > 1:
         msg = f"is an ImageJ stack of {frames[1]} pictures in one page; save the one to be weighed on its own"
@@ -95,6 +96,14 @@ def _check_strips(source: Source, page: TiffPage) -> None:
     missing = not spans or any(offset <= 0 or count <= 0 or offset + count > size for offset, count in spans)
     if missing or sum(count for _, count in spans) < _least_bytes(page):
         msg = "damaged or incomplete TIFF (pixel data missing); export or copy it again"
+        raise source.error(msg)
+
+
+def _check_codes(source: Source, page: TiffPage) -> None:
+    """Refuse damaged LZW data, on which the decoder would not stop in words."""
+    spans = zip(page.dataoffsets, page.databytecounts, strict=True)
+    if int(page.compression) == 5 and not all(lzw.is_sound(source.data[at : at + n]) for at, n in spans):
+        msg = "damaged or incomplete TIFF (its LZW codes make no sense); export or copy it again"
         raise source.error(msg)
 
 
