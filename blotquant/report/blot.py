@@ -91,7 +91,8 @@ def render_blot(
         margin_left=font * 4 if known.ladder is not None else 0,
         strips=[_points(strip.outline) for strip in analysis.layout.strips],
         lanes=[_lane_mark(lane, labels) for lane in analysis.layout.lanes],
-        bands=_band_marks(analysis.layout, analysis.bands),
+        # A stain is weighed by lanes: outlines of its hundreds of bands would only hide the picture.
+        bands=[] if known.stain else _band_marks(analysis.layout, analysis.bands),
         marks=kda_marks(analysis.layout, known.ladder),
         labels=labels,
         flags=[FLAGS[name] for name in (*analysis.image.flags, *analysis.layout.flags)],
