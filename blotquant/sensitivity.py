@@ -190,6 +190,6 @@ def claim_ranges(summary: pd.DataFrame, sensitivity: pd.DataFrame) -> pd.DataFra
             continue
         values = [float(fold), *ways.astype(float)]
         low, high = min(values), max(values)
-        claim = f"{fold:.3g}-fold; {low:.3g}–{high:.3g} over {len(ways)} ways of analysing it"
+        claim = f"{fold:#.3g}-fold; {low:#.3g}–{high:#.3g} over {len(ways)} ways of analysing it"
         rows.append((ratio, condition, float(fold), low, high, len(ways), claim))
     return pd.DataFrame(rows, columns=columns)

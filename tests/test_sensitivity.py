@@ -162,5 +162,5 @@ def test_claims_are_told_in_one_sentence():
     summary = pd.DataFrame({"ratio": ["R"], "condition": ["drug"], "fold_change": [1.8]})
     ways = pd.DataFrame({"ratio": "R", "condition": "drug", "fold_change": [1.5, 1.7, 2.1]})
     (row,) = claim_ranges(summary, ways).to_dict("records")
-    assert row["claim"] == "1.8-fold; 1.5–2.1 over 3 ways of analysing it"
+    assert row["claim"] == "1.80-fold; 1.50–2.10 over 3 ways of analysing it"
     assert (row["lowest"], row["highest"], row["n_ways"]) == (1.5, 2.1, 3)
