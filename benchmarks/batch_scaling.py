@@ -49,7 +49,8 @@ def write_pictures(folder: Path, n: int) -> None:
 def run(pictures: Path, out: Path, *options: str) -> Run:
     command = [sys.executable, "-m", "blotquant", "measure", str(pictures), "-o", str(out), "--progress", "none"]
     start = time.perf_counter()
-    process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    surroundings = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, env=surroundings)
     peak = 0.0
     while process.poll() is None:
         peak = max(peak, peak_memory_mb(process.pid))
@@ -98,14 +99,14 @@ def main() -> None:
         two = run(work / "many", work / "out" / "two", "--jobs", "2")
         print(f"{n // 10} pictures, 2 jobs: {few.seconds:.1f} s, parent {few.parent_mb:.0f} MB")
         print(f"{n} pictures, 1 job: {one.seconds:.1f} s, {1e3 * one.seconds / n:.1f} ms each, {one.parent_mb:.0f} MB")
-        print(f"{n} pictures, 2 jobs: {two.seconds:.1f} s, {one.seconds / two.seconds:.2f} times one job, "
-              f"parent {two.parent_mb:.0f} MB, {two.parent_mb / few.parent_mb:.3f} times that of {n // 10}")  # fmt: skip
+        print(f"{n} pictures, 2 jobs: {two.seconds:.1f} s, {one.seconds / two.seconds:.2f} times as fast, "
+              f"{two.parent_mb:.0f} MB, {two.parent_mb / few.parent_mb:.3f} times that of {n // 10}")  # fmt: skip
         folders = [work / "out" / "one", work / "out" / "two"]
         if not options.skip_dask:
             with cluster(2) as address:
                 dask = run(work / "many", work / "out" / "dask", "--scheduler", address)
-            print(f"{n} pictures, dask with 2 workers: {dask.seconds:.1f} s, {dask.seconds / two.seconds:.2f} times 2 jobs, "
-                  f"parent {dask.parent_mb:.0f} MB")  # fmt: skip
+            print(f"{n} pictures, dask, 2 workers: {dask.seconds:.1f} s, "
+                  f"{dask.seconds / two.seconds:.2f} times as long as 2 jobs, {dask.parent_mb:.0f} MB")  # fmt: skip
             folders.append(work / "out" / "dask")
         print("folders byte for byte equal:", len({digest(folder) for folder in folders}) == 1)
 

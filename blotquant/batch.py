@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from itertools import islice
@@ -49,10 +49,20 @@ class Outcome(Generic[TaskT, ValueT]):
     seconds: float = 0.0
 
 
+class SchedulerLostError(BlotQuantError):
+    """The dask scheduler went away while tasks were under way; whatever was finished is kept."""
+
+
 class _Workers(Protocol):
     window: int
 
+    @property
+    def pulse_s(self) -> float | None: ...
+
     def submit(self, function: Callable[[Any], Any], task: Any) -> Future[Any]: ...
+
+    def check(self) -> None:
+        """Look after tasks that do not come to an end by themselves; called about every `pulse_s` seconds."""
 
     def close(self, *, at_once: bool) -> None: ...
 
@@ -64,7 +74,7 @@ def run_tasks(
     jobs: int = 1,
     scheduler: str | None = None,
     time_limit_s: float | None = None,
-) -> Iterator[Outcome[TaskT, ValueT]]:
+) -> Generator[Outcome[TaskT, ValueT]]:
     """Run a function over tasks and yield each outcome as it comes.
 
     Parameters
@@ -78,8 +88,8 @@ def run_tasks(
     scheduler : str, optional
         Address of a dask scheduler; `jobs` is then that cluster's matter.
     time_limit_s : float, optional
-        A task that takes longer is stopped and fails. Needs worker processes, which it starts; not used with
-        a scheduler.
+        A task that takes longer is stopped and fails. It needs worker processes, which it starts; on a cluster the
+        worker is restarted, which works where workers have nannies (dask's default).
 
     Yields
     ------
@@ -91,7 +101,7 @@ def run_tasks(
     ValueError
         If `jobs` is below 1 or the time limit is not positive.
     BlotQuantError
-        If the scheduler cannot be reached.
+        If the scheduler cannot be reached, or goes away.
     """
     if jobs < 1:
         msg = f"jobs must be at least 1, got {jobs}"
@@ -102,7 +112,11 @@ def run_tasks(
     if scheduler is None and jobs == 1 and time_limit_s is None:
         yield from _run_here(function, tasks)
         return
-    workers: _Workers = _Cluster(scheduler) if scheduler is not None else _Processes(jobs, time_limit_s)
+    workers: _Workers = _Processes(jobs, time_limit_s)
+    if scheduler is not None:
+        from blotquant.cluster import Cluster
+
+        workers = Cluster(scheduler, time_limit_s=time_limit_s)
     finished = False
     try:
         yield from _run_window(function, tasks, workers, time_limit_s=time_limit_s)
@@ -124,8 +138,12 @@ def describe_failure(error: BaseException, *, time_limit_s: float | None = None)
     if isinstance(error, MemoryError):
         return "not enough memory"
     kind = type(error).__name__
-    if kind in ("ProcessExpired", "KilledWorker", "BrokenProcessPool"):
+    if kind in ("ProcessExpired", "BrokenProcessPool"):
         return "its worker process died (killed, or out of memory)"
+    if kind == "KilledWorker":
+        return (
+            "its worker died each time it was tried (killed, or out of memory; see dask's allowed-failures)"
+        )
     text = " ".join(str(error).split())
     return f"{kind}: {text}" if text else kind
 
@@ -159,10 +177,13 @@ def _run_window(
             under_way[workers.submit(function, task)] = (index, task, time.perf_counter())
         if not under_way:
             return
-        done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+        done, _ = wait(under_way, timeout=workers.pulse_s, return_when=FIRST_COMPLETED)
+        workers.check()
         for future in done:
             index, task, started = under_way.pop(future)
             error = future.exception()
+            if isinstance(error, SchedulerLostError):
+                raise error
             seconds = time.perf_counter() - started
             if error is None:
                 ready.append(Outcome(index, task, future.result(), seconds=seconds))
@@ -187,10 +208,14 @@ class _Processes:
         self._pool = ProcessPool(max_workers=jobs, context=multiprocessing.get_context("spawn"))
         self._time_limit_s = time_limit_s
         self.window = 2 * jobs + 2
+        self.pulse_s: float | None = None
 
     def submit(self, function: Callable[[Any], Any], task: Any) -> Future[Any]:
         future: Future[Any] = self._pool.submit(function, self._time_limit_s, task)
         return future
+
+    def check(self) -> None:
+        """Nothing to do: the pool looks after its processes."""
 
     def close(self, *, at_once: bool) -> None:
         if at_once:
@@ -198,39 +223,3 @@ class _Processes:
         else:
             self._pool.close()
         self._pool.join()
-
-
-class _Cluster:
-    """A dask.distributed cluster that somebody else started."""
-
-    def __init__(self, address: str) -> None:
-        try:
-            from distributed import Client
-        except ImportError:
-            msg = 'a scheduler needs dask: pip install "blotquant[distributed]"'
-            raise BlotQuantError(msg) from None
-        try:
-            self._client = Client(address, timeout=20, set_as_default=False)
-        except (OSError, ValueError) as error:
-            msg = f"no dask scheduler answers at {address}: {error}"
-            raise BlotQuantError(msg) from None
-        cores = sum(self._client.nthreads().values())
-        self.window = 2 * max(cores, 1) + 2
-
-    def submit(self, function: Callable[[Any], Any], task: Any) -> Future[Any]:
-        outer: Future[Any] = Future()
-        inner = self._client.submit(function, task, pure=False, retries=0)
-
-        def finish(finished: Any) -> None:
-            error = finished.exception()
-            if error is not None:
-                outer.set_exception(error)
-            else:
-                outer.set_result(finished.result())
-            finished.release()
-
-        inner.add_done_callback(finish)
-        return outer
-
-    def close(self, *, at_once: bool) -> None:
-        self._client.close(timeout=2 if at_once else 10)

@@ -5,25 +5,22 @@ Only this module knows click. Heavy imports happen inside the commands, so that 
 
 from __future__ import annotations
 
-import errno
 import itertools
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from blotquant import __version__
+from blotquant.exits import EXIT_DATA, EXIT_USAGE, answer
 
 if TYPE_CHECKING:
     from blotquant.results import FolderResult, Workers
     from blotquant.settings import Settings
 
-EXIT_DATA, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
-_DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 
 class _Context:
@@ -381,83 +378,25 @@ def _find_spec(name: str) -> object | None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; every expected error becomes one line here."""
-    from blotquant.errors import BlotQuantError
-
-    with _termination_as_interrupt():
-        return _run(list(sys.argv[1:] if argv is None else argv))
-
-
-def _run(arguments: list[str]) -> int:
-    from blotquant.errors import BlotQuantError
-
+    arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     if debug:
         import logging
 
         logging.basicConfig(level=logging.WARNING)
         logging.getLogger("blotquant").setLevel(logging.DEBUG)
-    try:
-        code = cli.main(args=arguments, prog_name="blotquant", standalone_mode=False)
-    except click.exceptions.Abort:
-        return _interrupted()
-    except KeyboardInterrupt:
-        return _interrupted()
-    except click.ClickException as error:
-        error.show()
-        return EXIT_USAGE
-    except SystemExit as leave:
-        return int(leave.code or 0)
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
-    except BlotQuantError as error:
-        if debug:
-            raise
-        _complain(str(error))
-        return error.exit_code
-    except Exception as error:
-        if debug:
-            raise
-        if isinstance(error, OSError) and error.errno in _DISK_TROUBLE:
-            place = f"{error.filename}: " if error.filename else ""
-            _complain(f"{place}{error.strerror}; make room, then run again with --resume")
+
+    def command() -> int | None:
+        try:
+            code: int | None = cli.main(args=arguments, prog_name="blotquant", standalone_mode=False)
+        except click.exceptions.Abort:
+            raise KeyboardInterrupt from None
+        except click.ClickException as error:
+            error.show()
             return EXIT_USAGE
-        kind = type(error).__name__
-        _complain(
-            f"unexpected {kind}: {' '.join(str(error).split())}\nthis is a bug: run again with --debug and report it"
-        )
-        return EXIT_DATA
-    return int(code or 0)
+        return code
 
-
-@contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM (a batch system's time limit, a shutdown) end the work as Ctrl-C does: tidily."""
-    import signal
-    import threading
-
-    def stop(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the main thread's
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _interrupted() -> int:
-    _complain("interrupted; what was finished is kept: run again with --resume")
-    return EXIT_INTERRUPTED
-
-
-def _complain(text: str) -> None:
-    from blotquant.console import say
-
-    say("\n".join(f"blotquant: {line}" for line in text.split("\n")))
+    return answer(command, debug=debug)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ MANIFEST_VERSION = 1
 MAX_BYTES = 512 << 20
 RESULT_SUFFIXES = frozenset({".csv", ".xlsx", ".html", ".parquet"})
 """Endings of what blotquant writes, sessions and the manifest aside."""
+NO_RESULTS = frozenset({"timings.csv"})
+"""What tells about the run and not about the blots; no two runs write the same."""
 
 PRIVATE_TABLES: Mapping[str, tuple[str, ...]] = {"measure": (), "run": ("alternatives",)}
 """Tables on the way to others, which lie beside the parts."""
@@ -278,7 +280,8 @@ def _left(folder: Path, manifest: Manifest, outputs: Mapping[str, str]) -> list[
 
 def result_files(folder: Path) -> list[str]:
     """Every file of a folder that blotquant may have written, by its path in it."""
-    tables = [path for path in folder.iterdir() if path.suffix in RESULT_SUFFIXES and path.is_file()]
+    here = (path for path in folder.iterdir() if path.name not in NO_RESULTS)
+    tables = [path for path in here if path.suffix in RESULT_SUFFIXES and path.is_file()]
     sessions = [path for path in folder.glob(f"sessions/*{SESSION_SUFFIX}") if path.is_file()]
     private = [path for path in (folder / ".blotquant").glob("*.csv") if path.is_file()]
     return sorted(path.relative_to(folder).as_posix() for path in (*tables, *sessions, *private))

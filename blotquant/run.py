@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from blotquant.io.files import read_table, write_table
 from blotquant.membranes import MembraneTask, measure_membrane, unit_key
-from blotquant.results import FolderResult, Workers, run_units, session_names, summaries
+from blotquant.results import FolderResult, Summaries, Workers, run_units, session_names
 from blotquant.settings import Settings
 from blotquant.store import Store, locked
 
@@ -62,7 +62,7 @@ def run_experiments(
         done.append(run_experiment(experiment, folder, settings=settings, workers=used))
     return FolderResult(
         files=tuple(file for result in done for file in result.files),
-        units=tuple(unit for result in done for unit in result.units),
+        units=sum((result.units for result in done), Summaries()),
         failures={
             name if len(done) == 1 else f"{experiment.name}: {name}": error
             for experiment, result in zip(experiments, done, strict=True)
@@ -80,15 +80,14 @@ def run_experiment(
 
     workers = workers or Workers()
     used = settings_of(experiment, settings)
-    tasks = membrane_tasks(experiment, used, (out / "sessions").absolute())
+    tasks = membrane_tasks(experiment, used, (out / "sessions").absolute(), timings=workers.timings)
     with locked(out) as store:
         failures, n_kept = run_units(store, measure_membrane, tasks, workers=workers, what="membranes")
         ready = assemble_run(experiment, store, tasks, settings=used, failures=failures)
         manifest = _record(experiment, store, tasks, settings=used, failures=failures)
         publish(store, manifest, sessions=session_names(store, tasks))
-        units = tuple(summaries(store, tasks))
         files = (*(out / path.name for path in ready), *_write_panels(experiment, out))
-    return FolderResult(files=files, units=units, failures=failures, n_kept=n_kept)
+    return FolderResult(files=files, units=Summaries((store, tasks)), failures=failures, n_kept=n_kept)
 
 
 def assemble_run(
@@ -103,7 +102,7 @@ def assemble_run(
     store.clear_new()
     tables = _write_tables(experiment, store, keys)
     files = [store.new / f"{name}.csv" for name in tables]
-    units = tuple(summaries(store, keys))
+    units = tuple(Summaries((store, keys)))
     return files + _write_reports(
         experiment, store, tables, settings=settings, units=units, failures=failures
     )
@@ -165,7 +164,7 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def membrane_tasks(
-    experiment: Experiment, settings: Settings, session_folder: Path
+    experiment: Experiment, settings: Settings, session_folder: Path, *, timings: bool = False
 ) -> dict[str, MembraneTask]:
     """The units of work of an experiment, by name; corrected sessions that lie in the folder are used."""
     tasks = (
@@ -178,6 +177,7 @@ def membrane_tasks(
             samples=_samples(experiment, blot, membrane),
             settings=settings,
             session_folder=session_folder,
+            timings=timings,
         )
         for blot, membrane, entries in experiment.membranes()
     )

@@ -17,7 +17,7 @@ LAYERS = [
 """Lowest first; what is named nowhere finds, weighs, names, compares and corrects, one level above these."""
 TOP = {
     "pipeline", "report", "figures", "export", "verify", "manifest", "batch", "store", "inputs", "work", "results",
-    "membranes", "run", "demo", "inspection", "cli", "__main__",
+    "membranes", "run", "demo", "inspection", "cluster", "cli", "__main__",
 }  # fmt: skip
 GUI = {"napari", "qtpy", "magicgui", "pyqtgraph", "PySide6", "PyQt6", "napari_blotquant"}
 
