@@ -1,8 +1,9 @@
-"""Weigh the real pictures of known amounts, with the lanes and bands marked on them by eye, and print how well.
+"""Weigh the real pictures of known amounts, and print how well: in outlines marked by eye, and in found ones.
 
     python benchmarks/real_weighing.py
 
 The ladder gel: four equal lanes of a DNA ladder with known ng per band. The strip: 13 lanes with published values.
+Found outlines are those of `blotquant measure`; a found band stands for the marked one whose rows its peak lies in.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import numpy as np
 import pandas as pd
 from real_layouts import REAL, marked_pictures
 
+from blotquant.finding import find_layout
 from blotquant.geometry import Band, Layout, rectangle
+from blotquant.image import BlotImage
 from blotquant.measure import measure_bands
 from blotquant.settings import WeighingSettings
 
@@ -38,13 +41,43 @@ def with_merged(layout: Layout) -> Layout:
     return replace(layout, bands=tuple(bands)).sorted()
 
 
-def ladder(table: pd.DataFrame) -> tuple[float, float]:
-    """Correlation with ng over the bands that are not merged, and the median lane-to-lane CV."""
+def ladder(table: pd.DataFrame) -> tuple[float, float, int]:
+    """Correlation with ng over the bands that are not merged, the median lane-to-lane CV, and the bands it is of."""
     table = table[~table["band_id"].str.endswith("_merged")]
     volumes = np.array([part["volume"].to_numpy() for _, part in table.groupby("lane")])
-    ng = np.delete(LADDER_NG, MERGED)
-    cv = np.median(volumes.std(axis=0, ddof=1) / volumes.mean(axis=0))
-    return float(np.corrcoef(np.tile(ng, len(volumes)), volumes.ravel())[0, 1]), float(cv)
+    ng = np.tile(np.delete(LADDER_NG, MERGED), len(volumes))
+    known = np.isfinite(volumes.ravel())
+    everywhere = np.isfinite(volumes).all(axis=0)
+    cv = (volumes.std(axis=0, ddof=1) / volumes.mean(axis=0))[everywhere]
+    r = float(np.corrcoef(ng[known], volumes.ravel()[known])[0, 1])
+    return r, float(np.median(cv)) if len(cv) else float("nan"), int(everywhere.sum())
+
+
+def weigh_found(image: BlotImage, marked: Layout) -> pd.DataFrame:
+    """Weigh what is found, one row for each marked band: the volume, or none where nothing was found there."""
+    layout = find_layout(image.signal(), ceiling=image.ceiling)
+    table = measure_bands(image, layout)
+    rows = []
+    for band in marked.bands:
+        box, centre = band.box, float(marked.lane(band.lane).center_at(band.peak[0]))
+        inside = table["peak_row"].between(box.row_start - 1, box.row_stop)
+        inside &= (table["peak_col"] - centre).abs() < (box.col_stop - box.col_start) / 2
+        volumes = table.loc[inside, "volume"]
+        rows.append(
+            {"lane": band.lane, "band_id": band.id, "volume": volumes.sum() if len(volumes) else np.nan}
+        )
+    return pd.DataFrame(rows)
+
+
+def report(name: str, gel: pd.DataFrame, strip: pd.DataFrame) -> None:
+    r, cv, n = ladder(gel)
+    values = strip["volume"].to_numpy()[:12]
+    known = np.isfinite(values)
+    r_strip = np.corrcoef(values[known], STRIP[known])[0, 1]
+    print(
+        f"{name:24s} ladder: r = {r:.3f}, median lane-to-lane CV {cv:.1%} ({n} bands); "
+        f"strip: r = {r_strip:.4f} ({known.sum()} lanes)"
+    )
 
 
 if __name__ == "__main__":
@@ -52,15 +85,14 @@ if __name__ == "__main__":
         message = f"the real pictures are not there: {REAL}"
         raise SystemExit(message)
     for spread in (0.0, 0.3):
+        pictures = {name: (image, layout) for name, image, layout in marked_pictures(spread=spread)}
+        gel, gel_layout = pictures["gelgenie_ladder"]
+        strip, strip_layout = pictures["chibidragon_test2"]
         for method in ("local", "flank", "mesh", "lane", "constant"):
-            found = {}
-            for name, image, layout in marked_pictures(spread=spread):
-                if name in ("gelgenie_ladder", "chibidragon_test2"):
-                    layout = with_merged(layout) if name == "gelgenie_ladder" else layout
-                    found[name] = measure_bands(image, layout, settings=WeighingSettings(background=method))
-            r, cv = ladder(found["gelgenie_ladder"])
-            strip = found["chibidragon_test2"]["volume"].to_numpy()[:12]
-            print(
-                f"outline +{spread:.0%} {method:10s} ladder: r = {r:.3f}, median lane-to-lane CV {cv:.1%}; "
-                f"strip: r = {np.corrcoef(strip, STRIP)[0, 1]:.4f}"
+            settings = WeighingSettings(background=method)
+            report(
+                f"marked +{spread:.0%} {method}",
+                measure_bands(gel, with_merged(gel_layout), settings=settings),
+                measure_bands(strip, strip_layout, settings=settings),
             )
+    report("found, local", weigh_found(gel, gel_layout), weigh_found(strip, strip_layout))
