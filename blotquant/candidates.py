@@ -103,7 +103,8 @@ def strength_map(grid: Grid) -> tuple[FloatArray, NDArray[np.int8], FloatArray]:
         snr = contrast / noise
         better = contrast > np.where(best > _THRESHOLD, 1.05 * counts, -np.inf)
         better &= (snr > best) | (snr > _THRESHOLD)
-        best, counts = np.where(better, snr, best), np.where(better, contrast, counts)
+        best = np.where(better, snr, best)
+        np.copyto(counts, contrast, where=better)
         which = np.where(better, np.int8(k), which)
     return best, which, counts
 

@@ -21,18 +21,24 @@ def find_cut(grid: Grid, upper: RowCurve, lower: RowCurve) -> float | None:
     float or None
         Its mean row, or None where there is no such line.
     """
+    strength, where = cut_between(grid, upper, lower)
+    return where if strength >= 1 else None
+
+
+def cut_between(grid: Grid, upper: RowCurve, lower: RowCurve) -> tuple[float, float]:
+    """Strongest straight step across between two rows: how clear it is (1 is beyond doubt), and its mean row."""
     blocks = _free_blocks(upper, lower, grid.pixels.shape[1])
     middles = np.array([(a + b) / 2 for a, b in blocks])
     top = upper.rows_at(middles) + 1.5 * upper.height
     bottom = lower.rows_at(middles) - 1.5 * lower.height
     first, last = int(top.min()), int(np.ceil(bottom.max()))
     if last - first < 8:
-        return None
+        return 0.0, (first + last) / 2
     base = max(0, first - 4)
     image = grid.pixels[base : last + 4]
     table = np.stack([image[:, a:b].mean(axis=1) for a, b in blocks])
-    where = _coherent_step(table, middles, top - base, bottom - base)
-    return None if where is None else where + base
+    strength, where = _coherent_step(table, middles, top - base, bottom - base)
+    return strength, where + base
 
 
 def _agreement(
@@ -67,7 +73,7 @@ def _free_blocks(upper: RowCurve, lower: RowCurve, width: int) -> list[tuple[int
 
 def _coherent_step(
     table: FloatArray, middles: NDArray[np.float64], top: NDArray[np.float64], bottom: NDArray[np.float64]
-) -> float | None:
+) -> tuple[float, float]:
     """Strongest step that most blocks share along some straight line between two limits."""
     box = ndimage.uniform_filter1d(table, 4, axis=1, mode="nearest")
     step = np.zeros_like(box)
@@ -86,7 +92,7 @@ def _coherent_step(
     known = np.isfinite(sheared)
     full = known.sum(axis=1) >= 0.8 * n_blocks
     if not full.any():
-        return None
+        return 0.0, 0.0
     fifth, half = n_blocks // 5, n_blocks // 2
     columns = np.where(known, sheared, 0.0).transpose(0, 2, 1)[full]
     ordered = np.sort(columns, axis=1)
@@ -96,5 +102,4 @@ def _coherent_step(
         _agreement(-ordered[:, -1 - fifth], -ordered[:, half], -columns),
     )
     k = int(value.argmax())
-    best, where = float(value[k]), float(np.nonzero(full)[1][k])
-    return where if best >= 1 else None
+    return float(value[k]), float(np.nonzero(full)[1][k])

@@ -22,32 +22,33 @@ class Comb:
     score: float
 
 
-def log_profile(profile: Profile, noise: float, covered: NDArray[np.bool_]) -> Profile:
-    """Compress a row's profile so that notches count alike between weak and strong, separate and fused bands.
+def softness(profile: Profile, noise: float) -> float:
+    """Counts below which a row's profile is not compressed any more: noise, or next to nothing beside its bands."""
+    strong = float(np.percentile(profile, 95))
+    return max(4 * noise, 0.015 * max(strong, 0.0), 1e-9)
+
+
+def log_profile(energy: Profile, covered: NDArray[np.bool_]) -> Profile:
+    """Scale a row's compressed profile so that notches count alike between separate and fused bands.
 
     Parameters
     ----------
-    profile : ndarray, shape (cols,)
-        Counts above the surroundings along a row.
-    noise : float
-        Their scatter.
+    energy : ndarray, shape (cols,)
+        Compressed counts above the surroundings along a row.
     covered : ndarray of bool, shape (cols,)
         Columns that carry a ridge of the row.
 
     Returns
     -------
     ndarray, shape (cols,)
-        Logarithmic above the noise, in units of the notch depth to be expected in this row; 0 beyond its ends.
+        In units of the notch depth to be expected in this row; 0 beyond its ends.
     """
     seen = np.flatnonzero(covered)
     first, last = max(0, int(seen[0]) - 2), int(seen[-1]) + 3
-    strong = float(np.percentile(profile[seen], 95))
-    soft = max(4 * noise, 0.015 * max(strong, 0.0), 1e-9)
-    logs = np.arcsinh(profile / soft)
-    logs = np.maximum(logs, 0.0)
+    logs = np.maximum(energy, 0.0)
     logs[:first] = 0.0
     logs[last:] = 0.0
-    return logs / notch_depth(logs[first:last])
+    return np.asarray(logs / notch_depth(logs[first:last]))
 
 
 def notch_depth(logs: Profile) -> float:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from blotquant.candidates import Grid, Ridge
 from blotquant.noise import FloatArray
 
+REACH = 1.3
+
 
 @dataclass(frozen=True, slots=True)
 class RowCurve:
@@ -130,15 +132,42 @@ def row_profile(grid: Grid, row: RowCurve, cols: NDArray[np.intp]) -> tuple[NDAr
         Its scatter beyond the row's ends or, where there is little beyond, between its columns.
     """
     height = max(2, round(row.height))
-    at = np.clip(np.rint(row.rows_at(cols.astype(float))).astype(int), 0, grid.pixels.shape[0] - 1)
+    at = _whole_rows(grid, row, cols)
     centre = _box_mean(grid.pixels, at, cols, -(height // 2), height - height // 2)
-    reach = round(1.0 * height) + 1
+    profile = centre - _beside(grid, at, cols, height)
+    rough = np.diff(profile, 2) / np.sqrt(6)
+    return profile, float(1.4826 * np.median(np.abs(rough)))
+
+
+def row_energy(grid: Grid, row: RowCurve, cols: NDArray[np.intp], *, soft: float) -> NDArray[np.float64]:
+    """How much band there is along a row: its compressed counts, averaged over a band's height and its shoulders.
+
+    Lanes that touch at the crest of their bands part at the shoulders, which the compression brings up.
+
+    Parameters
+    ----------
+    soft : float
+        Counts below which the compression is linear.
+    """
+    height = max(2, round(row.height))
+    at = _whole_rows(grid, row, cols)
+    reach = round(REACH * height)
+    rows = np.clip(at[None, :] + np.arange(-reach, reach + 1)[:, None], 0, grid.pixels.shape[0] - 1)
+    above = grid.pixels[rows, cols[None, :]] - _beside(grid, at, cols, height)
+    return np.asarray(np.arcsinh(above / soft).mean(axis=0, dtype=np.float64))
+
+
+def _whole_rows(grid: Grid, row: RowCurve, cols: NDArray[np.intp]) -> NDArray[np.intp]:
+    return np.clip(np.rint(row.rows_at(cols.astype(float))).astype(np.intp), 0, grid.pixels.shape[0] - 1)
+
+
+def _beside(grid: Grid, at: NDArray[np.intp], cols: NDArray[np.intp], height: int) -> NDArray[np.float64]:
+    """Counts over and under a row, nearer to the lower of the two: another row may lie at one side."""
+    reach = height + 1
     flank = max(2, height // 2)
     up = _box_mean(grid.pixels, at, cols, -reach - flank, -reach)
     down = _box_mean(grid.pixels, at, cols, reach, reach + flank)
-    profile = centre - np.minimum((up + down) / 2, np.minimum(up, down) + np.abs(up - down) * 0.5)
-    rough = np.diff(profile, 2) / np.sqrt(6)
-    return profile, float(1.4826 * np.median(np.abs(rough)))
+    return np.asarray(np.minimum(up, down) + np.abs(up - down) * 0.5)
 
 
 def _box_mean(

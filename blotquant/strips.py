@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.candidates import Grid
-from blotquant.cuts import find_cut
-from blotquant.lanes import Comb, bump_map, fit_comb, log_profile
-from blotquant.rows import RowCurve, row_profile
+from blotquant.cuts import cut_between, find_cut
+from blotquant.lanes import Comb, bump_map, fit_comb, log_profile, notch_depth, softness
+from blotquant.rows import RowCurve, row_energy, row_profile
+
+# Notches shallower than this, in nepers, are those of fused bands.
+_FUSED = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +65,25 @@ def _see_row(grid: Grid, curve: RowCurve, *, with_comb: bool) -> SeenRow:
     cols = np.arange(grid.pixels.shape[1])
     profile, noise = row_profile(grid, curve, cols)
     extent = (max(0, curve.left - 2), min(len(cols), curve.right + 3))
-    logs = log_profile(profile, noise, curve.mask(len(cols)))
+    logs = _compressed(grid, curve, profile, noise)
     trust = np.sqrt(min(curve.snr, 50.0))
     middle = float(curve.rows_at(np.array([(curve.left + curve.right) / 2]))[0])
     comb = comb_of_rows([logs], [1.0], extent) if with_comb else None
     if comb is None:
         return SeenRow(curve, logs, 0.3 * float(trust), None, middle)
     return SeenRow(curve, logs, float(trust * comb.score), comb, middle)
+
+
+def _compressed(grid: Grid, curve: RowCurve, profile: NDArray[np.float64], noise: float) -> NDArray[np.float64]:
+    """Compressed profile of a row; of a slab of fused bands over its shoulders too, where its lanes part."""
+    covered = curve.mask(len(profile))
+    soft = softness(profile[covered], noise)
+    crest = np.arcsinh(profile / soft)
+    longest = max(r.width for r in curve.ridges)
+    slab = curve.height > 8 and longest > 0.8 * (curve.right - curve.left)
+    if slab and notch_depth(crest[curve.left : curve.right + 1]) < _FUSED:
+        return log_profile(row_energy(grid, curve, np.arange(len(profile)), soft=soft), covered)
+    return log_profile(crest, covered)
 
 
 def comb_of_rows(
@@ -125,17 +141,95 @@ def group_rows(grid: Grid, rows: list[SeenRow]) -> list[Piece]:
     """
     pieces: list[Piece] = []
     for row, comb in sorted(((r, r.comb) for r in rows if r.comb is not None), key=lambda pair: -pair[0].weight):
-        at = next((k for k, piece in enumerate(pieces) if _belongs(grid, piece, row)), None)
+        homes = [k for k, piece in enumerate(pieces) if _belongs(grid, piece, row)]
+        at = min(homes, key=lambda k: _distance(pieces[k], row), default=None)
         if at is None:
             pieces.append(Piece((row,), comb))
         else:
             pieces[at] = _joined(pieces[at], row)
     for row in (r for r in rows if r.comb is None):
-        at = next((k for k, piece in enumerate(pieces) if _belongs(grid, piece, row)), None)
+        homes = [k for k, piece in enumerate(pieces) if _belongs(grid, piece, row)]
+        at = min(homes, key=lambda k: _distance(pieces[k], row), default=None)
         if at is not None:
             pieces[at] = Piece((*pieces[at].rows, row), pieces[at].comb)
-    pieces = _merge_beside(pieces)
+    whole = _merge_beside(pieces)
+    parts = [part for piece in whole for part in _split_shifted(grid, piece)]
+    pieces = _take_in(grid, parts) if len(parts) > len(whole) else whole
     return sorted(pieces, key=lambda p: (min(r.y_mid for r in p.rows), p.left))
+
+
+def _distance(piece: Piece, row: SeenRow) -> float:
+    return min(abs(r.y_mid - row.y_mid) for r in piece.rows)
+
+
+def _take_in(grid: Grid, pieces: list[Piece]) -> list[Piece]:
+    """Give the rows of a lesser piece to the nearest one that they fit now that it has lost others."""
+    left = sorted(pieces, key=lambda p: p.weight)
+    kept: list[Piece] = []
+    while left:
+        piece = left.pop(0)
+        homes = [k for k, other in enumerate(left) if all(_belongs(grid, other, row) for row in piece.rows)]
+        if homes:
+            at = min(homes, key=lambda k: min(_distance(left[k], row) for row in piece.rows))
+            left[at] = _refit(Piece((*left[at].rows, *piece.rows), left[at].comb))
+        else:
+            kept.append(piece)
+    return [part for piece in kept for part in _split_shifted(grid, piece)]
+
+
+def _split_shifted(grid: Grid, piece: Piece) -> list[Piece]:
+    """Take a piece apart where groups of rows lie far apart and both ends of one stand aside of the other's.
+
+    Slabs of fused bands show too little of their lanes to contradict each other, but two membranes seldom lie exactly
+    below each other.
+    """
+    best = max(r.weight for r in piece.rows)
+    broad = 0.4 * (piece.right - piece.left)
+    main = [r for r in piece.rows if r.weight > 0.15 * best and r.curve.covered > broad]
+    main.sort(key=lambda r: r.y_mid)
+    for upper, lower in pairwise(main):
+        if not _stand_aside(grid, upper, lower, piece.comb.pitch):
+            continue
+        _, cut = cut_between(grid, upper.curve, lower.curve)
+        groups = [tuple(r for r in piece.rows if (r.y_mid < cut) == above) for above in (True, False)]
+        parts = [_fitted_near(rows, piece.comb.pitch) for rows in groups]
+        known = [part for part in parts if part is not None]
+        if len(known) == 2:
+            return [small for part in known for small in _split_shifted(grid, part)]
+    return [piece]
+
+
+def _fitted_near(rows: tuple[SeenRow, ...], pitch: float) -> Piece | None:
+    """Rows as a piece of their own, its lanes about as far apart as those of another piece."""
+    if not rows:
+        return None
+    extent = (max(0, min(r.curve.left for r in rows) - 2), max(r.curve.right for r in rows) + 3)
+    near = pitch * np.geomspace(0.75, 1.33, 9)
+    comb = comb_of_rows([r.logs for r in rows], [r.weight for r in rows], extent, pitches=near)
+    return None if comb is None else Piece(rows, comb)
+
+
+def _stand_aside(grid: Grid, upper: SeenRow, lower: SeenRow, pitch: float) -> bool:
+    """Whether both ends of one row lie further to one side than the lean of a membrane at right angles explains."""
+    distance = lower.y_mid - upper.y_mid
+    away = distance * grid.fy / (pitch * grid.fx)
+    if distance < 8 * max(upper.curve.height, lower.curve.height) or away < 1.2:
+        return False
+    lean = -(upper.curve.slope + lower.curve.slope) / 2 * (grid.fy / grid.fx) ** 2 * distance
+    shifts = [(b - a - lean) / pitch for a, b in zip(_row_ends(grid, upper), _row_ends(grid, lower), strict=True)]
+    aside = min(shifts) if min(shifts) > 0 else min(0.0, max(shifts))
+    strength, _ = cut_between(grid, upper.curve, lower.curve)
+    return abs(aside) > 0.25 + 0.03 * away - 0.3 * float(np.clip(strength, 0, 1))
+
+
+def _row_ends(grid: Grid, row: SeenRow) -> tuple[float, float]:
+    """Columns where a row's first band begins and its last one ends, at half of the usual height."""
+    cols = np.arange(grid.pixels.shape[1])
+    profile, _ = row_profile(grid, row.curve, cols)
+    covered = row.curve.mask(len(cols))
+    usual = float(np.median(profile[covered]))
+    on = np.flatnonzero(covered & (profile > 0.45 * usual))
+    return float(on[0]), float(on[-1])
 
 
 def _merge_beside(pieces: list[Piece]) -> list[Piece]:
@@ -177,11 +271,7 @@ def recount(piece: Piece, n_lanes: int) -> Piece:
 
 
 def _refit(piece: Piece) -> Piece:
-    rows = piece.rows
-    extent = (max(0, piece.left - 2), piece.right + 3)
-    near = piece.comb.pitch * np.geomspace(0.75, 1.33, 9)
-    comb = comb_of_rows([r.logs for r in rows], [r.weight for r in rows], extent, pitches=near)
-    return Piece(rows, comb if comb is not None else piece.comb)
+    return _fitted_near(piece.rows, piece.comb.pitch) or piece
 
 
 def _belongs(grid: Grid, piece: Piece, row: SeenRow) -> bool:
@@ -193,8 +283,7 @@ def _belongs(grid: Grid, piece: Piece, row: SeenRow) -> bool:
     shares = overlap >= half or (overlap >= 1.5 * pitch and coherence(row, piece.comb) > 0.45)
     if not shares and not _continues(piece, curve):
         return False
-    nearest = min(piece.rows, key=lambda r: abs(r.y_mid - row.y_mid))
-    if _contradicts(row, piece, abs(nearest.y_mid - row.y_mid)):
+    if _contradicts(row, piece, _distance(piece, row)):
         return False
     levels = [r.y_mid for r in piece.rows]
     if min(levels) <= row.y_mid <= max(levels):

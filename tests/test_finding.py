@@ -152,3 +152,20 @@ def test_pictures_of_one_membrane_share_their_lanes() -> None:
     lit = [{b.lane for b in x.bands if b.status == "detected"} for x in layouts]
     assert [len(x) for x in lit] == [8, 4, 4]
     assert not lit[1] & lit[2]
+
+
+def slab(top: float, left: float, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """A row of nine bands that touch: shallow notches at the crest, deeper ones at the shoulders."""
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
+    inside = 1 / (1 + np.exp(-(x - left) / 2)) / (1 + np.exp((x - left - 9 * 56) / 2))
+    notch = np.abs(((x - left) / 56) % 1 - 0.5) > 0.42
+    return 3000 * inside * np.exp(-(((y - top) / np.where(notch, 9.0, 13.0)) ** 4)) * np.where(notch, 0.85, 1.0)
+
+
+def test_slabs_that_stand_aside_are_strips_of_their_own() -> None:
+    shape = (560, 820)
+    noise = np.random.default_rng(5).normal(300, 8, shape)
+    apart = find_layout(noise + slab(130, 120, shape) + slab(400, 156, shape))
+    assert [len(apart.lanes_of(s.id)) for s in apart.strips] == [9, 9]
+    below = find_layout(noise + slab(130, 120, shape) + slab(400, 120, shape))
+    assert [len(below.lanes_of(s.id)) for s in below.strips] == [9]
