@@ -357,17 +357,19 @@ def _ratio_lines(folder: Path) -> list[str]:
     path = folder / "summary.csv"
     if not path.is_file():
         return []
-    lines = []
-    for row in read_table(path, SUMMARY_COLUMNS).itertuples():
-        text = f"{row.ratio}  {row.condition}: n = {row.n}"
-        if row.fold_change == row.fold_change:
-            text += f", {row.fold_change:.3g}-fold"
-        if row.fold_ci_low == row.fold_ci_low:
-            text += f" ({row.fold_ci_low:.3g} to {row.fold_ci_high:.3g})"
-        if row.p_adjusted == row.p_adjusted:
-            text += f", p = {row.p_adjusted:.2g}"
-        lines.append(text)
-    return lines
+    return [_fold_words(row) for row in read_table(path, SUMMARY_COLUMNS).to_dict("records")]
+
+
+def _fold_words(row: Mapping[Hashable, Any]) -> str:
+    """One condition of the summary; what is not known (NaN differs from itself) is left out."""
+    text = f"{row['ratio']}  {row['condition']}: n = {row['n']}"
+    if row["fold_change"] == row["fold_change"]:
+        text += f", {row['fold_change']:.3g}-fold"
+    if row["fold_ci_low"] == row["fold_ci_low"]:
+        text += f" ({row['fold_ci_low']:.3g} to {row['fold_ci_high']:.3g})"
+    if row["p_adjusted"] == row["p_adjusted"]:
+        text += f", p = {row['p_adjusted']:.2g}"
+    return text
 
 
 def _find_spec(name: str) -> object | None:

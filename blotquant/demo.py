@@ -28,9 +28,10 @@ def run_demo(folder: Path, *, workers: Workers | None = None) -> FolderResult:
     from blotquant.synthetic.study_files import write_study
 
     study = folder / "study"
-    strangers = [path.name for path in folder.iterdir() if path.name not in ("study", "results")] if folder.is_dir() else []
+    present = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    strangers = [name for name in present if name not in ("study", "results")]
     if strangers:
-        msg = f"{folder}: holds other files ({', '.join(sorted(strangers)[:3])}); name a new folder"
+        msg = f"{folder}: holds other files ({', '.join(strangers[:3])}); name a new folder"
         raise OutputError(msg)
     say("writing the sample experiment (synthetic pictures, invented numbers)")
     write_study(study)

@@ -153,12 +153,14 @@ class Lane:
     def center_at(self, rows: ArrayLike) -> NDArray[np.float64]:
         """Column of the centre line at some rows; beyond its ends the first or last value."""
         r, c = np.asarray(self.center).T
-        return np.interp(np.asarray(rows, dtype=float), r, c)
+        cols: NDArray[np.float64] = np.interp(np.asarray(rows, dtype=float), r, c)
+        return cols
 
     def width_at(self, rows: ArrayLike) -> NDArray[np.float64]:
         """Full width in pixels at some rows."""
         r, _ = np.asarray(self.center).T
-        return np.interp(np.asarray(rows, dtype=float), r, self.widths)
+        widths: NDArray[np.float64] = np.interp(np.asarray(rows, dtype=float), r, self.widths)
+        return widths
 
     @property
     def outline(self) -> Polygon:

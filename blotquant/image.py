@@ -94,7 +94,8 @@ class BlotImage:
         -------
         ndarray, shape (H, W)
             float32 where it holds every stored value exactly (integers up to 16 bits, float16, float32), else
-            float64. Dark bands come out as ``white - pixels``, so that a picture and its negative give the same numbers.
+            float64. Dark bands come out as ``white - pixels``, so that a picture and its negative give the same
+            numbers.
         """
         exact_in_float32 = self.pixels.dtype.itemsize <= 2 or self.pixels.dtype == np.float32
         dtype: type[np.floating[Any]] = np.float32 if exact_in_float32 else np.float64

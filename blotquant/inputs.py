@@ -104,7 +104,7 @@ def _find(text: str, leave_out: Path | None) -> list[Path] | str:
         return [path]
     if text.startswith("@"):
         return _listed(Path(text[1:]), leave_out)
-    matches = sorted(glob.glob(text, recursive=True)) if glob.has_magic(text) else []
+    matches = sorted(glob.glob(text, recursive=True)) if glob.has_magic(text) else []  # noqa: PTH207  absolute patterns too
     if not matches:
         return f"{text}: no such file or folder"
     return [file for match in matches for file in ([Path(match)] if Path(match).is_file() else [])]

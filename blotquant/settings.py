@@ -139,7 +139,8 @@ class Settings(_Section):
                 or last not in place
                 or isinstance(place[last], dict)
             ):
-                msg = f"--set {text}: no such parameter; write NAME=VALUE, where NAME is one of {', '.join(_names(values))}"
+                names = ", ".join(_names(values))
+                msg = f"--set {text}: no such parameter; write NAME=VALUE, where NAME is one of {names}"
                 raise SheetError(msg)
             place[last] = _plain_value(value.strip())
         try:

@@ -1,6 +1,6 @@
-"""Draw the picture at the top of the README from the sample study: one synthetic blot as found, and its fold changes.
+"""Draw the picture at the top of the README from the sample study: one synthetic blot as found, its fold changes.
 
-    python scripts/make_readme_figure.py docs/images/result.png
+Usage: python scripts/make_readme_figure.py docs/images/result.png
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def draw_ratios(axes, results: Path) -> None:
     axes.set_yscale("log")
     axes.set_yticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
     axes.minorticks_off()
-    axes.set_xticks(range(len(summary)), summary["condition"], rotation=35, ha="right", rotation_mode="anchor", fontsize=8)
+    style = {"rotation": 35, "ha": "right", "rotation_mode": "anchor", "fontsize": 8}
+    axes.set_xticks(range(len(summary)), summary["condition"], **style)
     axes.set_ylabel(f"p-AKT/AKT against {REFERENCE}", fontsize=9)
     axes.set_title("three replicate blots, fold change with 95 % interval", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)

@@ -51,8 +51,8 @@ def test_shift_by_whole_pixels_moves_weights_unchanged(seed, down, right):
     radius = rng.uniform(3, 12, 9)
     points = np.column_stack([60 + radius * np.sin(angles), 60 + radius * np.cos(angles)]).round(2)
     box, weights = area_weights(polygon(points), (120, 120))
-    moved_box, moved = area_weights(polygon(points + (down, right)), (120, 120))
-    assert moved_box == Box(box[0] + down, box[1] + down, box[2] + right, box[3] + right)
+    moved_box, moved = area_weights(polygon(points + np.array([down, right])), (120, 120))
+    assert moved_box == Box(box.row_start + down, box.row_stop + down, box.col_start + right, box.col_stop + right)
     np.testing.assert_allclose(moved, weights, atol=1e-9)
 
 

@@ -53,9 +53,9 @@ def test_rows_of_another_shape_are_refused(tmp_path):
 
 
 def test_one_writer_at_a_time(tmp_path):
-    with locked(tmp_path / "out"):
-        with pytest.raises(OutputError, match="another blotquant is writing"), locked(tmp_path / "out"):
-            pass
+    busy = pytest.raises(OutputError, match="another blotquant is writing")
+    with locked(tmp_path / "out"), busy, locked(tmp_path / "out"):
+        pass
     with locked(tmp_path / "out") as store:
         assert store.folder == tmp_path / "out"
 

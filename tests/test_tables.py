@@ -12,6 +12,7 @@ from blotquant.tables import (
     make_table,
 )
 
+# ruff: noqa: E501
 PROMISED = {
     "bands": "image strip lane band band_id target origin status row_start row_stop col_start col_stop peak_row peak_col "
     "rf mw_kda area_px volume_raw background_mean volume volume_sd snr lod saturated_px confidence flags blot membrane "
