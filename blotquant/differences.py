@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from blotquant.io.source import DAMAGE
+
 MAX_SHOWN = 5
 """Differences listed for one file; the rest are counted."""
 _LONGEST = 60
@@ -90,7 +92,7 @@ def _differences(file: str, recorded: bytes, recomputed: bytes, tolerance: float
             yield from compare_workbooks(file, recorded, recomputed, tolerance=tolerance)
         elif not tolerance:
             yield from compare_lines(file, recorded.decode(), recomputed.decode())
-    except (ValueError, RecursionError, KeyError, zipfile.BadZipFile, csv.Error) as error:
+    except (*DAMAGE, zipfile.BadZipFile, csv.Error) as error:
         yield Finding(
             file=file, what=f"cannot be read as it was written ({' '.join(str(error).split())[:100]})"
         )

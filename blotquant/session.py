@@ -20,6 +20,7 @@ from blotquant.errors import SessionError
 from blotquant.geometry import Band, Lane, Layout, Strip
 from blotquant.history import Change, Edit, History, adapter_of
 from blotquant.image import BlotImage, Polarity
+from blotquant.migrations import migrate
 from blotquant.replay import Conflict, apply_edits, fold_fields
 from blotquant.settings import Settings, explain_validation
 
@@ -327,7 +328,11 @@ def parse_session(text: str, *, where: str = "session") -> Session:
     if version > SCHEMA_VERSION:
         msg = f"{where}: written by a newer blotquant (schema {version}, this one reads up to {SCHEMA_VERSION}); update"
         raise SessionError(msg)
-    return _build(data, where)
+    try:
+        return _build(migrate(data, to=SCHEMA_VERSION), where)
+    except KeyError as error:
+        msg = f"{where}: damaged: {error} is missing in a session of schema {version}"
+        raise SessionError(msg) from None
 
 
 def _build(data: dict[str, Any], where: str) -> Session:

@@ -61,3 +61,13 @@ def test_a_large_stream_is_checked_quickly():
     started = time.perf_counter()
     assert is_sound(data)
     assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize("compression", ["lzw", "zlib", None])
+def test_a_large_picture_of_which_the_file_holds_nothing_is_refused(tmp_path, compression):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((60, 50), np.uint8), compression=compression, rowsperstrip=60)
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as tiff:
+        for name in ("ImageLength", "ImageWidth", "RowsPerStrip"):
+            tiff.pages[0].tags[name].overwrite(12_000)
+    with pytest.raises(ImageError, match=r"12000 × 12000 pixels but holds [\d,]+ bytes|incomplete"):
+        read_image(tmp_path / "a.tif")

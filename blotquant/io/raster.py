@@ -55,7 +55,7 @@ def _open(source: Source) -> ImageFile:
 
 def _read(source: Source) -> RawPicture:
     with _open(source) as picture:
-        source.check_size(picture.height, picture.width)
+        source.check_size(picture.height, picture.width, held=len(source.data))
         page = _choose_frame(source, picture)
         channel = _one_channel(source, picture)
         dpi = picture.info.get("dpi")

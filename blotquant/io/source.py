@@ -36,6 +36,8 @@ DAMAGE: tuple[type[Exception], ...] = (
 )
 
 _LONGEST_TEXT = 4000
+_LARGE = 4_000_000  # pixels; smaller pictures do no harm however empty they are
+_MOST_PIXELS_PER_BYTE = 100  # noise alone takes a byte for a few pixels, whatever the compression
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,13 +73,21 @@ class Source:
         reason = shown(str(error), 160) or type(error).__name__
         return self.error(f"damaged or incomplete {kind} ({reason}); export or copy it again")
 
-    def check_size(self, rows: int, cols: int, samples: int = 1) -> None:
+    def check_size(self, rows: int, cols: int, samples: int = 1, *, held: int | None = None) -> None:
         """Refuse dimensions that no blot has, before any memory is taken for them.
+
+        Parameters
+        ----------
+        rows, cols, samples : int
+            As the file claims them.
+        held : int, optional
+            Bytes that the file holds of this picture, compressed or not.
 
         Raises
         ------
         ImageError
-            If a side is not positive or there are more than `max_pixels` pixels.
+            If a side is not positive, there are more than `max_pixels` pixels, or a large picture is claimed of which
+            the file holds next to nothing: a damaged or hostile header, whose blank pixels would fill the memory.
         """
         if rows < 1 or cols < 1 or samples < 1:
             msg = f"claims {cols} × {rows} pixels of {samples} samples: there is no picture in it"
@@ -87,6 +97,9 @@ class Source:
                 f"claims {cols} × {rows} pixels, more than the limit of {self.max_pixels:,}; "
                 "if that is right, raise max_pixels"
             )
+            raise self.error(msg)
+        if held is not None and rows * cols > _LARGE and rows * cols * samples > _MOST_PIXELS_PER_BYTE * held:
+            msg = f"claims {cols} × {rows} pixels but holds {held:,} bytes of them; export or copy it again"
             raise self.error(msg)
 
 

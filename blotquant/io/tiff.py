@@ -75,9 +75,10 @@ def _read_page(source: Source, tiff: TiffFile) -> RawPicture:
 def _check_page(source: Source, tiff: TiffFile, page: TiffPage) -> None:
     """Refuse what would cost too much memory or come out wrong, by name of the field."""
     samples = int(page.samplesperpixel) * int(page.imagedepth)
-    source.check_size(int(page.imagelength), int(page.imagewidth), samples)
+    held = sum(page.databytecounts)
+    source.check_size(int(page.imagelength), int(page.imagewidth), samples, held=held)
     if page.is_tiled:
-        source.check_size(int(page.tilelength), int(page.tilewidth), samples)
+        source.check_size(int(page.tilelength), int(page.tilewidth), samples, held=held)
     if page.imagedepth != 1:
         msg = f"is a volume of {page.imagedepth} planes (tag ImageDepth); export one plane"
         raise source.error(msg)
