@@ -31,6 +31,8 @@ def has_display(config: pytest.Config) -> bool:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if has_display(config):
         return
+    if os.environ.get("BLOTQUANT_REQUIRE_GUI"):
+        pytest.exit("BLOTQUANT_REQUIRE_GUI is set, and there is no display and no Xvfb", returncode=1)
     skip = pytest.mark.skip(
         reason="no display and no Xvfb (Debian: apt-get install xvfb libxcb-icccm4 libxcb-keysyms1)"
     )
