@@ -13,7 +13,7 @@ from blotquant.robust import robust_sd
 
 Array = NDArray[np.float64]
 
-BINS = 6.0
+BINS = 8.0
 """Bins of rows in a band's height."""
 
 COLUMNS = 32.0

@@ -24,7 +24,7 @@ from blotquant.geometry import Lane
 CAUTION = 2.0
 """The ground's variances come from few free rows and are used as if they were known: variance by that much larger."""
 
-GLOW = 0.1
+GLOW = 0.3
 """SD of the share of a band's light that may lie on the gap beside it where bands touch or fuse."""
 
 RAGGED = 0.3
@@ -161,7 +161,8 @@ def _krige(seen: Witnesses, aperture: Aperture, rough: Roughness, step: int) -> 
     texture, cross = joint[:n, :n], share @ joint[n:, :n]
     own = float(share @ joint[n:, n:] @ share)
     # Bins of a course share small-scale texture that does not average out over columns.
-    glow = seen.glow / np.sqrt(unit)
+    # A witness ten thousand SDs unsure is none; more would only spoil the arithmetic.
+    glow = np.minimum(seen.glow / np.sqrt(unit), 1e4)
     texture += glow[:, None] * glow
     diagonal = np.arange(n)
     texture[diagonal, diagonal] += rough.row / unit + (RAGGED * glow) ** 2
