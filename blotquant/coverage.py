@@ -68,7 +68,7 @@ def area_weights_of(
     offsets = np.concatenate([[0], np.cumsum(heights * (widths + 1))])
     place = offsets[owner] + rows * (widths[owner] + 1) + cols
     parts = np.concatenate([rise * to_the_right, rise * (1 - to_the_right)])
-    flat = np.bincount(np.concatenate([place, place + 1]), parts, int(offsets[-1]))
+    flat = np.asarray(np.bincount(np.concatenate([place, place + 1]), parts, int(offsets[-1])), dtype=float)
     return [
         _inside(flat[offsets[k] : offsets[k + 1]].reshape(heights[k], widths[k] + 1), first[k], shape)
         for k in range(len(outlines))

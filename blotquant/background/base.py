@@ -41,7 +41,7 @@ class Aperture:
     @cached_property
     def cover(self) -> Array:
         """Covered pixels of each row of the box."""
-        return self.weights.sum(axis=1)
+        return np.asarray(self.weights.sum(axis=1))
 
     @property
     def center(self) -> tuple[float, float]:

@@ -70,7 +70,7 @@ class Cells:
     @property
     def n_bins(self) -> int:
         """Bins of rows down the picture."""
-        return self.sums.shape[1]
+        return int(self.sums.shape[1])
 
     def bins(self, start: float, stop: float) -> slice:
         """Bins that some rows touch."""
@@ -107,7 +107,7 @@ class Cells:
 
     def middles(self) -> Array:
         """Middle row of each bin."""
-        return np.arange(self.n_bins) * float(self.steps[0]) + (self.steps[0] - 1) / 2
+        return np.arange(self.n_bins, dtype=float) * self.steps[0] + (self.steps[0] - 1) / 2
 
 
 def read_lane(cells: Cells, lane: Lane, *, share: float = 1.0) -> Course:
@@ -145,19 +145,21 @@ def make_cells(
     n_bins = -(-signal.shape[0] // steps[0])
     total = np.zeros((n_bins, signal.shape[1]))
     # The rows of 22 pixels add up to 231, which a byte holds.
-    small = np.uint8 if steps[0] <= 22 else np.uint32
-    count, moment = np.zeros(total.shape, small), np.zeros(total.shape, small)
+    small: type[np.unsignedinteger[Any]] = np.uint8 if steps[0] <= 22 else np.uint32
+    count: NDArray[np.unsignedinteger[Any]] = np.zeros(total.shape, small)
+    moment: NDArray[np.unsignedinteger[Any]] = np.zeros(total.shape, small)
     for k in range(steps[0]):
         free, part = usable[k :: steps[0]], signal[k :: steps[0]]
         np.add(total[: len(part)], part, out=total[: len(part)], where=free)
-        count[: len(part)] += free.view(np.uint8)
-        moment[: len(part)] += free.view(np.uint8) * small(k)
-    n, total, moment = (_join_columns(a, steps[1]) for a in (count, total, moment))
+        seen = free.view(np.uint8).astype(small, copy=False)
+        np.add(count[: len(part)], seen, out=count[: len(part)])
+        np.add(moment[: len(part)], seen * small(k), out=moment[: len(part)])
+    n, total, rows = (_join_columns(a, steps[1]) for a in (count, total, moment))
     level = float(total.sum() / max(n.sum(), 1.0))
     total -= level * n
     keep = ~find_specks(total, n, noise)
     sums = np.zeros((total.shape[1] + 1, n_bins, 3))
-    for k, values in enumerate((n, total, moment)):
+    for k, values in enumerate((n, total, rows)):
         np.cumsum((values * keep).T, axis=0, out=sums[1:, :, k])
     return Cells(sums=sums, steps=steps, level=level)
 

@@ -134,7 +134,7 @@ class LocalSurface:
 def _nodes(aperture: Aperture, step: int) -> tuple[Array, Array, Array]:
     """Rows on which the level is estimated, the aperture's share of each, and the aperture's own rows."""
     rows = np.arange(aperture.box.row_start, aperture.box.row_stop, dtype=float)
-    share = aperture.cover
+    share: Array = aperture.cover
     total = float(share.sum())
     share = share / total if total > 0 else np.full(len(rows), 1 / len(rows))
     n = max(2, -(-len(rows) // step) + 1)
@@ -143,7 +143,7 @@ def _nodes(aperture: Aperture, step: int) -> tuple[Array, Array, Array]:
     low = np.minimum(place.astype(int), n - 2)
     part = place - low
     shares = np.bincount(low, share * (1 - part), n) + np.bincount(low + 1, share * part, n)
-    return rows[0] + gap * np.arange(n), shares, rows
+    return np.asarray(rows[0] + gap * np.arange(n)), np.asarray(shares, dtype=float), rows
 
 
 def _krige(seen: Witnesses, aperture: Aperture, rough: Roughness, step: int) -> Estimate:
@@ -151,7 +151,9 @@ def _krige(seen: Witnesses, aperture: Aperture, rough: Roughness, step: int) -> 
     nodes, share, rows = _nodes(aperture, step)
     n = len(seen.rows)
     level = float(seen.means.mean())
-    unit = rough.pixel or max(float(np.abs(seen.means).max()) ** 2 * 1e-12, 1e-300)
+    # Without noise any unit does that is neither nothing nor dwarfed by the ground's own variances.
+    least = 1e-9 * (rough.shared + rough.uneven + rough.level + rough.row)
+    unit = rough.pixel or max(float(np.abs(seen.means).max()) ** 2 * 1e-12, least, 1e-300)
     places = np.concatenate([seen.rows, nodes])
     lane = np.ones(len(places))
     lane[:n] = seen.own
@@ -161,13 +163,14 @@ def _krige(seen: Witnesses, aperture: Aperture, rough: Roughness, step: int) -> 
     texture, cross = joint[:n, :n], share @ joint[n:, :n]
     own = float(share @ joint[n:, n:] @ share)
     # Bins of a course share small-scale texture that does not average out over columns.
-    # A witness ten thousand SDs unsure is none; more would only spoil the arithmetic.
-    glow = np.minimum(seen.glow / np.sqrt(unit), 1e4)
+    own_noise = np.maximum(rough.pixel / unit / seen.counts, 1e-9)
+    # A witness so unsure is none; more would only spoil the arithmetic.
+    glow = np.minimum(seen.glow / np.sqrt(unit), 1e5 * np.sqrt(float(own_noise.min())))
     texture += glow[:, None] * glow
     diagonal = np.arange(n)
     texture[diagonal, diagonal] += rough.row / unit + (RAGGED * glow) ** 2
     covariance = texture.copy()
-    covariance[diagonal, diagonal] += np.maximum(rough.pixel / unit / seen.counts, 1e-9)
+    covariance[diagonal, diagonal] += own_noise
     middle, length = float(share @ nodes), max(float(np.ptp(seen.rows)), 1.0)
     sides = np.empty((n, 4))
     sides[:, 0], sides[:, 1] = 1.0, (seen.rows - middle) / length
