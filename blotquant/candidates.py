@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,9 @@ _Pixel = TypeVar("_Pixel", np.float32, np.bool_)
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The coarse copy that is searched: block averages, twice as wide as high."""
+    """The coarse copy that is searched: block averages, twice as wide as high; and the picture itself."""
 
+    full: NDArray[np.floating[Any]]
     pixels: FloatArray
     fy: int
     fx: int
@@ -62,7 +63,7 @@ def make_grid(signal: NDArray[np.floating]) -> Grid:
     """Average the picture down to about a thousand rows; columns by twice as much, as bands are wider than high."""
     fy = max(1, int(max(signal.shape) // 900))
     fx = min(2 * fy, max(1, signal.shape[1] // 100))
-    return Grid(block_average(signal, fy, fx), fy, fx, level_step(signal))
+    return Grid(signal, block_average(signal, fy, fx), fy, fx, level_step(signal))
 
 
 def shifted(image: NDArray[_Pixel], rows: int) -> NDArray[_Pixel]:
@@ -85,7 +86,9 @@ def ridge_response(image: FloatArray, height: int) -> tuple[FloatArray, FloatArr
     flank = ndimage.uniform_filter1d(image, max(2, height // 2), axis=0, mode="nearest")
     reach = round(1.25 * height) + 1
     up, down = shifted(flank, -reach), shifted(flank, reach)
-    return centre - np.maximum(up, down), centre - (up + down) / 2
+    contrast: FloatArray = centre - np.maximum(up, down)
+    symmetric: FloatArray = centre - (up + down) * np.float32(0.5)
+    return contrast, symmetric
 
 
 def strength_map(grid: Grid) -> tuple[FloatArray, NDArray[np.int8], FloatArray]:

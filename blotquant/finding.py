@@ -13,7 +13,7 @@ from blotquant.candidates import Grid, make_grid
 from blotquant.frames import find_lane_peaks, grow
 from blotquant.geometry import Band, Box, Lane, LaneAlternative, Layout, Strip, bounding_box
 from blotquant.noise import robust_sd
-from blotquant.refine import bands_of_lane, full_lane, full_strip
+from blotquant.refine import draw_bands, full_lane, full_strip
 from blotquant.registration import move, register, shift_layout
 from blotquant.search import FoundStrip, rows_in_lanes, search
 from blotquant.settings import DetectionSettings
@@ -158,7 +158,7 @@ def _bands_in(grid: Grid, lanes: list[Lane], settings: DetectionSettings) -> lis
     """Bands of given lanes of one strip."""
     nearest = rows_in_lanes(grid, lanes)
     kept, spans = find_lane_peaks(grid, nearest, settings)
-    return [band for i, lane in enumerate(lanes) for band in bands_of_lane(grid, nearest, (i, lane.id), kept, spans)]
+    return [band for own in draw_bands(grid, nearest, [lane.id for lane in lanes], kept, spans) for band in own]
 
 
 def _layout(grid: Grid, found: list[FoundStrip], settings: DetectionSettings, *, flags: tuple[str, ...]) -> Layout:
@@ -171,9 +171,9 @@ def _layout(grid: Grid, found: list[FoundStrip], settings: DetectionSettings, *,
         doubt = f.doubt()
         if doubt is not None:
             alternatives.append(LaneAlternative(strip=strip_id, n_lanes=doubt[0], confidence=doubt[1]))
-        for i in range(len(f.tracks)):
-            lane = full_lane(grid, f, i, f"{strip_id}l{i + 1}", strip_id)
-            own = bands_of_lane(grid, f, (i, lane.id), kept, spans)
+        names = [f"{strip_id}l{i}" for i in range(1, len(f.tracks) + 1)]
+        for i, own in enumerate(draw_bands(grid, f, names, kept, spans)):
+            lane = full_lane(grid, f, i, names[i], strip_id)
             empty = not any(b.status == "detected" for b in own)
             lanes.append(replace(lane, flags=(*lane.flags, "empty_lane")) if empty else lane)
             bands += own

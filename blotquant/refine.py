@@ -11,6 +11,13 @@ from blotquant.candidates import Grid
 from blotquant.frames import Span
 from blotquant.geometry import Band, Lane, Strip, polygon
 from blotquant.search import FoundStrip, lane_confidence
+from blotquant.traces import Trace, trace_band
+from blotquant.tracks import Track
+
+# Half of an outline's height, in full widths at half maximum: 2.6 SDs of a Gaussian band.
+_REACH = 1.1
+# Rows of bow that no outline shows.
+_STRAIGHT = 0.25
 
 
 def _to_full(grid: Grid, row: float, col: float) -> tuple[float, float]:
@@ -43,51 +50,63 @@ def full_lane(grid: Grid, f: FoundStrip, i: int, lane_id: str, strip_id: str) ->
     )
 
 
-def bands_of_lane(grid: Grid, f: FoundStrip, lane: tuple[int, str], kept: list[Peak], spans: list[Span]) -> list[Band]:
-    """Detected bands of a lane from top to bottom, and the expected ones where most lanes show a row."""
-    i, lane_id = lane
+def draw_bands(grid: Grid, f: FoundStrip, lane_ids: list[str], kept: list[Peak], spans: list[Span]) -> list[list[Band]]:
+    """Bands of every lane from top to bottom: detected ones, and expected ones where most lanes show a row."""
     groups: dict[int, list[Peak]] = {}
     for p in kept:
         groups.setdefault(p.group, []).append(p)
-    numbers = {g: k for k, g in enumerate(sorted(groups), start=1)}
-    bands = []
-    for g, members in groups.items():
-        high = float(np.median([m.width for m in members]))
-        own = next((m for m in members if m.lane == i), None)
-        if own is not None:
-            bands.append(_band(grid, f, replace(own, width=high), lane_id, spans[i], numbers[g]))
-        elif len(members) >= max(2, 0.5 * len(f.tracks)):
-            level = float(np.median([m.level for m in members]))
-            levels = np.maximum.accumulate(spans[i][1])
-            place = float(np.interp(level, levels, np.arange(len(levels))))
-            ghost = replace(members[0], lane=i, row=place, level=level, width=high, snr=0.0)
-            bands.append(_band(grid, f, ghost, lane_id, spans[i], numbers[g]))
-    bands.sort(key=lambda band: band.peak)
-    return [replace(band, id=f"{lane_id}b{j}") for j, band in enumerate(bands, start=1)]
+    bands: list[list[Band]] = [[] for _ in lane_ids]
+    for number, g in enumerate(sorted(groups), start=1):
+        for i, band in _draw_row(grid, f, groups[g], spans):
+            bands[i].append(replace(band, lane=lane_ids[i], row=number))
+    for i, own in enumerate(bands):
+        own.sort(key=lambda band: band.peak)
+        bands[i] = [replace(band, id=f"{lane_ids[i]}b{j}") for j, band in enumerate(own, start=1)]
+    return bands
 
 
-def _band(grid: Grid, f: FoundStrip, p: Peak, lane_id: str, span: Span, row: int) -> Band:
-    """Outline that follows the slope of its row, as high as the row's bands."""
-    rows, _, slope = span
-    t = f.tracks[p.lane]
-    y = rows[0] + p.row
-    tilt = float(np.interp(y, rows, slope))
-    half, reach = t.width / 2, max(1.1 * p.width, 2.0)
-    x = float(t.col_at(y))
-    corners = [
-        (y - reach - tilt * half, x - half),
-        (y - reach + tilt * half, x + half),
-        (y + reach + tilt * half, x + half),
-        (y + reach - tilt * half, x - half),
-    ]
-    seen = p.snr > 0
+def _draw_row(grid: Grid, f: FoundStrip, members: list[Peak], spans: list[Span]) -> list[tuple[int, Band]]:
+    """Bands of one row with the index of their lanes, all of one height."""
+    traces = {p.lane: trace_band(grid.full, _expected(grid, f, p, spans), snr=p.snr) for p in members}
+    reach = max(_REACH * float(np.median([t.height for t in traces.values()])), 2.0)
+    drawn = [(p.lane, _band(f.tracks[p.lane], traces[p.lane], reach, p.snr, grid)) for p in members]
+    if len(members) < max(2, 0.5 * len(f.tracks)):
+        return drawn
+    level = float(np.median([p.level for p in members]))
+    width = float(np.median([p.width for p in members]))
+    for i in sorted(set(range(len(f.tracks))) - set(traces)):
+        levels = np.maximum.accumulate(spans[i][1])
+        place = float(np.interp(level, levels, np.arange(len(levels))))
+        ghost = replace(members[0], lane=i, row=place, level=level, width=width, snr=0.0)
+        drawn.append((i, _band(f.tracks[i], _expected(grid, f, ghost, spans), reach, 0.0, grid)))
+    return drawn
+
+
+def _expected(grid: Grid, f: FoundStrip, p: Peak, spans: list[Span]) -> Trace:
+    """Where a band lies by its lane and its row's line."""
+    rows, _, slope = spans[p.lane]
+    track = f.tracks[p.lane]
+    y = float(rows[0]) + p.row
+    row, col = _to_full(grid, y, float(track.col_at(y)))
+    tilt = float(np.interp(y, rows, slope)) * grid.fy / grid.fx
+    return Trace(row, col, tilt, 0.0, track.width * grid.fx / 2, p.width * grid.fy, (row, col))
+
+
+def _band(track: Track, trace: Trace, reach: float, snr: float, grid: Grid) -> Band:
+    """Outline along a band's own curve, its ends parallel to the lane."""
+    nodes = 2 if abs(trace.bow) < _STRAIGHT else 7
+    cols = trace.col + trace.half * np.linspace(-1, 1, nodes)
+    rows = trace.rows_at(cols)
+    lean = track.slope * grid.fx / grid.fy * (rows[:, None] - trace.row + np.array([-reach, reach]))
+    upper = np.stack([rows - reach, cols + lean[:, 0]], axis=1)
+    lower = np.stack([rows + reach, cols + lean[:, 1]], axis=1)
+    seen = snr > 0
     return Band(
         id="",
-        lane=lane_id,
-        outline=polygon([_to_full(grid, *c) for c in corners]),
-        peak=_to_full(grid, y, x),
-        row=row,
+        lane="",
+        outline=polygon(np.vstack([upper, lower[::-1]])),
+        peak=(round(trace.peak[0], 4), round(trace.peak[1], 4)),
         origin="detected" if seen else "expected",
         status="detected" if seen else "not_detected",
-        confidence=float(np.clip(1 - np.exp(-p.snr / 5), 0, 0.99)) if seen else 0.5,
+        confidence=float(np.clip(1 - np.exp(-snr / 5), 0, 0.99)) if seen else 0.5,
     )

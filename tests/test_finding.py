@@ -59,7 +59,7 @@ def test_clean_blot_has_its_strip_lanes_and_bands(layout: Layout) -> None:
 def test_bands_of_a_row_share_one_height(layout: Layout) -> None:
     for row in (1, 2):
         outlines = [np.asarray(b.outline) for b in layout.bands if b.row == row]
-        heights = [float(o[3, 0] - o[0, 0]) for o in outlines]
+        heights = [float(o[-1, 0] - o[0, 0]) for o in outlines]
         assert np.ptp(heights) < 1e-3
 
 
@@ -169,3 +169,25 @@ def test_slabs_that_stand_aside_are_strips_of_their_own() -> None:
     assert [len(apart.lanes_of(s.id)) for s in apart.strips] == [9, 9]
     below = find_layout(noise + slab(130, 120, shape) + slab(400, 120, shape))
     assert [len(below.lanes_of(s.id)) for s in below.strips] == [9]
+
+
+def test_outlines_follow_tilt_and_bow_and_hold_the_band() -> None:
+    tilt, bow, sigma = 0.06, 2.5, 4.0
+    y, x = np.mgrid[:220, :500].astype(float)
+    picture = np.random.default_rng(8).normal(300, 8, y.shape)
+    for center in CENTERS:
+        away = (x - center) / 17
+        line = 100 + tilt * (x - 240) + bow * away**2
+        picture += 3000 * np.exp(-(((y - line) / sigma) ** 2) / 2) / (1 + np.exp((np.abs(x - center) - 17) / 1.2))
+    found = find_layout(picture)
+    assert len(found.bands) == 8
+    for band, center in zip(found.bands, CENTERS, strict=True):
+        outline = np.asarray(band.outline)
+        half = len(outline) // 2
+        upper, lower = outline[:half], outline[half:][::-1]
+        ridge = (upper + lower) / 2
+        away = (ridge[:, 1] - center) / 17
+        assert ridge[:, 0] == pytest.approx(100 + tilt * (ridge[:, 1] - 240) + bow * away**2, abs=1.0)
+        assert (lower - upper)[:, 0] == pytest.approx(2 * 2.55 * sigma, rel=0.08)
+        col = band.peak[1]
+        assert band.peak[0] == pytest.approx(100 + tilt * (col - 240) + bow * ((col - center) / 17) ** 2, abs=0.5)

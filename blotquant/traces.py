@@ -1,0 +1,141 @@
+"""The curve of single bands on the picture's own grid: how they tilt and bow, how high they are, where they peak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Floats = NDArray[np.float64]
+
+_SEGMENTS = 5
+# A fainter band's bow would be that of its noise.
+_LEAST_SNR = 12.0
+# Of the reach: no segment of a band lies further from its row's line.
+_FARTHEST = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One band in pixels.
+
+    Attributes
+    ----------
+    row, col : float
+        Its middle.
+    tilt, bow : float
+        Rows per column at the middle, and rows that either end lies below the line through the middle.
+    half : float
+        Half its lane's width.
+    height : float
+        Full width at half maximum along the lane, bow and tilt taken out.
+    peak : (row, col)
+        Its maximum, smoothed.
+    """
+
+    row: float
+    col: float
+    tilt: float
+    bow: float
+    half: float
+    height: float
+    peak: tuple[float, float]
+
+    def rows_at(self, cols: Floats) -> Floats:
+        """Row of the band's middle at some columns."""
+        away = np.asarray(cols, dtype=float) - self.col
+        return self.row + self.tilt * away + self.bow * (away / self.half) ** 2
+
+
+def trace_band(picture: NDArray[np.floating[Any]], start: Trace, *, snr: float) -> Trace:
+    """Follow a band across its lane.
+
+    Parameters
+    ----------
+    picture : ndarray, shape (H, W)
+        Counts, bands bright.
+    start : Trace
+        Where the band is expected: middle, tilt, half width and height.
+    snr : float
+        Of the band; what is faint keeps its row's tilt and has no bow.
+    """
+    reach = 1.3 * start.height + 1
+    room = reach + abs(start.tilt) * start.half
+    r0, r1 = max(0, int(start.row - room)), min(picture.shape[0], int(start.row + room) + 2)
+    c0, c1 = max(0, round(start.col - start.half)), min(picture.shape[1], round(start.col + start.half) + 1)
+    if r1 - r0 < 5 or c1 - c0 < _SEGMENTS:
+        return start
+    patch = np.asarray(picture[r0:r1, c0:c1], dtype=np.float64)
+    edges = np.linspace(0, c1 - c0, _SEGMENTS + 1).astype(int)
+    profiles = np.add.reduceat(patch, edges[:-1], axis=1) / np.diff(edges)
+    middles = c0 + (edges[:-1] + edges[1:] - 1) / 2
+    rows = np.arange(r0, r1, dtype=float)
+    bent = _bend(profiles, middles, rows, start, reach) if snr >= _LEAST_SNR else start
+    return _with_size(patch, (r0, c0), bent, reach)
+
+
+def _bend(profiles: Floats, middles: Floats, rows: Floats, start: Trace, reach: float) -> Trace:
+    """Parabola through the centres of gravity of a band's segments."""
+    expected = start.rows_at(middles)
+    near = np.abs(rows[:, None] - expected[None]) <= reach
+    low = np.where(near, profiles, np.inf).min(axis=0)
+    light = np.where(near, profiles - low, 0.0) ** 2
+    total = light.sum(axis=0)
+    if total.min() <= 0:
+        return start
+    miss = (light * rows[:, None]).sum(axis=0) / total - expected
+    limit = _FARTHEST * reach
+    away = (middles - start.col) / start.half
+    weight = np.sqrt(np.sqrt(total))
+    # A little trust in the row's own line keeps a smear in one segment from bending the band.
+    own_line = 0.3 * weight.mean() * np.eye(3)[1:]
+    design = np.vstack([np.stack([np.ones_like(away), away, away**2], axis=1) * weight[:, None], own_line])
+    target = np.append(np.clip(miss, -limit, limit) * weight, [0.0, 0.0])
+    shift, lean, bow = np.linalg.lstsq(design, target, rcond=None)[0]
+    return replace(start, row=start.row + float(shift), tilt=start.tilt + float(lean) / start.half, bow=float(bow))
+
+
+def _with_size(patch: Floats, corner: tuple[int, int], band: Trace, reach: float) -> Trace:
+    """Height and peak of a band along its own curve."""
+    r0, c0 = corner
+    cols = np.arange(patch.shape[1])
+    middle = band.rows_at(cols + c0) - r0
+    offsets = np.arange(-int(reach), int(reach) + 1)
+    y = np.clip(middle[None] + offsets[:, None], 0, patch.shape[0] - 1.001)
+    low = y.astype(int)
+    part = y - low
+    flat = patch[low, cols] * (1 - part) + patch[low + 1, cols] * part
+    profile = ndimage.uniform_filter1d(flat.mean(axis=1), 3, mode="nearest")
+    inner = np.abs(offsets) <= max(0.5 * reach, 2)
+    k = int(np.where(inner, profile, -np.inf).argmax())
+    base = max(float(profile[: k + 1].min()), float(profile[k:].min()))
+    above = profile - base - 0.5 * (profile[k] - base)
+    height = float(_crossing(above[k:]) + _crossing(above[: k + 1][::-1]))
+    top = offsets[k] + _vertex(profile, k)
+    crest = flat[max(0, k - 1) : k + 2].mean(axis=0) - base
+    smooth = ndimage.uniform_filter1d(crest, max(3, len(crest) // 3), mode="constant")
+    c = int(smooth.argmax())
+    col = c + c0 + _vertex(smooth, c)
+    peak = (float(band.rows_at(np.array([col]))[0]) + top, col)
+    return replace(band, height=float(np.clip(height, 0.5 * band.height, 1.6 * band.height)), peak=peak)
+
+
+def _crossing(side: Floats) -> float:
+    """Steps from the first value down to zero, between two places; the whole length where it stays above."""
+    below = np.flatnonzero(side <= 0)
+    if len(below) == 0:
+        return float(len(side) - 1)
+    k = int(below[0])
+    return k - 1 + float(side[k - 1] / (side[k - 1] - side[k])) if k else 0.0
+
+
+def _vertex(values: Floats, k: int) -> float:
+    """Place of a maximum between the pixels, from a parabola through it and its neighbours."""
+    if not 0 < k < len(values) - 1:
+        return 0.0
+    a, b, c = (float(v) for v in values[k - 1 : k + 2])
+    bend = a - 2 * b + c
+    return float(np.clip(0.5 * (a - c) / bend, -0.5, 0.5)) if bend < 0 else 0.0
