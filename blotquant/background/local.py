@@ -151,9 +151,7 @@ def _krige(seen: Witnesses, aperture: Aperture, rough: Roughness, step: int) -> 
     nodes, share, rows = _nodes(aperture, step)
     n = len(seen.rows)
     level = float(seen.means.mean())
-    # Without noise any unit does that is neither nothing nor dwarfed by the ground's own variances.
-    least = 1e-9 * (rough.shared + rough.uneven + rough.level + rough.row)
-    unit = rough.pixel or max(float(np.abs(seen.means).max()) ** 2 * 1e-12, least, 1e-300)
+    unit = rough.pixel or max(float(np.abs(seen.means).max()) ** 2 * 1e-12, 1e-300)
     places = np.concatenate([seen.rows, nodes])
     lane = np.ones(len(places))
     lane[:n] = seen.own
@@ -163,7 +161,9 @@ def _krige(seen: Witnesses, aperture: Aperture, rough: Roughness, step: int) -> 
     texture, cross = joint[:n, :n], share @ joint[n:, :n]
     own = float(share @ joint[n:, n:] @ share)
     # Bins of a course share small-scale texture that does not average out over columns.
-    own_noise = np.maximum(rough.pixel / unit / seen.counts, 1e-9)
+    # Pictures without noise: as little of it as the arithmetic needs beside the ground's own variances.
+    least = 1e-9 + 1e-10 * (rough.shared + rough.uneven + rough.level + rough.row) / unit
+    own_noise = np.maximum(rough.pixel / unit / seen.counts, least)
     # A witness so unsure is none; more would only spoil the arithmetic.
     glow = np.minimum(seen.glow / np.sqrt(unit), 1e5 * np.sqrt(float(own_noise.min())))
     texture += glow[:, None] * glow
