@@ -90,6 +90,8 @@ def _differences(file: str, recorded: bytes, recomputed: bytes, tolerance: float
             yield from compare_values(file, json.loads(recorded), json.loads(recomputed), tolerance=tolerance)
         elif file.endswith(".xlsx"):
             yield from compare_workbooks(file, recorded, recomputed, tolerance=tolerance)
+        elif not tolerance and file.endswith(".tif"):
+            yield Finding(file=file, what="another picture than is drawn again")
         elif not tolerance:
             yield from compare_lines(file, recorded.decode(), recomputed.decode())
     except (*DAMAGE, zipfile.BadZipFile, csv.Error) as error:

@@ -246,6 +246,15 @@ def add_outputs(folder: Path, names: Iterable[str]) -> None:
     atomic_write(folder / MANIFEST, manifest_text(replace(manifest, outputs=outputs, kept=kept)))
 
 
+def keep_changed(folder: Path, below: str) -> None:
+    """Rename what somebody changed since it was written in a folder of the results that will be written over."""
+    known = _known(folder)
+    for path in sorted((folder / below).glob("*")) if known else ():
+        name = path.relative_to(folder).as_posix()
+        if name in known and path.is_file() and sha256_of(path) not in known[name]:
+            keep_aside(path)
+
+
 def _known(folder: Path) -> dict[str, set[str]]:
     """Checksums of what blotquant wrote here: in the last finished run, and in one that was stopped meanwhile."""
     known: dict[str, set[str]] = {}
@@ -284,4 +293,5 @@ def result_files(folder: Path) -> list[str]:
     tables = [path for path in here if path.suffix in RESULT_SUFFIXES and path.is_file()]
     sessions = [path for path in folder.glob(f"sessions/*{SESSION_SUFFIX}") if path.is_file()]
     private = [path for path in (folder / ".blotquant").glob("*.csv") if path.is_file()]
-    return sorted(path.relative_to(folder).as_posix() for path in (*tables, *sessions, *private))
+    figures = [path for path in folder.glob("figures/*") if path.is_file()]
+    return sorted(path.relative_to(folder).as_posix() for path in (*tables, *sessions, *private, *figures))

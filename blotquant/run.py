@@ -76,7 +76,7 @@ def run_experiment(
     experiment: Experiment, out: Path, *, settings: Settings | None = None, workers: Workers | None = None
 ) -> FolderResult:
     """Run one experiment: measure its membranes, then normalise and compare whatever could be measured."""
-    from blotquant.manifest import publish
+    from blotquant.manifest import add_outputs, keep_changed, publish
 
     workers = workers or Workers()
     used = settings_of(experiment, settings)
@@ -85,8 +85,11 @@ def run_experiment(
         failures, n_kept = run_units(store, measure_membrane, tasks, workers=workers, what="membranes")
         ready = assemble_run(experiment, store, tasks, settings=used, failures=failures)
         manifest = _record(experiment, store, tasks, settings=used, failures=failures)
+        keep_changed(out, "figures")
         publish(store, manifest, sessions=session_names(store, tasks))
-        files = (*(out / path.name for path in ready), *_write_panels(experiment, out))
+        panels = _write_panels(experiment, out)
+        add_outputs(out, [path.relative_to(out).as_posix() for path in panels])
+        files = (*(out / path.name for path in ready), *panels)
     return FolderResult(files=files, units=Summaries((store, tasks)), failures=failures, n_kept=n_kept)
 
 

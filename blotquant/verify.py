@@ -24,6 +24,7 @@ from blotquant.session import SESSION_SUFFIX, load_session, nest_settings, softw
 from blotquant.store import Store
 
 if TYPE_CHECKING:
+    from blotquant.design import Experiment
     from blotquant.settings import Settings
 
 OTHER_VERSIONS_TOLERANCE = 1e-9
@@ -248,7 +249,26 @@ def _run_again(
     tasks = membrane_tasks(experiment, settings, (out / "sessions").absolute())
     failures, _ = run_units(store, measure_membrane, tasks, workers=_ALONE, what="membranes")
     assemble_run(experiment, store, tasks, settings=settings, failures=failures)
+    _draw_again(experiment, out, store)
     return failures
+
+
+def _draw_again(experiment: Experiment, out: Path, store: Store) -> None:
+    """The figure panels, from the recomputed tables and the sessions as they lie there."""
+    from blotquant.export.panel import draw_panel, panel_name
+    from blotquant.figures import make_panel
+    from blotquant.io.files import atomic_write, read_table
+    from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, RATIO_COLUMNS
+
+    columns = {"bands": BAND_COLUMNS, "lanes": LANE_COLUMNS, "ratios": RATIO_COLUMNS}
+    tables = {name: read_table(store.new / f"{name}.csv", of) for name, of in columns.items()}
+    for ratio in experiment.ratios:
+        try:
+            panel = make_panel(experiment, ratio, tables, out / "sessions")
+        except BlotQuantError:
+            continue  # an original or a session is not what it was, which is told elsewhere
+        for ending, data in draw_panel(panel).items() if panel is not None else ():
+            atomic_write(store.folder / "figures" / (panel_name(ratio.name) + ending), data)
 
 
 _ALONE = Workers(progress="none")

@@ -1,10 +1,10 @@
 """Kill runs at random moments and look at what they leave.
 
-    python scripts/kill_check.py [--kills 200] [--seed S]
+    python scripts/kill_check.py [--kills 200] [--seed S] [--writing]
 
 A small synthetic experiment is run over the results of an earlier run with other settings, whose sessions hold a hand
 correction, and killed (SIGKILL) at a random moment between its first and its last write. After each kill every file
-must be whole (it parses, and is byte for byte the old or the new one), the correction must be there, and (after every fifth) a run with
+must be whole (byte for byte the old or the new one), the correction must be there, and, after every fifth, a run with
 --resume must finish with the same bytes as a run that nobody killed. Exit code 1 if anything was torn or lost.
 """
 
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,7 +27,10 @@ from tiny_study import all_bytes, write_tiny_study  # noqa: E402
 
 from blotquant.cli import main as blotquant  # noqa: E402
 from blotquant.edits import delete_band  # noqa: E402
-from blotquant.session import load_session, save_session  # noqa: E402
+from blotquant.geometry import Layout  # noqa: E402
+from blotquant.manifest import make_manifest, publish  # noqa: E402
+from blotquant.session import ImageReference, Session, load_session, save_session, session_text  # noqa: E402
+from blotquant.store import Part, locked  # noqa: E402
 
 CORRECTED = "sessions/blot1_AKT.tif.blot.json"
 # A worker that has everything imported and is forked for each kill: moments fall into the work, not into imports.
@@ -40,9 +44,10 @@ def main() -> int:
         "--finish-every", type=int, default=5, help="after every how many kills --resume is tried"
     )
     parser.add_argument("--seed", type=int, default=8)
+    parser.add_argument("--writing", action="store_true", help="kill only the writing, nothing is measured")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        return check(Path(folder), options=options)
+        return (check_writing if options.writing else check)(Path(folder), options=options)
 
 
 def check(folder: Path, *, options: argparse.Namespace) -> int:
@@ -83,6 +88,79 @@ def check(folder: Path, *, options: argparse.Namespace) -> int:
     print(f"{kills} kills, {len(problems)} faults")
     print(*problems[:20], sep="\n")
     return 1 if problems else 0
+
+
+def check_writing(folder: Path, *, options: argparse.Namespace) -> int:
+    """The same with prepared results: every kill falls into saving parts and sessions, tables, or publishing."""
+    old, new = folder / "old", folder / "new"
+    write_prepared(old, "1")
+    shutil.copytree(old, new)
+    started = time.perf_counter()
+    in_fork(lambda: write_prepared(new, "2"))
+    seconds = time.perf_counter() - started
+    wanted = all_bytes(new)
+    allowed = {name: {all_bytes(old)[name], wanted[name]} for name in wanted}
+    rng, states, problems = random.Random(options.seed), Counter(), []
+    for k in range(options.kills):
+        out = folder / "out"
+        shutil.copytree(old, out)
+        killed = in_fork(lambda out=out: write_prepared(out, "2"), kill_after=rng.uniform(0, 1.1 * seconds))
+        left = all_bytes(out)
+        n_new = sum(left.get(name) == wanted[name] for name in wanted)
+        states[
+            f"killed with {10 * n_new // len(wanted) * 10} % written"
+            if killed
+            else "finished before the kill"
+        ] += 1
+        problems += [f"kill {k}: {text}" for text in faults(left, allowed) if "correction" not in text]
+        write_prepared(out, "2")
+        again = {name: data for name, data in all_bytes(out).items() if not name.endswith(".tmp")}
+        problems += [
+            f"kill {k}: {name} differs after the next run"
+            for name in wanted
+            if again.get(name) != wanted[name]
+        ]
+        problems += [f"kill {k}: {name} is left over" for name in again if name not in wanted]
+        shutil.rmtree(out)
+    for name, count in sorted(states.items()):
+        print(f"{name}: {count}")
+    print(f"{options.kills} kills while writing, {len(problems)} faults")
+    print(*problems[:20], sep="\n")
+    return 1 if problems else 0
+
+
+def write_prepared(out: Path, text: str) -> None:
+    """What a run writes, of prepared content: ten parts with sessions, two tables, the manifest."""
+    keys = [f"unit {k}" for k in range(10)]
+    with locked(out) as store:
+        for key in keys:
+            tables = {"bands": "a\n" + f"{key} {text}\n" * 2000, "lanes": "a\n" + f"{text}\n" * 500}
+            image = ImageReference(path=key, name=key, sha256="0" * 64, shape=(9, 9))
+            session = session_text(Session(image=image, layout_auto=Layout(), versions={"long": text * 5000}))
+            store.save(Part(key=key, fingerprint=text, tables=tables, sessions={f"{key}.blot.json": session}))
+        store.clear_new()
+        for table in ("bands", "lanes"):
+            store.assemble(keys, table, header="a\n")
+        manifest = make_manifest("measure", store, settings={}, inputs=(), units=keys, failed=())
+        publish(store, manifest, sessions=[f"{key}.blot.json" for key in keys])
+
+
+def in_fork(work: Callable[[], None], *, kill_after: float | None = None) -> bool:
+    """Do work in a fork of this process; True if it was killed before it finished."""
+    child = os.fork()
+    if child == 0:
+        with Path(os.devnull).open("w") as nothing:
+            os.dup2(nothing.fileno(), 2)
+            work()
+        os._exit(0)
+    deadline = time.perf_counter() + (WAIT_S if kill_after is None else kill_after)
+    while time.perf_counter() < deadline:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return False
+        time.sleep(0.0005)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return True
 
 
 def make_old(study: Path, out: Path) -> Path:

@@ -89,6 +89,18 @@ def test_a_table_changed_by_hand_is_kept_beside_the_new_one(study, tmp_path, cap
     assert not list(check_record(out, read_manifest(out)))
 
 
+def test_a_figure_changed_by_hand_is_kept_beside_the_new_one(study, tmp_path):
+    out = tmp_path / "out"
+    run_experiment(read_experiment(study), out)
+    figure = next((out / "figures").glob("*.svg"))
+    first = figure.read_bytes()
+    figure.write_bytes(first + b"<!-- my arrow -->")
+    run_experiment(read_experiment(study), out)
+    assert figure.read_bytes() == first
+    assert figure.with_name(figure.stem + ".edited.svg").read_bytes().endswith(b"my arrow -->")
+    assert not list(check_record(out, read_manifest(out)))
+
+
 def test_somebody_elses_table_of_that_name_is_kept_too(study, tmp_path):
     out = tmp_path / "out"
     out.mkdir()

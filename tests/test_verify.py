@@ -129,6 +129,14 @@ def test_a_changed_report_is_named_by_line(out, again):
     assert any(line.startswith("report.html: line ") for line in compared(out, again))
 
 
+def test_a_changed_figure_is_told(out, again):
+    figure = next((out / "figures").glob("*.svg"))
+    figure.write_bytes(figure.read_bytes() + b" ")
+    assert f"figures/{figure.name}: changed since the results were written" in compared(out, again)
+    reseal(out)
+    assert any(line.startswith(f"figures/{figure.name}: line ") for line in compared(out, again))
+
+
 def test_a_changed_edit_breaks_the_chain(out):
     path = out / SESSION
     path.write_text(path.read_text(encoding="utf-8").replace('"who":"Ada"', '"who": "Eve"'), encoding="utf-8")
