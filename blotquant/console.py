@@ -105,12 +105,15 @@ def _plain(total: int, what: str) -> Callable[[str, str | None], None]:
 
 
 def _json_lines(total: int) -> Callable[[str, str | None], None]:
-    done = 0
+    started, done = time.monotonic(), 0
 
     def step(name: str, error: str | None) -> None:
         nonlocal done
         done += 1
-        sys.stderr.write(json.dumps({"done": done, "total": total, "name": name, "error": error}) + "\n")
+        rate = done / max(time.monotonic() - started, 1e-9)
+        pace = {"per_second": round(rate, 3), "seconds_left": round((total - done) / rate, 1)}
+        line = {"done": done, "total": total, "name": name, "error": error, **pace}
+        sys.stderr.write(json.dumps(line) + "\n")
         sys.stderr.flush()
 
     return step
