@@ -17,6 +17,7 @@ from blotquant.io.source import DAMAGE
 MAX_SHOWN = 5
 """Differences listed for one file; the rest are counted."""
 _LONGEST = 60
+_BROKEN: tuple[type[Exception], ...] = (zipfile.BadZipFile, csv.Error, *DAMAGE)
 _LABELS = ("ratio", "image", "blot", "strip", "lane", "band", "condition")
 
 
@@ -94,7 +95,7 @@ def _differences(file: str, recorded: bytes, recomputed: bytes, tolerance: float
             yield Finding(file=file, what="another picture than is drawn again")
         elif not tolerance:
             yield from compare_lines(file, recorded.decode(), recomputed.decode())
-    except (*DAMAGE, zipfile.BadZipFile, csv.Error) as error:
+    except _BROKEN as error:
         yield Finding(
             file=file, what=f"cannot be read as it was written ({' '.join(str(error).split())[:100]})"
         )

@@ -95,9 +95,11 @@ def check_writing(folder: Path, *, options: argparse.Namespace) -> int:
     old, new = folder / "old", folder / "new"
     write_prepared(old, "1")
     shutil.copytree(old, new)
-    started = time.perf_counter()
-    in_fork(lambda: write_prepared(new, "2"))
-    seconds = time.perf_counter() - started
+    seconds = WAIT_S
+    for _ in range(5):  # the quickest of five: most kills shall come before the end
+        started = time.perf_counter()
+        in_fork(lambda: write_prepared(new, "2"))
+        seconds = min(seconds, time.perf_counter() - started)
     wanted = all_bytes(new)
     allowed = {name: {all_bytes(old)[name], wanted[name]} for name in wanted}
     rng, states, problems = random.Random(options.seed), Counter(), []
