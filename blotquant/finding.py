@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from blotquant.candidates import Grid, make_grid
 from blotquant.frames import find_lane_peaks, grow
-from blotquant.geometry import Band, Box, Lane, LaneAlternative, Layout, Strip, bounding_box
+from blotquant.geometry import Band, Box, Lane, LaneAlternative, LaneRole, Layout, Strip, bounding_box
 from blotquant.noise import robust_sd
 from blotquant.refine import draw_bands, full_lane, full_strip
 from blotquant.registration import move, register, shift_layout
@@ -54,7 +54,7 @@ def find_layout(
         return Layout(flags=("saturated_picture",))
     grid = make_grid(signal)
     found = search(grid, wanted)
-    return _layout(grid, found, settings, flags=() if found else ("blank",))
+    return _layout(grid, found, settings, counted=wanted is not None) if found else Layout(flags=("blank",))
 
 
 def find_strips(signal: FloatImage, *, settings: DetectionSettings | None = None) -> tuple[Strip, ...]:
@@ -161,31 +161,66 @@ def _bands_in(grid: Grid, lanes: list[Lane], settings: DetectionSettings) -> lis
     return [band for own in draw_bands(grid, nearest, [lane.id for lane in lanes], kept, spans) for band in own]
 
 
-def _layout(grid: Grid, found: list[FoundStrip], settings: DetectionSettings, *, flags: tuple[str, ...]) -> Layout:
-    strips, lanes, bands, alternatives = [], [], [], []
+def _layout(grid: Grid, found: list[FoundStrip], settings: DetectionSettings, *, counted: bool) -> Layout:
+    """Draw what was found; where lanes were not counted by someone, with the other counts that are possible."""
+    layout = Layout()
     for k, f in enumerate(found, start=1):
-        strip_id = f"s{k}"
-        kept, spans = find_lane_peaks(grid, f, settings)
-        f = grow(f, kept, spans)
-        strips.append(full_strip(grid, f, strip_id, k))
-        doubt = f.doubt()
-        if doubt is not None:
-            alternatives.append(LaneAlternative(strip=strip_id, n_lanes=doubt[0], confidence=doubt[1]))
-        names = [f"{strip_id}l{i}" for i in range(1, len(f.tracks) + 1)]
-        for i, own in enumerate(draw_bands(grid, f, names, kept, spans)):
-            lane = full_lane(grid, f, i, names[i], strip_id)
-            empty = not any(b.status == "detected" for b in own)
-            lanes.append(replace(lane, flags=(*lane.flags, "empty_lane")) if empty else lane)
-            bands += own
-    layout = Layout(
-        strips=tuple(strips),
-        lanes=tuple(lanes),
-        bands=tuple(bands),
-        alternatives=tuple(alternatives),
-        flags=flags,
-    )
+        layout = _with_strip(layout, grid, f, settings, f"s{k}")
     layout = layout.sorted()
-    return replace(layout, flags=(*flags, "not_a_blot")) if found and not looks_like_blot(layout) else layout
+    if found and not looks_like_blot(layout):
+        return replace(layout, flags=(*layout.flags, "not_a_blot"))
+    return layout if counted else _with_doubts(layout, found)
+
+
+def _with_doubts(layout: Layout, found: list[FoundStrip]) -> Layout:
+    """Other lane counts that the picture allows, and the mark of it on the lanes."""
+    doubts = [
+        LaneAlternative(strip=f"s{k}", n_lanes=n, confidence=c) for k, f in enumerate(found, 1) for n, c in f.doubts()
+    ]
+    doubtful = {d.strip for d in doubts}
+    lanes = tuple(
+        replace(lane, flags=(*lane.flags, "lane_count_uncertain")) if lane.strip in doubtful else lane
+        for lane in layout.lanes
+    )
+    strips = tuple(
+        replace(s, confidence=round(s.confidence * (1 - sum(d.confidence for d in doubts if d.strip == s.id)), 4))
+        for s in layout.strips
+    )
+    return replace(layout, strips=strips, lanes=lanes, alternatives=tuple(doubts))
+
+
+def _with_strip(layout: Layout, grid: Grid, f: FoundStrip, settings: DetectionSettings, strip_id: str) -> Layout:
+    kept, spans = find_lane_peaks(grid, f, settings)
+    f = grow(f, kept, spans)
+    names = [f"{strip_id}l{i}" for i in range(1, len(f.tracks) + 1)]
+    drawn = draw_bands(grid, f, names, kept, spans)
+    ladder = ladder_lane(drawn)
+    lanes = []
+    for i, own in enumerate(drawn):
+        lane = full_lane(grid, f, i, names[i], strip_id)
+        empty = not any(b.status == "detected" for b in own)
+        role: LaneRole = "ladder" if i == ladder else "sample"
+        lanes.append(replace(lane, role=role, flags=(*lane.flags, "empty_lane") if empty else lane.flags))
+    sure = float(np.median([lane.confidence for lane in lanes]))
+    strip = replace(full_strip(grid, f, strip_id, len(layout.strips) + 1), confidence=round(sure, 4))
+    return replace(
+        layout,
+        strips=(*layout.strips, strip),
+        lanes=(*layout.lanes, *lanes),
+        bands=(*layout.bands, *(band for own in drawn for band in own)),
+    )
+
+
+def ladder_lane(bands: list[list[Band]]) -> int | None:
+    """Which of a strip's lanes is a ladder: the first or last one, if most of its bands lie in rows of their own."""
+    seen = [[b.row for b in own if b.status == "detected"] for own in bands]
+    everywhere = [row for own in seen for row in own]
+    alone = [sum(everywhere.count(row) == 1 for row in own) for own in seen]
+    if len(bands) < 3:
+        return None
+    end = 0 if alone[0] >= alone[-1] else len(bands) - 1
+    clear = alone[end] >= 3 and alone[end] >= 0.6 * len(seen[end]) and np.median(alone) <= 1
+    return end if clear else None
 
 
 def looks_like_blot(layout: Layout) -> bool:

@@ -68,7 +68,9 @@ def draw_bands(grid: Grid, f: FoundStrip, lane_ids: list[str], kept: list[Peak],
 def _draw_row(grid: Grid, f: FoundStrip, members: list[Peak], spans: list[Span]) -> list[tuple[int, Band]]:
     """Bands of one row with the index of their lanes, all of one height."""
     traces = {p.lane: trace_band(grid.full, _expected(grid, f, p, spans), snr=p.snr) for p in members}
-    reach = max(_REACH * float(np.median([t.height for t in traces.values()])), 2.0)
+    # Lanes end a few band heights away from their rows: a taller band would be something else.
+    most = 0.25 * grid.fy * float(np.median(np.subtract(f.bottoms, f.tops)))
+    reach = float(np.clip(_REACH * np.median([t.height for t in traces.values()]), 2.0, max(most, 2.0)))
     drawn = [(p.lane, _band(f.tracks[p.lane], traces[p.lane], reach, p.snr, grid)) for p in members]
     if len(members) < max(2, 0.5 * len(f.tracks)):
         return drawn
@@ -82,6 +84,12 @@ def _draw_row(grid: Grid, f: FoundStrip, members: list[Peak], spans: list[Span])
     return drawn
 
 
+def _confidence(p: Peak, row: list[Peak]) -> float:
+    """Of a band: how far it stands out, and whether other lanes show the like; alone it may as well be dirt."""
+    company = 1.0 if len(row) >= 3 else 0.85 if len(row) == 2 else 0.7
+    return float(np.clip(company * (1 - np.exp(-p.snr / 5)), 0.01, 0.99))
+
+
 def _expected(grid: Grid, f: FoundStrip, p: Peak, spans: list[Span]) -> Trace:
     """Where a band lies by its lane and its row's line."""
     rows, _, slope = spans[p.lane]
@@ -92,15 +100,15 @@ def _expected(grid: Grid, f: FoundStrip, p: Peak, spans: list[Span]) -> Trace:
     return Trace(row, col, tilt, 0.0, track.width * grid.fx / 2, p.width * grid.fy, (row, col))
 
 
-def _band(track: Track, trace: Trace, reach: float, snr: float, grid: Grid) -> Band:
-    """Outline along a band's own curve, its ends parallel to the lane."""
+def _band(track: Track, trace: Trace, reach: float, confidence: float, grid: Grid) -> Band:
+    """Outline along a band's own curve, its ends parallel to the lane; confidence 0: nothing stands there."""
     nodes = 2 if abs(trace.bow) < _STRAIGHT else 7
     cols = trace.col + trace.half * np.linspace(-1, 1, nodes)
     rows = trace.rows_at(cols)
     lean = track.slope * grid.fx / grid.fy * (rows[:, None] - trace.row + np.array([-reach, reach]))
     upper = np.stack([rows - reach, cols + lean[:, 0]], axis=1)
     lower = np.stack([rows + reach, cols + lean[:, 1]], axis=1)
-    seen = snr > 0
+    seen = confidence > 0
     return Band(
         id="",
         lane="",
@@ -108,5 +116,5 @@ def _band(track: Track, trace: Trace, reach: float, snr: float, grid: Grid) -> B
         peak=(round(trace.peak[0], 4), round(trace.peak[1], 4)),
         origin="detected" if seen else "expected",
         status="detected" if seen else "not_detected",
-        confidence=float(np.clip(1 - np.exp(-snr / 5), 0, 0.99)) if seen else 0.5,
+        confidence=confidence if seen else 0.5,
     )

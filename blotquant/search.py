@@ -14,6 +14,9 @@ from blotquant.rows import chain_rows
 from blotquant.strips import Piece, group_rows, recount, see_rows
 from blotquant.tracks import Track, extend_lanes, trace_lanes
 
+# Evidence of lanes between which no clear notch runs.
+_FAINT = 0.15
+
 
 @dataclass(frozen=True, slots=True)
 class FoundStrip:
@@ -25,10 +28,15 @@ class FoundStrip:
     bottoms: tuple[float, ...]
     limits: tuple[float, float]
 
-    def doubt(self) -> tuple[int, float] | None:
-        """Another number of lanes that the picture allows, and how likely it is: weak end lanes may be none."""
-        weak = sum(lane_confidence(t) < 0.6 for t in (self.tracks[0], self.tracks[-1])) if len(self.tracks) > 2 else 0
-        return (len(self.tracks) - weak, 0.3) if weak else None
+    def doubts(self) -> list[tuple[int, float]]:
+        """Other numbers of lanes that the picture allows, and how likely they are."""
+        n = len(self.tracks)
+        weak = sum(lane_confidence(t) < 0.6 for t in (self.tracks[0], self.tracks[-1])) if n > 2 else 0
+        if weak:
+            return [(n - weak, 0.3)]
+        # Lanes of a fused slab: one more or fewer would stand nearly as well where most notches are faint.
+        faint = sum(t.evidence < _FAINT for t in self.tracks)
+        return [(n - 1, 0.15), (n + 1, 0.15)] if n > 2 and faint > 0.5 * n else []
 
 
 def search(grid: Grid, n_lanes: int | None) -> list[FoundStrip]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 Floats = NDArray[np.float64]
@@ -44,10 +44,10 @@ class Trace:
     height: float
     peak: tuple[float, float]
 
-    def rows_at(self, cols: Floats) -> Floats:
+    def rows_at(self, cols: ArrayLike) -> Floats:
         """Row of the band's middle at some columns."""
         away = np.asarray(cols, dtype=float) - self.col
-        return self.row + self.tilt * away + self.bow * (away / self.half) ** 2
+        return np.asarray(self.row + self.tilt * away + self.bow * (away / self.half) ** 2)
 
 
 def trace_band(picture: NDArray[np.floating[Any]], start: Trace, *, snr: float) -> Trace:

@@ -13,6 +13,11 @@ from blotquant.profiles import Profile
 from blotquant.rows import row_profile
 from blotquant.strips import Piece, SeenRow
 
+# Columns per row: the most that lanes lean, and how far they stray from right angles to the rows (on a coarse grid
+# whose columns are twice as wide as its rows). Pitches that a band stands beside its lane's
+# middle. Slope of rows, rows per column, that need not be the membrane's.
+_LEAN, _OPEN, _SCATTER, _SMILE = 0.12, 0.015, 0.12, 0.02
+
 
 @dataclass(frozen=True, slots=True)
 class Track:
@@ -54,7 +59,7 @@ def trace_lanes(grid: Grid, piece: Piece, *, keep_all: bool = False) -> tuple[Tr
         return ()
     best = max(r.weight for r in piece.rows)
     firm = {r.y_mid for r in piece.rows if r.weight > 0.25 * best}
-    slope = _common_slope([s for s in sightings if s.main in firm], piece.comb.pitch)
+    slope = _common_slope([s for s in sightings if s.main in firm], piece.comb.pitch, _upright(grid, piece))
     tracks = [_track(k, float(centers[k]), slope, sightings, piece) for k in keep]
     return tuple(_fit_widths(tracks, piece.comb.pitch))
 
@@ -94,7 +99,32 @@ def extend_lanes(
             if not added:
                 break
             lanes = [*added[::-1], *lanes] if side < 0 else [*lanes, *added]
+    inside = [r for r in ridges if limits[0] < r.row < limits[1] and r.contrast > 0.2 * contrast and r.snr > 8]
+    for side in (-1, 1):
+        ladder = _ladder_beside(lanes, side, inside, pitch)
+        if ladder is not None:
+            lanes = [ladder, *lanes] if side < 0 else [*lanes, ladder]
     return tuple(lanes)
+
+
+def _ladder_beside(lanes: list[Track], side: int, ridges: list[Ridge], pitch: float) -> Track | None:
+    """A lane beyond the last whose bands match no row: three or more, one below the other and as wide as a lane."""
+    end = lanes[0] if side < 0 else lanes[-1]
+    outside = [
+        r
+        for r in ridges
+        if 0.6 * pitch < side * (r.col - float(end.col_at(r.row))) < 1.7 * pitch
+        and 0.5 * end.width < r.width < 1.5 * end.width
+    ]
+    if len(outside) < 3:
+        return None
+    offsets = np.array([r.col - end.slope * r.row for r in outside])
+    place = float(np.median(offsets))
+    near = [r for r, offset in zip(outside, offsets, strict=True) if abs(offset - place) < 0.15 * pitch]
+    if len(near) < 3 or np.ptp([r.row for r in near]) < 0.3 * pitch:
+        return None
+    width = float(np.median([r.width for r in near]))
+    return Track(place, end.slope, min(width, 0.95 * abs(place - end.offset)), 0.5, len(near))
 
 
 def _level_with(ridge: Ridge, row: SeenRow, tracks: tuple[Track, ...]) -> bool:
@@ -205,8 +235,24 @@ def _seen_range(sightings: list[_Sighting], n: int, main_row: float) -> list[int
     return list(range(seen[0], seen[-1] + 1)) if seen else []
 
 
-def _common_slope(sightings: list[_Sighting], pitch: float) -> float:
-    """Columns per row that all lanes lean: median over pairs of sightings in one lane that lie apart."""
+def _upright(grid: Grid, piece: Piece) -> float:
+    """Columns per row of a line at right angles to the rows, on the coarse grid."""
+    broad = 0.4 * (piece.right - piece.left)
+    rows = [(r.curve.slope, r.weight * r.curve.covered) for r in piece.rows if r.curve.covered > broad]
+    if not rows:
+        return 0.0
+    slopes, weights = zip(*rows, strict=True)
+    lean = -float(np.average(slopes, weights=weights)) * grid.fy / grid.fx
+    # A smile that is seen in part, or an uneven front, tilts rows a little where the membrane is straight.
+    return (lean - float(np.clip(lean, -_SMILE, _SMILE))) * grid.fy / grid.fx
+
+
+def _common_slope(sightings: list[_Sighting], pitch: float, upright: float) -> float:
+    """Columns per row that all lanes lean.
+
+    Where bands stand below each other in one lane they tell (median over pairs that lie apart); what they leave open
+    is taken at right angles to the rows.
+    """
     slopes, weights = [], []
     by_lane: dict[int, list[_Sighting]] = {}
     for s in sightings:
@@ -218,10 +264,13 @@ def _common_slope(sightings: list[_Sighting], pitch: float) -> float:
                     slopes.append((a.col - b.col) / (a.row - b.row))
                     weights.append(abs(a.row - b.row))
     if len(slopes) < 3:
-        return 0.0
+        return float(np.clip(upright, -_LEAN, _LEAN))
     order = np.argsort(slopes)
     total = np.cumsum(np.asarray(weights)[order])
-    return float(np.clip(np.asarray(slopes)[order][np.searchsorted(total, total[-1] / 2)], -0.12, 0.12))
+    seen = float(np.asarray(slopes)[order][np.searchsorted(total, total[-1] / 2)])
+    error = _SCATTER * pitch / np.sqrt((np.asarray(weights) ** 2).sum())
+    trust = _OPEN**2 / (_OPEN**2 + error**2)
+    return float(np.clip(trust * seen + (1 - trust) * upright, -_LEAN, _LEAN))
 
 
 def _track(k: int, center: float, slope: float, sightings: list[_Sighting], piece: Piece) -> Track:

@@ -159,7 +159,7 @@ def slab(top: float, left: float, shape: tuple[int, int]) -> NDArray[np.float64]
     y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
     inside = 1 / (1 + np.exp(-(x - left) / 2)) / (1 + np.exp((x - left - 9 * 56) / 2))
     notch = np.abs(((x - left) / 56) % 1 - 0.5) > 0.42
-    return 3000 * inside * np.exp(-(((y - top) / np.where(notch, 9.0, 13.0)) ** 4)) * np.where(notch, 0.85, 1.0)
+    return 3000.0 * inside * np.exp(-(((y - top) / np.where(notch, 9.0, 13.0)) ** 4)) * np.where(notch, 0.85, 1.0)
 
 
 def test_slabs_that_stand_aside_are_strips_of_their_own() -> None:
@@ -191,3 +191,39 @@ def test_outlines_follow_tilt_and_bow_and_hold_the_band() -> None:
         assert (lower - upper)[:, 0] == pytest.approx(2 * 2.55 * sigma, rel=0.08)
         col = band.peak[1]
         assert band.peak[0] == pytest.approx(100 + tilt * (col - 240) + bow * ((col - center) / 17) ** 2, abs=0.5)
+
+
+def test_ladder_beside_the_lanes_is_a_lane_with_that_role() -> None:
+    y, x = np.mgrid[:220, :500].astype(float)
+    across = 1 / (1 + np.exp((np.abs(x - CENTERS[0]) - 17) / 1.2))
+    picture = np.random.default_rng(4).normal(300, 8, y.shape)
+    picture += sum(2000 * across * np.exp(-(((y - row) / 4) ** 2) / 2) for row in (40, 72, 100, 150, 190))
+    line = (0.0, *(3000.0,) * 7)
+    found = find_layout(picture + draw(strengths=(line, line), noise=0.0) - 300)
+    assert [lane.role for lane in found.lanes] == ["ladder", *["sample"] * 7]
+    assert np.abs(middles(found) - CENTERS).max() < 2
+
+
+def test_lanes_lean_with_a_tilted_strip() -> None:
+    slope = 0.09
+    y, x = np.mgrid[:300, :560].astype(float)
+    picture = np.random.default_rng(6).normal(300, 8, y.shape)
+    for row in (80.0, 200.0):
+        for center in CENTERS:
+            down, right = y - row - slope * (x - 240), x - center - 30 + slope * (y - 140)
+            picture += 3000 * np.exp(-((down / 4) ** 2) / 2) / (1 + np.exp((np.abs(right) - 17) / 1.2))
+    found = find_layout(picture)
+    assert len(found.lanes) == 8
+    for lane in found.lanes:
+        (top, left), (bottom, right) = lane.center[0], lane.center[-1]
+        assert (right - left) / (bottom - top) == pytest.approx(-slope, abs=0.02)
+
+
+def test_doubt_about_the_count_is_told_unless_it_was_given() -> None:
+    shape = (300, 820)
+    picture = np.random.default_rng(5).normal(300, 8, shape) + slab(150, 120, shape)
+    dim = find_layout(picture)
+    assert dim.alternatives == () or all("lane_count_uncertain" in lane.flags for lane in dim.lanes)
+    told = find_layout(picture, n_lanes=9)
+    assert told.alternatives == ()
+    assert len(told.lanes) == 9
