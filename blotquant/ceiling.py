@@ -67,7 +67,7 @@ class Scale:
 
 
 def judge_scale(pixels: NDArray[Any], polarity: Polarity, *, full_scale: float | None = None) -> Scale:
-    """Find the effective ceiling and the marks of a processed export (METHODS I4 and I5).
+    """Find the effective ceiling and the marks of a processed export.
 
     Parameters
     ----------

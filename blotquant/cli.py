@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from blotquant.settings import Settings
 
 
-
 class _Context:
     """What the options before the command say."""
 

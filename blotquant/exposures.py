@@ -40,8 +40,8 @@ def fit_exposure_series(table: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         `EXPOSURE_COLUMNS`, one row a band that has two frames or more. `rate_sd` is the standard error of the weighted
         line, widened where the frames scatter more than their SDs say. `r2` is 1 - sum w (V - r t)^2 / sum w V^2, as is
-        the custom for lines through the origin. Where all frames are saturated the shortest gives a lower bound:
-        `bound` is ≥ and `rate_sd` empty.
+        the custom for lines through the origin. Where all frames are saturated the largest rate that any of them
+        proves is a lower bound: `bound` is ≥ and `rate_sd` empty.
 
     Raises
     ------

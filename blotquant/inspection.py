@@ -126,7 +126,7 @@ def environment() -> dict[str, str]:
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
     }
-    libraries = "numpy scipy scikit-image pandas tifffile imagecodecs sep pybaselines lmfit statsmodels pydantic"
+    libraries = "numpy scipy pandas tifffile imagecodecs pillow sep pydantic"
     for name in (*libraries.split(), "napari", "pyqtgraph", "PySide6", "distributed", "pyarrow"):
         try:
             facts[name] = version(name)

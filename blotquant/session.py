@@ -176,7 +176,7 @@ def software_versions() -> dict[str, str]:
 
     from blotquant import __version__
 
-    libraries = {name: version(name) for name in ("numpy", "pandas", "scikit-image", "scipy", "tifffile")}
+    libraries = {name: version(name) for name in ("imagecodecs", "numpy", "pandas", "scipy", "sep", "tifffile")}
     return {"blotquant": __version__, "python": platform.python_version(), **libraries}
 
 
