@@ -72,8 +72,24 @@ def shifted(image: NDArray[_Pixel], rows: int) -> NDArray[_Pixel]:
     return image[index]
 
 
-def ridge_response(image: FloatArray, height: int) -> tuple[FloatArray, FloatArray]:
+def _column_sums(image: FloatArray, room: int) -> NDArray[np.float64]:
+    """Running sums down the columns, edge rows repeated `room` times: any box's mean is then one difference."""
+    sums = np.empty((image.shape[0] + 2 * room + 1, image.shape[1]))
+    sums[0] = 0.0
+    sums[1 : room + 1], sums[-room:] = image[0], image[-1]
+    sums[room + 1 : -room] = image
+    return np.asarray(np.cumsum(sums, axis=0, out=sums))
+
+
+def ridge_response(sums: NDArray[np.float64], room: int, height: int) -> tuple[FloatArray, FloatArray]:
     """Contrast of a centre box against the flanks above and below it.
+
+    Parameters
+    ----------
+    sums : ndarray
+        Running sums of the picture's columns with `room` rows of margin.
+    height : int
+        Rows of the centre box; the flanks are half as high.
 
     Returns
     -------
@@ -82,10 +98,14 @@ def ridge_response(image: FloatArray, height: int) -> tuple[FloatArray, FloatArr
     symmetric : ndarray
         Centre minus the mean of the flanks, whose scatter is the noise of such a contrast.
     """
-    centre = ndimage.uniform_filter1d(image, height, axis=0, mode="nearest")
-    flank = ndimage.uniform_filter1d(image, max(2, height // 2), axis=0, mode="nearest")
-    reach = round(1.25 * height) + 1
-    up, down = shifted(flank, -reach), shifted(flank, reach)
+    n = len(sums) - 1 - 2 * room
+
+    def box(size: int, shift: int) -> FloatArray:
+        first = room + shift - size // 2
+        return ((sums[first + size : first + size + n] - sums[first : first + n]) * (1 / size)).astype(np.float32)
+
+    reach, flank = round(1.25 * height) + 1, max(2, height // 2)
+    centre, up, down = box(height, 0), box(flank, -reach), box(flank, reach)
     contrast: FloatArray = centre - np.maximum(up, down)
     symmetric: FloatArray = centre - (up + down) * np.float32(0.5)
     return contrast, symmetric
@@ -94,13 +114,15 @@ def ridge_response(image: FloatArray, height: int) -> tuple[FloatArray, FloatArr
 def strength_map(grid: Grid) -> tuple[FloatArray, NDArray[np.int8], FloatArray]:
     """Return the best contrast in noise SDs over all heights, which height it was, and that contrast in counts."""
     smooth = ndimage.uniform_filter1d(grid.pixels, 5, axis=1, mode="nearest")
+    room = 2 * HEIGHTS[-1]
+    sums = _column_sums(smooth, room)
     best = np.full(smooth.shape, -np.inf, dtype=np.float32)
     which = np.zeros(smooth.shape, dtype=np.int8)
     counts: FloatArray = np.zeros_like(best)
     for k, height in enumerate(HEIGHTS):
         if 4 * height > smooth.shape[0]:
             break
-        contrast, symmetric = ridge_response(smooth, height)
+        contrast, symmetric = ridge_response(sums, room, height)
         floor = 0.5 * grid.step / np.sqrt(grid.fx * grid.fy * 5)
         noise: FloatArray = local_noise(symmetric, tile=(32, 24), floor=max(floor, 1e-12))
         snr = contrast / noise

@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 from blotquant.candidates import Grid, make_grid
 from blotquant.frames import find_lane_peaks, grow
 from blotquant.geometry import Band, Box, Lane, LaneAlternative, LaneRole, Layout, Strip, bounding_box
-from blotquant.noise import robust_sd
+from blotquant.noise import n_levels, robust_sd
 from blotquant.refine import draw_bands, full_lane, full_strip
 from blotquant.registration import move, register, shift_layout
 from blotquant.search import FoundStrip, rows_in_lanes, search
 from blotquant.settings import DetectionSettings
 
 FloatImage = NDArray[np.floating[Any]]
+
+# Levels of a drawing or of a scan in black and white: no camera stores so few.
+_DRAWN = 8
 
 
 def find_layout(
@@ -54,6 +57,8 @@ def find_layout(
         return Layout(flags=("saturated_picture",))
     grid = make_grid(signal)
     found = search(grid, wanted)
+    if found and n_levels(signal) <= _DRAWN:
+        return replace(_layout(grid, found, settings, counted=True), flags=("not_a_blot",))
     return _layout(grid, found, settings, counted=wanted is not None) if found else Layout(flags=("blank",))
 
 
@@ -231,5 +236,9 @@ def looks_like_blot(layout: Layout) -> bool:
     boxes = [b.box for b in detected]
     shape = float(np.median([(x.col_stop - x.col_start) / (x.row_stop - x.row_start) for x in boxes]))
     filled = len({b.lane for b in detected}) / len(layout.lanes)
+    # Writing and drawn figures are as wide as they happen to be; lanes of one picture are much alike.
+    widths = [float(np.median([lane.widths[0] for lane in layout.lanes_of(s.id)])) for s in layout.strips]
+    if max(widths) > 2.5 * min(widths):
+        return False
     sure = float(np.median([lane.confidence for lane in layout.lanes]))
     return shape > 0.6 and filled >= 0.4 and sure > 0.4

@@ -30,6 +30,11 @@ def robust_sd(values: NDArray[np.floating]) -> float:
     return float(_MAD_TO_SD * np.median(np.abs(values - np.median(values))))
 
 
+def n_levels(signal: NDArray[np.floating]) -> int:
+    """Number of different levels in a sample of the pixels."""
+    return len(np.unique(np.asarray(signal).ravel()[:: max(1, signal.size // 40_000)]))
+
+
 def level_step(signal: NDArray[np.floating]) -> float:
     """Smallest distance between two stored levels, from a sample of the pixels; 0 where all are equal."""
     sample = np.unique(np.asarray(signal).ravel()[:: max(1, signal.size // 40_000)])

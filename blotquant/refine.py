@@ -113,7 +113,7 @@ def _band(track: Track, trace: Trace, reach: float, confidence: float, grid: Gri
         id="",
         lane="",
         outline=polygon(np.vstack([upper, lower[::-1]])),
-        peak=(round(trace.peak[0], 4), round(trace.peak[1], 4)),
+        peak=(round(float(trace.peak[0]), 4), round(float(trace.peak[1]), 4)),
         origin="detected" if seen else "expected",
         status="detected" if seen else "not_detected",
         confidence=confidence if seen else 0.5,

@@ -141,21 +141,25 @@ def group_rows(grid: Grid, rows: list[SeenRow]) -> list[Piece]:
     """
     pieces: list[Piece] = []
     for row, comb in sorted(((r, r.comb) for r in rows if r.comb is not None), key=lambda pair: -pair[0].weight):
-        homes = [k for k, piece in enumerate(pieces) if _belongs(grid, piece, row)]
-        at = min(homes, key=lambda k: _distance(pieces[k], row), default=None)
+        at = _home(grid, pieces, row)
         if at is None:
             pieces.append(Piece((row,), comb))
         else:
             pieces[at] = _joined(pieces[at], row)
     for row in (r for r in rows if r.comb is None):
-        homes = [k for k, piece in enumerate(pieces) if _belongs(grid, piece, row)]
-        at = min(homes, key=lambda k: _distance(pieces[k], row), default=None)
+        at = _home(grid, pieces, row)
         if at is not None:
             pieces[at] = Piece((*pieces[at].rows, row), pieces[at].comb)
     whole = _merge_beside(pieces)
     parts = [part for piece in whole for part in _split_shifted(grid, piece)]
     pieces = _take_in(grid, parts) if len(parts) > len(whole) else whole
     return sorted(pieces, key=lambda p: (min(r.y_mid for r in p.rows), p.left))
+
+
+def _home(grid: Grid, pieces: list[Piece], row: SeenRow) -> int | None:
+    """Which piece a row belongs to: the nearest that will have it."""
+    nearest = sorted(range(len(pieces)), key=lambda k: _distance(pieces[k], row))
+    return next((k for k in nearest if _belongs(grid, pieces[k], row)), None)
 
 
 def _distance(piece: Piece, row: SeenRow) -> float:

@@ -219,11 +219,31 @@ def test_lanes_lean_with_a_tilted_strip() -> None:
         assert (right - left) / (bottom - top) == pytest.approx(-slope, abs=0.02)
 
 
-def test_doubt_about_the_count_is_told_unless_it_was_given() -> None:
+def test_a_given_count_leaves_no_doubt() -> None:
     shape = (300, 820)
     picture = np.random.default_rng(5).normal(300, 8, shape) + slab(150, 120, shape)
-    dim = find_layout(picture)
-    assert dim.alternatives == () or all("lane_count_uncertain" in lane.flags for lane in dim.lanes)
     told = find_layout(picture, n_lanes=9)
     assert told.alternatives == ()
     assert len(told.lanes) == 9
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_dots_are_no_blot(sign: float) -> None:
+    y, x = np.mgrid[:400, :600].astype(float)
+    rng = np.random.default_rng(1)
+    picture = rng.normal(300, 6, y.shape)
+    for row in range(60, 360, 70):
+        for col in range(60, 560, 65):
+            picture += 2000 * rng.uniform(0.2, 1) * (np.hypot(y - row, x - col) < 20)
+    found = find_layout(picture if sign > 0 else 3000 - picture)
+    assert {"blank", "not_a_blot"} & set(found.flags)
+
+
+def test_bar_chart_is_no_blot() -> None:
+    y, x = np.mgrid[:400, :600].astype(float)
+    picture = np.zeros(y.shape)
+    for k, high in enumerate((120, 260, 90, 200, 170, 240, 60)):
+        picture[(np.abs(x - 80 - 70 * k) < 22) & (y < 350) & (y > 350 - high)] = 200
+    picture[348:351, 30:570] = 255
+    found = find_layout(picture)
+    assert {"blank", "not_a_blot"} & set(found.flags)
