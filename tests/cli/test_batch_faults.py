@@ -129,7 +129,9 @@ def test_every_fault_costs_its_own_picture_alone(start, pictures, pixels, tmp_pa
     for fault in ("raises", "exits", "killed", "endless"):
         tifffile.imwrite(pictures / f"1_{fault}.tif", pixels)
     code, out, err = finish(
-        start("measure", pictures, "-o", tmp_path / "out", "--jobs", 2, "--time-limit", 15, "--progress", "json", "--json")
+        start(
+            "measure", pictures, "-o", tmp_path / "out", "--jobs", 2, "--time-limit", 15, "--progress", "json", "--json"
+        )
     )
     assert code == 1
     assert json.loads(out)["failures"] == {
@@ -209,7 +211,8 @@ def small_disk(tmp_path):
     disk.mkdir()
     if not shutil.which("mount") or os.geteuid() != 0:
         pytest.skip("only root may mount a small file system")
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(disk)], capture_output=True, text=True)
+    command = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(disk)]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
     yield disk
