@@ -222,11 +222,10 @@ def accept(peaks: list[Peak], *, n_lanes: int, min_snr: float) -> list[Peak]:
     strong = 0.3 * float(np.median([p.height for p in peaks if p.snr > _CLEAR] or [0.0]))
     kept = []
     for members in groups.values():
-        kept += [
-            m
-            for m in members
-            if (m.width <= highest or m.height > strong) and _is_band(m, members, n_lanes=n_lanes, min_snr=min_snr)
-        ]
+        usable = [m for m in members if m.width <= highest or (m.height > strong and len(members) > 2)]
+        row = [m for m in usable if _is_band(m, members, n_lanes=n_lanes, min_snr=min_snr)]
+        # What a row has left alone must stand for itself.
+        kept += row if len(row) > 2 else [m for m in row if _is_band(m, row, n_lanes=n_lanes, min_snr=min_snr)]
     return kept
 
 

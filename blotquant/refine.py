@@ -71,7 +71,7 @@ def _draw_row(grid: Grid, f: FoundStrip, members: list[Peak], spans: list[Span])
     # Lanes end a few band heights away from their rows: a taller band would be something else.
     most = 0.25 * grid.fy * float(np.median(np.subtract(f.bottoms, f.tops)))
     reach = float(np.clip(_REACH * np.median([t.height for t in traces.values()]), 2.0, max(most, 2.0)))
-    drawn = [(p.lane, _band(f.tracks[p.lane], traces[p.lane], reach, p.snr, grid)) for p in members]
+    drawn = [(p.lane, _band(f.tracks[p.lane], traces[p.lane], reach, _confidence(p, members), grid)) for p in members]
     if len(members) < max(2, 0.5 * len(f.tracks)):
         return drawn
     level = float(np.median([p.level for p in members]))

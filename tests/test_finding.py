@@ -247,3 +247,17 @@ def test_bar_chart_is_no_blot() -> None:
     picture[348:351, 30:570] = 255
     found = find_layout(picture)
     assert {"blank", "not_a_blot"} & set(found.flags)
+
+
+def test_confidences_are_probabilities(layout: Layout) -> None:
+    given = [item.confidence for items in (layout.strips, layout.lanes, layout.bands) for item in items]
+    assert min(given) > 0.5
+    assert max(given) <= 1
+
+
+def test_speck_in_one_lane_is_less_sure_than_a_row_or_no_band() -> None:
+    picture = draw()
+    picture[170:178, 100:120] += 60
+    found = find_layout(picture)
+    alone = [b for b in found.bands if b.status == "detected" and b.peak[0] > 150]
+    assert all(b.confidence < 0.75 for b in alone)
