@@ -30,7 +30,7 @@ def work(task):
 def cluster():
     import dask
 
-    quick = {"distributed.scheduler.allowed-failures": 1, "distributed.comm.timeouts.connect": "3s"}
+    quick = {"distributed.comm.timeouts.connect": "3s"}
     with (
         dask.config.set(quick),
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as started,
@@ -68,6 +68,7 @@ def test_the_same_bytes_as_here(cluster, tmp_path):
     assert tree(tmp_path / "here") == tree(tmp_path / "there")
 
 
+@pytest.mark.slow
 def test_a_dying_worker_loses_only_its_task(cluster):
     cluster.get_client().wait_for_workers(2, timeout=100)
     fine = [("fine", k) for k in range(4)]
