@@ -28,7 +28,8 @@ def fit_exposure_series(table: pd.DataFrame) -> pd.DataFrame:
 
     The line goes through the origin, with weights 1 / Var(V), over the frames in which the band is not saturated.
     Bands of different frames are one where blot, membrane, probe, strip and lane agree and so does the target (the
-    row where there is none, the band's number where there is no row either).
+    row where there is none, the band's number where there is no row either). Several bands of one target in one
+    lane are told apart by their order; frames that show another number of them than most are left out there.
 
     Parameters
     ----------
@@ -41,7 +42,8 @@ def fit_exposure_series(table: pd.DataFrame) -> pd.DataFrame:
         `EXPOSURE_COLUMNS`, one row a band that has two frames or more. `rate_sd` is the standard error of the weighted
         line, widened where the frames scatter more than their SDs say. `r2` is 1 - sum w (V - r t)^2 / sum w V^2, as is
         the custom for lines through the origin. Where all frames are saturated the largest rate that any of them
-        proves is a lower bound: `bound` is ≥ and `rate_sd` empty.
+        proves is a lower bound: `bound` is ≥ and `rate_sd` empty. Where frames cannot be used for other reasons and
+        none is left, the rate is empty and `reason` says why.
 
     Raises
     ------
@@ -50,9 +52,9 @@ def fit_exposure_series(table: pd.DataFrame) -> pd.DataFrame:
     """
     if table.empty:
         return make_table([], EXPOSURE_COLUMNS)
-    keyed = table.assign(_band=_band_keys(table))
+    keyed = _rank_bands(table.assign(_band=_band_keys(table)))
     rows = []
-    for _, frames in keyed.groupby([*_SERIES, "_band"], dropna=False, sort=True):
+    for _, frames in keyed.groupby([*_SERIES, "_band", "_rank"], dropna=False, sort=True):
         if frames["image"].nunique(dropna=False) >= 2 or frames["exposure_s"].nunique() >= 2:
             _check_times(frames)
             rows.append(_fit_band(frames.sort_values("exposure_s", kind="stable")))
@@ -63,6 +65,20 @@ def _band_keys(table: pd.DataFrame) -> pd.Series[str]:
     row = "row " + table["row"].astype("string")
     number = "band " + table["band"].astype("string")
     return table["target"].astype("string").fillna(row).fillna(number)
+
+
+def _rank_bands(keyed: pd.DataFrame) -> pd.DataFrame:
+    """Number the bands of one name from the top down in every frame, and keep frames that show as many as most do.
+
+    Where another number was found, order does not tell which band is which.
+    """
+    keyed = keyed.sort_values("band", kind="stable")
+    shown = keyed.groupby([*_SERIES, "_band", "image", "exposure_s"], dropna=False)
+    keyed = keyed.assign(_rank=shown.cumcount(), _shown=shown["band"].transform("size"))
+    # Every frame counts once, by its first band.
+    keyed["_usual"] = keyed["_shown"].where(keyed["_rank"] == 0)
+    usual = keyed.groupby([*_SERIES, "_band"], dropna=False)["_usual"]
+    return keyed[keyed["_shown"] == usual.transform(lambda sizes: sizes.mode().max())]
 
 
 def _check_times(frames: pd.DataFrame) -> None:
@@ -86,7 +102,7 @@ def _fit_band(frames: pd.DataFrame) -> dict[str, Any]:
     place = {name: last[name] for name in [*_SERIES, "band", "band_id", "target", *_PLACE]}
     cells: dict[str, Any] = {**place, "n_frames": len(frames), "n_used": int(usable.sum())}
     if not usable.any():
-        return {**cells, **_bound(t, volume), "flags": join_flags(["saturated", "few_frames"])}
+        return {**cells, **_without_frames(t, volume, flags)}
     rate, se, r2 = fit_rate(t[usable], volume[usable], sd[usable])
     raised = ["few_frames"] if usable.sum() < MIN_FRAMES else []
     if _departs(t[usable], volume[usable], sd[usable]):
@@ -96,10 +112,16 @@ def _fit_band(frames: pd.DataFrame) -> dict[str, Any]:
     return {**cells, "rate": rate, "rate_sd": se, "r2": r2, "flags": join_flags(raised, common)}
 
 
-def _bound(t: Array, volume: Array) -> dict[str, Any]:
-    """All frames saturated: the largest rate that any of them proves."""
-    rates = volume[np.isfinite(volume)] / t[np.isfinite(volume)]
-    return {"rate": float(rates.max()) if len(rates) else np.nan, "bound": "≥"}
+def _without_frames(t: Array, volume: Array, flags: list[set[str]]) -> dict[str, Any]:
+    """All frames saturated: the largest rate that any of them proves; else no rate, and why."""
+    n_saturated = sum("saturated" in names for names in flags)
+    known = np.isfinite(volume)
+    if n_saturated == len(flags) and known.any():
+        rate = float((volume[known] / t[known]).max())
+        return {"rate": rate, "bound": "≥", "flags": join_flags(["saturated", "few_frames"])}
+    left = len(flags) - n_saturated
+    reason = f"no exposure can be used: {n_saturated} saturated, {left} without a known volume and SD"
+    return {"reason": reason, "flags": join_flags(["few_frames"], set.intersection(*flags))}
 
 
 def fit_rate(t: Array, volume: Array, sd: Array) -> tuple[float, float, float]:

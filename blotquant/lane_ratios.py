@@ -149,9 +149,11 @@ def divide(start: LaneRatio, parts: Parts) -> LaneRatio:
         result = result.refuse("excluded in the sample sheet")
     elif parts.excluded:
         result = result.refuse(parts.excluded)
+    for reason in _unknown(parts):
+        result = result.refuse(reason)
     if parts.bottom is not None:
         result = _judge_denominator(result, parts)
-    if parts.top is None or (parts.has_bottom and parts.bottom is None) or _has_no_value(result):
+    if parts.top is None or (parts.has_bottom and parts.bottom is None) or _has_no_value(result) or _unknown(parts):
         return result
     return _judge_value(_with_value(result, parts), parts)
 
@@ -160,6 +162,21 @@ def _factors(parts: Parts) -> list[Amount | None]:
     if not parts.divides_loading:
         return []
     return [parts.factor_top, parts.factor_bottom if parts.is_twin else None]
+
+
+def _unknown(parts: Parts) -> list[str]:
+    """Say what is divided without a known value or error; bounds have no error, and are judged as bounds."""
+    factors = [("loading", amount) for amount in _factors(parts)]
+    used = [("numerator", parts.top), ("denominator", parts.bottom), *factors]
+    reasons = []
+    for name, amount in used:
+        if amount is None or amount.saturated:
+            continue
+        if math.isnan(amount.value):
+            reasons.append(f"the {name} has no value")
+        elif math.isnan(amount.sd):
+            reasons.append(f"the error of the {name} is not known: its SD is missing")
+    return reasons
 
 
 def _shown_factor(parts: Parts) -> float:
@@ -177,6 +194,8 @@ def _judge_denominator(result: LaneRatio, parts: Parts) -> LaneRatio:
         return result.refuse(
             "denominator, a loading control, at or below its limit of quantification", "loading_below_loq"
         )
+    if math.isnan(bottom.sd) and not bottom.saturated:
+        return result  # refused already, for its unknown error
     snr = bottom.value / bottom.sd if bottom.sd > 0 else math.inf
     if not bottom.value > 0 or snr < _MIN_SNR:
         return result.refuse(f"denominator too weak: SNR {snr:.2g}, needed {_MIN_SNR:g}", "weak_denominator")

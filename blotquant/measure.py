@@ -140,7 +140,12 @@ def measure_bands(
     ------
     KeyError
         If `only` names a band that the layout does not hold.
+    TypeError
+        If `only` is a single string, which would be taken for the ids of its letters.
     """
+    if isinstance(only, str):
+        msg = f"only must be several ids, got the text {only!r}; write [{only!r}]"
+        raise TypeError(msg)
     layout = layout.sorted()
     scene = scene or weigh_scene(image, layout, settings=settings)
     wanted = {band.id for band in layout.bands} if only is None else set(only)
@@ -313,7 +318,8 @@ def measure_lanes(
     Returns
     -------
     DataFrame
-        One row a lane with `LANE_COLUMNS`. Volumes are counts.
+        One row a lane with `LANE_COLUMNS`. Volumes are counts; that of a lane with any pixel at the ceiling is a
+        lower bound, flagged ``saturated``. A lane outside the window has none.
     """
     layout = layout.sorted()
     strips = {strip.id: strip.number for strip in layout.strips}
@@ -335,13 +341,25 @@ def measure_lanes(
             "confidence": lane.confidence,
             "probe": image.probe,
             "exposure_s": image.exposure_s,
-            "flags": join_flags(lane.flags, scene.flags, layout.flags),
         }
-        if band is not None:
-            weighed = weigh_aperture(scene, next(parts))
-            row |= {"volume": weighed.volume, "volume_sd": weighed.volume_sd}
-        rows.append(row)
+        cells: dict[str, Any] = _lane_cells(next(parts), scene) if band is not None else {"flags": ()}
+        cells["flags"] = join_flags(cells["flags"], lane.flags, scene.flags, layout.flags)
+        rows.append(row | cells)
     return make_table(rows, LANE_COLUMNS)
+
+
+def _lane_cells(aperture: Aperture, scene: Scene) -> dict[str, Any]:
+    weighed = weigh_aperture(scene, aperture)
+    n_saturated, clipped = saturation(weighed.pixels, aperture.weights, scene.ceiling)
+    limits = limit_flags(
+        weighed.volume, weighed.empty_sd, spread=float("nan"), n_background=weighed.n_background
+    )
+    return {
+        "volume": weighed.volume,
+        "volume_sd": weighed.volume_sd,
+        "saturated_px": n_saturated,
+        "flags": {*clipped, *limits},
+    }
 
 
 def _lane_band(lane: Lane, window: tuple[float, float] | None) -> Band | None:

@@ -19,6 +19,7 @@ from blotquant.background import BACKGROUNDS
 from blotquant.design import Experiment, Scaling
 from blotquant.errors import DesignError
 from blotquant.geometry import Band, Layout, polygon
+from blotquant.measure import weigh_aperture
 from blotquant.normalize import normalize
 from blotquant.replicates import average_technical, blot_scales, log_matrix
 from blotquant.scene import Scene, aperture_of
@@ -60,10 +61,8 @@ def measure_alternatives(layout: Layout, scene: Scene) -> pd.DataFrame:
             continue
         for height in APERTURE_WAYS:
             aperture = aperture_of(scale_height(band, height), layout, scene.signal.shape)
-            weights = aperture.weights
-            raw = float((weights * scene.signal[aperture.box.slices]).sum(dtype=float))
             for name, surface in surfaces.items():
-                volume = raw - float((weights * surface.under(aperture).values).sum())
+                volume = weigh_aperture(scene, aperture, surface.under(aperture)).volume
                 rows.append({"band_id": band.id, "background": name, "aperture": height, "volume": volume})
     return make_table(rows, ALTERNATIVE_COLUMNS)
 

@@ -84,6 +84,7 @@ LANE_COLUMNS: dict[str, Column] = {
     **{k: _PLACE[k] for k in ("col_start", "col_stop", "row_start", "row_stop")},
     "volume": Column(_REAL, "counts", "Background-corrected sum of counts over the whole lane"),
     "volume_sd": Column(_REAL, "counts", "Standard deviation of the volume"),
+    "saturated_px": Column(_INT, "px", "Pixels of the weighed area at or above the ceiling"),
     "confidence": BAND_COLUMNS["confidence"],
     **_FLAGS,
     **_MEMBRANE,
@@ -99,6 +100,7 @@ EXPOSURE_COLUMNS: dict[str, Column] = {
     "n_frames": Column(_INT, "", "Exposures of the series"),
     "n_used": Column(_INT, "", "Unsaturated exposures used"),
     "bound": Column(_TEXT, "", "≥ where every exposure is saturated: the rate is a lower bound"),
+    "reason": Column(_TEXT, "", "Why there is no rate"),
     **_FLAGS,
 }
 

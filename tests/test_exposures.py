@@ -116,3 +116,40 @@ def test_input_is_not_changed():
     before = table.copy()
     fit_exposure_series(table)
     pd.testing.assert_frame_equal(table, before)
+
+
+def test_two_bands_of_one_target_in_one_lane_stay_apart():
+    upper = frames_of([30 * t for t in TIMES], band=3)
+    lower = frames_of([5 * t for t in TIMES], band=4)
+    result = fit(lower, upper)
+    assert result["rate"].tolist() == pytest.approx([30, 5])
+    assert result["band"].tolist() == [3, 4]
+    assert result["n_frames"].tolist() == [4, 4]
+    assert set(result["flags"]) == {""}
+
+
+@pytest.mark.parametrize("blot", ["1", None])
+def test_a_frame_that_shows_one_band_of_two_does_not_mix_them(blot):
+    upper = frames_of([30 * t for t in TIMES], band=1, blot=blot)[1:]
+    lower = frames_of([5 * t for t in TIMES], band=2, blot=blot)
+    lower[0]["band"] = 1
+    result = fit(upper, lower)
+    assert result["rate"].tolist() == pytest.approx([30, 5])
+    assert result["n_used"].tolist() == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("sd", "flags", "counts"),
+    [
+        (0.0, [""] * 4, "0 saturated, 4 without"),
+        (np.nan, [""] * 4, "0 saturated, 4 without"),
+        (np.nan, ["saturated", "saturated", "", ""], "2 saturated, 2 without"),
+    ],
+)
+def test_frames_without_a_known_sd_are_no_bound(sd, flags, counts):
+    row = fit(frames_of([50 * t for t in TIMES], sd=sd, flags=flags)).iloc[0]
+    assert np.isnan(row["rate"])
+    assert np.isnan(row["rate_sd"])
+    assert pd.isna(row["bound"])
+    assert (row["n_used"], row["flags"]) == (0, "few_frames")
+    assert counts in row["reason"]

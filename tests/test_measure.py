@@ -187,6 +187,10 @@ class TestTable:
         with pytest.raises(KeyError, match="nowhere"):
             measure_bands(as_image(noisy()), plain_layout(), only=["nowhere"])
 
+    def test_one_id_as_text_is_refused(self):
+        with pytest.raises(TypeError, match=r"only must be several ids, got the text 'l2r1'; write \['l2r1'\]"):
+            measure_bands(as_image(noisy()), plain_layout(), only="l2r1")
+
     def test_flags_of_picture_lane_and_band_are_joined(self):
         layout = plain_layout(flags=("hand_edited",))
         lanes = tuple(replace(lane, flags=("lane_uncertain",)) for lane in layout.lanes)

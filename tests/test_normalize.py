@@ -126,6 +126,40 @@ def test_target_over_stain_and_over_several_controls(tmp_path):
     assert two["ci_low"].tolist() == pytest.approx([x * math.exp(-Z * cv) for x in two["value"]])
 
 
+@pytest.mark.parametrize(("side", "name"), [("p_more", "numerator"), ("t_more", "denominator")])
+def test_an_unknown_sd_gives_no_ratio(tmp_path, side, name):
+    sd = {2: 10.0, 3: math.nan, 4: 10.0}
+    result = one_membrane(tmp_path, **{side: {"volume_sd": sd}})
+    assert result["included"].tolist() == [True, False, True]
+    assert result["reason"][1] == f"the error of the {name} is not known: its SD is missing"
+    assert math.isnan(result["value"][1])
+    assert result["value"].tolist()[::2] == [0.5, 2.0]
+
+
+def test_an_unknown_sd_of_the_loading_gives_no_ratio(tmp_path):
+    toml = image("p.tif", "pAKT") + image("s.tif", "total_protein") + ratio("r", "pAKT", None, "total_protein")
+    sd = {1: 1e4, 2: math.nan, 3: 1e4, 4: 1e4}
+    stain = lanes("s.tif", "total_protein", {1: 1e6, 2: 1e6, 3: 2e6, 4: 3e6}, volume_sd=sd)
+    result = normalize(experiment(tmp_path, toml), band_table(bands("p.tif", "pAKT", P)), lane_table(stain))
+    assert result["included"].tolist() == [False, True, True]
+    assert result["reason"][0] == "the error of the loading is not known: its SD is missing"
+    assert math.isnan(result["value"][0])
+
+
+def test_a_band_without_a_volume_gives_no_ratio(tmp_path):
+    result = one_membrane(tmp_path, p={**P, 3: math.nan})
+    assert result["included"].tolist() == [True, False, True]
+    assert result["reason"][1] == "the numerator has no value"
+
+
+@pytest.mark.parametrize(("side", "bound"), [("p_more", "≥"), ("t_more", "≤")])
+def test_a_bound_without_an_sd_stays_a_bound(tmp_path, side, bound):
+    more = {"volume_sd": {2: 10.0, 3: math.nan, 4: 10.0}, "flags": {3: "saturated"}}
+    row = one_membrane(tmp_path, **{side: more}).iloc[1]
+    assert (row["value"], row["bound"], row["included"]) == (1.5, bound, False)
+    assert "saturated" in row["reason"]
+
+
 def test_loading_control_as_denominator(tmp_path):
     toml = image("p.tif", "B2AR") + image("g.tif", "GAPDH") + ratio("B2AR/GAPDH", "B2AR", "GAPDH")
     study = experiment(tmp_path, toml)

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
-from weighing import SHAPE, as_image, gaussians, plain_layout
+from small_experiment import experiment, ratio
+from small_experiment import image as entry
+from weighing import LANES, SHAPE, WIDTH, as_image, gaussians, plain_layout
 
 from blotquant.errors import ImageError
 from blotquant.flags import split_flags
-from blotquant.measure import measure_bands
+from blotquant.measure import measure_bands, measure_lanes
+from blotquant.normalize import normalize
 from blotquant.optical_density import to_optical_density
 from blotquant.saturation import is_hollow, saturation
 from blotquant.settings import WeighingSettings
@@ -110,3 +114,110 @@ class TestOpticalDensity:
     def test_unknown_white_is_refused(self):
         with pytest.raises(ImageError, match="full light, got 0"):
             to_optical_density(as_image(np.ones((3, 3)), polarity="dark"))
+
+
+SHEET = "blot,lane,sample,condition,role\n" + "".join(f"1,{k},S{k},c{k},sample\n" for k in range(1, 5))
+LOADS = np.array([300.0, 500.0, 400.0, 1600.0])
+TWINS = (
+    entry("p.tif", "P", membrane="a")
+    + entry("t.tif", "T", membrane="b")
+    + entry("sa.tif", "total_protein", membrane="a")
+    + entry("sb.tif", "total_protein", membrane="b")
+)
+
+
+def stain() -> np.ndarray:
+    """A stained membrane of known loads, as a camera of 16 bits writes it."""
+    rows, cols = np.indices(SHAPE)
+    pixels = np.full(SHAPE, 200.0)
+    for column, load in zip(LANES, LOADS, strict=True):
+        pixels += load * (np.abs(cols + 0.5 - column) <= WIDTH / 2) * (1 + 0.5 * np.sin(rows / 5))
+    return np.rint(pixels).astype(np.uint16)
+
+
+def capped(pixels: np.ndarray) -> tuple[np.ndarray, float]:
+    """The same picture with its brightest tenth at the ceiling."""
+    ceiling = np.uint16(np.percentile(pixels, 90))
+    return np.minimum(pixels, ceiling), float(ceiling)
+
+
+class TestSaturatedStain:
+    def test_lanes_at_the_ceiling_are_counted_and_flagged(self):
+        pixels, ceiling = capped(stain())
+        table = measure_lanes(as_image(pixels, ceiling=ceiling), plain_layout())
+        inside = [pixels[:, int(c - WIDTH / 2) : int(c + WIDTH / 2)] for c in LANES]
+        expected = [int((part >= ceiling).sum()) for part in inside]
+        assert table["saturated_px"].tolist() == expected
+        assert [n > 0 for n in expected] == [False, False, False, True]
+        found = [set(split_flags(cell)) for cell in table["flags"]]
+        assert ["saturated" in flags for flags in found] == [False, False, False, True]
+        assert "saturated_dust" not in found[3]
+
+    def test_the_window_decides(self):
+        pixels = stain()
+        pixels[150, 40] = 4095
+        image = as_image(pixels, ceiling=4095.0)
+        assert measure_lanes(image, plain_layout())["saturated_px"].tolist() == [1, 0, 0, 0]
+        assert measure_lanes(image, plain_layout(), window=(20, 120))["saturated_px"].tolist() == [0] * 4
+        outside = measure_lanes(image, plain_layout(), window=(900, 950))
+        assert outside["saturated_px"].isna().all()
+
+    def test_an_empty_lane_is_below_its_limits(self):
+        noise = np.random.default_rng(3).normal(0, 5, SHAPE)
+        pixels = stain() + noise
+        pixels[:, 160:200] = 200 + noise[:, 160:200]
+        table = measure_lanes(as_image(pixels), plain_layout())
+        limits = [{"below_lod", "below_loq"} & set(split_flags(cell)) for cell in table["flags"]]
+        assert limits[:3] == [set()] * 3
+        assert limits[3]
+
+    @pytest.mark.parametrize("is_capped", [False, True])
+    def test_from_pixels_to_the_ratio_over_a_stain(self, tmp_path, is_capped):
+        study = experiment(
+            tmp_path,
+            entry("p.tif", "P") + entry("s.tif", "total_protein") + ratio("r", "P", None, "total_protein"),
+            SHEET,
+        )
+        pixels, ceiling = capped(stain()) if is_capped else (stain(), 65535.0)
+        result = normalize(study, weighed("p.tif", "P"), stained("s.tif", pixels, ceiling))
+        assert result["included"].tolist() == [True, True, True, not is_capped]
+        # Every band is alike, so that ratios are as the inverse of the loads.
+        values = result["value"].to_numpy()
+        assert values[:3] / values[0] == pytest.approx(LOADS[0] / LOADS[:3], rel=0.02)
+        if is_capped:
+            assert result["bound"].tolist()[3] == "≤"
+            assert values[3] / values[0] > 1.02 * LOADS[0] / LOADS[3]
+            assert result["reason"][3] == "saturated: the ratio is at most this"
+            assert {"saturated", "upper_bound"} <= set(split_flags(result["flags"][3]))
+        else:
+            assert values[3] / values[0] == pytest.approx(LOADS[0] / LOADS[3], rel=0.02)
+            assert result["bound"].isna().all()
+
+    def test_a_saturated_stain_under_the_line_of_a_twin_makes_a_lower_bound(self, tmp_path):
+        study = experiment(tmp_path, TWINS + ratio("r", "P", "T", "total_protein"), SHEET)
+        bands = weighed("p.tif", "P", membrane="a"), weighed("t.tif", "T", membrane="b")
+        pixels, ceiling = capped(stain())
+        lanes = (
+            stained("sa.tif", stain(), 65535.0, membrane="a"),
+            stained("sb.tif", pixels, ceiling, membrane="b"),
+        )
+        result = normalize(study, pd.concat(bands, ignore_index=True), pd.concat(lanes, ignore_index=True))
+        assert result["included"].tolist() == [True, True, True, False]
+        assert "saturated" in result["reason"][3]
+        # Loads cancel between the twins; the capped stain of b takes too little off T's lane 4.
+        assert result["bound"].isna().tolist() == [True, True, True, False]
+        assert result["bound"][3] == "≥"
+        values = result["value"].to_numpy()
+        assert values[:3] / values[0] == pytest.approx(1, rel=0.02)
+        assert values[3] < 0.9 * values[0]
+
+
+def weighed(name: str, probe: str, *, membrane: str = "1") -> pd.DataFrame:
+    layout = plain_layout(rows=(60.0,), target=probe)
+    table = measure_bands(as_image(gaussians(np.full((4, 2), 1000.0), rows=(60.0,)) + 200), layout)
+    return table.assign(image=name, probe=probe, blot="1", membrane=membrane)
+
+
+def stained(name: str, pixels: np.ndarray, ceiling: float, *, membrane: str = "1") -> pd.DataFrame:
+    table = measure_lanes(as_image(pixels, ceiling=ceiling), plain_layout())
+    return table.assign(image=name, probe="total_protein", blot="1", membrane=membrane)
