@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from blotquant.candidates import Grid, make_grid
 from blotquant.frames import find_lane_peaks, grow
+from blotquant.errors import LaneCountError
 from blotquant.geometry import Band, Box, Lane, LaneAlternative, LaneRole, Layout, Strip, bounding_box
 from blotquant.noise import n_levels, robust_sd
 from blotquant.refine import draw_bands, full_lane, full_strip
-from blotquant.registration import move, register, shift_layout
+from blotquant.registration import move, register, settle_sideways, shift_layout
 from blotquant.search import FoundStrip, rows_in_lanes, search
 from blotquant.settings import DetectionSettings
 
@@ -113,38 +114,98 @@ def find_membrane_layouts(
 ) -> list[Layout]:
     """Find the lanes of several pictures of one membrane jointly, and the bands of each.
 
-    The pictures are registered by translation and added, each in units of its own noise; the lanes found in the sum
-    are carried back to every picture.
+    Every picture is searched on its own first, as if it were alone; where it shows the expected number of lanes its
+    own lanes stand. A picture that shows another number takes the lanes of the surest one that does, registered by
+    translation and settled sideways on its own bands. Where none shows the number, the pictures are added, each in
+    units of its own noise, and the sum is searched for so many lanes.
 
     Parameters
     ----------
     signals : sequence of ndarray
-        Pictures of one membrane, bands bright; of one shape, or each is searched alone.
+        Pictures of one membrane, bands bright.
     ceilings : sequence of float, optional
         One a picture.
+    n_lanes : int, optional
+        Lanes of each strip; what most pictures show if not given.
     strip : int, optional
         Keep only the strip of that number.
 
     Returns
     -------
     list of Layout
-        One a picture, with the same lanes.
+        One a picture.
+
+    Raises
+    ------
+    LaneCountError
+        If most pictures clearly show more lanes than expected: none of them may be dropped.
     """
     settings = settings or DetectionSettings()
     tops = list(ceilings) if ceilings is not None else [float("inf")] * len(signals)
-    if len(signals) == 1 or len({s.shape for s in signals}) > 1:
-        layouts = [
-            find_layout(s, ceiling=c, settings=settings, n_lanes=n_lanes) for s, c in zip(signals, tops, strict=True)
-        ]
+    alone = [find_layout(s, ceiling=c, settings=settings) for s, c in zip(signals, tops, strict=True)]
+    alone = [layout if strip is None else _only_strip(layout, strip) for layout in alone]
+    counts = [len(layout.lanes) for layout in alone]
+    wanted = n_lanes or max(counts, key=lambda n: (counts.count(n), n))
+    good = [k for k, layout in enumerate(alone) if counts[k] == wanted and len(layout.strips) == 1]
+    if n_lanes:
+        _refuse_to_drop_lanes(alone, n_lanes)
+    if n_lanes is None and any(len(layout.strips) != 1 for layout in alone):
+        return alone
+    if not good:
+        return _forced(signals, settings, wanted, strip)
+    best = max(good, key=lambda k: float(np.mean([lane.confidence for lane in alone[k].lanes])))
+    return [
+        layout if k in good else _carried(signals[best], signals[k], alone[best], settings)
+        for k, layout in enumerate(alone)
+    ]
+
+
+def _refuse_to_drop_lanes(alone: list[Layout], n_lanes: int) -> None:
+    more = [
+        layout
+        for layout in alone
+        if len(layout.strips) == 1 and len(layout.lanes) > n_lanes and min(x.confidence for x in layout.lanes) >= _SURE
+    ]
+    if 2 * len(more) > len(alone):
+        shown = max(len(layout.lanes) for layout in more)
+        msg = (
+            f"{shown} lanes stand in the picture, the sample sheet lists {n_lanes}; add the missing one to the sheet "
+            "(role blank or excluded if it is not wanted), or correct the lanes with `blotquant edit`"
+        )
+        raise LaneCountError(msg)
+
+
+def _carried(fixed: FloatImage, moving: FloatImage, layout: Layout, settings: DetectionSettings) -> Layout:
+    """The lanes of one picture on another of the same membrane, with the other's own bands."""
+    shift = register(fixed, moving) if fixed.shape == moving.shape else (0.0, 0.0)
+    carried = shift_layout(layout, *shift)
+    return find_bands_again(moving, shift_layout(carried, 0.0, settle_sideways(moving, carried)), settings=settings)
+
+
+def _forced(
+    signals: Sequence[FloatImage], settings: DetectionSettings, n_lanes: int, strip: int | None
+) -> list[Layout]:
+    """So many lanes in pictures that do not show them: each lane is marked as one of a count that is not seen."""
+    joint = len({s.shape for s in signals}) == 1
+    shifts = [register(signals[0], s) if joint else (0.0, 0.0) for s in signals]
+    if joint:
+        moved = [_in_noise(move(s, -dr, -dc)) for s, (dr, dc) in zip(signals, shifts, strict=True)]
+        found = [find_layout(np.sum(moved, axis=0), settings=settings, n_lanes=n_lanes)] * len(signals)
     else:
-        shifts = [register(signals[0], s) for s in signals]
-        total = np.sum([_in_noise(move(s, -dr, -dc)) for s, (dr, dc) in zip(signals, shifts, strict=True)], axis=0)
-        joint = find_layout(total, settings=settings, n_lanes=n_lanes)
-        layouts = [
-            find_bands_again(s, shift_layout(joint, dr, dc), settings=settings)
-            for s, (dr, dc) in zip(signals, shifts, strict=True)
-        ]
-    return [layout if strip is None else _only_strip(layout, strip) for layout in layouts]
+        found = [find_layout(s, settings=settings, n_lanes=n_lanes) for s in signals]
+    layouts = []
+    for signal, shift, layout in zip(signals, shifts, found, strict=True):
+        kept = layout if strip is None else _only_strip(layout, strip)
+        carried = shift_layout(kept, *shift)
+        settled = shift_layout(carried, 0.0, settle_sideways(signal, carried))
+        again = find_bands_again(signal, settled, settings=settings)
+        doubt = tuple(replace(x, flags=tuple(dict.fromkeys((*x.flags, "lane_count_uncertain")))) for x in again.lanes)
+        layouts.append(replace(again, lanes=doubt))
+    return layouts
+
+
+_SURE = 0.6
+"""A lane of this confidence is there."""
 
 
 def _in_noise(signal: FloatImage) -> FloatImage:

@@ -20,7 +20,7 @@ from blotquant.measure import measure_bands, measure_lanes
 from blotquant.scene import Scene, weigh_scene
 from blotquant.session import Session, make_session
 from blotquant.settings import Settings
-from blotquant.splitting import resolve_doublets, unresolved_rows
+from blotquant.splitting import resolve_doublets, undivided_rows, unresolved_rows
 from blotquant.targets import Target, add_kda, assign_targets
 from blotquant.timing import stage
 
@@ -136,8 +136,7 @@ def analyze(
     """
     if session is None:
         settings = settings or Settings()
-        check_size(image)
-        session = make_session(image, _find(image, settings), settings=settings, folder=session_folder)
+        session = make_session(image, find(image, settings), settings=settings, folder=session_folder)
     return weigh(image, session, naming=naming)
 
 
@@ -266,7 +265,8 @@ def name_bands(
         )
 
     named = assign(layout)
-    merged = unresolved_rows(named)
+    parts = [name for target in naming.targets if len(target.mw_kda) > 1 for name in target.band_names]
+    merged = [*unresolved_rows(named), *undivided_rows(named, parts)]
     if not merged:
         return named
     divided = resolve_doublets(
@@ -292,6 +292,43 @@ def check_size(image: BlotImage) -> None:
         raise ImageError(msg)
 
 
+def find(image: BlotImage, settings: Settings) -> Layout:
+    """Find the strips, lanes and bands of one picture: the one way in which a picture gets its automatic result.
+
+    Parameters
+    ----------
+    image : BlotImage
+        The picture.
+    settings : Settings
+        Parameters of the search and of naming (its tolerances divide rows that touch).
+
+    Raises
+    ------
+    ImageError
+        If the picture is too small for a lane.
+    """
+    check_size(image)
+    detection = settings.detection
+    with stage("find"):
+        signal = _searchable(image)
+        layout = find_layout(signal, ceiling=image.ceiling, settings=detection, n_lanes=detection.n_lanes)
+    return _divided(image, layout, settings)
+
+
+def find_bands(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
+    """Find the bands of one picture in the lanes of a layout, which stay as they are.
+
+    Raises
+    ------
+    ImageError
+        If the picture is too small for a lane.
+    """
+    check_size(image)
+    with stage("find"):
+        again = find_bands_again(_searchable(image), layout, settings=settings.detection)
+    return _divided(image, again, settings)
+
+
 def find_again(image: BlotImage, session: Session) -> Session:
     """Search the picture again with the session's present settings and lay its corrections over the new result.
 
@@ -300,18 +337,8 @@ def find_again(image: BlotImage, session: Session) -> Session:
     """
     settings = session.settings
     lanes_corrected = any(edit.kind in ("lane", "strip") for edit in session.history.effective())
-    if lanes_corrected:
-        again = find_bands_again(_searchable(image), session.layout, settings=settings.detection)
-        return replace(session, layout_auto=_divided(image, again, settings))
-    return replace(session, layout_auto=_find(image, settings))
-
-
-def _find(image: BlotImage, settings: Settings) -> Layout:
-    detection = settings.detection
-    with stage("find"):
-        signal = _searchable(image)
-        layout = find_layout(signal, ceiling=image.ceiling, settings=detection, n_lanes=detection.n_lanes)
-    return _divided(image, layout, settings)
+    found = find_bands(image, session.layout, settings) if lanes_corrected else find(image, settings)
+    return replace(session, layout_auto=found)
 
 
 def _searchable(image: BlotImage) -> FloatImage:

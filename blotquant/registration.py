@@ -9,18 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from blotquant.geometry import Layout, Point, Polygon
+from blotquant.geometry import Lane, Layout, Point, Polygon
 from blotquant.noise import block_average
 
 FloatImage = NDArray[np.floating[Any]]
 _LARGEST = 0.1
+_ALIKE = 0.3
+"""Correlation from which two pictures count as showing the same structures."""
+_BETTER = 0.05
+"""By so much a shift must match better than none."""
 
 
 def register(fixed: FloatImage, moving: FloatImage) -> tuple[float, float]:
     """Shift (rows, columns) of `moving` against `fixed`: what lies at p there lies at p + shift here.
 
-    Phase correlation of both pictures' vertical structure; a shift beyond a tenth of the picture, or a correlation
-    that no shift raises clearly, counts as none.
+    Phase correlation of both pictures' vertical structure; a shift beyond a tenth of the picture, pictures that
+    are not alike, and a shift that matches hardly better than none, count as none.
     """
     block = max(1, max(fixed.shape) // 512)
     a, b = (_structure(block_average(s, block, block)) for s in (fixed, moving))
@@ -32,7 +36,8 @@ def register(fixed: FloatImage, moving: FloatImage) -> tuple[float, float]:
     match = np.where(near, match, -np.inf)
     peak = np.unravel_index(int(match.argmax()), match.shape)
     size = np.sqrt((a**2).sum() * (b**2).sum())
-    if size <= 0 or match[peak] < 0.1 * size:
+    # Two proteins show other rows: their pictures hardly match anywhere, and the best of many chances is no shift.
+    if size <= 0 or match[peak] < max(_ALIKE * size, match[0, 0] + _BETTER * size):
         return 0.0, 0.0
     return float(rows[peak[0]] * block), float(cols[peak[1]] * block)
 
@@ -66,3 +71,55 @@ def shift_layout(layout: Layout, rows: float, cols: float) -> Layout:
         lanes=tuple(replace(lane, center=tuple(point(p) for p in lane.center)) for lane in layout.lanes),
         bands=tuple(replace(b, outline=outline(b.outline), peak=point(b.peak)) for b in layout.bands),
     )
+
+
+def settle_sideways(signal: FloatImage, layout: Layout) -> float:
+    """How far the lanes must move sideways, in columns, to lie on this picture's own bands.
+
+    Registration can be led astray where two probes show other rows; the picture's own columns cannot. The shift is
+    looked for within `_ROOM` of a pitch, so that no lane takes its neighbour's place.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (H, W)
+        Counts, bands bright.
+    layout : Layout
+        Strips and lanes as they were carried over from the membrane.
+
+    Returns
+    -------
+    float
+        Columns to the right; 0 where the picture shows too little to tell.
+    """
+    lanes = [lane for lane in layout.lanes if len(layout.lanes_of(lane.strip)) > 1]
+    if not lanes:
+        return 0.0
+    pitch = float(np.median([_pitch_of(layout, strip.id) for strip in layout.strips if layout.lanes_of(strip.id)]))
+    energy = np.maximum(_structure(np.asarray(signal, dtype=np.float32)), 0.0)
+    sums = np.pad(np.cumsum(energy, axis=1), ((0, 0), (1, 0)))
+    steps = np.arange(-round(_ROOM * pitch), round(_ROOM * pitch) + 1)
+    scores = np.array([_light_on(sums, lanes, float(d)) for d in steps])
+    best, here = int(scores.argmax()), int(np.flatnonzero(steps == 0)[0])
+    return float(steps[best]) if scores[best] > _WORTH * scores[here] else 0.0
+
+
+_ROOM = 0.45
+_WORTH = 1.05
+"""Lanes are moved only if they then hold at least this much more light."""
+
+
+def _pitch_of(layout: Layout, strip_id: str) -> float:
+    lanes = layout.lanes_of(strip_id)
+    middles = [float(lane.center_at(sum(lane.row_range) / 2)) for lane in lanes]
+    return float(np.median(np.diff(middles))) if len(middles) > 1 else lanes[0].widths[0]
+
+
+def _light_on(sums: NDArray[np.float64], lanes: list[Lane], shift: float) -> float:
+    """Structure inside the lanes' cores, which are the better half of their width."""
+    total = 0.0
+    for lane in lanes:
+        rows = np.arange(max(int(lane.row_range[0]), 0), min(int(lane.row_range[1]) + 1, len(sums)), 2)
+        center, half = lane.center_at(rows) + shift, 0.3 * lane.width_at(rows)
+        ends = np.clip(np.round([center - half, center + half + 1]).astype(int), 0, sums.shape[1] - 1)
+        total += float((sums[rows, ends[1]] - sums[rows, ends[0]]).sum())
+    return total

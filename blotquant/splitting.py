@@ -18,6 +18,7 @@ from blotquant.doublets import DoubletFit, fit_doublet
 from blotquant.geometry import Band, Box, Lane, Layout, Point, Polygon, bounding_box, polygon
 from blotquant.image import FloatImage
 from blotquant.settings import NamingSettings
+from blotquant.widening import widen_outlines
 
 Array = NDArray[np.float64]
 
@@ -94,7 +95,8 @@ def resolve_doublets(
             layout = _divide(signal, layout, pair, ceiling=ceiling, limits=limits)
         for row in sorted((row for of, row in rows or () if of == strip.id), reverse=True):
             if row in _row_numbers(layout, strip.id):
-                group = _single(layout, strip.id, row)
+                layout = _absorb(layout, strip.id, row)
+                group = _with_room(signal, layout, _single(layout, strip.id, row), ceiling=ceiling)
                 layout = _divide(signal, layout, group, ceiling=ceiling, limits=limits)
     return layout.sorted()
 
@@ -105,6 +107,53 @@ def unresolved_rows(layout: Layout) -> list[tuple[str, int]]:
     return sorted(
         {(strips[b.lane], b.row) for b in layout.bands if "unresolved" in b.flags and b.row is not None}
     )
+
+
+def undivided_rows(layout: Layout, names: Sequence[str]) -> list[tuple[str, int]]:
+    """Rows (strip id, row) named as one part of a doublet whose outlines lie over another row's, undivided."""
+    strips = {lane.id: lane.strip for lane in layout.lanes}
+    named = {(strips[b.lane], b.row) for b in layout.bands if b.target in names and b.row is not None and not b.split}
+    found: list[tuple[str, int]] = []
+    for strip, row in sorted(named, key=lambda place: (place[0], -place[1])):
+        taken = {other for of, main in found if of == strip for other in (main, *_overlapping(layout, strip, main))}
+        if row not in taken and _overlapping(layout, strip, row):
+            found.append((strip, row))
+    return found
+
+
+def _overlapping(layout: Layout, strip: str, row: int) -> list[int]:
+    """Rows whose bands lie to a third or more over this row's in at least half of the lanes that show both."""
+    lanes = [bands for _, bands in _members(layout, strip) if row in bands]
+    rows = []
+    for other in _row_numbers(layout, strip):
+        pairs = [(bands[row].box, bands[other].box) for bands in lanes if other in bands and other != row]
+        over = [min(a.row_stop, b.row_stop) - max(a.row_start, b.row_start) for a, b in pairs]
+        heights = [min(a.row_stop - a.row_start, b.row_stop - b.row_start) for a, b in pairs]
+        if pairs and 2 * len(pairs) >= len(lanes) and np.mean(np.array(over) >= np.array(heights) / 3) >= 0.5:
+            rows.append(other)
+    return rows
+
+
+def _absorb(layout: Layout, strip: str, row: int) -> Layout:
+    """One row instead of several that lie over each other: the finder saw a doublet as a whole and in parts."""
+    others = _overlapping(layout, strip, row)
+    changes: dict[str, tuple[Band, ...]] = {}
+    for _, bands in _members(layout, strip):
+        stack = sorted((bands[k] for k in (row, *others) if k in bands), key=lambda band: band.peak)
+        if len(stack) < 2 or any(band.origin in ("edited", "drawn") or band.split for band in stack):
+            continue
+        seen = [band for band in stack if band.status == "detected"] or stack
+        first = min(stack, key=lambda band: band.box.row_start)
+        last = max(stack, key=lambda band: band.box.row_stop)
+        whole = replace(
+            bands.get(row, seen[0]),
+            row=row,
+            outline=_union([first.outline, last.outline]) if first is not last else first.outline,
+            status=seen[0].status,
+            confidence=max(band.confidence for band in stack),
+        )
+        changes |= {band.id: () for band in stack} | {whole.id: (whole,)}
+    return _replace(layout, changes) if changes else layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +184,28 @@ def _row_numbers(layout: Layout, strip: str) -> list[int]:
 
 def _single(layout: Layout, strip: str, row: int) -> _Group:
     return _Group(strip, (row,), tuple((bands[row],) for _, bands in _members(layout, strip) if row in bands))
+
+
+def _with_room(signal: FloatImage, layout: Layout, group: _Group, *, ceiling: float) -> _Group:
+    """The same group with outlines that have room for both bands; what a hand drew is left as it is."""
+    bands = [members[0] for members in group.members]
+    others = _others(layout, group)
+
+    def read(k: int, reach: int) -> tuple[Array, Array] | None:
+        if bands[k].status != "detected":
+            return None
+        profile = _profile(signal, bands[k].outline, reach, ceiling=ceiling, others=others[k])
+        return None if profile is None else (profile.offsets, profile.counts)
+
+    outlines = widen_outlines([band.outline for band in bands], read)
+    by_hand = ("edited", "drawn")
+    return replace(
+        group,
+        members=tuple(
+            (band if band.origin in by_hand else replace(band, outline=outline),)
+            for band, outline in zip(bands, outlines, strict=True)
+        ),
+    )
 
 
 def _touching(layout: Layout, strip: str) -> Iterator[_Group]:
