@@ -123,15 +123,8 @@ def _open(task: PictureTask) -> tuple[BlotImage, Session | None]:
         return open_picture(task.input.path, task.settings), None
     beside = task.input.path if task.input.is_session else task.session
     assert beside is not None
-    picture = find_image(session, beside.parent, given=None if task.input.is_session else task.input.path)
-    reference = session.image
-    image = read_image(
-        picture,
-        page=reference.page,
-        channel=reference.channel,
-        polarity=session.polarity,
-        max_pixels=task.settings.max_pixels,
-    )
+    given = None if task.input.is_session else task.input.path
+    image = open_session_picture(session, beside.parent, given=given, max_pixels=task.settings.max_pixels)
     return image, session
 
 
@@ -144,6 +137,37 @@ def open_picture(path: Path, settings: Settings) -> BlotImage:
         channel=settings.channel,
         polarity=polarity,
         max_pixels=settings.max_pixels,
+    )
+
+
+def open_session_picture(
+    session: Session, folder: Path, *, given: Path | None = None, max_pixels: int | None = None
+) -> BlotImage:
+    """Read the picture of a session with the session's page, channel and polarity.
+
+    Parameters
+    ----------
+    session : Session
+        Whose picture to read.
+    folder : pathlib.Path
+        Where the session lies.
+    given : pathlib.Path, optional
+        Where the user says the picture is.
+    max_pixels : int, optional
+        The most to read; the session's own limit if not given.
+
+    Raises
+    ------
+    BlotQuantError
+        If it is not there, is another picture, or cannot be read.
+    """
+    reference = session.image
+    return read_image(
+        find_image(session, folder, given=given),
+        page=reference.page,
+        channel=reference.channel,
+        polarity=session.polarity,
+        max_pixels=max_pixels if max_pixels is not None else session.settings.max_pixels,
     )
 
 

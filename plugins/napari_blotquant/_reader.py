@@ -34,14 +34,12 @@ def read(path: str | list[str]) -> list[tuple[Any, ...]]:
 
 def image_layer(path: Path) -> tuple[Any, dict[str, Any], str]:
     """A picture as napari layer data."""
-    from blotquant.io import read_image
-    from blotquant.session import find_image, load_session
     from napari_blotquant._convert import contrast_limits
+    from napari_blotquant._work import open_image
 
-    if path.name.endswith(".blot.json"):
-        path = find_image(load_session(path), path.parent)
-    signal = read_image(path).signal()
-    shown = {"name": path.name, "colormap": "gray_r", "contrast_limits": contrast_limits(signal)}
+    image = open_image(path)
+    signal = image.signal()
+    shown = {"name": image.name, "colormap": "gray_r", "contrast_limits": contrast_limits(signal)}
     return signal, shown, "image"
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from blotquant.errors import BlotQuantError
 from blotquant.geometry import Layout
 from blotquant.image import BlotImage
-from blotquant.session import SESSION_SUFFIX, Session, find_image, load_session, make_session
+from blotquant.session import SESSION_SUFFIX, Session, load_session, make_session
 from blotquant.settings import Settings
 
 PICTURE_SUFFIXES = (".tif", ".tiff", ".scn", ".gel", ".1sc", ".png", ".jpg", ".jpeg")
@@ -37,48 +37,50 @@ def open_blot(path: Path, settings: Settings | None = None) -> Opened:
     BlotQuantError
         Saying what is wrong with the file and what to do.
     """
-    from blotquant.io import read_image
+    from blotquant.work import open_picture
 
     beside = path.with_name(path.name + SESSION_SUFFIX)
     if path.name.endswith(SESSION_SUFFIX) or beside.is_file():
         return open_session(path if path.name.endswith(SESSION_SUFFIX) else beside)
     chosen = settings or Settings()
-    polarity = None if chosen.polarity == "auto" else chosen.polarity
-    image = read_image(path, page=chosen.page, channel=chosen.channel, polarity=polarity)
-    return start(image, chosen)
+    return start(open_picture(path, chosen), chosen)
 
 
 def open_session(path: Path, *, picture: Path | None = None) -> Opened:
     """Read a session and its picture, wherever the user says that lies now."""
-    from blotquant.io import read_image
+    from blotquant.work import open_session_picture
 
     session = load_session(path)
-    found = find_image(session, path.parent, given=picture)
-    reference = session.image
-    image = read_image(found, page=reference.page, channel=reference.channel, polarity=session.polarity)
-    return Opened(image, session, path)
+    return Opened(open_session_picture(session, path.parent, given=picture), session, path)
+
+
+def open_image(path: Path) -> BlotImage:
+    """Read a picture, or the picture of a session, and find nothing."""
+    from blotquant.work import open_picture, open_session_picture
+
+    if path.name.endswith(SESSION_SUFFIX):
+        return open_session_picture(load_session(path), path.parent)
+    return open_picture(path, Settings())
 
 
 def start(image: BlotImage, settings: Settings | None = None) -> Opened:
     """Find everything in a picture and begin its session."""
     chosen = settings or Settings()
-    layout = find(image, chosen)
-    return Opened(image, make_session(image, layout, settings=chosen), None)
+    return Opened(image, make_session(image, find(image, chosen), settings=chosen), None)
 
 
 def find(image: BlotImage, settings: Settings) -> Layout:
-    """Strips, lanes and bands of a picture."""
-    from blotquant.finding import find_layout
+    """Strips, lanes and bands of a picture, as the command line finds them."""
+    from blotquant import pipeline
 
-    detection = settings.detection
-    return find_layout(image.signal(), ceiling=image.ceiling, settings=detection, n_lanes=detection.n_lanes)
+    return pipeline.find(image, settings)
 
 
 def find_bands(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
     """Bands of lanes that stand."""
-    from blotquant.finding import find_bands_again
+    from blotquant import pipeline
 
-    return find_bands_again(image.signal(), layout, settings=settings.detection)
+    return pipeline.find_bands(image, layout, settings)
 
 
 def list_blots(folder: Path) -> list[Blot]:
