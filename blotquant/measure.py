@@ -192,10 +192,10 @@ def _places(layout: Layout) -> dict[str, dict[str, Any]]:
 
 
 def _relative_front(band: Band, lane: Lane, strip: Strip | None) -> float:
-    """Place of the peak between the top and bottom of its strip, 0 to 1."""
+    """Place of the peak between the top and bottom of its strip, 0 to 1; NaN in a strip that has no height."""
     rows = [row for row, _ in strip.outline] if strip else lane.row_range
     top, bottom = min(rows), max(rows)
-    return (band.peak[0] - top) / (bottom - top)
+    return (band.peak[0] - top) / (bottom - top) if bottom > top else np.nan
 
 
 def _band_cells(band: Band, aperture: Aperture, scene: Scene) -> dict[str, Any]:

@@ -167,6 +167,14 @@ class TestTable:
         assert (table["exposure_s"] == 30).all()
         assert table["rf"][0] == pytest.approx((ROWS[0] + 0.5) / SHAPE[0])
 
+    def test_a_strip_without_height_has_no_front(self):
+        layout = plain_layout()
+        flat = tuple((ROWS[0], col) for _, col in layout.strips[0].outline)
+        squashed = replace(layout, strips=(replace(layout.strips[0], outline=flat),))
+        table = measure_bands(as_image(noisy()), squashed)
+        assert table["rf"].isna().all()
+        assert table["volume"].notna().all()
+
     def test_no_bands_give_an_empty_table(self):
         table = measure_bands(as_image(noisy()), Layout())
         assert list(table.columns) == list(BAND_COLUMNS)

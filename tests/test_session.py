@@ -255,7 +255,7 @@ def test_a_file_that_is_no_text_or_not_there(tmp_path: Path) -> None:
 def test_every_cut_of_a_session_is_an_error_never_a_wrong_session() -> None:
     text = session_text(small_session())
     for stop in range(0, len(text) - 2, 37):
-        with pytest.raises(SessionError):
+        with pytest.raises(SessionError, match=r"^session: damaged, not valid JSON"):
             parse_session(text[:stop])
 
 
