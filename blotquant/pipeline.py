@@ -254,17 +254,17 @@ def name_bands(
         With targets; lanes that lacked a band in a named row have an expected one.
     """
 
-    def assign(current: Layout) -> Layout:
+    def assign(current: Layout, table: pd.DataFrame) -> Layout:
         return assign_targets(
             current,
             naming.targets,
             probe=naming.probe,
             ladder=naming.ladder,
-            table=bands,
+            table=table,
             kda_tolerance=settings.naming.kda_tolerance,
         )
 
-    named = assign(layout)
+    named = assign(layout, bands)
     parts = [name for target in naming.targets if len(target.mw_kda) > 1 for name in target.band_names]
     merged = [*unresolved_rows(named), *undivided_rows(named, parts)]
     if not merged:
@@ -272,7 +272,8 @@ def name_bands(
     divided = resolve_doublets(
         image.signal(), named, ceiling=image.ceiling, rows=merged, settings=settings.naming
     )
-    return assign(divided)
+    # The parts are new bands: their strength must be known before rows are chosen again.
+    return assign(divided, measure_bands(image, divided, settings=settings.weighing))
 
 
 def check_size(image: BlotImage) -> None:

@@ -110,47 +110,52 @@ def unresolved_rows(layout: Layout) -> list[tuple[str, int]]:
 
 
 def undivided_rows(layout: Layout, names: Sequence[str]) -> list[tuple[str, int]]:
-    """Rows (strip id, row) named as one part of a doublet whose outlines lie over another row's, undivided."""
+    """Rows (strip id, row) named as one part of a doublet that lie over other bands in most lanes, undivided."""
     strips = {lane.id: lane.strip for lane in layout.lanes}
     named = {(strips[b.lane], b.row) for b in layout.bands if b.target in names and b.row is not None and not b.split}
     found: list[tuple[str, int]] = []
     for strip, row in sorted(named, key=lambda place: (place[0], -place[1])):
-        taken = {other for of, main in found if of == strip for other in (main, *_overlapping(layout, strip, main))}
-        if row not in taken and _overlapping(layout, strip, row):
+        stacks = _stacks(layout, strip, row)
+        absorbed = {b.id for of, main in found if of == strip for stack in _stacks(layout, of, main) for b in stack}
+        if stacks and not any(stack[0].id in absorbed for stack in stacks):
             found.append((strip, row))
     return found
 
 
-def _overlapping(layout: Layout, strip: str, row: int) -> list[int]:
-    """Rows whose bands lie to a third or more over this row's in at least half of the lanes that show both."""
-    lanes = [bands for _, bands in _members(layout, strip) if row in bands]
-    rows = []
-    for other in _row_numbers(layout, strip):
-        pairs = [(bands[row].box, bands[other].box) for bands in lanes if other in bands and other != row]
-        over = [min(a.row_stop, b.row_stop) - max(a.row_start, b.row_start) for a, b in pairs]
-        heights = [min(a.row_stop - a.row_start, b.row_stop - b.row_start) for a, b in pairs]
-        if pairs and 2 * len(pairs) >= len(lanes) and np.mean(np.array(over) >= np.array(heights) / 3) >= 0.5:
-            rows.append(other)
-    return rows
+def _stacks(layout: Layout, strip: str, row: int) -> list[list[Band]]:
+    """In each lane the row's band and those that touch it or lie over it; none unless most lanes have such."""
+    stacks = []
+    for lane in layout.lanes_of(strip):
+        bands = layout.bands_of(lane.id)
+        main = next((b for b in bands if b.row == row), None)
+        if main is None or lane.role in ("ladder", "excluded"):
+            continue
+        box = main.box
+        near = [
+            b
+            for b in bands
+            if b.id != main.id and max(box.row_start, b.box.row_start) - min(box.row_stop, b.box.row_stop) < _ABUTTING_PX
+        ]
+        stacks.append([main, *near])
+    together = [stack for stack in stacks if len(stack) > 1]
+    return stacks if 2 * len(together) >= len(stacks) and together else []
 
 
 def _absorb(layout: Layout, strip: str, row: int) -> Layout:
     """One row instead of several that lie over each other: the finder saw a doublet as a whole and in parts."""
-    others = _overlapping(layout, strip, row)
     changes: dict[str, tuple[Band, ...]] = {}
-    for _, bands in _members(layout, strip):
-        stack = sorted((bands[k] for k in (row, *others) if k in bands), key=lambda band: band.peak)
-        if len(stack) < 2 or any(band.origin in ("edited", "drawn") or band.split for band in stack):
+    for stack in _stacks(layout, strip, row):
+        if len(stack) < 2 or any(band.origin in ("edited", "drawn") for band in stack):
             continue
-        seen = [band for band in stack if band.status == "detected"] or stack
         first = min(stack, key=lambda band: band.box.row_start)
         last = max(stack, key=lambda band: band.box.row_stop)
         whole = replace(
-            bands.get(row, seen[0]),
-            row=row,
+            stack[0],
             outline=_union([first.outline, last.outline]) if first is not last else first.outline,
-            status=seen[0].status,
+            status="detected" if any(band.status == "detected" for band in stack) else "not_detected",
             confidence=max(band.confidence for band in stack),
+            split=(),
+            split_sd=0.0,
         )
         changes |= {band.id: () for band in stack} | {whole.id: (whole,)}
     return _replace(layout, changes) if changes else layout
