@@ -18,7 +18,7 @@ import pandas as pd
 from blotquant.design import Comparison, Experiment
 from blotquant.errors import DesignError
 from blotquant.log_model import ModelFit, dunnett, fit_log_model, step_down
-from blotquant.replicates import average_technical, blot_scales, log_matrix
+from blotquant.replicates import average_technical, blot_scales, log_matrix, unlinked_membranes
 from blotquant.tables import SUMMARY_COLUMNS, make_table
 
 MIN_REPLICATES = 3
@@ -81,12 +81,13 @@ def _summarize(experiment: Experiment, name: str, ratios: pd.DataFrame) -> list[
     units = average_technical(ratios)
     samples = units[units["role"] != "standard"]
     scaled, scaling = _scale(units, design)
-    tested = _test(samples, design)
+    tested, unlinked = _test(samples, design), unlinked_membranes(ratios)
     rows = []
     for condition, role in conditions.items():
         mine = ratios[(ratios["condition"] == condition).fillna(value=False)]
         n_excluded = int((~mine["included"].fillna(value=False).astype(bool)).sum())
-        row = {"ratio": name, "condition": condition, "scaling": scaling, "n_excluded": n_excluded}
+        said = "; ".join((scaling, *unlinked))
+        row = {"ratio": name, "condition": condition, "scaling": said, "n_excluded": n_excluded}
         values = scaled.loc[units["condition"] == condition].to_numpy(dtype=float)
         fixed = scaling == "fixed_point" and condition == design.reference
         row |= {"n": len(values), **_geometric_mean(values, design.alpha, fixed=fixed)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,25 +53,78 @@ SCALINGS: dict[Scaling, ScalingMethod] = {
 def average_technical(ratios: pd.DataFrame) -> pd.DataFrame:
     """Average the included values of one ratio to one log value per biological replicate and condition.
 
+    Membranes of one blot have scales of their own (exposure, antibody, transfer). They are aligned on the log scale
+    first, so that a lane that is missing on one of them does not pull its condition towards the other's scale.
+
     Parameters
     ----------
     ratios : DataFrame
-        Rows of the ratio table; `replicate` and `role` columns are used where they are there.
+        Rows of the ratio table; `replicate`, `role` and `membrane` columns are used where they are there.
 
     Returns
     -------
     DataFrame
         `ratio`, `condition`, `role`, `blot`, `replicate` (the blot where the sheet names none), `log_value` (natural
-        logarithm, mean over technical repeats) and `n_technical`, in the order of first appearance.
+        logarithm, mean over technical repeats) and `n_technical`, in the order of first appearance. Blots that
+        `unlinked_membranes` names are left out.
     """
     keys = ["ratio", "condition", "role", "blot", "replicate"]
-    rows = ratios[ratios["included"].fillna(value=False).astype(bool) & (ratios["value"] > 0)].copy()
+    rows = _usable(ratios)
     rows["role"] = rows.get("role", "sample")
     replicate = rows["replicate"] if "replicate" in rows else pd.Series(pd.NA, index=rows.index, dtype="string")
     rows["replicate"] = replicate.astype("string").fillna(rows["blot"].astype("string"))
-    rows["log_value"] = np.log(rows["value"].to_numpy(dtype=float))
+    rows = _align_membranes(rows)
     grouped = rows.groupby(keys, sort=False, dropna=True)["log_value"]
     return grouped.agg(log_value="mean", n_technical="size").reset_index()
+
+
+def _usable(ratios: pd.DataFrame) -> pd.DataFrame:
+    """Included rows above 0 with their `log_value`, and `membrane` as text."""
+    rows = ratios[ratios["included"].fillna(value=False).astype(bool) & (ratios["value"] > 0)].copy()
+    membrane = rows["membrane"] if "membrane" in rows else pd.Series(pd.NA, index=rows.index, dtype="string")
+    return rows.assign(
+        membrane=membrane.astype("string").fillna(""), log_value=np.log(rows["value"].to_numpy(dtype=float))
+    )
+
+
+def _membrane_matrices(rows: pd.DataFrame) -> Iterator[tuple[str, pd.Index, pd.DataFrame]]:
+    """Each ratio's blots that have several membranes: blot, index of its rows, log values by condition and membrane."""
+    for (_, blot), mine in rows.dropna(subset=["condition"]).groupby(["ratio", "blot"], sort=False):
+        if mine["membrane"].nunique() > 1:
+            yield str(blot), mine.index, log_matrix(mine.assign(blot=mine["membrane"]))
+
+
+def _align_membranes(rows: pd.DataFrame) -> pd.DataFrame:
+    rows, left_out = rows.reset_index(drop=True), []
+    for _, index, logs in _membrane_matrices(rows):
+        if len(_connected(logs.to_numpy(dtype=float))) > 1:
+            left_out += index.tolist()
+            continue
+        factors = rows.loc[index, "membrane"].map(align(logs)[0]).astype(float)
+        rows.loc[index, "log_value"] -= factors
+    return rows.drop(index=left_out)
+
+
+def unlinked_membranes(ratios: pd.DataFrame) -> list[str]:
+    """Say of which blots the membranes share no condition, so that nothing relates their scales.
+
+    Parameters
+    ----------
+    ratios : DataFrame
+        As for `average_technical`, which leaves these blots out.
+
+    Returns
+    -------
+    list of str
+        One text for each such blot.
+    """
+    texts = []
+    for blot, _, logs in _membrane_matrices(_usable(ratios).reset_index(drop=True)):
+        groups = _connected(logs.to_numpy(dtype=float))
+        if len(groups) > 1:
+            names = " and ".join(", ".join(str(logs.columns[k]) for k in group) for group in groups)
+            texts.append(f"blot {blot} left out, its membranes {names} share no condition")
+    return list(dict.fromkeys(texts))
 
 
 def log_matrix(units: pd.DataFrame) -> pd.DataFrame:

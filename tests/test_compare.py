@@ -294,3 +294,13 @@ def test_type_one_error(n, adjust):
     else:
         rate = np.mean(t.max(axis=0) > dunnett_critical(fit.correlation, fit.df, 0.05))
     assert 0.045 < rate < 0.055
+
+
+def test_a_blot_whose_membranes_nothing_links_is_left_out_and_named(tmp_path):
+    values = table()
+    split = values["blot"] == "1"
+    values["membrane"] = values["blot"].where(~split, values["condition"].radd("m-"))
+    summary = compare(study(tmp_path), values)
+    n = compare(study(tmp_path), table())["n"]
+    assert (summary["n"] == n - 1).all()
+    assert summary["scaling"].str.contains("; blot 1 left out, its membranes m-").all()

@@ -3,7 +3,14 @@ import pandas as pd
 import pytest
 
 from blotquant.errors import DesignError
-from blotquant.replicates import SCALINGS, align, average_technical, blot_scales, log_matrix
+from blotquant.replicates import (
+    SCALINGS,
+    align,
+    average_technical,
+    blot_scales,
+    log_matrix,
+    unlinked_membranes,
+)
 
 MEANS = np.log([1.0, 2.0, 3.0, 4.0, 7.0, 10.5, 18.0, 27.0])
 BLOTS = np.log([1.0, 0.3, 12.0, 2.5, 0.9])
@@ -109,3 +116,30 @@ def test_technical_repeats_are_averaged_on_the_log_scale():
     assert units["replicate"].tolist() == ["1", "1", "2"]
     assert log_matrix(units).shape == (2, 2)
     assert np.isnan(log_matrix(units).loc["v", "2"])
+
+
+def membranes(*, b_drug=True, conditions_b=("v", "d")):
+    """Vehicle 1 and drug 2 on membrane a; the same ten times as bright on membrane b, the drug lane as asked."""
+    rows = [("v", "a", 1.0), ("d", "a", 2.0), (conditions_b[0], "b", 10.0)]
+    rows += [(conditions_b[1], "b", 20.0)] if b_drug else []
+    frame = pd.DataFrame(rows, columns=["condition", "membrane", "value"])
+    return frame.assign(ratio="r", blot="1", role="sample", included=True)
+
+
+def test_membranes_of_a_blot_are_aligned_before_they_are_averaged():
+    """One drug lane is missing on the brighter membrane: the plain mean would say 2 / sqrt(10) = 0.63-fold."""
+    units = average_technical(membranes(b_drug=False)).set_index("condition")
+    assert np.exp(units["log_value"]["d"] - units["log_value"]["v"]) == pytest.approx(2.0)
+    assert units["n_technical"].to_dict() == {"v": 2, "d": 1}
+
+
+def test_alignment_of_complete_membranes_changes_no_mean():
+    units = average_technical(membranes()).set_index("condition")
+    assert np.exp(units["log_value"]).to_dict() == pytest.approx({"v": np.sqrt(10), "d": np.sqrt(40)})
+
+
+def test_membranes_that_nothing_links_are_left_out_and_named():
+    apart = pd.concat([membranes(conditions_b=("x", "y")), membranes().assign(blot="2")])
+    assert average_technical(apart)["blot"].unique().tolist() == ["2"]
+    assert unlinked_membranes(apart) == ["blot 1 left out, its membranes a and b share no condition"]
+    assert unlinked_membranes(membranes()) == []
