@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import pandas as pd
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 from blotquant.geometry import LaneRole
 from blotquant.presets import target_kda
@@ -56,10 +56,23 @@ class ImageEntry(_Part):
     page: int | None = Field(None, ge=0, description="Page of a multi-page file, from 0")
     polarity: Literal["auto", "bright", "dark"] = Field("auto", description="How bands stand out")
 
+    _needs_path: bool = PrivateAttr(default=False)
+
+    @property
+    def base_name(self) -> str:
+        """The file's name without folders."""
+        return re.split(r"[/\\]", self.file)[-1]
+
     @property
     def name(self) -> str:
-        """The file's name, as in the `image` column of every table."""
-        return re.split(r"[/\\]", self.file)[-1]
+        """As in the `image` column of every table: the file's name, or its path where another file has that name."""
+        return self.file if self._needs_path else self.base_name
+
+    def by_path(self) -> ImageEntry:
+        """The same entry, called by its path as written."""
+        entry = self.model_copy()
+        entry._needs_path = True
+        return entry
 
     def describe(self) -> str:
         """Name the picture for messages and formulas: file, and exposure where known."""

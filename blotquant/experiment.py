@@ -13,9 +13,10 @@ from pydantic import BaseModel, ValidationError
 from blotquant.design import Adjustment, Comparison, Experiment, ImageEntry, Ratio, Scaling, Target
 from blotquant.errors import SheetError
 from blotquant.io.files import read_bounded
-from blotquant.sample_sheet import SampleSheet, did_you_mean, parse_samples
-from blotquant.settings import Settings
+from blotquant.sample_sheet import SampleSheet, parse_samples
+from blotquant.settings import Settings, explain_validation
 from blotquant.sheets import MAX_BYTES, WORKBOOK_SUFFIXES, Sheet, decode_text, read_csv_sheet, read_workbook
+from blotquant.text import did_you_mean, short_repr
 
 __all__ = [
     "Adjustment",
@@ -128,7 +129,7 @@ def _read_sheet(path: Path) -> Sheet:
 def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[str]) -> Experiment:
     where = file.name
     problems += [f"{where}: {key}: unknown key; {did_you_mean(key, _KEYS)}" for key in raw if key not in _KEYS]
-    images = [_with_membrane(image) for image in _list_of(ImageEntry, raw, "images", where, problems)]
+    images = _told_apart([_with_membrane(image) for image in _list_of(ImageEntry, raw, "images", where, problems)])
     ratios = _list_of(Ratio, raw, "ratios", where, problems)
     targets = {
         name: target
@@ -166,10 +167,17 @@ def _with_membrane(image: ImageEntry) -> ImageEntry:
     return image if image.membrane else image.model_copy(update={"membrane": image.blot})
 
 
+def _told_apart(images: Sequence[ImageEntry]) -> list[ImageEntry]:
+    """Entries whose files in different folders have one name are called by their paths."""
+    files = {image.file: image.base_name for image in images}
+    shared = {name for name, count in Counter(files.values()).items() if count > 1}
+    return [image.by_path() if image.base_name in shared else image for image in images]
+
+
 def _list_of(model: type[_Model], raw: Mapping[str, Any], key: str, where: str, problems: list[str]) -> list[_Model]:
     value = raw.get(key, [])
     if not isinstance(value, list):
-        problems.append(f"{where}: {key}: write each as a table of its own, [[{key}]] (got {_short(value)})")
+        problems.append(f"{where}: {key}: write each as a table of its own, [[{key}]] (got {short_repr(value)})")
         return []
     if not value and key == "images":
         problems.append(f"{where}: images: none listed; write one [[images]] for each picture")
@@ -188,7 +196,7 @@ def _mapping(raw: Mapping[str, Any], key: str, where: str, problems: list[str]) 
     value = raw.get(key, {})
     if isinstance(value, dict):
         return value
-    problems.append(f"{where}: {key}: write it as a table, [{key}] (got {_short(value)})")
+    problems.append(f"{where}: {key}: write it as a table, [{key}] (got {short_repr(value)})")
     return {}
 
 
@@ -196,35 +204,8 @@ def _one(model: type[_Model], value: object, where: str, problems: list[str]) ->
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        problems += [f"{where}: {text}" for text in _explain(error, model)]
+        problems += explain_validation(error, where=where, model=model).splitlines()
         return None
-
-
-def _explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    lines = []
-    for item in error.errors():
-        place = ".".join(str(part + 1) if isinstance(part, int) else str(part) for part in item["loc"])
-        if item["type"] == "extra_forbidden":
-            lines.append(f"{place}: unknown key; {did_you_mean(str(item['loc'][-1]), _fields_at(model, item['loc']))}")
-        elif item["type"] == "missing":
-            lines.append(f"{place} is missing")
-        else:
-            lines.append(f"{place}: {item['msg'].lower()} (got {_short(item.get('input'))})")
-    return lines
-
-
-def _fields_at(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
-    for part in loc[:-1]:
-        annotation = model.model_fields[str(part)].annotation if part in model.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        model = annotation
-    return list(model.model_fields)
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _read_ladder(value: object, where: str, problems: list[str]) -> str | tuple[float, ...] | None:
@@ -232,7 +213,8 @@ def _read_ladder(value: object, where: str, problems: list[str]) -> str | tuple[
         return value or None
     if isinstance(value, list) and len(value) >= 2 and all(isinstance(v, (int, float)) and v > 0 for v in value):
         return tuple(sorted((float(v) for v in value), reverse=True))
-    problems.append(f"{where}: ladder: give a product name or a list of two or more kDa values (got {_short(value)})")
+    got = short_repr(value)
+    problems.append(f"{where}: ladder: give a product name or a list of two or more kDa values (got {got})")
     return None
 
 
@@ -255,6 +237,28 @@ def _check_images(file: Path, raw: Mapping[str, Any], images: Sequence[ImageEntr
                 f"{file.name}: images: {count} pictures of {probe} on blot {blot}, membrane {membrane} "
                 f"({files}); tell them apart by exposure_s, strip or membrane"
             )
+    return problems + [f"{file.name}: images: {text}" for text in _check_series(images)]
+
+
+def _check_series(images: Sequence[ImageEntry]) -> list[str]:
+    """Every picture of an exposure series has its time, and one file is not read once whole and once by strips."""
+    groups: dict[tuple[str, str, str], list[ImageEntry]] = {}
+    for image in images:
+        groups.setdefault((image.blot, image.membrane, image.probe), []).append(image)
+    problems = []
+    for (blot, membrane, probe), members in groups.items():
+        of = f"{probe} on blot {blot}, membrane {membrane}"
+        timed = [m for m in members if m.exposure_s is not None]
+        problems += [
+            f"file {m.file!r}: has no exposure_s, but {of} is an exposure series; give the time of each picture in s"
+            for m in members
+            if m.exposure_s is None and any(m.strip == t.strip or None in (m.strip, t.strip) for t in timed)
+        ]
+        problems += [
+            f"file {m.file!r}: {of} is listed with and without a strip; say which strip each entry means"
+            for m in members
+            if m.strip is None and any(o.strip is not None and o.file == m.file for o in members)
+        ]
     return problems
 
 

@@ -105,9 +105,10 @@ def _of_picture(table: pd.DataFrame, entry: ImageEntry) -> pd.DataFrame:
 def _open(experiment: Experiment, entry: ImageEntry, sessions: Path) -> BlotImage | None:
     """Read a picture as it was measured; None where it was not."""
     try:
-        polarity = load_session(sessions / session_name(entry)).polarity
+        session = load_session(sessions / session_name(entry))
+        page, channel = session.image.page, session.image.channel
         return read_image(
-            experiment.image_path(entry), page=entry.page, channel=entry.channel, polarity=polarity
+            experiment.image_path(entry), page=page, channel=channel, polarity=session.polarity
         )
     except (BlotQuantError, OSError):
         return None

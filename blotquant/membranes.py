@@ -75,7 +75,7 @@ class MembraneTask:
             session.history.edits[-1].hash if (session := corrected_session(path)) else None
             for path in self.session_paths
         ]
-        entries = [entry.model_dump(mode="json") for entry, _ in self.pictures]
+        entries = [(entry.name, entry.model_dump(mode="json")) for entry, _ in self.pictures]
         namings = [repr(naming) for naming in self.namings]
         files = [sha256_of(path) for _, path in self.pictures]
         roles = sorted((lane, role, self.samples.get(lane)) for lane, role in self.roles.items())
@@ -126,7 +126,7 @@ def _pictures(task: MembraneTask) -> list[Picture]:
 
     sessions = [corrected_session(path) for path in task.session_paths]
     images = [
-        _read(entry, path, session, max_pixels=task.settings.max_pixels)
+        _read(entry, path, session, task.settings)
         for (entry, path), session in zip(task.pictures, sessions, strict=True)
     ]
     return [
@@ -224,19 +224,20 @@ def check_lane_count(layout: Layout, n_expected: int, *, picture: str) -> None:
         raise LaneCountError(msg)
 
 
-def _read(entry: ImageEntry, path: Path, session: Session | None, *, max_pixels: int) -> BlotImage:
-    polarity = None if entry.polarity == "auto" else entry.polarity
-    if session is not None:
-        polarity = session.polarity
+def _read(entry: ImageEntry, path: Path, session: Session | None, settings: Settings) -> BlotImage:
+    """Read a picture as its entry says, else as it was corrected, else as the settings say."""
+    said = "polarity" in entry.model_fields_set
+    polarity = entry.polarity if said else settings.polarity
+    known = settings if session is None else session.image
     with named(entry.name):
         image = read_image(
             path,
-            page=entry.page,
-            channel=entry.channel,
-            polarity=polarity,
+            page=known.page if entry.page is None else entry.page,
+            channel=known.channel if entry.channel is None else entry.channel,
+            polarity=session.polarity if session is not None else None if polarity == "auto" else polarity,
             exposure_s=entry.exposure_s,
             probe=entry.probe,
-            max_pixels=max_pixels,
+            max_pixels=settings.max_pixels,
         )
         if session is not None:
             check_same_picture(session, image.sha256, where=entry.name)

@@ -46,7 +46,9 @@ def normalize(
     bands, lanes : DataFrame
         As `measure_bands` and `measure_lanes` give them, with `blot`, `membrane` and `probe` filled.
     exposures : DataFrame, optional
-        Fitted exposure series; where a probe has one its rates replace the volumes.
+        Fitted exposure series; where a probe has one its rates replace the volumes. `blotquant run` gives none: its
+        exposures.csv is diagnostic, and each ratio uses the volumes of one exposure, the longest without saturated
+        bands, which the `formula` column names.
     strict : bool
         Whether lane counts that disagree raise; otherwise the ratio is given without values, with the reason.
 

@@ -34,7 +34,7 @@ def run_experiments(
     out : pathlib.Path
         Results folder.
     settings : Settings, optional
-        Parameters; those of the experiment file win where it sets any.
+        Parameters; those that are set here win over those of the experiment file.
     workers : Workers, optional
         Who does the work.
 
@@ -104,7 +104,7 @@ def assemble_run(
     """Make every table, the workbook and the report ready from the parts of an experiment's membranes."""
     store.clear_new()
     tables = _write_tables(experiment, store, keys)
-    files = [store.new / f"{name}.csv" for name in tables]
+    files = [*(store.new / f"{name}.csv" for name in tables), store.new / "prism.csv"]
     units = tuple(Summaries((store, keys)))
     return files + _write_reports(
         experiment, store, tables, settings=settings, units=units, failures=failures
@@ -150,11 +150,15 @@ def _folders(experiments: Sequence[Experiment], out: Path) -> list[Path]:
 
 
 def settings_of(experiment: Experiment, settings: Settings | None) -> Settings:
-    """The command line's parameters, with what the experiment file sets laid over them."""
-    if settings is None:
-        return experiment.settings
+    """The experiment file's parameters, with what was set by hand (on the command line) laid over them.
+
+    The file's `ladder` stands above the `naming.ladder` of its `[settings]`, and below one that was set by hand.
+    """
     written = experiment.settings.model_dump(exclude_unset=True)
-    return Settings.model_validate(_merge(settings.model_dump(), written))
+    if experiment.ladder is not None:
+        written.get("naming", {}).pop("ladder", None)
+    given = settings.model_dump(exclude_unset=True) if settings is not None else {}
+    return Settings.model_validate(_merge(written, given))
 
 
 def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,7 +179,7 @@ def membrane_tasks(
             blot=blot,
             membrane=membrane,
             pictures=tuple((entry, experiment.image_path(entry).absolute()) for entry in entries),
-            namings=tuple(_naming(experiment, entry) for entry in entries),
+            namings=tuple(_naming(experiment, entry, settings) for entry in entries),
             roles=experiment.roles_of(blot, membrane),
             samples=_samples(experiment, blot, membrane),
             settings=settings,
@@ -192,16 +196,17 @@ def _samples(experiment: Experiment, blot: str, membrane: str) -> dict[int, str]
     return {int(lane): str(sample) for lane, sample in zip(rows["lane"], rows["sample"], strict=True)}
 
 
-def _naming(experiment: Experiment, entry: ImageEntry) -> Naming:
+def _naming(experiment: Experiment, entry: ImageEntry, settings: Settings) -> Naming:
     from blotquant.pipeline import Naming
     from blotquant.targets import Target
 
+    ladder = settings.naming.ladder or experiment.ladder
     if experiment.is_stain(entry.probe):
-        return Naming(probe=entry.probe, ladder=experiment.ladder)
+        return Naming(probe=entry.probe, ladder=ladder)
     declared = experiment.targets.get(entry.probe)
     row = declared.row if declared is not None else None
     target = Target(name=entry.probe, mw_kda=experiment.mw_of(entry.probe), row=row)
-    return Naming(probe=entry.probe, targets=(target,), ladder=experiment.ladder)
+    return Naming(probe=entry.probe, targets=(target,), ladder=ladder)
 
 
 def _write_tables(
@@ -210,6 +215,7 @@ def _write_tables(
     """Put the membranes' rows together, then normalise and compare."""
     from blotquant.carry_over import flag_carry_over
     from blotquant.compare import compare
+    from blotquant.export.prism import write_prism
     from blotquant.exposures import fit_exposure_series
     from blotquant.normalize import normalize
     from blotquant.sensitivity import vary_analysis
@@ -236,6 +242,7 @@ def _write_tables(
     }
     for name, table in tables.items():
         write_table(table, store.new / f"{name}.csv")
+    write_prism(store.new / "prism.csv", experiment, ratios)
     return tables
 
 

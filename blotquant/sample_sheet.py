@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 from blotquant.geometry import ROLES
 from blotquant.sheets import Row, Sheet, read_number
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS
+from blotquant.text import did_you_mean
 
 REQUIRED = ("blot", "lane", "condition")
 OPTIONAL = ("membrane", "sample", "role", "load_ug", "replicate")
@@ -36,15 +37,6 @@ class SampleSheet:
     rows: pd.DataFrame
     extra_columns: tuple[str, ...]
     problems: tuple[str, ...]
-
-
-def did_you_mean(found: str, allowed: Iterable[str]) -> str:
-    """Write the end of a message: the nearest allowed name if one is near, and all that are allowed."""
-    options = list(allowed)
-    near = difflib.get_close_matches(found.lower(), [option.lower() for option in options], n=1, cutoff=0.6)
-    guess = next((option for option in options if near and option.lower() == near[0]), None)
-    listed = ", ".join(options) if options else "none"
-    return f"did you mean {guess!r}? allowed: {listed}" if guess else f"allowed: {listed}"
 
 
 def parse_samples(sheet: Sheet) -> SampleSheet:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blotquant.errors import SheetError
+from blotquant.text import did_you_mean, short_repr
 
 
 class _Section(BaseModel):
@@ -108,7 +109,7 @@ class Settings(_Section):
         try:
             return cls.model_validate(tomllib.loads(text))
         except ValidationError as error:
-            raise SheetError(explain_validation(error, where=where)) from None
+            raise SheetError(explain_validation(error, where=where, model=cls)) from None
         except (ValueError, RecursionError) as error:  # wrong TOML, a number or a nesting without end
             msg = f"{where}: not valid TOML: {error}"
             raise SheetError(msg) from None
@@ -121,12 +122,17 @@ class Settings(_Section):
         overrides : sequence of str
             ``section.name=value`` each, as on the command line.
 
+        Returns
+        -------
+        Settings
+            Only what was set before or is set here counts as set (`model_fields_set`).
+
         Raises
         ------
         SheetError
             With one line for every unknown name or value that is not allowed.
         """
-        values = self.model_dump()
+        values, given = Settings().model_dump(), self.model_dump(exclude_unset=True)
         for text in overrides:
             name, equals, value = text.partition("=")
             place: Any = values
@@ -142,9 +148,12 @@ class Settings(_Section):
                 names = ", ".join(_names(values))
                 msg = f"--set {text}: no such parameter; write NAME=VALUE, where NAME is one of {names}"
                 raise SheetError(msg)
-            place[last] = _plain_value(value.strip())
+            inner: Any = given
+            for section in sections:
+                inner = inner.setdefault(section, {})
+            inner[last] = _plain_value(value.strip(), can_be_unset=place[last] is None)
         try:
-            return Settings.model_validate(values)
+            return Settings.model_validate(given)
         except ValidationError as error:
             raise SheetError(explain_validation(error, where="settings")) from None
 
@@ -156,8 +165,9 @@ def _names(values: dict[str, Any], prefix: str = "") -> list[str]:
     return names
 
 
-def _plain_value(text: str) -> Any:
-    if text.lower() in ("none", ""):
+def _plain_value(text: str, *, can_be_unset: bool) -> Any:
+    """What the text stands for; ``none`` is a background method, and elsewhere it unsets a parameter."""
+    if can_be_unset and text.lower() in ("none", ""):
         return None
     return {"true": True, "false": False}.get(text.lower(), text)
 
@@ -178,16 +188,39 @@ def load_settings(path: Path) -> Settings:
     return Settings.from_toml(text, where=path.name)
 
 
-def explain_validation(error: ValidationError, *, where: str) -> str:
-    """Turn pydantic's findings into one line each: file, field, what is wrong, the value got."""
-    lines = []
+def explain_validation(error: ValidationError, *, where: str, model: type[BaseModel] | None = None) -> str:
+    """Turn pydantic's findings into one line each: file, field, what is wrong, the value got.
+
+    Parameters
+    ----------
+    error : ValidationError
+        What pydantic found.
+    where : str
+        File, or place in it.
+    model : type of BaseModel, optional
+        What was validated, where a person wrote it: an unknown key is answered with those that are allowed, and
+        lists count from 1.
+    """
+    lines, first = [], 0 if model is None else 1
     for item in error.errors():
-        field = ".".join(str(part) for part in item["loc"]) or "(top level)"
-        got = _short(item.get("input"))
-        lines.append(f"{where}: {field}: {item['msg']} (got {got})")
+        loc = item["loc"]
+        place = ".".join(str(part + first) if isinstance(part, int) else str(part) for part in loc) or "(top level)"
+        if item["type"] == "extra_forbidden" and model is not None:
+            text = f"unknown key; {did_you_mean(str(loc[-1]), _fields_at(model, loc))}"
+        elif item["type"] == "missing" and model is not None:
+            lines.append(f"{where}: {place} is missing")
+            continue
+        else:
+            words = item["msg"] if model is None else item["msg"].lower()
+            text = f"{words} (got {short_repr(item.get('input'))})"
+        lines.append(f"{where}: {place}: {text}")
     return "\n".join(lines)
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _fields_at(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
+    for part in loc[:-1]:
+        annotation = model.model_fields[str(part)].annotation if part in model.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)

@@ -6,9 +6,11 @@ wherever that is safe; where it is not, what is dangerous becomes visible and no
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterable
 
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 LONGEST_LINE = 1500
@@ -48,6 +50,21 @@ def shorten(text: str, longest: int) -> str:
 def shown(text: str, longest: int = 100) -> str:
     """Foreign text as a short part of one line: what cannot be printed becomes one sign."""
     return shorten("".join(c if c.isprintable() else "�" for c in text.strip()), longest)
+
+
+def did_you_mean(found: str, allowed: Iterable[str]) -> str:
+    """Write the end of a message: the nearest allowed name if one is near, and all that are allowed."""
+    options = list(allowed)
+    near = difflib.get_close_matches(found.lower(), [option.lower() for option in options], n=1, cutoff=0.6)
+    guess = next((option for option in options if near and option.lower() == near[0]), None)
+    listed = ", ".join(options) if options else "none"
+    return f"did you mean {guess!r}? allowed: {listed}" if guess else f"allowed: {listed}"
+
+
+def short_repr(value: object) -> str:
+    """A value as it stands in a message: its representation, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def one_line(text: str) -> str:

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from blotquant.sample_sheet import did_you_mean
 from blotquant.sheets import Sheet, read_number, read_workbook
+from blotquant.text import did_you_mean
 
 _LISTS = ("loading", "denominator", "mw_kda")
 _NUMBERS = ("exposure_s", "mw_kda", "alpha")

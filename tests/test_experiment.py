@@ -216,3 +216,31 @@ def test_mistakes_in_a_workbook(tmp_path):
     assert any("sheet 'samples' is missing; did you mean 'sampels'?" in line for line in lines)
     assert "study.xlsx, sheet images: row 2: exposure_s: 'long' is not a number" in lines
     assert any("file 'p.tif' is not there" in line for line in lines)
+
+
+def test_files_of_one_name_in_two_folders_are_called_by_their_paths(tmp_path):
+    for folder in ("short", "long"):
+        (tmp_path / folder).mkdir()
+    toml = image("short/p.tif", "pAKT", exposure_s=10) + image("long/p.tif", "pAKT", exposure_s=60)
+    study = read_experiment(write(tmp_path, toml + image("t.tif", "AKT")))
+    assert [entry.name for entry in study.images] == ["short/p.tif", "long/p.tif", "t.tif"]
+    assert study.images[0].describe() == "short/p.tif, 10 s"
+    assert "name" not in study.images[0].model_dump()
+
+
+def test_every_picture_of_an_exposure_series_needs_its_time(tmp_path):
+    for folder in ("short", "long"):
+        (tmp_path / folder).mkdir()
+    toml = image("short/p.tif", "pAKT", exposure_s=10) + image("long/p.tif", "pAKT")
+    assert complaints(write(tmp_path, toml)) == [
+        "experiment.toml: images: file 'long/p.tif': has no exposure_s, but pAKT on blot 1, membrane 1 is an exposure "
+        "series; give the time of each picture in s"
+    ]
+
+
+def test_a_file_is_not_listed_both_whole_and_by_strip(tmp_path):
+    toml = image("p.tif", "pAKT") + image("p.tif", "pAKT", strip=1)
+    assert complaints(write(tmp_path, toml)) == [
+        "experiment.toml: images: file 'p.tif': pAKT on blot 1, membrane 1 is listed with and without a strip; say "
+        "which strip each entry means"
+    ]

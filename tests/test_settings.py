@@ -46,6 +46,8 @@ def test_overrides_from_the_command_line():
     assert changed.detection.n_lanes == 9
     assert changed.polarity == "dark"
     assert changed.channel is None
+    assert Settings().with_overrides(["channel=red", "channel=none"]).channel is None
+    assert Settings().with_overrides(["weighing.background=none"]).weighing.background == "none"
 
 
 @pytest.mark.parametrize("text", ["detection.n_lines=9", "nothing", "detection=3", "a.b.c=1"])
@@ -57,3 +59,8 @@ def test_unknown_override_lists_the_names(text):
 def test_override_out_of_range():
     with pytest.raises(SheetError, match=r"detection\.n_lanes.*got '0'"):
         Settings().with_overrides(["detection.n_lanes=0"])
+
+
+def test_only_what_was_set_counts_as_set():
+    changed = Settings.from_toml('polarity = "dark"').with_overrides(["detection.min_snr=7"])
+    assert changed.model_dump(exclude_unset=True) == {"polarity": "dark", "detection": {"min_snr": 7.0}}

@@ -22,7 +22,15 @@ from blotquant.errors import OutputError
 from blotquant.export.prism import prism_table
 from blotquant.io.files import atomic_write
 from blotquant.replicates import SCALINGS
-from blotquant.tables import BAND_COLUMNS, EXPOSURE_COLUMNS, LANE_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS, Column
+from blotquant.tables import (
+    BAND_COLUMNS,
+    EXPOSURE_COLUMNS,
+    LANE_COLUMNS,
+    RATIO_COLUMNS,
+    SENSITIVITY_COLUMNS,
+    SUMMARY_COLUMNS,
+    Column,
+)
 
 # A fixed mark in place of the clock: equal results are equal files.
 _CREATED = datetime.datetime(2000, 1, 1)
@@ -35,6 +43,7 @@ _SHEETS: dict[str, tuple[str, Mapping[str, Column]]] = {
     "exposures": ("Exposures", EXPOSURE_COLUMNS),
     "ratios": ("Ratios", RATIO_COLUMNS),
     "summary": ("Summary", SUMMARY_COLUMNS),
+    "sensitivity": ("Sensitivity", SENSITIVITY_COLUMNS),
 }
 
 
@@ -52,7 +61,7 @@ def write_workbook(
     path : path-like
         The .xlsx to write.
     tables : mapping of str to DataFrame
-        Any of ``bands``, ``lanes``, ``exposures``, ``ratios``, ``summary``.
+        Any of ``bands``, ``lanes``, ``exposures``, ``ratios``, ``summary``, ``sensitivity``.
     experiment : Experiment, optional
         For the About and Prism sheets.
     failures : mapping of str to str, optional
