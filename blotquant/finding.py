@@ -111,6 +111,7 @@ def find_membrane_layouts(
     settings: DetectionSettings | None = None,
     n_lanes: int | None = None,
     strip: int | None = None,
+    dark: Sequence[int] = (),
 ) -> list[Layout]:
     """Find the lanes of several pictures of one membrane jointly, and the bands of each.
 
@@ -126,9 +127,12 @@ def find_membrane_layouts(
     ceilings : sequence of float, optional
         One a picture.
     n_lanes : int, optional
-        Lanes of each strip; what most pictures show if not given.
+        Lanes of each strip; the most that one picture shows if not given: a probe leaves lanes empty.
     strip : int, optional
         Keep only the strip of that number.
+    dark : sequence of int
+        Numbers of lanes that may show nothing: the ladder, blanks. Where just so many lanes are missing, they are
+        these.
 
     Returns
     -------
@@ -145,12 +149,18 @@ def find_membrane_layouts(
     alone = [find_layout(s, ceiling=c, settings=settings) for s, c in zip(signals, tops, strict=True)]
     alone = [layout if strip is None else _only_strip(layout, strip) for layout in alone]
     counts = [len(layout.lanes) for layout in alone]
-    wanted = n_lanes or max(counts, key=lambda n: (counts.count(n), n))
+    wanted = n_lanes or max(counts)
     good = [k for k, layout in enumerate(alone) if counts[k] == wanted and len(layout.strips) == 1]
     if n_lanes:
         _refuse_to_drop_lanes(alone, n_lanes)
     if n_lanes is None and any(len(layout.strips) != 1 for layout in alone):
         return alone
+    if not good and dark and (short := [k for k, n in enumerate(counts) if n == wanted - len(dark)]):
+        alone = [
+            find_bands_again(s, _with_dark_lanes(layout, dark), settings=settings) if k in short else layout
+            for k, (s, layout) in enumerate(zip(signals, alone, strict=True))
+        ]
+        good = [k for k in short if len(alone[k].strips) == 1]
     if not good:
         return _forced(signals, settings, wanted, strip)
     best = max(good, key=lambda k: float(np.mean([lane.confidence for lane in alone[k].lanes])))
@@ -160,11 +170,38 @@ def find_membrane_layouts(
     ]
 
 
+def _with_dark_lanes(layout: Layout, dark: Sequence[int]) -> Layout:
+    """Put lanes that show nothing where the sheet has them, a pitch from their neighbours; the others keep order."""
+    lanes = layout.lanes
+    if len(lanes) < 2:
+        return layout
+    numbers = [n for n in range(1, len(lanes) + len(dark) + 1) if n not in dark]
+    middles = [float(lane.center_at(sum(lane.row_range) / 2)) for lane in lanes]
+    pitch = float(np.median(np.diff(middles) / np.diff(numbers)))
+    placed = [replace(lane, number=n) for lane, n in zip(lanes, numbers, strict=True)]
+    for number in dark:
+        near = min(placed[: len(lanes)], key=lambda lane: abs(lane.number - number))
+        step = (number - near.number) * pitch
+        placed.append(
+            replace(
+                near,
+                id=f"{near.strip}dark{number}",
+                number=number,
+                center=tuple((row, col + step) for row, col in near.center),
+                confidence=0.5,
+                flags=("lane_uncertain", "empty_lane"),
+            )
+        )
+    return replace(layout, lanes=tuple(placed), bands=()).sorted()
+
+
 def _refuse_to_drop_lanes(alone: list[Layout], n_lanes: int) -> None:
     more = [
         layout
         for layout in alone
-        if len(layout.strips) == 1 and len(layout.lanes) > n_lanes and min(x.confidence for x in layout.lanes) >= _SURE
+        if len(layout.strips) == 1
+        and len(layout.lanes) > n_lanes
+        and np.median([x.confidence for x in layout.lanes]) >= _SURE
     ]
     if 2 * len(more) > len(alone):
         shown = max(len(layout.lanes) for layout in more)

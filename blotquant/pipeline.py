@@ -178,6 +178,7 @@ def analyze_membrane(
             settings=settings.detection,
             n_lanes=expected.n_lanes if expected.n_lanes is not None else settings.detection.n_lanes,
             strip=expected.strip,
+        dark=[number for number, role in sorted(expected.roles.items()) if role in ("ladder", "blank")],
         )
     results = []
     for picture, layout in zip(pictures, layouts, strict=True):

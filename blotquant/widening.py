@@ -58,7 +58,9 @@ def _extent(profile: Profile | None, height: float) -> tuple[float, float] | Non
     if not np.isfinite(lit[near]).any():
         return None
     peak = int(np.flatnonzero(near)[np.nanargmax(lit[near])])
-    bright = np.nan_to_num(lit, nan=-1.0) > FOOT * lit[peak]
+    # What cannot be read is the row's own saturated core inside its outline, and another band beyond it.
+    core = np.isnan(lit) & (np.abs(offsets) <= height / 2)
+    bright = core | (np.nan_to_num(lit, nan=-1.0) > FOOT * lit[peak])
     above = np.flatnonzero(~bright[:peak])
     below = np.flatnonzero(~bright[peak:])
     top = offsets[above[-1] + 1] if len(above) else offsets[0]
