@@ -165,7 +165,7 @@ def _told_apart(entries: list[_Entry]) -> list[_Entry]:
 def _toml(folder: Path, entries: Sequence[_Entry], left_out: Sequence[tuple[str, str]]) -> Iterator[str]:
     yield (
         "# A draft from file names and from what the pictures show: read it through and correct it.\n"
-        "# Then fill in samples.csv, and run:  blotquant run .\n\n"
+        "# Then fill in samples.csv, and run:  blotquant run . -o results\n\n"
         f"name = {_quoted(folder.resolve().name or 'experiment')}\n"
         'samples = "samples.csv"       # one row per lane: what was loaded\n'
         '# ladder = "Precision Plus Protein"   # product name, or its masses: [250, 150, 100, 75]\n\n'

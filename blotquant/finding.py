@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.candidates import Grid, make_grid
-from blotquant.frames import find_lane_peaks, grow
 from blotquant.errors import LaneCountError
+from blotquant.frames import find_lane_peaks, grow
 from blotquant.geometry import Band, Box, Lane, LaneAlternative, LaneRole, Layout, Strip, bounding_box
 from blotquant.noise import n_levels, robust_sd
 from blotquant.refine import draw_bands, full_lane, full_strip

@@ -130,15 +130,15 @@ def _stacks(layout: Layout, strip: str, row: int) -> list[list[Band]]:
         main = next((b for b in bands if b.row == row), None)
         if main is None or lane.role in ("ladder", "excluded"):
             continue
-        box = main.box
-        near = [
-            b
-            for b in bands
-            if b.id != main.id and max(box.row_start, b.box.row_start) - min(box.row_stop, b.box.row_stop) < _ABUTTING_PX
-        ]
+        near = [b for b in bands if b.id != main.id and _rows_between(main.box, b.box) < _ABUTTING_PX]
         stacks.append([main, *near])
     together = [stack for stack in stacks if len(stack) > 1]
     return stacks if 2 * len(together) >= len(stacks) and together else []
+
+
+def _rows_between(a: Box, b: Box) -> int:
+    """Rows that lie between two boxes; below 0 where they overlap."""
+    return max(a.row_start, b.row_start) - min(a.row_stop, b.row_stop)
 
 
 def _absorb(layout: Layout, strip: str, row: int) -> Layout:
