@@ -367,7 +367,7 @@ def _fold_words(row: Mapping[Hashable, Any]) -> str:
     if row["fold_ci_low"] == row["fold_ci_low"]:
         text += f" ({row['fold_ci_low']:.3g} to {row['fold_ci_high']:.3g})"
     if row["p_adjusted"] == row["p_adjusted"]:
-        text += f", p = {row['p_adjusted']:.2g}"
+        text += f", adjusted p = {row['p_adjusted']:.2g}"
     return text
 
 

@@ -291,12 +291,14 @@ def _check_ratios(ratios: Sequence[Ratio], probes: Sequence[str], targets: set[s
         problems += [
             f"ratios: {ratio.name}: {part} {name!r} is the probe of no image; {did_you_mean(name, probes)}"
             for part, name in named
-            if name not in probes and name not in targets
+            if name not in probes and not any(name in targets and name.startswith(f"{probe} ") for probe in probes)
         ]
         if not ratio.denominator and not ratio.loading:
             problems.append(f"ratios: {ratio.name}: needs a denominator, a loading, or both")
         if ratio.numerator in ratio.denominator:
             problems.append(f"ratios: {ratio.name}: numerator and denominator are both {ratio.numerator!r}")
+        if ratio.numerator in ratio.loading:
+            problems.append(f"ratios: {ratio.name}: {ratio.numerator!r} cannot be its own loading control")
     twice = [name for name, count in Counter(ratio.name for ratio in ratios).items() if count > 1]
     return problems + [f"ratios: the name {name!r} stands there twice" for name in twice]
 
