@@ -61,7 +61,7 @@ class Ridge:
 
 def make_grid(signal: NDArray[np.floating]) -> Grid:
     """Average the picture down to about a thousand rows; columns by twice as much, as bands are wider than high."""
-    fy = max(1, int(max(signal.shape) // 900))
+    fy = max(1, int(max(signal.shape) // 682))
     fx = min(2 * fy, max(1, signal.shape[1] // 100))
     return Grid(signal, block_average(signal, fy, fx), fy, fx, level_step(signal))
 

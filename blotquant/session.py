@@ -171,13 +171,19 @@ def relative_path(source: Path, folder: Path) -> str:
 
 def software_versions() -> dict[str, str]:
     """Versions of what can change a number."""
+    return dict(_installed())
+
+
+@cache
+def _installed() -> tuple[tuple[str, str], ...]:
+    """Looked up once: they do not change while a process lives."""
     import platform
     from importlib.metadata import version
 
     from blotquant import __version__
 
     libraries = {name: version(name) for name in ("imagecodecs", "numpy", "pandas", "scipy", "sep", "tifffile")}
-    return {"blotquant": __version__, "python": platform.python_version(), **libraries}
+    return tuple({"blotquant": __version__, "python": platform.python_version(), **libraries}.items())
 
 
 def save_session(session: Session, path: Path) -> None:
