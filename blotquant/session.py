@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -174,7 +174,7 @@ def software_versions() -> dict[str, str]:
     return dict(_installed())
 
 
-@cache
+@lru_cache(maxsize=1)
 def _installed() -> tuple[tuple[str, str], ...]:
     """Looked up once: they do not change while a process lives."""
     import platform
