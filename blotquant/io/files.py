@@ -176,7 +176,8 @@ def read_table(path: str | os.PathLike[str], columns: Mapping[str, Column]) -> p
             f"{source}: column(s) missing: {', '.join(missing)}; found: {', '.join(map(str, frame.columns))}"
         )
         raise SheetError(msg)
-    return frame.assign(**{name: _typed(frame[name], column, source) for name, column in columns.items()})
+    typed: pd.DataFrame = frame.assign(**{name: _typed(frame[name], column, source) for name, column in columns.items()})
+    return typed
 
 
 def _typed(cells: pd.Series[str], column: Column, source: Path) -> pd.Series[Any]:
