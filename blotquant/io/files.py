@@ -176,7 +176,8 @@ def read_table(path: str | os.PathLike[str], columns: Mapping[str, Column]) -> p
             f"{source}: column(s) missing: {', '.join(missing)}; found: {', '.join(map(str, frame.columns))}"
         )
         raise SheetError(msg)
-    typed: pd.DataFrame = frame.assign(**{name: _typed(frame[name], column, source) for name, column in columns.items()})
+    cells = {name: _typed(frame[name], column, source) for name, column in columns.items()}
+    typed: pd.DataFrame = frame.assign(**cells)
     return typed
 
 
