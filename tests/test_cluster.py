@@ -68,7 +68,7 @@ def test_the_same_bytes_as_here(cluster, tmp_path):
     assert tree(tmp_path / "here") == tree(tmp_path / "there")
 
 
-@pytest.mark.slow
+@pytest.mark.dask_faults
 def test_a_dying_worker_loses_only_its_task(cluster):
     cluster.get_client().wait_for_workers(2, timeout=100)
     fine = [("fine", k) for k in range(4)]
@@ -78,7 +78,7 @@ def test_a_dying_worker_loses_only_its_task(cluster):
     assert [outcome.value for outcome in outcomes[2:]] == [0, 1, 4, 9]
 
 
-@pytest.mark.slow
+@pytest.mark.dask_faults
 def test_an_endless_task_is_stopped_and_its_worker_freed(cluster):
     cluster.get_client().wait_for_workers(2, timeout=100)
     outcomes = run(cluster.scheduler_address, [("hang", 0), ("hang", 0), ("fine", 3)], time_limit_s=2.0)
@@ -99,7 +99,7 @@ def test_an_address_where_nobody_answers(monkeypatch):
         list(run_tasks(work, [("fine", 1)], scheduler="tcp://127.0.0.1:9"))
 
 
-@pytest.mark.slow
+@pytest.mark.dask_faults
 def test_a_scheduler_that_goes_away_ends_the_run_with_one_line():
     import dask
 
