@@ -23,16 +23,16 @@ import numpy as np
 import pandas as pd
 from real_layouts import REAL
 
-from blotquant.background import BACKGROUNDS
-from blotquant.finding import find_layout
+from blotquant.finding.layouts import find_layout
 from blotquant.geometry import Band, Layout, rectangle
 from blotquant.image import BlotImage
 from blotquant.io import read_image
-from blotquant.measure import measure_bands
-from blotquant.scene import aperture_of
 from blotquant.settings import WeighingSettings
 from blotquant.synthetic import SyntheticBlot
 from blotquant.synthetic.suite import DIFFICULTIES, graded_suite
+from blotquant.weighing.background import BACKGROUNDS
+from blotquant.weighing.measure import measure_bands
+from blotquant.weighing.scene import aperture_of
 
 
 def truth_of(blot: SyntheticBlot) -> pd.DataFrame:
@@ -68,9 +68,7 @@ def hide_empty_places(layout: Layout) -> Layout:
         rows = [row for row, _ in layout.strip(lane.strip).outline]
         taken = sorted((band.box.row_start, band.box.row_stop) for band in layout.bands_of(lane.id))
         edges = [(-np.inf, min(rows) + 4), *taken, (max(rows) - 4, np.inf)]
-        top, bottom = max(
-            ((a[1], b[0]) for a, b in pairwise(edges)), key=lambda gap: (gap[1] - gap[0], gap[0])
-        )
+        top, bottom = max(((a[1], b[0]) for a, b in pairwise(edges)), key=lambda gap: (gap[1] - gap[0], gap[0]))
         if bottom - top >= 2.5 * height:
             first, col = round((top + bottom - height) / 2), float(lane.center_at((top + bottom) / 2))
             half = float(lane.width_at((top + bottom) / 2)) / 2

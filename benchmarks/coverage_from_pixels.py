@@ -20,12 +20,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from blotquant.compare import compare
-from blotquant.design import Experiment
-from blotquant.experiment import read_experiment
-from blotquant.measure import measure_bands, measure_lanes
-from blotquant.normalize import normalize
+from blotquant.comparing.compare import compare
+from blotquant.comparing.normalize import normalize
+from blotquant.experiment.design import Experiment
+from blotquant.experiment.read import read_experiment
 from blotquant.synthetic import CameraSpec, SurfaceSpec, make_blot, plain_spec
+from blotquant.weighing.measure import measure_bands, measure_lanes
 
 CONDITIONS = {"control": 1.0, "drug A": 2.0, "drug B": 0.5, "drug C": 1.3}
 N_BLOTS, BIOLOGICAL_CV, LOADING_CV = 3, 0.2, 0.15
@@ -57,9 +57,7 @@ def weigh(
     volumes: np.ndarray, probe: str, blot: int, *, surface: SurfaceSpec, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Render one picture of one row and weigh it; true volumes come along in the band table."""
-    spec = plain_spec(
-        volumes, shape=SHAPE, targets=(probe,), camera=CameraSpec(), surface=surface, probe=probe
-    )
+    spec = plain_spec(volumes, shape=SHAPE, targets=(probe,), camera=CameraSpec(), surface=surface, probe=probe)
     made = make_blot(spec, seed=seed)
     image, layout = made.image(), made.true_layout()
     place = {"image": f"{blot}_{probe}.tif", "blot": str(blot), "membrane": str(blot), "probe": probe}
@@ -86,9 +84,7 @@ def simulate(experiment: Experiment, surface: SurfaceSpec, seed: int) -> tuple[p
     ratios = normalize(experiment, table, pd.concat(lanes, ignore_index=True))
     truth = table.pivot_table(index=["blot", "lane"], columns="probe", values="true_volume")
     true_ratio = (truth["pX"] / truth["X"]).to_dict()
-    ratios["truth"] = [
-        true_ratio[blot, lane] for blot, lane in zip(ratios["blot"], ratios["lane"], strict=True)
-    ]
+    ratios["truth"] = [true_ratio[blot, lane] for blot, lane in zip(ratios["blot"], ratios["lane"], strict=True)]
     return ratios, compare(experiment, ratios)
 
 

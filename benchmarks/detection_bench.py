@@ -49,9 +49,7 @@ class Score:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=40, help="blots of each difficulty")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--difficulty", choices=DIFFICULTIES, action="append")
@@ -74,7 +72,7 @@ def main() -> int:
 
 def _finder() -> Callable[[SyntheticBlot], Layout] | None:
     try:
-        from blotquant.finding import find_layout
+        from blotquant.finding.layouts import find_layout
     except ImportError as error:
         print(f"nothing to score: {error}", file=sys.stderr)
         return None
@@ -173,9 +171,7 @@ def match_bands(blot: SyntheticBlot, true: Layout, found: Layout) -> tuple[pd.Da
     for band in ours:
         counts = table.at[band.id, "snr"] >= MIN_SNR and band.id not in close
         kind = ("found" if band.id in pairs else "missed") if counts else "ignored"
-        lines.append(
-            (kind, band.id, confidence.get(pairs.get(band.id, ""), np.nan), table.at[band.id, "snr"])
-        )
+        lines.append((kind, band.id, confidence.get(pairs.get(band.id, ""), np.nan), table.at[band.id, "snr"]))
     used = set(pairs.values())
     lines += [("false", band.id, band.confidence, np.nan) for band in theirs if band.id not in used]
     return pd.DataFrame(lines, columns=["kind", "id", "confidence", "snr"]), pairs
@@ -195,9 +191,7 @@ def _partner_ids(table: pd.DataFrame) -> list[tuple[str, str, float]]:
     for key, minor in minors.iterrows():
         same = (table["strip"] == minor["strip"]) & (table["lane"] == minor["lane"])
         major = table[same & (table["target"] == minor["target"].replace("_minor", "_major"))].iloc[0]
-        apart = (minor["peak_row"] - major["peak_row"]) / np.mean(
-            [minor["sigma_along"], major["sigma_along"]]
-        )
+        apart = (minor["peak_row"] - major["peak_row"]) / np.mean([minor["sigma_along"], major["sigma_along"]])
         lines.append((str(major.name), str(key), float(apart)))
     return lines
 
@@ -213,7 +207,7 @@ def weigh_doublets(blot: SyntheticBlot, found: Layout, pairs: dict[str, str]) ->
     both = [pair for pair in both if not table.loc[list(pair[:2]), "saturated"].any()]
     lines = []
     if both:
-        from blotquant.measure import measure_bands
+        from blotquant.weighing.measure import measure_bands
 
         measured = measure_bands(blot.image(), found).set_index("band_id")
         for major, minor, apart in both:
@@ -242,9 +236,7 @@ def report(difficulty: str, scores: list[Score]) -> None:
     counts = "  ".join(f"{kind} {n.get(kind, 0)}" for kind in ("found", "missed", "extra"))
     print(f"  lanes      exact {exact.mean():.1%}  {counts}  in order {in_order:.1%}")
     if len(errors):
-        print(
-            f"  centres    median {errors.median():.2%} of a pitch, 95th percentile {errors.quantile(0.95):.2%}"
-        )
+        print(f"  centres    median {errors.median():.2%} of a pitch, 95th percentile {errors.quantile(0.95):.2%}")
     f1 = 2 * recall * precision / max(recall + precision, 1e-9)
     counts = "  ".join(f"{kind} {m.get(kind, 0)}" for kind in ("found", "missed", "false"))
     print(f"  bands      F1 {f1:.3f}  recall {recall:.3f}  precision {precision:.3f}  {counts}")

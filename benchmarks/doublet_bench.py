@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from blotquant.doublets import fit_doublet
+from blotquant.doublets.fit import fit_doublet
 
 SEPARATIONS = (0.0, 1.0, 1.25, 1.4, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)
 RATIOS = (1, 3, 10)

@@ -23,7 +23,7 @@ N_LANES = 25
 
 
 def make_editor(n_bands: int) -> Any:
-    from blotquant.session import make_session
+    from blotquant.record.session import make_session
     from blotquant.synthetic import make_blot, plain_spec
     from napari_blotquant._model import Editor
 
@@ -80,12 +80,9 @@ def measure(n_bands: int, n_edits: int) -> None:
         stalls.append(pump(30, lambda: dock.editor.is_exact))
     shown = {"number": numbers, "redraw": redraws}
     text = "  ".join(
-        f"{name} median {1e3 * statistics.median(t):.0f} ms, worst {1e3 * max(t):.0f} ms"
-        for name, t in shown.items()
+        f"{name} median {1e3 * statistics.median(t):.0f} ms, worst {1e3 * max(t):.0f} ms" for name, t in shown.items()
     )
-    print(
-        f"{len(editor.layout.bands)} bands: {text}  longest stall while weighing {1e3 * max(stalls):.0f} ms"
-    )
+    print(f"{len(editor.layout.bands)} bands: {text}  longest stall while weighing {1e3 * max(stalls):.0f} ms")
     dock.editor.autosaver.forget(dock.editor.session)
     dock.editor = None
     pump(5, lambda: not dock.jobs.running)
@@ -93,9 +90,7 @@ def measure(n_bands: int, n_edits: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bands", type=int, nargs="+", default=[150, 500])
     parser.add_argument("--edits", type=int, default=20)
     options = parser.parse_args()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from blotquant.exposures import fit_exposure_series
+from blotquant.comparing.exposures import fit_exposure_series
 from blotquant.tables import BAND_COLUMNS, make_table
 
 TIMES = (1.0, 4.0, 16.0, 64.0, 256.0)

@@ -24,8 +24,7 @@ def marked_layout(truth: dict[str, Any], *, spread: float = 0.0) -> Layout:
         for k, lane in enumerate(truth["lanes"])
     )  # fmt: skip
     bands = tuple(
-        _band(k, band, truth["lanes"], spread)
-        for k, band in enumerate(truth["bands"] + truth.get("faint_bands", []))
+        _band(k, band, truth["lanes"], spread) for k, band in enumerate(truth["bands"] + truth.get("faint_bands", []))
     )
     return Layout(strips=(strip,), lanes=lanes, bands=bands).sorted()
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import pandas as pd
 from real_layouts import REAL
 
-from blotquant.finding import find_layout
+from blotquant.finding.layouts import find_layout
 from blotquant.flags import split_flags
 from blotquant.io import read_image
-from blotquant.measure import measure_bands
+from blotquant.weighing.measure import measure_bands
 
 COLUMNS = [
     "image", "strip", "lane", "row", "status", "row_start", "row_stop", "col_start", "col_stop", "volume", "volume_sd",
@@ -34,9 +34,7 @@ def weigh_found(path: Path) -> pd.DataFrame:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=REAL / "adrenergic")
     parser.add_argument("--top", type=int, default=0, help="only so many of the widest; all when 0")
     options = parser.parse_args()

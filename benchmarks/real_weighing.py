@@ -14,15 +14,13 @@ import numpy as np
 import pandas as pd
 from real_layouts import REAL, marked_pictures
 
-from blotquant.finding import find_layout
+from blotquant.finding.layouts import find_layout
 from blotquant.geometry import Band, Layout, rectangle
 from blotquant.image import BlotImage
-from blotquant.measure import measure_bands
 from blotquant.settings import WeighingSettings
+from blotquant.weighing.measure import measure_bands
 
-LADDER_NG = np.array(
-    [40, 40, 48, 40, 32, 120, 40, 57, 45, 122, 34, 31, 27, 23, 124, 49, 37, 32, 61], dtype=float
-)
+LADDER_NG = np.array([40, 40, 48, 40, 32, 120, 40, 57, 45, 122, 34, 31, 27, 23, 124, 49, 37, 32, 61], dtype=float)
 MERGED = slice(10, 14)  # 0.9 to 0.6 kb run together and are not marked
 STRIP = np.array([100, 88.5, 27.7, 31.5, 40.8, 82.6, 19.6, 44.4, 31.0, 33.5, 27.3, 15.6])
 
@@ -35,9 +33,7 @@ def with_merged(layout: Layout) -> Layout:
         top, bottom = rows[9] + 9, rows[10] - 9
         center, half = lane.center[0][1], lane.widths[0] / 2
         outline = rectangle(round(top), round(bottom), round(center - half), round(center + half))
-        bands.append(
-            Band(id=f"{lane.id}_merged", lane=lane.id, outline=outline, peak=((top + bottom) / 2, center))
-        )
+        bands.append(Band(id=f"{lane.id}_merged", lane=lane.id, outline=outline, peak=((top + bottom) / 2, center)))
     return replace(layout, bands=tuple(bands)).sorted()
 
 
@@ -63,9 +59,7 @@ def weigh_found(image: BlotImage, marked: Layout) -> pd.DataFrame:
         inside = table["peak_row"].between(box.row_start - 1, box.row_stop)
         inside &= (table["peak_col"] - centre).abs() < (box.col_stop - box.col_start) / 2
         volumes = table.loc[inside, "volume"]
-        rows.append(
-            {"lane": band.lane, "band_id": band.id, "volume": volumes.sum() if len(volumes) else np.nan}
-        )
+        rows.append({"lane": band.lane, "band_id": band.id, "volume": volumes.sum() if len(volumes) else np.nan})
     return pd.DataFrame(rows)
 
 

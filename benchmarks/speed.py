@@ -62,17 +62,17 @@ def stages(path: Path, out: Path) -> dict[str, Callable[[], Any]]:
     """The steps of `measure` for one picture, each on the finished work of the steps before it."""
     import tifffile
 
-    from blotquant.finding import detect_bands, detect_lanes, find_layout, find_strips
-    from blotquant.inputs import find_inputs
+    from blotquant.batch.inputs import find_inputs
+    from blotquant.batch.work import PictureTask, make_part, measure_picture
+    from blotquant.doublets.splitting import resolve_doublets
+    from blotquant.finding.layouts import detect_bands, detect_lanes, find_layout, find_strips
     from blotquant.io import read_image
-    from blotquant.measure import measure_bands, measure_lanes
     from blotquant.pipeline import analyze
+    from blotquant.record.store import Store
     from blotquant.report.blot import render_blot
-    from blotquant.scene import weigh_scene
     from blotquant.settings import Settings
-    from blotquant.splitting import resolve_doublets
-    from blotquant.store import Store
-    from blotquant.work import PictureTask, make_part, measure_picture
+    from blotquant.weighing.measure import measure_bands, measure_lanes
+    from blotquant.weighing.scene import weigh_scene
 
     image = read_image(path)
     signal = image.signal()

@@ -15,8 +15,8 @@ import argparse
 import numpy as np
 from scipy import stats
 
-from blotquant.log_model import ModelFit, dunnett_critical, fit_log_model
-from blotquant.replicates import align, blot_scales
+from blotquant.comparing.log_model import ModelFit, dunnett_critical, fit_log_model
+from blotquant.comparing.replicates import align, blot_scales
 
 CV = 0.2
 ALPHA = 0.05

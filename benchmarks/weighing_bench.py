@@ -22,9 +22,9 @@ import pandas as pd
 
 from blotquant.coverage import area_weights
 from blotquant.geometry import Layout
-from blotquant.measure import measure_bands
 from blotquant.settings import WeighingSettings
 from blotquant.synthetic import DIFFICULTIES, SyntheticBlot, graded_suite
+from blotquant.weighing.measure import measure_bands
 
 METHODS = get_args(WeighingSettings.model_fields["background"].annotation)
 KNOWN = ("known", "known+glow")
@@ -32,9 +32,7 @@ CLASSES = (("SNR >= 10", 10.0, np.inf), ("SNR 3-10", 3.0, 10.0))
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=25, help="blots of each difficulty")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--difficulty", choices=DIFFICULTIES, action="append")

@@ -18,7 +18,7 @@ from blotquant import __version__
 from blotquant.exits import EXIT_DATA, EXIT_USAGE, answer
 
 if TYPE_CHECKING:
-    from blotquant.results import FolderResult, Workers
+    from blotquant.batch.results import FolderResult, Workers
     from blotquant.settings import Settings
 
 
@@ -41,9 +41,7 @@ class _Context:
                 click.echo(harmless(line))
 
 
-_OUT = click.option(
-    "-o", "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the results."
-)
+_OUT = click.option("-o", "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the results.")
 
 
 def _output_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -58,9 +56,7 @@ def _output_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def _worker_options(command: Callable[..., None]) -> Callable[..., None]:
     options = (
-        click.option(
-            "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Worker processes."
-        ),
+        click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Worker processes."),
         click.option("--scheduler", metavar="ADDRESS", help="Address of a dask scheduler to use instead."),
         click.option("--resume", is_flag=True, help="Redo only what is missing, changed or failed."),
         click.option(
@@ -91,15 +87,11 @@ def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="N",
             help="Lanes of each strip, empty ones included.",
         ),
-        click.option(
-            "--polarity", type=click.Choice(["auto", "bright", "dark"]), help="Bands bright or dark."
-        ),
+        click.option("--polarity", type=click.Choice(["auto", "bright", "dark"]), help="Bands bright or dark."),
         click.option("--channel", help="Colour channel of RGB pictures."),
         click.option("--page", type=click.IntRange(0), help="Page of a multi-page file, from 0."),
         click.option("--background", help="Background method."),
-        click.option(
-            "--settings", "settings_file", type=click.Path(path_type=Path), help="Parameters as TOML."
-        ),
+        click.option("--settings", "settings_file", type=click.Path(path_type=Path), help="Parameters as TOML."),
         click.option(
             "--set",
             "overrides",
@@ -124,7 +116,7 @@ def cli() -> None:
 @_output_options
 def demo(folder: Path, *, as_json: bool, debug: bool) -> None:
     """Write the (synthetic) sample experiment, run it, and say where the results are."""
-    from blotquant.demo import run_demo
+    from blotquant.study.demo import run_demo
 
     result = run_demo(folder)
     lines = [*_ratio_lines(folder / "results"), *(str(path) for path in result.files)]
@@ -137,8 +129,8 @@ def demo(folder: Path, *, as_json: bool, debug: bool) -> None:
 @_output_options
 def inspect(images: tuple[str, ...], *, as_json: bool, debug: bool, **options: Any) -> None:
     """Say what a picture is: format, depth, ceiling, polarity, strips, lanes, and what is wrong with it."""
+    from blotquant.batch.inputs import find_inputs
     from blotquant.console import say
-    from blotquant.inputs import find_inputs
     from blotquant.inspection import describe, inspect_picture
 
     settings = _settings(options)
@@ -165,8 +157,8 @@ def inspect(images: tuple[str, ...], *, as_json: bool, debug: bool, **options: A
 @_output_options
 def measure(images: tuple[str, ...], out: Path | None, *, as_json: bool, debug: bool, **options: Any) -> None:
     """Measure pictures into bands.csv, lanes.csv and sessions/ (globs and @list.txt work too)."""
-    from blotquant.inputs import find_inputs
-    from blotquant.results import measure_folder
+    from blotquant.batch.inputs import find_inputs
+    from blotquant.batch.results import measure_folder
 
     folder = _need_out(out)
     settings = _settings(options)
@@ -181,7 +173,7 @@ def measure(images: tuple[str, ...], out: Path | None, *, as_json: bool, debug: 
 @_output_options
 def init(folder: Path, *, as_json: bool, debug: bool) -> None:
     """Draft experiment.toml and samples.csv from the pictures that lie in a folder."""
-    from blotquant.draft import write_draft
+    from blotquant.experiment.draft import write_draft
 
     written = write_draft(folder)
     document = {"command": "init", "files": [str(path) for path in written]}
@@ -189,18 +181,14 @@ def init(folder: Path, *, as_json: bool, debug: bool) -> None:
 
 
 @cli.command()
-@click.argument(
-    "experiments", nargs=-1, required=True, metavar="EXPERIMENT...", type=click.Path(path_type=Path)
-)
+@click.argument("experiments", nargs=-1, required=True, metavar="EXPERIMENT...", type=click.Path(path_type=Path))
 @_OUT
 @_settings_options
 @_worker_options
 @_output_options
-def run(
-    experiments: tuple[Path, ...], out: Path | None, *, as_json: bool, debug: bool, **options: Any
-) -> None:
+def run(experiments: tuple[Path, ...], out: Path | None, *, as_json: bool, debug: bool, **options: Any) -> None:
     """Run experiments (experiment.toml, its folder, or an .xlsx): normalised ratios, summary, report."""
-    from blotquant.run import run_experiments
+    from blotquant.study.run import run_experiments
 
     folder = _need_out(out)
     result = run_experiments(experiments, folder, settings=_settings(options), workers=_workers(options))
@@ -285,7 +273,7 @@ def _settings(options: dict[str, Any]) -> Settings:
 
 
 def _workers(options: dict[str, Any]) -> Workers:
-    from blotquant.results import Workers
+    from blotquant.batch.results import Workers
 
     return Workers(
         jobs=options["jobs"],
@@ -316,7 +304,7 @@ def _finish(
     files = list(result.files)
     if parquet:
         from blotquant.export.parquet import write_parquet
-        from blotquant.manifest import add_outputs
+        from blotquant.record.manifest import add_outputs
 
         written = [write_parquet(path) for path in files if path.suffix == ".csv"]
         for folder in dict.fromkeys(path.parent for path in written):

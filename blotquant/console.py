@@ -22,9 +22,7 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def progress(
-    total: int, *, what: str, style: ProgressStyle = "auto"
-) -> Iterator[Callable[[str, str | None], None]]:
+def progress(total: int, *, what: str, style: ProgressStyle = "auto") -> Iterator[Callable[[str, str | None], None]]:
     """Show how far long work has come.
 
     Parameters

@@ -39,9 +39,7 @@ def area_weights(outline: Polygon, shape: tuple[int, int]) -> tuple[Box, NDArray
     return area_weights_of([outline], shape)[0]
 
 
-def area_weights_of(
-    outlines: Sequence[Polygon], shape: tuple[int, int]
-) -> list[tuple[Box, NDArray[np.float64]]]:
+def area_weights_of(outlines: Sequence[Polygon], shape: tuple[int, int]) -> list[tuple[Box, NDArray[np.float64]]]:
     """Weights of many outlines, as `area_weights` gives for each, in one go."""
     if not outlines:
         return []

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from blotquant.batch.inputs import Input
 from blotquant.errors import BlotQuantError
 from blotquant.flags import FLAGS
-from blotquant.inputs import Input
 from blotquant.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ def inspect_picture(item: Input, settings: Settings) -> dict[str, Any]:
     dict
         Plain values; with the single key ``error`` beside ``image`` where the picture cannot be read.
     """
-    from blotquant.finding import find_layout
+    from blotquant.batch.work import open_picture
+    from blotquant.finding.layouts import find_layout
     from blotquant.pipeline import check_size
-    from blotquant.session import find_image, load_session
-    from blotquant.work import open_picture
+    from blotquant.record.session import find_image, load_session
 
     try:
         path = item.path

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blotquant.doublets.splitting import resolve_doublets, undivided_rows, unresolved_rows
 from blotquant.errors import ImageError
-from blotquant.finding import find_bands_again, find_layout, find_membrane_layouts
+from blotquant.finding.layouts import find_bands_again, find_layout, find_membrane_layouts
 from blotquant.geometry import LaneRole, Layout, Polygon
 from blotquant.image import BlotImage, FloatImage
-from blotquant.measure import measure_bands, measure_lanes
-from blotquant.scene import Scene, weigh_scene
-from blotquant.session import Session, make_session
+from blotquant.naming.targets import Target, add_kda, assign_targets
+from blotquant.record.session import Session, make_session
 from blotquant.settings import Settings
-from blotquant.splitting import resolve_doublets, undivided_rows, unresolved_rows
-from blotquant.targets import Target, add_kda, assign_targets
 from blotquant.timing import stage
+from blotquant.weighing.measure import measure_bands, measure_lanes
+from blotquant.weighing.scene import Scene, weigh_scene
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -178,7 +178,7 @@ def analyze_membrane(
             settings=settings.detection,
             n_lanes=expected.n_lanes if expected.n_lanes is not None else settings.detection.n_lanes,
             strip=expected.strip,
-        dark=[number for number, role in sorted(expected.roles.items()) if role in ("ladder", "blank")],
+            dark=[number for number, role in sorted(expected.roles.items()) if role in ("ladder", "blank")],
         )
     results = []
     for picture, layout in zip(pictures, layouts, strict=True):
@@ -231,9 +231,7 @@ def weigh(image: BlotImage, session: Session, *, naming: Naming | None = None) -
     return Analysis(image=image, session=session, layout=layout, bands=bands, lanes=lanes, scene=scene)
 
 
-def name_bands(
-    image: BlotImage, layout: Layout, bands: pd.DataFrame, naming: Naming, *, settings: Settings
-) -> Layout:
+def name_bands(image: BlotImage, layout: Layout, bands: pd.DataFrame, naming: Naming, *, settings: Settings) -> Layout:
     """Give bands their proteins' names; a declared doublet that shows one row is taken apart where the data carry it.
 
     Parameters
@@ -270,9 +268,7 @@ def name_bands(
     merged = [*unresolved_rows(named), *undivided_rows(named, parts)]
     if not merged:
         return named
-    divided = resolve_doublets(
-        image.signal(), named, ceiling=image.ceiling, rows=merged, settings=settings.naming
-    )
+    divided = resolve_doublets(image.signal(), named, ceiling=image.ceiling, rows=merged, settings=settings.naming)
     # The parts are new bands: their strength must be known before rows are chosen again.
     return assign(divided, measure_bands(image, divided, settings=settings.weighing))
 

@@ -74,12 +74,8 @@ def _residual(reduced: NDArray[np.float64]) -> NDArray[np.float64]:
     column = _running_median(reduced.T, height).T
     around = _running_median(column, width)
     from_column, from_around = reduced - column, reduced - around
-    agreed = np.where(
-        from_column * from_around > 0, np.minimum(np.abs(from_column), np.abs(from_around)), 0.0
-    )
-    return np.asarray(
-        ndimage.median_filter(np.copysign(agreed, from_column), size=3, mode="nearest"), np.float64
-    )
+    agreed = np.where(from_column * from_around > 0, np.minimum(np.abs(from_column), np.abs(from_around)), 0.0)
+    return np.asarray(ndimage.median_filter(np.copysign(agreed, from_column), size=3, mode="nearest"), np.float64)
 
 
 def _running_median(lines: NDArray[np.float64], window: int) -> NDArray[np.float64]:

@@ -56,9 +56,7 @@ class WeighingSettings(_Section):
 class NamingSettings(_Section):
     """How bands get their protein's name, and when a doublet is taken apart."""
 
-    ladder: str | None = Field(
-        None, description="Ladder on the gel, by product name; see the list of presets"
-    )
+    ladder: str | None = Field(None, description="Ladder on the gel, by product name; see the list of presets")
     kda_tolerance: float = Field(
         0.15, gt=0, le=1, description="A band may lie this part of its target's kDa away before it is flagged"
     )
@@ -139,12 +137,7 @@ class Settings(_Section):
             *sections, last = name.strip().split(".")
             for section in sections:
                 place = place.get(section) if isinstance(place, dict) else None
-            if (
-                not equals
-                or not isinstance(place, dict)
-                or last not in place
-                or isinstance(place[last], dict)
-            ):
+            if not equals or not isinstance(place, dict) or last not in place or isinstance(place[last], dict):
                 names = ", ".join(_names(values))
                 msg = f"--set {text}: no such parameter; write NAME=VALUE, where NAME is one of {names}"
                 raise SheetError(msg)

@@ -63,9 +63,7 @@ BAND_COLUMNS: dict[str, Column] = {
     "loq": Column(_REAL, "counts", "Limit of quantification: 10 SD of an empty aperture of this shape"),
     "height": Column(_REAL, "counts", "Peak above background of the profile"),
     "width_px": Column(_REAL, "px", "Full width at half maximum along the lane"),
-    "aperture_fraction": Column(
-        _REAL, "", "Share of the band's signal inside the outline, from its row's shape"
-    ),
+    "aperture_fraction": Column(_REAL, "", "Share of the band's signal inside the outline, from its row's shape"),
     "method_spread": Column(_REAL, "", "(max - min) / median of the volume over several backgrounds"),
     "saturated_px": Column(_INT, "px", "Pixels of the outline at or above the ceiling"),
     "confidence": Column(_REAL, "", "0 to 1"),
@@ -173,9 +171,7 @@ CARRY_OVER_COLUMNS: dict[str, Column] = {
     "first_image": Column(_TEXT, "", "The earlier picture"),
     "second": Column(_TEXT, "", "Probe of the later picture"),
     "second_image": Column(_TEXT, "", "The later picture"),
-    "fraction": Column(
-        _REAL, "", "Signal of the first probe's bands that is left in the later picture / their signal"
-    ),
+    "fraction": Column(_REAL, "", "Signal of the first probe's bands that is left in the later picture / their signal"),
     "fraction_sd": Column(_REAL, "", "Its standard error, from the spread between bands"),
     "correlation": Column(_REAL, "", "Correlation, pixel by pixel, of what is left with the first picture"),
     "n_bands": Column(_INT, "", "Bands of the first picture that do not lie in the second probe's own rows"),

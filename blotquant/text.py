@@ -31,9 +31,7 @@ def harmless(text: str, *, keep: str = "") -> str:
 
     Control, direction and other invisible characters become visible escapes, those in `keep` excepted.
     """
-    return "".join(
-        ch if ch in keep or unicodedata.category(ch) not in _INVISIBLE else ascii(ch)[1:-1] for ch in text
-    )
+    return "".join(ch if ch in keep or unicodedata.category(ch) not in _INVISIBLE else ascii(ch)[1:-1] for ch in text)
 
 
 def message(text: str) -> str:
@@ -103,9 +101,7 @@ def file_name(*parts: str) -> str:
         Without slashes, leading dots, control or direction marks; never empty.
     """
     joined = "__".join(parts)
-    plain = _NOT_IN_NAMES.sub(
-        "_", "".join("_" if unicodedata.category(c) in _INVISIBLE else c for c in joined)
-    )
+    plain = _NOT_IN_NAMES.sub("_", "".join("_" if unicodedata.category(c) in _INVISIBLE else c for c in joined))
     plain = plain.lstrip(".").rstrip(". ") or "_"
     plain = "_" + plain if _RESERVED.match(plain) else plain
     short = plain.encode("utf-8", "replace")[:LONGEST_FILE_NAME].decode("utf-8", "ignore")

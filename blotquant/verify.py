@@ -15,16 +15,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blotquant.differences import Finding, compare_files
+from blotquant.batch.results import Workers, run_units
 from blotquant.errors import BlotQuantError, SessionError
 from blotquant.io.files import sha256_of
-from blotquant.manifest import MANIFEST, InputRecord, Manifest, inspect_manifest, result_files
-from blotquant.results import Workers, run_units
-from blotquant.session import SESSION_SUFFIX, load_session, nest_settings, software_versions
-from blotquant.store import Store
+from blotquant.record.differences import Finding, compare_files
+from blotquant.record.manifest import MANIFEST, InputRecord, Manifest, inspect_manifest, result_files
+from blotquant.record.session import SESSION_SUFFIX, load_session, nest_settings, software_versions
+from blotquant.record.store import Store
 
 if TYPE_CHECKING:
-    from blotquant.design import Experiment
+    from blotquant.experiment.design import Experiment
     from blotquant.settings import Settings
 
 OTHER_VERSIONS_TOLERANCE = 1e-9
@@ -52,9 +52,7 @@ def verify_folder(out: Path, *, images: Path | None = None) -> list[Finding]:
     SessionError
         If there is no manifest to go by, or a newer version wrote it.
     """
-    folders = (
-        [out] if (out / MANIFEST).exists() else sorted(path.parent for path in out.glob(f"*/{MANIFEST}"))
-    )
+    folders = [out] if (out / MANIFEST).exists() else sorted(path.parent for path in out.glob(f"*/{MANIFEST}"))
     if not folders:
         inspect_manifest(out)  # says what is missing
     findings = []
@@ -225,9 +223,9 @@ def _settings(manifest: Manifest) -> Settings:
 def _measure_again(
     manifest: Manifest, out: Path, store: Store, settings: Settings, images: Path | None
 ) -> dict[str, str]:
-    from blotquant.inputs import Input
-    from blotquant.results import assemble_measured, picture_tasks
-    from blotquant.work import measure_picture
+    from blotquant.batch.inputs import Input
+    from blotquant.batch.results import assemble_measured, picture_tasks
+    from blotquant.batch.work import measure_picture
 
     records = manifest.inputs_as("picture", "session")
     inputs = [Input(find_original(record, out, images).absolute(), record.name) for record in records]
@@ -237,12 +235,10 @@ def _measure_again(
     return failures
 
 
-def _run_again(
-    manifest: Manifest, out: Path, store: Store, settings: Settings, images: Path | None
-) -> dict[str, str]:
-    from blotquant.experiment import read_experiment
-    from blotquant.membranes import measure_membrane
-    from blotquant.run import assemble_run, membrane_tasks
+def _run_again(manifest: Manifest, out: Path, store: Store, settings: Settings, images: Path | None) -> dict[str, str]:
+    from blotquant.experiment.read import read_experiment
+    from blotquant.study.membranes import measure_membrane
+    from blotquant.study.run import assemble_run, membrane_tasks
 
     [record] = manifest.inputs_as("experiment")
     experiment = read_experiment(find_original(record, out, images))
@@ -256,8 +252,8 @@ def _run_again(
 def _draw_again(experiment: Experiment, out: Path, store: Store) -> None:
     """The figure panels, from the recomputed tables and the sessions as they lie there."""
     from blotquant.export.panel import draw_panel, panel_name
-    from blotquant.figures import make_panel
     from blotquant.io.files import atomic_write, read_table
+    from blotquant.study.figures import make_panel
     from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, RATIO_COLUMNS
 
     columns = {"bands": BAND_COLUMNS, "lanes": LANE_COLUMNS, "ratios": RATIO_COLUMNS}
@@ -335,6 +331,4 @@ def _compare_parts(out: Path, manifest: Manifest, again: Again) -> Iterator[Find
     recorded = Store(out)
     for unit in manifest.units:
         if recorded.digest(unit.name) != again.store.digest(unit.name) and not unit.failed:
-            yield Finding(
-                file=".blotquant", where=unit.name, what="its working file differs from what is recomputed"
-            )
+            yield Finding(file=".blotquant", where=unit.name, what="its working file differs from what is recomputed")

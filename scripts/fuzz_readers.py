@@ -30,25 +30,17 @@ HANGS_S = 60  # far above the 5 s that are noted: a stuck input is given up
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "--inputs", type=int, default=200_000, help="in all, shared evenly among the small files"
-    )
-    parser.add_argument(
-        "--real", type=Path, default=ROOT.parent / "shared" / "real", help="folder of more pictures"
-    )
+    parser.add_argument("--inputs", type=int, default=200_000, help="in all, shared evenly among the small files")
+    parser.add_argument("--real", type=Path, default=ROOT.parent / "shared" / "real", help="folder of more pictures")
     parser.add_argument("--only", help="one door")
-    parser.add_argument(
-        "--one", metavar="LABEL", help="one input by its label, such as pictures/plain.tif/11/5"
-    )
+    parser.add_argument("--one", metavar="LABEL", help="one input by its label, such as pictures/plain.tif/11/5")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         return fuzz(options, Path(folder))
 
 
 def fuzz(options: argparse.Namespace, folder: Path) -> int:
-    all_doors = [
-        d for d in doors(folder=folder, more=more_pictures(options.real)) if options.only in (None, d.name)
-    ]
+    all_doors = [d for d in doors(folder=folder, more=more_pictures(options.real)) if options.only in (None, d.name)]
     if options.one:
         return repeat(options.one, all_doors, folder)
     files = [(door, name) for door in all_doors for name in door.originals]
@@ -124,11 +116,7 @@ def more_pictures(folder: Path) -> dict[str, bytes]:
     """The first sample picture and all real ones."""
     found = [ROOT / "sample_images" / "blot1_AKT.tif", *sorted(folder.rglob("*"))]
     suffixes = {".tif", ".scn", ".png", ".gif", ".jpeg", ".gel"}
-    return {
-        f"more_{k}{p.suffix}": p.read_bytes()
-        for k, p in enumerate(found)
-        if p.suffix in suffixes and p.is_file()
-    }
+    return {f"more_{k}{p.suffix}": p.read_bytes() for k, p in enumerate(found) if p.suffix in suffixes and p.is_file()}
 
 
 def repeat(label: str, all_doors: list[Door], folder: Path) -> int:

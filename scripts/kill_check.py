@@ -26,11 +26,11 @@ sys.path.insert(0, str(ROOT / "tests"))
 from tiny_study import all_bytes, write_tiny_study  # noqa: E402
 
 from blotquant.cli import main as blotquant  # noqa: E402
-from blotquant.edits import delete_band  # noqa: E402
 from blotquant.geometry import Layout  # noqa: E402
-from blotquant.manifest import make_manifest, publish  # noqa: E402
-from blotquant.session import ImageReference, Session, load_session, save_session, session_text  # noqa: E402
-from blotquant.store import Part, locked  # noqa: E402
+from blotquant.record.edits import delete_band  # noqa: E402
+from blotquant.record.manifest import make_manifest, publish  # noqa: E402
+from blotquant.record.session import ImageReference, Session, load_session, save_session, session_text  # noqa: E402
+from blotquant.record.store import Part, locked  # noqa: E402
 
 CORRECTED = "sessions/blot1_AKT.tif.blot.json"
 # A worker that has everything imported and is forked for each kill: moments fall into the work, not into imports.
@@ -40,9 +40,7 @@ WAIT_S = 60.0
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument(
-        "--finish-every", type=int, default=5, help="after every how many kills --resume is tried"
-    )
+    parser.add_argument("--finish-every", type=int, default=5, help="after every how many kills --resume is tried")
     parser.add_argument("--seed", type=int, default=8)
     parser.add_argument("--writing", action="store_true", help="kill only the writing, nothing is measured")
     options = parser.parse_args()
@@ -60,8 +58,7 @@ def check(folder: Path, *, options: argparse.Namespace) -> int:
     run_forked(study, new)
     seconds = time.perf_counter() - before
     allowed = {
-        name: {all_bytes(old).get(name), all_bytes(new).get(name)}
-        for name in {*all_bytes(old), *all_bytes(new)}
+        name: {all_bytes(old).get(name), all_bytes(new).get(name)} for name in {*all_bytes(old), *all_bytes(new)}
     }
     finished = all_bytes(new)
     rng, states, problems = random.Random(seed), Counter(), []
@@ -76,9 +73,7 @@ def check(folder: Path, *, options: argparse.Namespace) -> int:
             run_forked(study, out, resume=True)
             again = all_bytes(out)
             problems += [
-                f"kill {k}: after --resume {name} differs"
-                for name in finished
-                if again.get(name) != finished[name]
+                f"kill {k}: after --resume {name} differs" for name in finished if again.get(name) != finished[name]
             ]
         shutil.rmtree(out)
         if k % 20 == 19:
@@ -109,18 +104,12 @@ def check_writing(folder: Path, *, options: argparse.Namespace) -> int:
         killed = in_fork(lambda out=out: write_prepared(out, "2"), kill_after=rng.uniform(0, 1.1 * seconds))
         left = all_bytes(out)
         n_new = sum(left.get(name) == wanted[name] for name in wanted)
-        states[
-            f"killed with {10 * n_new // len(wanted) * 10} % written"
-            if killed
-            else "finished before the kill"
-        ] += 1
+        states[f"killed with {10 * n_new // len(wanted) * 10} % written" if killed else "finished before the kill"] += 1
         problems += [f"kill {k}: {text}" for text in faults(left, allowed) if "correction" not in text]
         write_prepared(out, "2")
         again = {name: data for name, data in all_bytes(out).items() if not name.endswith(".tmp")}
         problems += [
-            f"kill {k}: {name} differs after the next run"
-            for name in wanted
-            if again.get(name) != wanted[name]
+            f"kill {k}: {name} differs after the next run" for name in wanted if again.get(name) != wanted[name]
         ]
         problems += [f"kill {k}: {name} is left over" for name in again if name not in wanted]
         shutil.rmtree(out)
@@ -170,9 +159,7 @@ def make_old(study: Path, out: Path) -> Path:
     run_forked(study, out, background="constant")
     session = load_session(out / CORRECTED)
     changes = delete_band(session.layout, session.layout.bands[0].id)
-    save_session(
-        session.edit(changes, action="delete", who="A", when="2026-01-02T03:04:05Z"), out / CORRECTED
-    )
+    save_session(session.edit(changes, action="delete", who="A", when="2026-01-02T03:04:05Z"), out / CORRECTED)
     run_forked(study, out, background="constant")
     return out
 
@@ -212,9 +199,7 @@ def run_forked(
 
 def faults(left: dict[str, bytes], allowed: dict[str, set[bytes | None]]) -> list[str]:
     """Files that are neither the old nor the new one, whole. Unfinished ones have names of their own."""
-    found = [
-        f"{name} is gone" for name, contents in allowed.items() if name not in left and None not in contents
-    ]
+    found = [f"{name} is gone" for name, contents in allowed.items() if name not in left and None not in contents]
     for name, data in left.items():
         temporary = name.endswith(".tmp") or name.startswith(".blotquant/new/")
         if not temporary and name in allowed and data not in allowed[name]:
@@ -234,9 +219,7 @@ def state(left: dict[str, bytes], *, old: dict[str, bytes], new: dict[str, bytes
     n_changed = sum(new[name] != old.get(name) for name in names)
     parts = sum(left.get(name) == new[name] for name in new if name.startswith(".blotquant/parts"))
     if n_new == 0:
-        return (
-            "killed while measuring" if not parts else "killed after measuring, before results were replaced"
-        )
+        return "killed while measuring" if not parts else "killed after measuring, before results were replaced"
     return "killed while results were replaced" if n_new < n_changed else "killed after results were replaced"
 
 

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 from blotquant.io import read_image
 from blotquant.io.files import read_table
-from blotquant.run import run_experiments
-from blotquant.session import load_session
+from blotquant.record.session import load_session
+from blotquant.study.run import run_experiments
 from blotquant.tables import RATIO_COLUMNS, SUMMARY_COLUMNS
 
 STUDY = Path(__file__).parent.parent / "sample_images"

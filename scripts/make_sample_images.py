@@ -14,9 +14,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "sample_images"
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "folder", nargs="?", type=Path, default=FOLDER, help="where to write (default: sample_images)"
-    )
+    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, help="where to write (default: sample_images)")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file would differ")
     options = parser.parse_args()
     if options.check:

@@ -24,11 +24,11 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from tiny_study import write_tiny_study  # noqa: E402
 
-from blotquant.edits import delete_band  # noqa: E402
-from blotquant.experiment import read_experiment  # noqa: E402
-from blotquant.manifest import MANIFEST, inspect_manifest, manifest_text  # noqa: E402
-from blotquant.run import run_experiment  # noqa: E402
-from blotquant.session import load_session, save_session  # noqa: E402
+from blotquant.experiment.read import read_experiment  # noqa: E402
+from blotquant.record.edits import delete_band  # noqa: E402
+from blotquant.record.manifest import MANIFEST, inspect_manifest, manifest_text  # noqa: E402
+from blotquant.record.session import load_session, save_session  # noqa: E402
+from blotquant.study.run import run_experiment  # noqa: E402
 from blotquant.verify import check_record, compare_again, recompute, verify_folder  # noqa: E402
 
 CORRECTED = "sessions/blot1_AKT.tif.blot.json"
@@ -47,9 +47,7 @@ KINDS = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--trials", type=int, default=1000)
-    parser.add_argument(
-        "--recompute", type=int, default=10, help="forged originals and corrected sessions tried"
-    )
+    parser.add_argument("--recompute", type=int, default=10, help="forged originals and corrected sessions tried")
     parser.add_argument("--seed", type=int, default=8)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -88,9 +86,7 @@ def tamper(folder: Path, options: argparse.Namespace) -> int:
     print("kind: noticed of tried; noticed, or without meaning, of those with forged checksums")
     for kind in KINDS:
         print(f"{kind}: {noticed[kind]} of {tried[kind]}; {seen[kind]} of {forged[kind]}")
-    print(
-        f"in all: {sum(noticed.values())} of {sum(tried.values())}; {sum(seen.values())} of {sum(forged.values())}"
-    )
+    print(f"in all: {sum(noticed.values())} of {sum(tried.values())}; {sum(seen.values())} of {sum(forged.values())}")
     print(*missed, sep="\n")
     return 1 if missed else 0
 
@@ -111,19 +107,13 @@ def make_results(folder: Path) -> Path:
 
 def files_of(kind: str, folder: Path) -> list[Path]:
     below = folder / ("in" if kind in ("picture", "sheet") else "out")
-    found = [
-        p
-        for p in sorted(below.rglob("*"))
-        if p.is_file() and ".blotquant" not in p.parts and p.stat().st_size
-    ]
+    found = [p for p in sorted(below.rglob("*")) if p.is_file() and ".blotquant" not in p.parts and p.stat().st_size]
     return [p for p in found if KINDS[kind](p.relative_to(below).as_posix())]
 
 
 def change(rng: random.Random, data: bytes, kind: str) -> bytes:
     """One byte of any file, or one digit of a text."""
-    digits = (
-        [k for k, byte in enumerate(data) if 48 <= byte < 58] if kind not in ("picture", "workbook") else []
-    )
+    digits = [k for k, byte in enumerate(data) if 48 <= byte < 58] if kind not in ("picture", "workbook") else []
     if digits and rng.random() < 0.5:
         k = rng.choice(digits)
         return data[:k] + bytes([48 + (data[k] - 48 + rng.randrange(1, 10)) % 10]) + data[k + 1 :]
@@ -153,9 +143,7 @@ def forge(out: Path, again: object, *, dear: bool) -> list[object]:
     manifest, _ = inspect_manifest(out)
     outputs = {name: checksum(out / name) for name in manifest.outputs}
     inputs = tuple(replace(record, sha256=checksum(out / record.path)) for record in manifest.inputs)
-    (out / MANIFEST).write_text(
-        manifest_text(replace(manifest, outputs=outputs, inputs=inputs)), encoding="utf-8"
-    )
+    (out / MANIFEST).write_text(manifest_text(replace(manifest, outputs=outputs, inputs=inputs)), encoding="utf-8")
     if dear:
         return verify_folder(out)
     forged, _ = inspect_manifest(out)

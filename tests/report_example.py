@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from blotquant.compare import compare
-from blotquant.experiment import read_experiment
-from blotquant.measure import measure_bands, measure_lanes
-from blotquant.normalize import normalize
+from blotquant.comparing.compare import compare
+from blotquant.comparing.normalize import normalize
+from blotquant.comparing.sensitivity import measure_alternatives, vary_analysis
+from blotquant.experiment.read import read_experiment
 from blotquant.pipeline import weigh
+from blotquant.record.session import make_session
 from blotquant.report.blot import PictureWords, render_blot
 from blotquant.report.page import Content, write_report
-from blotquant.scene import weigh_scene
-from blotquant.sensitivity import measure_alternatives, vary_analysis
-from blotquant.session import make_session
 from blotquant.settings import Settings
 from blotquant.synthetic import make_blot, plain_spec
+from blotquant.weighing.measure import measure_bands, measure_lanes
+from blotquant.weighing.scene import weigh_scene
 
 IMG = "<img src=x onerror=alert(1)>"
 LINK = '=HYPERLINK("http://x")'
@@ -44,9 +44,7 @@ def write_files(folder):
                 f'probe = "{probe}"',
                 "exposure_s = 10",
             ]
-        sheet += [
-            f"{blot},{k},{quoted(c + ' ' + blot)},{quoted(c)},sample" for k, c in enumerate(CONDITIONS, 1)
-        ]
+        sheet += [f"{blot},{k},{quoted(c + ' ' + blot)},{quoted(c)},sample" for k, c in enumerate(CONDITIONS, 1)]
     lines += ["[[ratios]]", 'name = "pX/X"', 'numerator = "pX"', 'denominator = "X"']
     lines += ["[compare]", 'reference = "vehicle"']
     (folder / "experiment.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -58,9 +56,7 @@ def picture(probe, blot):
     factor = {"1": 1.0, "2": 1.3, "3": 0.8}[blot]
     wobble = {"1": (1, 1, 1), "2": (1, 1.2, 0.9), "3": (1, 0.9, 1.15)}[blot] if probe == "pX" else (1, 1, 1)
     volumes = [factor * w * v for w, v in zip(wobble, VOLUMES[probe], strict=True)]
-    return make_blot(
-        plain_spec(volumes, shape=(120, 160), targets=(probe,)), seed=int(blot) * 10 + len(probe)
-    )
+    return make_blot(plain_spec(volumes, shape=(120, 160), targets=(probe,)), seed=int(blot) * 10 + len(probe))
 
 
 def measured(experiment):
@@ -84,9 +80,7 @@ def measured(experiment):
             analysis = weigh(image, make_session(image, layout, settings=Settings()))
             session = f"{place['image']}.blot.json"
             known = PictureWords(samples={k: f"{c} {blot}" for k, c in enumerate(CONDITIONS, 1)})
-            pieces.append(
-                render_blot(analysis, title=place["image"], session=session, constants=place, known=known)
-            )
+            pieces.append(render_blot(analysis, title=place["image"], session=session, constants=place, known=known))
             record.append(
                 {"session": session, "image": place["image"], "sha256": "0" * 64, "hand_edits": 0, "bands": 3,
                  "flags": []}

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from blotquant.experiment import read_experiment
+from blotquant.experiment.read import read_experiment
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, make_table
 
 SHEET = """blot,lane,sample,condition,role,load_ug,drug

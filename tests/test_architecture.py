@@ -10,15 +10,19 @@ import pytest
 ROOT = Path(__file__).parent.parent / "blotquant"
 LAYERS = [
     {"errors", "flags", "text"},
-    {"geometry", "image", "tables", "settings", "presets"},
-    {"coverage", "io", "ceiling", "polarity", "history", "console"},
-    {"synthetic", "replay"},
+    {"geometry", "image", "tables", "settings", "console", "timing"},
+    {"coverage", "io", "ceiling", "polarity", "synthetic"},
+    {"finding", "doublets", "naming", "record"},
+    {"weighing"},
+    {"experiment"},
+    {"comparing"},
+    {"pipeline"},
+    {"export"},
+    {"report", "batch", "study"},
+    {"verify", "inspection", "exits"},
+    {"cli", "__main__", "blotquant"},
 ]
-"""Lowest first; what is named nowhere finds, weighs, names, compares and corrects, one level above these."""
-TOP = {
-    "pipeline", "report", "figures", "export", "verify", "manifest", "batch", "store", "inputs", "work", "results",
-    "membranes", "run", "demo", "inspection", "cluster", "cli", "__main__",
-}  # fmt: skip
+"""Lowest first: each imports from its own layer and from those below it."""
 GUI = {"napari", "qtpy", "magicgui", "pyqtgraph", "PySide6", "PyQt6", "napari_blotquant"}
 
 
@@ -42,10 +46,7 @@ def imports_of(path, *, only_top_level=False):
 
 
 def level_of(module):
-    for level, names in enumerate(LAYERS):
-        if module in names:
-            return level
-    return len(LAYERS) + (1 if module in TOP else 0)
+    return next(level for level, names in enumerate(LAYERS) if module in names)
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))

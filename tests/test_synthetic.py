@@ -27,13 +27,9 @@ from blotquant.synthetic.bands import Frame, peaked
 
 def bent_spec(**changes: object) -> BlotSpec:
     """Tilted, smiling, fanning, tailed, hollow, hazy: everything at once, in light of 1e5 counts a band."""
-    lanes = tuple(
-        LaneSpec(center=90 + 55 * k, width=40, slope=0.02 * (k - 2), curve_px=2, smear=20) for k in range(5)
-    )
+    lanes = tuple(LaneSpec(center=90 + 55 * k, width=40, slope=0.02 * (k - 2), curve_px=2, smear=20) for k in range(5))
     rows = (
-        RowSpec(
-            target="a", row=90, volumes=(1e5, 2e5, 0.0, 4e4, 1e3), tail=0.8, bow_px=3, slant=0.02, mw_kda=60
-        ),
+        RowSpec(target="a", row=90, volumes=(1e5, 2e5, 0.0, 4e4, 1e3), tail=0.8, bow_px=3, slant=0.02, mw_kda=60),
         RowSpec(target="b", row=150, volumes=(5e4, None, 1e5, 7e4, 2e4), hollow=0.5, sigma=4),
     )
     strip = StripSpec(box=(20, 220, 30, 370), lanes=lanes, rows=rows, tilt_deg=5, smile_px=6, downhill_px=10, level=50,
@@ -64,9 +60,7 @@ def test_every_band_holds_its_own_volume() -> None:
 def test_a_plain_band_has_the_height_of_the_formula() -> None:
     blot = make_blot(plain_spec([1e5], shape=(121, 201), camera=NOISELESS, sigma=4.0), seed=1)
     width = 201 / 2 * 0.75
-    assert blot.truth.bands["peak_counts"][0] == pytest.approx(
-        1e5 / (np.sqrt(2 * np.pi) * 4 * width), rel=0.01
-    )
+    assert blot.truth.bands["peak_counts"][0] == pytest.approx(1e5 / (np.sqrt(2 * np.pi) * 4 * width), rel=0.01)
     assert blot.truth.bands["sigma_across"][0] == pytest.approx(np.hypot(width / np.sqrt(12), 1.2))
 
 
@@ -77,9 +71,7 @@ def test_moments_of_a_rendered_band_are_the_stated_ones() -> None:
     for axis, spread, center in ((rows, "sigma_along", 80.5), (cols, "sigma_across", 100.5)):
         mean = (axis * pixels).sum() / pixels.sum()
         assert mean == pytest.approx(center, abs=0.01)
-        assert np.sqrt(((axis - mean) ** 2 * pixels).sum() / pixels.sum()) == pytest.approx(
-            band[spread], rel=0.01
-        )
+        assert np.sqrt(((axis - mean) ** 2 * pixels).sum() / pixels.sum()) == pytest.approx(band[spread], rel=0.01)
 
 
 @pytest.mark.parametrize("tail", [-1.5, -0.3, 0.0, 0.01, 0.05, 1.0, 4.0])
@@ -134,9 +126,7 @@ def test_one_row_has_one_aperture_height() -> None:
 def test_lanes_turn_with_the_strip() -> None:
     strip = StripSpec(box=(0, 200, 0, 400), lanes=(LaneSpec(center=300, width=30),), tilt_deg=5)
     row, col = Frame(strip).picture(np.array([99.5]), np.array([299.5]))
-    assert (row[0], col[0]) == pytest.approx(
-        (99.5 + 100 * np.sin(np.pi / 36), 199.5 + 100 * np.cos(np.pi / 36))
-    )
+    assert (row[0], col[0]) == pytest.approx((99.5 + 100 * np.sin(np.pi / 36), 199.5 + 100 * np.cos(np.pi / 36)))
     back = Frame(strip).upright(row, col)
     assert (back[0][0], back[1][0]) == pytest.approx((99.5, 299.5))
 
@@ -145,9 +135,7 @@ def test_the_light_of_single_bands_adds_up_to_the_signal() -> None:
     blot = make_blot(bent_spec(surface=HAZY), seed=2)
     lights = [blot.light_of(band) for band in blot.band_ids]
     assert np.allclose(sum(lights), blot.truth.signal, atol=1e-9)
-    assert [light.sum() for light in lights] == pytest.approx(
-        [blot.volumes[k] for k in blot.band_ids], rel=1e-9
-    )
+    assert [light.sum() for light in lights] == pytest.approx([blot.volumes[k] for k in blot.band_ids], rel=1e-9)
     with pytest.raises(KeyError, match="s9l1r1"):
         blot.light_of("s9l1r1")
 
@@ -188,18 +176,14 @@ def test_exposures_scale_light_and_not_the_offset() -> None:
 
 
 def test_noise_has_the_stated_variance() -> None:
-    spec = BlotSpec(
-        shape=(300, 300), surface=SurfaceSpec(base=2000), camera=CameraSpec(gain=0.7, read_noise=20)
-    )
+    spec = BlotSpec(shape=(300, 300), surface=SurfaceSpec(base=2000), camera=CameraSpec(gain=0.7, read_noise=20))
     pixels = make_blot(spec, seed=8).pixels.astype(float)
     assert pixels.mean() == pytest.approx(2100, abs=1)
     assert pixels.var() == pytest.approx(0.7 * 2000 + 400 + 1 / 12, rel=0.02)
 
 
 def test_sd_limit_is_the_scatter_of_the_volume() -> None:
-    spec = plain_spec(
-        [3e4], shape=(60, 90), surface=SurfaceSpec(base=100), camera=CameraSpec(gain=2, read_noise=8)
-    )
+    spec = plain_spec([3e4], shape=(60, 90), surface=SurfaceSpec(base=100), camera=CameraSpec(gain=2, read_noise=8))
     blot = make_blot(spec, seed=1)
     box, weights = area_weights(blot.true_layout().bands[0].outline, spec.shape)
     volumes = [
@@ -242,9 +226,7 @@ def test_hollow_bands_are_dim_in_the_middle() -> None:
 
 def test_bands_outside_the_picture_and_missing_volumes_are_refused() -> None:
     lane = LaneSpec(center=50, width=20)
-    away = StripSpec(
-        box=(0, 100, 0, 100), lanes=(lane,), rows=(RowSpec(target="x", row=400, volumes=(1e4,)),)
-    )
+    away = StripSpec(box=(0, 100, 0, 100), lanes=(lane,), rows=(RowSpec(target="x", row=400, volumes=(1e4,)),))
     with pytest.raises(ValueError, match="band x in lane 1 lies outside the picture"):
         make_blot(BlotSpec(shape=(100, 100), strips=(away,)), seed=1)
     with pytest.raises(ValueError, match="row x has 2 volumes for 1 lanes"):

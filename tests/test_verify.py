@@ -10,15 +10,15 @@ import pytest
 import tifffile
 from tiny_study import all_bytes, write_tiny_study
 
-from blotquant.differences import Finding, compare_files
-from blotquant.edits import delete_band
+from blotquant.batch.inputs import find_inputs
+from blotquant.batch.results import measure_folder
 from blotquant.errors import SessionError
-from blotquant.experiment import read_experiment
-from blotquant.inputs import find_inputs
-from blotquant.manifest import MANIFEST, inspect_manifest, manifest_text
-from blotquant.results import measure_folder
-from blotquant.run import run_experiment
-from blotquant.session import load_session, save_session
+from blotquant.experiment.read import read_experiment
+from blotquant.record.differences import Finding, compare_files
+from blotquant.record.edits import delete_band
+from blotquant.record.manifest import MANIFEST, inspect_manifest, manifest_text
+from blotquant.record.session import load_session, save_session
+from blotquant.study.run import run_experiment
 from blotquant.verify import check_record, compare_again, recompute, verify_folder
 
 WHEN = "2026-01-02T03:04:05Z"
@@ -57,9 +57,7 @@ def reseal(out, **changes):
     """Do what a careful forger does: bring the manifest's checksums in line with the changed files."""
     manifest, _ = inspect_manifest(out)
     outputs = {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in manifest.outputs}
-    (out / MANIFEST).write_text(
-        manifest_text(replace(manifest, outputs=outputs, **changes)), encoding="utf-8"
-    )
+    (out / MANIFEST).write_text(manifest_text(replace(manifest, outputs=outputs, **changes)), encoding="utf-8")
 
 
 def change_cell(path, column, line, value):
@@ -93,17 +91,14 @@ def test_an_altered_number_is_named_with_row_column_and_both_values(out, again, 
         reseal(out)
     lines = compared(out, again)
     assert any(
-        line.startswith("bands.csv: line 4 (blot1_pAKT.tif, blot 1, strip 1, lane 3")
-        and "column volume" in line
+        line.startswith("bands.csv: line 4 (blot1_pAKT.tif, blot 1, strip 1, lane 3") and "column volume" in line
         for line in lines
     )
     assert any("recorded 123.5, recomputed " in line for line in lines)
     assert ("bands.csv: changed since the results were written" in lines) is not forged
 
 
-@pytest.mark.parametrize(
-    "table", ["lanes.csv", "ratios.csv", "summary.csv", "carry_over.csv", "sensitivity.csv"]
-)
+@pytest.mark.parametrize("table", ["lanes.csv", "ratios.csv", "summary.csv", "carry_over.csv", "sensitivity.csv"])
 def test_every_table_is_made_again(out, again, table):
     text = (out / table).read_text(encoding="utf-8")
     (out / table).write_text(text + text.splitlines()[-1] + "\n", encoding="utf-8")
@@ -117,8 +112,7 @@ def test_a_changed_cell_of_the_workbook_is_named(out, again):
     book.save(out / "results.xlsx")
     reseal(out)
     assert any(
-        line.startswith("results.xlsx: sheet Ratios, cell G3: different: recorded 77")
-        for line in compared(out, again)
+        line.startswith("results.xlsx: sheet Ratios, cell G3: different: recorded 77") for line in compared(out, again)
     )
 
 
@@ -140,13 +134,10 @@ def test_a_changed_figure_is_told(out, again):
 def test_a_changed_edit_breaks_the_chain(out):
     path = out / SESSION
     path.write_text(path.read_text(encoding="utf-8").replace('"who":"Ada"', '"who": "Eve"'), encoding="utf-8")
-    path.write_text(
-        path.read_text(encoding="utf-8").replace('"who": "Ada"', '"who": "Eve"'), encoding="utf-8"
-    )
+    path.write_text(path.read_text(encoding="utf-8").replace('"who": "Ada"', '"who": "Eve"'), encoding="utf-8")
     reseal(out)
     assert any(
-        "history: edit 1 (delete band" in line and "was changed after it was written" in line
-        for line in found(out)
+        "history: edit 1 (delete band" in line and "was changed after it was written" in line for line in found(out)
     )
 
 
@@ -208,8 +199,7 @@ def test_another_picture_is_told_with_both_checksums(out):
     tifffile.imwrite(path, pixels)
     lines = found(out)
     assert any(
-        line.startswith("../in/blot1_pAKT.tif: the original picture is another file: recorded ")
-        for line in lines
+        line.startswith("../in/blot1_pAKT.tif: the original picture is another file: recorded ") for line in lines
     )
     assert any(line.startswith("bands.csv: line ") for line in lines)
 
@@ -217,9 +207,7 @@ def test_another_picture_is_told_with_both_checksums(out):
 def test_another_picture_of_a_corrected_session_is_refused(out):
     path = out.parent / "in" / "blot1_AKT.tif"
     path.write_bytes((out.parent / "in" / "blot1_pAKT.tif").read_bytes())
-    assert any(
-        "blot 1" in line and "can no longer be measured" in line and "SHA-256" in line for line in found(out)
-    )
+    assert any("blot 1" in line and "can no longer be measured" in line and "SHA-256" in line for line in found(out))
 
 
 def test_a_missing_original_is_told(out):
@@ -240,9 +228,7 @@ def test_a_measured_folder_with_bad_pictures_and_sessions(tmp_path):
     (folder / "broken.tif").write_bytes(b"II*\0broken")
     measure_folder(find_inputs([folder]), tmp_path / "out")
     assert found(tmp_path / "out") == []
-    measure_folder(
-        find_inputs([tmp_path / "out" / "sessions" / "blot1_AKT.tif.blot.json"]), tmp_path / "again"
-    )
+    measure_folder(find_inputs([tmp_path / "out" / "sessions" / "blot1_AKT.tif.blot.json"]), tmp_path / "again")
     assert found(tmp_path / "again") == []
     (folder / "broken.tif").write_bytes((folder / "blot1_AKT.tif").read_bytes())
     lines = found(tmp_path / "out")

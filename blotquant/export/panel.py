@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from blotquant.design import Experiment, ImageEntry, Ratio
+    from blotquant.experiment.design import Experiment, ImageEntry, Ratio
     from blotquant.image import BlotImage
 
 DPI = 600
@@ -90,9 +90,7 @@ def panel_name(ratio: str) -> str:
     return "panel_" + (re.sub(r"[^\w.-]+", "_", ratio).strip("._")[:80] or "ratio")
 
 
-def choose_pictures(
-    experiment: Experiment, ratio: Ratio, ratios: pd.DataFrame
-) -> tuple[str, list[ImageEntry]]:
+def choose_pictures(experiment: Experiment, ratio: Ratio, ratios: pd.DataFrame) -> tuple[str, list[ImageEntry]]:
     """Choose the blot with the most included values (the first of equals), and its pictures.
 
     Returns
@@ -152,9 +150,7 @@ def cut_crop(
     }
     blocks = _blocks([lane for lane in keep if lane in ends])
     half_gap = _half_gap(lanes)
-    cols = tuple(
-        (max(ends[block[0]][0] - half_gap, 0), min(ends[block[-1]][1] + half_gap, width)) for block in blocks
-    )
+    cols = tuple((max(ends[block[0]][0] - half_gap, 0), min(ends[block[-1]][1] + half_gap, width)) for block in blocks)
     signal = image.signal()
     low, high = (float(v) for v in np.nanpercentile(signal, SHOWN))
     grey = tuple(_grey(signal[rows[0] : rows[1], a:b], low, high) for a, b in cols)
@@ -297,9 +293,7 @@ def _draw_crop(axes: Axes, crop: Crop, body: float, *, labels: Mapping[int, str]
                       va="bottom", rotation_mode="anchor", fontsize=7, parse_math=False)  # fmt: skip
         x += wide + _GAP_CM
         if block is not crop.lanes[-1]:
-            axes.plot(
-                [x - _GAP_CM / 2] * 2, [-0.06, height + 0.06], color="black", linewidth=1.2, clip_on=False
-            )
+            axes.plot([x - _GAP_CM / 2] * 2, [-0.06, height + 0.06], color="black", linewidth=1.2, clip_on=False)
     axes.set(xlim=(0, body), ylim=(0, height))
     axes.axis("off")
     axes.text(-0.12, height / 2, crop.entry.probe, ha="right", va="center", parse_math=False)

@@ -6,8 +6,8 @@ import os
 
 import pandas as pd
 
-from blotquant.compare import scaled_units
-from blotquant.design import Experiment
+from blotquant.comparing.compare import scaled_units
+from blotquant.experiment.design import Experiment
 from blotquant.io.files import write_table
 
 

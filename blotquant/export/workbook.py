@@ -17,11 +17,11 @@ from typing import Any
 import pandas as pd
 
 from blotquant import __version__
-from blotquant.design import Experiment
+from blotquant.comparing.replicates import SCALINGS
 from blotquant.errors import OutputError
+from blotquant.experiment.design import Experiment
 from blotquant.export.prism import prism_table
 from blotquant.io.files import atomic_write
-from blotquant.replicates import SCALINGS
 from blotquant.tables import (
     BAND_COLUMNS,
     EXPOSURE_COLUMNS,

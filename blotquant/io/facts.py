@@ -23,12 +23,8 @@ _EXPOSURE = re.compile(
     re.IGNORECASE,
 )
 _EXPOSURE_KEY = re.compile(rf"exposure(?:[ _]?time)?(?:[ _]?\(?(?P<unit>{_UNIT})\)?)?", re.IGNORECASE)
-_OME_EXPOSURE = re.compile(
-    rf'ExposureTime="(?P<number>{_NUMBER})"(?:[^>]*?ExposureTimeUnit="(?P<unit>\w+)")?'
-)
-_OME_SIZE = re.compile(
-    rf'PhysicalSizeX="(?P<number>{_NUMBER})"(?:[^>]*?PhysicalSizeXUnit="(?P<unit>[^"]+)")?'
-)
+_OME_EXPOSURE = re.compile(rf'ExposureTime="(?P<number>{_NUMBER})"(?:[^>]*?ExposureTimeUnit="(?P<unit>\w+)")?')
+_OME_SIZE = re.compile(rf'PhysicalSizeX="(?P<number>{_NUMBER})"(?:[^>]*?PhysicalSizeXUnit="(?P<unit>[^"]+)")?')
 _IMAGEJ_UNIT = re.compile(r"^unit=(?P<unit>\S+)", re.MULTILINE)
 _MICROMETRES = {
     "um": 1.0,
@@ -141,6 +137,4 @@ def _square_size(per_unit: tuple[float, float], unit_um: float) -> float | None:
     across, down = per_unit
     if not (math.isfinite(across) and across > 0 and abs(across - down) <= 0.01 * across):
         return None
-    return float(
-        f"{unit_um / across:.6g}"
-    )  # resolutions are ratios of integers: six digits are all they hold
+    return float(f"{unit_um / across:.6g}")  # resolutions are ratios of integers: six digits are all they hold

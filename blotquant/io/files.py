@@ -172,9 +172,7 @@ def read_table(path: str | os.PathLike[str], columns: Mapping[str, Column]) -> p
     frame = frame.rename(columns=free_cell).apply(lambda cells: cells.map(free_cell, na_action="ignore"))
     missing = [name for name in columns if name not in frame.columns]
     if missing:
-        msg = (
-            f"{source}: column(s) missing: {', '.join(missing)}; found: {', '.join(map(str, frame.columns))}"
-        )
+        msg = f"{source}: column(s) missing: {', '.join(missing)}; found: {', '.join(map(str, frame.columns))}"
         raise SheetError(msg)
     cells = {name: _typed(frame[name], column, source) for name, column in columns.items()}
     typed: pd.DataFrame = frame.assign(**cells)

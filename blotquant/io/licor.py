@@ -110,6 +110,5 @@ def _texts(source: Source, archive: zipfile.ZipFile, entries: list[zipfile.ZipIn
     small = [e for e in entries if e.filename.lower().endswith(".txt") and e.file_size <= _MAX_TEXT]
     chosen = sorted(small, key=lambda e: e.filename)[:_MAX_TEXTS]
     return kept(
-        (shown(e.filename, 60), _bounded(source, archive, e, _MAX_TEXT).decode("utf-8", "replace"))
-        for e in chosen
+        (shown(e.filename, 60), _bounded(source, archive, e, _MAX_TEXT).decode("utf-8", "replace")) for e in chosen
     )

@@ -158,15 +158,12 @@ def _size(source: Source, header: Element, tag: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _pixels(
-    source: Source, part: _Part, header: Element, shape: tuple[int, int]
-) -> NDArray[np.unsignedinteger]:
+def _pixels(source: Source, part: _Part, header: Element, shape: tuple[int, int]) -> NDArray[np.unsignedinteger]:
     raw = source.data[part.start : part.stop]
     depth, rest = divmod(len(raw), shape[0] * shape[1])
     if rest or depth not in (1, 2, 4):
         msg = (
-            f"damaged or incomplete .scn: {len(raw)} bytes of pixels do not fit {shape[1]} × {shape[0]}; "
-            "copy it again"
+            f"damaged or incomplete .scn: {len(raw)} bytes of pixels do not fit {shape[1]} × {shape[0]}; copy it again"
         )
         raise source.error(msg)
     order = ">" if (header.findtext("endian") or "little").strip() == "big" else "<"

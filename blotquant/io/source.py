@@ -134,8 +134,6 @@ class RawPicture:
 def kept(facts: Iterable[tuple[str, object]]) -> dict[str, str]:
     """Keep what a file says about itself as plain text of bounded length; empty facts are left out."""
     texts = (
-        (name, str(value).replace("\x00", " ").strip()[:_LONGEST_TEXT])
-        for name, value in facts
-        if value is not None
+        (name, str(value).replace("\x00", " ").strip()[:_LONGEST_TEXT]) for name, value in facts if value is not None
     )
     return {name: text for name, text in texts if text}

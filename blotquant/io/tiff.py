@@ -132,14 +132,10 @@ def _one_channel(source: Source, page: TiffPage) -> Channel:
 
 def _grey_channel(source: Source, page: TiffPage, data: NDArray[Any]) -> Channel:
     """Take the only grey sample, or the one whose number, from 0, was asked for; alpha does not count."""
-    n_samples = (
-        1 if data.ndim == 2 else data.shape[2] - sum(int(extra) in (1, 2) for extra in page.extrasamples)
-    )
+    n_samples = 1 if data.ndim == 2 else data.shape[2] - sum(int(extra) in (1, 2) for extra in page.extrasamples)
     names = [str(k) for k in range(n_samples)]
     if source.channel is not None and source.channel not in names:
-        allowed = (
-            "it has one grey channel, leave the choice out" if n_samples < 2 else f"choose {', '.join(names)}"
-        )
+        allowed = "it has one grey channel, leave the choice out" if n_samples < 2 else f"choose {', '.join(names)}"
         msg = f"has no channel {shown_channel(source)}; {allowed}"
         raise source.error(msg)
     if n_samples > 1 and source.channel is None:
@@ -190,9 +186,7 @@ def _description(page: TiffPage) -> str:
 
 def _exposure(page: TiffPage, text: str) -> float | None:
     exif = page.tags.valueof("ExifTag")
-    stated = page.tags.valueof("ExposureTime") or (
-        exif.get("ExposureTime") if isinstance(exif, dict) else None
-    )
+    stated = page.tags.valueof("ExposureTime") or (exif.get("ExposureTime") if isinstance(exif, dict) else None)
     if isinstance(stated, tuple) and len(stated) == 2 and stated[0] > 0 and stated[1] > 0:
         return float(stated[0] / stated[1])
     return facts.exposure_in(text)

@@ -62,9 +62,7 @@ def choose_page(source: Source, tiff: TiffFile) -> tuple[int, TiffPage]:
         If there is no such page, or several could be meant; the message lists them.
     """
     pages = dict(enumerate(_full_pages(tiff)))
-    weighable = {
-        k: page for k, page in pages.items() if _n_pixels(page) and not page.subfiletype & (_REDUCED | _MASK)
-    }
+    weighable = {k: page for k, page in pages.items() if _n_pixels(page) and not page.subfiletype & (_REDUCED | _MASK)}
     if source.page is not None:
         if source.page not in pages or not _n_pixels(pages[source.page]):
             msg = f"has no page {source.page}; it has {_listed(pages)}"
@@ -89,8 +87,6 @@ def _n_pixels(page: TiffPage) -> int:
 
 
 def _listed(pages: dict[int, TiffPage]) -> str:
-    lines = [
-        f"page {k}: {p.imagewidth} × {p.imagelength} {p.dtype}" for k, p in pages.items() if _n_pixels(p)
-    ]
+    lines = [f"page {k}: {p.imagewidth} × {p.imagelength} {p.dtype}" for k, p in pages.items() if _n_pixels(p)]
     more = f", and {len(lines) - _LISTED} more" if len(lines) > _LISTED else ""
     return ", ".join(lines[:_LISTED]) + more

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from blotquant.flags import FLAGS, split_flags
-from blotquant.ladder import LadderError, find_ladder
+from blotquant.naming.ladder import LadderError, find_ladder
 from blotquant.report.picture import encode_picture
 from blotquant.report.profile import PROFILE_HEIGHT, PROFILE_WIDTH, lane_profiles
 from blotquant.report.tables import Cell, Record, View, table_html, value, with_sd, words
@@ -113,10 +113,7 @@ def _facts(constants: Mapping[str, Any]) -> dict[str, str]:
 def _lane_labels(layout: Layout, known: PictureWords) -> dict[int, str]:
     """What lies in each lane: the sheet's sample, else a role that says more than sample."""
     roles = {lane.number: lane.role for lane in layout.lanes}
-    return {
-        lane: known.samples.get(lane) or (role if role != "sample" else "")
-        for lane, role in sorted(roles.items())
-    }
+    return {lane: known.samples.get(lane) or (role if role != "sample" else "") for lane, role in sorted(roles.items())}
 
 
 def kda_marks(layout: Layout, ladder: str | tuple[float, ...] | None) -> list[tuple[float, str]]:

@@ -6,12 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from blotquant import __version__
-from blotquant.replicates import SCALINGS
+from blotquant.comparing.replicates import SCALINGS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from blotquant.design import Experiment
+    from blotquant.experiment.design import Experiment
     from blotquant.settings import Settings
 
 BACKGROUND_WORDS = {
@@ -77,9 +77,7 @@ def _exposures(experiment: Experiment) -> list[str]:
             known.setdefault(entry.probe, []).append(entry.exposure_s)
     if not known:
         return ["Exposure times are those that the image files state, where they do."]
-    listed = [
-        f"{probe} {' and '.join(f'{t:g}' for t in sorted(set(times)))} s" for probe, times in known.items()
-    ]
+    listed = [f"{probe} {' and '.join(f'{t:g}' for t in sorted(set(times)))} s" for probe, times in known.items()]
     text = f"Exposure times: {', '.join(listed)}."
     if any(len(set(times)) > 1 for times in known.values()):
         text += " Of several exposures of one probe the longest was used in which no band of the target was saturated."

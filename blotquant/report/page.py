@@ -21,7 +21,7 @@ from blotquant.report.template import render
 if TYPE_CHECKING:
     import pandas as pd
 
-    from blotquant.design import Experiment
+    from blotquant.experiment.design import Experiment
     from blotquant.settings import Settings
 
 
@@ -140,7 +140,7 @@ def _flag_counts(content: Content) -> list[tuple[Any, dict[str, int]]]:
 
 
 def _versions() -> dict[str, str]:
-    from blotquant.session import software_versions
+    from blotquant.record.session import software_versions
 
     return software_versions()
 

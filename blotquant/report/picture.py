@@ -48,9 +48,7 @@ def encode_picture(image: BlotImage) -> Picture:
     step = -(-max(signal.shape) // MAX_PICTURE_PX)
     # The last cells may be smaller: nothing is cut off at the edge.
     edges = [np.arange(0, size, step) for size in signal.shape]
-    sums = np.add.reduceat(
-        np.add.reduceat(np.nan_to_num(signal, copy=True).astype(float), edges[0], 0), edges[1], 1
-    )
+    sums = np.add.reduceat(np.add.reduceat(np.nan_to_num(signal, copy=True).astype(float), edges[0], 0), edges[1], 1)
     sizes = [np.diff(np.append(edge, size)) for edge, size in zip(edges, signal.shape, strict=True)]
     reduced = sums / np.outer(*sizes)
     low, high = (float(v) for v in np.percentile(reduced, SHOWN))

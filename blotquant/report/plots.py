@@ -171,14 +171,10 @@ def _draw_points(axes: Axes, ratios: pd.DataFrame, conditions: list[str], *, col
 
 def _draw_intervals(axes: Axes, summary: pd.DataFrame, conditions: list[str], *, relative: bool) -> None:
     middle, low, high = (
-        ("fold_change", "fold_ci_low", "fold_ci_high")
-        if relative
-        else ("geometric_mean", "ci_low", "ci_high")
+        ("fold_change", "fold_ci_low", "fold_ci_high") if relative else ("geometric_mean", "ci_low", "ci_high")
     )
     for row in summary.to_dict("records"):
-        _draw_interval(
-            axes, conditions.index(row["condition"]) + 0.3, [row[name] for name in (middle, low, high)]
-        )
+        _draw_interval(axes, conditions.index(row["condition"]) + 0.3, [row[name] for name in (middle, low, high)])
 
 
 def _draw_interval(axes: Axes, x: float, ends: Sequence[Any]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.coverage import area_weights
-from blotquant.scene import aperture_of
+from blotquant.weighing.scene import aperture_of
 
 if TYPE_CHECKING:
     from blotquant.geometry import Band, Lane
@@ -69,9 +69,7 @@ def _profile(analysis: Analysis, lane: Lane, label: str) -> Profile:
     covered = np.maximum(weights.sum(axis=1), 1e-9)
     counts = (weights * np.nan_to_num(scene.signal[box.slices].astype(float))).sum(axis=1) / covered
     grounds = [
-        (band, *_ground(analysis, band))
-        for band in analysis.layout.bands_of(lane.id)
-        if band.status == "detected"
+        (band, *_ground(analysis, band)) for band in analysis.layout.bands_of(lane.id) if band.status == "detected"
     ]
     levels = np.concatenate([counts, *(level for _, _, level in grounds)]) if len(counts) else np.zeros(1)
     low, high = float(levels.min()), float(levels.max())
@@ -119,7 +117,5 @@ class _Frame:
         edges = np.unique(np.linspace(0, len(values), min(points, len(values)) + 1).astype(int))
         peaks = np.maximum.reduceat(values, edges[:-1])
         x = [self.x(first + (a + b) / 2) for a, b in pairwise(edges)]
-        y = PROFILE_HEIGHT * (
-            1 - (peaks - self.low) / (self.high - self.low if self.high > self.low else 1.0)
-        )
+        y = PROFILE_HEIGHT * (1 - (peaks - self.low) / (self.high - self.low if self.high > self.low else 1.0))
         return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))

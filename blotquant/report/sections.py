@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from blotquant.comparing.sensitivity import claim_ranges
 from blotquant.report.blot import anchor_of
 from blotquant.report.plots import plot_ratio, plot_sensitivity
 from blotquant.report.tables import Cell, Record, View, bounded, interval, table_html, value, with_sd, words
 from blotquant.report.template import is_missing
-from blotquant.sensitivity import claim_ranges
 
 if TYPE_CHECKING:
     import pandas as pd
     from markupsafe import Markup
 
-    from blotquant.design import Experiment
+    from blotquant.experiment.design import Experiment
 
 
 def ratio_blocks(experiment: Experiment, tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
@@ -129,11 +129,7 @@ def ratio_table(ratios: pd.DataFrame, extra: Sequence[str]) -> Markup:
         View("included", "Whether it enters the summary", value("included")),
         View("reason", "Why it does not", value("reason")),
         View("flags", "See the list of flags", words("flags")),
-        *(
-            View(name, "From the sample sheet", value(name), printed=False)
-            for name in extra
-            if name in ratios
-        ),
+        *(View(name, "From the sample sheet", value(name), printed=False) for name in extra if name in ratios),
     )
     return table_html(ratios.to_dict("records"), views, muted=lambda row: row["included"] is not True)
 
@@ -171,9 +167,7 @@ def carry_over_table(checked: pd.DataFrame | None) -> Markup | None:
     def percent(row: Record) -> Cell:
         if is_missing(row["fraction"]):
             return Cell("")
-        return Cell(
-            f"{100 * row['fraction']:z.2f} ± {100 * row['fraction_sd']:.2f}", repr(float(row["fraction"]))
-        )
+        return Cell(f"{100 * row['fraction']:z.2f} ± {100 * row['fraction_sd']:.2f}", repr(float(row["fraction"])))
 
     views = (
         View("blot", "Biological replicate", value("blot")),
@@ -191,7 +185,7 @@ def carry_over_table(checked: pd.DataFrame | None) -> Markup | None:
 
 def index_table(experiment: Experiment, record: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One line a picture with the place of its piece in the page; those not analysed have none."""
-    from blotquant.membranes import session_name
+    from blotquant.study.membranes import session_name
 
     done = {row.get("session"): row for row in record}
     lines = []

@@ -108,11 +108,7 @@ def table_html(
 
     records = list(rows)
     cells = [[view.cell(row) for view in views] for row in records]
-    kept = (
-        [k for k in range(len(views)) if any(line[k].text for line in cells)]
-        if cells
-        else list(range(len(views)))
-    )
+    kept = [k for k in range(len(views)) if any(line[k].text for line in cells)] if cells else list(range(len(views)))
     heads = [
         {
             "name": views[k].heading,

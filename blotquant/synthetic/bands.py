@@ -100,9 +100,7 @@ class BandShape:
     def window(self, shape: tuple[int, int], reach: float = 6.0) -> tuple[slice, slice]:
         """Rows and columns of the picture that the band's light reaches."""
         length = self.sigma * (1 + 1.5 * abs(self.row.tail))
-        rows, cols = np.array(
-            self.outline(reach * length / self.spread, self.width / 2 + reach * self.row.edge)
-        ).T
+        rows, cols = np.array(self.outline(reach * length / self.spread, self.width / 2 + reach * self.row.edge)).T
         first = (max(int(rows.min()), 0), max(int(cols.min()), 0))
         stop = (min(int(rows.max()) + 2, shape[0]), min(int(cols.max()) + 2, shape[1]))
         return slice(first[0], max(stop[0], first[0])), slice(first[1], max(stop[1], first[1]))

@@ -178,9 +178,7 @@ def _render(spec: BlotSpec, places: tuple[Place, ...]) -> Floats:
         window = place.shape.window(spec.shape)
         light = place.shape.brightness(*pixels_of(window))
         if not light.sum() > 0:
-            msg = (
-                f"band {place.shape.row.target} in lane {place.lane} lies outside the picture of {spec.shape}"
-            )
+            msg = f"band {place.shape.row.target} in lane {place.lane} lies outside the picture of {spec.shape}"
             raise ValueError(msg)
         signal[window] += light * (place.volume / light.sum())
     return _glow(signal, spec)

@@ -41,9 +41,7 @@ def render_debris(spec: BlotSpec, covers: list[Floats], rng: np.random.Generator
         near = (grid[0][window], grid[1][window])
         added[window] += height * np.exp(-_distance2(near, place) / (2 * size**2))
     for _ in range(debris.scratches):
-        added += (
-            debris.strength * rng.uniform(0.3, 1) * _line(grid, _place(spec, rng), rng.uniform(20, 90), rng)
-        )
+        added += debris.strength * rng.uniform(0.3, 1) * _line(grid, _place(spec, rng), rng.uniform(20, 90), rng)
     for _ in range(debris.bubbles):
         size = rng.uniform(4, 14)
         edge = (np.sqrt(_distance2(grid, _place(spec, rng))) - size) / 1.2
@@ -117,14 +115,10 @@ def _written(
     for k, digit in enumerate(text):
         corners = np.array(_DIGITS[digit], dtype=float) + rng.normal(0, 0.08, (len(_DIGITS[digit]), 2))
         y, x = _dense(corners).T
-        points.append(
-            np.column_stack([place[0] + size * (y - 0.5), place[1] + size * (0.75 * k + 0.5 * x - lean * y)])
-        )
+        points.append(np.column_stack([place[0] + size * (y - 0.5), place[1] + size * (0.75 * k + 0.5 * x - lean * y)]))
     if rng.random() < 0.6:
         across = np.linspace(-4, 22, 90)
-        points.append(
-            np.column_stack([place[0] + size + 1 + 0.08 * across * rng.normal(), place[1] + across])
-        )
+        points.append(np.column_stack([place[0] + size + 1 + 0.08 * across * rng.normal(), place[1] + across]))
     y, x = np.vstack(points).T
     rows, cols = frame.picture(y, x)
     r, c = np.round(rows).astype(int), np.round(cols).astype(int)

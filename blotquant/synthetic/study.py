@@ -36,21 +36,13 @@ class Condition:
 
 CONDITIONS = (
     Condition(name=REFERENCE, cell_line="MCF-7", drug="vehicle", dose_nm=0, pakt=1.0, perk=1.0),
-    Condition(
-        name="parental, anastrozole", cell_line="MCF-7", drug="anastrozole", dose_nm=100, pakt=0.7, perk=0.85
-    ),
-    Condition(
-        name="parental, fulvestrant", cell_line="MCF-7", drug="fulvestrant", dose_nm=100, pakt=0.8, perk=0.6
-    ),
+    Condition(name="parental, anastrozole", cell_line="MCF-7", drug="anastrozole", dose_nm=100, pakt=0.7, perk=0.85),
+    Condition(name="parental, fulvestrant", cell_line="MCF-7", drug="fulvestrant", dose_nm=100, pakt=0.8, perk=0.6),
     Condition(name="AnaR, vehicle", cell_line="AnaR", drug="vehicle", dose_nm=0, pakt=2.5, perk=1.8),
-    Condition(
-        name="AnaR, anastrozole", cell_line="AnaR", drug="anastrozole", dose_nm=100, pakt=2.4, perk=1.9
-    ),
+    Condition(name="AnaR, anastrozole", cell_line="AnaR", drug="anastrozole", dose_nm=100, pakt=2.4, perk=1.9),
     Condition(name="AnaR, letrozole", cell_line="AnaR", drug="letrozole", dose_nm=100, pakt=2.2, perk=1.7),
     Condition(name="AnaR, exemestane", cell_line="AnaR", drug="exemestane", dose_nm=100, pakt=1.9, perk=1.5),
-    Condition(
-        name="AnaR, fulvestrant", cell_line="AnaR", drug="fulvestrant", dose_nm=100, pakt=1.3, perk=1.1
-    ),
+    Condition(name="AnaR, fulvestrant", cell_line="AnaR", drug="fulvestrant", dose_nm=100, pakt=1.3, perk=1.1),
 )
 
 
@@ -162,9 +154,7 @@ def _draw_membrane(
 
 def _load_table(membrane: Membrane) -> pd.DataFrame:
     lane = np.arange(1, len(membrane.lanes) + 1)
-    return pd.DataFrame(
-        {"blot": membrane.blot, "membrane": membrane.name, "lane": lane, "load": membrane.load}
-    )
+    return pd.DataFrame({"blot": membrane.blot, "membrane": membrane.name, "lane": lane, "load": membrane.load})
 
 
 def _shots(membrane: Membrane, amounts: pd.DataFrame) -> list[Shot]:

@@ -109,9 +109,7 @@ def shot_truth(shot: Shot, blot: SyntheticBlot, study: Study) -> pd.DataFrame:
 
 def _lane_sums(bands: pd.DataFrame) -> pd.DataFrame:
     stain = bands[bands["target"] == STAIN]
-    sums = stain.groupby("lane", as_index=False).agg(
-        {"volume": "sum", "saturated": "any", "peak_col": "mean"}
-    )
+    sums = stain.groupby("lane", as_index=False).agg({"volume": "sum", "saturated": "any", "peak_col": "mean"})
     sums = sums.assign(target=STAIN, mw_kda=np.nan, peak_row=np.nan, snr=np.nan)
     return pd.concat([sums, bands[bands["target"] == "ladder"]], ignore_index=True)
 
@@ -148,9 +146,7 @@ def _loading(truth: pd.DataFrame, bands: pd.DataFrame) -> pd.Series[float]:
     return stain / stain.mean()
 
 
-def _ratio_table(
-    name: str, value: pd.Series[float], p: pd.DataFrame, t: pd.DataFrame, study: Study
-) -> pd.DataFrame:
+def _ratio_table(name: str, value: pd.Series[float], p: pd.DataFrame, t: pd.DataFrame, study: Study) -> pd.DataFrame:
     amounts = study.amounts[study.amounts["blot"] == p["blot"].iloc[0]].set_index("lane")
     numerator, denominator = name.split("/")
     amount = amounts[numerator] / amounts[denominator]
@@ -176,9 +172,7 @@ def true_conditions(ratios: pd.DataFrame) -> pd.DataFrame:
     for name, _, _ in RATIOS:
         for condition in CONDITIONS:
             fold = condition.pakt if name == "pAKT/AKT" else condition.perk
-            shown = ratios.loc[
-                (ratios["ratio"] == name) & (ratios["condition"] == condition.name), "relative"
-            ]
+            shown = ratios.loc[(ratios["ratio"] == name) & (ratios["condition"] == condition.name), "relative"]
             realised = float(np.exp(np.log(shown.to_numpy(dtype=float)).mean()))
             lines.append((name, condition.name, fold, round(realised, 4), len(shown)))
     return pd.DataFrame(lines, columns=["ratio", "condition", "fold_change", "realised_fold_change", "n"])
@@ -197,11 +191,7 @@ def experiment_toml(study: Study) -> str:
     )
     ratios = "\n".join(
         f'[[ratios]]\nname = "{name}"\nnumerator = "{p}"\ndenominator = "{t}"\n'
-        + (
-            f'loading = "{STAIN}"    # used on blot 3, where both lie on twin membranes\n'
-            if p == "pAKT"
-            else ""
-        )
+        + (f'loading = "{STAIN}"    # used on blot 3, where both lie on twin membranes\n' if p == "pAKT" else "")
         for name, p, t in RATIOS
     )
     ladder = ", ".join(f"{kda:g}" for kda in LADDER_KDA)

@@ -67,9 +67,7 @@ class Membrane:
     probes: tuple[str, ...]
 
 
-def compose_scene(
-    membrane: Membrane, probe: Probe, amounts: pd.DataFrame, rng: np.random.Generator
-) -> BlotSpec:
+def compose_scene(membrane: Membrane, probe: Probe, amounts: pd.DataFrame, rng: np.random.Generator) -> BlotSpec:
     """Compose the picture of one probe on one membrane, at an exposure of one second.
 
     Parameters
@@ -151,8 +149,7 @@ def _stain_rows(membrane: Membrane, probe: Probe, down: float) -> tuple[RowSpec,
     unit = probe.peak_rate * np.sqrt(2 * np.pi) * 36
     rows = [(float(row), float(rng.uniform(1.4, 3.2)), float(rng.lognormal(-1.9, 0.8))) for row in sharp]
     rows += [
-        (row, 26.0, height)
-        for row, height in ((100.0, 0.25), (160.0, 0.45), (215.0, 0.5), (275.0, 0.35), (320.0, 0.2))
+        (row, 26.0, height) for row, height in ((100.0, 0.25), (160.0, 0.45), (215.0, 0.5), (275.0, 0.35), (320.0, 0.2))
     ]
     return tuple(
         RowSpec(target=probe.name, row=row + down, sigma=sigma, edge=1.8, bow_px=1.0,

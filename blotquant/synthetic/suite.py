@@ -104,9 +104,7 @@ def random_spec(difficulty: Difficulty, rng: np.random.Generator) -> BlotSpec:
     framed = rng.random() < grade.frame
     margin = 25.0 if framed else 0.0
     strips = [_moved(strip, margin, margin) for strip in strips]
-    tilted = (
-        max(abs(np.sin(np.deg2rad(s.tilt_deg))) * (s.box[3] - s.box[2]) / 2 for s in strips) if framed else 0
-    )
+    tilted = max(abs(np.sin(np.deg2rad(s.tilt_deg))) * (s.box[3] - s.box[2]) / 2 for s in strips) if framed else 0
     strips = [_moved(strip, float(tilted), 0) for strip in strips]
     shape = (
         int(max(s.box[1] for s in strips) + margin + tilted),
@@ -182,9 +180,7 @@ def _random_pitches(
     return centers, room * share * (1 - grade.uneven * 0.4 * rng.random(n_lanes))
 
 
-def _random_empties(
-    n_lanes: int, ladder: int | None, grade: Grade, rng: np.random.Generator
-) -> NDArray[np.bool_]:
+def _random_empties(n_lanes: int, ladder: int | None, grade: Grade, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Lanes without bands; none outermost or side by side, which nothing would tell from bare membrane."""
     empty = rng.random(n_lanes) < grade.empty
     empty[[0, -1]] = False

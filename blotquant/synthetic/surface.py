@@ -82,9 +82,7 @@ def render_surface(spec: BlotSpec, covers: list[Floats], rng: np.random.Generato
     rows, cols = pixel_grid(spec.shape)
     down, right = rows / max(spec.shape[0] - 1, 1) - 0.5, cols / max(spec.shape[1] - 1, 1) - 0.5
     light = surface.base + surface.gradient[0] * down + surface.gradient[1] * right
-    haze = (
-        surface.haze * clouds(spec.shape, surface.haze_px, rng) if surface.haze > 0 else np.zeros(spec.shape)
-    )
+    haze = surface.haze * clouds(spec.shape, surface.haze_px, rng) if surface.haze > 0 else np.zeros(spec.shape)
     grain = 1 + surface.texture * clouds(spec.shape, surface.texture_px, rng)
     for strip, cover in zip(spec.strips, covers, strict=True):
         light = light + cover * ((strip.level + haze) * grain + _smears(spec, strip, rng))

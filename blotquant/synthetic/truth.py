@@ -111,9 +111,7 @@ def true_lane(strip: StripSpec, k: int, number: int, lane: LaneSpec) -> Lane:
     rows, cols = frame.picture(y, frame.lane_center(lane, y))
     width = lane.width / float(np.cos(np.deg2rad(strip.tilt_deg)))
     nodes = tuple((round(float(r), 4), round(float(c), 4)) for r, c in zip(rows, cols, strict=True))
-    return Lane(
-        id=f"s{k}l{number}", strip=f"s{k}", number=number, center=nodes, widths=(width,) * 9, role=lane.role
-    )
+    return Lane(id=f"s{k}l{number}", strip=f"s{k}", number=number, center=nodes, widths=(width,) * 9, role=lane.role)
 
 
 def _strip_table(strips: tuple[StripSpec, ...]) -> pd.DataFrame:
@@ -209,8 +207,6 @@ def _burnt(spec: BlotSpec, place: Place, full: NDArray[np.bool_]) -> dict[str, A
     shape = place.shape
     window = shape.window(spec.shape)
     across, along = shape.coordinates(*pixels_of(window))
-    own = (np.abs(along - shape.mode) <= 2.5 * shape.spread) & (
-        np.abs(across) <= shape.width / 2 + 2 * shape.row.edge
-    )
+    own = (np.abs(along - shape.mode) <= 2.5 * shape.spread) & (np.abs(across) <= shape.width / 2 + 2 * shape.row.edge)
     count = int((full[window] & own).sum())
     return {"saturated_px": count, "saturated": count > 0}

@@ -156,6 +156,4 @@ def contrast_limits(signal: NDArray[np.floating[Any]]) -> tuple[float, float]:
 
 def flags_in_words(cell: object) -> str:
     """Meaning and advice of the flags of a cell, one line each."""
-    return "\n".join(
-        f"{FLAGS[name].meaning} {FLAGS[name].advice}" for name in split_flags(cell) if name in FLAGS
-    )
+    return "\n".join(f"{FLAGS[name].meaning} {FLAGS[name].advice}" for name in split_flags(cell) if name in FLAGS)

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 
 from blotquant.errors import OutputError
 from blotquant.image import BlotImage
-from blotquant.session import Session
+from blotquant.record.session import Session
 from napari_blotquant import _work
 from napari_blotquant._convert import flags_in_words
 from napari_blotquant._hand import Hand
@@ -199,9 +199,7 @@ class BlotDock(QWidget):
 
     def _say_doubts(self, image: BlotImage, editor: Editor) -> None:
         words = flags_in_words(";".join((*image.flags, *editor.layout.flags)))
-        fits = "\n".join(
-            f"Edit {c.edit.seq} ({c.edit.action}) no longer fits: {c.reason}" for c in editor.conflicts
-        )
+        fits = "\n".join(f"Edit {c.edit.seq} ({c.edit.action}) no longer fits: {c.reason}" for c in editor.conflicts)
         self.say("\n".join(part for part in (words, fits) if part))
 
     def _offer_rescued(self) -> None:
@@ -361,9 +359,7 @@ class BlotDock(QWidget):
         except OutputError as error:
             name = ""
             if self.asks:
-                name, _ = QFileDialog.getSaveFileName(
-                    self, f"{error}", self.editor.default_path.name, "*.blot.json"
-                )
+                name, _ = QFileDialog.getSaveFileName(self, f"{error}", self.editor.default_path.name, "*.blot.json")
             if not name:
                 self.say(f"{error}. Nothing is lost: the edits are autosaved.")
                 return False

@@ -16,9 +16,7 @@ Changed = Callable[[str, Any], None]
 class SettingsForm(QWidget):
     """A form over one section of the settings; tells each change by its dotted name."""
 
-    def __init__(
-        self, model: type[BaseModel], prefix: str, changed: Changed, *, only: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, model: type[BaseModel], prefix: str, changed: Changed, *, only: tuple[str, ...] = ()) -> None:
         super().__init__()
         self._fields: dict[str, QWidget] = {}
         form = QFormLayout(self)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from blotquant import edits
 from blotquant.geometry import Band, Lane, LaneRole
-from blotquant.history import Change
-from blotquant.places import lane_at, snap
+from blotquant.record import edits
+from blotquant.record.history import Change
+from blotquant.record.places import lane_at, snap
 from napari_blotquant._layers import BlotLayers
 
 
@@ -58,9 +58,7 @@ class Hand:
         """Bind the keys to the layers; manifest keybindings are not wired by napari."""
         for layer in (self.layers.image, self.layers.lanes, self.layers.bands):
             for key in KEYS:
-                layer.bind_key(
-                    key.key, lambda _layer, method=key.method: getattr(self, method)(), overwrite=True
-                )
+                layer.bind_key(key.key, lambda _layer, method=key.method: getattr(self, method)(), overwrite=True)
 
     # where
 
@@ -147,9 +145,7 @@ class Hand:
         """Give the chosen bands' rows the target named in the dock."""
         chosen = self.chosen_bands()
         if not chosen or not self.target:
-            self.say(
-                "name a target in the dock, then point at its row" if chosen else "point at a band of the row"
-            )
+            self.say("name a target in the dock, then point at its row" if chosen else "point at a band of the row")
             return
         changes: list[Change] = []
         for band in chosen:

@@ -34,9 +34,7 @@ class Jobs:
         self.running.append(worker)
         worker.start()
 
-    def start_latest(
-        self, work: Work, finished: Callable[[Any], None], failed: Callable[[Exception], None]
-    ) -> None:
+    def start_latest(self, work: Work, finished: Callable[[Any], None], failed: Callable[[Exception], None]) -> None:
         """Run work in a thread; a later call makes the result of an earlier one void."""
         self._latest += 1
         job = self._latest

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from psygnal import Signal
 
 from blotquant.geometry import Band, Lane, Polygon
-from blotquant.history import Change
+from blotquant.record.history import Change
 from napari_blotquant._convert import (
     HIDDEN_ID,
     LANE_ID,
@@ -282,7 +282,7 @@ class BlotLayers:
         points = np.array(self.bands.data[index])
         if band is None or is_same_place(points, band.outline):
             return
-        from blotquant.edits import resize_band
+        from blotquant.record.edits import resize_band
 
         with suppress(ValueError):
             self.previewed.emit(self.editor.preview(resize_band(self.editor.layout, band.id, points)))

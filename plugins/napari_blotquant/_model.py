@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from psygnal import Signal
 
 from blotquant.geometry import Layout
-from blotquant.history import FIND_AGAIN, Change, Kind
 from blotquant.image import BlotImage
-from blotquant.measure import measure_bands
-from blotquant.replay import Conflict, apply_changes, diff_layouts, replay_on
-from blotquant.scene import Scene, weigh_scene
-from blotquant.session import SESSION_SUFFIX, Session, relative_path, save_session
+from blotquant.record.history import FIND_AGAIN, Change, Kind
+from blotquant.record.replay import Conflict, apply_changes, diff_layouts, replay_on
+from blotquant.record.session import SESSION_SUFFIX, Session, relative_path, save_session
 from blotquant.tables import BAND_COLUMNS, make_table
+from blotquant.weighing.measure import measure_bands
+from blotquant.weighing.scene import Scene, weigh_scene
 from napari_blotquant._convert import SURE
 from napari_blotquant._recover import Autosaver
 

@@ -133,10 +133,7 @@ class BlotTables(QTabWidget):
 
     def _show_history(self, editor: Editor) -> None:
         edits = list(editor.session.history.groups())[::-1]
-        rows = [
-            [Cell(str(g[0].group), g[0].group), Cell(_gesture(g)), Cell(g[0].when), Cell(g[0].who)]
-            for g in edits
-        ]
+        rows = [[Cell(str(g[0].group), g[0].group), Cell(_gesture(g)), Cell(g[0].when), Cell(g[0].who)] for g in edits]
         self.history.rows.show([str(g[0].group) for g in edits], rows)
 
     def _show_targets(self, targets: list[str]) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from blotquant.background import Aperture
 from blotquant.coverage import area_weights
 from blotquant.geometry import Lane, Layout
-from blotquant.scene import Scene
+from blotquant.weighing.background import Aperture
+from blotquant.weighing.scene import Scene
 
 MISSING = 'The profile needs pyqtgraph:\npip install "blotquant[napari]"\nEverything else works without it.'
 Limits = Callable[[str, float, float], None]

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from blotquant.edits import add_lane, delete_band, draw_band, remove_lane, reshape_lane, resize_band
 from blotquant.geometry import Band, Layout, Polygon, polygon_area
-from blotquant.history import Change
-from blotquant.replay import apply_changes
+from blotquant.record.edits import add_lane, delete_band, draw_band, remove_lane, reshape_lane, resize_band
+from blotquant.record.history import Change
+from blotquant.record.replay import apply_changes
 from napari_blotquant._convert import is_same_place, lane_nodes, to_outline
 
 MIN_AREA_PX = 4.0

@@ -36,6 +36,4 @@ def synthetic_image() -> Any:
 
     signalling = np.array([1.0, 1.6, 2.9, 4.1, 0.6, 1.0, 0.0, 1.9, 3.2, 0.3])
     rows = np.array([6e4 * signalling, np.full(10, 1.5e5), np.full(10, 2.2e5)])
-    return make_blot(
-        plain_spec(rows, shape=(420, 760), sigma=5.0, targets=("pAKT", "AKT", "GAPDH")), seed=1
-    ).image()
+    return make_blot(plain_spec(rows, shape=(420, 760), sigma=5.0, targets=("pAKT", "AKT", "GAPDH")), seed=1).image()

@@ -19,8 +19,8 @@ from qtpy.QtWidgets import (
 )
 
 from blotquant.geometry import ROLES, LaneRole
-from blotquant.history import Change
-from blotquant.session import flatten_settings
+from blotquant.record.history import Change
+from blotquant.record.session import flatten_settings
 from blotquant.settings import DetectionSettings, WeighingSettings
 from napari_blotquant import _work
 from napari_blotquant._form import SettingsForm
@@ -132,14 +132,10 @@ class StepPages(QWidget):
         page, grid = _page()
         self.band_form = SettingsForm(DetectionSettings, "detection.", self._set, only=("min_snr",))
         grid.addWidget(self.band_form, 0, 0, 1, 2)
-        again = _button(
-            "Find bands again", "In the lanes as they stand; your corrections stay", self.find_bands
-        )
+        again = _button("Find bands again", "In the lanes as they stand; your corrections stay", self.find_bands)
         grid.addWidget(again, 0, 2, 1, 2)
         merge = _button("Merge (M)", "Make one band of the selected ones", partial(self._by_hand, "merge"))
-        copy = _button(
-            "Same shape in row (H)", "As the selected band", partial(self._by_hand, "copy_along_row")
-        )
+        copy = _button("Same shape in row (H)", "As the selected band", partial(self._by_hand, "copy_along_row"))
         grid.addWidget(merge, 1, 0, 1, 2)
         grid.addWidget(copy, 1, 2, 1, 2)
         hint = "Drag to move, corners to resize, Delete. B snaps to the band under the pointer, K cuts it, R draws."
@@ -154,9 +150,7 @@ class StepPages(QWidget):
         self.target.currentTextChanged.connect(self._name_target)
         grid.addWidget(QLabel("target"), 0, 0)
         grid.addWidget(self.target, 0, 1)
-        assign = _button(
-            "Assign to the row (T)", "All bands of its row", partial(self._by_hand, "assign_target")
-        )
+        assign = _button("Assign to the row (T)", "All bands of its row", partial(self._by_hand, "assign_target"))
         grid.addWidget(assign, 0, 2)
         grid.addWidget(_hint("Name the protein, point at a band of its row, press T."), 1, 0, 1, 3)
         return page
@@ -216,9 +210,7 @@ class StepPages(QWidget):
 
         def done(found: Any) -> None:
             editor.find_again(found)
-            lines = [
-                f"Edit {c.edit.seq} ({c.edit.action}) no longer fits: {c.reason}" for c in editor.conflicts
-            ]
+            lines = [f"Edit {c.edit.seq} ({c.edit.action}) no longer fits: {c.reason}" for c in editor.conflicts]
             self.dock.say("\n".join(lines))
 
         self.dock.run("Finding again", lambda: work(editor), done)

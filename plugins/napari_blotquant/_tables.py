@@ -115,9 +115,7 @@ class RowsView(QTableView):
 BAND_HEADS = ("lane", "target", "volume", "SD", "auto", "SNR", "flags")
 
 
-def band_rows(
-    table: pd.DataFrame, auto: pd.DataFrame, lanes: dict[str, str]
-) -> tuple[list[str], list[list[Cell]]]:
+def band_rows(table: pd.DataFrame, auto: pd.DataFrame, lanes: dict[str, str]) -> tuple[list[str], list[list[Cell]]]:
     """Rows of the band table: the number, what the hand changed, and what speaks against it."""
     before = dict(zip(auto["band_id"], auto["volume"], strict=True)) if not auto.empty else {}
     records = cast(list[dict[str, Any]], table.to_dict("records"))
@@ -161,7 +159,7 @@ def ratio_rows(table: pd.DataFrame, top: str, bottom: str) -> tuple[list[str], l
 
 
 def _ratio_cells(lane: int, top: str, bottom: str, members: dict[str, list[dict[str, Any]]]) -> list[Cell]:
-    from blotquant.intervals import ratio_interval
+    from blotquant.comparing.intervals import ratio_interval
 
     reason = _why_not(top, members[top]) or _why_not(bottom, members[bottom])
     if not reason and members[bottom][0]["snr"] < MIN_SNR:

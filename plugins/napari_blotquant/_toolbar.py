@@ -33,9 +33,7 @@ class Toolbar(QWidget):
             row.addWidget(button)
         self.blind = QPushButton("Blind")
         self.blind.setCheckable(True)
-        self.blind.setToolTip(
-            "Hide what the lanes are and shuffle the list while correcting; the record tells"
-        )
+        self.blind.setToolTip("Hide what the lanes are and shuffle the list while correcting; the record tells")
         self.blind.toggled.connect(set_blind)
         row.addWidget(self.blind)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from blotquant.errors import BlotQuantError
 from blotquant.geometry import Layout
 from blotquant.image import BlotImage
-from blotquant.session import SESSION_SUFFIX, Session, load_session, make_session
+from blotquant.record.session import SESSION_SUFFIX, Session, load_session, make_session
 from blotquant.settings import Settings
 
 PICTURE_SUFFIXES = (".tif", ".tiff", ".scn", ".gel", ".1sc", ".png", ".jpg", ".jpeg")
@@ -37,7 +37,7 @@ def open_blot(path: Path, settings: Settings | None = None) -> Opened:
     BlotQuantError
         Saying what is wrong with the file and what to do.
     """
-    from blotquant.work import open_picture
+    from blotquant.batch.work import open_picture
 
     beside = path.with_name(path.name + SESSION_SUFFIX)
     if path.name.endswith(SESSION_SUFFIX) or beside.is_file():
@@ -48,7 +48,7 @@ def open_blot(path: Path, settings: Settings | None = None) -> Opened:
 
 def open_session(path: Path, *, picture: Path | None = None) -> Opened:
     """Read a session and its picture, wherever the user says that lies now."""
-    from blotquant.work import open_session_picture
+    from blotquant.batch.work import open_session_picture
 
     session = load_session(path)
     return Opened(open_session_picture(session, path.parent, given=picture), session, path)
@@ -56,7 +56,7 @@ def open_session(path: Path, *, picture: Path | None = None) -> Opened:
 
 def open_image(path: Path) -> BlotImage:
     """Read a picture, or the picture of a session, and find nothing."""
-    from blotquant.work import open_picture, open_session_picture
+    from blotquant.batch.work import open_picture, open_session_picture
 
     if path.name.endswith(SESSION_SUFFIX):
         return open_session_picture(load_session(path), path.parent)
@@ -86,13 +86,9 @@ def find_bands(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
 def list_blots(folder: Path) -> list[Blot]:
     """Blots of a folder, of a results folder, or of an experiment file, with their state."""
     place = folder if folder.is_dir() else folder.parent
-    sessions = sorted(place.glob(f"*{SESSION_SUFFIX}")) + sorted(
-        (place / "sessions").glob(f"*{SESSION_SUFFIX}")
-    )
+    sessions = sorted(place.glob(f"*{SESSION_SUFFIX}")) + sorted((place / "sessions").glob(f"*{SESSION_SUFFIX}"))
     named = {path.name.removesuffix(SESSION_SUFFIX) for path in sessions}
-    pictures = [
-        p for p in sorted(place.iterdir()) if p.suffix.lower() in PICTURE_SUFFIXES and p.name not in named
-    ]
+    pictures = [p for p in sorted(place.iterdir()) if p.suffix.lower() in PICTURE_SUFFIXES and p.name not in named]
     return [*(Blot(path, _state(path)) for path in sessions), *(Blot(path, "new") for path in pictures)]
 
 

@@ -109,9 +109,7 @@ def test_counts_with_thousands_sort_by_value(page):
 def test_click_enlarges_a_picture(page):
     script = "return document.querySelector('.blot').getBoundingClientRect().width"
     before = page.execute_script(script)
-    page.execute_script(
-        "document.querySelector('svg.picture').dispatchEvent(new MouseEvent('click', {bubbles: true}))"
-    )
+    page.execute_script("document.querySelector('svg.picture').dispatchEvent(new MouseEvent('click', {bubbles: true}))")
     assert page.execute_script(script) > 1.5 * before
 
 
@@ -126,9 +124,7 @@ def test_a_sample_called_like_markup_stays_text(page):
     assert page.execute_script("return document.querySelectorAll('img').length") == 0
     assert set(column(page, "#ratios table", "condition")) == set(CONDITIONS)
     assert f"{IMG} 1" in page.find_element("css selector", ".lanes").text
-    figures = page.execute_script(
-        "return [...document.querySelectorAll('.pair svg')].map((s) => s.textContent).join()"
-    )
+    figures = page.execute_script("return [...document.querySelectorAll('.pair svg')].map((s) => s.textContent).join()")
     assert IMG in figures
 
 
@@ -137,9 +133,7 @@ def test_the_same_names_stay_text_in_the_workbook(made, tmp_path):
     path = tmp_path / "results.xlsx"
     write_workbook(path, tables, experiment=experiment)
     cells = [cell for sheet in load_workbook(path) for row in sheet.iter_rows() for cell in row]
-    named = [
-        cell for cell in cells if isinstance(cell.value, str) and (LINK in cell.value or IMG in cell.value)
-    ]
+    named = [cell for cell in cells if isinstance(cell.value, str) and (LINK in cell.value or IMG in cell.value)]
     assert len(named) > 10
     assert all(cell.data_type == "s" and cell.hyperlink is None for cell in named)
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blotquant.background import BACKGROUNDS, Aperture, Background
 from blotquant.coverage import area_weights
 from blotquant.geometry import Band, Lane, Layout, Strip, rectangle
-from blotquant.scene import find_ground
-from blotquant.uncertainty import measure_noise
+from blotquant.weighing.background import BACKGROUNDS, Aperture, Background
+from blotquant.weighing.scene import find_ground
+from blotquant.weighing.uncertainty import measure_noise
 
 SHAPE = (160, 210)
 ROWS = (40.0, 80.0, 120.0)
@@ -28,9 +28,7 @@ def layout() -> Layout:
              outline=rectangle(r - 7, r + 8, lane.center[0][1] - 15, lane.center[0][1] + 15))
         for lane in lanes for j, r in enumerate(ROWS)
     )  # fmt: skip
-    return Layout(
-        strips=(Strip(id="s", number=1, outline=rectangle(0, 160, 0, 210)),), lanes=lanes, bands=bands
-    )
+    return Layout(strips=(Strip(id="s", number=1, outline=rectangle(0, 160, 0, 210)),), lanes=lanes, bands=bands)
 
 
 def picture(seed: int = 1) -> np.ndarray:
@@ -86,9 +84,7 @@ class TestContract:
 
     @pytest.mark.parametrize("factor", [1e-3, 4.0, 1e4])
     def test_scale_is_followed(self, method, factor):
-        np.testing.assert_allclose(
-            levels(method, picture() * factor), levels(method, picture()) * factor, rtol=1e-6
-        )
+        np.testing.assert_allclose(levels(method, picture() * factor), levels(method, picture()) * factor, rtol=1e-6)
 
     def test_threads_agree(self, method):
         with ThreadPoolExecutor(4) as pool:

@@ -44,13 +44,13 @@ class Tally:
 
 def doors(*, folder: Path, more: dict[str, bytes] | None = None) -> Iterator[Door]:
     """Every reader; `more` are further pictures, by name."""
-    from blotquant.experiment import read_experiment
+    from blotquant.experiment.read import read_experiment
+    from blotquant.experiment.sheets import read_csv_sheet
     from blotquant.io import read_image
     from blotquant.io.files import read_table
-    from blotquant.manifest import read_manifest
-    from blotquant.session import load_session
+    from blotquant.record.manifest import read_manifest
+    from blotquant.record.session import load_session
     from blotquant.settings import load_settings
-    from blotquant.sheets import read_csv_sheet
     from blotquant.tables import BAND_COLUMNS, make_table
 
     for name in ("a.tif", "b.tif"):
@@ -58,16 +58,12 @@ def doors(*, folder: Path, more: dict[str, bytes] | None = None) -> Iterator[Doo
     (folder / "samples.csv").write_text(SAMPLES, encoding="utf-8")
     table = make_table([{"image": "a", "lane": 1, "volume": 0.1}], BAND_COLUMNS).to_csv(index=False).encode()
     settings = b'polarity = "dark"\n[detection]\nmin_snr = 4\n[weighing]\nbackground = "lane"\n'
-    (folder / "sheet.toml").write_text(
-        'samples = "cells.csv"\n' + EXPERIMENT.partition("\n")[2].partition("\n")[2]
-    )
+    (folder / "sheet.toml").write_text('samples = "cells.csv"\n' + EXPERIMENT.partition("\n")[2].partition("\n")[2])
     yield Door("pictures", pictures() | (more or {}), read_image)
     yield Door("session", {"a.blot.json": session()}, load_session)
     yield Door("experiment", {"experiment.toml": EXPERIMENT.encode()}, read_experiment)
     yield Door("workbook", {"experiment.xlsx": workbook()}, read_experiment)
-    yield Door(
-        "samples", {"cells.csv": SAMPLES.encode()}, lambda path: read_experiment(path.with_name("sheet.toml"))
-    )
+    yield Door("samples", {"cells.csv": SAMPLES.encode()}, lambda path: read_experiment(path.with_name("sheet.toml")))
     yield Door("sheet", {"sheet.csv": SAMPLES.encode("utf-16")}, read_csv_sheet)
     yield Door("settings", {"settings.toml": settings}, load_settings)
     yield Door("table", {"bands.csv": table}, lambda path: read_table(path, BAND_COLUMNS))
@@ -77,9 +73,7 @@ def doors(*, folder: Path, more: dict[str, bytes] | None = None) -> Iterator[Doo
 def try_door(door: Door, original: str, tags: Iterator[str], folder: Path, tally: Tally) -> None:
     """Open many mutations of one file; each tag fixes one of them."""
     data = door.originals[original]
-    others = tuple(
-        other for name, other in door.originals.items() if name != original and len(other) < 100_000
-    )
+    others = tuple(other for name, other in door.originals.items() if name != original and len(other) < 100_000)
     path = folder / Path(original).name
     for tag in tags:
         path.write_bytes(mutate(data, f"{door.name}/{original}/{tag}", others))
@@ -104,9 +98,7 @@ def try_one(door: Door, path: Path, label: str, tally: Tally) -> None:
     seconds = time.perf_counter() - started
     tally.longest_s = max(tally.longest_s, seconds)
     if seconds > LONGEST_S:
-        tally.problems.setdefault(
-            f"{door.name}: took longer than {LONGEST_S:g} s", f"{label}: {seconds:.1f} s"
-        )
+        tally.problems.setdefault(f"{door.name}: took longer than {LONGEST_S:g} s", f"{label}: {seconds:.1f} s")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     tally.largest_bytes = max(tally.largest_bytes, peak)
     if peak > LARGEST_BYTES:

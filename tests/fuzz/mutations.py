@@ -29,9 +29,7 @@ def _at(rng, data):
 
 def _set_byte(rng, data, _):
     k = _at(rng, data)
-    return (
-        data[:k] + bytes([rng.choice(_BYTES) if rng.random() < 0.5 else rng.randrange(256)]) + data[k + 1 :]
-    )
+    return data[:k] + bytes([rng.choice(_BYTES) if rng.random() < 0.5 else rng.randrange(256)]) + data[k + 1 :]
 
 
 def _flip_bit(rng, data, _):

@@ -159,9 +159,7 @@ def workbook():
         "targets": [["target", "mw_kda"], ["pAKT", "44; 42"]],
         "ratios": [["name", "numerator", "denominator"], ["pAKT/AKT", "pAKT", "AKT"]],
         "compare": [["reference", "vehicle"]],
-        "samples": [
-            line.split(",") for line in SAMPLES.replace('"A, first"', "A").replace('"', "").splitlines()
-        ],
+        "samples": [line.split(",") for line in SAMPLES.replace('"A, first"', "A").replace('"', "").splitlines()],
     }
     for title, rows in sheets.items():
         sheet = book.create_sheet(title)
@@ -176,8 +174,8 @@ def session():
     from dataclasses import replace
 
     from blotquant.geometry import Band, Lane, Layout, Strip, rectangle
-    from blotquant.history import Change
-    from blotquant.session import ImageReference, Session, session_text
+    from blotquant.record.history import Change
+    from blotquant.record.session import ImageReference, Session, session_text
 
     strip = Strip(id="s1", number=1, outline=rectangle(0, 24, 0, 40), tilt_deg=0.1)
     lane = Lane(id="l1", strip="s1", number=1, center=((0.0, 8.0), (23.0, 8.5)), widths=(6.0, 6.0))
@@ -191,8 +189,8 @@ def session():
 
 
 def manifest():
-    from blotquant.manifest import InputRecord, Manifest, UnitRecord, manifest_text
-    from blotquant.session import flatten_settings
+    from blotquant.record.manifest import InputRecord, Manifest, UnitRecord, manifest_text
+    from blotquant.record.session import flatten_settings
     from blotquant.settings import Settings
 
     record = InputRecord(role="picture", name="a.tif", path="../a.tif", sha256="0" * 64)

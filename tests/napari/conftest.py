@@ -15,7 +15,7 @@ pytest.importorskip("napari", reason='the plugin needs napari: pip install "blot
 
 if TYPE_CHECKING:
     from blotquant.image import BlotImage
-    from blotquant.session import Session
+    from blotquant.record.session import Session
     from napari_blotquant._model import Editor
 
 NEEDS_WINDOW = {"qtbot", "make_napari_viewer", "qapp"}
@@ -50,7 +50,7 @@ def state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def synthetic(n_rows: int = 2, n_lanes: int = 4) -> tuple[BlotImage, Session]:
-    from blotquant.session import make_session
+    from blotquant.record.session import make_session
     from blotquant.synthetic import make_blot, plain_spec
 
     volumes = np.linspace(4e4, 1e5, n_rows * n_lanes).reshape(n_rows, n_lanes)

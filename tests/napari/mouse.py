@@ -27,9 +27,7 @@ def pixel_of(viewer: Any, row: float, col: float) -> QPoint:
 
 def _send(widget: Any, kind: Any, point: QPoint, button: Any, held: Any) -> None:
     place = QPointF(point)
-    event = QMouseEvent(
-        kind, place, QPointF(widget.mapToGlobal(point)), button, held, Qt.KeyboardModifier.NoModifier
-    )
+    event = QMouseEvent(kind, place, QPointF(widget.mapToGlobal(point)), button, held, Qt.KeyboardModifier.NoModifier)
     QApplication.sendEvent(widget, event)
     QApplication.processEvents()
 

@@ -25,9 +25,7 @@ from napari_blotquant._convert import (
     to_vertices,
 )
 
-LANE = Lane(
-    id="l1", strip="s1", number=1, center=((0.0, 20.0), (50.0, 24.0), (99.0, 30.0)), widths=(10.0, 12.0, 14.0)
-)
+LANE = Lane(id="l1", strip="s1", number=1, center=((0.0, 20.0), (50.0, 24.0), (99.0, 30.0)), widths=(10.0, 12.0, 14.0))
 
 
 def test_outlines_survive_the_layer_and_its_float32() -> None:

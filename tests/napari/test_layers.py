@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from blotquant.history import Change
-from blotquant.measure import measure_bands
-from blotquant.session import parse_session, session_text
+from blotquant.record.history import Change
+from blotquant.record.session import parse_session, session_text
+from blotquant.weighing.measure import measure_bands
 
 pytest.importorskip("napari")
 from napari.components import ViewerModel
@@ -93,9 +93,7 @@ def test_drawing_deleting_and_pasting(layers: BlotLayers) -> None:
     n = len(editor.layout.bands)
     lane = editor.layout.lanes[1]
     col = float(lane.center_at(20))
-    layers.bands.add(
-        np.array([[12, col - 9], [12, col + 9], [24, col + 9], [24, col - 9]]), shape_type="rectangle"
-    )
+    layers.bands.add(np.array([[12, col - 9], [12, col + 9], [24, col + 9], [24, col - 9]]), shape_type="rectangle")
     assert len(editor.layout.bands) == n + 1
     drawn = next(b for b in editor.layout.bands if b.origin == "drawn")
     assert drawn.lane == lane.id
@@ -160,7 +158,7 @@ def test_finding_again_keeps_the_hands_work(layers: BlotLayers) -> None:
 def test_targets_colours_and_view(layers: BlotLayers) -> None:
     editor = layers.editor
     band = editor.layout.bands[0]
-    from blotquant.edits import set_target
+    from blotquant.record.edits import set_target
 
     editor.do(set_target(editor.layout, band.id, "pAKT"), "target")
     assert (editor.table.loc[editor.table["row"] == band.row, "target"] == "pAKT").all()

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 import tifffile
 
-from blotquant import edits, pipeline
+from blotquant import pipeline
+from blotquant.batch.work import open_picture
 from blotquant.cli import main
 from blotquant.errors import ImageError
-from blotquant.finding import find_layout
-from blotquant.history import Change
+from blotquant.finding.layouts import find_layout
 from blotquant.io import table_to_csv
-from blotquant.session import save_session
+from blotquant.record import edits
+from blotquant.record.history import Change
+from blotquant.record.session import save_session
 from blotquant.settings import Settings
-from blotquant.work import open_picture
 from napari_blotquant import _work
 from napari_blotquant._model import Editor
 from napari_blotquant._reader import image_layer
@@ -26,7 +27,7 @@ from napari_blotquant._reader import image_layer
 ROOT = Path(__file__).parents[2]
 PICTURES = [ROOT / "sample_images" / name for name in ("blot2_ERK.tif", "blot1_AKT.tif")]
 PLUGIN = sorted((ROOT / "plugins").rglob("*.py"))
-OWN_WAYS = ("blotquant.finding", "blotquant.io", "blotquant.splitting")
+OWN_WAYS = ("blotquant.finding.layouts", "blotquant.io", "blotquant.doublets.splitting")
 """What would find or read past the pipeline."""
 
 
@@ -120,9 +121,7 @@ def test_a_hand_corrected_session_weighs_the_same_bytes_as_the_command_line(tmp_
 def test_after_finding_again_the_command_line_weighs_the_same_bytes(gesture: str, tmp_path: Path) -> None:
     editor = opened(link(PICTURES[0], tmp_path))
     editor.do(edits.move_lane(editor.layout, editor.layout.lanes[3].id, d_col=3.0), "move_lane")
-    editor.do(
-        [Change("settings", "detection.min_snr", editor.session.settings.detection.min_snr, 8.0)], "settings"
-    )
+    editor.do([Change("settings", "detection.min_snr", editor.session.settings.detection.min_snr, 8.0)], "settings")
     settings = editor.session.settings
     if gesture == "everything":
         found = _work.find(editor.image, settings)

@@ -53,9 +53,7 @@ def test_a_missing_shape_is_a_deletion(layout: Layout) -> None:
 
 
 @pytest.mark.parametrize("position", [0, -1])
-def test_a_pasted_shape_gets_an_id_of_its_own_and_the_original_keeps_its(
-    layout: Layout, position: int
-) -> None:
+def test_a_pasted_shape_gets_an_id_of_its_own_and_the_original_keeps_its(layout: Layout, position: int) -> None:
     shapes = shapes_of(layout)
     pasted = Shape(shapes[1].key, shapes[1].vertices + np.float32([12, 0]))
     shapes.insert(position if position == 0 else len(shapes), pasted)
@@ -96,8 +94,7 @@ def test_doublet_partners_follow_one_drag(layout: Layout) -> None:
     assert sorted(c.object_id for c in reading.changes) == sorted([first.id, "partner"])
     assert reading.layout.band(first.id).outline == reading.layout.band("partner").outline
     dragged_both = [
-        Shape(s.key, s.vertices + np.float32([3, 0])) if s.key in (first.id, "partner") else s
-        for s in shapes_of(both)
+        Shape(s.key, s.vertices + np.float32([3, 0])) if s.key in (first.id, "partner") else s for s in shapes_of(both)
     ]
     assert len(read_bands(both, dragged_both).changes) == 2
 

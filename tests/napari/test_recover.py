@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from blotquant.edits import move_band
-from blotquant.session import load_session
+from blotquant.record.edits import move_band
+from blotquant.record.session import load_session
 from napari_blotquant._recover import Autosaver, autosave_path, find_rescued
 
 WORKER = """
 import sys, time
 sys.path.insert(0, {here!r})
 from conftest import synthetic
-from blotquant.edits import move_band
+from blotquant.record.edits import move_band
 from napari_blotquant._model import Editor
 from napari_blotquant._recover import Autosaver
 image, session = synthetic()
@@ -35,9 +35,7 @@ for k in range(100_000):
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL on this system")
 @pytest.mark.parametrize("lifetime_s", [0.05, 0.8, 2.7, 3.6])
-def test_a_killed_editor_leaves_all_edits_older_than_two_seconds(
-    lifetime_s: float, state_folder: Path
-) -> None:
+def test_a_killed_editor_leaves_all_edits_older_than_two_seconds(lifetime_s: float, state_folder: Path) -> None:
     code = WORKER.format(here=str(Path(__file__).parent))
     child = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.PIPE, text=True, env=os.environ

@@ -15,8 +15,8 @@ import pytest
 import tifffile
 
 from blotquant.io import read_image
-from blotquant.measure import measure_bands
-from blotquant.session import load_session, make_session, save_session
+from blotquant.record.session import load_session, make_session, save_session
+from blotquant.weighing.measure import measure_bands
 
 WAIT_MS = 20_000
 
@@ -164,10 +164,8 @@ def test_blind_mode_hides_lanes_and_is_on_record(dock: Any, qtbot: Any) -> None:
     assert [e.action for e in dock.editor.session.history.edits] == ["blind_on", "blind_off"]
 
 
-def test_unsaved_edits_come_back_after_a_crash(
-    dock: Any, qtbot: Any, picture: Path, state_folder: Path
-) -> None:
-    from blotquant.edits import move_band
+def test_unsaved_edits_come_back_after_a_crash(dock: Any, qtbot: Any, picture: Path, state_folder: Path) -> None:
+    from blotquant.record.edits import move_band
 
     editor = dock.editor
     editor.do(move_band(editor.layout, editor.layout.bands[0].id, d_row=2), "move")
@@ -181,7 +179,7 @@ def test_unsaved_edits_come_back_after_a_crash(
 
 
 def test_troubles_are_told_and_nothing_is_lost(dock: Any, qtbot: Any, picture: Path, tmp_path: Path) -> None:
-    from blotquant.edits import move_band
+    from blotquant.record.edits import move_band
 
     editor = dock.editor
     editor.do(move_band(editor.layout, editor.layout.bands[0].id, d_row=2), "move")
@@ -240,7 +238,5 @@ def test_napari_starts_without_loading_the_core() -> None:
         "assert 'blotquant' in manager._manifests\n"
         "print([m for m in sys.modules if m.startswith('blotquant') or m.startswith('napari_blotquant.')])"
     )
-    out = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
-    )
+    out = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"

@@ -1,0 +1,165 @@
+"""Tasks on a dask.distributed cluster that somebody else started: on this machine, on several, or on SLURM's nodes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError, Future
+from typing import Any
+
+from blotquant.batch.pool import SchedulerLostError
+from blotquant.errors import BlotQuantError
+
+_log = logging.getLogger(__name__)
+
+_CONNECT_S = 20.0
+_NO_WORKER_S = 30.0
+
+
+class Cluster:
+    """Workers of a dask scheduler.
+
+    Parameters
+    ----------
+    address : str
+        Such as ``tcp://10.0.0.5:8786``.
+    time_limit_s : float, optional
+        A task that has been seen running for longer fails, and its worker is restarted to be free again.
+
+    Raises
+    ------
+    BlotQuantError
+        If dask is not installed or no scheduler answers.
+    """
+
+    def __init__(self, address: str, *, time_limit_s: float | None = None) -> None:
+        try:
+            from distributed import Client
+        except ImportError:
+            msg = 'a scheduler needs dask: pip install "blotquant[distributed]"'
+            raise BlotQuantError(msg) from None
+        try:
+            self._client = Client(address, timeout=_CONNECT_S, set_as_default=False)
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            msg = f"no dask scheduler answers at {address} ({reason}); is it running, and is the address right?"
+            raise BlotQuantError(msg) from None
+        self._address = address
+        self._limit_s = time_limit_s
+        self._versions = _versions()
+        self._under_way: dict[Any, tuple[Any, Future[Any]]] = {}  # by dask's key of the task
+        self._seen_running: dict[Any, float] = {}
+        self._without_workers_since: float | None = None
+        self.window = 2 * max(sum(self._client.nthreads().values()), 1) + 2
+        self._checked_at = 0.0
+        self.pulse_s = 2.0 if time_limit_s is None else min(2.0, time_limit_s / 4)
+
+    def submit(self, function: Callable[[Any], Any], task: Any) -> Future[Any]:
+        """Send one task; its future is done when the result is here, or with the error that ended it."""
+        outer: Future[Any] = Future()
+        inner = self._client.submit(_carry_out, function, task, self._versions, pure=False, retries=0)
+        self._under_way[inner.key] = inner, outer
+        inner.add_done_callback(self._finish)
+        return outer
+
+    def _finish(self, inner: Any) -> None:
+        """Hand a result on; dask calls it from a thread of its own."""
+        _, outer = self._under_way.pop(inner.key, (None, None))
+        if outer is None:
+            return  # given up earlier
+        try:
+            error = self._lost() if inner.cancelled() else inner.exception()
+            if error is None:
+                outer.set_result(inner.result())
+            else:
+                outer.set_exception(error)
+        except (CancelledError, OSError, RuntimeError, TimeoutError):
+            outer.set_exception(self._lost())
+        finally:
+            inner.release()
+
+    def _lost(self) -> SchedulerLostError:
+        msg = f"the dask scheduler at {self._address} went away; what was finished is kept: run again with --resume"
+        return SchedulerLostError(msg)
+
+    def check(self) -> None:
+        """Notice a scheduler that is gone, missing workers, and tasks beyond their time; not more often than needed."""
+        if time.monotonic() - self._checked_at < self.pulse_s:
+            return
+        self._checked_at = time.monotonic()
+        if self._client.status not in ("running", "connecting", "newly-created"):
+            raise self._lost()
+        if self._limit_s is not None:
+            self._stop_overdue(self._limit_s)
+        self._tell_of_missing_workers()
+
+    def _stop_overdue(self, limit_s: float) -> None:
+        now, running = time.monotonic(), self._running()
+        self._seen_running = {key: self._seen_running.get(key, now) for key in running}
+        for key, since in self._seen_running.items():
+            if now - since < limit_s:
+                continue
+            inner, outer = self._under_way.pop(key, (None, None))
+            if inner is None or outer is None:
+                continue
+            outer.set_exception(TimeoutError())
+            inner.cancel(force=True)
+            self._restart(running[key])
+
+    def _running(self) -> Mapping[Any, str]:
+        """Worker of each task that is being carried out now, not merely waiting there."""
+        futures = [inner for inner, _ in list(self._under_way.values())]
+        try:
+            stacks = self._client.call_stack(futures) if futures else {}
+        except (OSError, TimeoutError):
+            return {}
+        return {key: worker for worker, tasks in stacks.items() for key in tasks}
+
+    def _restart(self, worker: str) -> None:
+        """Free a worker from a task without end; its other tasks are carried out again elsewhere."""
+        try:
+            self._client.restart_workers([worker], timeout=_CONNECT_S, raise_for_error=False)
+        except (OSError, TimeoutError, ValueError) as error:  # ValueError: it has no nanny
+            _log.warning("worker %s could not be restarted: %s", worker, error)
+
+    def _tell_of_missing_workers(self) -> None:
+        from blotquant.console import say
+
+        try:
+            n_threads = sum(self._client.nthreads().values())
+        except (OSError, TimeoutError):
+            return  # it may be on its way out: the next check tells
+        if n_threads:
+            self._without_workers_since = None
+        elif self._without_workers_since is None:
+            self._without_workers_since = time.monotonic()
+        elif time.monotonic() - self._without_workers_since > _NO_WORKER_S:
+            say(
+                f"the dask scheduler at {self._address} has no worker; waiting for one (Ctrl-C stops, --resume goes on)"
+            )
+            self._without_workers_since = float("inf")
+
+    def close(self, *, at_once: bool) -> None:
+        """Leave the cluster; tasks that still wait there are forgotten."""
+        if at_once and self._client.status == "running":
+            self._client.cancel([inner for inner, _ in list(self._under_way.values())], force=True)
+        self._client.close(timeout=2 if at_once else 10)
+
+
+def _carry_out(function: Callable[[Any], Any], task: Any, versions: Mapping[str, str]) -> Any:
+    """What a worker does: refuse with other software than the one who asks, as its numbers could differ."""
+    own = _versions()
+    differing = [
+        f"{name} {own.get(name)}, not {versions[name]}" for name in versions if own.get(name) != versions[name]
+    ]
+    if differing:
+        msg = f"the dask worker has {', '.join(differing)}; give workers and this machine the same environment"
+        raise BlotQuantError(msg)
+    return function(task)
+
+
+def _versions() -> dict[str, str]:
+    from blotquant.record.session import software_versions
+
+    return software_versions()

@@ -1,0 +1,292 @@
+"""How much of a target lies in each lane: bands summed by target, stains by lane, and which exposure is used."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pandas as pd
+
+from blotquant.experiment.design import Experiment, ImageEntry
+from blotquant.flags import join_flags, split_flags
+
+WHOLE = ""
+"""Name of the sum of a target's bands; its parts are called by their kDa."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A measured amount in one lane: volume (counts) or rate (counts/s)."""
+
+    value: float
+    sd: float = math.nan
+    lod: float = math.nan
+    loq: float = math.nan
+    flags: tuple[str, ...] = ()
+    saturated: bool = False
+
+    @property
+    def cv(self) -> float:
+        """Relative error; infinite where the amount is not above 0."""
+        return self.sd / self.value if self.value > 0 else math.inf
+
+    @property
+    def is_below_loq(self) -> bool:
+        """Whether it is too weak to be weighed well: at or below 10 SD of an empty aperture, or of its own."""
+        limit = self.loq if math.isfinite(self.loq) else 10 * self.sd
+        return self.value <= (limit if math.isfinite(limit) else 0.0)
+
+    @property
+    def is_below_lod(self) -> bool:
+        """Whether it cannot be told from nothing."""
+        limit = self.lod if math.isfinite(self.lod) else 3 * self.sd
+        return self.value <= (limit if math.isfinite(limit) else 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signal:
+    """One probe on one membrane.
+
+    Attributes
+    ----------
+    probe, membrane : str
+        Which.
+    source : str
+        The picture used, for the record: its file and exposure.
+    n_lanes : int or None
+        Lanes found in that picture, None where it was not measured.
+    parts : dict of str to dict of int to Amount
+        Amounts by lane, for the whole target (`WHOLE`) and for each band of a doublet by its kDa.
+    excluded : frozenset of int
+        Lanes that a hand left out in that picture.
+    """
+
+    probe: str
+    membrane: str
+    source: str
+    n_lanes: int | None = None
+    parts: Mapping[str, Mapping[int, Amount]] = field(default_factory=dict)
+    excluded: frozenset[int] = frozenset()
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the picture gave any lane or band at all."""
+        return self.n_lanes is not None or any(self.parts.values())
+
+
+Record = Mapping[str, Any]
+_PICTURE = ("blot", "membrane", "probe", "image")
+_SERIES = ("blot", "membrane", "probe")
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """The measured rows that ratios are made from, by the picture (or series of pictures) that they belong to."""
+
+    bands: Mapping[tuple[str, ...], Sequence[Record]]
+    lanes: Mapping[tuple[str, ...], Sequence[Record]]
+    rates: Mapping[tuple[str, ...], Sequence[Record]]
+
+    def bands_of(self, image: ImageEntry) -> list[Record]:
+        """Bands of one picture of the experiment; of one strip where the experiment names it."""
+        return _in_strip(self.bands.get(_key(image), ()), image)
+
+    def lanes_of(self, image: ImageEntry) -> list[Record]:
+        """Lanes of one picture of the experiment; of one strip where the experiment names it."""
+        return _in_strip(self.lanes.get(_key(image), ()), image)
+
+
+def group_tables(bands: pd.DataFrame, lanes: pd.DataFrame, exposures: pd.DataFrame | None = None) -> Tables:
+    """Sort measured tables by picture, and fitted series of two or more exposures by probe.
+
+    Parameters
+    ----------
+    bands, lanes, exposures : DataFrame
+        With the columns of `blotquant.tables`; rows without a blot, membrane or probe belong to no ratio.
+    """
+    series = exposures if exposures is not None else pd.DataFrame(columns=[*_SERIES, "n_frames"])
+    fitted = series[series["n_frames"].fillna(0) >= 2]
+    return Tables(_grouped(bands, _PICTURE), _grouped(lanes, _PICTURE), _grouped(fitted, _SERIES))
+
+
+def _grouped(table: pd.DataFrame, keys: Sequence[str]) -> dict[tuple[str, ...], list[Record]]:
+    groups: dict[tuple[str, ...], list[Record]] = {}
+    for row in table.dropna(subset=[*keys, *({"lane"} & set(table.columns))]).to_dict("records"):
+        groups.setdefault(tuple(str(row[key]) for key in keys), []).append({str(k): v for k, v in row.items()})
+    return groups
+
+
+def _key(image: ImageEntry) -> tuple[str, ...]:
+    return image.blot, image.membrane, image.probe, image.name
+
+
+def _in_strip(rows: Sequence[Record], image: ImageEntry) -> list[Record]:
+    """Rows of the entry's strip and exposure: one file may hold several of both."""
+    return [
+        row
+        for row in rows
+        if image.strip in (None, row["strip"])
+        and (image.exposure_s is None or pd.isna(row["exposure_s"]) or row["exposure_s"] == image.exposure_s)
+    ]
+
+
+def read_signal(experiment: Experiment, tables: Tables, *, blot: str, membrane: str, probe: str) -> Signal | None:
+    """Collect the amounts of a probe on one membrane.
+
+    Of several exposures the longest is taken in which none of the target's bands is saturated, else the shortest; a
+    fitted exposure series replaces them all.
+
+    Returns
+    -------
+    Signal or None
+        None where the membrane has no picture of that probe.
+    """
+    images = _images_showing(experiment, tables, blot=blot, membrane=membrane, name=probe)
+    if not images:
+        return None
+    rates = tables.rates.get((blot, membrane, probe))
+    signals = [_signal_of(experiment, tables, image, probe) for image in images]
+    if rates:
+        parts = _band_amounts(rates, probe, experiment.mw_of(probe), value="rate", sd="rate_sd")
+        return replace(signals[0], source=f"rate over {len(images)} exposures", parts=parts)
+    counted = {lane for lane, role in experiment.roles_of(blot, membrane).items() if role in ("sample", "standard")}
+    return _choose_exposure(signals, counted)
+
+
+def _images_showing(experiment: Experiment, tables: Tables, *, blot: str, membrane: str, name: str) -> list[ImageEntry]:
+    """Pictures of a probe by falling exposure; for a name that is only a target, the pictures it was found in."""
+    images = list(experiment.images_of(blot=blot, membrane=membrane, probe=name))
+    if name not in experiment.probes:
+        there = experiment.images_of(blot=blot, membrane=membrane)
+        images = [image for image in there if any(_is(row["target"], name) for row in tables.bands_of(image))]
+    return sorted(images, key=lambda image: -_exposure_of(image, tables))
+
+
+def _exposure_of(image: ImageEntry, tables: Tables) -> float:
+    if image.exposure_s is not None:
+        return image.exposure_s
+    known = (row["exposure_s"] for row in tables.bands_of(image) if pd.notna(row["exposure_s"]))
+    return float(next(known, 0.0))
+
+
+def _is(cell: object, name: str) -> bool:
+    return isinstance(cell, str) and cell == name
+
+
+def _choose_exposure(signals: Sequence[Signal], counted: set[int]) -> Signal:
+    """The first (longest) exposure with bands and none of them saturated, else the last that has bands."""
+    with_bands = [signal for signal in signals if signal.parts.get(WHOLE)] or list(signals)
+    for signal in with_bands:
+        amounts = signal.parts.get(WHOLE, {})
+        if amounts and not any(amount.saturated for lane, amount in amounts.items() if lane in counted):
+            return signal
+    return with_bands[-1]
+
+
+def _signal_of(experiment: Experiment, tables: Tables, image: ImageEntry, probe: str) -> Signal:
+    lanes = tables.lanes_of(image)
+    if experiment.is_stain(probe):
+        parts: dict[str, dict[int, Amount]] = {WHOLE: _lane_amounts(lanes)}
+    else:
+        parts = _band_amounts(tables.bands_of(image), probe, experiment.mw_of(probe))
+    return Signal(
+        probe=probe,
+        membrane=image.membrane,
+        source=image.describe(),
+        n_lanes=len({row["lane"] for row in lanes}) or None,
+        parts=parts,
+        excluded=frozenset(int(row["lane"]) for row in lanes if _is(row["role"], "excluded")),
+    )
+
+
+def part_names(mw_kda: Sequence[float]) -> tuple[str, ...]:
+    """Names of a target's parts: the kDa of each, for a target with more than one."""
+    return tuple(f"{kda:g}" for kda in mw_kda) if len(mw_kda) > 1 else ()
+
+
+def _band_amounts(
+    rows: Sequence[Record],
+    target: str,
+    mw_kda: Sequence[float],
+    *,
+    value: str = "volume",
+    sd: str = "volume_sd",
+) -> dict[str, dict[int, Amount]]:
+    """Amounts by part and lane: bands called ``pERK 44`` are parts of pERK, bands called pERK are the whole of it.
+
+    The whole is the sum of all parts, and is missing in a lane that lacks one. Where a lane has as many bands of the
+    bare name as the target has parts, they are the parts from the top down.
+    """
+    parts = part_names(sorted(mw_kda, reverse=True))
+    amounts: dict[str, dict[int, Amount]] = {name: {} for name in (WHOLE, *parts)}
+    names = {target: WHOLE, **{f"{target} {part}": part for part in parts}}
+    by_lane: dict[int, list[Record]] = {}
+    for row in rows:
+        if isinstance(row["target"], str) and row["target"] in names:
+            by_lane.setdefault(int(row["lane"]), []).append(row)
+    for lane in sorted(by_lane):
+        group = sorted(by_lane[lane], key=lambda row: int(row["band"]))
+        labels = [names[str(row["target"])] for row in group]
+        if parts and labels == [WHOLE] * len(parts):
+            labels = list(parts)
+        read = [_amount(row, value, sd) for row in group]
+        found = {part: [a for a, x in zip(read, labels, strict=True) if x == part] for part in (WHOLE, *parts)}
+        for part in parts:
+            if found[part]:
+                amounts[part][lane] = add_amounts(found[part])
+        if found[WHOLE] or (parts and all(found[part] for part in parts)):
+            amounts[WHOLE][lane] = add_amounts(found[WHOLE] or read)
+    return amounts
+
+
+def _amount(row: Record, value: str, sd: str) -> Amount:
+    flags = split_flags(row.get("flags"))
+    saturated = "saturated" in flags or row.get("bound") == "≥"
+    number = {key: float(row[key]) if pd.notna(row.get(key)) else math.nan for key in (value, sd)}
+    # Limits of the volumes say nothing about rates, which stand on another scale.
+    limits = {
+        key: float(row[key]) if value == "volume" and pd.notna(row.get(key)) else math.nan for key in ("lod", "loq")
+    }
+    return Amount(number[value], number[sd], limits["lod"], limits["loq"], flags, saturated)
+
+
+def _lane_amounts(rows: Sequence[Record]) -> dict[int, Amount]:
+    return {int(row["lane"]): _amount(row, "volume", "volume_sd") for row in rows}
+
+
+def add_amounts(amounts: Sequence[Amount]) -> Amount:
+    """Add independent amounts; variances and squared limits add."""
+    if len(amounts) == 1:
+        return amounts[0]
+    root = {name: math.sqrt(sum(getattr(a, name) ** 2 for a in amounts)) for name in ("sd", "lod", "loq")}
+    return Amount(
+        sum(a.value for a in amounts),
+        root["sd"],
+        root["lod"],
+        root["loq"],
+        merge_flags(amounts),
+        any(a.saturated for a in amounts),
+    )
+
+
+def average_amounts(amounts: Sequence[Amount]) -> Amount:
+    """Geometric mean of several loading controls; relative errors add in quadrature, divided by their number."""
+    if len(amounts) == 1:
+        return amounts[0]
+    flags, saturated = merge_flags(amounts), any(a.saturated for a in amounts)
+    if any(not a.value > 0 for a in amounts):
+        return Amount(math.nan, flags=flags, saturated=saturated)
+    value = math.exp(sum(math.log(a.value) for a in amounts) / len(amounts))
+    return Amount(
+        value,
+        value * math.sqrt(sum(a.cv**2 for a in amounts)) / len(amounts),
+        flags=flags,
+        saturated=saturated,
+    )
+
+
+def merge_flags(amounts: Iterable[Amount]) -> tuple[str, ...]:
+    """Flags of several amounts, each once, in the registry's order."""
+    return split_flags(join_flags(*(amount.flags for amount in amounts)))

@@ -1,0 +1,250 @@
+"""Two bands that overlap: one joint fit over the row says whether, and how, they can be told apart.
+
+All lanes of a row share the spacing and the shape of the two bands; their amplitudes and a local background are
+free in every lane, and each lane may lie a little higher or lower.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from blotquant.doublets.model import (
+    SHIFT_SD,
+    Array,
+    RowData,
+    Solution,
+    check_profiles,
+    fit_both,
+    half_width,
+    jacobian_of,
+    noise_sd,
+    project,
+    shape_limits,
+    shapes,
+)
+from blotquant.settings import NamingSettings
+
+_ROOT_2PI = float(np.sqrt(2 * np.pi))
+# The separation is accepted where it is surely (this many SE) less than this far below the limit.
+_SURE_SDS, _NEAR_SIGMA = 3.5, 0.1
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DoubletFit:
+    """What the joint fit of one row found.
+
+    Attributes
+    ----------
+    accepted : bool
+        Whether the data carry two bands.
+    reason : str
+        Why not; empty if accepted.
+    center, spacing, sigma, skew : float
+        Middle between the two peaks (on the scale of the offsets), their distance and their width (SD of a Gaussian)
+        in rows; `skew` is the logarithm of the root of the ratio of the lower to the upper half width.
+    shifts : ndarray, shape (n_lanes,)
+        How much lower each lane lies than the row's curve, in rows.
+    areas, area_se : ndarray, shape (n_lanes, 2)
+        Fitted area of the upper and the lower band in each lane and its standard error, in counts.
+    split_sd : ndarray, shape (n_lanes,)
+        SD that the division adds to either volume beyond the noise of the pixels, as a part of the pair's volume.
+    delta_aicc : float
+        AICc of one band less that of two.
+    relative_se : (float, float)
+        Standard error of each band's area summed over the lanes, as a part of it.
+    residual : float
+        What the fit leaves over beyond the noise, as a part of the peak.
+    """
+
+    accepted: bool
+    reason: str
+    center: float
+    spacing: float
+    sigma: float
+    skew: float
+    shifts: Array = field(repr=False)
+    areas: Array = field(repr=False)
+    area_se: Array = field(repr=False)
+    split_sd: Array = field(repr=False)
+    delta_aicc: float
+    relative_se: tuple[float, float]
+    residual: float
+
+    def shares(self, lane: int, offsets: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
+        """Return the upper band's share of the signal at some offsets of one lane.
+
+        Parameters
+        ----------
+        lane : int
+            Index into the profiles that were fitted.
+        offsets : array_like
+            Distances in rows on the scale of the fit's `offsets`.
+        weights : (float, float), optional
+            Areas to use instead of the lane's own, for lanes too weak to show theirs.
+
+        Returns
+        -------
+        ndarray
+            0 to 1; the lower band's share is one minus this.
+        """
+        upper, lower = np.maximum(self.areas[lane] if weights is None else np.asarray(weights, float), 0.0)
+        middle = np.asarray(offsets, dtype=float) - self.center - self.shifts[lane]
+        exponents = [
+            -0.5 * (u / half_width(u, self.sigma, self.skew)) ** 2
+            for u in (middle + self.spacing / 2, middle - self.spacing / 2)
+        ]
+        # Far out both bands underflow: the ratio is taken of exponents, which stay finite.
+        log_ratio = np.clip(exponents[1] - exponents[0], -600, 600)
+        return (
+            np.asarray(upper / (upper + lower * np.exp(log_ratio))) if upper + lower > 0 else np.full(middle.shape, 0.5)
+        )
+
+
+def fit_doublet(
+    profiles: ArrayLike,
+    sds: ArrayLike,
+    *,
+    offsets: ArrayLike | None = None,
+    settings: NamingSettings | None = None,
+) -> DoubletFit:
+    """Fit one and two bands to the profiles of a row and judge whether there are two.
+
+    Two bands are accepted if they lower the AICc by more than `min_delta_aicc` against the best single band, even a
+    skewed or flat-topped one; if no width lies on its bound; if each area is known to better than `max_relative_se` of
+    itself; if the fit leaves over less than `max_residual` of the peak; and if they surely lie about
+    `min_separation_sigma` apart.
+
+    Parameters
+    ----------
+    profiles : array_like, shape (n_lanes, n_rows)
+        Counts summed across each lane, background included; NaN where there is no pixel.
+    sds : array_like, shape (n_lanes,) or (n_lanes, n_rows)
+        Noise SD of these sums; greater than 0.
+    offsets : array_like, shape (n_rows,) or (n_lanes, n_rows), optional
+        Distance of each sample from the row's place in its lane, in rows, increasing; by default counted from the
+        middle of the profiles.
+    settings : NamingSettings, optional
+        The limits named above.
+
+    Returns
+    -------
+    DoubletFit
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not match, an SD is not positive, or there are fewer than 8 rows.
+    """
+    limits = settings or NamingSettings()
+    data = check_profiles(profiles, sds, offsets)
+    single, double = fit_both(data)
+    return _judge(data, double, single.aicc - double.aicc, limits)
+
+
+def _judge(data: RowData, best: Solution, delta_aicc: float, limits: NamingSettings) -> DoubletFit:
+    n_lanes = len(data.y)
+    sigma, spacing, skew = float(np.exp(best.theta[1])), float(best.theta[3]), float(best.theta[2])
+    residual, amplitudes, blocks = project(data, best.theta, 2)
+    to_area = sigma * _ROOT_2PI * float(np.cosh(skew))
+    errors = _errors(data, best, blocks, to_area)
+    left_over = _left_over(residual, data, amplitudes)
+    relative = errors.total_se / np.maximum(np.abs(amplitudes.sum(axis=0)) * to_area, 1e-300)
+    separation, least = spacing / sigma, limits.min_separation_sigma
+    low, high = (np.exp(bound[1]) for bound in shape_limits(data, 2))
+    on_bound = sigma < low * 1.02 or sigma > high * 0.98
+    doubts = [
+        (delta_aicc <= limits.min_delta_aicc, f"one band explains the row as well (ΔAICc {delta_aicc:.1f})"),
+        (on_bound, f"the fitted width lies on its bound ({sigma:.2f} px)"),
+        (
+            separation < least or separation - _SURE_SDS * errors.separation_se < least - _NEAR_SIGMA,
+            f"the two lie only {separation:.2f} ± {errors.separation_se:.2f} sigma apart",
+        ),
+        (bool((amplitudes.sum(axis=0) <= 0).any()), "one of the two has no area"),
+        (bool((relative >= limits.max_relative_se).any()), f"an area is known only to {relative.max():.0%}"),
+        (left_over >= limits.max_residual, f"the fit leaves over {left_over:.1%} of the peak"),
+    ]
+    reason = next((text for doubt, text in doubts if doubt), "")
+    return DoubletFit(
+        accepted=not reason,
+        reason=reason,
+        center=float(best.theta[0]),
+        spacing=spacing,
+        sigma=sigma,
+        skew=skew,
+        shifts=best.theta[-n_lanes:],
+        areas=amplitudes * to_area,
+        area_se=errors.area_se,
+        split_sd=errors.split_sd,
+        delta_aicc=delta_aicc,
+        relative_se=(float(relative[0]), float(relative[1])),
+        residual=left_over,
+    )
+
+
+def _left_over(residual: Array, data: RowData, amplitudes: Array) -> float:
+    """RMS residual beyond the noise over the RMS peak, pooled over the lanes."""
+    known = data.w > 0
+    n = known.sum(axis=1)
+    variance = noise_sd(data) ** 2
+    excess = (residual**2 * variance).sum(axis=1) / n - variance.sum(axis=1) / n * (1 - 5 / n)
+    peaks = np.maximum(amplitudes, 0).max(axis=1)
+    signal = float((peaks**2).sum())
+    return float(np.sqrt(max(float(excess.sum()), 0.0) / signal)) if signal > 0 else float("inf")
+
+
+class _Errors(NamedTuple):
+    separation_se: float  # in sigma
+    area_se: Array  # (L, 2)
+    total_se: Array  # (2,)
+    split_sd: Array  # (L,)
+
+
+def _errors(data: RowData, best: Solution, blocks: Array, to_area: float) -> _Errors:
+    """Standard errors by propagation through the linear and the shared part of the fit."""
+    design, slopes = shapes(data, best.theta, 2)
+    n_lanes = len(data.y)
+    dense = jacobian_of(blocks, SHIFT_SD * float(np.exp(best.theta[1])))
+    if best.theta[2] == 0.0:
+        dense[:, 2] = 0.0
+    covariance = np.linalg.pinv(dense.T @ dense, hermitian=True)
+    inverse: Array = np.asarray(np.linalg.pinv(design), dtype=float)  # (L, 4, n)
+    by_shared = -np.einsum("lkn,lnp->lkp", inverse[:, :2], np.einsum("lnbp,lb->lnp", slopes, best.amplitudes))
+    gradient = np.zeros((n_lanes, 2, dense.shape[1]))
+    n_shared = by_shared.shape[-1]
+    gradient[:, :, :n_shared] = by_shared * to_area
+    gradient[:, :, 1] += best.amplitudes * to_area
+    gradient[np.arange(n_lanes), :, n_shared + np.arange(n_lanes)] = by_shared[..., 0] * to_area
+    linear = np.einsum("lkn,ljn->lkj", inverse[:, :2], inverse[:, :2]) * to_area**2
+    shared = np.einsum("lkp,pq,ljq->lkj", gradient, covariance, gradient)
+    area_se = np.sqrt(np.maximum(np.diagonal(linear + shared, axis1=1, axis2=2), 0.0))
+    total = gradient.sum(axis=0)
+    total_var = np.diagonal(linear, axis1=1, axis2=2).sum(axis=0) + np.einsum("kp,pq,kq->k", total, covariance, total)
+    split = _split_sd(data, best, design, inverse, shared, to_area)
+    by_separation = np.zeros(dense.shape[1])
+    by_separation[[1, 3]] = -best.theta[3], 1.0
+    separation_se = float(np.sqrt(by_separation @ covariance @ by_separation) / np.exp(best.theta[1]))
+    return _Errors(separation_se, area_se, np.sqrt(np.maximum(total_var, 0.0)), split)
+
+
+def _split_sd(data: RowData, best: Solution, design: Array, inverse: Array, shared: Array, to_area: float) -> Array:
+    """What dividing adds to the noise of a volume under fixed shares, as a part of the pair's area."""
+    amplitude = np.maximum(best.amplitudes, 1e-12 * np.abs(best.amplitudes).max() + 1e-300)
+    sd = noise_sd(data)
+    g = design[..., :2] * sd[..., None]
+    model = np.maximum(np.einsum("lnb,lb->ln", g, amplitude), 1e-300)
+    share = g[..., 0] * amplitude[:, None, 0] / model
+    # K / A of the log-ratio's derivative stays finite as either band vanishes.
+    overlap = g[..., 0] * g[..., 1] / model
+    pull = [overlap.sum(axis=1) * amplitude[:, 1 - k] for k in (0, 1)]
+    moved = share * sd + pull[0][:, None] * inverse[:, 0] - pull[1][:, None] * inverse[:, 1]
+    known = data.w > 0
+    extra = np.maximum(((moved**2 - (share * sd) ** 2) * known).sum(axis=1), 0.0)
+    area = np.maximum(amplitude * to_area, 0.0)
+    whole = area.sum(axis=1)
+    lean = np.stack([area[:, 1], -area[:, 0]], axis=1) / whole[:, None]
+    by_shape = np.einsum("lk,lkj,lj->l", lean, shared, lean)
+    return np.asarray(np.sqrt(np.maximum(extra + by_shape, 0.0)) / whole, dtype=float)

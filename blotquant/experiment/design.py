@@ -1,0 +1,303 @@
+"""What an experiment declares: pictures, targets, ratios, the comparison, and the sample sheet."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import pandas as pd
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
+
+from blotquant.geometry import LaneRole
+from blotquant.naming.presets import target_kda
+from blotquant.settings import Settings
+
+Scaling = Literal["none", "fixed_point", "sum", "control_mean", "interblot_control", "alignment"]
+Adjustment = Literal["dunnett", "holm", "none"]
+
+
+def _as_name(value: object) -> object:
+    """Blots and membranes are names; a number written for one is its text."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return value
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+
+
+def _as_tuple(value: object) -> object:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, (str, int, float)) else value
+
+
+Name = Annotated[str, BeforeValidator(_as_name), Field(min_length=1)]
+Names = Annotated[tuple[Name, ...], BeforeValidator(_as_tuple)]
+Kda = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ImageEntry(_Part):
+    """One picture of the experiment: a probe on a membrane of a blot."""
+
+    file: Name = Field(description="Path of the picture, from the experiment file's folder")
+    blot: Name = Field(description="Biological replicate")
+    membrane: str = Field("", description="Images of one membrane share their lanes; the blot itself if not given")
+    probe: Name = Field(description="Antibody or stain that the picture shows")
+    exposure_s: float | None = Field(None, gt=0, allow_inf_nan=False, description="Exposure time in seconds")
+    strip: int | None = Field(None, ge=1, description="Strip of the picture, only where it holds several")
+    channel: str | None = Field(None, description="Colour channel: red, green or blue")
+    page: int | None = Field(None, ge=0, description="Page of a multi-page file, from 0")
+    polarity: Literal["auto", "bright", "dark"] = Field("auto", description="How bands stand out")
+
+    _needs_path: bool = PrivateAttr(default=False)
+
+    @property
+    def base_name(self) -> str:
+        """The file's name without folders."""
+        return re.split(r"[/\\]", self.file)[-1]
+
+    @property
+    def name(self) -> str:
+        """As in the `image` column of every table: the file's name, or its path where another file has that name."""
+        return self.file if self._needs_path else self.base_name
+
+    def by_path(self) -> ImageEntry:
+        """The same entry, called by its path as written."""
+        entry = self.model_copy()
+        entry._needs_path = True
+        return entry
+
+    def describe(self) -> str:
+        """Name the picture for messages and formulas: file, and exposure where known."""
+        return self.name if self.exposure_s is None else f"{self.name}, {self.exposure_s:g} s"
+
+
+class Target(_Part):
+    """Where a probe's protein is expected."""
+
+    mw_kda: Annotated[tuple[Kda, ...], BeforeValidator(_as_tuple)] = Field(
+        (), description="kDa, or a list for a doublet"
+    )
+    row: int | None = Field(None, ge=1, description="Row of the strip, from 1 at the top, where no ladder tells kDa")
+    stain: bool | None = Field(None, description="Whether it is a total-protein stain, weighed over the whole lane")
+
+
+class Ratio(_Part):
+    """One ratio to compute."""
+
+    name: Name
+    numerator: Name
+    denominator: Names = ()
+    loading: Names = ()
+
+
+class Comparison(_Part):
+    """How conditions are compared."""
+
+    reference: str | None = Field(None, description="Condition that the others are compared with")
+    scaling: Scaling = Field("alignment", description="How blots are put on one scale before values are averaged")
+    adjust: Adjustment = Field("dunnett", description="Adjustment of p for many comparisons with one reference")
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="1 - confidence of intervals over replicates")
+
+
+_STAINS = (
+    "totalprotein",
+    "revert",
+    "ponceau",
+    "coomassie",
+    "stainfree",
+    "amidoblack",
+    "sypro",
+    "noname",
+    "tps",
+)
+_CONTROLS = (
+    "actin",
+    "bactin",
+    "betaactin",
+    "βactin",
+    "gapdh",
+    "tubulin",
+    "alphatubulin",
+    "betatubulin",
+    "atubulin",
+    "btubulin",
+    "αtubulin",
+    "βtubulin",
+    "vinculin",
+    "laminb1",
+    "histoneh3",
+    "h3",
+    "cofilin",
+    "hsp90",
+    "cox4",
+    "coxiv",
+    "vdac",
+    "ran",
+    "tbp",
+    "cyclophilinb",
+    "calnexin",
+)
+
+
+def plain(name: str) -> str:
+    """Strip a probe's name of case, blanks and signs, so that ``p-AKT`` and ``pAKT`` are one."""
+    return re.sub(r"[\W_]+", "", name.lower())
+
+
+def is_known_control(name: str) -> bool:
+    """Whether a probe's name is that of a common loading control."""
+    return plain(name) in _CONTROLS
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Experiment:
+    """One experiment: what `read_experiment` understood of the files that a person wrote.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The file it was read from; pictures are looked for beside it.
+    name : str
+        Title, for the report.
+    images : tuple of ImageEntry
+        In the order written.
+    samples : DataFrame
+        One row per lane: `blot`, `membrane` (missing where the row holds for all membranes of the blot), `lane`,
+        `sample`, `condition`, `role`, `load_ug`, `replicate`, and the sheet's further columns as text.
+    extra_columns : tuple of str
+        Names of those further columns; they travel to every table unchanged.
+    targets : dict of str to Target
+        By probe.
+    ladder : str, tuple of float or None
+        Product name or the ladder's kDa values.
+    ratios : tuple of Ratio
+        In the order written.
+    compare : Comparison
+        How conditions are compared.
+    settings : Settings
+        From the file's `[settings]`, defaults where it has none.
+    """
+
+    path: Path
+    name: str
+    images: tuple[ImageEntry, ...]
+    samples: pd.DataFrame
+    extra_columns: tuple[str, ...] = ()
+    targets: dict[str, Target] = field(default_factory=dict)
+    ladder: str | tuple[float, ...] | None = None
+    ratios: tuple[Ratio, ...] = ()
+    compare: Comparison = field(default_factory=Comparison)
+    settings: Settings = field(default_factory=Settings)
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths start."""
+        return self.path.parent
+
+    @property
+    def blots(self) -> tuple[str, ...]:
+        """Blots in the order of the images, then of the sheet."""
+        return tuple(dict.fromkeys([*(image.blot for image in self.images), *self.samples["blot"].tolist()]))
+
+    @property
+    def probes(self) -> tuple[str, ...]:
+        """Probes in the order of the images."""
+        return tuple(dict.fromkeys(image.probe for image in self.images))
+
+    def image_path(self, image: ImageEntry) -> Path:
+        """Where the picture's file lies."""
+        return self.folder / image.file
+
+    @cached_property
+    def _images_by_blot(self) -> dict[str, tuple[ImageEntry, ...]]:
+        blots = dict.fromkeys(image.blot for image in self.images)
+        return {blot: tuple(image for image in self.images if image.blot == blot) for blot in blots}
+
+    @cached_property
+    def _rows_by_blot(self) -> dict[str, pd.DataFrame]:
+        return {str(blot): rows for blot, rows in self.samples.groupby("blot", sort=False)}
+
+    @cached_property
+    def _membrane_rows(self) -> dict[tuple[str, str], pd.DataFrame]:
+        """Rows of each membrane as they are asked for; with hundreds of blots looking them up anew takes minutes."""
+        return {}
+
+    def images_of(
+        self, *, blot: str | None = None, membrane: str | None = None, probe: str | None = None
+    ) -> tuple[ImageEntry, ...]:
+        """Images of a blot, membrane or probe, in the order written; what is not given does not matter."""
+        return tuple(
+            image
+            for image in (self.images if blot is None else self._images_by_blot.get(blot, ()))
+            if membrane in (None, image.membrane) and probe in (None, image.probe)
+        )
+
+    def membranes(self) -> Iterator[tuple[str, str, tuple[ImageEntry, ...]]]:
+        """Yield every membrane as (blot, membrane, its images): these pictures share their lanes."""
+        for blot, membrane in dict.fromkeys((image.blot, image.membrane) for image in self.images):
+            yield blot, membrane, self.images_of(blot=blot, membrane=membrane)
+
+    def samples_of(self, blot: str, membrane: str) -> pd.DataFrame:
+        """Rows of the sample sheet that hold for one membrane, by lane."""
+        if (blot, membrane) not in self._membrane_rows:
+            rows = self._rows_by_blot.get(blot, self.samples.iloc[:0])
+            holds = (rows["membrane"].isna() | (rows["membrane"] == membrane)).fillna(value=False).astype(bool)
+            self._membrane_rows[blot, membrane] = rows[holds].sort_values("lane", kind="stable").reset_index(drop=True)
+        return self._membrane_rows[blot, membrane].copy()
+
+    def n_lanes(self, blot: str, membrane: str) -> int | None:
+        """Lanes of a membrane by the sheet, ladder and empty ones included; None where the sheet is silent."""
+        return len(self.samples_of(blot, membrane)) or None
+
+    def roles_of(self, blot: str, membrane: str) -> dict[int, LaneRole]:
+        """Role of each lane of a membrane by the sheet."""
+        rows = self.samples_of(blot, membrane)
+        return {int(lane): cast(LaneRole, role) for lane, role in zip(rows["lane"], rows["role"], strict=True)}
+
+    def is_stain(self, probe: str) -> bool:
+        """Whether a probe is a total-protein stain: declared so, or known by its name."""
+        declared = self.targets[probe].stain if probe in self.targets else None
+        return plain(probe).startswith(_STAINS) if declared is None else declared
+
+    def mw_of(self, probe: str) -> tuple[float, ...]:
+        """Expected kDa of a probe's target: declared, else the preset of that name; empty where neither knows it."""
+        declared = self.targets[probe].mw_kda if probe in self.targets else ()
+        return declared or target_kda(probe)
+
+    def attach_sheet(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Add the sheet's `sample`, `condition`, `load_ug` and further columns to a table of bands or lanes.
+
+        Parameters
+        ----------
+        table : DataFrame
+            With `blot`, `membrane` and `lane`; columns that it has already are filled only where they are empty.
+
+        Returns
+        -------
+        DataFrame
+            A new table with the same rows in the same order.
+        """
+        wanted = ["sample", "condition", "load_ug", *self.extra_columns]
+        result = table.copy()
+        if table.empty:
+            return result.assign(**{name: pd.array([], dtype="string") for name in wanted if name not in result})
+        keys = list(zip(table["blot"], table["membrane"], table["lane"], strict=True))
+        known = {key: self._cells_of(str(key[0]), str(key[1])) for key in dict.fromkeys(k[:2] for k in keys)}
+        rows = [known[key[:2]].get(key[2], {}) for key in keys]
+        for name in wanted:
+            dtype = "float64" if name == "load_ug" else "string"
+            cells = [row.get(name, math.nan if name == "load_ug" else pd.NA) for row in rows]
+            values = pd.Series(cells, index=table.index, dtype=dtype)
+            result[name] = result[name].fillna(values) if name in result else values
+        return result
+
+    def _cells_of(self, blot: str, membrane: str) -> dict[Any, dict[Any, Any]]:
+        return {row["lane"]: row for row in self.samples_of(blot, membrane).to_dict("records")}

@@ -1,0 +1,187 @@
+"""The sample sheet: one row per lane, checked as a whole."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from blotquant.experiment.sheets import Row, Sheet, read_number
+from blotquant.geometry import ROLES
+from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS
+from blotquant.text import did_you_mean
+
+REQUIRED = ("blot", "lane", "condition")
+OPTIONAL = ("membrane", "sample", "role", "load_ug", "replicate")
+_DTYPES = {
+    "blot": "string",
+    "membrane": "string",
+    "lane": "int64",
+    "sample": "string",
+    "condition": "string",
+    "role": "string",
+    "load_ug": "float64",
+    "replicate": "string",
+}
+_TAKEN = (BAND_COLUMNS.keys() | LANE_COLUMNS.keys() | RATIO_COLUMNS.keys() | SUMMARY_COLUMNS.keys()) - _DTYPES.keys()
+_MAX_LANE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSheet:
+    """The sheet's rows as a typed table, the names of its further columns, and what is wrong with it."""
+
+    rows: pd.DataFrame
+    extra_columns: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def parse_samples(sheet: Sheet) -> SampleSheet:
+    """Read the sample sheet: types, roles, lanes counted without gaps, every lane once.
+
+    Parameters
+    ----------
+    sheet : Sheet
+        As it was written.
+
+    Returns
+    -------
+    SampleSheet
+        The rows that could be read, and one line for every mistake.
+    """
+    names = {column: column.lower() if column.lower() in _DTYPES else column for column in sheet.columns}
+    meant = _misspelt(list(names.values()))
+    problems = [*sheet.problems, *_check_columns(sheet, list(names.values()), meant)]
+    names = {column: meant.get(name, name) for column, name in names.items()}
+    extra = tuple(name for name in names.values() if name and name not in _DTYPES)
+    rows: list[dict[str, Any]] = []
+    places: list[str] = []
+    if all(name in names.values() for name in REQUIRED):
+        for row in sheet.rows:
+            read, wrong = _read_row(Row(row.where, {names[k]: v for k, v in row.cells.items()}), extra)
+            problems += [f"{sheet.name}: {row.where}: {text}" for text in wrong]
+            if read:
+                rows.append(read)
+                places.append(row.where)
+        if not sheet.rows and not sheet.problems:
+            problems.append(f"{sheet.name}: no lanes listed; give one row per lane")
+        problems += [f"{sheet.name}: {text}" for text in _check_lanes(rows, places)]
+    columns = [*_DTYPES, *extra]
+    frame = pd.DataFrame(rows, columns=columns).astype({**dict.fromkeys(extra, "string"), **_DTYPES})
+    return SampleSheet(frame, extra, tuple(problems))
+
+
+def _misspelt(names: Sequence[str]) -> dict[str, str]:
+    """Columns that are nearly the name of a missing one: reading goes on as if they were it."""
+    missing = [name for name in (*REQUIRED, *OPTIONAL) if name not in names]
+    meant: dict[str, str] = {}
+    for name in names:
+        near = difflib.get_close_matches(name.lower(), missing, n=1, cutoff=0.75)
+        if near and name not in _DTYPES:
+            meant[name] = near[0]
+            missing.remove(near[0])
+    return meant
+
+
+def _check_columns(sheet: Sheet, names: Sequence[str], meant: dict[str, str]) -> list[str]:
+    if not names:
+        return []
+    problems = [f"{sheet.name}: column {name!r} is not known; did you mean {right!r}?" for name, right in meant.items()]
+    problems += [
+        f"{sheet.name}: column {name!r} is the name of a result column; call it otherwise"
+        for name in names
+        if name.lower() in _TAKEN and name not in meant
+    ]
+    found = f"columns found: {', '.join(names)}; needed: {', '.join(REQUIRED)}"
+    missing = [name for name in REQUIRED if name not in names and name not in meant.values()]
+    return problems + [f"{sheet.name}: column {name!r} is missing ({found})" for name in missing]
+
+
+def _read_row(row: Row, extra: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    cells, problems = row.cells, []
+    blot = cells["blot"]
+    if not blot:
+        problems.append("blot is empty; give the biological replicate, such as 1")
+    lane = _read_lane(cells["lane"], problems)
+    role = cells.get("role", "").lower() or "sample"
+    if role not in ROLES:
+        problems.append(f"role {cells['role']!r} is not known; {did_you_mean(role, ROLES)}")
+    condition = cells["condition"]
+    if not condition and role in ("sample", "standard"):
+        problems.append(
+            f"condition is empty in a lane of role {role}; name it, or set role to blank, ladder or excluded"
+        )
+    read = {
+        "blot": blot,
+        "membrane": cells.get("membrane") or pd.NA,
+        "lane": lane,
+        "role": role,
+        "sample": cells.get("sample") or condition or pd.NA,
+        "condition": condition or pd.NA,
+        "load_ug": _read_load(cells.get("load_ug", ""), problems),
+        "replicate": cells.get("replicate") or pd.NA,
+        **{name: cells[name] or pd.NA for name in extra},
+    }
+    return (read if blot and lane else {}), problems
+
+
+def _read_lane(text: str, problems: list[str]) -> int | None:
+    try:
+        number = read_number(text)
+    except ValueError:
+        number = 0.0
+    if number.is_integer() and 1 <= number <= _MAX_LANE:
+        return int(number)
+    problems.append(f"lane {text!r} is not a whole number from 1 to {_MAX_LANE}")
+    return None
+
+
+def _read_load(text: str, problems: list[str]) -> float:
+    if not text:
+        return float("nan")
+    try:
+        load = read_number(text)
+    except ValueError as error:
+        problems.append(f"load_ug: {error}")
+        return float("nan")
+    if load < 0:
+        problems.append(f"load_ug {text!r} is negative; give micrograms, or leave it empty")
+    return load
+
+
+def _check_lanes(rows: Sequence[dict[str, Any]], places: Sequence[str]) -> list[str]:
+    """Every lane of a membrane once, counted from 1 without a gap: the count is what the pictures are held to."""
+    problems = []
+    seen: dict[tuple[Any, ...], str] = {}
+    listed: dict[tuple[str, Any], set[int]] = {}
+    for row, where in zip(rows, places, strict=True):
+        membrane = None if pd.isna(row["membrane"]) else row["membrane"]
+        key = (row["blot"], membrane, row["lane"])
+        if key in seen:
+            problems.append(
+                f"{where}: lane {row['lane']} of {_place(row['blot'], membrane)} was given before ({seen[key]})"
+            )
+        elif membrane is not None and (row["blot"], None, row["lane"]) in seen:
+            first = seen[row["blot"], None, row["lane"]]
+            problems.append(f"{where}: lane {row['lane']} of blot {row['blot']} was given for all membranes ({first})")
+        seen.setdefault(key, where)
+        listed.setdefault((row["blot"], membrane), set()).add(row["lane"])
+    for (blot, membrane), lanes in listed.items():
+        if membrane is not None:
+            lanes = lanes | listed.get((blot, None), set())
+        elif any(other == blot and name is not None for other, name in listed):
+            continue
+        absent = sorted(set(range(1, max(lanes) + 1)) - lanes)
+        if absent:
+            problems.append(
+                f"{_place(blot, membrane)}: lane {', '.join(map(str, absent))} is not listed; every lane counts "
+                "from the left: give empty ones the role blank and the ladder the role ladder"
+            )
+    return problems
+
+
+def _place(blot: str, membrane: str | None) -> str:
+    return f"blot {blot}" if membrane is None else f"blot {blot}, membrane {membrane}"

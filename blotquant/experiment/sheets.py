@@ -1,0 +1,207 @@
+"""Sheets as people save them: csv in any of Excel's dialects and encodings, and the sheets of a workbook."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blotquant.errors import SheetError
+from blotquant.io.files import read_bounded
+from blotquant.text import one_line
+
+_DELIMITERS = (",", ";", "\t")
+_MAX_ROWS = 20_000
+_MAX_COLUMNS = 500
+MAX_BYTES = 64 << 20
+"""Largest sheet or experiment file read: a thousand blots need one."""
+MAX_UNPACKED = 512 << 20
+WORKBOOK_SUFFIXES = (".xlsx", ".xlsm")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a sheet: where it stands, and its cells as text by column name."""
+
+    where: str
+    cells: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table as it was written: text only, blank rows left out.
+
+    Attributes
+    ----------
+    name : str
+        File name, with the sheet's name where it stands in a workbook; it opens every message.
+    columns : tuple of str
+        Column names as written, without surrounding blanks.
+    rows : tuple of Row
+        The rows that hold anything.
+    problems : tuple of str
+        What is wrong with the sheet's shape, one line each.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    problems: tuple[str, ...] = ()
+
+
+def read_csv_sheet(path: Path) -> Sheet:
+    """Read a csv file: UTF-8, UTF-16 with a mark, or Windows-1252; comma, semicolon or tab.
+
+    Raises
+    ------
+    SheetError
+        If the file is missing, binary, or cannot be read.
+    """
+    try:
+        data = read_bounded(path, MAX_BYTES)
+    except OSError as error:
+        msg = f"{path.name}: cannot be read: {error.strerror or error}"
+        raise SheetError(msg) from None
+    text = decode_text(data, where=path.name)
+    first, _, rest = text.partition("\n")
+    offset = 0
+    delimiter = re.fullmatch(r'"?sep=(.)"?\r?', first.strip("\ufeff"))
+    if delimiter:
+        text, offset = rest, 1
+    separator = delimiter[1] if delimiter else _find_delimiter(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        lines = [(f"line {reader.line_num + offset}", cells) for cells in reader]
+    except csv.Error as error:
+        msg = f"{path.name}: line {reader.line_num + offset}: not a csv file: {error}"
+        raise SheetError(msg) from None
+    return _make_sheet(path.name, lines)
+
+
+def decode_text(data: bytes, *, where: str) -> str:
+    """Decode what editors and Excel write: UTF-8, UTF-16 with a byte order mark, else Windows-1252."""
+    encodings = ("utf-16",) if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252")
+    if encodings[0] != "utf-16" and b"\0" in data:
+        msg = f"{where}: not a text file; save the sheet as csv (UTF-8) or give the .xlsx itself"
+        raise SheetError(msg)
+    for encoding in encodings:
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    msg = f"{where}: text is neither UTF-8 nor Windows-1252; save it as csv (UTF-8)"
+    raise SheetError(msg)
+
+
+def read_workbook(path: Path) -> dict[str, Sheet]:
+    """Read every sheet of an .xlsx workbook, by its name in lower case.
+
+    Raises
+    ------
+    SheetError
+        If the file is no workbook.
+    """
+    import zipfile
+
+    import openpyxl
+
+    from blotquant.io.source import DAMAGE  # what decoders raise; a zip holds XML, and either can be broken
+
+    broken = (
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        openpyxl.utils.exceptions.InvalidFileException,
+        *DAMAGE,
+    )
+    try:
+        data = io.BytesIO(read_bounded(path, MAX_BYTES))
+        with zipfile.ZipFile(data) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > MAX_UNPACKED:
+            msg = f"{path.name}: unpacks to {unpacked:,} bytes, more than any sample sheet; save it again"
+            raise SheetError(msg)
+        book = openpyxl.load_workbook(data, read_only=True, data_only=True)
+        lines = [(sheet.title, list(_lines(sheet))) for sheet in book.worksheets]
+    except broken as error:
+        reason = one_line(str(error)) or type(error).__name__
+        msg = f"{path.name}: not a readable .xlsx workbook ({reason}); save it again as Excel workbook"
+        raise SheetError(msg) from None
+    return {title.strip().lower(): _make_sheet(f"{path.name}, sheet {title}", rows) for title, rows in lines}
+
+
+def _lines(sheet: Any) -> Iterator[tuple[str, list[str]]]:
+    for number, cells in enumerate(sheet.iter_rows(values_only=True, max_row=_MAX_ROWS, max_col=_MAX_COLUMNS), start=1):
+        yield f"row {number}", [cell_text(cell) for cell in cells]
+
+
+def cell_text(cell: object) -> str:
+    """Write a workbook cell as the text a person sees in it: 1 and not 1.0, dates as ISO."""
+    if cell is None:
+        return ""
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    if isinstance(cell, datetime.datetime) and cell.time() == datetime.time():
+        return cell.date().isoformat()
+    if isinstance(cell, (datetime.datetime, datetime.date)):
+        return cell.isoformat()
+    return str(cell)
+
+
+def _find_delimiter(text: str) -> str:
+    """The separator that the header line holds most often; its quoted parts do not count."""
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    bare = re.sub(r'"[^"]*"', "", header)
+    return max(_DELIMITERS, key=bare.count)
+
+
+def _make_sheet(name: str, lines: list[tuple[str, list[str]]]) -> Sheet:
+    filled = [(where, [cell.strip() for cell in cells]) for where, cells in lines if any(c.strip() for c in cells)]
+    if not filled:
+        return Sheet(name, (), (), (f"{name}: the sheet is empty",))
+    header_at, header = filled[0]
+    while header and not header[-1]:
+        header.pop()
+    problems = [f"{name}: {header_at}: column {k} has no name" for k, c in enumerate(header, 1) if not c]
+    problems += [
+        f"{name}: {header_at}: column {c!r} stands there twice"
+        for k, c in enumerate(header)
+        if c and c.lower() in [h.lower() for h in header[:k]]
+    ]
+    rows = []
+    for where, cells in filled[1:]:
+        surplus = [cell for cell in cells[len(header) :] if cell]
+        if surplus:
+            problems.append(
+                f"{name}: {where}: {len(header) + len(surplus)} cells where the header has {len(header)} "
+                f"columns; put text that holds the separator in quotes (surplus: {surplus[0]!r})"
+            )
+        padded = cells[: len(header)] + [""] * (len(header) - len(cells))
+        rows.append(Row(where, dict(zip(header, padded, strict=True))))
+    return Sheet(name, tuple(header), tuple(rows), tuple(problems))
+
+
+def read_number(text: str) -> float:
+    """Read a number as people write it: a point or a comma before the decimals.
+
+    Raises
+    ------
+    ValueError
+        If it is no finite number, or one comma with three digits after it leaves open what is meant.
+    """
+    clean = text.strip().replace("\u2212", "-").replace("\u00a0", "")
+    if re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", clean):
+        msg = f"{text!r} may mean {clean.replace(',', '')} or {clean.replace(',', '.')}; write it with a decimal point"
+        raise ValueError(msg)
+    if re.fullmatch(r"[+-]?\d*,\d+", clean):
+        clean = clean.replace(",", ".")
+    if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", clean):
+        msg = f"{text!r} is not a number"
+        raise ValueError(msg)
+    return float(clean)

@@ -1,0 +1,1 @@
+"""Finding things: strips of membrane, lanes across them, bands along lanes, rows across lanes."""

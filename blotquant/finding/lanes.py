@@ -1,0 +1,213 @@
+"""Lane positions: a comb whose teeth may shift, fitted to the notches between bands of all rows."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from blotquant.finding.profiles import Profile, prominent_peaks
+
+
+@dataclass(frozen=True, slots=True)
+class Comb:
+    """Lane centres in coarse columns, the pitch they were sought with and how well they fit."""
+
+    centers: tuple[float, ...]
+    evidence: tuple[float, ...]
+    pitch: float
+    score: float
+
+
+def softness(profile: Profile, noise: float) -> float:
+    """Counts below which a row's profile is not compressed any more: noise, or next to nothing beside its bands."""
+    strong = float(np.percentile(profile, 95))
+    return max(4 * noise, 0.015 * max(strong, 0.0), 1e-9)
+
+
+def log_profile(energy: Profile, covered: NDArray[np.bool_]) -> Profile:
+    """Scale a row's compressed profile so that notches count alike between separate and fused bands.
+
+    Parameters
+    ----------
+    energy : ndarray, shape (cols,)
+        Compressed counts above the surroundings along a row.
+    covered : ndarray of bool, shape (cols,)
+        Columns that carry a ridge of the row.
+
+    Returns
+    -------
+    ndarray, shape (cols,)
+        In units of the notch depth to be expected in this row; 0 beyond its ends.
+    """
+    seen = np.flatnonzero(covered)
+    first, last = max(0, int(seen[0]) - 2), int(seen[-1]) + 3
+    logs = np.maximum(energy, 0.0)
+    logs[:first] = 0.0
+    logs[last:] = 0.0
+    return np.asarray(logs / notch_depth(logs[first:last]))
+
+
+def notch_depth(logs: Profile) -> float:
+    """Depth of a clear notch of this row: hollow bands dip too, but less than the gaps between lanes."""
+    smooth = ndimage.uniform_filter1d(logs, 3, mode="nearest")
+    _, prominence = prominent_peaks(-smooth, 0.04)
+    depths = np.sort(prominence)
+    if len(depths) == 0:
+        return 0.5
+    half = np.searchsorted(np.cumsum(depths), depths.sum() / 2)
+    return float(np.clip(0.8 * depths[half], 0.1, 2.0))
+
+
+def bump_map(logs: Profile, pitch: float) -> Profile:
+    """How much each column looks like the middle of a lane of that pitch, -1 to 1.
+
+    Parameters
+    ----------
+    logs : ndarray, shape (rows, cols)
+        Compressed profiles.
+    pitch : float
+        Columns from lane to lane.
+    """
+    core, edge = max(1, round(0.5 * pitch)), max(1, round(0.22 * pitch))
+    reach = round(0.5 * pitch)
+    middle = ndimage.uniform_filter1d(logs, core, axis=1, mode="nearest")
+    rim = ndimage.uniform_filter1d(logs, edge, axis=1, mode="nearest")
+    # The gap need not lie at exactly half a pitch: the lowest place near there counts.
+    rim = ndimage.minimum_filter1d(rim, max(1, round(0.3 * pitch) | 1), axis=1, mode="nearest")
+    index = np.arange(logs.shape[1])
+    left = rim[:, np.clip(index - reach, 0, None)]
+    right = rim[:, np.clip(index + reach, None, index[-1])]
+    near, far = middle - np.maximum(left, right), middle - np.minimum(left, right)
+    return 0.8 * np.tanh(near) + 0.2 * np.tanh(far)
+
+
+def fit_comb(logs: Profile, weights: Profile, *, pitches: Profile, n_lanes: int | None = None) -> Comb | None:
+    """Find the pitch and the centres that explain the rows best.
+
+    Parameters
+    ----------
+    logs : ndarray, shape (rows, cols)
+    weights : ndarray, shape (rows,)
+        Trust in each row.
+    pitches : ndarray
+        Pitches to try.
+    n_lanes : int, optional
+        Number of lanes wanted.
+    """
+    combs = [comb_of_pitch(logs, weights, float(pitch)) for pitch in pitches]
+    tried = [c for c in combs if c is not None]
+    if not tried:
+        return None
+    if n_lanes is not None:
+        least = min(abs(len(c.centers) - n_lanes) for c in tried)
+        return with_count(
+            max((c for c in tried if abs(len(c.centers) - n_lanes) == least), key=lambda c: c.score), n_lanes
+        )
+    return _merge_halves(max(tried, key=lambda c: c.score), np.average(logs, axis=0, weights=weights))
+
+
+def with_count(comb: Comb, n_lanes: int) -> Comb:
+    """Bring a comb to a given number of teeth: drop the weakest end, or split the widest gap, or go on outwards."""
+    centers, evidence = list(comb.centers), list(comb.evidence)
+    while len(centers) > n_lanes:
+        end = 0 if evidence[0] < evidence[-1] else -1
+        centers.pop(end)
+        evidence.pop(end)
+    while len(centers) < n_lanes:
+        gaps = np.diff(centers)
+        widest = int(gaps.argmax()) if len(gaps) else 0
+        if len(gaps) and gaps[widest] > 1.5 * comb.pitch:
+            centers.insert(widest + 1, (centers[widest] + centers[widest + 1]) / 2)
+            evidence.insert(widest + 1, 0.0)
+        else:
+            centers.append(centers[-1] + comb.pitch)
+            evidence.append(0.0)
+    return Comb(tuple(centers), tuple(evidence), comb.pitch, comb.score)
+
+
+def _merge_halves(comb: Comb, logs: Profile) -> Comb:
+    """Join pairs of teeth that are the two horns of one hollow band: every second notch is much shallower."""
+    centers = np.asarray(comb.centers)
+    if len(centers) < 6:
+        return comb
+    at = np.rint(centers).astype(int)
+    valley = np.array([logs[a : b + 1].min() for a, b in itertools.pairwise(at)])
+    third = max(1, int(comb.pitch / 3))
+    crown = np.array([logs[max(0, a - third) : a + third + 1].max() for a in at])
+    depth = np.minimum(crown[1:], crown[:-1]) - valley
+    odd, even = float(np.median(depth[0::2])), float(np.median(depth[1::2]))
+    if max(odd, even) < 3 * max(min(odd, even), 1e-9):
+        return comb
+    first = 0 if odd < even else 1
+    pairs = [(k, k + 1) for k in range(first, len(centers) - 1, 2)]
+    if first:
+        pairs.insert(0, (0, 0))
+    if pairs[-1][1] < len(centers) - 1:
+        pairs.append((len(centers) - 1, len(centers) - 1))
+    merged = tuple(float(centers[a] + centers[b]) / 2 for a, b in pairs)
+    gaps = np.diff(merged)
+    if gaps.std() > 0.1 * gaps.mean():
+        return comb
+    evidence = tuple(max(comb.evidence[a], comb.evidence[b]) for a, b in pairs)
+    return Comb(merged, evidence, float(np.median(gaps)), comb.score)
+
+
+def lane_evidence(logs: Profile, weights: Profile, pitch: float) -> Profile:
+    """Combine the rows' bump maps: the mean over rows, lifted where at least one row is clear."""
+    bumps = bump_map(logs, pitch)
+    mean = (weights[:, None] * bumps).sum(axis=0) / weights.sum()
+    clear = (np.sqrt(weights / weights.max())[:, None] * bumps).max(axis=0)
+    return np.asarray(0.5 * mean + 0.5 * clear)
+
+
+_SKIP = 0.45
+_STRETCH = 2.0
+_LEAST = 0.12
+_BASE = 0.22
+
+
+def comb_of_pitch(logs: Profile, weights: Profile, pitch: float) -> Comb | None:
+    """Best chain of lanes for one pitch, by dynamic programming over the peaks of the lane evidence."""
+    evidence = lane_evidence(logs, weights, pitch)
+    smooth = ndimage.uniform_filter1d(evidence, max(1, round(0.15 * pitch)), mode="nearest")
+    top = ndimage.maximum_filter1d(smooth, max(3, round(0.45 * pitch) | 1), mode="nearest")
+    places = np.flatnonzero((smooth >= top) & (smooth > _LEAST))
+    if len(places) == 0:
+        return None
+    places = places[np.concatenate([[True], np.diff(places) > 1])]
+    gain = smooth[places] - _BASE
+    total, back = gain.copy(), np.full(len(places), -1)
+    for j in range(1, len(places)):
+        gaps = (places[j] - places[:j]) / pitch
+        steps = np.clip(np.round(gaps), 1, 4)
+        bend = np.abs(np.log(np.maximum(gaps, 1e-3) / steps))
+        cost = _STRETCH * bend**2 + _SKIP * (steps - 1)
+        cost[(gaps < 0.6) | (gaps > 4.4)] = np.inf
+        options = total[:j] - cost
+        k = int(options.argmax())
+        if options[k] > 0:
+            total[j], back[j] = gain[j] + options[k], k
+    end = int(total.argmax())
+    chain = []
+    while end >= 0:
+        chain.append(end)
+        end = int(back[end])
+    chain.reverse()
+    return _fill(places[chain].astype(float), gain[chain], pitch, float(total.max()))
+
+
+def _fill(centers: Profile, gain: Profile, pitch: float, score: float) -> Comb:
+    """Put the empty lanes in that a gap of several pitches holds."""
+    full, evidence = [float(centers[0])], [float(gain[0])]
+    for a, b, g in zip(centers, centers[1:], gain[1:], strict=False):
+        steps = int(np.clip(round((b - a) / pitch), 1, 4))
+        for k in range(1, steps):
+            full.append(float(a + (b - a) * k / steps))
+            evidence.append(0.0)
+        full.append(float(b))
+        evidence.append(float(g))
+    return Comb(tuple(full), tuple(evidence), pitch, score)

@@ -1,0 +1,83 @@
+"""Profile along a lane: the mean over its width, taken along the slope of the rows that cross it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blotquant.finding.noise import FloatArray
+
+Profile = NDArray[np.float64]
+
+
+def lane_strip(image: FloatArray, rows: NDArray[np.intp], center: Profile, half: float, slope: Profile) -> Profile:
+    """Sample a lane in its own frame.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W)
+    rows : ndarray, shape (n,)
+        Rows of the profile, at the lane's centre.
+    center : ndarray, shape (n,)
+        Column of the centre line at these rows.
+    half : float
+        Half the width that is sampled.
+    slope : ndarray, shape (n,)
+        Rows per column of the bands there.
+
+    Returns
+    -------
+    ndarray, shape (n, k)
+        Counts at `k` places across the lane, following the slope.
+    """
+    across = np.arange(-int(half), int(half) + 1)
+    cols = np.clip(np.rint(center[:, None] + across[None]).astype(int), 0, image.shape[1] - 1)
+    y = np.clip(rows[:, None] + slope[:, None] * across[None], 0, image.shape[0] - 1.001)
+    low = y.astype(int)
+    part = y - low
+    return np.asarray(image[low, cols] * (1 - part) + image[np.minimum(low + 1, image.shape[0] - 1), cols] * part)
+
+
+def thirds(lane: Profile) -> Profile:
+    """Mean profiles of the left, middle and right third, shape (n, 3); fewer where the lane is narrow."""
+    groups = np.array_split(np.arange(lane.shape[1]), min(3, lane.shape[1]))
+    return np.stack([lane[:, g].mean(axis=1) for g in groups], axis=1)
+
+
+def prominent_peaks(values: Profile, least: float) -> tuple[NDArray[np.intp], Profile]:
+    """Local maxima, the two ends left out, that stand out by `least` from the higher of the valleys beside them.
+
+    Returns
+    -------
+    at : ndarray of int
+        Their places, rising; the middle of a flat top.
+    prominence : ndarray
+        How far each stands out.
+    """
+    starts = np.flatnonzero(np.concatenate([[True], np.diff(values) != 0]))
+    stops = np.append(starts[1:], len(values)) - 1
+    levels = values[starts]
+    tops = 1 + np.flatnonzero((levels[1:-1] > levels[:-2]) & (levels[1:-1] > levels[2:]))
+    if len(tops) == 0:
+        return tops, levels[:0]
+    valleys = np.minimum.reduceat(levels, np.concatenate([[0], tops]))
+    # A rising end has its lowest place in the end itself, and a top that none beyond it exceeds looks as far as there.
+    heights = np.concatenate([[np.inf], levels[tops], [np.inf]])
+    prominence = levels[tops] - np.maximum(
+        _lowest_before(heights, valleys), _lowest_before(heights[::-1], valleys[::-1])[::-1]
+    )
+    keep = prominence >= least
+    return ((starts[tops] + stops[tops]) // 2)[keep], prominence[keep]
+
+
+def _lowest_before(heights: Profile, valleys: Profile) -> Profile:
+    """For each top the lowest valley between it and the next higher one before it; both ends count as higher."""
+    lowest = np.empty(len(heights) - 2)
+    higher: list[tuple[float, float]] = []
+    for k, top in enumerate(heights[1:-1]):
+        deep = float(valleys[k])
+        while higher and higher[-1][0] <= top:
+            deep = min(deep, higher.pop()[1])
+        lowest[k] = deep
+        higher.append((float(top), deep))
+    return lowest

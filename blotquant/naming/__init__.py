@@ -1,0 +1,1 @@
+"""Naming bands: ladders, relative mobility, masses, and which band is which target."""

@@ -1,0 +1,1 @@
+"""One study from its experiment file to its report."""

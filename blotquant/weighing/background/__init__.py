@@ -1,0 +1,20 @@
+"""Background methods: one protocol, one registry, one contract test for all of them.
+
+Adding one is one module with a frozen dataclass of its parameters and one entry in `BACKGROUNDS`.
+"""
+
+from __future__ import annotations
+
+from blotquant.weighing.background.base import Aperture, Background, Estimate, Ground, Surface
+from blotquant.weighing.background.lane import LaneBaseline
+from blotquant.weighing.background.local import Local
+from blotquant.weighing.background.mesh import Mesh
+from blotquant.weighing.background.rolling_ball import RollingBall
+from blotquant.weighing.background.simple import Constant, Flank, NoBackground
+
+BACKGROUNDS: dict[str, Background] = {
+    method.name: method
+    for method in (Local(), Mesh(), LaneBaseline(), Flank(), Constant(), NoBackground(), RollingBall())
+}
+
+__all__ = ["BACKGROUNDS", "Aperture", "Background", "Estimate", "Ground", "Surface"]

@@ -1,0 +1,94 @@
+"""The ground under a whole lane: the level of the gaps on either side of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blotquant.geometry import Lane
+from blotquant.weighing.background.base import Aperture, Array, Estimate, Ground
+from blotquant.weighing.background.simple import Constant
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """Mean of the two gaps beside a lane, in bins of rows, joined by straight lines along the lane.
+
+    Attributes
+    ----------
+    bin_pitches : float
+        Height of a bin in lane pitches.
+    reach : float
+        Width of the gap that is used on the outer sides, as a part of the lane's width.
+    """
+
+    bin_pitches: float = 0.5
+    reach: float = 0.25
+    name: str = "gaps"
+
+    def fit(self, ground: Ground) -> _GapSurface:
+        """Nothing is learnt before a lane is asked for."""
+        return _GapSurface(self, ground)
+
+
+@dataclass(frozen=True, eq=False)
+class _GapSurface:
+    method: Gaps
+    ground: Ground
+
+    def under(self, aperture: Aperture) -> Estimate:
+        """Level of the gaps along the aperture's rows; the picture's constant level where lanes leave no gap."""
+        lane = aperture.lane
+        if lane is None:
+            return Constant().fit(self.ground).under(aperture)
+        start, stop = aperture.box.row_start, aperture.box.row_stop
+        first = np.arange(start, stop, self._bin_rows)
+        left, right = self._side(lane, first, stop, -1), self._side(lane, first, stop, 1)
+        counts, total = left[0] + right[0], left[1] + right[1]
+        both = (left[0] > 0) & (right[0] > 0)
+        free = both if both.any() else counts > 0
+        if not free.any():
+            return Constant().fit(self.ground).under(aperture)
+        halves = (_mean(*left) + _mean(*right)) / 2
+        level = np.where(both, halves, _mean(counts, total))[free]
+        middles = first + min(self._bin_rows, stop - start) / 2 - 0.5
+        values = np.interp(np.arange(start, stop), middles[free], level)
+        n = float(counts[free].sum())
+        return Estimate(values[:, None], 1 / n, n)
+
+    @property
+    def _bin_rows(self) -> int:
+        return max(2, round(self.method.bin_pitches * self.ground.lane_pitch))
+
+    def _side(self, lane: Lane, first: NDArray[np.intp], stop: int, side: int) -> tuple[Array, Array]:
+        """Number and sum of free pixels of one gap in each bin of rows."""
+        counts, total = np.zeros(len(first)), np.zeros(len(first))
+        ends = np.minimum(first + self._bin_rows, stop)
+        low, high = self._columns(lane, (first + ends - 1) / 2, side)
+        for k in np.flatnonzero(high > low):
+            part = slice(first[k], ends[k]), slice(low[k], high[k])
+            usable, pixels = self.ground.usable[part], self.ground.signal[part]
+            counts[k] = np.count_nonzero(usable)
+            whole = counts[k] == usable.size
+            total[k] = pixels.sum(dtype=float) if whole else np.where(usable, pixels, 0).sum(dtype=float)
+        return counts, total
+
+    def _columns(self, lane: Lane, rows: Array, side: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Columns between the lane's edge and the neighbour's, not further than the reach, for each bin."""
+        center, width = lane.center_at(rows), lane.width_at(rows)
+        edge, far = center + side * width / 2, center + side * width * (0.5 + self.method.reach)
+        for other in self.ground.beside(lane):
+            if other.number == lane.number + side:
+                near = other.center_at(rows) - side * other.width_at(rows) / 2
+                far = np.where(side * (near - far) < 0, near, far)
+        low, high = (edge, far) if side > 0 else (far, edge)
+        return (
+            np.maximum(np.ceil(low).astype(int), 0),
+            np.maximum(np.floor(high).astype(int) + 1, 0),
+        )
+
+
+def _mean(counts: Array, total: Array) -> Array:
+    return np.divide(total, counts, out=np.zeros_like(total), where=counts > 0)

@@ -1,0 +1,370 @@
+"""The one place where volumes are computed: V = sum of w (p - b) over an outline, on the original pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from math import erf
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from blotquant.coverage import area_weights
+from blotquant.flags import join_flags
+from blotquant.geometry import Band, Lane, Layout, Strip, bounding_box
+from blotquant.image import BlotImage, FloatImage
+from blotquant.settings import WeighingSettings
+from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, make_table
+from blotquant.weighing.background import Aperture, Estimate
+from blotquant.weighing.background.base import Array
+from blotquant.weighing.quality import band_shape, limit_flags, place_flags
+from blotquant.weighing.saturation import HOLLOW_SNR, is_hollow, saturation
+from blotquant.weighing.scene import Scene, apertures_of, lane_scene, weigh_scene
+from blotquant.weighing.uncertainty import LOD_SDS, LOQ_SDS, empty_variance
+
+HALO_SHARE = 0.01
+"""SD, as a part of a band's volume, of its own light that may pass for background, or lies outside the outline."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Weighed:
+    """What lies under one aperture.
+
+    Attributes
+    ----------
+    pixels : ndarray
+        Counts of the aperture's box.
+    background : ndarray
+        Background of the same pixels, or of a shape that broadcasts to them.
+    profile : ndarray
+        Counts above background, weighted and summed over each row.
+    volume_raw, volume : float
+        Weighted sums of counts, without and with the background taken off.
+    background_sum : float
+        Weighted sum of the background; ``volume_raw == volume + background_sum``.
+    volume_sd, empty_sd : float
+        SD of the volume, and of the volume that the same aperture would have with nothing in it.
+    n_background : float
+        Pixels that carry the background.
+    """
+
+    pixels: FloatImage
+    background: Array
+    profile: Array
+    volume_raw: float
+    volume: float
+    background_sum: float
+    volume_sd: float
+    empty_sd: float
+    n_background: float
+
+    @property
+    def excess(self) -> Array:
+        """Counts above background of each pixel of the box."""
+        return np.asarray(self.pixels - self.background, dtype=float)
+
+
+def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None = None) -> Weighed:
+    """Weigh the pixels under one aperture.
+
+    Parameters
+    ----------
+    scene : Scene
+        The prepared picture.
+    aperture : Aperture
+        Pixels and their weights.
+    estimate : Estimate, optional
+        Background under it; the scene's chosen method when not given.
+
+    Returns
+    -------
+    Weighed
+        Volume by V = sum of w (p - b), and its variance by
+        N sigma^2 + N^2 sigma^2 kappa / n_b + g V, with correlated noise, the background's own bend, and
+        1 % of V for halo added.
+    """
+    estimate = estimate or scene.surface.under(aperture)
+    pixels, values = scene.signal[aperture.box.slices], estimate.values
+    under = aperture.cover * values[:, 0] if values.shape[1:] == (1,) else (aperture.weights * values).sum(axis=1)
+    profile = np.einsum("ij,ij->i", aperture.weights, pixels, dtype=float) - under
+    volume, background_sum = float(profile.sum()), float(under.sum())
+    empty = empty_variance(scene.noise, aperture, estimate)
+    light = max(volume, 0.0)
+    shot = (scene.noise.gain or 0.0) * scene.noise.spread * light + (HALO_SHARE * light) ** 2
+    return Weighed(
+        pixels=pixels,
+        background=values,
+        profile=profile,
+        volume_raw=volume + background_sum,
+        volume=volume,
+        background_sum=background_sum,
+        volume_sd=float(np.sqrt(empty + shot)),
+        empty_sd=float(np.sqrt(empty)),
+        n_background=estimate.n_pixels,
+    )
+
+
+def measure_bands(
+    image: BlotImage,
+    layout: Layout,
+    *,
+    settings: WeighingSettings | None = None,
+    scene: Scene | None = None,
+    only: Iterable[str] | None = None,
+) -> pd.DataFrame:
+    """Weigh the bands of a picture.
+
+    Parameters
+    ----------
+    image : BlotImage
+        The picture; its pixels are read as they are, never scaled, smoothed or clipped.
+    layout : Layout
+        Strips, lanes and bands.
+    settings : WeighingSettings, optional
+        How to weigh.
+    scene : Scene, optional
+        From `weigh_scene`, to spare its preparation when bands are weighed again; its settings hold.
+    only : iterable of str, optional
+        Ids of the bands to weigh; all when not given.
+
+    Returns
+    -------
+    DataFrame
+        One row a band with `BAND_COLUMNS`, in order of strip, lane and place. Volumes are counts; negative ones
+        are kept. ``volume_raw == volume + area_px * background_mean``.
+
+    Raises
+    ------
+    KeyError
+        If `only` names a band that the layout does not hold.
+    TypeError
+        If `only` is a single string, which would be taken for the ids of its letters.
+    """
+    if isinstance(only, str):
+        msg = f"only must be several ids, got the text {only!r}; write [{only!r}]"
+        raise TypeError(msg)
+    layout = layout.sorted()
+    scene = scene or weigh_scene(image, layout, settings=settings)
+    wanted = {band.id for band in layout.bands} if only is None else set(only)
+    unknown = wanted - {band.id for band in layout.bands}
+    if unknown:
+        raise KeyError(min(unknown))
+    bands = [band for band in layout.bands if band.id in wanted]
+    places, common = _places(layout), _common_cells(image, scene)
+    marks = place_flags(bands, layout, shape=image.shape)
+    rows = []
+    for band, aperture in zip(bands, apertures_of(bands, layout, image.shape), strict=True):
+        cells = {**common, **places[band.id], **_band_cells(band, aperture, scene)}
+        cells["flags"] = join_flags(cells["flags"], marks[band.id], layout.flags, scene.flags)
+        rows.append(cells)
+    return make_table(rows, BAND_COLUMNS)
+
+
+def _common_cells(image: BlotImage, scene: Scene) -> dict[str, Any]:
+    return {
+        "image": image.name,
+        "background": scene.method,
+        "probe": image.probe,
+        "exposure_s": image.exposure_s,
+    }
+
+
+def _places(layout: Layout) -> dict[str, dict[str, Any]]:
+    """Strip, lane and number of every band, and how far down its strip it lies."""
+    strips = {strip.id: strip for strip in layout.strips}
+    lanes = {lane.id: lane for lane in layout.lanes}
+    counts: dict[str, int] = {}
+    places = {}
+    for band in layout.bands:
+        counts[band.lane] = counts.get(band.lane, 0) + 1
+        lane = lanes[band.lane]
+        strip = strips.get(lane.strip)
+        places[band.id] = {
+            "strip": strip.number if strip else None,
+            "lane": lane.number,
+            "band": counts[band.lane],
+            "rf": _relative_front(band, lane, strip),
+        }
+    return places
+
+
+def _relative_front(band: Band, lane: Lane, strip: Strip | None) -> float:
+    """Place of the peak between the top and bottom of its strip, 0 to 1; NaN in a strip that has no height."""
+    rows = [row for row, _ in strip.outline] if strip else lane.row_range
+    top, bottom = min(rows), max(rows)
+    return (band.peak[0] - top) / (bottom - top) if bottom > top else np.nan
+
+
+def _band_cells(band: Band, aperture: Aperture, scene: Scene) -> dict[str, Any]:
+    weighed = weigh_aperture(scene, aperture)
+    if band.split:
+        weighed = replace(
+            weighed,
+            volume_sd=float(np.hypot(weighed.volume_sd, _split_sd(band, weighed, scene.signal.shape))),
+        )
+    area = float(aperture.cover.sum())
+    snr = weighed.volume / weighed.volume_sd if weighed.volume_sd > 0 else np.nan
+    n_saturated, clipped = saturation(scene.signal[aperture.box.slices], aperture.weights, scene.ceiling)
+    spread = method_spread(scene, aperture, weighed)
+    height, width = band_shape(weighed.profile, aperture.cover)
+    cells = {
+        "band_id": band.id,
+        "row": band.row,
+        "target": band.target,
+        "origin": band.origin,
+        "status": band.status,
+        **bounding_box(band.outline)._asdict(),
+        "peak_row": band.peak[0],
+        "peak_col": band.peak[1],
+        "area_px": area,
+        "volume_raw": weighed.volume_raw,
+        "background_mean": weighed.background_sum / area if area > 0 else np.nan,
+        "volume": weighed.volume,
+        "volume_sd": weighed.volume_sd,
+        "snr": snr,
+        "lod": LOD_SDS * weighed.empty_sd,
+        "loq": LOQ_SDS * weighed.empty_sd,
+        "height": height,
+        "width_px": width,
+        "aperture_fraction": aperture_fraction(band, scene, aperture),
+        "method_spread": spread,
+        "saturated_px": n_saturated,
+        "confidence": band.confidence,
+    }
+    is_burnt = snr > HOLLOW_SNR and is_hollow(weighed.excess, aperture.weights, snr)
+    lane_flags = aperture.lane.flags if aperture.lane else ()
+    cells["flags"] = {
+        *band.flags,
+        *lane_flags,
+        *clipped,
+        *(("hollow",) if is_burnt else ()),
+        *limit_flags(weighed.volume, weighed.empty_sd, spread=spread, n_background=weighed.n_background),
+    }
+    return cells
+
+
+def _split_sd(band: Band, weighed: Weighed, shape: tuple[int, ...]) -> float:
+    """SD that taking a doublet apart adds to either volume, in counts."""
+    _, whole = area_weights(band.outline, (shape[0], shape[1]))
+    return band.split_sd * abs(float((whole * weighed.excess).sum()))
+
+
+def sum_under(values: Array, aperture: Aperture) -> float:
+    """Weighted sum of a background over an aperture."""
+    if values.shape[1:] == (1,):
+        return float(aperture.cover @ values[:, 0])
+    return float((aperture.weights * values).sum())
+
+
+def aperture_fraction(band: Band, scene: Scene, aperture: Aperture) -> float:
+    """Share of a Gaussian band of the row's typical width that an aperture of this height holds; NaN if unknown."""
+    sigma = scene.row_sigma.get((aperture.lane.strip, band.row)) if aperture.lane and band.row is not None else None
+    if sigma is None or aperture.weights.size == 0:
+        return float("nan")
+    tall = np.sort(aperture.weights.sum(axis=0))
+    tall = tall[tall > 0]
+    middle = (tall[(len(tall) - 1) // 2] + tall[len(tall) // 2]) / 2
+    return erf(float(middle) / 2 / sigma / 2**0.5)
+
+
+def method_spread(scene: Scene, aperture: Aperture, weighed: Weighed) -> float:
+    """(max - min) / |median| of the volume over the scene's backgrounds.
+
+    Returns
+    -------
+    float
+        NaN where the median volume is 0, or with fewer than three methods.
+    """
+    volumes = [weighed.volume_raw - sum_under(surface.under(aperture).values, aperture) for surface in scene.others]
+    volumes = sorted([*volumes, weighed.volume])
+    if len(volumes) < 3 or np.isnan(weighed.volume):
+        return float("nan")
+    n = len(volumes)
+    middle = abs((volumes[(n - 1) // 2] + volumes[n // 2]) / 2)
+    return (volumes[-1] - volumes[0]) / middle if middle > 0 else float("nan")
+
+
+def measure_lanes(
+    image: BlotImage,
+    layout: Layout,
+    *,
+    settings: WeighingSettings | None = None,
+    window: tuple[float, float] | None = None,
+) -> pd.DataFrame:
+    """Weigh whole lanes, as a total-protein stain is.
+
+    All lanes are masked, so that the background comes from the gaps between and beside them.
+
+    Parameters
+    ----------
+    image : BlotImage
+        The picture.
+    layout : Layout
+        Strips and lanes.
+    settings : WeighingSettings, optional
+        How to weigh.
+    window : (float, float), optional
+        Half-open range of rows to weigh; the whole lane when not given.
+
+    Returns
+    -------
+    DataFrame
+        One row a lane with `LANE_COLUMNS`. Volumes are counts; that of a lane with any pixel at the ceiling is a
+        lower bound, flagged ``saturated``. A lane outside the window has none.
+    """
+    layout = layout.sorted()
+    strips = {strip.id: strip.number for strip in layout.strips}
+    lanes = [(lane, _lane_band(lane, window)) for lane in layout.lanes]
+    stand_ins = Layout(strips=layout.strips, lanes=layout.lanes, bands=tuple(band for _, band in lanes if band))
+    scene = lane_scene(image, stand_ins, settings=settings)
+    rows = []
+    parts = iter(apertures_of([band for _, band in lanes if band], stand_ins, image.shape))
+    for lane, band in lanes:
+        row = {
+            "image": image.name,
+            "strip": strips.get(lane.strip),
+            "lane": lane.number,
+            "role": lane.role,
+            "col_center": float(lane.center_at(sum(lane.row_range) / 2)),
+            **bounding_box(lane.outline)._asdict(),
+            "confidence": lane.confidence,
+            "probe": image.probe,
+            "exposure_s": image.exposure_s,
+        }
+        cells: dict[str, Any] = _lane_cells(next(parts), scene) if band is not None else {"flags": ()}
+        cells["flags"] = join_flags(cells["flags"], lane.flags, scene.flags, layout.flags)
+        rows.append(row | cells)
+    return make_table(rows, LANE_COLUMNS)
+
+
+def _lane_cells(aperture: Aperture, scene: Scene) -> dict[str, Any]:
+    weighed = weigh_aperture(scene, aperture)
+    n_saturated, clipped = saturation(weighed.pixels, aperture.weights, scene.ceiling)
+    limits = limit_flags(weighed.volume, weighed.empty_sd, spread=float("nan"), n_background=weighed.n_background)
+    return {
+        "volume": weighed.volume,
+        "volume_sd": weighed.volume_sd,
+        "saturated_px": n_saturated,
+        "flags": {*clipped, *limits},
+    }
+
+
+def _lane_band(lane: Lane, window: tuple[float, float] | None) -> Band | None:
+    """The lane's area, or what lies of it inside a window of rows, as if it were one band."""
+    top, bottom = lane.row_range
+    if window is not None:
+        top, bottom = max(top, window[0] - 0.5), min(bottom, window[1] - 0.5)
+        if bottom <= top:
+            return None
+    nodes = [top, *(row for row, _ in lane.center if top < row < bottom), bottom]
+    center = lane.center_at(nodes)
+    part = Lane(
+        id=lane.id,
+        strip=lane.strip,
+        number=lane.number,
+        center=tuple(zip(nodes, map(float, center), strict=True)),
+        widths=tuple(map(float, lane.width_at(nodes))),
+    )
+    middle = (top + bottom) / 2
+    return Band(id=lane.id, lane=lane.id, outline=part.outline, peak=(middle, float(lane.center_at(middle))))

@@ -1,0 +1,244 @@
+"""A picture prepared for weighing: every band masked, the noise known, the background fitted; done once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blotquant.coverage import area_weights, area_weights_of, clip_box
+from blotquant.doublets.splitting import component_weights
+from blotquant.geometry import Band, Box, Layout, polygon, polygon_area
+from blotquant.image import BlotImage, FloatImage
+from blotquant.settings import WeighingSettings
+from blotquant.weighing.background import BACKGROUNDS, Aperture, Ground, Surface
+from blotquant.weighing.background.base import Array
+from blotquant.weighing.background.gaps import Gaps
+from blotquant.weighing.optical_density import to_optical_density
+from blotquant.weighing.uncertainty import Noise, measure_noise
+
+FWHM = 2.3548
+"""Full width at half maximum of a Gaussian, in SDs."""
+
+SANE = ("local", "flank", "lane")
+"""Methods that the method spread compares: each of them keeps to the lane and leaves all bands out."""
+
+EDGE_PX = 3.0
+"""A strip's cut edge is blurred that far."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Scene:
+    """Everything about one picture that all of its bands share.
+
+    Attributes
+    ----------
+    ground : Ground
+        The signal with all bands masked.
+    method : str
+        The chosen background, as tables state it.
+    surface : Surface
+        Its levels.
+    others : tuple of Surface
+        Those that the method spread compares it with.
+    noise : Noise
+        Measured from the picture.
+    ceiling : float
+        At or above which a pixel is saturated.
+    row_sigma : dict of (str, int) to float
+        Typical SD along the lane of the bands of one row of a strip, px.
+    flags : tuple of str
+        What holds for every number weighed here.
+    """
+
+    ground: Ground
+    method: str
+    surface: Surface
+    others: tuple[Surface, ...]
+    noise: Noise
+    ceiling: float
+    row_sigma: dict[tuple[str, int], float]
+    flags: tuple[str, ...] = ()
+
+    @property
+    def signal(self) -> FloatImage:
+        """Counts, bands bright."""
+        return self.ground.signal
+
+
+def weigh_scene(image: BlotImage, layout: Layout, *, settings: WeighingSettings | None = None) -> Scene:
+    """Prepare a picture for weighing.
+
+    Parameters
+    ----------
+    image : BlotImage
+        The picture.
+    layout : Layout
+        All of its bands: each of them is kept out of every background.
+    settings : WeighingSettings, optional
+        Background method, mask, counts or optical density.
+
+    Returns
+    -------
+    Scene
+        To be handed to `measure_bands` any number of times, as long as picture and bands stay roughly the same.
+    """
+    return _prepare(image, layout, settings or WeighingSettings(), whole_lanes=False)
+
+
+def lane_scene(image: BlotImage, layout: Layout, *, settings: WeighingSettings | None = None) -> Scene:
+    """Prepare a picture for weighing whole lanes, which the layout holds as its bands.
+
+    Only the gaps between lanes are left as ground: the mask is not widened, and they are the background for all
+    methods but those that ask nothing of the lane.
+    """
+    return _prepare(image, layout, settings or WeighingSettings(), whole_lanes=True)
+
+
+def _prepare(image: BlotImage, layout: Layout, settings: WeighingSettings, *, whole_lanes: bool) -> Scene:
+    if settings.optical_density:
+        image = to_optical_density(image)
+    margin = 0.0 if whole_lanes else settings.mask_margin
+    is_float = image.pixels.dtype.kind == "f"
+    ground = find_ground(image.signal(), layout, margin, may_lack_numbers=is_float)
+    boxes = [clip_box(band.box, image.shape) for band in layout.bands]
+    noise = measure_noise(ground.signal, ground.usable, [] if whole_lanes else boxes)
+    ground = replace(ground, noise=noise.sigma, noise_spread=noise.spread)
+    use_gaps = whole_lanes and settings.background not in ("constant", "none")
+    method = Gaps() if use_gaps else BACKGROUNDS[settings.background]
+    others = [] if whole_lanes else [name for name in SANE if name != settings.background]
+    flags = image.flags if noise.gain is not None or whole_lanes else (*image.flags, "noise_gain_unknown")
+    return Scene(
+        ground=ground, method=method.name + (", optical density" if settings.optical_density else ""),
+        surface=method.fit(ground),
+        others=tuple(BACKGROUNDS[name].fit(ground) for name in others), noise=noise, ceiling=image.ceiling,
+        row_sigma={} if whole_lanes else _row_sigmas(ground.signal, layout, boxes), flags=flags,
+    )  # fmt: skip
+
+
+def find_ground(signal: FloatImage, layout: Layout, margin: float, *, may_lack_numbers: bool = True) -> Ground:
+    """Take all bands (each with a margin, in heights of its outline) and all that is no membrane out of a picture."""
+    shape = (signal.shape[0], signal.shape[1])
+    boxes = [band.box for band in layout.bands]
+    height, pitch = _typical_sizes(layout, boxes, shape)
+    usable = np.isfinite(signal) if may_lack_numbers else np.ones(signal.shape, dtype=bool)
+    membrane = inside_strips(layout, shape, EDGE_PX)
+    if membrane is not None:
+        usable &= membrane
+    for band, box in zip(layout.bands, boxes, strict=True):
+        _mask_band(usable, band, box, margin)
+    return Ground(signal=signal, usable=usable, band_height=min(height, pitch), lane_pitch=pitch, lanes=layout.lanes)
+
+
+def _row_sigmas(signal: FloatImage, layout: Layout, boxes: list[Box]) -> dict[tuple[str, int], float]:
+    """Median SD of the bands of each row, from their profiles above the line between the outline's ends."""
+    strip_of = {lane.id: lane.strip for lane in layout.lanes}
+    shape = (signal.shape[0], signal.shape[1])
+    found: dict[tuple[str, int], list[float]] = {}
+    for band, box in zip(layout.bands, boxes, strict=True):
+        if band.row is None or band.status != "detected" or box.row_stop - box.row_start < 5:
+            continue
+        # Half an outline further on either side, a Gaussian has come down to the ground.
+        more = (box.row_stop - box.row_start) // 2
+        wide = clip_box(Box(box.row_start - more, box.row_stop + more, box.col_start, box.col_stop), shape)
+        profile = signal[wide.slices].mean(axis=1, dtype=float)
+        width = full_width(profile - np.linspace(profile[0], profile[-1], len(profile)))
+        if np.isfinite(width):
+            found.setdefault((strip_of[band.lane], band.row), []).append(width / FWHM)
+    return {key: float(np.median(values)) for key, values in found.items()}
+
+
+def full_width(profile: Array) -> float:
+    """Full width at half maximum, px, between interpolated crossings; NaN where the profile does not fall to half."""
+    top = int(np.argmax(profile))
+    half = profile[top] / 2
+    if not half > 0:
+        return float("nan")
+    return _half_crossing(profile[top::-1], half) + _half_crossing(profile[top:], half)
+
+
+def _half_crossing(side: Array, half: float) -> float:
+    """Distance from the peak to where the profile first falls to half; NaN if it never does."""
+    k = int(np.argmax(side < half))
+    if not side[k] < half:
+        return float("nan")
+    return k - 1 + float((side[k - 1] - half) / (side[k - 1] - side[k]))
+
+
+def aperture_of(band: Band, layout: Layout, shape: tuple[int, int]) -> Aperture:
+    """Exact area weights of a band's outline (its share of a common one for a doublet), with its lane."""
+    box, weights = component_weights(band, shape)
+    lane = next((lane for lane in layout.lanes if lane.id == band.lane), None)
+    return Aperture(box=box, weights=weights, lane=lane)
+
+
+def apertures_of(bands: Sequence[Band], layout: Layout, shape: tuple[int, int]) -> list[Aperture]:
+    """Apertures of many bands, as `aperture_of` gives for each, in one go."""
+    lanes = {lane.id: lane for lane in layout.lanes}
+    covers = area_weights_of([band.outline for band in bands], shape)
+    return [
+        aperture_of(band, layout, shape)
+        if band.split
+        else Aperture(box=box, weights=weights, lane=lanes.get(band.lane))
+        for band, (box, weights) in zip(bands, covers, strict=True)
+    ]
+
+
+def inside_strips(layout: Layout, shape: tuple[int, int], margin: float) -> NDArray[np.bool_] | None:
+    """Pixels that lie on a strip, at least `margin` pixels from its edge; None where strips leave nothing out."""
+    if not layout.strips:
+        return None
+    inside = np.zeros(shape, dtype=bool)
+    for strip in layout.strips:
+        first, left, right = _scan_lines(np.asarray(strip.outline), shape[0])
+        if len(left) == shape[0] and (left <= 0).all() and (right >= shape[1] - 1).all():
+            return None
+        # The picture's own border is no cut edge.
+        top_cut, bottom_cut = first > 0, first + len(left) < shape[0]
+        keep = slice(round(margin) if top_cut else 0, len(left) - (round(margin) if bottom_cut else 0))
+        starts = np.where(left > 0, np.ceil(left + margin), 0).astype(int)
+        stops = np.where(right < shape[1] - 1, np.floor(right - margin) + 1, shape[1]).astype(int)
+        for row in range(len(left))[keep]:
+            inside[first + row, starts[row] : max(stops[row], starts[row])] = True
+    return None if inside.all() else inside
+
+
+def _scan_lines(outline: NDArray[np.float64], n_rows: int) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:
+    """First row of an outline and its leftmost and rightmost column on each of its rows."""
+    first = max(int(np.ceil(outline[:, 0].min())), 0)
+    rows = np.arange(first, min(int(np.floor(outline[:, 0].max())), n_rows - 1) + 1)
+    left, right = np.full(len(rows), np.inf), np.full(len(rows), -np.inf)
+    for (r0, c0), (r1, c1) in zip(outline, np.roll(outline, -1, axis=0), strict=True):
+        on = (rows >= min(r0, r1)) & (rows <= max(r0, r1))
+        cols = c0 + (rows[on] - r0) / (r1 - r0) * (c1 - c0) if r1 != r0 else np.full(on.sum(), c0)
+        left[on], right[on] = np.minimum(left[on], cols), np.maximum(right[on], cols)
+    return first, left, right
+
+
+def _typical_sizes(layout: Layout, boxes: list[Box], shape: tuple[int, ...]) -> tuple[float, float]:
+    heights = [box.row_stop - box.row_start for box in boxes]
+    widths = [width for lane in layout.lanes for width in lane.widths] or [b.col_stop - b.col_start for b in boxes]
+    height = float(np.median(heights)) if heights else max(shape[0] / 30, 3.0)
+    return height, 1.3 * float(np.median(widths)) if widths else max(shape[1] / 15, 3.0)
+
+
+def _mask_band(usable: NDArray[np.bool_], band: Band, box: Box, margin: float) -> None:
+    """Take a band and a margin around it out of the ground."""
+    rows = max(2, round(margin * (box.row_stop - box.row_start)))
+    # Bands end sharply to the sides, and the gaps between lanes are needed.
+    cols = max(2, round(0.25 * rows))
+    wide = clip_box(
+        Box(box.row_start - rows, box.row_stop + rows, box.col_start - cols, box.col_stop + cols),
+        (usable.shape[0], usable.shape[1]),
+    )
+    if polygon_area(band.outline) > 0.6 * (box.row_stop - box.row_start) * (box.col_stop - box.col_start):
+        usable[wide.slices] = False
+        return
+    # A slanting outline fills little of its box: widen the outline itself.
+    vertices = np.asarray(band.outline)
+    for dr in (-rows, 0, rows):
+        for dc in (-cols, 0, cols):
+            part, weights = area_weights(polygon(vertices + np.array([dr, dc])), (usable.shape[0], usable.shape[1]))
+            usable[part.slices] &= weights == 0

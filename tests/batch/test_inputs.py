@@ -1,0 +1,56 @@
+"""Files, folders, globs and lists become named inputs."""
+
+import pytest
+
+from blotquant.batch.inputs import InputError, find_inputs
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("b.tif", "a.TIF", "deep/c.scn", "notes.txt", ".hidden.tif", "out/bands.png", "deep/.git/x.tif"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    return tmp_path
+
+
+def names(inputs):
+    return [item.name for item in inputs]
+
+
+def test_a_folder_gives_its_pictures_in_order(folder):
+    assert names(find_inputs([folder], leave_out=folder / "out")) == ["a.TIF", "b.tif", "deep/c.scn"]
+
+
+def test_a_file_is_taken_whatever_its_name(folder):
+    assert names(find_inputs([folder / "notes.txt"])) == ["notes.txt"]
+
+
+def test_globs_and_lists_and_no_repeats(folder):
+    (folder / "list.txt").write_text("# my blots\nb.tif\n\ndeep\n")
+    inputs = find_inputs([f"@{folder / 'list.txt'}", f"{folder}/*.tif", folder / "b.tif"])
+    assert names(inputs) == ["b.tif", "deep/c.scn"]
+
+
+def test_names_do_not_change_when_the_collection_moves(folder, tmp_path_factory):
+    before = names(find_inputs([folder / "deep", folder / "b.tif"]))
+    moved = tmp_path_factory.mktemp("elsewhere") / "x"
+    folder.rename(moved)
+    assert names(find_inputs([moved / "deep", moved / "b.tif"])) == before == ["deep/c.scn", "b.tif"]
+
+
+def test_session_names_keep_folders_apart(folder):
+    deep = next(item for item in find_inputs([folder]) if item.name == "deep/c.scn")
+    assert deep.session_name == "deep__c.scn.blot.json"
+
+
+def test_every_name_that_stands_for_nothing_is_listed(folder):
+    (folder / "empty").mkdir()
+    with pytest.raises(InputError) as caught:
+        find_inputs([folder / "nope.tif", folder / "empty", f"{folder}/*.gel", f"@{folder}/no.txt"])
+    lines = str(caught.value).split("\n")
+    assert len(lines) == 4
+    assert "no such file" in lines[0]
+    assert "no picture in this folder" in lines[1]
+    assert "the list cannot be read" in lines[3]
+    assert caught.value.exit_code == 2

@@ -1,0 +1,180 @@
+# ruff: noqa: E501  (a message stands on one line, as the user reads it)
+import datetime
+
+import openpyxl
+import pytest
+
+from blotquant.errors import SheetError
+from blotquant.experiment.sample_sheet import did_you_mean, parse_samples
+from blotquant.experiment.sheets import Row, Sheet, cell_text, read_csv_sheet, read_number, read_workbook
+
+TEXT = 'blot,lane,condition,note\n1,1,vehicle,"Müller, β"\n\n1,2,drug,\n'
+PLAIN = [("line 2", ["1", "1", "vehicle", "Müller, β"]), ("line 4", ["1", "2", "drug", ""])]
+
+
+def read(tmp_path, data):
+    path = tmp_path / "samples.csv"
+    path.write_bytes(data)
+    return read_csv_sheet(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_encodings_and_line_ends(tmp_path, encoding, line_end):
+    sheet = read(tmp_path, TEXT.replace("\n", line_end).encode(encoding))
+    assert sheet.columns == ("blot", "lane", "condition", "note")
+    assert [(row.where, list(row.cells.values())) for row in sheet.rows] == PLAIN
+    assert not sheet.problems
+
+
+def test_windows_1252(tmp_path):
+    sheet = read(tmp_path, "blot,lane,condition\n1,1,Müller 5 µM\n".encode("cp1252"))
+    assert sheet.rows[0].cells["condition"] == "Müller 5 µM"
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_other_separators(tmp_path, separator):
+    text = f"blot{separator}lane{separator}condition\n1{separator}1{separator}a, b\n"
+    assert read(tmp_path, text.encode()).rows[0].cells == {"blot": "1", "lane": "1", "condition": "a, b"}
+
+
+def test_excel_names_its_separator(tmp_path):
+    sheet = read(tmp_path, b"sep=;\nblot;lane\n1;2\n")
+    assert (sheet.columns, sheet.rows) == (("blot", "lane"), (Row("line 3", {"blot": "1", "lane": "2"}),))
+
+
+def test_a_shape_that_is_wrong_is_named(tmp_path):
+    sheet = read(tmp_path, b"blot,lane,Lane,,x\n1,2,3,4,5,6\n1\n")
+    assert sheet.problems == (
+        "samples.csv: line 1: column 4 has no name",
+        "samples.csv: line 1: column 'Lane' stands there twice",
+        "samples.csv: line 2: 6 cells where the header has 5 columns; put text that holds the separator in quotes "
+        "(surplus: '6')",
+    )
+    assert sheet.rows[1].cells["lane"] == ""
+    assert read(tmp_path, b"\n,,\n").problems == ("samples.csv: the sheet is empty",)
+
+
+def test_files_that_are_no_sheet(tmp_path):
+    with pytest.raises(SheetError, match=r"samples.csv: not a text file; save the sheet as csv"):
+        read(tmp_path, b"PK\x03\x04\0\0")
+    with pytest.raises(SheetError, match=r"gone.csv: cannot be read: No such file"):
+        read_csv_sheet(tmp_path / "gone.csv")
+    with pytest.raises(SheetError, match="neither UTF-8 nor Windows-1252"):
+        read(tmp_path, b"blot\x81\xff,lane\n")
+    (tmp_path / "x.xlsx").write_bytes(b"no workbook")
+    with pytest.raises(SheetError, match=r"x.xlsx: not a readable .xlsx workbook"):
+        read_workbook(tmp_path / "x.xlsx")
+
+
+def test_workbook_cells_become_what_a_person_sees(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.title = "Samples "
+    for line in (
+        ["blot", "lane", "date"],
+        [1.0, 2, datetime.datetime(2026, 3, 4)],
+        [None, None, None],
+        ["a", 0.5, True],
+    ):
+        book.active.append(line)
+    book.save(tmp_path / "x.xlsx")
+    sheet = read_workbook(tmp_path / "x.xlsx")["samples"]
+    assert [list(row.cells.values()) for row in sheet.rows] == [["1", "2", "2026-03-04"], ["a", "0.5", "true"]]
+    assert sheet.rows[1].where == "row 4"
+    assert cell_text(datetime.datetime(2026, 3, 4, 5)) == "2026-03-04T05:00:00"
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("20", 20),
+        ("2.5", 2.5),
+        ("2,5", 2.5),
+        ("-1,25", -1.25),
+        ("−3", -3),
+        ("1e3", 1000),
+        (".5", 0.5),
+        ("0,125", 0.125),
+    ],
+)
+def test_numbers(text, number):
+    assert read_number(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "x", "nan", "inf", "1.2.3", "1,2,3", "0x10", "1_000"])
+def test_what_is_no_number(text):
+    with pytest.raises(ValueError, match="is not a number"):
+        read_number(text)
+
+
+def test_one_comma_that_may_mean_thousands_is_refused():
+    with pytest.raises(ValueError, match=r"'1,250' may mean 1250 or 1.250"):
+        read_number("1,250")
+
+
+def test_did_you_mean():
+    assert did_you_mean("smple", ["sample", "ladder"]) == "did you mean 'sample'? allowed: sample, ladder"
+    assert did_you_mean("qqq", ["sample"]) == "allowed: sample"
+
+
+def samples(text):
+    lines = text.strip().splitlines()
+    columns = tuple(lines[0].split(","))
+    rows = tuple(
+        Row(f"line {k}", dict(zip(columns, line.split(","), strict=True))) for k, line in enumerate(lines[1:], 2)
+    )
+    return parse_samples(Sheet("s.csv", columns, rows))
+
+
+def test_sample_sheet_types_and_defaults():
+    sheet = samples("Blot,LANE,condition,load_ug,Dose\n1,1,v,20.5,10\n1,2,,,\n".replace("1,2,,,", "1,2,d,,x"))
+    assert not sheet.problems
+    assert sheet.extra_columns == ("Dose",)
+    first = sheet.rows.iloc[0]
+    assert (first["blot"], first["lane"], first["role"], first["sample"], first["load_ug"]) == (
+        "1",
+        1,
+        "sample",
+        "v",
+        20.5,
+    )
+    assert sheet.rows["Dose"].tolist() == ["10", "x"]
+    assert sheet.rows["load_ug"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("blot,lane,conditon\n1,1,v", "s.csv: column 'conditon' is not known; did you mean 'condition'?"),
+        ("blot,lane,condition,rol\n1,1,v,sample", "s.csv: column 'rol' is not known; did you mean 'role'?"),
+        ("blot,lane\n1,1", "s.csv: column 'condition' is missing (columns found: blot, lane; needed: blot, lane, condition)"),
+        ("blot,lane,condition,volume\n1,1,v,3", "s.csv: column 'volume' is the name of a result column; call it otherwise"),
+        ("blot,lane,condition\n1,1.5,v", "s.csv: line 2: lane '1.5' is not a whole number from 1 to 60"),
+        ("blot,lane,condition\n1,0,v", "s.csv: line 2: lane '0' is not a whole number from 1 to 60"),
+        ("blot,lane,condition\n,1,v", "s.csv: line 2: blot is empty; give the biological replicate, such as 1"),
+        ("blot,lane,condition,role\n1,1,v,smple",
+         "s.csv: line 2: role 'smple' is not known; did you mean 'sample'? allowed: sample, ladder, standard, blank, excluded"),
+        ("blot,lane,condition\n1,1,",
+         "s.csv: line 2: condition is empty in a lane of role sample; name it, or set role to blank, ladder or excluded"),
+        ("blot,lane,condition,load_ug\n1,1,v,x", "s.csv: line 2: load_ug: 'x' is not a number"),
+        ("blot,lane,condition,load_ug\n1,1,v,-2",
+         "s.csv: line 2: load_ug '-2' is negative; give micrograms, or leave it empty"),
+        ("blot,lane,condition\n1,1,v\n1,1,w", "s.csv: line 3: lane 1 of blot 1 was given before (line 2)"),
+        ("blot,membrane,lane,condition\n1,,1,v\n1,b,1,w",
+         "s.csv: line 3: lane 1 of blot 1 was given for all membranes (line 2)"),
+        ("blot,lane,condition\n1,1,v\n1,4,w",
+         "s.csv: blot 1: lane 2, 3 is not listed; every lane counts from the left: give empty ones the role blank and the "
+         "ladder the role ladder"),
+    ],
+)  # fmt: skip
+def test_each_mistake_has_one_line(text, problem):
+    assert samples(text).problems == (problem,)
+
+
+def test_all_mistakes_come_at_once():
+    sheet = samples("blot,lane,conditon,role\n1,x,v,sample\n1,1,,sample\n1,3,v,foo\n")
+    assert len(sheet.problems) == 5
+
+
+def test_a_membrane_may_add_lanes_to_those_of_the_blot():
+    assert not samples("blot,membrane,lane,condition\n1,,1,v\n1,b,2,w\n").problems

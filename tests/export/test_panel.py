@@ -1,0 +1,105 @@
+import io
+import json
+
+import numpy as np
+import pytest
+import small_experiment as small
+from PIL import Image
+
+from blotquant.comparing.normalize import normalize
+from blotquant.export.panel import Panel, choose_pictures, cut_crop, describe_panel, draw_panel, panel_name
+from blotquant.synthetic import make_blot, plain_spec
+from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, make_table
+from blotquant.weighing.measure import measure_bands, measure_lanes
+
+LANES = 5
+
+
+@pytest.fixture
+def entry(tmp_path):
+    toml = small.image("a.tif", "P") + small.image("b.tif", "T") + small.ratio("P/T", "P", "T")
+    return small.experiment(tmp_path, toml).images[0]
+
+
+def crop_of(entry, keep, *, targets=("P",), rows=1):
+    made = make_blot(plain_spec(np.full((rows, LANES), 4e5), shape=(160, 300), targets=targets), seed=3)
+    image, layout = made.image(), made.true_layout()
+    crop = cut_crop(entry, image, measure_bands(image, layout), measure_lanes(image, layout), keep)
+    return crop, image
+
+
+def test_neighbouring_lanes_are_cut_in_one_piece(entry):
+    crop, _ = crop_of(entry, [1, 2, 3, 4, 5])
+    assert crop.lanes == ((1, 2, 3, 4, 5),)
+    assert len(crop.cols) == 1
+    assert crop.grey[0].shape == (crop.rows[1] - crop.rows[0], crop.cols[0][1] - crop.cols[0][0])
+
+
+def test_a_lane_left_out_or_moved_is_a_divider(entry):
+    assert crop_of(entry, [1, 2, 4, 5])[0].lanes == ((1, 2), (4, 5))
+    assert crop_of(entry, [3, 4, 1])[0].lanes == ((3, 4), (1,))
+    crop, _ = crop_of(entry, [1, 2, 4])
+    assert crop.cols[0][1] <= crop.cols[1][0]
+
+
+def test_grey_is_linear_in_the_counts_of_the_whole_picture(entry):
+    crop, image = crop_of(entry, [2, 3])
+    signal = image.signal()
+    low, high = np.percentile(signal, (0.05, 99.95))
+    assert crop.shown == pytest.approx((low, high))
+    cut = signal[crop.rows[0] : crop.rows[1], crop.cols[0][0] : crop.cols[0][1]]
+    expected = 255 * (1 - np.clip((cut - low) / (high - low), 0, 1))
+    assert np.abs(crop.grey[0] - expected).max() <= 0.5
+
+
+def test_only_the_probes_own_row_is_shown(entry):
+    alone, _ = crop_of(entry, [1, 2], targets=("P", "other"), rows=2)
+    assert alone.rows[1] < 80  # the other row lies at 107
+
+
+def test_without_a_band_there_is_no_crop(entry):
+    assert crop_of(entry, [1, 2], targets=("other",))[0] is None
+
+
+def test_files_hold_the_panel_and_where_it_was_cut(entry):
+    crop, _ = crop_of(entry, [1, 2, 4, 5])
+    panel = Panel(ratio="P/T", blot="1", crops=(crop, crop), labels={1: "a $x$ <b>", 2: "b", 4: "c", 5: "d"})
+    files = draw_panel(panel)
+    assert files == draw_panel(panel)
+    assert b"a $x$ &lt;b&gt;" in files[".svg"]
+    with Image.open(io.BytesIO(files[".tif"])) as picture:
+        assert picture.info["dpi"] == (600, 600)
+        assert picture.info["compression"] == "tiff_lzw"
+    told = json.loads(files[".json"])
+    assert told == describe_panel(panel)
+    assert told["strips"][0]["dividers_after_lanes"] == [2]
+    (first, second) = told["strips"][0]["crops"]
+    assert first["lanes"] == [1, 2]
+    assert (first["row_start"], first["row_stop"]) == (second["row_start"], second["row_stop"]) == crop.rows
+    assert (second["col_start"], second["col_stop"]) == crop.cols[1]
+
+
+def test_names_are_safe_for_files():
+    assert panel_name("pAKT/AKT") == "panel_pAKT_AKT"
+    assert panel_name("../..") == "panel_ratio"
+
+
+def test_the_blot_with_most_values_and_the_exposure_used_are_shown(tmp_path):
+    toml = small.image("1P.tif", "P", blot=1) + small.image("1T.tif", "T", blot=1)
+    toml += small.image("2P_long.tif", "P", blot=2, exposure_s=100) + small.image("2P.tif", "P", blot=2, exposure_s=10)
+    toml += small.image("2T.tif", "T", blot=2) + small.ratio("P/T", "P", "T")
+    sheet = "blot,lane,sample,condition,role\n" + "".join(f"{b},{k},s{k},c{k},sample\n" for b in (1, 2) for k in (1, 2))
+    experiment = small.experiment(tmp_path, toml, sheet)
+    bands = small.band_table(
+        small.bands("1P.tif", "P", {1: 1e4, 2: 1.0}, blot="1"),
+        small.bands("1T.tif", "T", {1: 1e4, 2: 1e4}, blot="1"),
+        small.bands("2P_long.tif", "P", {1: 1e5, 2: 1e5}, blot="2", flags="saturated"),
+        small.bands("2P.tif", "P", {1: 1e4, 2: 1e4}, blot="2"),
+        small.bands("2T.tif", "T", {1: 1e4, 2: 1e4}, blot="2"),
+    )
+    ratios = normalize(experiment, bands, make_table([], LANE_COLUMNS))
+    blot, entries = choose_pictures(experiment, experiment.ratios[0], ratios)
+    assert blot == "2"
+    assert [one.file for one in entries] == ["2P.tif", "2T.tif"]
+    nothing = normalize(experiment, make_table([], BAND_COLUMNS), make_table([], LANE_COLUMNS))
+    assert choose_pictures(experiment, experiment.ratios[0], nothing) == ("", [])

@@ -1,0 +1,366 @@
+"""PNG, JPEG, GIF, BMP, LI-COR zips, .1sc; colours; the facts in descriptions; refusals by name."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from blotquant.errors import ImageError
+from blotquant.io import read_image
+from blotquant.io.facts import exposure_in, pixel_size_from_dpi, pixel_size_in
+
+REAL = Path(__file__).parents[3] / "shared" / "real"
+needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="the real pictures (../shared/real) are not on this machine")
+
+
+def bands(top: int = 200, dtype: str = "u1", shape: tuple[int, int] = (80, 140)) -> np.ndarray:
+    """Synthetic picture: dark paper, a row of bright bands."""
+    picture = np.random.default_rng(1).normal(0.15 * top, 0.01 * top, shape)
+    for col in range(10, shape[1] - 20, 24):
+        picture[35:42, col : col + 15] += 0.6 * top
+    return picture.astype(dtype)
+
+
+# --- raster exports
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.gif"])
+def test_lossless_exports(tmp_path: Path, name: str) -> None:
+    Image.fromarray(bands()).save(tmp_path / name)
+    image = read_image(tmp_path / name)
+    np.testing.assert_array_equal(image.pixels, bands())
+    assert image.flags == ("low_bit_depth",)
+    assert image.ceiling == 255
+
+
+def test_jpeg_is_flagged(tmp_path: Path) -> None:
+    Image.fromarray(bands()).save(tmp_path / "a.jpg", dpi=(300, 300))
+    image = read_image(tmp_path / "a.jpg")
+    assert image.flags == ("lossy_compression", "low_bit_depth")
+    assert image.pixel_size_um == pytest.approx(84.6667)
+
+
+def test_png_keeps_16_bits_in_grey_and_in_colour(tmp_path: Path) -> None:
+    deep = bands(40000, "u2")
+    Image.fromarray(deep).save(tmp_path / "grey.png")
+    (tmp_path / "rgb.png").write_bytes(imagecodecs.png_encode(np.stack([deep] * 3, axis=-1)))
+    (tmp_path / "la.png").write_bytes(imagecodecs.png_encode(np.stack([deep, np.full_like(deep, 65535)], axis=-1)))
+    for name in ("grey.png", "rgb.png", "la.png"):
+        image = read_image(tmp_path / name)
+        np.testing.assert_array_equal(image.pixels, deep, err_msg=name)
+        assert image.ceiling == 65535
+        assert image.flags == ()
+
+
+def test_alpha_and_rounding_collapse(tmp_path: Path) -> None:
+    grey = bands()
+    rgba = np.stack([grey, grey, grey + 1, np.full_like(grey, 255)], axis=-1)
+    Image.fromarray(rgba).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png").pixels, grey)
+
+
+def test_animated_gif_needs_a_page(tmp_path: Path) -> None:
+    frames = [Image.fromarray(bands()), Image.fromarray(bands()[::-1].copy())]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    with pytest.raises(ImageError, match=r"holds 2 picture\(s\); choose page 0 to 1"):
+        read_image(tmp_path / "a.gif")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.gif", page=1).pixels, bands()[::-1])
+
+
+def test_bilevel_and_cmyk_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(bands() > 50).save(tmp_path / "a.png")
+    with pytest.raises(ImageError, match="1 bit per pixel: it holds no counts"):
+        read_image(tmp_path / "a.png")
+    Image.new("CMYK", (40, 40)).save(tmp_path / "a.jpg")
+    with pytest.raises(ImageError, match="CMYK colours"):
+        read_image(tmp_path / "a.jpg")
+
+
+def test_png_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
+    data = bytearray(imagecodecs.png_encode(bands()))
+    data[16:24] = b"\x7f\xff\xff\xff" * 2
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(ImageError, match=r"^a\.png: "):
+        read_image(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(imagecodecs.png_encode(bands()))
+    with pytest.raises(ImageError, match="140 × 80 pixels, more than the limit of 100"):
+        read_image(tmp_path / "b.png", max_pixels=100)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "gif", "bmp"])
+def test_broken_exports_give_one_line(tmp_path: Path, kind: str) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(bands()).save(stream, format={"jpg": "jpeg"}.get(kind, kind))
+    whole = stream.getvalue()
+    path = tmp_path / f"a.{kind}"
+    for stop in (4, 20, 60, len(whole) // 2):
+        path.write_bytes(whole[:stop])
+        with pytest.raises(ImageError, match=rf"^a\.{kind}: [^\n]+$"):
+            read_image(path)
+    rng = np.random.default_rng(3)
+    for _ in range(100):
+        data = bytearray(whole)
+        for at in rng.integers(3, min(len(whole), 1200), 3):
+            data[at] = rng.integers(256)
+        path.write_bytes(data)
+        with contextlib.suppress(ImageError):
+            read_image(path, max_pixels=10**6)
+
+
+# --- colour
+
+
+def stained_gel() -> np.ndarray:
+    """Synthetic Coomassie gel: Beer-Lambert absorption of one dye on pale paper."""
+    density = bands(100, "f8") / 100 - 0.15
+    absorbed = 10 ** -(density.clip(0)[..., None] * np.array([0.9, 0.5, 0.1]))
+    return (np.array([240, 243, 248]) * absorbed).astype("u1")
+
+
+def test_scan_of_one_dye_takes_the_channel_it_absorbs_most(tmp_path: Path) -> None:
+    Image.fromarray(stained_gel()).save(tmp_path / "gel.png")
+    image = read_image(tmp_path / "gel.png")
+    np.testing.assert_array_equal(image.pixels, stained_gel()[..., 0])
+    assert (image.channel, image.polarity) == ("red", "dark")
+    assert "channel_chosen" in image.flags
+    pink = stained_gel()[..., [2, 0, 1]]
+    Image.fromarray(pink).save(tmp_path / "gel.png")
+    assert read_image(tmp_path / "gel.png").channel == "green"
+    named = read_image(tmp_path / "gel.png", channel="blue")
+    np.testing.assert_array_equal(named.pixels, pink[..., 2])
+    assert "channel_chosen" not in named.flags
+
+
+def test_drawn_marks_and_false_colours_are_refused(tmp_path: Path) -> None:
+    boxed = np.stack([255 - bands()] * 3, axis=-1)
+    boxed[10:30, 20:120] = (0, 220, 0)
+    display = np.stack([np.zeros_like(bands()), bands(), np.zeros_like(bands())], axis=-1)
+    two_dyes = stained_gel()
+    two_dyes[:, 70:] = two_dyes[:, 70:, ::-1]
+    for name, colours in {"boxed": boxed, "display": display, "two": two_dyes}.items():
+        Image.fromarray(colours).save(tmp_path / f"{name}.png")
+        with pytest.raises(ImageError, match=rf"^{name}\.png: .*choose channel red, green or blue"):
+            read_image(tmp_path / f"{name}.png")
+    assert read_image(tmp_path / "display.png", channel="G").channel == "green"
+    with pytest.raises(ImageError, match="no channel 'cyan'; choose red, green or blue"):
+        read_image(tmp_path / "display.png", channel="cyan")
+    Image.fromarray(bands()).save(tmp_path / "grey.png")
+    with pytest.raises(ImageError, match="no channel 'red'; it has one grey channel"):
+        read_image(tmp_path / "grey.png", channel="red")
+
+
+# --- LI-COR
+
+
+def licor(path: Path, names: tuple[str, ...] = ("scan/700.TIF", "scan/800.tif"), **texts: str) -> dict[str, np.ndarray]:
+    """Synthetic acquisition, written by the published description; no real one is at hand."""
+    pixels = {}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for k, name in enumerate(names):
+            stream = io.BytesIO()
+            pixels[name] = bands(20000 + 1000 * k, "u2")
+            tifffile.imwrite(stream, pixels[name])
+            archive.writestr(name, stream.getvalue())
+        for name, text in texts.items():
+            archive.writestr(f"scan/{name}.txt", text)
+    return pixels
+
+
+def test_licor_channels(tmp_path: Path) -> None:
+    pixels = licor(tmp_path / "a.zip", info="Exposure time = 120 s\n")
+    with pytest.raises(ImageError, match=r"a\.zip: holds 2 channels; choose channel 700, 800"):
+        read_image(tmp_path / "a.zip")
+    image = read_image(tmp_path / "a.zip", channel="800")
+    np.testing.assert_array_equal(image.pixels, pixels["scan/800.tif"])
+    assert (image.channel, image.imager, image.exposure_s) == ("800", "LI-COR", 120)
+    with pytest.raises(ImageError, match="no channel '600'; choose 700, 800"):
+        read_image(tmp_path / "a.zip", channel="600")
+
+
+def test_names_that_climb_out_of_the_zip_reach_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    licor(folder / "a.zip", ("../../700.tif",))
+    assert read_image(folder / "a.zip").channel == "700"
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["a.zip", "in"]
+
+
+def test_zip_bombs_and_other_zips_are_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("700.tif", bytes(30_000_000))
+    with pytest.raises(ImageError, match=r"entry 700\.tif unpacks to more than"):
+        read_image(tmp_path / "bomb.zip", max_pixels=10**6)
+    with zipfile.ZipFile(tmp_path / "many.zip", "w") as archive:
+        for k in range(1001):
+            archive.writestr(f"{k}.txt", "")
+    with pytest.raises(ImageError, match="zip of 1001 files"):
+        read_image(tmp_path / "many.zip")
+    licor(tmp_path / "none.zip", ())
+    (tmp_path / "none.zip").write_bytes(b"PK\x03\x04" + bytes(50))
+    with pytest.raises(ImageError, match="damaged or incomplete zip"):
+        read_image(tmp_path / "none.zip")
+    licor(tmp_path / "text.zip", (), notes="hello")
+    with pytest.raises(ImageError, match="zip without TIFFs"):
+        read_image(tmp_path / "text.zip")
+
+
+# --- .1sc
+
+
+def test_1sc_without_its_reader_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "biorad1sc_reader", None)
+    (tmp_path / "a.1sc").write_bytes(b"\xaf\xaf" + bytes(200))
+    with pytest.raises(ImageError, match=r"a\.1sc: is a \.1sc scan; install .*blotquant\[formats\]"):
+        read_image(tmp_path / "a.1sc")
+
+
+def test_broken_1sc_gives_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("biorad1sc_reader", reason="the formats extra is not installed")
+    (tmp_path / "a.1sc").write_bytes(b"\xaf\xaf" + bytes(200))
+    with pytest.raises(ImageError, match=r"^a\.1sc: damaged or incomplete \.1sc"):
+        read_image(tmp_path / "a.1sc")
+
+
+# --- facts
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("Exposure time = 3.5 s\nBinning = 1", 3.5),
+        ("Exposure mode = 2\nExposure time = 500 ms", 0.5),
+        ("Exposure Time (sec): 36.282", 36.282),
+        ("ExposureTime: 2 min", 120),
+        ("exposure_s=60", 60),
+        ("Exposure time: 3,5 sec", 3.5),
+        ('{"shape": [3, 4], "exposure_s": 12}', 12),
+        ('{"camera": {"ExposureTime": "250 ms"}}', 0.25),
+        ('<Plane ExposureTime="40" ExposureTimeUnit="parsec"/>', None),
+        ('<Plane ExposureTime="40" ExposureTimeUnit="ms"/>', 0.04),
+        ("Exposure mode = 1", None),
+        ("Exposure time = 00:01:30", None),
+        ("Exposure time = -3 s", None),
+        ('{"exposure_s": ' + "[" * 100_000, None),
+        ("", None),
+    ],
+)
+def test_exposure_time_in_descriptions(text: str, seconds: float | None) -> None:
+    assert exposure_in(text) == (seconds if seconds is None else pytest.approx(seconds))
+
+
+def test_pixel_sizes() -> None:
+    assert pixel_size_in('<Pixels PhysicalSizeX="0.05" PhysicalSizeXUnit="mm"/>', None) == pytest.approx(50)
+    assert pixel_size_in("ImageJ=1.53\nunit=micron\n", (0.5, 0.5)) == 2
+    assert pixel_size_in("ImageJ=1.53\nunit=pixel\n", (0.5, 0.5)) is None
+    assert pixel_size_from_dpi((254, 254)) == 100
+    assert pixel_size_from_dpi((72.009, 72.009)) is None
+    assert pixel_size_from_dpi((300, 600)) is None
+
+
+# --- any file
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("text.tif", b"lane,volume\n1,2\n", r"not a picture in a known format \(it begins with 'lane,volume"),
+        ("empty.tif", b"", "empty file"),
+        ("page.png", b"<!DOCTYPE html>", "not a picture in a known format"),
+        ("two.tif", b"II", "not a picture in a known format"),
+    ],
+)
+def test_no_picture_at_all(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ImageError, match=rf"^{name}: {reason}"):
+        read_image(tmp_path / name)
+
+
+def test_missing_folder_pipe_and_bad_names(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"none\.tif: cannot be opened \(No such file"):
+        read_image(tmp_path / "none.tif")
+    with pytest.raises(ImageError, match="not a file but a folder or device"):
+        read_image(tmp_path)
+    with pytest.raises(ImageError, match="cannot be opened"):
+        read_image(tmp_path / ("n" * 300 + ".tif"))
+    with pytest.raises(ImageError, match="cannot be opened"):
+        read_image("a\0b.tif")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.tif")
+        with pytest.raises(ImageError, match="not a file but a folder or device"):
+            read_image(tmp_path / "pipe.tif")
+
+
+def test_names_with_line_breaks_and_direction_marks_stay_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "a\nb\u202egnp.tif"
+    path.write_bytes(b"")
+    with pytest.raises(ImageError) as caught:
+        read_image(path)
+    assert str(caught.value).isprintable()
+
+
+def test_film_is_flagged_where_the_file_says_so(tmp_path: Path) -> None:
+    for text, film in (("X-ray film, scanned at 300 dpi", True), ("No Filter; filmed", False)):
+        tifffile.imwrite(tmp_path / "a.tif", bands(40000, "u2"), description=text, metadata=None)
+        assert ("film" in read_image(tmp_path / "a.tif").flags) == film
+
+
+def test_checksum_and_source(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", bands())
+    image = read_image(tmp_path / "a.tif")
+    assert image.sha256 == hashlib.sha256((tmp_path / "a.tif").read_bytes()).hexdigest()
+    assert image.source == tmp_path / "a.tif"
+
+
+def test_saturated_blank_and_uncertain_pictures_are_flagged(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.full((60, 60), 65535, "u2"))
+    assert {"saturated_picture", "polarity_uncertain"} <= set(read_image(tmp_path / "a.tif").flags)
+    assert "polarity_uncertain" not in read_image(tmp_path / "a.tif", polarity="bright").flags
+
+
+def test_import_is_cheap() -> None:
+    heavy = "('PIL', 'scipy', 'tifffile', 'skimage', 'pandas')"
+    code = f"import sys, blotquant.io; print([m for m in {heavy} if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+# --- real pictures
+
+
+@needs_real
+@pytest.mark.parametrize(
+    ("name", "outcome"),
+    [
+        ("formats/rgb_8bit.tif", "choose channel red, green or blue"),
+        ("formats/rgba lzw smears, rep 1, 2, 3.tif", "choose channel red, green or blue"),
+        ("formats/palette saturation colours, March 19.2013.tif", "choose channel red, green or blue"),
+        ("formats/palette.gif", ("low_bit_depth",)),
+        ("formats/tiff_named.png", ("low_bit_depth",)),
+        ("formats/dot_blot_not_lanes.tif", ("low_bit_depth",)),
+        ("gels/gelquant_gel.png", ("low_bit_depth", "channel_chosen")),
+        ("gels/dna_gel22.png", ("low_bit_depth",)),
+        ("gels/strip_13_lanes.png", ("low_bit_depth",)),
+        ("gels/gelgenie_ladder.tif", ("low_bit_depth",)),
+        ("gels/wide_frown.jpeg", ("lossy_compression", "low_bit_depth", "clipped_black")),
+        ("adrenergic/July4_B1AR.tif", ()),
+        ("akt/pAKT.tif", ()),
+    ],
+)
+def test_real_pictures_are_weighed_with_flags_or_refused(name: str, outcome: str | tuple[str, ...]) -> None:
+    if isinstance(outcome, str):
+        with pytest.raises(ImageError, match=outcome):
+            read_image(REAL / name)
+    else:
+        assert read_image(REAL / name).flags == outcome

@@ -1,0 +1,162 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from report_example import BLOTS, IMG, PROBES, make_report
+
+from blotquant.geometry import Band, Lane, Layout, Strip, rectangle
+from blotquant.image import BlotImage
+from blotquant.report.blot import kda_marks
+from blotquant.report.methods import BACKGROUND_WORDS
+from blotquant.report.picture import MAX_PICTURE_PX, encode_picture
+from blotquant.report.plots import plot_ratio
+from blotquant.report.tables import View, interval, table_html, value, with_sd
+from blotquant.report.template import format_number
+from blotquant.settings import WeighingSettings
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_report(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def html(made):
+    return made[0].read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def words(html):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html))
+
+
+def test_the_same_analysis_gives_the_same_bytes(made, tmp_path):
+    assert make_report(tmp_path)[0].read_bytes() == made[0].read_bytes()
+
+
+def test_nothing_in_the_page_points_outside(html):
+    links = re.findall(r'(?:src|href)="([^"]*)"', html)
+    assert all(link.startswith(("data:image/jpeg;base64,", "#")) for link in links)
+    # What remains are names of vocabularies in the figures, which no browser asks for, and the awkward sample.
+    hosts = set(re.findall(r"https?://([\w.]+)", html))
+    assert hosts <= {"www.w3.org", "purl.org", "creativecommons.org", "x"}
+
+
+def test_text_from_the_sheet_is_escaped(html):
+    assert IMG not in html
+    assert "&lt;img src=x onerror=alert(1)&gt;" in html
+    assert "<title>Synthetic &amp; &lt;small&gt; – blotquant</title>" in html
+
+
+def test_sections_come_in_reading_order(html):
+    order = [html.index(f'id="{name}"') for name in ("summary", "ratios", "doubts", "blots", "methods", "record")]
+    assert order == sorted(order)
+    assert html.index("Not analysed") < order[0]
+    assert "no such picture" in html
+
+
+def test_every_picture_has_one_piece_and_an_index_line(html):
+    anchors = re.findall(r'<section class="blot" id="(p[0-9a-f]{12})"', html)
+    assert len(set(anchors)) == len(BLOTS) * len(PROBES)
+    assert re.findall(r'<a href="#(p[0-9a-f]{12})"', html) == anchors
+
+
+def test_the_claim_is_told_with_its_range_and_number_of_ways(words):
+    assert re.search(r"\d – \d\.\d+ over 12 ways", words)
+    assert "the scaling of blots cancels" in words
+
+
+def test_every_figure_says_what_its_bars_are(words):
+    assert "95 % confidence interval over blots" in words
+    assert "No error bars: the spread of points is the choice of analysis alone" in words
+
+
+def test_methods_name_version_background_and_exclusions(words):
+    from blotquant import __version__
+
+    methods = words[words.index("Band intensities were measured") :]
+    assert f"blotquant {__version__}" in methods
+    assert "kriging" in methods
+    assert "Exposure times: pX 10 s, X 10 s." in methods
+    assert "R = P / T, one membrane: loading cancels" in methods
+    assert "Of 9 values 0 were excluded." in methods
+    assert "linear model of log ratios, paired by blot, Dunnett" in methods
+
+
+def test_every_background_that_can_be_set_has_words():
+    allowed = WeighingSettings.model_json_schema()["properties"]["background"]["enum"]
+    assert set(BACKGROUND_WORDS) == set(allowed)
+
+
+def test_pictures_are_reduced_whole_and_linear():
+    ramp = np.tile(np.arange(2501, dtype=np.uint16), (40, 1))
+    picture = encode_picture(BlotImage(pixels=ramp, polarity="bright", ceiling=65535, white=0.0))
+    assert picture.step == 3
+    from base64 import b64decode
+    from io import BytesIO
+
+    from PIL import Image
+
+    with Image.open(BytesIO(b64decode(picture.uri.split(",")[1]))) as image:
+        assert image.size == (834, 14)  # 2501 / 3 and 40 / 3 rounded up: no edge is cut off
+        grey = np.asarray(image).astype(float)[5]
+    assert max(image.size) <= MAX_PICTURE_PX
+    expected = 255 * (1 - (np.arange(834) * 3 + 1 - picture.low) / (picture.high - picture.low))
+    assert np.abs(grey[5:-5] - expected[5:-5]).max() < 3
+
+
+def test_kda_marks_stand_at_the_ladders_bands():
+    places = {100: 20.0, 70: 50.0, 50: 80.0, 35: 110.0, 25: 140.0}
+    lane = Lane(id="l", strip="s", number=1, center=((0, 20), (160, 20)), widths=(20, 20), role="ladder")
+    bands = tuple(
+        Band(id=f"b{kda}", lane="l", outline=rectangle(row - 4, row + 4, 10, 30), peak=(row, 20))
+        for kda, row in places.items()
+    )
+    strip = Strip(id="s", number=1, outline=rectangle(0, 160, 0, 60))
+    layout = Layout(strips=(strip,), lanes=(lane,), bands=bands)
+    assert kda_marks(layout, tuple(places)) == [(row, f"{kda}") for kda, row in places.items()]
+    assert kda_marks(layout, None) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(None, ""), (np.nan, ""), (pd.NA, ""), (True, "yes"), (np.False_, "no"), (3, "3"), (0.5, "0.5"),
+     (1234567.0, "1\u202f234\u202f567"), ("<b>", "<b>")],
+)  # fmt: skip
+def test_cells_in_words(number, text):
+    assert format_number(number) == text
+
+
+def test_aligned_numbers_keep_their_digits():
+    assert [format_number(x, 3, aligned=True) for x in (1.7, 0.5, 2.0, 123.0, 7)] == [
+        "1.70",
+        "0.500",
+        "2.00",
+        "123",
+        "7",
+    ]
+
+
+def test_tables_drop_empty_columns_and_sort_by_the_full_number():
+    views = (
+        View("a", "", value("a", 2)),
+        View("b", "", value("b")),
+        View("ci", "", interval("low", "high")),
+        View("v", "", with_sd("a", "sd")),
+    )
+    rows = [{"a": 1.23456, "b": None, "low": 0.5, "high": 2.0, "sd": 0.1}]
+    page = str(table_html(rows, views))
+    assert 'data-sort="1.23456" class="n">1.2<' in page
+    assert ">0.500 – 2.00<" in page
+    assert ">1.235 ± 0.1<" in page
+    assert page.count("<th ") == 3
+
+
+def test_a_plot_without_a_value_is_still_a_plot():
+    ratios = pd.DataFrame({"ratio": "R", "blot": ["1"], "condition": ["a"], "value": [np.nan], "relative": [np.nan],
+                           "included": [False]})  # fmt: skip
+    summary = pd.DataFrame({"ratio": ["R"], "condition": ["a"], "n": [0]}).assign(
+        **dict.fromkeys(("geometric_mean", "ci_low", "ci_high", "fold_change", "fold_ci_low", "fold_ci_high"), np.nan)
+    )
+    assert plot_ratio(ratios, summary, reference=None).startswith("<svg")

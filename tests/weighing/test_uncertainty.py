@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+from simple_pictures import HEIGHT, SHAPE, WIDTH, as_image, gaussians, plain_layout
+
+from blotquant.flags import split_flags
+from blotquant.geometry import Band, Lane, Layout, Strip, rectangle
+from blotquant.settings import WeighingSettings
+from blotquant.weighing.background import BACKGROUNDS
+from blotquant.weighing.measure import measure_bands, weigh_aperture
+from blotquant.weighing.robust import robust_sd
+from blotquant.weighing.scene import aperture_of, weigh_scene
+from blotquant.weighing.uncertainty import measure_noise, shot_gain
+
+EMPTY = (640, 640)
+
+
+def empty_layout() -> Layout:
+    """A hundred places in ten lanes, nothing in any of them."""
+    columns = np.arange(10) * 64 + 31.5
+    lanes = tuple(
+        Lane(id=f"l{k}", strip="s", number=k + 1, center=((0.0, c), (639.0, c)), widths=(40.0, 40.0))
+        for k, c in enumerate(columns)
+    )
+    bands = tuple(
+        Band(id=f"l{k}r{j}", lane=f"l{k}", row=j + 1, peak=(r, c), status="not_detected", origin="expected",
+             outline=rectangle(r - 7, r + 7, c - 19.5, c + 20.5))
+        for k, c in enumerate(columns) for j, r in enumerate(np.arange(10) * 64 + 32)
+    )  # fmt: skip
+    return Layout(strips=(Strip(id="s", number=1, outline=rectangle(0, 640, 0, 640)),), lanes=lanes, bands=bands)
+
+
+def draw(seed: int, *, noise_px: float = 0.0) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(0, 12, EMPTY)
+    return 700 + (gaussian_filter(noise, noise_px) if noise_px else noise)
+
+
+@pytest.fixture(scope="module")
+def empties():
+    """Volumes, SDs, LODs of 1,000 empty places of flat noise, by method."""
+    out = {}
+    layout = empty_layout()
+    for name in ("local", "flank", "mesh", "lane", "constant", "rolling_ball"):
+        found = []
+        for seed in range(10):
+            scene = weigh_scene(as_image(draw(seed)), layout, settings=WeighingSettings(background=name))
+            for band in layout.bands:
+                weighed = weigh_aperture(scene, aperture_of(band, layout, EMPTY))
+                found.append((weighed.volume, weighed.volume_sd, 3 * weighed.empty_sd))
+        out[name] = np.array(found).T
+    return out
+
+
+class TestEmptyPlaces:
+    @pytest.mark.parametrize("method", ["local", "flank", "mesh", "lane", "constant", "rolling_ball"])
+    def test_no_bias(self, empties, method):
+        volume = empties[method][0]
+        assert abs(volume.mean()) / volume.std() < 0.1
+
+    def test_sd_is_what_the_draws_show(self, empties):
+        volume, sd, _ = empties["local"]
+        assert np.sqrt((sd**2).mean()) == pytest.approx(volume.std(), rel=0.10)
+
+    def test_hardly_any_passes_its_lod(self, empties):
+        volume, _, lod = empties["local"]
+        assert (volume > lod).mean() <= 0.01
+
+    def test_correlated_noise_is_accounted_for(self):
+        layout, found = empty_layout(), []
+        for seed in range(6):
+            scene = weigh_scene(as_image(draw(seed, noise_px=0.8)), layout)
+            for band in layout.bands:
+                weighed = weigh_aperture(scene, aperture_of(band, layout, EMPTY))
+                found.append((weighed.volume, weighed.volume_sd))
+        volume, sd = np.array(found).T
+        assert np.sqrt((sd**2).mean()) == pytest.approx(volume.std(), rel=0.12)
+
+
+class TestShotNoise:
+    def test_gain_is_recovered(self):
+        rng = np.random.default_rng(5)
+        light = gaussians(np.full((4, 2), 4000.0), sigma=(3.0, 5.0)) + 300
+        image = rng.poisson(light / 2.5) * 2.5 + rng.normal(0, 5, SHAPE)
+        noise = measure_noise(image, plain_usable(), [b.box for b in plain_layout().bands])
+        assert noise.gain == pytest.approx(2.5, rel=0.2)
+
+    def test_sd_of_strong_bands_is_what_the_draws_show(self):
+        rng, layout = np.random.default_rng(6), plain_layout()
+        light = gaussians(np.full((4, 2), 6000.0), sigma=(3.0, 5.0)) + 300
+        tables = [measure_bands(as_image(rng.poisson(light).astype(float)), layout) for _ in range(40)]
+        volumes = np.array([t["volume"] for t in tables])
+        # One per cent of the volume is kept for halo, of which this picture has none.
+        variances = np.array([t["volume_sd"] ** 2 - (0.01 * t["volume"]) ** 2 for t in tables])
+        assert np.sqrt(variances.mean()) == pytest.approx(np.sqrt(volumes.var(axis=0, ddof=1).mean()), rel=0.12)
+
+    def test_no_gain_is_claimed_where_the_noise_is_even(self):
+        rng = np.random.default_rng(7)
+        image = gaussians(np.full((4, 2), 4000.0), sigma=(3.0, 5.0)) + rng.normal(300, 10, SHAPE)
+        table = measure_bands(as_image(image), plain_layout())
+        assert table["flags"].str.contains("noise_gain_unknown").all()
+
+    def test_flag_is_gone_where_it_is_known(self):
+        rng = np.random.default_rng(8)
+        light = gaussians(np.full((4, 2), 6000.0), sigma=(3.0, 5.0)) + 300
+        table = measure_bands(as_image(rng.poisson(light).astype(float)), plain_layout())
+        assert not table["flags"].str.contains("noise_gain_unknown").any()
+
+    def test_too_few_pixels_give_none(self):
+        assert shot_gain([np.ones((3, 9))]) is None
+
+
+def plain_usable() -> np.ndarray:
+    usable = np.ones(SHAPE, dtype=bool)
+    for band in plain_layout().bands:
+        usable[band.box.slices] = False
+    return usable
+
+
+class TestLimits:
+    def test_weak_band_is_named_by_its_limits(self):
+        flat = 500 + np.random.default_rng(9).normal(0, 10, SHAPE)
+        layout = plain_layout()
+        sd = measure_bands(as_image(flat), layout)["lod"].to_numpy()[0] / 3
+        for times, expected in ((0.5, "below_lod"), (6, "below_loq"), (40, None)):
+            image = flat.copy()
+            image[layout.bands[0].box.slices] += times * sd / (HEIGHT * WIDTH)
+            flags = split_flags(measure_bands(as_image(image), layout)["flags"][0])
+            assert [f for f in flags if f in ("below_lod", "below_loq")] == ([expected] if expected else [])
+
+    def test_snr_is_volume_over_sd_and_loq_ten_thirds_of_lod(self):
+        image = gaussians(np.full((4, 2), 500.0)) + np.random.default_rng(10).normal(500, 10, SHAPE)
+        table = measure_bands(as_image(image), plain_layout())
+        np.testing.assert_allclose(table["snr"], table["volume"] / table["volume_sd"])
+        np.testing.assert_allclose(table["loq"], table["lod"] * 10 / 3)
+
+    def test_crowded_band_has_few_background_pixels(self):
+        layout = plain_layout()
+        whole = replace(layout.bands[0], outline=rectangle(0, 200, 0, 220))
+        image = as_image(np.random.default_rng(11).normal(500, 10, SHAPE))
+        table = measure_bands(image, replace(layout, bands=(whole,)))
+        assert "few_background_pixels" in table["flags"][0]
+        assert "few_background_pixels" not in measure_bands(image, layout)["flags"][0]
+
+
+class TestRobustSd:
+    def test_normal_noise(self):
+        assert robust_sd(np.random.default_rng(1).normal(0, 3, 100_000)) == pytest.approx(3, rel=0.01)
+
+    def test_specks_do_not_matter(self):
+        noise = np.random.default_rng(2).normal(0, 3, 10_000)
+        noise[:100] = 1e4
+        assert robust_sd(noise) == pytest.approx(3, rel=0.1)
+
+    def test_coarse_steps(self):
+        noise = np.round(np.random.default_rng(3).normal(0, 0.6, 100_000))
+        assert robust_sd(noise) == pytest.approx(noise.std(), rel=0.05)
+
+    def test_nothing(self):
+        assert robust_sd(np.zeros(0)) == 0
+        assert robust_sd(np.zeros(5)) == 0
+
+
+def test_every_method_states_what_carries_it():
+    scene_layout = plain_layout()
+    image = as_image(np.random.default_rng(12).normal(500, 10, SHAPE))
+    for name in BACKGROUNDS:
+        scene = weigh_scene(image, scene_layout, settings=WeighingSettings(background=name))
+        estimate = scene.surface.under(aperture_of(scene_layout.bands[0], scene_layout, SHAPE))
+        assert estimate.n_pixels > 30
+        assert 0 <= estimate.leverage < 0.1
