@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blotquant.doublets.splitting import resolve_doublets, undivided_rows, unresolved_rows
+from blotquant.doublets.groups import undivided_rows, unresolved_rows
+from blotquant.doublets.splitting import resolve_doublets
 from blotquant.errors import ImageError
 from blotquant.finding.layouts import find_bands_again, find_layout, find_membrane_layouts
 from blotquant.geometry import LaneRole, Layout, Polygon

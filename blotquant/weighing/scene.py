@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.coverage import area_weights, area_weights_of, clip_box
-from blotquant.doublets.splitting import component_weights
+from blotquant.doublets.shares import component_weights
 from blotquant.geometry import Band, Box, Layout, polygon, polygon_area
 from blotquant.image import BlotImage, FloatImage
 from blotquant.settings import WeighingSettings

@@ -9,7 +9,9 @@ import pytest
 
 from blotquant.coverage import area_weights
 from blotquant.doublets.fit import fit_doublet
-from blotquant.doublets.splitting import component_weights, resolve_doublets, unresolved_rows
+from blotquant.doublets.groups import unresolved_rows
+from blotquant.doublets.shares import component_weights
+from blotquant.doublets.splitting import resolve_doublets
 from blotquant.geometry import Band, Lane, Layout, Strip, bounding_box, polygon, rectangle
 from blotquant.settings import NamingSettings
 
