@@ -28,8 +28,7 @@ from blotquant.geometry import Band, Layout, rectangle
 from blotquant.image import BlotImage
 from blotquant.io import read_image
 from blotquant.settings import WeighingSettings
-from blotquant.synthetic import SyntheticBlot
-from blotquant.synthetic.suite import DIFFICULTIES, graded_suite
+from blotquant.synthetic import DIFFICULTIES, SyntheticBlot, graded_suite
 from blotquant.weighing.background import BACKGROUNDS
 from blotquant.weighing.measure import measure_bands
 from blotquant.weighing.scene import aperture_of

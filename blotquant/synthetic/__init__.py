@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from blotquant.synthetic.blot import SyntheticBlot, make_blot
+from blotquant.synthetic.random_scenes import DIFFICULTIES, random_spec
 from blotquant.synthetic.spec import (
     NOISELESS,
     BlotSpec,
@@ -14,7 +15,7 @@ from blotquant.synthetic.spec import (
     SurfaceSpec,
     plain_spec,
 )
-from blotquant.synthetic.suite import DIFFICULTIES, graded_suite, random_spec
+from blotquant.synthetic.suite import graded_suite
 from blotquant.synthetic.truth import Truth
 
 __all__ = [

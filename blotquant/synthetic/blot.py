@@ -16,6 +16,7 @@ from blotquant.image import BlotImage
 from blotquant.synthetic.bands import shape_bands
 from blotquant.synthetic.camera import expose, store, white_level
 from blotquant.synthetic.debris import render_debris, render_hot_pixels
+from blotquant.synthetic.random_scenes import random_spec
 from blotquant.synthetic.spec import BlotSpec, StripSpec
 from blotquant.synthetic.surface import inside, pixel_grid, pixels_of, render_surface, strip_outline
 from blotquant.synthetic.truth import Place, Truth, band_outline, numbered, tell_truth, true_lane
@@ -128,8 +129,6 @@ def make_blot(spec: BlotSpec | None = None, *, seed: int = 0) -> SyntheticBlot:
         Pixels and truth. Without noise and below the ceiling, pixels minus `truth.background` sum up to the volumes.
     """
     if spec is None:
-        from blotquant.synthetic.suite import random_spec
-
         spec = random_spec("medium", np.random.default_rng(seed))
     strips = _ordered(spec)
     spec = spec.with_(strips=strips)
