@@ -79,8 +79,8 @@ def bump_map(logs: Profile, pitch: float) -> Profile:
     # The gap need not lie at exactly half a pitch: the lowest place near there counts.
     rim = ndimage.minimum_filter1d(rim, max(1, round(0.3 * pitch) | 1), axis=1, mode="nearest")
     index = np.arange(logs.shape[1])
-    left = rim[:, np.clip(index - reach, 0, None)]
-    right = rim[:, np.clip(index + reach, None, index[-1])]
+    left = rim[:, np.maximum(index - reach, 0)]
+    right = rim[:, np.minimum(index + reach, index[-1])]
     near, far = middle - np.maximum(left, right), middle - np.minimum(left, right)
     return 0.8 * np.tanh(near) + 0.2 * np.tanh(far)
 
@@ -180,34 +180,50 @@ def comb_of_pitch(logs: Profile, weights: Profile, pitch: float) -> Comb | None:
         return None
     places = places[np.concatenate([[True], np.diff(places) > 1])]
     gain = smooth[places] - _BASE
-    total, back = gain.copy(), np.full(len(places), -1)
-    for j in range(1, len(places)):
-        gaps = (places[j] - places[:j]) / pitch
-        steps = np.clip(np.round(gaps), 1, 4)
-        bend = np.abs(np.log(np.maximum(gaps, 1e-3) / steps))
-        cost = _STRETCH * bend**2 + _SKIP * (steps - 1)
-        cost[(gaps < 0.6) | (gaps > 4.4)] = np.inf
-        options = total[:j] - cost
-        k = int(options.argmax())
-        if options[k] > 0:
-            total[j], back[j] = gain[j] + options[k], k
-    end = int(total.argmax())
-    chain = []
+    chain, score = _best_chain(gain, _step_costs(places, pitch))
+    return _fill(places[chain].astype(float), gain[chain], pitch, score)
+
+
+def _step_costs(places: NDArray[np.intp], pitch: float) -> Profile:
+    """Cost of going from place i to place j > i; inf where no chain does so."""
+    gaps = (places[None, :] - places[:, None]) / pitch
+    near = (gaps >= 0.6) & (gaps <= 4.4)
+    known = gaps[near]
+    steps = np.minimum(np.maximum(np.round(known), 1), 4)
+    costs = np.full(gaps.shape, np.inf)
+    costs[near] = _STRETCH * np.log(known / steps) ** 2 + _SKIP * (steps - 1)
+    return costs
+
+
+def _best_chain(gain: Profile, costs: Profile) -> tuple[list[int], float]:
+    """Chain of places with the most gain after the costs of its steps, and how much that is."""
+    total, back = gain.tolist(), [-1] * len(gain)
+    first = np.argmax(costs < np.inf, axis=0).tolist()
+    for j, column in enumerate(costs.T.tolist()):
+        # Few places lie within a step: a plain loop over them is faster than anything over arrays.
+        best = 0.0
+        for i in range(first[j], j):
+            option = total[i] - column[i]
+            if option > best:
+                best, back[j] = option, i
+        total[j] += best
+    end = max(range(len(total)), key=total.__getitem__)
+    score, chain = total[end], []
     while end >= 0:
         chain.append(end)
-        end = int(back[end])
-    chain.reverse()
-    return _fill(places[chain].astype(float), gain[chain], pitch, float(total.max()))
+        end = back[end]
+    return chain[::-1], score
 
 
 def _fill(centers: Profile, gain: Profile, pitch: float, score: float) -> Comb:
     """Put the empty lanes in that a gap of several pitches holds."""
-    full, evidence = [float(centers[0])], [float(gain[0])]
-    for a, b, g in zip(centers, centers[1:], gain[1:], strict=False):
-        steps = int(np.clip(round((b - a) / pitch), 1, 4))
+    where, gains = centers.tolist(), gain.tolist()
+    full, evidence = where[:1], gains[:1]
+    for a, b, g in zip(where, where[1:], gains[1:], strict=False):
+        steps = min(max(round((b - a) / pitch), 1), 4)
         for k in range(1, steps):
-            full.append(float(a + (b - a) * k / steps))
+            full.append(a + (b - a) * k / steps)
             evidence.append(0.0)
-        full.append(float(b))
-        evidence.append(float(g))
+        full.append(b)
+        evidence.append(g)
     return Comb(tuple(full), tuple(evidence), pitch, score)
