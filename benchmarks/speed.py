@@ -85,7 +85,7 @@ def stages(path: Path, out: Path) -> dict[str, Callable[[], Any]]:
     task = PictureTask(input=find_inputs([path])[0], settings=Settings(), session_folder=out)
     return {
         "tifffile.imread": lambda: tifffile.imread(path),
-        "one pass in float": lambda: float(image.signal().sum()),
+        "one pass in float": lambda: float(image.pixels.astype(np.float32).sum()),
         "read": lambda: read_image(path),
         "strips": lambda: find_strips(signal),
         "lanes": lambda: detect_lanes(signal, strips[0]),

@@ -64,25 +64,43 @@ def area_weights_of(outlines: Sequence[Polygon], shape: tuple[int, int]) -> list
     cols = np.clip(np.floor(middle[:, 1]).astype(int), 0, widths[owner] - 1)
     to_the_right = cols + 1 - middle[:, 1]
     offsets = np.concatenate([[0], np.cumsum(heights * (widths + 1))])
+    starts_of_rows = np.concatenate(
+        [offsets[k] + np.arange(h) * (w + 1) for k, (h, w) in enumerate(zip(heights, widths, strict=True))]
+    )
     place = offsets[owner] + rows * (widths[owner] + 1) + cols
     parts = np.concatenate([rise * to_the_right, rise * (1 - to_the_right)])
-    flat = np.asarray(np.bincount(np.concatenate([place, place + 1]), parts, int(offsets[-1])), dtype=float)
+    flat = _add_along_rows(np.concatenate([place, place + 1]), parts, starts_of_rows, int(offsets[-1]))
     return [
-        _inside(flat[offsets[k] : offsets[k + 1]].reshape(heights[k], widths[k] + 1), first[k], shape)
+        _cut_to_picture(flat[offsets[k] : offsets[k + 1]].reshape(heights[k], widths[k] + 1)[:, :-1], first[k], shape)
         for k in range(len(outlines))
     ]
 
 
-def _inside(
-    accumulated: NDArray[np.float64], first: NDArray[np.intp], shape: tuple[int, int]
+def _add_along_rows(
+    place: NDArray[np.intp], parts: NDArray[np.float64], starts: NDArray[np.intp], size: int
+) -> NDArray[np.float64]:
+    """Covered parts of all pixels in a line, from what is added at some of them to all further right in their row.
+
+    Between these places nothing changes: sums are taken there alone and repeated.
+    """
+    place = np.concatenate([starts, place])
+    order = np.argsort(place, kind="stable")
+    place, parts = place[order], np.concatenate([np.zeros(len(starts)), parts])[order]
+    new = np.flatnonzero(np.diff(place, prepend=-1))
+    place, total = place[new], np.cumsum(np.add.reduceat(parts, new))
+    first = np.searchsorted(place, starts)
+    # What the rows before have left over, which is rounding alone.
+    before = np.where(first > 0, total[first - 1], 0.0)
+    total -= np.repeat(before, np.diff(first, append=len(place)))
+    covered = np.minimum(np.abs(total), 1.0)
+    covered[covered < 1e-12] = 0.0
+    return np.repeat(covered, np.diff(place, append=size))
+
+
+def _cut_to_picture(
+    weights: NDArray[np.float64], first: NDArray[np.intp], shape: tuple[int, int]
 ) -> tuple[Box, NDArray[np.float64]]:
-    """Add up along rows, and cut to the picture."""
     row, col = int(first[0]), int(first[1])
-    np.cumsum(accumulated, axis=1, out=accumulated)
-    weights = accumulated[:, :-1]
-    np.abs(weights, out=weights)
-    np.minimum(weights, 1.0, out=weights)
-    weights[weights < 1e-12] = 0.0
     box = clip_box(Box(row, row + weights.shape[0], col, col + weights.shape[1]), shape)
     return box, weights[box.row_start - row : box.row_stop - row, box.col_start - col : box.col_stop - col]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -95,13 +96,18 @@ class BlotImage:
         ndarray, shape (H, W)
             float32 where it holds every stored value exactly (integers up to 16 bits, float16, float32), else
             float64. Dark bands come out as ``white - pixels``, so that a picture and its negative give the same
-            numbers.
+            numbers. Read-only: made once and shared by all who ask.
         """
+        return self._counts
+
+    @cached_property
+    def _counts(self) -> FloatImage:
         exact_in_float32 = self.pixels.dtype.itemsize <= 2 or self.pixels.dtype == np.float32
         dtype: type[np.floating[Any]] = np.float32 if exact_in_float32 else np.float64
         counts = self.pixels.astype(dtype)
         if self.polarity == "dark":
             np.subtract(dtype(self.white), counts, out=counts)
+        counts.flags.writeable = False
         return counts
 
     def with_(self, **changes: Any) -> BlotImage:

@@ -200,8 +200,11 @@ def inside_strips(layout: Layout, shape: tuple[int, int], margin: float) -> NDAr
         keep = slice(round(margin) if top_cut else 0, len(left) - (round(margin) if bottom_cut else 0))
         starts = np.where(left > 0, np.ceil(left + margin), 0).astype(int)
         stops = np.where(right < shape[1] - 1, np.floor(right - margin) + 1, shape[1]).astype(int)
-        for row in range(len(left))[keep]:
-            inside[first + row, starts[row] : max(stops[row], starts[row])] = True
+        # Neighbouring rows of the same extent are set together.
+        changes = np.flatnonzero((np.diff(starts[keep]) != 0) | (np.diff(stops[keep]) != 0)) + 1
+        rows = np.arange(first, first + len(left))[keep]
+        for run in np.split(np.arange(keep.start, keep.start + len(rows)), changes) if len(rows) else ():
+            inside[first + run[0] : first + run[-1] + 1, starts[run[0]] : max(stops[run[0]], starts[run[0]])] = True
     return None if inside.all() else inside
 
 

@@ -194,6 +194,6 @@ def empty_variance(noise: Noise, aperture: Aperture, estimate: Estimate) -> floa
         # The ground here may be brighter than the picture's: its shot noise is larger.
         variance = max(variance + noise.gain * (float(np.mean(estimate.values)) - noise.level), 0.25 * variance)
     n = float(aperture.cover.sum())
-    own = float(np.vdot(aperture.weights, aperture.weights)) * variance * noise.spread_over(aperture.shape)
+    own = float(np.vecdot(aperture.weights, aperture.weights).sum()) * variance * noise.spread_over(aperture.shape)
     background = n**2 * variance * estimate.leverage * noise.spread
     return own + background + (n * estimate.model_sd) ** 2

@@ -144,13 +144,14 @@ def make_cells(
     """
     n_bins = -(-signal.shape[0] // steps[0])
     total = np.zeros((n_bins, signal.shape[1]))
+    finite = bool(np.isfinite(signal.sum()))
     # The rows of 22 pixels add up to 231, which a byte holds.
     small: type[np.unsignedinteger[Any]] = np.uint8 if steps[0] <= 22 else np.uint32
     count: NDArray[np.unsignedinteger[Any]] = np.zeros(total.shape, small)
     moment: NDArray[np.unsignedinteger[Any]] = np.zeros(total.shape, small)
     for k in range(steps[0]):
         free, part = usable[k :: steps[0]], signal[k :: steps[0]]
-        np.add(total[: len(part)], part, out=total[: len(part)], where=free)
+        np.add(total[: len(part)], part * free if finite else np.where(free, part, 0), out=total[: len(part)])
         seen = free.view(np.uint8).astype(small, copy=False)
         np.add(count[: len(part)], seen, out=count[: len(part)])
         np.add(moment[: len(part)], seen * small(k), out=moment[: len(part)])
@@ -170,13 +171,13 @@ def find_specks(total: Array, count: Array, noise: float) -> NDArray[np.bool_]:
     The nearer of the two sides counts, so that neither a step nor the neighbour of a speck is taken for one.
     """
     sums, counts = _add_up(total), _add_up(count)
-    at = np.arange(total.shape[1])
-    left, right = np.maximum(at - NEAR, 0), np.minimum(at + 1 + NEAR, total.shape[1])
+    width = total.shape[1]
     mean = total / np.maximum(count, 1.0)
     nearest = np.full(total.shape, np.inf)
-    for start, stop in ((left, at), (at + 1, right)):
-        n = counts[:, stop] - counts[:, start]
-        off = np.abs(mean - (sums[:, stop] - sums[:, start]) / np.maximum(n, 1.0))
+    for start in (0, NEAR + 1):
+        first, last = slice(start, start + width), slice(start + NEAR, start + NEAR + width)
+        n = counts[:, last] - counts[:, first]
+        off = np.abs(mean - (sums[:, last] - sums[:, first]) / np.maximum(n, 1.0))
         np.minimum(nearest, np.where(n > 0, off, np.inf), out=nearest)
     # Cells without anything beside them are left as they are.
     nearest[np.isinf(nearest)] = 0.0
@@ -195,8 +196,11 @@ def _join_columns(values: NDArray[Any], step: int) -> Array:
 
 
 def _add_up(values: Array) -> Array:
-    out = np.zeros((values.shape[0], values.shape[1] + 1))
-    np.cumsum(values, axis=1, out=out[:, 1:])
+    """Running sums along the rows, which stay as they are for `NEAR` places beyond either end."""
+    stop = values.shape[1] + NEAR + 1
+    out = np.zeros((values.shape[0], stop + NEAR))
+    np.cumsum(values, axis=1, out=out[:, NEAR + 1 : stop])
+    out[:, stop:] = out[:, stop - 1 : stop]
     return out
 
 

@@ -64,16 +64,19 @@ class _GapSurface:
 
     def _side(self, lane: Lane, first: NDArray[np.intp], stop: int, side: int) -> tuple[Array, Array]:
         """Number and sum of free pixels of one gap in each bin of rows."""
-        counts, total = np.zeros(len(first)), np.zeros(len(first))
         ends = np.minimum(first + self._bin_rows, stop)
         low, high = self._columns(lane, (first + ends - 1) / 2, side)
-        for k in np.flatnonzero(high > low):
-            part = slice(first[k], ends[k]), slice(low[k], high[k])
-            usable, pixels = self.ground.usable[part], self.ground.signal[part]
-            counts[k] = np.count_nonzero(usable)
-            whole = counts[k] == usable.size
-            total[k] = pixels.sum(dtype=float) if whole else np.where(usable, pixels, 0).sum(dtype=float)
-        return counts, total
+        known = high > low
+        if not known.any():
+            return np.zeros(len(first)), np.zeros(len(first))
+        width = self.ground.signal.shape[1]
+        box = slice(first[0], ends[-1]), slice(min(low[known].min(), width), min(high[known].max(), width))
+        cols, sizes = np.arange(box[1].start, box[1].stop), ends - first
+        inside = (cols >= low[:, None]) & (cols < high[:, None])
+        free = self.ground.usable[box] & np.repeat(inside, sizes, axis=0)
+        starts = first - first[0]
+        kept = np.where(free, self.ground.signal[box], 0).sum(axis=1, dtype=float)
+        return np.add.reduceat(free.sum(axis=1, dtype=float), starts), np.add.reduceat(kept, starts)
 
     def _columns(self, lane: Lane, rows: Array, side: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Columns between the lane's edge and the neighbour's, not further than the reach, for each bin."""
