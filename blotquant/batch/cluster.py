@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from blotquant.batch.pool import SchedulerLostError
@@ -15,6 +16,17 @@ _log = logging.getLogger(__name__)
 
 _CONNECT_S = 20.0
 _NO_WORKER_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A task on the cluster: dask's future of it, ours, and how many workers had been restarted when it was sent."""
+
+    function: Callable[[Any], Any]
+    task: Any
+    inner: Any
+    outer: Future[Any]
+    n_restarted: int
 
 
 class Cluster:
@@ -48,7 +60,9 @@ class Cluster:
         self._address = address
         self._limit_s = time_limit_s
         self._versions = _versions()
-        self._under_way: dict[Any, tuple[Any, Future[Any]]] = {}  # by dask's key of the task
+        self._under_way: dict[Any, _Sent] = {}  # by dask's key of the task
+        self._restarts = ThreadPoolExecutor(max_workers=4, thread_name_prefix="restart")
+        self._n_restarted = 0
         self._seen_running: dict[Any, float] = {}
         self._without_workers_since: float | None = None
         self.window = 2 * max(sum(self._client.nthreads().values()), 1) + 2
@@ -58,24 +72,30 @@ class Cluster:
     def submit(self, function: Callable[[Any], Any], task: Any) -> Future[Any]:
         """Send one task; its future is done when the result is here, or with the error that ended it."""
         outer: Future[Any] = Future()
-        inner = self._client.submit(_carry_out, function, task, self._versions, pure=False, retries=0)
-        self._under_way[inner.key] = inner, outer
-        inner.add_done_callback(self._finish)
+        self._send(function, task, outer)
         return outer
+
+    def _send(self, function: Callable[[Any], Any], task: Any, outer: Future[Any]) -> None:
+        inner = self._client.submit(_carry_out, function, task, self._versions, pure=False, retries=0)
+        self._under_way[inner.key] = _Sent(function, task, inner, outer, self._n_restarted)
+        inner.add_done_callback(self._finish)
 
     def _finish(self, inner: Any) -> None:
         """Hand a result on; dask calls it from a thread of its own."""
-        _, outer = self._under_way.pop(inner.key, (None, None))
-        if outer is None:
+        sent = self._under_way.pop(inner.key, None)
+        if sent is None:
             return  # given up earlier
         try:
             error = self._lost() if inner.cancelled() else inner.exception()
             if error is None:
-                outer.set_result(inner.result())
+                sent.outer.set_result(inner.result())
+            elif type(error).__name__ == "KilledWorker" and self._n_restarted > sent.n_restarted:
+                # It may have lain on a worker that was restarted for another's sake: dask counts that against it.
+                self._send(sent.function, sent.task, sent.outer)
             else:
-                outer.set_exception(error)
+                sent.outer.set_exception(error)
         except (CancelledError, OSError, RuntimeError, TimeoutError):
-            outer.set_exception(self._lost())
+            sent.outer.set_exception(self._lost())
         finally:
             inner.release()
 
@@ -98,18 +118,18 @@ class Cluster:
         now, running = time.monotonic(), self._running()
         self._seen_running = {key: self._seen_running.get(key, now) for key in running}
         for key, since in self._seen_running.items():
-            if now - since < limit_s:
+            sent = self._under_way.pop(key, None) if now - since >= limit_s else None
+            if sent is None:
                 continue
-            inner, outer = self._under_way.pop(key, (None, None))
-            if inner is None or outer is None:
-                continue
-            outer.set_exception(TimeoutError())
-            inner.cancel(force=True)
-            self._restart(running[key])
+            sent.inner.cancel(force=True)
+            self._n_restarted += 1
+            # A worker takes seconds to end and to start; the others' results are not kept waiting.
+            self._restarts.submit(self._restart, running[key])
+            sent.outer.set_exception(TimeoutError())
 
     def _running(self) -> Mapping[Any, str]:
         """Worker of each task that is being carried out now, not merely waiting there."""
-        futures = [inner for inner, _ in list(self._under_way.values())]
+        futures = [sent.inner for sent in list(self._under_way.values())]
         try:
             stacks = self._client.call_stack(futures) if futures else {}
         except (OSError, TimeoutError):
@@ -143,7 +163,8 @@ class Cluster:
     def close(self, *, at_once: bool) -> None:
         """Leave the cluster; tasks that still wait there are forgotten."""
         if at_once and self._client.status == "running":
-            self._client.cancel([inner for inner, _ in list(self._under_way.values())], force=True)
+            self._client.cancel([sent.inner for sent in list(self._under_way.values())], force=True)
+        self._restarts.shutdown(wait=not at_once, cancel_futures=True)
         self._client.close(timeout=2 if at_once else 10)
 
 

@@ -14,6 +14,15 @@ from blotquant.synthetic import make_blot, plain_spec
 
 distributed = pytest.importorskip("distributed", reason="the extra `distributed` is not installed")
 
+QUICK = {
+    "distributed.comm.timeouts.connect": "3s",
+    # A killed worker that takes longer than this to start again is given up for good: 15 s on a busy machine.
+    "distributed.deploy.lost-worker-timeout": "600s",
+    "distributed.scheduler.allowed-failures": 1,
+    # New workers are forked off one process that has imported dask.
+    "distributed.worker.multiprocessing-method": "forkserver",
+}
+
 
 def work(task):
     kind, value = task
@@ -30,9 +39,8 @@ def work(task):
 def cluster():
     import dask
 
-    quick = {"distributed.comm.timeouts.connect": "3s"}
     with (
-        dask.config.set(quick),
+        dask.config.set(QUICK),
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as started,
     ):
         yield started
@@ -68,7 +76,7 @@ def test_the_same_bytes_as_here(cluster, tmp_path):
     assert tree(tmp_path / "here") == tree(tmp_path / "there")
 
 
-@pytest.mark.dask_faults
+@pytest.mark.slow
 def test_a_dying_worker_loses_only_its_task(cluster):
     cluster.get_client().wait_for_workers(2, timeout=100)
     fine = [("fine", k) for k in range(4)]
@@ -78,7 +86,7 @@ def test_a_dying_worker_loses_only_its_task(cluster):
     assert [outcome.value for outcome in outcomes[2:]] == [0, 1, 4, 9]
 
 
-@pytest.mark.dask_faults
+@pytest.mark.slow
 def test_an_endless_task_is_stopped_and_its_worker_freed(cluster):
     cluster.get_client().wait_for_workers(2, timeout=100)
     outcomes = run(cluster.scheduler_address, [("hang", 0), ("hang", 0), ("fine", 3)], time_limit_s=2.0)
@@ -99,11 +107,11 @@ def test_an_address_where_nobody_answers(monkeypatch):
         list(run_tasks(work, [("fine", 1)], scheduler="tcp://127.0.0.1:9"))
 
 
-@pytest.mark.dask_faults
+@pytest.mark.slow
 def test_a_scheduler_that_goes_away_ends_the_run_with_one_line():
     import dask
 
-    with dask.config.set({"distributed.comm.timeouts.connect": "1s"}):
+    with dask.config.set(QUICK | {"distributed.comm.timeouts.connect": "1s"}):
         gone = distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None)
         outcomes = run_tasks(work, [("fine", 2), ("hang", 0)], scheduler=gone.scheduler_address)
         assert next(outcomes).value == 4
