@@ -6,9 +6,10 @@ import glob
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from blotquant.errors import BlotQuantError
+from blotquant.console import say
+from blotquant.errors import BlotQuantError, SessionError
 from blotquant.text import file_name
 
 SESSION_SUFFIX = ".blot.json"
@@ -55,7 +56,7 @@ def find_inputs(named: Sequence[str | os.PathLike[str]], *, leave_out: Path | No
     ----------
     named : sequence of path-like
         Files of any name; folders, of which every picture below counts; glob patterns with ``*``; ``@list.txt``, a
-        text file with one of these a line.
+        text file with one of these a line. Results of earlier runs below a folder are left out, which is said.
     leave_out : pathlib.Path, optional
         A folder whose contents are not inputs: that of the results.
 
@@ -119,15 +120,39 @@ def _listed(path: Path, leave_out: Path | None) -> list[Path] | str:
 
 
 def _pictures_below(folder: Path, leave_out: Path | None) -> list[Path]:
-    found = []
+    found: list[Path] = []
+    results: list[Path] = []
+    written: set[Path] = set()
     for here, folders, files in os.walk(folder):
+        own = _results_in(Path(here)) if "manifest.json" in files else set()
+        if own is None:
+            results.append(Path(here))
+            folders.clear()
+            continue
+        written |= own
         folders[:] = sorted(
             name
             for name in folders
             if not name.startswith(".") and (leave_out is None or not _same(Path(here, name), leave_out))
         )
         found += [Path(here, name) for name in sorted(files) if _is_picture(name)]
-    return found
+    if results:
+        say(f"left out, results of an earlier run: {', '.join(map(str, sorted(results)))}")
+    return [path for path in found if path not in written]
+
+
+def _results_in(folder: Path) -> set[Path] | None:
+    """Files of a folder that an earlier run wrote; None if all of it is results, with the pictures elsewhere."""
+    from blotquant.record.manifest import inspect_manifest
+
+    try:
+        manifest, _ = inspect_manifest(folder)
+    except SessionError:
+        return set()  # of another program
+    inside = [path for path in (PurePosixPath(record.path) for record in manifest.inputs) if ".." not in path.parts]
+    if all(path.is_absolute() for path in inside):
+        return None
+    return {folder / name for name in (*manifest.outputs, *manifest.kept)}
 
 
 def _is_picture(name: str) -> bool:

@@ -260,10 +260,10 @@ def sum_under(values: Array, aperture: Aperture) -> float:
 def aperture_fraction(band: Band, scene: Scene, aperture: Aperture) -> float:
     """Share of a Gaussian band of the row's typical width that an aperture of this height holds; NaN if unknown."""
     sigma = scene.row_sigma.get((aperture.lane.strip, band.row)) if aperture.lane and band.row is not None else None
-    if sigma is None or aperture.weights.size == 0:
-        return float("nan")
     tall = np.sort(aperture.weights.sum(axis=0))
     tall = tall[tall > 0]
+    if sigma is None or len(tall) == 0:
+        return float("nan")
     middle = (tall[(len(tall) - 1) // 2] + tall[len(tall) // 2]) / 2
     return erf(float(middle) / 2 / sigma / 2**0.5)
 

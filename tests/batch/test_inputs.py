@@ -3,6 +3,8 @@
 import pytest
 
 from blotquant.batch.inputs import InputError, find_inputs
+from blotquant.record.manifest import input_record, make_manifest, publish
+from blotquant.record.store import locked
 
 
 @pytest.fixture
@@ -54,3 +56,30 @@ def test_every_name_that_stands_for_nothing_is_listed(folder):
     assert "no picture in this folder" in lines[1]
     assert "the list cannot be read" in lines[3]
     assert caught.value.exit_code == 2
+
+
+def results_beside(pictures, out):
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out) as store:
+        store.clear_new()
+        inputs = [input_record("picture", path, out) for path in pictures]
+        publish(store, make_manifest("measure", store, settings={}, inputs=inputs, units=[], failed={}), sessions=())
+    (out / "panel.png").write_bytes(b"")
+
+
+def test_results_of_an_earlier_run_are_no_pictures(folder, capsys):
+    results_beside([folder / "b.tif"], folder / "deep" / "results")
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere" / "manifest.json").write_text('{"name": "another program"}')
+    (folder / "elsewhere" / "d.tif").write_bytes(b"")
+    assert names(find_inputs([folder], leave_out=folder / "out")) == ["a.TIF", "b.tif", "deep/c.scn", "elsewhere/d.tif"]
+    said = capsys.readouterr().err
+    assert said == f"left out, results of an earlier run: {folder / 'deep' / 'results'}\n"
+
+
+def test_pictures_that_lie_among_their_own_results_are_measured_again(folder):
+    (folder / "figures").mkdir()
+    (folder / "figures" / "blot.png").write_bytes(b"")
+    results_beside([folder / "b.tif"], folder)
+    (folder / "panel.png").unlink()
+    assert names(find_inputs([folder], leave_out=folder)) == ["a.TIF", "b.tif", "deep/c.scn", "out/bands.png"]

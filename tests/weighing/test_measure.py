@@ -150,6 +150,13 @@ class TestBackground:
         np.testing.assert_allclose(narrow["aperture_fraction"], 0.9545, atol=0.02)
         np.testing.assert_allclose(wide["aperture_fraction"], 0.9973, atol=0.01)
 
+    def test_a_doublet_partner_without_any_share_weighs_nothing(self):
+        layout = plain_layout()
+        nothing = replace(layout.bands[0], split=((-20.0, 0.0), (20.0, 0.0)))
+        row = measure_bands(as_image(noisy()), replace(layout, bands=(nothing, *layout.bands[1:]))).iloc[0]
+        assert (row["volume"], row["area_px"]) == (0.0, 0.0)
+        assert np.isnan(row["aperture_fraction"])
+
 
 class TestTable:
     def test_columns_and_places(self):
