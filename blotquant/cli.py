@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import sys
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,10 +117,12 @@ def cli() -> None:
 def demo(folder: Path, *, as_json: bool, debug: bool) -> None:
     """Write the (synthetic) sample experiment, run it, and say where the results are."""
     from blotquant.study.demo import run_demo
+    from blotquant.study.told import summary_lines
 
     result = run_demo(folder)
-    lines = [*_ratio_lines(folder / "results"), *(str(path) for path in result.files)]
+    lines = [*summary_lines(folder / "results"), *(str(path) for path in result.files)]
     _Context(as_json=as_json, debug=debug).emit(_document("demo", result), lines)
+    _say_what_to_open(result)
 
 
 @cli.command()
@@ -189,12 +191,21 @@ def init(folder: Path, *, as_json: bool, debug: bool) -> None:
 def run(experiments: tuple[Path, ...], out: Path | None, *, as_json: bool, debug: bool, **options: Any) -> None:
     """Run experiments (experiment.toml, its folder, or an .xlsx): normalised ratios, summary, report."""
     from blotquant.study.run import run_experiments
+    from blotquant.study.told import summary_lines
 
     folder = _need_out(out)
     result = run_experiments(experiments, folder, settings=_settings(options), workers=_workers(options))
     context = _Context(as_json=as_json, debug=debug)
-    lines = [] if len(experiments) > 1 else _ratio_lines(folder)
+    lines = [] if len(experiments) > 1 else summary_lines(folder)
     _finish(context, "run", result, lines=lines, parquet=options["parquet"])
+
+
+def _say_what_to_open(result: FolderResult) -> None:
+    from blotquant.console import say
+
+    for path in result.files:
+        if path.suffix == ".html":
+            say(f"open {path} in a browser: it shows every blot, every number and what speaks against it")
 
 
 @cli.command()
@@ -317,6 +328,7 @@ def _finish(
         say(f"failed: {error}" if error.startswith(f"{name}: ") else f"failed: {name}: {error}")
     if result.n_kept:
         say(f"{result.n_kept} finished earlier and kept")
+    _say_what_to_open(result)
     sys.exit(EXIT_DATA if result.failures or empty else 0)
 
 
@@ -334,29 +346,6 @@ def _picture_line(picture: Mapping[str, Any]) -> str:
         parts.append(f"{picture['hand_edits']} hand corrections")
     flags = f"  [{' '.join(picture['flags'])}]" if picture["flags"] else ""
     return f"{picture['image']}  {', '.join(parts)}{flags}"
-
-
-def _ratio_lines(folder: Path) -> list[str]:
-    """The summary table in words: what a biologist came for."""
-    from blotquant.io.files import read_table
-    from blotquant.tables import SUMMARY_COLUMNS
-
-    path = folder / "summary.csv"
-    if not path.is_file():
-        return []
-    return [_fold_words(row) for row in read_table(path, SUMMARY_COLUMNS).to_dict("records")]
-
-
-def _fold_words(row: Mapping[Hashable, Any]) -> str:
-    """One condition of the summary; what is not known (NaN differs from itself) is left out."""
-    text = f"{row['ratio']}  {row['condition']}: n = {row['n']}"
-    if row["fold_change"] == row["fold_change"]:
-        text += f", {row['fold_change']:.3g}-fold"
-    if row["fold_ci_low"] == row["fold_ci_low"]:
-        text += f" ({row['fold_ci_low']:.3g} to {row['fold_ci_high']:.3g})"
-    if row["p_adjusted"] == row["p_adjusted"]:
-        text += f", adjusted p = {row['p_adjusted']:.2g}"
-    return text
 
 
 def _find_spec(name: str) -> object | None:

@@ -360,6 +360,13 @@ _ALL = (
         "Relative values cannot be given.",
     ),
     Flag(
+        "discordant_repeats",
+        "ratio",
+        "warn",
+        "Technical repeats of this condition on one blot differ more than 1.5-fold, and more than their errors explain.",
+        "Look at the lanes; if they are biological replicates, name them in a replicate column of the sample sheet.",
+    ),
+    Flag(
         "single_loading_control",
         "ratio",
         "info",

@@ -18,7 +18,9 @@ LAYERS = [
     {"comparing"},
     {"pipeline"},
     {"export"},
-    {"report", "batch", "study"},
+    {"report"},
+    {"batch"},
+    {"study"},
     {"verify", "inspection", "exits"},
     {"cli", "__main__", "blotquant"},
 ]

@@ -10,10 +10,10 @@ from pathlib import Path, PurePosixPath
 
 from blotquant.console import say
 from blotquant.errors import BlotQuantError, SessionError
+from blotquant.io.files import PICTURE_SUFFIXES
 from blotquant.text import file_name
 
 SESSION_SUFFIX = ".blot.json"
-PICTURE_SUFFIXES = frozenset({".tif", ".tiff", ".scn", ".gel", ".1sc", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".zip"})
 
 
 class InputError(BlotQuantError):

@@ -157,7 +157,7 @@ def check_membrane(probings: Sequence[Probing], *, blot: str, membrane: str) -> 
     Parameters
     ----------
     probings : sequence of Probing
-        Stains left out; of several exposures of one probe the first listed counts.
+        Of one strip, stains left out; of several exposures of one probe the first listed counts.
     blot, membrane : str
         For the table.
 
@@ -170,6 +170,8 @@ def check_membrane(probings: Sequence[Probing], *, blot: str, membrane: str) -> 
     rows = []
     for k, second in enumerate(pictures):
         for first in pictures[:k]:
+            if first.image == second.image:
+                continue  # probed together: one picture says nothing about what was there before
             found = find_carry_over(first, second)
             rows.append(
                 {"blot": blot, "membrane": membrane, "first": first.probe, "first_image": first.image,

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from blotquant.comparing.log_model import ModelFit, dunnett, fit_log_model, step_down
+from blotquant.comparing.folds import FoldFit, fit_folds
+from blotquant.comparing.log_model import ModelFit, dunnett, fit_condition_means, step_down
 from blotquant.comparing.replicates import average_technical, blot_scales, log_matrix, unlinked_membranes
 from blotquant.errors import DesignError
 from blotquant.experiment.design import Comparison, Experiment
@@ -81,6 +81,7 @@ def _summarize(experiment: Experiment, name: str, ratios: pd.DataFrame) -> list[
     units = average_technical(ratios)
     samples = units[units["role"] != "standard"]
     scaled, scaling = _scale(units, design)
+    spreads = _spreads(units, scaled, scaling)
     tested, unlinked = _test(samples, design), unlinked_membranes(ratios)
     rows = []
     for condition, role in conditions.items():
@@ -90,11 +91,11 @@ def _summarize(experiment: Experiment, name: str, ratios: pd.DataFrame) -> list[
         row = {"ratio": name, "condition": condition, "scaling": said, "n_excluded": n_excluded}
         values = scaled.loc[units["condition"] == condition].to_numpy(dtype=float)
         fixed = scaling == "fixed_point" and condition == design.reference
-        row |= {"n": len(values), **_geometric_mean(values, design.alpha, fixed=fixed)}
+        row |= {"n": len(values), **_geometric_mean(values, None if fixed else spreads.get(condition), design.alpha)}
         if role == "standard":
             row["test"] = "no test: a standard, the same on every blot"
         else:
-            row |= tested.get(condition, {"test": "no test: no value is left"})
+            row |= tested.get(condition, {"test": f"no test: no value is left{_why_none(mine)}"})
         rows.append(row | _sheet_values(experiment, mine))
     return rows
 
@@ -126,15 +127,38 @@ def _scale(units: pd.DataFrame, design: Comparison) -> tuple[pd.Series, str]:
     return units["log_value"] - units["blot"].map(scales).astype(float), design.scaling
 
 
-def _geometric_mean(values: Sequence[float] | np.ndarray[Any, Any], alpha: float, *, fixed: bool) -> dict[str, float]:
+def _why_none(rows: pd.DataFrame) -> str:
+    """Say why a condition has no value: the most frequent reason, in brackets."""
+    reasons = rows["reason"].dropna()
+    return f" ({reasons.value_counts().index[0]})" if len(reasons) else ""
+
+
+def _spreads(units: pd.DataFrame, scaled: pd.Series, scaling: str) -> dict[str, tuple[float, int]]:
+    """Standard error of each condition's mean log value and its degrees of freedom.
+
+    Each condition's own spread over its replicates; after alignment, whose factors were fitted to the same values, the
+    error of the model that was fitted, or the intervals would be too short.
+    """
+    if units.empty or scaled.isna().all():
+        return {}
+    names = [str(name) for name in units["condition"].unique()]
+    if scaling == "alignment":
+        level = [names.index(name) for name in units["condition"]]
+        fit = fit_condition_means(units["log_value"].to_numpy(dtype=float), level, pd.factorize(units["blot"])[0])
+        return {name: (float(se), fit.df) for name, se in zip(names, fit.se, strict=True)}
+    groups = scaled.groupby(units["condition"], sort=False)
+    return {str(name): (float(values.std(ddof=1) / math.sqrt(len(values))), len(values) - 1)
+            for name, values in groups if len(values) > 1}  # fmt: skip
+
+
+def _geometric_mean(values: np.ndarray[Any, Any], spread: tuple[float, int] | None, alpha: float) -> dict[str, float]:
     """Geometric mean with its t interval; a condition that is 1 by construction has none."""
-    n = len(values)
-    if n == 0:
+    if len(values) == 0:
         return {}
     mean = float(np.mean(values))
-    if n < 2 or fixed:
+    if spread is None or spread[1] < 1:
         return {"geometric_mean": math.exp(mean)}
-    half = _t_quantile(alpha, n - 1) * float(np.std(values, ddof=1)) / math.sqrt(n)
+    half = _t_quantile(alpha, spread[1]) * spread[0]
     return {"geometric_mean": math.exp(mean), "ci_low": math.exp(mean - half), "ci_high": math.exp(mean + half)}
 
 
@@ -142,39 +166,6 @@ def _t_quantile(alpha: float, df: int) -> float:
     from scipy import stats
 
     return float(stats.t.isf(alpha / 2, df))
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class _Frame:
-    """One ratio's units as the model wants them; `names[0]` is the reference."""
-
-    names: tuple[str, ...]
-    condition: np.ndarray[Any, Any]
-    block: np.ndarray[Any, Any]
-    values: np.ndarray[Any, Any]
-    is_paired: bool
-    block_name: str
-
-    def shared_blocks(self, level: int) -> int:
-        """Replicates that carry both this condition and the reference; the smaller n where blocks pair none."""
-        if self.is_paired:
-            return len(set(self.block[self.condition == level]) & set(self.block[self.condition == 0]))
-        return int(min((self.condition == level).sum(), (self.condition == 0).sum()))
-
-
-def _frame(units: pd.DataFrame, reference: str) -> _Frame:
-    names = (reference, *(name for name in units["condition"].unique() if name != reference))
-    pairs = units.groupby("replicate")["condition"].nunique()
-    by_replicate = bool((pairs > 1).any())
-    block = units["replicate"] if by_replicate else units["blot"]
-    return _Frame(
-        names=names,
-        condition=np.array([names.index(c) for c in units["condition"]]),
-        block=pd.factorize(block)[0],
-        values=units["log_value"].to_numpy(dtype=float),
-        is_paired=by_replicate,
-        block_name="blot" if (units["replicate"] == units["blot"]).all() or not by_replicate else "replicate",
-    )
 
 
 def _test(units: pd.DataFrame, design: Comparison) -> dict[str, dict[str, Any]]:
@@ -185,14 +176,14 @@ def _test(units: pd.DataFrame, design: Comparison) -> dict[str, dict[str, Any]]:
         return {name: {"test": "no test: no reference condition is declared"} for name in present}
     if reference not in present:
         return {name: {"test": "no test: the reference has no value"} for name in present}
-    frame = _frame(units, reference)
+    frame = fit_folds(units, reference)
     results: dict[str, dict[str, Any]] = {
         reference: {"fold_change": 1.0, "test": "reference: 1 by construction, not tested"}
     }
     if len(frame.names) == 1:
         return results
-    fit = fit_log_model(frame.values, frame.condition.tolist(), frame.block.tolist())
-    refusals = {level: _refusal(frame, fit, level) for level in range(1, len(frame.names))}
+    fit = frame.model
+    refusals = {level: _refusal(frame, level) for level in range(1, len(frame.names))}
     tested = [level for level, reason in refusals.items() if not reason]
     p_values = _p_values(fit, tested, design)
     for level, reason in refusals.items():
@@ -201,8 +192,9 @@ def _test(units: pd.DataFrame, design: Comparison) -> dict[str, dict[str, Any]]:
     return results
 
 
-def _refusal(frame: _Frame, fit: ModelFit, level: int) -> str:
+def _refusal(frame: FoldFit, level: int) -> str:
     """Why a condition is not tested; empty where it is."""
+    fit = frame.model
     n, n_reference = int((frame.condition == level).sum()), int((frame.condition == 0).sum())
     if math.isnan(fit.difference[level - 1]):
         return "no blot links this condition to the reference"
@@ -244,7 +236,7 @@ def _fold(fit: ModelFit, index: int, alpha: float) -> Mapping[str, float]:
     return {**fold, "fold_ci_low": math.exp(difference - half), "fold_ci_high": math.exp(difference + half)}
 
 
-def _describe(frame: _Frame, design: Comparison, n_tests: int) -> str:
+def _describe(frame: FoldFit, design: Comparison, n_tests: int) -> str:
     how = f"paired by {frame.block_name}" if frame.is_paired else "blots as blocks"
     if len(frame.names) == 2 and frame.is_paired:
         return f"t-test on log ratios, {how}"

@@ -258,10 +258,18 @@ def finish_blot(experiment: Experiment, rows: Sequence[LaneRatio]) -> list[LaneR
     reference = experiment.compare.reference
     if reference is None:
         return rows
-    basis = [row for row in rows if row.row["condition"] == reference and row.included and not row.top_below_loq]
+    rows = [_without_weak_reference(row, reference) for row in rows]
+    basis = [row for row in rows if row.row["condition"] == reference and row.included]
     if not basis:
         return [replace(row, flags=(*row.flags, "no_reference")) for row in rows]
     return [_relate(row, basis) for row in rows]
+
+
+def _without_weak_reference(row: LaneRatio, reference: str) -> LaneRatio:
+    """Refuse a reference that cannot be weighed: it would carry its error into every fold change."""
+    if row.row["condition"] != reference or not row.included or not row.top_below_loq:
+        return row
+    return row.refuse("reference at or below its limit of quantification: nothing can be related to it")
 
 
 def _relate(row: LaneRatio, basis: Sequence[LaneRatio]) -> LaneRatio:

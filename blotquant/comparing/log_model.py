@@ -78,6 +78,53 @@ def fit_log_model(log_values: ArrayLike, condition: Sequence[int], block: Sequen
     return ModelFit(difference=coefficients[:k] * usable, se=se, df=df, correlation=correlation)
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MeansFit:
+    """Mean log value of each condition over blocks.
+
+    Attributes
+    ----------
+    mean, se : ndarray, shape (k,)
+        Estimate and standard error for each condition; the error is NaN where no degree of freedom is left for it.
+    df : int
+        Residual degrees of freedom.
+    """
+
+    mean: Floats
+    se: Floats
+    df: int
+
+
+def fit_condition_means(log_values: ArrayLike, condition: Sequence[int], block: ArrayLike) -> MeansFit:
+    """Fit ``log value = condition + block + error`` where the blocks' parts sum to 0.
+
+    Parameters
+    ----------
+    log_values : array_like, shape (n,)
+        One value for each biological replicate and condition.
+    condition, block : sequence of int, length n
+        Both from 0, without gaps. Blocks must be linked by shared conditions.
+
+    Returns
+    -------
+    MeansFit
+        The least-squares means that `align` gives, with the error of that fit: the factors of blocks are estimated from
+        the same values, which costs a degree of freedom for each block but one.
+    """
+    y, c, b = np.asarray(log_values, dtype=float), np.asarray(condition), np.asarray(block)
+    k, last = int(c.max()) + 1, int(b.max())
+    columns = [c == level for level in range(k)]
+    columns += [(b == j).astype(float) - (b == last) for j in range(last)]
+    design = np.column_stack(columns).astype(float)
+    inverse = np.linalg.pinv(design, rcond=1e-10)
+    coefficients = inverse @ y
+    df = len(y) - int(np.linalg.matrix_rank(design, tol=1e-8))
+    rss = float(np.sum((y - design @ coefficients) ** 2))
+    scale = np.sqrt(rss / df) if df > 0 else np.nan
+    se: Floats = scale * np.sqrt(np.sum(inverse[:k] ** 2, axis=1))
+    return MeansFit(mean=coefficients[:k], se=se, df=df)
+
+
 def dunnett(t_values: ArrayLike, correlation: Floats, df: int) -> Floats:
     """Adjust for comparing many conditions with one reference: P(max |T| ≥ |t|) under the multivariate t.
 

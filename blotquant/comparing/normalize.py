@@ -22,6 +22,7 @@ import pandas as pd
 from blotquant.comparing.amounts import WHOLE, Signal, Tables, average_amounts, group_tables, part_names, read_signal
 from blotquant.comparing.lane_ratios import LaneRatio, Parts, divide, finish_blot
 from blotquant.comparing.loading import Loading, read_loading
+from blotquant.comparing.repeats import flag_discordant_repeats
 from blotquant.errors import LaneCountError
 from blotquant.experiment.design import Experiment, Ratio, is_known_control
 from blotquant.tables import RATIO_COLUMNS, make_table
@@ -75,7 +76,17 @@ def normalize(
                     rows += finish_blot(experiment, list(_lane_rows(experiment, design, part, trouble)))
     if problems and strict:
         raise LaneCountError("\n".join(dict.fromkeys(problems)))
-    return ratio_table(experiment, rows)
+    return flag_discordant_repeats(ratio_table(experiment, rows))
+
+
+def blots_without_numerator(experiment: Experiment) -> dict[str, list[str]]:
+    """Blots that take no part in a ratio, by its name, because they have no picture of its numerator."""
+    found = {}
+    for ratio in experiment.ratios:
+        shown = {image.blot for image in experiment.images_of(probe=ratio.numerator)}
+        if shown and (without := [blot for blot in experiment.blots if blot not in shown]):
+            found[ratio.name] = without
+    return found
 
 
 def ratio_table(experiment: Experiment, rows: list[LaneRatio]) -> pd.DataFrame:
@@ -147,12 +158,12 @@ def _loading_text(loading: Loading) -> str:
 
 
 def _designs(experiment: Experiment, tables: Tables, ratio: Ratio, blot: str) -> Iterator[_Design]:
-    """One design for each membrane of the blot that carries the numerator; one without data if none does."""
+    """One design for each membrane of the blot that carries the numerator; none where it has no picture of it."""
     members = list(dict.fromkeys(image.membrane for image in experiment.images_of(blot=blot)))
     tops = {m: read_signal(experiment, tables, blot=blot, membrane=m, probe=ratio.numerator) for m in members}
     carrying = [membrane for membrane in members if tops[membrane] is not None]
-    if not carrying:
-        missing = f"no picture of {ratio.numerator} on blot {blot}"
+    if not carrying and ratio.numerator not in experiment.probes:
+        missing = f"no band of {ratio.numerator} on blot {blot}"
         yield _Design(ratio=ratio, blot=blot, membrane=members[0] if members else blot, top=None, missing=missing)
     for membrane in carrying:
         yield _with_bottom(

@@ -69,13 +69,29 @@ def average_technical(ratios: pd.DataFrame) -> pd.DataFrame:
         `unlinked_membranes` names are left out.
     """
     keys = ["ratio", "condition", "role", "blot", "replicate"]
-    rows = _usable(ratios)
+    grouped = aligned_rows(ratios).groupby(keys, sort=False, dropna=True)["log_value"]
+    return grouped.agg(log_value="mean", n_technical="size").reset_index()
+
+
+def aligned_rows(ratios: pd.DataFrame) -> pd.DataFrame:
+    """Give the values that technical repeats are averaged from, one row a lane.
+
+    Parameters
+    ----------
+    ratios : DataFrame
+        As for `average_technical`.
+
+    Returns
+    -------
+    DataFrame
+        Included rows above 0 with `role` and `replicate` filled, `log_value` on one scale for all membranes of a blot,
+        and `place`, the row's position in `ratios`.
+    """
+    rows = _usable(ratios.assign(place=range(len(ratios))))
     rows["role"] = rows.get("role", "sample")
     replicate = rows["replicate"] if "replicate" in rows else pd.Series(pd.NA, index=rows.index, dtype="string")
     rows["replicate"] = replicate.astype("string").fillna(rows["blot"].astype("string"))
-    rows = _align_membranes(rows)
-    grouped = rows.groupby(keys, sort=False, dropna=True)["log_value"]
-    return grouped.agg(log_value="mean", n_technical="size").reset_index()
+    return _align_membranes(rows)
 
 
 def _usable(ratios: pd.DataFrame) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
+from blotquant.comparing.folds import fit_folds
 from blotquant.comparing.normalize import normalize
 from blotquant.comparing.replicates import average_technical, blot_scales, log_matrix
 from blotquant.errors import DesignError
@@ -125,7 +126,7 @@ def _index(table: pd.DataFrame) -> pd.MultiIndex:
 
 
 def _fold_changes(experiment: Experiment, ratios: pd.DataFrame) -> Iterator[dict[str, object]]:
-    """Fold change of each condition by each scaling: geometric mean over that of the reference."""
+    """Fold change of each condition by each scaling."""
     reference = experiment.compare.reference
     for name in dict.fromkeys(ratios["ratio"].dropna()):
         units = average_technical(ratios[(ratios["ratio"] == name).fillna(value=False)])
@@ -134,17 +135,21 @@ def _fold_changes(experiment: Experiment, ratios: pd.DataFrame) -> Iterator[dict
         if reference is None or reference not in set(samples["condition"]):
             continue
         for scaling in dict.fromkeys((experiment.compare.scaling, *SCALING_WAYS)):
-            try:
-                scales = blot_scales(log_matrix(units), scaling, reference=reference, standards=standards)
-            except DesignError:
-                continue
-            logs = samples["log_value"] - samples["blot"].map(scales).astype(float)
-            grouped = logs.groupby(samples["condition"], sort=False)
-            means, counts = grouped.mean(), grouped.size()
-            for condition in means.index[means.index != reference]:
-                fold = float(np.exp(means[condition] - means[reference]))
-                yield {"ratio": name, "condition": condition, "scaling": scaling, "fold_change": fold,
-                       "n": int(counts[condition])}  # fmt: skip
+            scaled = None
+            if scaling != "alignment":  # the claim's own model aligns
+                try:
+                    scales = blot_scales(log_matrix(units), scaling, reference=reference, standards=standards)
+                except DesignError:
+                    continue
+                scaled = samples["log_value"] - samples["blot"].map(scales).astype(float)
+                if scaled.isna().all():
+                    continue
+            fit = fit_folds(samples, reference, scaled=scaled)
+            for level, (condition, difference) in enumerate(fit.differences().items(), 1):
+                if not np.isnan(difference):
+                    n = int((fit.condition == level).sum())
+                    yield {"ratio": name, "condition": condition, "scaling": scaling,
+                           "fold_change": float(np.exp(difference)), "n": n}  # fmt: skip
 
 
 def _merge_scalings(table: pd.DataFrame) -> list[dict[str, object]]:

@@ -15,7 +15,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 from blotquant.geometry import LaneRole
 from blotquant.naming.presets import target_kda
+from blotquant.record.session import SESSION_SUFFIX
 from blotquant.settings import Settings
+from blotquant.text import file_name
 
 Scaling = Literal["none", "fixed_point", "sum", "control_mean", "interblot_control", "alignment"]
 Adjustment = Literal["dunnett", "holm", "none"]
@@ -57,6 +59,7 @@ class ImageEntry(_Part):
     polarity: Literal["auto", "bright", "dark"] = Field("auto", description="How bands stand out")
 
     _needs_path: bool = PrivateAttr(default=False)
+    _is_shared: bool = PrivateAttr(default=False)
 
     @property
     def base_name(self) -> str:
@@ -68,10 +71,19 @@ class ImageEntry(_Part):
         """As in the `image` column of every table: the file's name, or its path where another file has that name."""
         return self.file if self._needs_path else self.base_name
 
-    def by_path(self) -> ImageEntry:
-        """The same entry, called by its path as written."""
+    @property
+    def session_name(self) -> str:
+        """File name of the picture's session; strips, pages, channels and probes of one file stay apart."""
+        chosen = {"strip": self.strip, "page": self.page, "channel": self.channel}
+        parts = [f"{name}{value}" for name, value in chosen.items() if value is not None]
+        parts += [self.probe] if self._is_shared else []
+        folders = [part for part in re.split(r"[/\\]", self.file) if part not in ("", ".")]
+        return file_name(*folders, *parts) + SESSION_SUFFIX
+
+    def told_apart(self, *, by_path: bool, is_shared: bool) -> ImageEntry:
+        """The same entry, called by its path where another file has its name; shared where it shows several probes."""
         entry = self.model_copy()
-        entry._needs_path = True
+        entry._needs_path, entry._is_shared = by_path, is_shared
         return entry
 
     def describe(self) -> str:
@@ -113,11 +125,12 @@ _STAINS = (
     "ponceau",
     "coomassie",
     "stainfree",
+    "nostain",
     "amidoblack",
     "sypro",
-    "noname",
-    "tps",
 )
+"""How the names of total-protein stains begin; no protein's name does."""
+_STAINS_IN_FULL = ("tp", "tps")
 _CONTROLS = (
     "actin",
     "bactin",
@@ -157,6 +170,11 @@ def is_known_control(name: str) -> bool:
     return plain(name) in _CONTROLS
 
 
+def is_known_stain(name: str) -> bool:
+    """Whether a probe's name is that of a common total-protein stain."""
+    return plain(name).startswith(_STAINS) or plain(name) in _STAINS_IN_FULL
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Experiment:
     """One experiment: what `read_experiment` understood of the files that a person wrote.
@@ -184,6 +202,8 @@ class Experiment:
         How conditions are compared.
     settings : Settings
         From the file's `[settings]`, defaults where it has none.
+    warnings : tuple of str
+        What may be a mistake and is taken as written, one line each.
     """
 
     path: Path
@@ -196,6 +216,7 @@ class Experiment:
     ratios: tuple[Ratio, ...] = ()
     compare: Comparison = field(default_factory=Comparison)
     settings: Settings = field(default_factory=Settings)
+    warnings: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -265,7 +286,7 @@ class Experiment:
     def is_stain(self, probe: str) -> bool:
         """Whether a probe is a total-protein stain: declared so, or known by its name."""
         declared = self.targets[probe].stain if probe in self.targets else None
-        return plain(probe).startswith(_STAINS) if declared is None else declared
+        return is_known_stain(probe) if declared is None else declared
 
     def mw_of(self, probe: str) -> tuple[float, ...]:
         """Expected kDa of a probe's target: declared, else the preset of that name; empty where neither knows it."""

@@ -17,7 +17,8 @@ _BLOT = re.compile(
 )
 _MEMBRANE = re.compile(r"(?<![A-Za-z])(?:membrane|mem)[ _-]?(\d{0,3}[a-d]?)(?![A-Za-z\d])", re.I)
 _STAIN = re.compile(
-    r"revert|ponceau|coomassie|stain[ _-]?free|amido[ _-]?black|sypro|total[ _-]?protein|(?<![a-z])TPS?(?![a-z])", re.I
+    r"revert|ponceau|coomassie|stain[ _-]?free|amido[ _-]?black|sypro|total[ _-]?protein|(?<![a-z])TPS?(?![a-z\d])",
+    re.I,
 )
 _SITE = re.compile(
     r"(?<![A-Za-z])(p?)((?i:S|T|Y|Ser|Thr|Tyr)[ _-]?\d{2,4}(?:[/_-](?i:S|T|Y|Ser|Thr|Tyr)?\d{2,4})?)(?![A-Za-z\d])"

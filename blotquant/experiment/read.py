@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,10 +13,19 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from blotquant.errors import SheetError
+from blotquant.experiment.checks import (
+    check_compare,
+    check_images,
+    check_ratios,
+    check_samples,
+    check_shared_pictures,
+    written_images,
+    written_probes,
+)
 from blotquant.experiment.design import Adjustment, Comparison, Experiment, ImageEntry, Ratio, Scaling, Target
-from blotquant.experiment.sample_sheet import SampleSheet, parse_samples
+from blotquant.experiment.sample_sheet import parse_samples, spelling_twins
 from blotquant.experiment.sheets import MAX_BYTES, WORKBOOK_SUFFIXES, Sheet, decode_text, read_csv_sheet, read_workbook
-from blotquant.io.files import read_bounded
+from blotquant.io.files import PICTURE_SUFFIXES, read_bounded
 from blotquant.settings import Settings, explain_validation
 from blotquant.text import did_you_mean, short_repr
 
@@ -51,6 +62,12 @@ def find_experiment(path: Path | str) -> Path:
             msg = f"{path}: no experiment.toml and no .xlsx in this folder; `blotquant init {path}` drafts one"
             raise SheetError(msg)
         return found[0]
+    if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file():
+        msg = (
+            f"{path}: a picture, not an experiment; `blotquant measure {path} -o OUT` weighs its bands, "
+            f"`blotquant init {path.parent}` drafts an experiment for the pictures of its folder"
+        )
+        raise SheetError(msg)
     if not path.is_file():
         msg = f"{path}: there is no such file; give an experiment.toml, its folder, or an .xlsx workbook"
         raise SheetError(msg)
@@ -103,8 +120,7 @@ def _read_toml(file: Path) -> tuple[dict[str, Any], Sheet | None, list[str]]:
     try:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a number or a nesting without end, beside wrong TOML
-        hint = "; write paths with / or in single quotes" if "\\" in text else ""
-        msg = f"{file.name}: not valid TOML: {error}{hint}"
+        msg = f"{file.name}: not valid TOML: {error}{_toml_hint(text, str(error))}"
         raise SheetError(msg) from None
     samples = raw.get("samples")
     if not isinstance(samples, str):
@@ -117,6 +133,16 @@ def _read_toml(file: Path) -> tuple[dict[str, Any], Sheet | None, list[str]]:
         return raw, _read_sheet(file.parent / samples), []
     except SheetError as error:
         return raw, None, str(error).splitlines()
+
+
+def _toml_hint(text: str, error: str) -> str:
+    """What is most often behind broken TOML: text without quotes, and Windows paths."""
+    place = re.search(r"at line (\d+)", error)
+    line = text.splitlines()[int(place[1]) - 1] if place and int(place[1]) <= len(text.splitlines()) else ""
+    bare = re.match(r"\s*([\w.-]+)\s*=\s*([^\"'\[{#\s][^\"'#]*)", line)
+    if bare and bare[2].strip() not in ("true", "false"):
+        return f"; text stands in quotes: {bare[1]} = {json.dumps(bare[2].strip(), ensure_ascii=False)}"
+    return "; write paths with / or in single quotes" if "\\" in text else ""
 
 
 def _read_sheet(path: Path) -> Sheet:
@@ -141,17 +167,19 @@ def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[
     samples = parse_samples(sheet) if sheet is not None else None
     problems += samples.problems if samples else ()
     ladder = _read_ladder(raw.get("ladder"), where, problems)
-    problems += _check_images(file, raw, images)
-    problems += [f"{where}: {text}" for text in _check_ratios(ratios, _written_probes(raw), set(targets))]
+    problems += check_images(file, raw, images)
+    shared = check_shared_pictures(images, targets, has_ladder=ladder is not None)
+    problems += [f"{where}: {text}" for text in shared]
+    problems += [f"{where}: {text}" for text in check_ratios(ratios, written_probes(raw), set(targets))]
     if samples and sheet is not None:
-        complete = len(images) == len(_written_images(raw))
-        problems += _check_samples(where, sheet.name, images, samples, complete=complete)
-        problems += [f"{where}: {text}" for text in _check_compare(compare or Comparison(), samples)]
+        complete = len(images) == len(written_images(raw))
+        problems += check_samples(where, sheet.name, images, samples, complete=complete)
+        problems += [f"{where}: {text}" for text in check_compare(compare or Comparison(), samples)]
     if problems or samples is None:
         raise SheetError("\n".join(dict.fromkeys(problems)))
     return Experiment(
         path=file,
-        name=str(raw.get("name") or file.parent.name or file.stem),
+        name=str(raw.get("name") or file.resolve().parent.name or file.stem),
         images=tuple(images),
         samples=samples.rows,
         extra_columns=samples.extra_columns,
@@ -160,6 +188,7 @@ def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[
         ratios=tuple(ratios),
         compare=compare or Comparison(),
         settings=settings or Settings(),
+        warnings=tuple(spelling_twins(samples.rows, where=sheet.name if sheet is not None else where)),
     )
 
 
@@ -170,8 +199,15 @@ def _with_membrane(image: ImageEntry) -> ImageEntry:
 def _told_apart(images: Sequence[ImageEntry]) -> list[ImageEntry]:
     """Entries whose files in different folders have one name are called by their paths."""
     files = {image.file: image.base_name for image in images}
-    shared = {name for name, count in Counter(files.values()).items() if count > 1}
-    return [image.by_path() if image.base_name in shared else image for image in images]
+    names = Counter(files.values())
+    shown = Counter((image.file, image.page, image.channel, image.strip) for image in images)
+    return [
+        image.told_apart(
+            by_path=names[image.base_name] > 1,
+            is_shared=shown[image.file, image.page, image.channel, image.strip] > 1,
+        )
+        for image in images
+    ]
 
 
 def _list_of(model: type[_Model], raw: Mapping[str, Any], key: str, where: str, problems: list[str]) -> list[_Model]:
@@ -216,149 +252,3 @@ def _read_ladder(value: object, where: str, problems: list[str]) -> str | tuple[
     got = short_repr(value)
     problems.append(f"{where}: ladder: give a product name or a list of two or more kDa values (got {got})")
     return None
-
-
-def _check_images(file: Path, raw: Mapping[str, Any], images: Sequence[ImageEntry]) -> list[str]:
-    problems = []
-    written = [str(item["file"]).strip() for item in _written_images(raw) if item.get("file")]
-    for name in dict.fromkeys(written):
-        if not (file.parent / name).is_file():
-            near = [p.relative_to(file.parent).as_posix() for p in (file.parent / name).parent.glob("*") if p.is_file()]
-            problems.append(f"{file.name}: images: file {name!r} is not there; {_nearest(name, near)}")
-    keys = Counter((i.blot, i.membrane, i.probe, i.exposure_s, i.strip) for i in images)
-    for (blot, membrane, probe, exposure, strip), count in keys.items():
-        if count > 1:
-            files = ", ".join(
-                i.file
-                for i in images
-                if (i.blot, i.membrane, i.probe, i.exposure_s, i.strip) == (blot, membrane, probe, exposure, strip)
-            )
-            problems.append(
-                f"{file.name}: images: {count} pictures of {probe} on blot {blot}, membrane {membrane} "
-                f"({files}); tell them apart by exposure_s, strip or membrane"
-            )
-    return problems + [f"{file.name}: images: {text}" for text in _check_series(images)]
-
-
-def _check_series(images: Sequence[ImageEntry]) -> list[str]:
-    """Every picture of an exposure series has its time, and one file is not read once whole and once by strips."""
-    groups: dict[tuple[str, str, str], list[ImageEntry]] = {}
-    for image in images:
-        groups.setdefault((image.blot, image.membrane, image.probe), []).append(image)
-    problems = []
-    for (blot, membrane, probe), members in groups.items():
-        of = f"{probe} on blot {blot}, membrane {membrane}"
-        timed = [m for m in members if m.exposure_s is not None]
-        problems += [
-            f"file {m.file!r}: has no exposure_s, but {of} is an exposure series; give the time of each picture in s"
-            for m in members
-            if m.exposure_s is None and any(m.strip == t.strip or None in (m.strip, t.strip) for t in timed)
-        ]
-        problems += [
-            f"file {m.file!r}: {of} is listed with and without a strip; say which strip each entry means"
-            for m in members
-            if m.strip is None and any(o.strip is not None and o.file == m.file for o in members)
-        ]
-    return problems
-
-
-def _nearest(name: str, files: Sequence[str]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(name, files, n=1)
-    return f"did you mean {near[0]!r}?" if near else "paths start at the experiment file's folder"
-
-
-def _written_images(raw: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Image entries as written, whatever else is wrong with them."""
-    entries = raw.get("images")
-    return [item for item in entries if isinstance(item, dict)] if isinstance(entries, list) else []
-
-
-def _written_probes(raw: Mapping[str, Any]) -> list[str]:
-    """Probes as written, also in entries that have other mistakes, so that one mistake gives one message."""
-    return list(dict.fromkeys(str(item["probe"]).strip() for item in _written_images(raw) if "probe" in item))
-
-
-def _check_ratios(ratios: Sequence[Ratio], probes: Sequence[str], targets: set[str]) -> list[str]:
-    problems = []
-    for ratio in ratios:
-        named = [
-            ("numerator", ratio.numerator),
-            *(("denominator", n) for n in ratio.denominator),
-            *(("loading", n) for n in ratio.loading),
-        ]
-        problems += [
-            f"ratios: {ratio.name}: {part} {name!r} is the probe of no image; {did_you_mean(name, probes)}"
-            for part, name in named
-            if name not in probes and not any(name in targets and name.startswith(f"{probe} ") for probe in probes)
-        ]
-        if not ratio.denominator and not ratio.loading:
-            problems.append(f"ratios: {ratio.name}: needs a denominator, a loading, or both")
-        if ratio.numerator in ratio.denominator:
-            problems.append(f"ratios: {ratio.name}: numerator and denominator are both {ratio.numerator!r}")
-        if ratio.numerator in ratio.loading:
-            problems.append(f"ratios: {ratio.name}: {ratio.numerator!r} cannot be its own loading control")
-    twice = [name for name, count in Counter(ratio.name for ratio in ratios).items() if count > 1]
-    return problems + [f"ratios: the name {name!r} stands there twice" for name in twice]
-
-
-def _check_samples(
-    where: str, sheet: str, images: Sequence[ImageEntry], samples: SampleSheet, *, complete: bool
-) -> list[str]:
-    rows = samples.rows
-    listed = list(dict.fromkeys(rows["blot"].tolist()))
-    if not listed:
-        return []
-    shown = {image.blot for image in images}
-    problems = [
-        f"{where}: images: blot {blot!r} has no lanes in {sheet}; {did_you_mean(blot, listed)}"
-        for blot in dict.fromkeys(image.blot for image in images)
-        if blot not in listed
-    ]
-    problems += [
-        f"{sheet}: blot {blot!r} has no picture in {where}; {did_you_mean(blot, sorted(shown))}"
-        for blot in listed
-        if complete and blot not in shown
-    ]
-    membranes = {(image.blot, image.membrane) for image in images}
-    for blot, membrane in dict.fromkeys(zip(rows["blot"], rows["membrane"].fillna(""), strict=True)):
-        known = sorted(m for b, m in membranes if b == blot)
-        if membrane and known and membrane not in known:
-            problems.append(
-                f"{sheet}: membrane {membrane!r} of blot {blot} has no picture; {did_you_mean(membrane, known)}"
-            )
-    if rows["membrane"].notna().any():
-        problems += [
-            f"{sheet}: membrane {m!r} of blot {b} has no lanes listed"
-            for b, m in sorted(membranes)
-            if b in listed and not ((rows["blot"] == b) & (rows["membrane"].fillna(m) == m)).any()
-        ]
-    return problems + [f"{sheet}: {text}" for text in _check_replicates(samples)]
-
-
-def _check_replicates(samples: SampleSheet) -> list[str]:
-    rows = samples.rows.dropna(subset=["replicate"])
-    spread = rows.groupby("replicate")["blot"].unique()
-    return [
-        f"replicate {name!r} stands on blots {', '.join(blots)}; repeats of one biological replicate are membranes of "
-        "one blot"
-        for name, blots in spread.items()
-        if len(blots) > 1
-    ]
-
-
-def _check_compare(compare: Comparison, samples: SampleSheet) -> list[str]:
-    rows = samples.rows
-    conditions = list(dict.fromkeys(rows.loc[rows["role"].isin(["sample", "standard"]), "condition"].dropna()))
-    problems = []
-    if compare.reference is not None and conditions and compare.reference not in conditions:
-        problems.append(
-            f"compare: reference {compare.reference!r} is no condition of the sample sheet; "
-            f"{did_you_mean(compare.reference, conditions)}"
-        )
-    if compare.scaling in ("fixed_point", "control_mean") and compare.reference is None:
-        problems.append(f"compare: scaling {compare.scaling!r} needs a reference condition")
-    if compare.scaling == "interblot_control" and "standard" not in set(rows["role"]):
-        problems.append("compare: scaling 'interblot_control' needs a lane of role standard on every blot")
-    return problems

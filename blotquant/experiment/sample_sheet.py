@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -181,6 +183,43 @@ def _check_lanes(rows: Sequence[dict[str, Any]], places: Sequence[str]) -> list[
                 "from the left: give empty ones the role blank and the ladder the role ladder"
             )
     return problems
+
+
+def spelling_twins(rows: pd.DataFrame, *, where: str) -> list[str]:
+    """Name conditions that differ in spelling only; they count as different, and may be meant as one.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        The sample sheet.
+    where : str
+        What the sheet is called.
+
+    Returns
+    -------
+    list of str
+        One line for each group of twins: case, blanks, dashes and look-alike characters such as µ and μ.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in dict.fromkeys(rows["condition"].dropna()):
+        groups.setdefault(folded(name), []).append(str(name))
+    return [
+        f"{where}: conditions {' and '.join(map(spelled, names))} differ in spelling only and are compared as "
+        "different; write them alike if they are one"
+        for names in groups.values()
+        if len(names) > 1
+    ]
+
+
+def folded(text: str) -> str:
+    """A name without what readers overlook: case, blanks, dashes, and look-alike characters."""
+    return re.sub(r"[\s_\-\u2010-\u2015]+", "", unicodedata.normalize("NFKC", text).casefold())
+
+
+def spelled(text: str) -> str:
+    """A name in quotes, with the code points of characters that look like others."""
+    odd = [f"U+{ord(c):04X}" for c in text if ord(c) > 127]
+    return f"{text!r}" + (f" ({', '.join(odd)})" if odd else "")
 
 
 def _place(blot: str, membrane: str | None) -> str:

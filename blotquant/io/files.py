@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from blotquant.tables import Column
 
+PICTURE_SUFFIXES = frozenset({".tif", ".tiff", ".scn", ".gel", ".1sc", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".zip"})
+"""Endings of files that are read as pictures where a folder is searched."""
 _BLOCK = 1 << 20
 _PARSERS: dict[str, Callable[[str], object]] = {
     "float64": float,

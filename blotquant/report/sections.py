@@ -185,13 +185,11 @@ def carry_over_table(checked: pd.DataFrame | None) -> Markup | None:
 
 def index_table(experiment: Experiment, record: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One line a picture with the place of its piece in the page; those not analysed have none."""
-    from blotquant.study.membranes import session_name
-
     done = {row.get("session"): row for row in record}
     lines = []
     for blot, membrane, entries in experiment.membranes():
         for entry in entries:
-            session = session_name(entry)
+            session = entry.session_name
             row = done.get(session)
             serious = sum(1 for name in (row["flags"] if row else ()) if _is_serious(name))
             lines.append(

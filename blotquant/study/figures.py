@@ -10,7 +10,6 @@ from blotquant.errors import BlotQuantError
 from blotquant.io import read_image
 from blotquant.io.files import atomic_write
 from blotquant.record.session import load_session
-from blotquant.study.membranes import session_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,7 +104,7 @@ def _of_picture(table: pd.DataFrame, entry: ImageEntry) -> pd.DataFrame:
 def _open(experiment: Experiment, entry: ImageEntry, sessions: Path) -> BlotImage | None:
     """Read a picture as it was measured; None where it was not."""
     try:
-        session = load_session(sessions / session_name(entry))
+        session = load_session(sessions / entry.session_name)
         page, channel = session.image.page, session.image.channel
         return read_image(experiment.image_path(entry), page=page, channel=channel, polarity=session.polarity)
     except (BlotQuantError, OSError):

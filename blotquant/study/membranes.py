@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blotquant.batch.inputs import SESSION_SUFFIX
 from blotquant.batch.work import corrected_session, make_part, named, software, with_timings
 from blotquant.errors import LaneCountError
 from blotquant.geometry import LaneRole, Layout
@@ -18,7 +16,6 @@ from blotquant.io.files import sha256_of, table_to_csv
 from blotquant.record.session import check_same_picture
 from blotquant.record.store import Part, fingerprint
 from blotquant.settings import Settings
-from blotquant.text import file_name
 from blotquant.timing import stage, timed
 
 if TYPE_CHECKING:
@@ -85,20 +82,12 @@ class MembraneTask:
     @property
     def session_paths(self) -> tuple[Path, ...]:
         """Where the session of each picture lies."""
-        return tuple(self.session_folder / session_name(entry) for entry, _ in self.pictures)
+        return tuple(self.session_folder / entry.session_name for entry, _ in self.pictures)
 
 
 def unit_key(blot: str, membrane: str) -> str:
     """Name of a membrane's unit of work."""
     return f"blot {blot}, membrane {membrane}"
-
-
-def session_name(entry: ImageEntry) -> str:
-    """File name of a picture's session; strips, pages and channels of one file stay apart."""
-    chosen = {"strip": entry.strip, "page": entry.page, "channel": entry.channel}
-    parts = [f"{name}{value}" for name, value in chosen.items() if value is not None]
-    folders = [part for part in re.split(r"[/\\]", entry.file) if part not in ("", ".")]
-    return file_name(*folders, *parts) + SESSION_SUFFIX
 
 
 def measure_membrane(task: MembraneTask) -> Part:
@@ -136,16 +125,21 @@ def _pictures(task: MembraneTask) -> list[Picture]:
 
 
 def _analyses(task: MembraneTask, pictures: Sequence[Picture]) -> list[Analysis]:
+    """Lanes are found jointly over the pictures of one strip; another strip has rows and centre lines of its own."""
     from blotquant.pipeline import Expected, analyze_membrane
 
-    strips = {entry.strip for entry, _ in task.pictures}
-    strip = strips.pop() if len(strips) == 1 else None
-    expected = Expected(n_lanes=len(task.roles) or None, strip=strip, roles=task.roles)
+    found: dict[int, Analysis] = {}
     with named(task.key):
-        analyses = analyze_membrane(pictures, task.settings, expected=expected, session_folder=task.session_folder)
-        for (entry, _), analysis in zip(task.pictures, analyses, strict=True):
-            check_lane_count(analysis.layout, len(task.roles), picture=entry.name)
-    return analyses
+        for strip in dict.fromkeys(entry.strip for entry, _ in task.pictures):
+            mine = [k for k, (entry, _) in enumerate(task.pictures) if entry.strip == strip]
+            expected = Expected(n_lanes=len(task.roles) or None, strip=strip, roles=task.roles)
+            analyses = analyze_membrane(
+                [pictures[k] for k in mine], task.settings, expected=expected, session_folder=task.session_folder
+            )
+            found |= dict(zip(mine, analyses, strict=True))
+        for k, (entry, _) in enumerate(task.pictures):
+            check_lane_count(found[k].layout, len(task.roles), picture=entry.name)
+    return [found[k] for k in range(len(pictures))]
 
 
 def _make_part(task: MembraneTask, mark: str, analyses: Sequence[Analysis]) -> Part:
@@ -175,9 +169,10 @@ def _more_tables(task: MembraneTask, analyses: Sequence[Analysis]) -> dict[str, 
 
     from blotquant.comparing.carry_over import Probing, check_membrane
     from blotquant.comparing.sensitivity import measure_alternatives
-    from blotquant.tables import ALTERNATIVE_COLUMNS, make_table
+    from blotquant.tables import ALTERNATIVE_COLUMNS, CARRY_OVER_COLUMNS, make_table
 
-    volumes, probings = [], []
+    volumes = []
+    probings: dict[int | None, list[Probing]] = {}
     for (entry, _), naming, analysis in zip(task.pictures, task.namings, analyses, strict=True):
         if not naming.targets:
             continue  # a stain has no bands of its own
@@ -190,10 +185,12 @@ def _more_tables(task: MembraneTask, analyses: Sequence[Analysis]) -> dict[str, 
             "exposure_s": math.nan if analysis.image.exposure_s is None else analysis.image.exposure_s,
         }
         volumes.append(measure_alternatives(layout, scene).assign(**constants))
-        probings.append(Probing(probe=entry.probe, image=entry.name, layout=layout, scene=scene))
+        probing = Probing(probe=entry.probe, image=entry.name, layout=layout, scene=scene)
+        probings.setdefault(entry.strip, []).append(probing)
+    carried = [check_membrane(found, blot=task.blot, membrane=task.membrane) for found in probings.values()]
     return {
         "alternatives": table_to_csv(pd.concat([make_table([], ALTERNATIVE_COLUMNS), *volumes])),
-        "carry_over": table_to_csv(check_membrane(probings, blot=task.blot, membrane=task.membrane)),
+        "carry_over": table_to_csv(pd.concat([make_table([], CARRY_OVER_COLUMNS), *carried])),
     }
 
 

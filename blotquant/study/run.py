@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blotquant.batch.results import FolderResult, Summaries, Workers, run_units, session_names
+from blotquant.console import say
 from blotquant.io.files import read_table, write_table
 from blotquant.record.store import Store, locked
 from blotquant.settings import Settings
@@ -81,6 +82,8 @@ def run_experiment(
     workers = workers or Workers()
     used = settings_of(experiment, settings)
     tasks = membrane_tasks(experiment, used, (out / "sessions").absolute(), timings=workers.timings)
+    for warning in experiment.warnings:
+        say(f"note: {warning}")
     with locked(out) as store:
         failures, n_kept = run_units(store, measure_membrane, tasks, workers=workers, what="membranes")
         ready = assemble_run(experiment, store, tasks, settings=used, failures=failures)

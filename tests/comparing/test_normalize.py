@@ -7,9 +7,10 @@ import pytest
 from small_experiment import band_table, bands, experiment, image, lane_table, lanes, ratio
 
 from blotquant.comparing.amounts import Amount, add_amounts, average_amounts
+from blotquant.comparing.compare import compare
 from blotquant.comparing.intervals import fieller, ratio_interval
 from blotquant.comparing.loading import follows_loading, is_uneven
-from blotquant.comparing.normalize import match_lanes, normalize
+from blotquant.comparing.normalize import blots_without_numerator, match_lanes, normalize
 from blotquant.errors import LaneCountError
 from blotquant.experiment.read import read_experiment
 from blotquant.flags import split_flags
@@ -276,10 +277,51 @@ def test_nothing_is_dropped(tmp_path):
     study = experiment(tmp_path, ONE + image("q.tif", "AKT", blot=2), sheet)
     table = band_table(bands("p.tif", "pAKT", P), bands("t.tif", "AKT", T))
     result = normalize(study, table, lane_table())
-    assert list(zip(result["blot"], result["lane"], strict=True)) == [("1", 2), ("1", 3), ("1", 4), ("2", 1)]
+    assert list(zip(result["blot"], result["lane"], strict=True)) == [("1", 2), ("1", 3), ("1", 4)]
     assert result["reason"].tolist()[1] == "excluded in the sample sheet"
-    assert result["reason"].tolist()[3] == "no picture of pAKT on blot 2"
+    # Blot 2 has no picture of the numerator and takes no part; it is named, and adds no empty rows.
+    assert blots_without_numerator(study) == {"pAKT/AKT": ["2"]}
     assert len(result) == result["included"].sum() + result["reason"].notna().sum()
+
+
+def test_a_reference_below_its_limit_of_quantification_is_left_out(tmp_path):
+    """Twice the LOD and a fifth of the LOQ: it has a value, and may carry no fold change."""
+    result = one_membrane(tmp_path, ONE + REFERENCE, p={2: 60.0, 3: 3000.0, 4: 2000.0}, p_more={"sd": 10.0})
+    weak = result.iloc[0]
+    assert weak["condition"] == "vehicle"
+    assert not weak["included"]
+    assert weak["reason"] == "reference at or below its limit of quantification: nothing can be related to it"
+    assert result["relative"].isna().all()
+    assert all("no_reference" in flags_of(row) for _, row in result.iterrows())
+    summary = compare(experiment(tmp_path, ONE + REFERENCE), result)
+    assert summary["fold_change"].isna().all()
+    assert summary["test"].tolist()[0] == f"no test: no value is left ({weak['reason']})"
+    strong = one_membrane(tmp_path, ONE + REFERENCE, p={2: 101.0, 3: 3000.0, 4: 2000.0}, p_more={"sd": 10.0})
+    assert strong["included"].all()
+
+
+REPEATS = "blot,lane,condition\n1,1,v\n1,2,v\n1,3,w\n1,4,w\n"
+
+
+@pytest.mark.parametrize(
+    ("second", "sd", "flagged"),
+    [(1400.0, 10.0, False), (1600.0, 10.0, True), (1600.0, 400.0, False), (400.0, 10.0, True)],
+)
+def test_technical_repeats_that_differ_more_than_their_errors(tmp_path, second, sd, flagged):
+    volumes = {1: 1000.0, 2: second, 3: 700.0, 4: 700.0}
+    study = experiment(tmp_path, ONE, REPEATS)
+    table = band_table(bands("p.tif", "pAKT", volumes, sd=sd), bands("t.tif", "AKT", dict.fromkeys(volumes, 1000.0)))
+    result = normalize(study, table, lane_table())
+    assert ["discordant_repeats" in flags_of(row) for _, row in result.iterrows()] == [flagged, flagged, False, False]
+    assert result["included"].all()
+
+
+def test_biological_replicates_of_one_blot_may_differ(tmp_path):
+    sheet = "blot,lane,condition,replicate\n1,1,v,a\n1,2,v,b\n1,3,w,a\n1,4,w,b\n"
+    study = experiment(tmp_path, ONE, sheet)
+    volumes = {1: 1000.0, 2: 5000.0, 3: 700.0, 4: 700.0}
+    table = band_table(bands("p.tif", "pAKT", volumes), bands("t.tif", "AKT", dict.fromkeys(volumes, 1000.0)))
+    assert not any("discordant_repeats" in flags_of(row) for _, row in normalize(study, table, lane_table()).iterrows())
 
 
 def test_a_picture_that_could_not_be_measured_is_named(tmp_path):

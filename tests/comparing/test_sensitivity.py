@@ -146,6 +146,16 @@ def test_scalings_count_where_a_condition_is_missing_on_a_blot(tmp_path):
     assert other["alignment"] == pytest.approx(summary["other"])
 
 
+def test_an_aligned_fold_change_is_the_claims_own_number(tmp_path):
+    """Conditions missing on two blots: the way that aligns gives the claim, bit for bit."""
+    top = TOP | {"3": (80, 170, np.nan), "2": (130, 240, np.nan)}
+    experiment, bands, lanes = study(tmp_path, top=top)
+    table = vary_analysis(experiment, bands, lanes, alternatives(bands, {"local": lambda _: 1}))
+    claimed = compare(experiment, normalize(experiment, bands, lanes)).set_index("condition")["fold_change"]
+    aligned = table[table["scaling"] == "alignment"].set_index("condition")["fold_change"]
+    assert aligned.to_dict() == {name: claimed[name] for name in ("drug", "other")}
+
+
 def test_without_a_reference_there_is_nothing_to_vary(tmp_path):
     experiment, bands, lanes = study(tmp_path)
     experiment = dataclasses.replace(experiment, compare=Comparison())

@@ -15,7 +15,7 @@ from blotquant.experiment.read import read_experiment
         ("Ponceau S", "total_protein"), ("stain-free", "total_protein"), ("total protein", "total_protein"),
         ("pErk1-2", "pERK"), ("P-AKT", "pAKT"), ("pakt", "pAKT"), ("AKT pS473", "pAKT"), ("AKT_Thr308", "pAKT"),
         ("panERK", "ERK"), ("T-AKT", "AKT"), ("p-p38", "pp38"), ("p38", "p38"), ("PTEN", "PTEN"), ("PARP", "PARP"),
-        ("pSTAT3", "pSTAT3"), ("STAT3", "STAT3"), ("TRAF2", "TRAF2"), ("Tau", "Tau"), ("HER2", "HER2"), ("blot 1 30s", "unknown"),
+        ("pSTAT3", "pSTAT3"), ("STAT3", "STAT3"), ("TRAF2", "TRAF2"), ("Tau", "Tau"), ("HER2", "HER2"), ("blot 1 30s", "unknown"), ("TP53", "TP53"), ("TPSAB1", "TPSAB1"),
     ],
 )  # fmt: skip
 def test_probes_in_file_names(name, probe):

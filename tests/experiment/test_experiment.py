@@ -244,3 +244,76 @@ def test_a_file_is_not_listed_both_whole_and_by_strip(tmp_path):
         "experiment.toml: images: file 'p.tif': pAKT on blot 1, membrane 1 is listed with and without a strip; say "
         "which strip each entry means"
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [("blot = 1a", 'text stands in quotes: blot = "1a"'), ("name = My study", 'text stands in quotes: name = "My study"'),
+     ("name = ", None)],
+)  # fmt: skip
+def test_text_without_quotes_is_told(tmp_path, line, hint):
+    path = write(tmp_path, BASE)
+    path.write_text(line + "\n" + BASE, encoding="utf-8")
+    (told,) = complaints(path)
+    assert told.startswith("experiment.toml: not valid TOML")
+    assert told.endswith(f"; {hint}") if hint else "quotes" not in told
+
+
+def test_a_picture_is_no_experiment(tmp_path):
+    (tmp_path / "pAKT.scn").touch()
+    with pytest.raises(SheetError, match=r"pAKT\.scn: a picture, not an experiment; `blotquant measure .*` weighs"):
+        read_experiment(tmp_path / "pAKT.scn")
+
+
+@pytest.mark.parametrize("twin", ["Vehicle", "VEHICLE ", "vehi-cle", "ｖehicle"])
+def test_conditions_that_differ_in_spelling_only_are_told(tmp_path, twin):
+    study = read_experiment(write(tmp_path, BASE, SHEET.replace("drug,sample", f"{twin},sample")))
+    (warning,) = study.warnings
+    assert warning.startswith("samples.csv: conditions 'vehicle' and ")
+    assert "differ in spelling only" in warning
+    assert len(set(study.samples["condition"].dropna())) == 3
+
+
+def test_micro_signs_are_told_apart_by_their_characters(tmp_path):
+    sheet = SHEET.replace("drug,sample", "10 \u00b5M,sample").replace("other,sample", "10 \u03bcM,sample")
+    (warning,) = read_experiment(write(tmp_path, BASE, sheet)).warnings
+    assert "(U+00B5)" in warning
+    assert "(U+03BC)" in warning
+    lines = complaints(write(tmp_path, BASE + '[compare]\nreference = "Vehicle"\n', sheet))
+    assert lines == ["experiment.toml: compare: reference 'Vehicle' is no condition of the sample sheet; did you mean "
+                     "'vehicle'? It differs in spelling only"]  # fmt: skip
+
+
+def test_conditions_that_differ_are_no_twins(tmp_path):
+    assert read_experiment(write(tmp_path, BASE)).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("probe", "stain"),
+    [("TPSAB1", False), ("TPS", True), ("TP53", False), ("Revert 700", True), ("Ponceau S", True), ("No-Stain", True),
+     ("Total Protein", True), ("TPI1", False), ("nonameX", False)],
+)  # fmt: skip
+def test_stains_by_name(tmp_path, probe, stain):
+    study = read_experiment(write(tmp_path, BASE + image("q.tif", probe)))
+    assert study.is_stain(probe) == stain
+
+
+def test_one_file_may_show_two_probes_but_has_one_time_and_one_membrane(tmp_path):
+    rows = "[targets.pAKT]\nrow = 1\n[targets.actin]\nrow = 2\n"
+    both = image("p.tif", "actin") + image("p.tif", "GAPDH", strip=2)
+    study = read_experiment(write(tmp_path, BASE + both + rows))
+    names = [entry.session_name for entry in study.images]
+    assert names[0] == "p.tif__pAKT.blot.json"
+    assert names[1] == "t.tif.blot.json"
+    assert len(set(names)) == 4
+    unclear = ["experiment.toml: images: file 'p.tif' shows pAKT and actin: say which row of the picture each one is, "
+               'such as [targets."pAKT"] row = 1 (from the top), or name the ladder']  # fmt: skip
+    assert complaints(write(tmp_path, BASE + both)) == unclear
+    assert complaints(write(tmp_path, BASE + both + rows.replace("2", "1"))) == unclear
+    assert read_experiment(write(tmp_path, 'ladder = "PageRuler"\n' + BASE + both)).ladder == "PageRuler"
+    lines = complaints(write(tmp_path, image("p.tif", "pAKT", exposure_s=10) + image("p.tif", "pAKT", exposure_s=60)))
+    assert lines == ["experiment.toml: images: file 'p.tif': listed with exposure_s = 10 and 60; a picture has one "
+                     "exposure time: name the file of each exposure, or its page"]  # fmt: skip
+    lines = complaints(write(tmp_path, image("p.tif", "pAKT", membrane="a") + image("p.tif", "AKT", membrane="b")))
+    assert lines == ["experiment.toml: images: file 'p.tif': listed for blot 1, membrane a and for blot 1, membrane b; "
+                     "say which strip of the picture each means, such as strip = 1"]  # fmt: skip

@@ -1,0 +1,215 @@
+"""Checks of an experiment as a whole: what one entry says must fit the others, the sheet and the files."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from blotquant.experiment.design import Comparison, ImageEntry, Ratio, Target
+from blotquant.experiment.sample_sheet import SampleSheet, folded, spelled
+from blotquant.text import did_you_mean
+
+
+def check_images(file: Path, raw: Mapping[str, Any], images: Sequence[ImageEntry]) -> list[str]:
+    """Files that are not there, and pictures that cannot be told apart."""
+    problems = []
+    written = [str(item["file"]).strip() for item in written_images(raw) if item.get("file")]
+    for name in dict.fromkeys(written):
+        if not (file.parent / name).is_file():
+            near = [p.relative_to(file.parent).as_posix() for p in (file.parent / name).parent.glob("*") if p.is_file()]
+            problems.append(f"{file.name}: images: file {name!r} is not there; {_nearest(name, near)}")
+    keys = Counter((i.blot, i.membrane, i.probe, i.exposure_s, i.strip) for i in images)
+    for (blot, membrane, probe, exposure, strip), count in keys.items():
+        if count > 1:
+            files = ", ".join(
+                i.file
+                for i in images
+                if (i.blot, i.membrane, i.probe, i.exposure_s, i.strip) == (blot, membrane, probe, exposure, strip)
+            )
+            problems.append(
+                f"{file.name}: images: {count} pictures of {probe} on blot {blot}, membrane {membrane} "
+                f"({files}); tell them apart by exposure_s, strip or membrane"
+            )
+    found = [*_check_series(images), *_check_shared(images)]
+    return problems + [f"{file.name}: images: {text}" for text in found]
+
+
+def _check_series(images: Sequence[ImageEntry]) -> list[str]:
+    """Every picture of an exposure series has its time, and one file is not read once whole and once by strips."""
+    groups: dict[tuple[str, str, str], list[ImageEntry]] = {}
+    for image in images:
+        groups.setdefault((image.blot, image.membrane, image.probe), []).append(image)
+    problems = []
+    for (blot, membrane, probe), members in groups.items():
+        of = f"{probe} on blot {blot}, membrane {membrane}"
+        timed = [m for m in members if m.exposure_s is not None]
+        problems += [
+            f"file {m.file!r}: has no exposure_s, but {of} is an exposure series; give the time of each picture in s"
+            for m in members
+            if m.exposure_s is None and any(m.strip == t.strip or None in (m.strip, t.strip) for t in timed)
+        ]
+        problems += [
+            f"file {m.file!r}: {of} is listed with and without a strip; say which strip each entry means"
+            for m in members
+            if m.strip is None and any(o.strip is not None and o.file == m.file for o in members)
+        ]
+    return problems
+
+
+def _check_shared(images: Sequence[ImageEntry]) -> list[str]:
+    """One picture is of one membrane and has one exposure time; it may show several probes."""
+    groups: dict[tuple[object, ...], list[ImageEntry]] = {}
+    for image in images:
+        groups.setdefault((image.file, image.page, image.channel, image.strip), []).append(image)
+    problems = []
+    for (file, *_), members in groups.items():
+        places = list(dict.fromkeys(f"blot {m.blot}, membrane {m.membrane}" for m in members))
+        times = list(dict.fromkeys(f"{m.exposure_s:g}" for m in members if m.exposure_s is not None))
+        if len(places) > 1:
+            problems.append(
+                f"file {file!r}: listed for {' and for '.join(places)}; say which strip of the picture each means, "
+                "such as strip = 1"
+            )
+        if len(times) > 1:
+            problems.append(
+                f"file {file!r}: listed with exposure_s = {' and '.join(times)}; a picture has one exposure time: name "
+                "the file of each exposure, or its page"
+            )
+    return problems
+
+
+def check_shared_pictures(
+    images: Sequence[ImageEntry], targets: Mapping[str, Target], *, has_ladder: bool
+) -> list[str]:
+    """Probes of one picture must be told apart: by their rows, or by a ladder that tells masses."""
+    groups: dict[tuple[object, ...], dict[str, int | None]] = {}
+    for image in images:
+        row = targets[image.probe].row if image.probe in targets else None
+        key = (image.file, image.blot, image.membrane, image.page, image.channel, image.strip)
+        groups.setdefault(key, {})[image.probe] = row
+    problems = []
+    for (file, *_), rows in groups.items():
+        clear = has_ladder if None in rows.values() else len(set(rows.values())) == len(rows)
+        if len(rows) > 1 and not clear:
+            first = json.dumps(next(iter(rows)), ensure_ascii=False)
+            problems.append(
+                f"images: file {file!r} shows {' and '.join(rows)}: say which row of the picture each one is, such as "
+                f"[targets.{first}] row = 1 (from the top), or name the ladder"
+            )
+    return list(dict.fromkeys(problems))
+
+
+def _nearest(name: str, files: Sequence[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, files, n=1)
+    return f"did you mean {near[0]!r}?" if near else "paths start at the experiment file's folder"
+
+
+def written_images(raw: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Image entries as written, whatever else is wrong with them."""
+    entries = raw.get("images")
+    return [item for item in entries if isinstance(item, dict)] if isinstance(entries, list) else []
+
+
+def written_probes(raw: Mapping[str, Any]) -> list[str]:
+    """Probes as written, also in entries that have other mistakes, so that one mistake gives one message."""
+    return list(dict.fromkeys(str(item["probe"]).strip() for item in written_images(raw) if "probe" in item))
+
+
+def check_ratios(ratios: Sequence[Ratio], probes: Sequence[str], targets: set[str]) -> list[str]:
+    """Ratios of probes that no picture shows, without a denominator, or of a probe with itself."""
+    problems = []
+    for ratio in ratios:
+        named = [
+            ("numerator", ratio.numerator),
+            *(("denominator", n) for n in ratio.denominator),
+            *(("loading", n) for n in ratio.loading),
+        ]
+        problems += [
+            f"ratios: {ratio.name}: {part} {name!r} is the probe of no image; {did_you_mean(name, probes)}"
+            for part, name in named
+            if name not in probes and not any(name in targets and name.startswith(f"{probe} ") for probe in probes)
+        ]
+        if not ratio.denominator and not ratio.loading:
+            problems.append(f"ratios: {ratio.name}: needs a denominator, a loading, or both")
+        if ratio.numerator in ratio.denominator:
+            problems.append(f"ratios: {ratio.name}: numerator and denominator are both {ratio.numerator!r}")
+        if ratio.numerator in ratio.loading:
+            problems.append(f"ratios: {ratio.name}: {ratio.numerator!r} cannot be its own loading control")
+    twice = [name for name, count in Counter(ratio.name for ratio in ratios).items() if count > 1]
+    return problems + [f"ratios: the name {name!r} stands there twice" for name in twice]
+
+
+def check_samples(
+    where: str, sheet: str, images: Sequence[ImageEntry], samples: SampleSheet, *, complete: bool
+) -> list[str]:
+    """Blots and membranes that the sheet and the pictures do not both have."""
+    rows = samples.rows
+    listed = list(dict.fromkeys(rows["blot"].tolist()))
+    if not listed:
+        return []
+    shown = {image.blot for image in images}
+    problems = [
+        f"{where}: images: blot {blot!r} has no lanes in {sheet}; {did_you_mean(blot, listed)}"
+        for blot in dict.fromkeys(image.blot for image in images)
+        if blot not in listed
+    ]
+    problems += [
+        f"{sheet}: blot {blot!r} has no picture in {where}; {did_you_mean(blot, sorted(shown))}"
+        for blot in listed
+        if complete and blot not in shown
+    ]
+    membranes = {(image.blot, image.membrane) for image in images}
+    for blot, membrane in dict.fromkeys(zip(rows["blot"], rows["membrane"].fillna(""), strict=True)):
+        known = sorted(m for b, m in membranes if b == blot)
+        if membrane and known and membrane not in known:
+            problems.append(
+                f"{sheet}: membrane {membrane!r} of blot {blot} has no picture; {did_you_mean(membrane, known)}"
+            )
+    if rows["membrane"].notna().any():
+        problems += [
+            f"{sheet}: membrane {m!r} of blot {b} has no lanes listed"
+            for b, m in sorted(membranes)
+            if b in listed and not ((rows["blot"] == b) & (rows["membrane"].fillna(m) == m)).any()
+        ]
+    return problems + [f"{sheet}: {text}" for text in _check_replicates(samples)]
+
+
+def _check_replicates(samples: SampleSheet) -> list[str]:
+    rows = samples.rows.dropna(subset=["replicate"])
+    spread = rows.groupby("replicate")["blot"].unique()
+    return [
+        f"replicate {name!r} stands on blots {', '.join(blots)}; repeats of one biological replicate are membranes of "
+        "one blot"
+        for name, blots in spread.items()
+        if len(blots) > 1
+    ]
+
+
+def check_compare(compare: Comparison, samples: SampleSheet) -> list[str]:
+    """A reference that is no condition, and scalings that lack what they need."""
+    rows = samples.rows
+    conditions = list(dict.fromkeys(rows.loc[rows["role"].isin(["sample", "standard"]), "condition"].dropna()))
+    problems = []
+    if compare.reference is not None and conditions and compare.reference not in conditions:
+        problems.append(
+            f"compare: reference {compare.reference!r} is no condition of the sample sheet; "
+            f"{_meant(compare.reference, conditions)}"
+        )
+    if compare.scaling in ("fixed_point", "control_mean") and compare.reference is None:
+        problems.append(f"compare: scaling {compare.scaling!r} needs a reference condition")
+    if compare.scaling == "interblot_control" and "standard" not in set(rows["role"]):
+        problems.append("compare: scaling 'interblot_control' needs a lane of role standard on every blot")
+    return problems
+
+
+def _meant(name: str, conditions: Sequence[str]) -> str:
+    """What the name may have been meant to be; look-alikes are told apart by their characters."""
+    twins = [condition for condition in conditions if folded(condition) == folded(name)]
+    if twins:
+        return f"did you mean {spelled(twins[0])}? It differs in spelling only"
+    return did_you_mean(name, conditions)
