@@ -175,11 +175,14 @@ def measure(images: tuple[str, ...], out: Path | None, *, as_json: bool, debug: 
 @_output_options
 def init(folder: Path, *, as_json: bool, debug: bool) -> None:
     """Draft experiment.toml and samples.csv from the pictures that lie in a folder."""
+    from blotquant.console import say
     from blotquant.experiment.draft import write_draft
 
-    written = write_draft(folder)
-    document = {"command": "init", "files": [str(path) for path in written]}
-    _Context(as_json=as_json, debug=debug).emit(document, [str(path) for path in written])
+    draft = write_draft(folder)
+    files = [str(path) for path in draft.written]
+    document = {"command": "init", "files": files, "todo": list(draft.todo)}
+    _Context(as_json=as_json, debug=debug).emit(document, files)
+    say("\n".join(draft.todo))
 
 
 @cli.command()

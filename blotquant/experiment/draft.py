@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from blotquant.errors import BlotQuantError, OutputError, SheetError
 from blotquant.experiment.design import is_known_control
+from blotquant.experiment.draft_text import STAIN, Draft, experiment_text, samples_text
 from blotquant.experiment.filenames import NameParts, parse_name
-from blotquant.naming.presets import target_kda
 
 SUFFIXES = (".scn", ".gel", ".1sc", ".tif", ".tiff", ".png", ".jpg", ".jpeg")
 """Endings looked for, the camera's own files before exports."""
 
-_GUESSED_LANES = 10
-_STAIN = "total_protein"
+_FEWEST = 0.5
+"""A strip with fewer lanes than this part of the picture's fullest one is a scrap, and is not drafted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a picture shows: lanes of each strip from top to bottom, and its exposure where the file says so."""
+    """What a picture shows: lanes of each strip from top to bottom, their roles, and its exposure where it says so.
+
+    Attributes
+    ----------
+    lanes : tuple of int
+        Lanes of each strip.
+    exposure_s : float or None
+        Exposure time, from the file.
+    roles : tuple of tuple of str
+        ``sample``, ``ladder`` or ``blank`` (nothing shows) for each lane of each strip; empty where not looked at.
+    """
 
     lanes: tuple[int, ...] = ()
     exposure_s: float | None = None
+    roles: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    file: str
-    name: NameParts
-    seen: Seen
-    blot: str
-    membrane: str
-    probe: str
+class Drafted:
+    """What was written, what was there before and is kept, and what is to be done with it, one line each."""
 
-    @property
-    def exposure_s(self) -> float | None:
-        return self.name.exposure_s if self.name.exposure_s is not None else self.seen.exposure_s
+    written: tuple[Path, ...]
+    kept: tuple[Path, ...]
+    todo: tuple[str, ...]
 
 
 def look(path: Path) -> Seen:
@@ -51,33 +60,69 @@ def look(path: Path) -> Seen:
         layout = find_layout(image.signal(), ceiling=image.ceiling)
     except BlotQuantError:
         return Seen()
-    return Seen(tuple(len(layout.lanes_of(strip.id)) for strip in layout.strips), image.exposure_s)
+    lanes = [layout.lanes_of(strip.id) for strip in layout.strips]
+    roles = tuple(
+        tuple("ladder" if x.role == "ladder" else "blank" if "empty_lane" in x.flags else "sample" for x in own)
+        for own in lanes
+    )
+    return Seen(tuple(map(len, lanes)), image.exposure_s, roles)
 
 
-def write_draft(folder: Path | str) -> list[Path]:
-    """Write experiment.toml and samples.csv into a folder of pictures.
+def write_draft(folder: Path | str) -> Drafted:
+    """Write experiment.toml and samples.csv into a folder of pictures; one that is there already is kept.
 
     Raises
     ------
     OutputError
-        If one of them is there already; nothing is ever overwritten.
+        If both are there already, or one cannot be written; nothing is ever overwritten.
     SheetError
-        If the folder holds no pictures.
+        If the folder holds no pictures, or its experiment.toml cannot be read.
     """
     folder = Path(folder)
     targets = [folder / "experiment.toml", folder / "samples.csv"]
-    there = [path.name for path in targets if path.exists()]
-    if there:
-        msg = f"{folder}: {' and '.join(there)} is there already and is left as it is; move it away to draft anew"
+    kept = [path for path in targets if path.exists()]
+    if len(kept) == len(targets):
+        msg = (
+            f"{folder}: experiment.toml and samples.csv are there already and are left as they are; move them away to "
+            "draft anew"
+        )
         raise OutputError(msg)
-    for path, text in zip(targets, draft_experiment(folder, inspect=look), strict=True):
+    if targets[0] in kept:
+        texts: tuple[str, ...] = ("", draft_samples(targets[0], inspect=look))
+    else:
+        texts = draft_experiment(folder, inspect=look)
+    written = []
+    for path, text in zip(targets, texts, strict=True):
+        if path in kept:
+            continue
         try:
             with path.open("x", encoding="utf-8", newline="\n") as stream:
                 stream.write(text)
         except OSError as error:
             msg = f"{path}: cannot be written ({error.strerror or error}); choose a folder that you may write to"
             raise OutputError(msg) from None
-    return targets
+        written.append(path)
+    return Drafted(tuple(written), tuple(kept), tuple(_todo(folder, written, kept)))
+
+
+def _todo(folder: Path, written: Sequence[Path], kept: Sequence[Path]) -> Iterator[str]:
+    """What to do next, in order; the draft is read as a run would read it."""
+    import shlex
+
+    from blotquant.experiment.read import read_experiment
+
+    yield from (f"{path.name} was there and is kept" for path in kept)
+    toml, csv = folder / "experiment.toml", folder / "samples.csv"
+    if csv in written:
+        yield f"1. {csv}: write into each row what lies in that lane: condition, sample, role"
+    yield f"{'2' if csv in written else '1'}. {toml}: read it through; what the file names did not tell is marked"
+    try:
+        read_experiment(toml)
+    except SheetError as error:
+        yield "   and correct what does not fit yet:"
+        yield from (f"   {line}" for line in str(error).splitlines())
+    where = shlex.quote(str(folder))
+    yield f"{'3' if csv in written else '2'}. blotquant run {where} -o {shlex.quote(str(folder / 'results'))}"
 
 
 def draft_experiment(folder: Path | str, *, inspect: Callable[[Path], Seen] | None = None) -> tuple[str, str]:
@@ -111,7 +156,35 @@ def draft_experiment(folder: Path | str, *, inspect: Callable[[Path], Seen] | No
     used = [file for file in files if not names[file].is_no_probe] or list(files)
     seen = {file: inspect(folder / file) if inspect else Seen() for file in used}
     entries = _entries({file: names[file] for file in used}, seen)
-    return "".join(_toml(folder, entries, left_out)), "".join(_csv(entries))
+    return experiment_text(folder.resolve().name or "experiment", entries, left_out), samples_text(entries)
+
+
+def draft_samples(experiment: Path, *, inspect: Callable[[Path], Seen] | None = None) -> str:
+    """Draft the sample sheet of an experiment.toml that is there already.
+
+    Raises
+    ------
+    SheetError
+        If it is not valid TOML or lists no pictures.
+    """
+    try:
+        raw: dict[str, Any] = tomllib.loads(experiment.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        msg = f"{experiment.name}: cannot be read ({error}); correct it, or move it away to draft it anew"
+        raise SheetError(msg) from None
+    images = raw.get("images")
+    listed = [item for item in images if isinstance(item, Mapping)] if isinstance(images, list) else []
+    drafts = []
+    for item in listed:
+        file, blot, strip = str(item.get("file", "")), str(item.get("blot", "")), item.get("strip")
+        seen = inspect(experiment.parent / file) if inspect else Seen()
+        lanes, roles = _of_strip(seen, strip if isinstance(strip, int) else 1)
+        draft = Draft(file=file, blot=blot, membrane=str(item.get("membrane", blot)), probe=str(item.get("probe", "")))
+        drafts.append(replace(draft, n_lanes=lanes, roles=roles))
+    if not drafts:
+        msg = f"{experiment.name}: lists no pictures; move it away and let init draft it anew"
+        raise SheetError(msg)
+    return samples_text(drafts)
 
 
 def _pictures(folder: Path) -> tuple[list[str], list[tuple[str, str]]]:
@@ -128,8 +201,8 @@ def _pictures(folder: Path) -> tuple[list[str], list[tuple[str, str]]]:
     return sorted(chosen.values(), key=str.lower), doubles
 
 
-def _entries(names: dict[str, NameParts], seen: dict[str, Seen]) -> list[_Entry]:
-    """Decide blot, membrane and probe of every picture; each stays apart from the others."""
+def _entries(names: Mapping[str, NameParts], seen: Mapping[str, Seen]) -> list[Draft]:
+    """Decide blot, membrane and probe of every picture and strip; each stays apart from the others."""
     folders = list(dict.fromkeys(Path(file).parent.as_posix() for file in names))
     sites: dict[str, set[str]] = {}
     for name in names.values():
@@ -141,121 +214,66 @@ def _entries(names: dict[str, NameParts], seen: dict[str, Seen]) -> list[_Entry]
     }
     # A control of "B2AR_GAPDH" was reprobed on the membrane of B2AR: both pictures share its lanes.
     reprobed = {(blots[file], name.reprobed) for file, name in names.items() if name.reprobed}
-    entries = []
+    drafts: list[Draft] = []
     for file, name in names.items():
         blot = blots[file]
-        probe = f"{name.probe} {name.site}" if name.site and len(sites[name.probe]) > 1 else name.probe
         own = name.reprobed or (name.probe if (blot, name.probe) in reprobed else "")
-        membrane = name.membrane or (f"{blot} {own}" if own else blot)
-        entries.append(_Entry(file, name, seen[file], blot, membrane, probe))
-    return _told_apart(entries)
+        whole = Draft(
+            file=file,
+            blot=blot,
+            membrane=name.membrane or (f"{blot} {own}" if own else blot),
+            probe=f"{name.probe} {name.site}" if name.site and len(sites[name.probe]) > 1 else name.probe,
+            exposure_s=name.exposure_s if name.exposure_s is not None else seen[file].exposure_s,
+            is_known=name.is_known,
+        )
+        drafts += _by_strip(whole, seen[file])
+    return sorted(_told_apart(drafts), key=_place)
 
 
-def _told_apart(entries: list[_Entry]) -> list[_Entry]:
+def _by_strip(whole: Draft, seen: Seen) -> list[Draft]:
+    """One draft for each strip that is no scrap; strips are taken as blots of their own."""
+    fullest = max(seen.lanes, default=0)
+    strips = [k for k, n in enumerate(seen.lanes, 1) if n >= _FEWEST * fullest]
+    if len(seen.lanes) < 2:
+        lanes, roles = _of_strip(seen, 1)
+        return [replace(whole, n_lanes=lanes, roles=roles)]
+    drafts = []
+    for k in strips:
+        lanes, roles = _of_strip(seen, k)
+        apart = f" strip {k}" if len(strips) > 1 else ""
+        drafts.append(
+            replace(
+                whole, blot=whole.blot + apart, membrane=whole.membrane + apart, strip=k, n_strips=len(seen.lanes),
+                n_lanes=lanes, roles=roles,
+            )
+        )  # fmt: skip
+    return drafts
+
+
+def _of_strip(seen: Seen, strip: int) -> tuple[int, tuple[str, ...]]:
+    """Lanes of a strip and their roles; 0 and none where nothing was seen."""
+    known = 0 < strip <= len(seen.lanes)
+    return (seen.lanes[strip - 1] if known else 0), (seen.roles[strip - 1] if strip <= len(seen.roles) else ())
+
+
+def _told_apart(drafts: Sequence[Draft]) -> list[Draft]:
     """Give pictures that look alike by name a number behind their probe, so that the draft is valid."""
-    counts: dict[tuple[object, ...], int] = {}
+    counts: Counter[tuple[object, ...]] = Counter()
     result = []
-    for entry in entries:
-        key = (entry.blot, entry.membrane, entry.probe, entry.exposure_s)
-        counts[key] = counts.get(key, 0) + 1
-        result.append(entry if counts[key] == 1 else replace(entry, probe=f"{entry.probe} ({counts[key]})"))
+    for draft in drafts:
+        key = (draft.blot, draft.membrane, draft.probe, draft.exposure_s)
+        counts[key] += 1
+        result.append(draft if counts[key] == 1 else replace(draft, probe=f"{draft.probe} ({counts[key]})"))
     return result
 
 
-def _toml(folder: Path, entries: Sequence[_Entry], left_out: Sequence[tuple[str, str]]) -> Iterator[str]:
-    yield (
-        "# A draft from file names and from what the pictures show: read it through and correct it.\n"
-        "# Then fill in samples.csv, and run:  blotquant run . -o results\n\n"
-        f"name = {_quoted(folder.resolve().name or 'experiment')}\n"
-        'samples = "samples.csv"       # one row per lane: what was loaded\n'
-        '# ladder = "Precision Plus Protein"   # product name, or its masses: [250, 150, 100, 75]\n\n'
-        "# One [[images]] for each picture.\n"
-        "#   blot      biological replicate; it is the n of the statistics\n"
-        "#   membrane  pictures of one membrane share their lanes; twin gels have a membrane each, such as 1a and 1b\n"
-        "#   probe     antibody or stain; several exposures of one probe may be listed\n"
-    )
-    yield from (f"\n# left out: {file} ({why})\n" for file, why in left_out)
-    for entry in entries:
-        yield _image(entry)
-    probes = list(dict.fromkeys(entry.probe for entry in entries))
-    yield "\n# Where proteins run, in kDa; a list for a doublet. Needed only where a ladder lane tells kDa.\n"
-    for probe in (probe for probe in probes if probe != _STAIN):
-        yield _target(probe)
-    yield from _ratios(probes)
-    yield (
-        "\n[compare]\n"
-        '# reference = "vehicle"       # a condition of samples.csv; the others are compared with it\n'
-        'scaling = "alignment"         # or fixed_point, sum, control_mean, interblot_control, none\n'
-        'adjust = "dunnett"            # many conditions against one reference; or holm, none\n'
-    )
+def _place(draft: Draft) -> tuple[object, ...]:
+    """Blots and membranes by name; on a membrane the usual order of probing: phospho, total, loading control, stain."""
+    first = draft.probe.startswith("p") and not is_known_control(draft.probe)
+    rank = 3 if draft.probe.startswith(STAIN) else 2 if is_known_control(draft.probe) else 0 if first else 1
+    return _natural(draft.blot), _natural(draft.membrane), rank, _natural(draft.probe), _natural(draft.file)
 
 
-def _image(entry: _Entry) -> str:
-    check = "" if entry.name.is_known else "   # taken from the file name: check"
-    lines = [
-        "",
-        "[[images]]",
-        f"file = {_quoted(entry.file)}",
-        f"blot = {_quoted(entry.blot)}",
-        f"membrane = {_quoted(entry.membrane)}",
-        f"probe = {_quoted(entry.probe)}{check}",
-    ]
-    if entry.exposure_s is not None:
-        lines.append(f"exposure_s = {entry.exposure_s:g}")
-    if len(entry.seen.lanes) > 1:
-        shown = ", ".join(f"strip {k} with {n} lanes" for k, n in enumerate(entry.seen.lanes, 1))
-        lines.append(f"strip = 1   # the picture shows {shown}; list the file once for each strip that you need")
-    return "\n".join(lines) + "\n"
-
-
-def _target(probe: str) -> str:
-    kda = target_kda(probe.split(" ")[0])
-    if not kda:
-        return f"# [targets.{_quoted(probe)}]\n# mw_kda = 50\n"
-    value = f"{kda[0]:g}" if len(kda) == 1 else f"[{', '.join(f'{k:g}' for k in kda)}]"
-    return f"[targets.{_quoted(probe)}]\nmw_kda = {value}\n"
-
-
-def _ratios(probes: Sequence[str]) -> Iterator[str]:
-    """Phospho over total where both are there; what is left over a loading control."""
-    controls = [probe for probe in probes if is_known_control(probe)]
-    loading = _STAIN if _STAIN in probes else controls[0] if controls else ""
-    yield (
-        "\n# Ratios. On one membrane loading cancels and is not divided out again; on twin membranes each side is\n"
-        "# divided by its own loading, so both membranes need a picture of it.\n"
-    )
-    targets = [probe for probe in probes if probe != _STAIN and probe not in controls]
-    totals = {
-        probe: probe.split(" ")[0][1:]
-        for probe in targets
-        if probe.startswith("p") and probe.split(" ")[0][1:] in probes
-    }
-    done = {*totals, *totals.values()}
-    for probe, total in totals.items():
-        yield _ratio(f"{probe}/{total}", probe, total, loading)
-    for probe in (probe for probe in targets if probe not in done):
-        if loading == _STAIN:
-            yield _ratio(f"{probe}/total protein", probe, "", loading)
-        elif loading:
-            yield _ratio(f"{probe}/{loading}", probe, loading, "")
-
-
-def _ratio(name: str, numerator: str, denominator: str, loading: str) -> str:
-    lines = ["", "[[ratios]]", f"name = {_quoted(name)}", f"numerator = {_quoted(numerator)}"]
-    lines += [f"denominator = {_quoted(denominator)}"] if denominator else []
-    lines += [f"loading = {_quoted(loading)}"] if loading else []
-    return "\n".join(lines) + "\n"
-
-
-def _csv(entries: Sequence[_Entry]) -> Iterator[str]:
-    """One row per lane, as many as the pictures of a blot show; conditions are to be filled in."""
-    yield "blot,lane,sample,condition,role,load_ug\n"
-    for blot in dict.fromkeys(entry.blot for entry in entries):
-        shown = [entry.seen.lanes[0] for entry in entries if entry.blot == blot and entry.seen.lanes]
-        n_lanes = max((n for n in shown if n), key=lambda n: (shown.count(n), n), default=_GUESSED_LANES)
-        for lane in range(1, min(n_lanes, 60) + 1):
-            yield f"{blot},{lane},S{lane},lane {lane},sample,\n"
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+def _natural(text: str) -> list[tuple[int, str]]:
+    """Sort 2 before 10."""
+    return [(int(part), "") if part.isdigit() else (-1, part.lower()) for part in re.split(r"(\d+)", text) if part]

@@ -74,7 +74,7 @@ def test_a_draft_is_a_valid_experiment(tmp_path):
     assert [i.exposure_s for i in study.images_of(blot="1", probe="pAKT")] == [120, 30]
     assert study.mw_of("pERK") == (44, 42)
     assert study.compare.reference is None
-    assert "biological replicate; it is the n of the statistics" in toml
+    assert "the biological replicate; blots are the n of the statistics" in toml
 
 
 def test_controls_markers_formats_and_doubtful_names(tmp_path):
@@ -98,9 +98,43 @@ def test_reprobed_controls_share_the_membrane(tmp_path):
 
 def test_subfolders_are_blots_and_strips_are_told(tmp_path):
     study, toml = draft(tmp_path, ["a/pAKT.tif", "a/AKT.tif", "b/pAKT.tif"], inspect=lambda _: Seen((5, 7), 12.0))
-    assert study.blots == ("1", "2")
-    assert "strip = 1   # the picture shows strip 1 with 5 lanes, strip 2 with 7 lanes" in toml
+    assert study.blots == ("1 strip 1", "1 strip 2", "2 strip 1", "2 strip 2")
+    assert "strip = 1   # of 2 in the picture; it shows 5 lanes" in toml
+    assert "strip = 2   # of 2 in the picture; it shows 7 lanes" in toml
+    assert toml.count("If they are pieces of one membrane") == 1
+    assert [study.n_lanes(blot, blot) for blot in study.blots] == [5, 7, 5, 7]
     assert {i.exposure_s for i in study.images} == {12.0}
+
+
+def test_a_scrap_is_no_strip(tmp_path):
+    study, toml = draft(tmp_path, ["pAKT.tif"], inspect=lambda _: Seen((9, 2)))
+    assert [(i.blot, i.strip) for i in study.images] == [("1", 1)]
+    assert "strip = 1   # of 2 in the picture; it shows 9 lanes" in toml
+
+
+def test_membranes_of_one_blot_with_other_lanes_have_rows_of_their_own(tmp_path):
+    found = {"blot1a_pAKT.tif": 8, "blot1b_AKT.tif": 10}
+    study, _ = draft(tmp_path, list(found), inspect=lambda path: Seen((found[path.name],)))
+    assert (study.n_lanes("1", "1a"), study.n_lanes("1", "1b")) == (8, 10)
+
+
+def test_ladder_and_empty_lanes_are_seen(tmp_path):
+    """A lane is blank only where none of the membrane's pictures shows a band in it."""
+    roles = {"pAKT.tif": ("ladder", "blank", "sample", "blank"), "AKT.tif": ("ladder", "sample", "sample", "blank")}
+    study, _ = draft(tmp_path, list(roles), inspect=lambda path: Seen((4,), None, (roles[path.name],)))
+    assert study.roles_of("1", "1") == {1: "ladder", 2: "sample", 3: "sample", 4: "blank"}
+
+
+def test_blots_are_counted_not_spelled(tmp_path):
+    study, _ = draft(tmp_path, [f"blot{k}_pAKT.tif" for k in (10, 2, 1)])
+    assert study.blots == ("1", "2", "10")
+
+
+def test_pictures_stand_in_the_usual_order_of_probing(tmp_path):
+    names = ["AKT.tif", "GAPDH.tif", "Ponceau.tif", "pAKT.tif"]
+    study, toml = draft(tmp_path, names)
+    assert [i.probe for i in study.images] == ["pAKT", "AKT", "GAPDH", "total_protein"]
+    assert "in the order in which it was probed" in toml
 
 
 def test_two_sites_of_one_protein_stay_apart(tmp_path):
@@ -116,16 +150,42 @@ def test_names_that_need_quoting(tmp_path):
 def test_a_draft_never_overwrites(tmp_path):
     (tmp_path / "pAKT.tif").write_bytes(b"no picture")
     (tmp_path / "samples.csv").write_text("mine", encoding="utf-8")
-    with pytest.raises(OutputError, match=r"samples\.csv is there already and is left as it is"):
-        write_draft(tmp_path)
+    drafted = write_draft(tmp_path)
     assert (tmp_path / "samples.csv").read_text(encoding="utf-8") == "mine"
-    assert not (tmp_path / "experiment.toml").exists()
+    assert [path.name for path in drafted.written] == ["experiment.toml"]
+    assert drafted.todo[0] == "samples.csv was there and is kept"
+    # What does not fit the sheet that is there is told at once.
+    assert any("samples.csv: column 'lane' is missing" in line for line in drafted.todo)
+    before = (tmp_path / "experiment.toml").read_bytes()
+    with pytest.raises(OutputError, match="are there already and are left as they are"):
+        write_draft(tmp_path)
+    assert (tmp_path / "experiment.toml").read_bytes() == before
+
+
+def test_a_sheet_for_an_experiment_that_is_there(tmp_path):
+    (tmp_path / "pAKT.tif").write_bytes(b"no picture")
+    mine = 'samples = "samples.csv"\n[[images]]\nfile = "pAKT.tif"\nblot = "A"\nprobe = "pAKT"\n'
+    (tmp_path / "experiment.toml").write_text(mine, encoding="utf-8")
+    drafted = write_draft(tmp_path)
+    assert [path.name for path in drafted.written] == ["samples.csv"]
+    assert read_experiment(tmp_path).n_lanes("A", "A") == 10
+    assert (tmp_path / "experiment.toml").read_text(encoding="utf-8") == mine
+
+
+def test_what_to_do_next_is_told(tmp_path):
+    folder = tmp_path / "my blots"
+    folder.mkdir()
+    (folder / "pAKT.tif").write_bytes(b"no picture")
+    todo = write_draft(folder).todo
+    assert len(todo) == 3
+    assert todo[0].startswith(f"1. {folder / 'samples.csv'}: write into each row")
+    assert todo[2] == f"3. blotquant run '{folder}' -o '{folder / 'results'}'"
 
 
 def test_pictures_that_cannot_be_read_are_drafted_by_name(tmp_path):
     (tmp_path / "pAKT.tif").write_bytes(b"no picture")
     assert look(tmp_path / "pAKT.tif") == Seen()
-    assert [path.name for path in write_draft(tmp_path)] == ["experiment.toml", "samples.csv"]
+    assert [path.name for path in write_draft(tmp_path).written] == ["experiment.toml", "samples.csv"]
     assert read_experiment(tmp_path).n_lanes("1", "1") == 10
 
 
