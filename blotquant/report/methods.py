@@ -46,8 +46,8 @@ def methods_paragraph(experiment: Experiment, settings: Settings, tables: dict[s
         f"A band's volume is the sum of {unit} inside its outline, edge pixels by their covered part, minus the "
         "background; the lanes of one row share one aperture height unless a hand changed it; negative volumes were "
         "kept.",
-        f"The background was {BACKGROUND_WORDS.get(weighing.background, weighing.background)}; a margin of "
-        f"{weighing.mask_margin:g} band heights around every band was left out.",
+        f"The background was {BACKGROUND_WORDS.get(weighing.background, weighing.background)}; a margin of up to "
+        f"{weighing.mask_margin:g} band heights around every band, the more the stronger it is, was left out.",
         *_stains(experiment),
         "Bands with a pixel at the detector's ceiling are lower bounds and were left out of means.",
         *_exposures(experiment),

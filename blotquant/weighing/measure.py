@@ -23,8 +23,12 @@ from blotquant.weighing.saturation import HOLLOW_SNR, is_hollow, saturation
 from blotquant.weighing.scene import Scene, apertures_of, lane_scene, weigh_scene
 from blotquant.weighing.uncertainty import LOD_SDS, LOQ_SDS, empty_variance
 
-HALO_SHARE = 0.01
-"""SD, as a part of a band's volume, of its own light that may pass for background, or lies outside the outline."""
+OWN_SHARE = 0.001
+"""SD, as a part of a band's volume, of its own light that lies above and below the outline."""
+
+SIDE_PX, SIDE_SHARE = 2.0, 0.05
+"""SD of the light that crosses a side of an outline, in columns as bright as its outermost; such a part of a mean
+column there is the band's own edge, alike along a row."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -81,8 +85,8 @@ def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None =
     -------
     Weighed
         Volume by V = sum of w (p - b), and its variance by
-        N sigma^2 + N^2 sigma^2 kappa / n_b + g V, with correlated noise, the background's own bend, and
-        1 % of V for halo added.
+        N sigma^2 + N^2 sigma^2 kappa / n_b + g V, with correlated noise, the background's own bend, and the light
+        that crosses the outline added.
     """
     estimate = estimate or scene.surface.under(aperture)
     pixels, values = scene.signal[aperture.box.slices], estimate.values
@@ -91,7 +95,8 @@ def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None =
     volume, background_sum = float(profile.sum()), float(under.sum())
     empty = empty_variance(scene.noise, aperture, estimate)
     light = max(volume, 0.0)
-    shot = (scene.noise.gain or 0.0) * scene.noise.spread * light + (HALO_SHARE * light) ** 2
+    shot = (scene.noise.gain or 0.0) * scene.noise.spread * light
+    crossing = (OWN_SHARE * light) ** 2 + side_variance(pixels, values, aperture, volume)
     return Weighed(
         pixels=pixels,
         background=values,
@@ -99,10 +104,27 @@ def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None =
         volume_raw=volume + background_sum,
         volume=volume,
         background_sum=background_sum,
-        volume_sd=float(np.sqrt(empty + shot)),
+        volume_sd=float(np.sqrt(empty + shot + crossing)),
         empty_sd=float(np.sqrt(empty)),
         n_background=estimate.n_pixels,
     )
+
+
+def side_variance(pixels: FloatImage, background: Array, aperture: Aperture, volume: float) -> float:
+    """Variance of the volume for light that crosses the sides of an outline.
+
+    Where bands of two lanes touch, each lies partly under the other's outline; where an outline is narrower than its
+    band, part of the band is missed. Either shows as light in the outermost columns.
+    """
+    cover = aperture.weights.sum(axis=0)
+    columns = np.flatnonzero(cover > 0.5 * cover.max()) if cover.size else cover
+    if len(columns) < 4:
+        return 0.0
+    ends = columns[[0, -1]]
+    level = background if background.shape[1:] == (1,) else background[:, ends]
+    light = (aperture.weights[:, ends] * (pixels[:, ends] - level)).sum(axis=0)
+    crossing = np.maximum(light - SIDE_SHARE * max(volume, 0.0) / len(columns), 0.0)
+    return float(SIDE_PX**2 * (crossing**2).sum())
 
 
 def measure_bands(

@@ -17,6 +17,7 @@ from blotquant.weighing.background import BACKGROUNDS, Aperture, Ground, Surface
 from blotquant.weighing.background.base import Array
 from blotquant.weighing.background.gaps import Gaps
 from blotquant.weighing.optical_density import to_optical_density
+from blotquant.weighing.robust import robust_sd
 from blotquant.weighing.uncertainty import Noise, measure_noise
 
 FWHM = 2.3548
@@ -66,6 +67,10 @@ class Scene:
     def signal(self) -> FloatImage:
         """Counts, bands bright."""
         return self.ground.signal
+
+
+CLEAR_SNR = (10.0, 1000.0)
+"""A band below the first needs no margin, one above the second all of it."""
 
 
 def weigh_scene(image: BlotImage, layout: Layout, *, settings: WeighingSettings | None = None) -> Scene:
@@ -127,8 +132,8 @@ def find_ground(signal: FloatImage, layout: Layout, margin: float, *, may_lack_n
     membrane = inside_strips(layout, shape, EDGE_PX)
     if membrane is not None:
         usable &= membrane
-    for band, box in zip(layout.bands, boxes, strict=True):
-        _mask_band(usable, band, box, margin)
+    for band, box, part in zip(layout.bands, boxes, _margin_parts(signal, boxes), strict=True):
+        _mask_band(usable, band, box, margin * part)
     return Ground(signal=signal, usable=usable, band_height=min(height, pitch), lane_pitch=pitch, lanes=layout.lanes)
 
 
@@ -227,9 +232,40 @@ def _typical_sizes(layout: Layout, boxes: list[Box], shape: tuple[int, ...]) -> 
     return height, 1.3 * float(np.median(widths)) if widths else max(shape[1] / 15, 3.0)
 
 
+def _margin_parts(signal: FloatImage, boxes: list[Box]) -> list[float]:
+    """Part of the full margin that each band needs: all of it for a strong one, none for one that the noise hides.
+
+    What of a band lies outside its outline lifts the ground beside it by a fixed part of the band. The stronger the
+    band is against the noise, the further away that must have faded.
+    """
+    free = np.ones(signal.shape, dtype=bool)
+    for box in boxes:
+        more = (box.row_stop - box.row_start) // 2
+        free[max(box.row_start - more, 0) : box.row_stop + more, max(box.col_start, 0) : box.col_stop] = False
+    steps = (signal[2::4, ::2] - signal[:-2:4, ::2])[free[2::4, ::2] & free[:-2:4, ::2]]
+    noise = robust_sd(steps[np.isfinite(steps)]) / 2**0.5
+    return [_margin_part(signal, box, noise) for box in boxes]
+
+
+def _margin_part(signal: FloatImage, box: Box, noise: float) -> float:
+    more = (box.row_stop - box.row_start) // 2
+    quarter = (box.col_stop - box.col_start) // 4
+    wide = Box(box.row_start - more, box.row_stop + more, box.col_start + quarter, box.col_stop - quarter)
+    wide = clip_box(wide, (signal.shape[0], signal.shape[1]))
+    profile = signal[wide.slices].mean(axis=1, dtype=float)
+    if len(profile) < 4:
+        return 1.0
+    # The darkest of the rows around it: a neighbour that reaches in only makes the margin wider.
+    light = float((profile[more : len(profile) - more or None] - np.sort(profile)[len(profile) // 8]).sum())
+    if not np.isfinite(light):
+        return 1.0
+    snr = light * (wide.col_stop - wide.col_start) ** 0.5 / (noise * len(profile) ** 0.5) if noise > 0 else np.inf
+    return float(np.clip(np.log(max(snr, 1.0) / CLEAR_SNR[0]) / np.log(CLEAR_SNR[1] / CLEAR_SNR[0]), 0, 1))
+
+
 def _mask_band(usable: NDArray[np.bool_], band: Band, box: Box, margin: float) -> None:
     """Take a band and a margin around it out of the ground."""
-    rows = max(2, round(margin * (box.row_stop - box.row_start)))
+    rows = max(1, round(margin * (box.row_stop - box.row_start)))
     # Bands end sharply to the sides, and the gaps between lanes are needed.
     cols = max(2, round(0.25 * rows))
     wide = clip_box(

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
-from simple_pictures import HEIGHT, SHAPE, WIDTH, as_image, gaussians, plain_layout
+from simple_pictures import HEIGHT, LANES, SHAPE, WIDTH, as_image, gaussians, plain_layout
 
 from blotquant.flags import split_flags
 from blotquant.geometry import Band, Lane, Layout, Strip, rectangle
 from blotquant.settings import WeighingSettings
 from blotquant.weighing.background import BACKGROUNDS
-from blotquant.weighing.measure import measure_bands, weigh_aperture
+from blotquant.weighing.measure import OWN_SHARE, measure_bands, side_variance, weigh_aperture
 from blotquant.weighing.robust import robust_sd
 from blotquant.weighing.scene import aperture_of, weigh_scene
 from blotquant.weighing.uncertainty import measure_noise, shot_gain
@@ -93,8 +93,8 @@ class TestShotNoise:
         light = gaussians(np.full((4, 2), 6000.0), sigma=(3.0, 5.0)) + 300
         tables = [measure_bands(as_image(rng.poisson(light).astype(float)), layout) for _ in range(40)]
         volumes = np.array([t["volume"] for t in tables])
-        # One per cent of the volume is kept for halo, of which this picture has none.
-        variances = np.array([t["volume_sd"] ** 2 - (0.01 * t["volume"]) ** 2 for t in tables])
+        # A part of the volume is kept for light outside the outline, whose share is the same in every draw.
+        variances = np.array([t["volume_sd"] ** 2 - (OWN_SHARE * t["volume"]) ** 2 for t in tables])
         assert np.sqrt(variances.mean()) == pytest.approx(np.sqrt(volumes.var(axis=0, ddof=1).mean()), rel=0.12)
 
     def test_no_gain_is_claimed_where_the_noise_is_even(self):
@@ -118,6 +118,65 @@ def plain_usable() -> np.ndarray:
     for band in plain_layout().bands:
         usable[band.box.slices] = False
     return usable
+
+
+class TestGroundAroundABand:
+    def test_margin_grows_with_the_band(self):
+        """None for a band that the noise hides, all of it for one that stands far out."""
+        noise = np.random.default_rng(13).normal(500, 10, SHAPE)
+        counts = []
+        for height in (0.0, 30.0, 100.0, 20_000.0):
+            image = noise + gaussians(np.full((4, 2), height), sigma=(3.0, 8.0))
+            counts.append(int(weigh_scene(as_image(image), plain_layout()).ground.usable.sum()))
+        assert counts == sorted(counts, reverse=True)
+        boxes = 8 * (HEIGHT + 2) * (WIDTH + 4)  # at least a pixel above and below, and two at the sides
+        assert counts[0] == SHAPE[0] * SHAPE[1] - boxes
+        assert counts[-1] == SHAPE[0] * SHAPE[1] - 8 * (HEIGHT + 2 * 8) * (WIDTH + 2 * 2)
+
+    def test_margin_does_not_depend_on_scale(self):
+        image = gaussians(np.full((4, 2), 60.0)) + np.random.default_rng(14).normal(500, 10, SHAPE)
+        scenes = [weigh_scene(as_image(image * factor), plain_layout()) for factor in (1e-3, 1.0, 1e4)]
+        for scene in scenes[1:]:
+            np.testing.assert_array_equal(scene.ground.usable, scenes[0].ground.usable)
+
+    def test_uneven_ground_beside_a_band_widens_its_own_sd(self):
+        rows, cols = np.indices(SHAPE)
+        noise = np.random.default_rng(15).normal(500, 10, SHAPE)
+        waves = 60 * np.sin(rows / 5) * np.exp(-(((cols - LANES[0]) / 12) ** 2))
+        calm, torn = (measure_bands(as_image(p), plain_layout())["volume_sd"] for p in (noise, noise + waves))
+        assert torn[:2].min() > 2 * calm[:2].max()
+        # The other lanes' SDs know from the picture that such ground exists, but see none of it.
+        assert torn[2:].max() < 0.7 * torn[:2].min()
+
+
+class TestLightAcrossTheSides:
+    def test_touching_bands_are_less_sure(self):
+        """Bands of 30 columns with soft sides, 46 apart: outlines that reach into the next band take in its light."""
+        rows, cols = np.indices(SHAPE)
+        soft = np.min([np.abs(cols - c + 0.5) for c in LANES], axis=0)
+        image = 500 + 2000 * np.exp(-((rows - 59.5) ** 2) / 18) / (1 + np.exp((soft - 21) / 1.5))
+        image += np.random.default_rng(16).normal(0, 5, SHAPE)
+        layout = plain_layout(rows=(60.0,))
+        tables = {}
+        for width in (42, 46, 50):
+            bands = tuple(
+                replace(band, outline=rectangle(50, 70, c - width / 2, c + width / 2))
+                for band, c in zip(layout.bands, LANES, strict=True)
+            )
+            tables[width] = measure_bands(as_image(image), replace(layout, bands=bands))
+        relative = {width: (table["volume_sd"] / table["volume"]).mean() for width, table in tables.items()}
+        missed = {width: abs(tables[width]["volume"].mean() / tables[46]["volume"].mean() - 1) for width in (42, 50)}
+        for width, error in missed.items():
+            assert relative[width] > 0.5 * error, width
+
+    def test_a_lone_band_loses_nothing(self):
+        image = gaussians(np.full((4, 2), 3000.0), sigma=(3.0, 4.0)) + 500
+        scene, layout = weigh_scene(as_image(image), plain_layout()), plain_layout()
+        for band in layout.bands:
+            aperture = aperture_of(band, layout, SHAPE)
+            weighed = weigh_aperture(scene, aperture)
+            found = side_variance(weighed.pixels, weighed.background, aperture, weighed.volume)
+            assert found == pytest.approx(0, abs=(1e-4 * weighed.volume) ** 2)
 
 
 class TestLimits:

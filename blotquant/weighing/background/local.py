@@ -21,8 +21,8 @@ from blotquant.weighing.background.courses import Course, both_sides
 from blotquant.weighing.background.roughness import Roughness, matern, measure_roughness
 from blotquant.weighing.background.simple import Constant
 
-CAUTION = 2.0
-"""The ground's variances come from few free rows and are used as if they were known: variance by that much larger."""
+PRIOR_WEIGHT = 2.0
+"""The picture's variances of the ground say as much of one place as so many independent free rows there."""
 
 GLOW = 0.3
 """SD of the share of a band's light that may lie on the gap beside it where bands touch or fuse."""
@@ -185,9 +185,31 @@ def _krige(seen: Witnesses, aperture: Aperture, rough: Roughness, step: int) -> 
     at_nodes = level + beta[0] + beta[1] * (nodes - middle) / length + joint[n:, :n] @ residual
     weights = solved[:, 3] + solved[:, :2] @ (inverse @ (np.array([1.0, 0.0]) - products[:, 3]))
     bend = max(own - 2 * float(weights @ cross) + float(weights @ texture @ weights), 0.0)
+    bend *= _local_scale(covariance, texture, sides[:, :2], residual / np.sqrt(unit))
     return Estimate(
         np.interp(rows, nodes, at_nodes)[:, None],
         float((weights**2 / seen.counts).sum()),
         float(seen.counts.sum()),
-        float(np.sqrt(CAUTION * bend * unit)),
+        float(np.sqrt(bend * unit)),
     )
+
+
+def _local_scale(covariance: Array, texture: Array, drift: Array, residual: Array) -> float:
+    """How uneven the ground is around one band against the picture's, between a calm place and one with debris.
+
+    One step of restricted maximum likelihood for the scale of `texture` (Patterson & Thompson 1971), drawn towards 1,
+    the picture's own estimate, as by a prior.
+    """
+    inverse = np.linalg.inv(covariance)
+    solved = inverse @ drift
+    # Rows on one side only leave the slope open, which the faint prior of the fit decides.
+    faint = np.diag([0.0, 1e-9 * float(drift[:, 0] @ solved[:, 0]) + 1e-12])
+    inverse -= solved @ np.linalg.solve(drift.T @ solved + faint, solved.T)
+    mixed = inverse @ texture
+    expected = float(np.trace(mixed))
+    spread = float(np.einsum("ij,ji->", mixed, mixed))
+    if not (expected > 0 and spread > 0):
+        return 1.0
+    seen = expected**2 / spread
+    found = float(residual @ texture @ residual) / expected
+    return (PRIOR_WEIGHT + seen * found) / (PRIOR_WEIGHT + seen)
