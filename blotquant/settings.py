@@ -45,7 +45,7 @@ class WeighingSettings(_Section):
         0.4,
         ge=0,
         le=3,
-        description="How far around a strong band no background is taken, in heights of its outline; less for weak ones",
+        description="How far around a strong band no background is taken, in heights of its outline; less if weak",
     )
     optical_density: bool = Field(
         False,
