@@ -8,7 +8,9 @@ One convention everywhere: integers are pixel centres, so pixel (r, c) covers ``
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
+from math import floor, inf, nextafter
 from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -46,20 +48,27 @@ def polygon(points: ArrayLike) -> Polygon:
     return tuple((round(float(r), 4), round(float(c), 4)) for r, c in array)
 
 
+@lru_cache(maxsize=4096)
 def bounding_box(outline: Polygon) -> Box:
     """Half-open ranges of the pixels that an outline touches, wherever they lie."""
-    rows, cols = np.asarray(outline).T
+    rows, cols = zip(*outline, strict=True)
     return Box(
-        *(
-            int(np.floor(v + 0.5)) + add
-            for v, add in ((rows.min(), 0), (_below(rows.max()), 1), (cols.min(), 0), (_below(cols.max()), 1))
-        )
+        floor(min(rows) + 0.5),
+        floor(_below(max(rows)) + 0.5) + 1,
+        floor(min(cols) + 0.5),
+        floor(_below(max(cols)) + 0.5) + 1,
     )
 
 
 def _below(edge: float) -> float:
     """An edge that lies exactly between two pixels belongs to the lower one: ranges are half-open."""
-    return float(np.nextafter(edge, -np.inf))
+    return nextafter(edge, -inf)
+
+
+@lru_cache(maxsize=1024)
+def _columns(points: tuple[tuple[float, ...], ...]) -> NDArray[np.float64]:
+    """Nodes as one array a coordinate; lines are asked for their places over and over again."""
+    return np.ascontiguousarray(np.asarray(points, dtype=float).T)
 
 
 def polygon_area(outline: Polygon) -> float:
@@ -152,13 +161,13 @@ class Lane:
 
     def center_at(self, rows: ArrayLike) -> NDArray[np.float64]:
         """Column of the centre line at some rows; beyond its ends the first or last value."""
-        r, c = np.asarray(self.center).T
+        r, c = _columns(self.center)
         cols: NDArray[np.float64] = np.interp(np.asarray(rows, dtype=float), r, c)
         return cols
 
     def width_at(self, rows: ArrayLike) -> NDArray[np.float64]:
         """Full width in pixels at some rows."""
-        r, _ = np.asarray(self.center).T
+        r, _ = _columns(self.center)
         widths: NDArray[np.float64] = np.interp(np.asarray(rows, dtype=float), r, self.widths)
         return widths
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from blotquant.finding.candidates import Grid
-from blotquant.finding.noise import FloatArray, robust_sd
+from blotquant.finding.noise import MAD_TO_SD, FloatArray
 from blotquant.finding.rows import RowCurve
 
 
@@ -78,7 +78,8 @@ def _coherent_step(
     box = ndimage.uniform_filter1d(table, 4, axis=1, mode="nearest")
     step = np.zeros_like(box)
     step[:, 2:-2] = box[:, 4:] - box[:, :-4]
-    noise = np.array([max(robust_sd(s), 1e-9) for s in step])
+    middle = np.median(step, axis=1, keepdims=True)
+    noise = np.maximum(MAD_TO_SD * np.median(np.abs(step - middle), axis=1), 1e-9)
     z = step / np.median(noise)
     n_blocks, n_rows = z.shape
     rows = np.arange(n_rows)

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 FloatArray = NDArray[np.float32]
 
-_MAD_TO_SD = 1.4826
+MAD_TO_SD = 1.4826
 
 
 def block_average(signal: NDArray[np.floating], rows: int, cols: int) -> FloatArray:
@@ -27,7 +27,7 @@ def robust_sd(values: NDArray[np.floating]) -> float:
     """Standard deviation from the median absolute deviation; 0 for no values."""
     if values.size == 0:
         return 0.0
-    return float(_MAD_TO_SD * np.median(np.abs(values - np.median(values))))
+    return float(MAD_TO_SD * np.median(np.abs(values - np.median(values))))
 
 
 def n_levels(signal: NDArray[np.floating]) -> int:
@@ -65,7 +65,7 @@ def local_noise(filtered: FloatArray, *, tile: tuple[int, int], floor: float) ->
     th, tw = min(tile[0], height), min(tile[1], width)
     ny, nx = height // th, width // tw
     cut = filtered[: ny * th, : nx * tw].reshape(ny, th, nx, tw)[:, ::2, :, ::2]
-    scatter = _MAD_TO_SD * np.median(np.abs(cut), axis=(1, 3))
+    scatter = MAD_TO_SD * np.median(np.abs(cut), axis=(1, 3))
     calm = ndimage.percentile_filter(scatter, 40, size=5, mode="nearest")
     positive = scatter[scatter > 0]
     least = max(floor, 0.3 * float(np.median(positive)) if positive.size else 0.0)

@@ -44,6 +44,16 @@ def thirds(lane: Profile) -> Profile:
     return np.stack([lane[:, g].mean(axis=1) for g in groups], axis=1)
 
 
+def quantile(values: Profile, share: float) -> float:
+    """Value below which a share of a few values lies, as `numpy.quantile` has it, whose call takes far longer."""
+    ranked = np.sort(values)
+    place = share * (len(ranked) - 1)
+    low = min(int(place), len(ranked) - 2) if len(ranked) > 1 else 0
+    below, above = float(ranked[low]), float(ranked[min(low + 1, len(ranked) - 1)])
+    part = place - low
+    return above - (above - below) * (1 - part) if part >= 0.5 else below + (above - below) * part
+
+
 def prominent_peaks(values: Profile, least: float) -> tuple[NDArray[np.intp], Profile]:
     """Local maxima, the two ends left out, that stand out by `least` from the higher of the valleys beside them.
 

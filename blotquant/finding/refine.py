@@ -88,7 +88,7 @@ def _confidence(p: Peak, row: list[Peak]) -> float:
     """Of a band: how far it stands out, and whether other lanes show the like; alone and faint it may be dirt."""
     lonely = 0.0 if len(row) >= 3 else 0.2 if len(row) == 2 else 0.4
     doubt = lonely * np.exp(-p.snr / 30)
-    return float(np.clip((1 - doubt) * (1 - np.exp(-p.snr / 5)), 0.01, 0.99))
+    return min(max(float((1 - doubt) * (1 - np.exp(-p.snr / 5))), 0.01), 0.99)
 
 
 def _expected(grid: Grid, f: FoundStrip, p: Peak, spans: list[Span]) -> Trace:

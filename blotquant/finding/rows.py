@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,29 +14,29 @@ from blotquant.finding.noise import FloatArray
 REACH = 1.3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RowCurve:
     """One row of bands before lanes are known: where it runs on the coarse grid, and from which ridges."""
 
     ridges: tuple[Ridge, ...]
 
-    @property
+    @cached_property
     def left(self) -> int:
         """First column with a ridge."""
         return min(r.left for r in self.ridges)
 
-    @property
+    @cached_property
     def right(self) -> int:
         """Last column with a ridge."""
         return max(r.right for r in self.ridges)
 
-    @property
+    @cached_property
     def height(self) -> float:
         """Band height, of the ridges weighted by their width."""
         heights = np.repeat([r.height for r in self.ridges], [r.width for r in self.ridges])
         return float(np.median(heights))
 
-    @property
+    @cached_property
     def covered(self) -> int:
         """Columns that carry a ridge."""
         return sum(r.width for r in self.ridges)
@@ -59,12 +60,17 @@ class RowCurve:
 
     def rows_at(self, cols: NDArray[np.floating]) -> NDArray[np.float64]:
         """Row of the curve at some columns; beyond its ends it runs level."""
+        return np.asarray(np.interp(cols, *self._line))
+
+    @cached_property
+    def _line(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Columns, rising, and rows of all ridges."""
         x = np.concatenate([r.cols for r in self.ridges]).astype(float)
         y = np.concatenate([r.rows for r in self.ridges])
         order = np.argsort(x, kind="stable")
-        return np.asarray(np.interp(cols, x[order], y[order]))
+        return x[order], y[order]
 
-    @property
+    @cached_property
     def slope(self) -> float:
         """Rows per column from end to end (least squares)."""
         x = np.concatenate([r.cols for r in self.ridges]).astype(float)

@@ -104,10 +104,7 @@ def _with_size(patch: Floats, corner: tuple[int, int], band: Trace, reach: float
     cols = np.arange(patch.shape[1])
     middle = band.rows_at(cols + c0) - r0
     offsets = np.arange(-int(reach), int(reach) + 1)
-    y = np.clip(middle[None] + offsets[:, None], 0, patch.shape[0] - 1.001)
-    low = y.astype(int)
-    part = y - low
-    flat = patch[low, cols] * (1 - part) + patch[low + 1, cols] * part
+    flat = _straightened(patch, middle, offsets)
     profile = ndimage.uniform_filter1d(flat.mean(axis=1), 3, mode="nearest")
     inner = np.abs(offsets) <= max(0.5 * reach, 2)
     k = int(np.where(inner, profile, -np.inf).argmax())
@@ -120,15 +117,30 @@ def _with_size(patch: Floats, corner: tuple[int, int], band: Trace, reach: float
     c = int(smooth.argmax())
     col = c + c0 + _vertex(smooth, c)
     peak = (float(band.rows_at(np.array([col]))[0]) + top, col)
-    return replace(band, height=float(np.clip(height, 0.5 * band.height, 1.6 * band.height)), peak=peak)
+    return replace(band, height=min(max(height, 0.5 * band.height), 1.6 * band.height), peak=peak)
+
+
+def _straightened(patch: Floats, middle: Floats, offsets: NDArray[np.intp]) -> Floats:
+    """Counts at some distances from a line through a patch, between its rows; beyond its ends they stay the same."""
+    cols = np.arange(patch.shape[1])
+    last = patch.shape[0] - 1.001
+    if middle.min() + offsets[0] >= 0 and middle.max() + offsets[-1] <= last:
+        # All places of a column lie equally far between two rows.
+        first = middle.astype(int)
+        part = middle - first
+        near = patch[first + np.append(offsets, offsets[-1] + 1)[:, None], cols]
+        return np.asarray(near[:-1] * (1 - part) + near[1:] * part)
+    y = np.clip(middle[None] + offsets[:, None], 0, last)
+    low = y.astype(int)
+    part = y - low
+    return np.asarray(patch[low, cols] * (1 - part) + patch[low + 1, cols] * part)
 
 
 def _crossing(side: Floats) -> float:
     """Steps from the first value down to zero, between two places; the whole length where it stays above."""
-    below = np.flatnonzero(side <= 0)
-    if len(below) == 0:
+    k = int((side <= 0).argmax())
+    if side[k] > 0:
         return float(len(side) - 1)
-    k = int(below[0])
     return k - 1 + float(side[k - 1] / (side[k - 1] - side[k])) if k else 0.0
 
 
@@ -138,4 +150,4 @@ def _vertex(values: Floats, k: int) -> float:
         return 0.0
     a, b, c = (float(v) for v in values[k - 1 : k + 2])
     bend = a - 2 * b + c
-    return float(np.clip(0.5 * (a - c) / bend, -0.5, 0.5)) if bend < 0 else 0.0
+    return min(max(0.5 * (a - c) / bend, -0.5), 0.5) if bend < 0 else 0.0

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.finding.candidates import Grid, Ridge
-from blotquant.finding.profiles import Profile
+from blotquant.finding.profiles import Profile, quantile
 from blotquant.finding.rows import row_profile
 from blotquant.finding.strips import Piece, SeenRow
 
@@ -180,7 +180,7 @@ def _sight(row: SeenRow, profile: Profile, noise: float, piece: Piece) -> list[_
             continue
         part = profile[a:b]
         # The upper fifth rather than the maximum: horns and specks are higher than the band.
-        top = float(np.percentile(part, 80))
+        top = quantile(part, 0.8)
         if top < 4 * noise:
             continue
         inside = np.flatnonzero(part > 0.5 * top)
