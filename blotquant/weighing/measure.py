@@ -176,8 +176,14 @@ def measure_bands(
     places, common = _places(layout), _common_cells(image, scene)
     marks = place_flags(bands, layout, shape=image.shape)
     rows = []
-    for band, aperture in zip(bands, apertures_of(bands, layout, image.shape), strict=True):
-        cells = {**common, **places[band.id], **_band_cells(band, aperture, scene)}
+    apertures = apertures_of(bands, layout, image.shape)
+    estimates = scene.surface.under_all(apertures)
+    for band, aperture, estimate in zip(bands, apertures, estimates, strict=True):
+        cells = {
+            **common,
+            **places[band.id],
+            **_band_cells(band, weigh_aperture(scene, aperture, estimate), aperture, scene),
+        }
         cells["flags"] = join_flags(cells["flags"], marks[band.id], layout.flags, scene.flags)
         rows.append(cells)
     return make_table(rows, BAND_COLUMNS)
@@ -218,8 +224,7 @@ def _relative_front(band: Band, lane: Lane, strip: Strip | None) -> float:
     return (band.peak[0] - top) / (bottom - top) if bottom > top else np.nan
 
 
-def _band_cells(band: Band, aperture: Aperture, scene: Scene) -> dict[str, Any]:
-    weighed = weigh_aperture(scene, aperture)
+def _band_cells(band: Band, weighed: Weighed, aperture: Aperture, scene: Scene) -> dict[str, Any]:
     if band.split:
         weighed = replace(
             weighed,

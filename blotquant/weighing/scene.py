@@ -132,7 +132,8 @@ def find_ground(signal: FloatImage, layout: Layout, margin: float, *, may_lack_n
     membrane = inside_strips(layout, shape, EDGE_PX)
     if membrane is not None:
         usable &= membrane
-    for band, box, part in zip(layout.bands, boxes, _margin_parts(signal, boxes), strict=True):
+    parts = _margin_parts(signal, boxes) if margin else [0.0] * len(boxes)
+    for band, box, part in zip(layout.bands, boxes, parts, strict=True):
         _mask_band(usable, band, box, margin * part)
     return Ground(signal=signal, usable=usable, band_height=min(height, pitch), lane_pitch=pitch, lanes=layout.lanes)
 

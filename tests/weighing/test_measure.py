@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from simple_pictures import HEIGHT, LANES, ROWS, SHAPE, WIDTH, as_image, gaussians, plain_layout
 
@@ -149,6 +150,13 @@ class TestBackground:
         assert (narrow.groupby("row")["aperture_fraction"].nunique() == 1).all()
         np.testing.assert_allclose(narrow["aperture_fraction"], 0.9545, atol=0.02)
         np.testing.assert_allclose(wide["aperture_fraction"], 0.9973, atol=0.01)
+
+    def test_a_band_weighed_alone_is_the_same_to_the_last_bit(self):
+        image, layout = as_image(noisy()), plain_layout()
+        scene = weigh_scene(image, layout)
+        table = measure_bands(image, layout, scene=scene)
+        alone = [measure_bands(image, layout, scene=scene, only=[band_id]) for band_id in table["band_id"]]
+        pd.testing.assert_frame_equal(pd.concat(alone, ignore_index=True), table, check_exact=True)
 
     def test_a_doublet_partner_without_any_share_weighs_nothing(self):
         layout = plain_layout()

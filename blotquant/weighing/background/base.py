@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -151,6 +152,10 @@ class Surface(Protocol):
     def under(self, aperture: Aperture) -> Estimate:
         """Background under one aperture."""
         ...
+
+    def under_all(self, apertures: Sequence[Aperture]) -> list[Estimate]:
+        """Background under many apertures, each as `under` gives it."""
+        return [self.under(aperture) for aperture in apertures]
 
 
 class Background(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -104,6 +105,21 @@ class Cells:
         rows = np.where(free, moment / safe, (self.steps[0] - 1) / 2)
         rows += np.arange(bins.start or 0, (bins.start or 0) + len(n)) * self.steps[0]
         return Course(rows, np.where(free, self.level + total / safe, 0.0), n)
+
+    def read_side_by_side(self, ranges: Sequence[tuple[float, float]], bins: slice) -> list[Course]:
+        """Courses of several ranges of columns over the same bins, as `read` gives for each."""
+        step, last = self.steps[1], len(self.sums) - 1
+        first = [min(max(int(-(-left // step)), 0), last) for left, _ in ranges]
+        stop = [max(min(max(int(right // step), 0), last), k) for (_, right), k in zip(ranges, first, strict=True)]
+        found = self.sums[stop, bins] - self.sums[first, bins]
+        n, total, moment = found[:, :, 0], found[:, :, 1], found[:, :, 2]
+        wide = np.subtract(stop, first)[:, None]
+        n = n * (n >= MIN_SHARE * self.steps[0] * step * wide)
+        safe, free = np.maximum(n, 1.0), n > 0
+        rows = np.where(free, moment / safe, (self.steps[0] - 1) / 2)
+        rows += np.arange(bins.start or 0, (bins.start or 0) + n.shape[1]) * self.steps[0]
+        means = np.where(free, self.level + total / safe, 0.0)
+        return [Course(*parts) for parts in zip(rows, means, n, strict=True)]
 
     def middles(self) -> Array:
         """Middle row of each bin."""

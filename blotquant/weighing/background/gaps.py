@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.geometry import Lane
-from blotquant.weighing.background.base import Aperture, Array, Estimate, Ground
+from blotquant.weighing.background.base import Aperture, Array, Estimate, Ground, Surface
 from blotquant.weighing.background.simple import Constant
 
 
@@ -34,7 +34,7 @@ class Gaps:
 
 
 @dataclass(frozen=True, eq=False)
-class _GapSurface:
+class _GapSurface(Surface):
     method: Gaps
     ground: Ground
 

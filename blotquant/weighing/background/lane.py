@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from blotquant.geometry import Lane
-from blotquant.weighing.background.base import Aperture, Array, Estimate, Ground
+from blotquant.weighing.background.base import Aperture, Array, Estimate, Ground, Surface
 from blotquant.weighing.background.courses import read_lane
 from blotquant.weighing.background.simple import Flank
 
@@ -31,7 +31,7 @@ class LaneBaseline:
 
 
 @dataclass(frozen=True, eq=False)
-class _LaneSurface:
+class _LaneSurface(Surface):
     method: LaneBaseline
     ground: Ground
     # Filled as lanes are asked for; the same lane always gives the same course, in any order and thread.

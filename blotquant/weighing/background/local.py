@@ -9,36 +9,20 @@ chapter 3). A constant and a ramp come back exactly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from blotquant.geometry import Lane
-from blotquant.weighing.background.base import Aperture, Array, Estimate, Ground
+from blotquant.weighing.background.base import Aperture, Array, Estimate, Ground, Surface
 from blotquant.weighing.background.courses import Course, both_sides
-from blotquant.weighing.background.roughness import Roughness, matern, measure_roughness
+from blotquant.weighing.background.kriging import Witnesses, krige
+from blotquant.weighing.background.roughness import Roughness, measure_roughness
 from blotquant.weighing.background.simple import Constant
-
-PRIOR_WEIGHT = 2.0
-"""The picture's variances of the ground say as much of one place as so many independent free rows there."""
 
 GLOW = 0.3
 """SD of the share of a band's light that may lie on the gap beside it where bands touch or fuse."""
-
-RAGGED = 0.3
-"""SD of that glow from row to row, as a part of it."""
-
-
-class Witnesses(NamedTuple):
-    """Means of free pixels in bins of rows, and how far each may be lit by the bands beside it, in counts."""
-
-    rows: Array
-    means: Array
-    counts: Array
-    own: NDArray[np.bool_]
-    glow: Array
 
 
 @dataclass(frozen=True)
@@ -69,21 +53,27 @@ class Local:
 
 
 @dataclass(frozen=True, eq=False)
-class LocalSurface:
+class LocalSurface(Surface):
     """The method on one picture."""
 
     method: Local
     ground: Ground
     rough: Roughness
+    # Filled as lanes are asked for.
+    near_light: dict[str, Array] = field(default_factory=dict)
 
     def under(self, aperture: Aperture) -> Estimate:
         """Best linear unbiased estimate of the level along the aperture's rows."""
-        if 0 in aperture.shape:
-            return Constant().fit(self.ground).under(aperture)
-        witnesses = self._witnesses(aperture)
-        if len(witnesses.rows) < 3:
-            return Constant().fit(self.ground).under(aperture)
-        return _krige(witnesses, aperture, self.rough, self.ground.cells.steps[0])
+        return self.under_all([aperture])[0]
+
+    def under_all(self, apertures: Sequence[Aperture]) -> list[Estimate]:
+        """The same under many apertures at once."""
+        cases = [(self._witnesses(a), a) if 0 not in a.shape else None for a in apertures]
+        told = [k for k, case in enumerate(cases) if case is not None and len(case[0].rows) >= 3]
+        solved = krige([case for k in told if (case := cases[k])], self.rough, self.ground.cells.steps[0])
+        found = dict(zip(told, solved, strict=True))
+        rest = Constant().fit(self.ground) if len(found) < len(cases) else None
+        return [found[k] if rest is None or k in found else rest.under(a) for k, a in enumerate(apertures)]
 
     def _witnesses(self, aperture: Aperture) -> Witnesses:
         """Free rows above and below; the window grows until the lane, or failing that its sides, say enough."""
@@ -93,8 +83,8 @@ class LocalSurface:
         while True:
             start, stop = max(box.row_start - reach, 0.0), min(box.row_stop + reach + 1, float(n_rows))
             bins = cells.bins(start, stop)
-            own = cells.read(box.col_start, box.col_stop, bins)
-            sides = both_sides(cells.read(*left, bins), cells.read(*right, bins))
+            own, *gaps = cells.read_side_by_side([(box.col_start, box.col_stop), left, right], bins)
+            sides = both_sides(*gaps)
             rows = own.rows[own.counts > 0]
             two_sided = len(rows) > 0 and rows[0] < box.row_start and rows[-1] >= box.row_stop
             enough = len(rows) >= self.method.min_bins and two_sided
@@ -125,91 +115,13 @@ class LocalSurface:
         seen = [np.concatenate(pair) for pair in zip(own.part(in_own), sides.part(in_sides), strict=True)]
         n, glow = int(in_own.sum()), np.zeros(len(seen[0]))
         if lane is not None and lane.id in self.ground.light:
-            near = [lane, *self.ground.beside(lane)]
-            light = np.max([self.ground.light[other.id][bins] for other in near], axis=0)
-            glow[n:] = GLOW * light[in_sides]
+            glow[n:] = GLOW * self._light_beside(lane)[bins][in_sides]
         return Witnesses(seen[0], seen[1], seen[2], np.arange(len(glow)) < n, glow)
 
-
-def _nodes(aperture: Aperture, step: int) -> tuple[Array, Array, Array]:
-    """Rows on which the level is estimated, the aperture's share of each, and the aperture's own rows."""
-    rows = np.arange(aperture.box.row_start, aperture.box.row_stop, dtype=float)
-    share: Array = aperture.cover
-    total = float(share.sum())
-    share = share / total if total > 0 else np.full(len(rows), 1 / len(rows))
-    n = max(2, -(-len(rows) // step) + 1)
-    gap = max((len(rows) - 1) / (n - 1), 1e-9)
-    place = (rows - rows[0]) / gap
-    low = np.minimum(place.astype(int), n - 2)
-    part = place - low
-    shares = np.bincount(low, share * (1 - part), n) + np.bincount(low + 1, share * part, n)
-    return np.asarray(rows[0] + gap * np.arange(n)), np.asarray(shares, dtype=float), rows
-
-
-def _krige(seen: Witnesses, aperture: Aperture, rough: Roughness, step: int) -> Estimate:
-    """Universal kriging with a straight line; variances in units of the pixel noise."""
-    nodes, share, rows = _nodes(aperture, step)
-    n = len(seen.rows)
-    level = float(seen.means.mean())
-    unit = rough.pixel or max(float(np.abs(seen.means).max()) ** 2 * 1e-12, 1e-300)
-    places = np.concatenate([seen.rows, nodes])
-    lane = np.ones(len(places))
-    lane[:n] = seen.own
-    both = lane[:, None] * lane
-    alike = matern(np.abs(places[:, None] - places) / rough.length)
-    joint = (alike * (rough.shared + rough.uneven * both) + rough.level * both) / unit
-    texture, cross = joint[:n, :n], share @ joint[n:, :n]
-    own = float(share @ joint[n:, n:] @ share)
-    # Bins of a course share small-scale texture that does not average out over columns.
-    # Pictures without noise: as little of it as the arithmetic needs beside the ground's own variances.
-    least = 1e-9 + 1e-10 * (rough.shared + rough.uneven + rough.level + rough.row) / unit
-    own_noise = np.maximum(rough.pixel / unit / seen.counts, least)
-    # A witness so unsure is none; more would only spoil the arithmetic.
-    glow = np.minimum(seen.glow / np.sqrt(unit), 1e5 * np.sqrt(float(own_noise.min())))
-    texture += glow[:, None] * glow
-    diagonal = np.arange(n)
-    texture[diagonal, diagonal] += rough.row / unit + (RAGGED * glow) ** 2
-    covariance = texture.copy()
-    covariance[diagonal, diagonal] += own_noise
-    middle, length = float(share @ nodes), max(float(np.ptp(seen.rows)), 1.0)
-    sides = np.empty((n, 4))
-    sides[:, 0], sides[:, 1] = 1.0, (seen.rows - middle) / length
-    sides[:, 2], sides[:, 3] = seen.means - level, cross
-    solved = np.linalg.solve(covariance, sides)
-    products = sides[:, :2].T @ solved
-    # Rows on one side only, or a single one, leave the slope open: a faint prior keeps it at 0.
-    a, b, d = products[0, 0], products[0, 1], products[1, 1] + 1e-9 * products[0, 0] + 1e-12
-    inverse = np.array([[d, -b], [-b, a]]) / (a * d - b * b)
-    beta = inverse @ products[:, 2]
-    residual = solved[:, 2] - solved[:, :2] @ beta
-    at_nodes = level + beta[0] + beta[1] * (nodes - middle) / length + joint[n:, :n] @ residual
-    weights = solved[:, 3] + solved[:, :2] @ (inverse @ (np.array([1.0, 0.0]) - products[:, 3]))
-    bend = max(own - 2 * float(weights @ cross) + float(weights @ texture @ weights), 0.0)
-    bend *= _local_scale(covariance, texture, sides[:, :2], residual / np.sqrt(unit))
-    return Estimate(
-        np.interp(rows, nodes, at_nodes)[:, None],
-        float((weights**2 / seen.counts).sum()),
-        float(seen.counts.sum()),
-        float(np.sqrt(bend * unit)),
-    )
-
-
-def _local_scale(covariance: Array, texture: Array, drift: Array, residual: Array) -> float:
-    """How uneven the ground is around one band against the picture's, between a calm place and one with debris.
-
-    One step of restricted maximum likelihood for the scale of `texture` (Patterson & Thompson 1971), drawn towards 1,
-    the picture's own estimate, as by a prior.
-    """
-    inverse = np.linalg.inv(covariance)
-    solved = inverse @ drift
-    # Rows on one side only leave the slope open, which the faint prior of the fit decides.
-    faint = np.diag([0.0, 1e-9 * float(drift[:, 0] @ solved[:, 0]) + 1e-12])
-    inverse -= solved @ np.linalg.solve(drift.T @ solved + faint, solved.T)
-    mixed = inverse @ texture
-    expected = float(np.trace(mixed))
-    spread = float(np.einsum("ij,ji->", mixed, mixed))
-    if not (expected > 0 and spread > 0):
-        return 1.0
-    seen = expected**2 / spread
-    found = float(residual @ texture @ residual) / expected
-    return (PRIOR_WEIGHT + seen * found) / (PRIOR_WEIGHT + seen)
+    def _light_beside(self, lane: Lane) -> Array:
+        """Light of the brightest of a lane and its neighbours, in bins of rows."""
+        known = self.near_light.get(lane.id)
+        if known is None:
+            near = [lane, *self.ground.beside(lane)]
+            known = self.near_light[lane.id] = np.max([self.ground.light[other.id] for other in near], axis=0)
+        return known

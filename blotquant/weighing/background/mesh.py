@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from blotquant.weighing.background.base import Aperture, Array, Estimate, Ground
+from blotquant.weighing.background.base import Aperture, Array, Estimate, Ground, Surface
 from blotquant.weighing.background.simple import MEDIAN_COST, weighted_median
 
 
@@ -46,7 +46,7 @@ class Mesh:
 
 
 @dataclass(frozen=True, eq=False)
-class CellSurface:
+class CellSurface(Surface):
     """Levels on a grid of cells, interpolated between their centres."""
 
     cells: Array

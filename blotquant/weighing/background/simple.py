@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from blotquant.weighing.background.base import Aperture, Array, Estimate, Ground
+from blotquant.weighing.background.base import Aperture, Array, Estimate, Ground, Surface
 
 MEDIAN_COST = np.pi / 2
 """Variance of a median against that of a mean, for normal noise."""
@@ -40,7 +40,7 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class _Constant:
+class _Constant(Surface):
     value: float
     leverage: float
     n_pixels: float
@@ -71,7 +71,7 @@ class Flank:
 
 
 @dataclass(frozen=True, eq=False)
-class _Flanks:
+class _Flanks(Surface):
     method: Flank
     ground: Ground
 
