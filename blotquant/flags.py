@@ -263,8 +263,8 @@ _ALL = (
         "target_uncertain",
         "band",
         "warn",
-        "More than one row could be this target.",
-        "Assign the target by hand.",
+        "More than one row could be this target; the strongest that fits was taken.",
+        "Name the ladder, say which row it is (row under [targets]), or assign the target by hand.",
     ),
     Flag(
         "out_of_range",

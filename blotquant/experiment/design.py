@@ -87,8 +87,9 @@ class ImageEntry(_Part):
         return entry
 
     def describe(self) -> str:
-        """Name the picture for messages and formulas: file, and exposure where known."""
-        return self.name if self.exposure_s is None else f"{self.name}, {self.exposure_s:g} s"
+        """Name the picture for messages and formulas: file, strip where it holds several, and exposure where known."""
+        strip = "" if self.strip is None else f", strip {self.strip}"
+        return self.name + strip + ("" if self.exposure_s is None else f", {self.exposure_s:g} s")
 
 
 class Target(_Part):

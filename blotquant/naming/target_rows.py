@@ -14,6 +14,8 @@ from blotquant.naming.presets import target_kda
 
 # A second row this near to the best one (part of its score) makes the choice a guess.
 _RIVAL = 0.7
+# Where nothing tells masses, strength is the only witness: a row of a quarter of the strength may be the protein.
+_RIVAL_WITHOUT_MASSES = 0.5
 # Rows of one doublet lie no further apart than this many outline heights.
 _DOUBLET_REACH = 1.6
 _PARTNER_SHARE = 0.25
@@ -146,7 +148,8 @@ def choose_rows(rows: Sequence[Row], target: Target, fit: LadderFit | None, tole
         return _by_mass(shown, target, fit, tolerance)
     ranked = sorted(shown, key=lambda row: (-row.score, row.number))
     choice = _with_partner(shown, ranked[0], target, fit)
-    rivals = [row for row in ranked if row.number not in choice.rows and row.score >= _RIVAL * ranked[0].score]
+    limit = _RIVAL_WITHOUT_MASSES * ranked[0].score
+    rivals = [row for row in ranked if row.number not in choice.rows and row.score >= limit]
     return replace(choice, flags=(*choice.flags, *(["target_uncertain"] if rivals else [])))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from blotquant.flags import FLAGS, split_flags
+from blotquant.flags import FLAGS, Flag, split_flags
 from blotquant.naming.ladder import LadderError, find_ladder
 from blotquant.report.picture import encode_picture
 from blotquant.report.profile import PROFILE_HEIGHT, PROFILE_WIDTH, lane_profiles
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from blotquant.pipeline import Analysis
 
 
+SHOWN_ROLES = ("sample", "standard")
+"""Roles of the lanes that figure panels show."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PictureWords:
     """What the experiment knows about a picture and the picture does not say.
@@ -34,11 +38,14 @@ class PictureWords:
         Product name or masses in kDa of the ladder.
     stain : bool
         Whether it is a total-protein stain, which is weighed by lanes.
+    strip : int or None
+        Which strip of the picture was analysed, where it holds several.
     """
 
     samples: Mapping[int, str] = field(default_factory=dict)
     ladder: str | tuple[float, ...] | None = None
     stain: bool = False
+    strip: int | None = None
 
 
 def anchor_of(session: str) -> str:
@@ -82,7 +89,7 @@ def render_blot(
         "blot.html.j2",
         anchor=anchor_of(session or title),
         title=title,
-        facts=_facts(constants or {}),
+        facts=_facts(constants or {}) | ({} if known.strip is None else {"strip": str(known.strip)}),
         image=analysis.image,
         picture=encode_picture(analysis.image),
         width=width,
@@ -94,8 +101,10 @@ def render_blot(
         # A stain is weighed by lanes: outlines of its hundreds of bands would only hide the picture.
         bands=[] if known.stain else _band_marks(analysis.layout, analysis.bands),
         marks=kda_marks(analysis.layout, known.ladder),
+        splices=splice_marks(analysis.layout),
         labels=labels,
         flags=[FLAGS[name] for name in (*analysis.image.flags, *analysis.layout.flags)],
+        doubts=_doubts(analysis),
         profiles=lane_profiles(analysis, labels),
         profile_size=(PROFILE_WIDTH, PROFILE_HEIGHT),
         numbers=_lane_numbers(analysis, labels) if known.stain else _band_numbers(analysis, labels),
@@ -129,6 +138,33 @@ def kda_marks(layout: Layout, ladder: str | tuple[float, ...] | None) -> list[tu
         if fit is not None:
             marks += [(round(row, 1), f"{kda:g}") for row, kda in zip(fit.rows, fit.kda, strict=True)]
     return marks
+
+
+def splice_marks(layout: Layout) -> list[str]:
+    """Where a figure panel of the sample lanes is spliced: each lane that it leaves out between others."""
+    marks = []
+    for strip in layout.strips:
+        lanes = sorted(layout.lanes_of(strip.id), key=lambda lane: lane.number)
+        shown = [lane.number for lane in lanes if lane.role in SHOWN_ROLES]
+        between = [x for x in lanes if shown and shown[0] < x.number < shown[-1] and x.number not in shown]
+        marks += [_points(lane.outline) for lane in between]
+    return marks
+
+
+def _doubts(analysis: Analysis) -> list[tuple[Flag, str]]:
+    """Serious flags of the probe's own bands, with the lanes that carry them."""
+    lanes: dict[str, list[int]] = {}
+    named = analysis.bands[analysis.bands["target"].notna()]
+    for lane, cell in zip(named["lane"], named["flags"], strict=True):
+        for name in split_flags(cell):
+            if FLAGS[name].level != "info":
+                lanes.setdefault(name, []).append(int(lane))
+    every = sorted({int(lane) for lane in named["lane"]})
+    found = []
+    for name, where in ((name, sorted(set(lanes[name]))) for name in FLAGS if name in lanes):
+        one = "lane " if len(where) == 1 else "lanes "
+        found.append((FLAGS[name], "all lanes" if where == every else one + ", ".join(map(str, where))))
+    return found
 
 
 def _points(outline: Polygon) -> str:

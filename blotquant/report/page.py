@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blotquant import __version__
+from blotquant.comparing.normalize import blots_without_numerator
 from blotquant.flags import FLAGS, split_flags
 from blotquant.io.files import atomic_write
 from blotquant.report.methods import methods_paragraph
@@ -99,6 +100,8 @@ def _head(content: Content, script: str) -> str:
         failures=content.failures,
         blocks=ratio_blocks(experiment, tables),
         ratio_table=ratio_table(ratios, experiment.extra_columns),
+        warnings=experiment.warnings,
+        absent=blots_without_numerator(experiment),
         excluded=_excluded(ratios[~included]),
         n_excluded=int((~included).sum()),
         n_ratios=len(ratios),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from blotquant.comparing.sensitivity import claim_ranges
+from blotquant.flags import FLAGS, split_flags
 from blotquant.report.blot import anchor_of
 from blotquant.report.plots import plot_ratio, plot_sensitivity
 from blotquant.report.tables import Cell, Record, View, bounded, interval, table_html, value, with_sd, words
@@ -42,6 +43,7 @@ def _ratio_block(experiment: Experiment, tables: Mapping[str, pd.DataFrame], nam
         "ways": None,
         **_points_told(experiment, ratios),
         "test": _common_test(summary),
+        "unscaled": "; ".join(s for s in dict.fromkeys(summary["scaling"].dropna()) if "not possible" in s),
     }
     claims = None
     if "sensitivity" in tables:
@@ -64,6 +66,8 @@ def _what_varies(ways: pd.DataFrame) -> str:
     n = f"{ways['background'].nunique()} backgrounds × {ways['aperture'].nunique()} aperture heights"
     if scalings == ["any"]:
         return f"{n}; every condition stands on every blot, so that the scaling of blots cancels"
+    if len(scalings) == 1:
+        return f"{n}; blots scaled by {scalings[0]}, as these blots carry no other scaling"
     return f"{n} × {len(scalings)} scalings of blots ({', '.join(scalings)})"
 
 
@@ -123,15 +127,20 @@ def ratio_table(ratios: pd.DataFrame, extra: Sequence[str]) -> Markup:
         View("95 % CI", "Measurement error of this lane only", interval("ci_low", "ci_high")),
         View("relative", "Value / geometric mean of the blot's reference lanes", value("relative", 3)),
         View("95 % CI, relative", "Measurement error only", interval("relative_ci_low", "relative_ci_high")),
-        View("numerator ± SD", "Counts", with_sd("numerator", "numerator_sd")),
-        View("denominator ± SD", "Counts", with_sd("denominator", "denominator_sd")),
+        View("numerator", "Counts; its SD stands in ratios.csv", value("numerator", 3)),
+        View("denominator", "Counts; its SD stands in ratios.csv", value("denominator", 3)),
         View("loading", "Loading of the lane / mean loading", value("loading_factor", 3)),
-        View("included", "Whether it enters the summary", value("included")),
-        View("reason", "Why it does not", value("reason")),
-        View("flags", "See the list of flags", words("flags")),
+        View("notes", "Why it does not enter the summary, else the flags that warn", _notes),
         *(View(name, "From the sample sheet", value(name), printed=False) for name in extra if name in ratios),
     )
     return table_html(ratios.to_dict("records"), views, muted=lambda row: row["included"] is not True)
+
+
+def _notes(row: Record) -> Cell:
+    """Why a value is left out, and what casts doubt on it; what is only information is counted further down."""
+    if not is_missing(row["reason"]):
+        return Cell(str(row["reason"]))
+    return Cell(", ".join(name for name in split_flags(row["flags"]) if FLAGS[name].level != "info"))
 
 
 def exposure_table(exposures: pd.DataFrame | None) -> Markup | None:
@@ -201,6 +210,4 @@ def index_table(experiment: Experiment, record: Sequence[Mapping[str, Any]]) -> 
 
 
 def _is_serious(flag: str) -> bool:
-    from blotquant.flags import FLAGS
-
     return FLAGS[flag].level != "info"

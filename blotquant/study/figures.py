@@ -10,6 +10,7 @@ from blotquant.errors import BlotQuantError
 from blotquant.io import read_image
 from blotquant.io.files import atomic_write
 from blotquant.record.session import load_session
+from blotquant.report.blot import SHOWN_ROLES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from blotquant.experiment.design import Experiment, ImageEntry, Ratio
     from blotquant.export.panel import Crop, Panel
     from blotquant.image import BlotImage
-
-_SHOWN = ("sample", "standard")
 
 
 def write_panels(experiment: Experiment, tables: Mapping[str, pd.DataFrame], out: Path) -> list[Path]:
@@ -63,7 +62,7 @@ def make_panel(
         return None
     home = entries[0].membrane
     rows = experiment.samples_of(blot, home)
-    rows = rows[rows["role"].isin(_SHOWN)]
+    rows = rows[rows["role"].isin(SHOWN_ROLES)]
     labels = {
         int(lane): str(condition if isinstance(condition, str) else sample)
         for lane, condition, sample in zip(rows["lane"], rows["condition"], rows["sample"], strict=True)

@@ -157,8 +157,8 @@ def _make_part(task: MembraneTask, mark: str, analyses: Sequence[Analysis]) -> P
         }
         pairs[name] = (entry.name, analysis)
     known = {
-        name: PictureWords(samples=task.samples, ladder=naming.ladder, stain=not naming.targets)
-        for name, naming in zip(names, task.namings, strict=True)
+        name: PictureWords(samples=task.samples, ladder=naming.ladder, stain=not naming.targets, strip=entry.strip)
+        for name, naming, (entry, _) in zip(names, task.namings, task.pictures, strict=True)
     }
     return make_part(task.key, mark, pairs, extra=extra, draw=known)
 

@@ -7,7 +7,7 @@ from report_example import BLOTS, IMG, PROBES, make_report
 
 from blotquant.geometry import Band, Lane, Layout, Strip, rectangle
 from blotquant.image import BlotImage
-from blotquant.report.blot import kda_marks
+from blotquant.report.blot import kda_marks, splice_marks
 from blotquant.report.methods import BACKGROUND_WORDS
 from blotquant.report.picture import MAX_PICTURE_PX, encode_picture
 from blotquant.report.plots import plot_ratio
@@ -117,6 +117,49 @@ def test_kda_marks_stand_at_the_ladders_bands():
     layout = Layout(strips=(strip,), lanes=(lane,), bands=bands)
     assert kda_marks(layout, tuple(places)) == [(row, f"{kda}") for kda, row in places.items()]
     assert kda_marks(layout, None) == []
+
+
+def lanes_with(roles):
+    return tuple(
+        Lane(id=f"l{k}", strip="s", number=k, center=((0, 20 * k), (60, 20 * k)), widths=(10, 10), role=role)
+        for k, role in enumerate(roles, 1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("roles", "left_out"),
+    [(["ladder", "sample", "sample"], []), (["sample", "excluded", "sample", "blank", "standard", "blank"], [2, 4]),
+     (["sample", "ladder", "blank", "sample"], [2, 3]), (["blank", "blank"], [])],
+)  # fmt: skip
+def test_lanes_that_a_figure_panel_leaves_out_between_others_are_marked(roles, left_out):
+    strip = Strip(id="s", number=1, outline=rectangle(0, 60, 0, 200))
+    marks = splice_marks(Layout(strips=(strip,), lanes=lanes_with(roles)))
+    middles = [np.mean([float(p.split(",")[0]) for p in mark.split()]) for mark in marks]
+    assert middles == pytest.approx([20 * k + 0.5 for k in left_out])
+
+
+def test_what_was_taken_as_written_and_who_takes_no_part_is_told(tmp_path):
+    from small_experiment import experiment, image, ratio
+
+    from blotquant.comparing.compare import compare
+    from blotquant.comparing.normalize import normalize
+    from blotquant.report.page import Content, write_report
+    from blotquant.settings import Settings
+    from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, make_table
+
+    toml = image("p.tif", "P") + image("t.tif", "T") + image("u.tif", "T", blot=2) + ratio("P/T", "P", "T")
+    study = experiment(tmp_path, toml, "blot,lane,condition\n1,1,ctl\n1,2,Ctl\n2,1,ctl\n")
+    bands, lanes = make_table([], BAND_COLUMNS), make_table([], LANE_COLUMNS)
+    ratios = normalize(study, bands, lanes, strict=False)
+    tables = {"bands": bands, "ratios": ratios, "summary": compare(study, ratios)}
+    write_report(
+        tmp_path / "page.html",
+        Content(experiment=study, settings=Settings(), tables=tables, record=[], failures={}),
+        [],
+    )
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "conditions &#39;ctl&#39; and &#39;Ctl&#39; differ in spelling only" in page
+    assert "<b>P/T</b>: no picture of its numerator on blot 2, which takes no part in it." in page
 
 
 @pytest.mark.parametrize(
