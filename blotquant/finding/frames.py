@@ -20,6 +20,10 @@ _Curve = tuple[np.polynomial.Polynomial, float, float]
 Span = tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]
 
 
+# Times the noise of the usual lane: more scatter than that between bands is bands.
+_UNEVEN = 3.0
+
+
 def _main_curves(found: FoundStrip) -> list[_Curve]:
     """Smooth lines through the rows that bend the strip, the clearest first."""
     if not found.piece.rows:
@@ -82,6 +86,8 @@ def find_lane_peaks(grid: Grid, f: FoundStrip, settings: DetectionSettings) -> t
     ]
     noises = [profile_noise(s[n].mean(axis=1)) for s, n in zip(strips, near, strict=True)]
     floor = float(np.median(noises))
+    # A ladder's many bands are no noise.
+    noises = [min(noise, _UNEVEN * floor) for noise in noises]
     found = [
         find_peaks(i, s, spans[i][1], noise=max(noises[i], 0.7 * floor, 0.3 * grid.step, 1e-9))
         for i, s in enumerate(strips)
