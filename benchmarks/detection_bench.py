@@ -307,8 +307,11 @@ def report(difficulty: str, scores: list[Score]) -> None:
 
 
 def count_strips(score: Score) -> pd.DataFrame:
-    """Of every true strip: whether two lanes show, whether its lanes are exact (among what shows; as drawn), and
-    whether the count is right or one of the alternatives that are given with it."""
+    """Tell of every true strip whether two lanes show, and whether its lanes are right.
+
+    `exact` asks for the lanes that show, `drawn` for all that were drawn, `among` for a count that is right or one of
+    the alternatives given with it.
+    """
     lines = []
     for strip, own in score.lanes.groupby("strip"):
         n = own["kind"].value_counts()
