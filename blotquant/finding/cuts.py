@@ -12,6 +12,9 @@ from blotquant.finding.candidates import Grid
 from blotquant.finding.noise import MAD_TO_SD, FloatArray
 from blotquant.finding.rows import RowCurve
 
+# Rows by which an edge's two ends may differ in height from those of a line along the rows.
+_RISE = 17.0
+
 
 def find_cut(grid: Grid, upper: RowCurve, lower: RowCurve) -> float | None:
     """Look for a straight step or slit that runs across between two rows: the edge of a membrane.
@@ -37,7 +40,13 @@ def cut_between(grid: Grid, upper: RowCurve, lower: RowCurve) -> tuple[float, fl
     base = max(0, first - 4)
     image = grid.pixels[base : last + 4]
     table = np.stack([image[:, a:b].mean(axis=1) for a, b in blocks])
-    strength, where = _coherent_step(table, middles, top - base, bottom - base)
+    limits, span = (top - base, bottom - base), max(float(np.ptp(middles)), 1.0)
+    level = np.linspace(-_RISE, _RISE, 21) / span
+    strength, where = _coherent_step(table, middles, limits, level)
+    # Rows of one membrane run about parallel, and tails of its slanted bands are slanted steps.
+    if strength < 1 and abs(upper.slope - lower.slope) * span > _RISE:
+        tilted = np.concatenate([level + upper.slope, level + lower.slope])
+        strength, where = max((strength, where), _coherent_step(table, middles, limits, tilted))
     return strength, where + base
 
 
@@ -72,9 +81,13 @@ def _free_blocks(upper: RowCurve, lower: RowCurve, width: int) -> list[tuple[int
 
 
 def _coherent_step(
-    table: FloatArray, middles: NDArray[np.float64], top: NDArray[np.float64], bottom: NDArray[np.float64]
+    table: FloatArray,
+    middles: NDArray[np.float64],
+    limits: tuple[NDArray[np.float64], NDArray[np.float64]],
+    rises: NDArray[np.float64],
 ) -> tuple[float, float]:
-    """Strongest step that most blocks share along some straight line between two limits."""
+    """Strongest step that most blocks share along a straight line of one of some slopes, between two limits."""
+    top, bottom = limits
     box = ndimage.uniform_filter1d(table, 4, axis=1, mode="nearest")
     step = np.zeros_like(box)
     step[:, 2:-2] = box[:, 4:] - box[:, :-4]
@@ -86,7 +99,6 @@ def _coherent_step(
     inside = (rows[None] > top[:, None]) & (rows[None] < bottom[:, None])
     z = np.where(inside, z, np.nan)
     away = middles - middles.mean()
-    rises = np.linspace(-17, 17, 21) / max(float(np.ptp(middles)), 1.0)
     source = rows[None, None] + np.rint(rises[:, None] * away[None]).astype(int)[:, :, None]
     ok = (source >= 0) & (source < n_rows)
     sheared = np.where(ok, z[np.arange(n_blocks)[None, :, None], np.clip(source, 0, n_rows - 1)], np.nan)

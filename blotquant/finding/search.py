@@ -16,6 +16,8 @@ from blotquant.geometry import Lane
 
 # Evidence of lanes between which no clear notch runs.
 _FAINT = 0.15
+# Contrast of a small strip's bands, of that of the other strips'.
+_CLEAR = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def search(grid: Grid, n_lanes: int | None) -> list[FoundStrip]:
     ridges = find_ridges(grid)
     rows = chain_rows(ridges, reach=_reach(grid, ridges))
     found = []
-    for piece in select_pieces(group_rows(grid, see_rows(grid, rows))):
+    for piece in select_pieces(grid, group_rows(grid, see_rows(grid, rows))):
         if n_lanes is not None:
             piece = recount(piece, n_lanes)
         tracks = trace_lanes(grid, piece, keep_all=n_lanes is not None)
@@ -63,18 +65,37 @@ def _reach(grid: Grid, ridges: tuple[Ridge, ...]) -> float:
     return float(np.clip(2.2 * width, 0.1 * grid.pixels.shape[1], 0.2 * grid.pixels.shape[1]))
 
 
-def select_pieces(pieces: list[Piece]) -> list[Piece]:
+def select_pieces(grid: Grid, pieces: list[Piece]) -> list[Piece]:
     """Drop what is no strip beside the clear ones: writing, dust, membrane edges, rows amid another strip's."""
     if not pieces:
         return []
     best = max(p.weight for p in pieces)
     kept: list[Piece] = []
     for piece in sorted(pieces, key=lambda p: -p.weight):
-        if piece.weight < 0.25 * best or piece.comb.score < 0.9:
+        if piece.comb.score < 0.9:
+            continue
+        if piece.weight < 0.25 * best and not _cut_off(grid, piece, kept):
             continue
         if not any(_amid(piece, other) or _writing(piece, other) for other in kept):
             kept.append(piece)
     return sorted(kept, key=lambda p: (min(r.y_mid for r in p.rows), p.left))
+
+
+def _cut_off(grid: Grid, piece: Piece, others: list[Piece]) -> bool:
+    """Whether a small piece of clear bands lies on a membrane of its own: its edge runs between it and each other."""
+    row = max(piece.rows, key=lambda r: r.weight)
+    if row.comb is None or len(row.comb.centers) < 2:
+        return False
+    for other in others:
+        main = max(other.rows, key=lambda r: r.weight)
+        alike = 0.6 < row.curve.height / main.curve.height < 1.7 and 0.6 < piece.comb.pitch / other.comb.pitch < 1.7
+        if not alike or row.curve.contrast < _CLEAR * main.curve.contrast:
+            return False
+        near = min(other.rows, key=lambda r: abs(r.y_mid - row.y_mid))
+        upper, lower = sorted((near, row), key=lambda r: r.y_mid)
+        if find_cut(grid, upper.curve, lower.curve) is None:
+            return False
+    return True
 
 
 def _amid(piece: Piece, other: Piece) -> bool:

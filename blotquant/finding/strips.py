@@ -15,6 +15,8 @@ from blotquant.finding.rows import RowCurve, row_energy, row_profile
 
 # Notches shallower than this, in nepers, are those of fused bands.
 _FUSED = 0.3
+# Rows per column on the coarse grid, whose columns are twice as wide as its rows: a tilt, a smile and a bow together.
+_STEEP = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def _wanders(curve: RowCurve) -> bool:
         total += len(x)
     if total and np.sqrt(rough / total) > 0.15 * curve.height + 0.7:
         return True
-    return abs(curve.slope) > 0.4
+    return abs(curve.slope) > _STEEP
 
 
 def group_rows(grid: Grid, rows: list[SeenRow]) -> list[Piece]:
@@ -296,8 +298,9 @@ def _belongs(grid: Grid, piece: Piece, row: SeenRow) -> bool:
     if row.comb is None and not min(levels) - away < row.y_mid < max(levels) + away:
         return False
     main = max(piece.rows, key=lambda r: r.weight)
-    upper, lower = sorted((main, row), key=lambda r: r.y_mid)
-    return find_cut(grid, upper.curve, lower.curve) is None
+    near = min((r for r in piece.rows if r.comb is not None), key=lambda r: abs(r.y_mid - row.y_mid), default=main)
+    pairs = [sorted((other, row), key=lambda r: r.y_mid) for other in ((main,) if near is main else (main, near))]
+    return all(find_cut(grid, upper.curve, lower.curve) is None for upper, lower in pairs)
 
 
 def _contradicts(row: SeenRow, piece: Piece, distance: float) -> bool:

@@ -110,11 +110,11 @@ def extend_lanes(
 def _ladder_beside(lanes: list[Track], side: int, ridges: list[Ridge], pitch: float) -> Track | None:
     """A lane beyond the last whose bands match no row: three or more, one below the other and as wide as a lane."""
     end = lanes[0] if side < 0 else lanes[-1]
+    usual = float(np.median([t.width for t in lanes]))
     outside = [
         r
         for r in ridges
-        if 0.6 * pitch < side * (r.col - float(end.col_at(r.row))) < 1.7 * pitch
-        and 0.5 * end.width < r.width < 1.5 * end.width
+        if 0.6 * pitch < side * (r.col - float(end.col_at(r.row))) < 1.7 * pitch and 0.5 * usual < r.width < 2 * usual
     ]
     if len(outside) < 3:
         return None
