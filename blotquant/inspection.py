@@ -15,26 +15,24 @@ if TYPE_CHECKING:
 
 
 def inspect_picture(item: Input, settings: Settings) -> dict[str, Any]:
-    """Read one picture and look for strips and lanes.
+    """Read one picture and look for strips and lanes; of a session, tell what it holds.
 
     Returns
     -------
     dict
         Plain values; with the single key ``error`` beside ``image`` where the picture cannot be read.
     """
-    from blotquant.batch.work import open_picture
-    from blotquant.finding.layouts import find_layout
-    from blotquant.pipeline import check_size
-    from blotquant.record.session import find_image, load_session
+    from blotquant.batch.work import open_picture, open_session_picture
+    from blotquant.pipeline import find
+    from blotquant.record.session import load_session
 
     try:
-        path = item.path
         if item.is_session:
-            path = find_image(load_session(path), path.parent)
-        image = open_picture(path, settings)
-        check_size(image)
-        detection = settings.detection
-        layout = find_layout(image.signal(), ceiling=image.ceiling, settings=detection, n_lanes=detection.n_lanes)
+            session = load_session(item.path)
+            image, layout = open_session_picture(session, item.path.parent), session.layout
+        else:
+            image = open_picture(item.path, settings)
+            layout = find(image, settings)
     except BlotQuantError as error:
         return {"image": item.name, "error": str(error)}
     return {"image": item.name, **_picture(image), **_findings(layout)}

@@ -15,9 +15,10 @@ import numpy as np
 from blotquant.doublets.groups import undivided_rows, unresolved_rows
 from blotquant.doublets.splitting import resolve_doublets
 from blotquant.errors import ImageError
-from blotquant.finding.layouts import find_bands_again, find_layout, find_membrane_layouts
+from blotquant.finding.layouts import find_layout, find_membrane_layouts
 from blotquant.geometry import LaneRole, Layout, Polygon
 from blotquant.image import BlotImage, FloatImage
+from blotquant.naming.ladder import LadderError
 from blotquant.naming.targets import Target, add_kda, assign_targets
 from blotquant.record.session import Session, make_session
 from blotquant.settings import Settings
@@ -174,7 +175,7 @@ def analyze_membrane(
         check_size(picture.image)
     with stage("find"):
         layouts = find_membrane_layouts(
-            [_searchable(picture.image) for picture in pictures],
+            [searchable(picture.image) for picture in pictures],
             ceilings=[picture.image.ceiling for picture in pictures],
             settings=settings.detection,
             n_lanes=expected.n_lanes if expected.n_lanes is not None else settings.detection.n_lanes,
@@ -185,7 +186,7 @@ def analyze_membrane(
     for picture, layout in zip(pictures, layouts, strict=True):
         session = picture.session
         if session is None:
-            found = _with_roles(_divided(picture.image, layout, settings), expected.roles)
+            found = _with_roles(divided(picture.image, layout, settings), expected.roles)
             session = make_session(picture.image, found, settings=settings, folder=session_folder)
         results.append(weigh(picture.image, session, naming=picture.naming))
     return results
@@ -208,6 +209,22 @@ def weigh(image: BlotImage, session: Session, *, naming: Naming | None = None) -
     ValueError
         If the picture was read with the other polarity: its ceiling would be the wrong one.
     """
+    layout, scene, bands = weigh_named(image, session, naming=naming)
+    with stage("lanes"):
+        lanes = measure_lanes(image, layout, settings=session.settings.weighing)
+    return Analysis(image=image, session=session, layout=layout, bands=bands, lanes=lanes, scene=scene)
+
+
+def weigh_named(
+    image: BlotImage, session: Session, *, naming: Naming | None = None
+) -> tuple[Layout, Scene, pd.DataFrame]:
+    """Name and weigh the bands of a session, as `weigh` does, without the lanes.
+
+    Returns
+    -------
+    layout, scene, bands
+        As in `Analysis`.
+    """
     settings = session.settings
     if image.polarity != session.polarity:
         msg = f"the session weighs {session.polarity} bands; read {image.name} with polarity={session.polarity!r}"
@@ -217,7 +234,9 @@ def weigh(image: BlotImage, session: Session, *, naming: Naming | None = None) -
         scene = weigh_scene(image, layout, settings=settings.weighing)
     with stage("measure"):
         bands = measure_bands(image, layout, scene=scene)
-    if naming is not None and naming.targets:
+    if naming is None:
+        return layout, scene, _with_kda(bands, layout, settings.naming.ladder)
+    if naming.targets:
         with stage("name"):
             named = name_bands(image, layout, bands, naming, settings=settings)
         if _outlines(named) != _outlines(layout):
@@ -227,9 +246,15 @@ def weigh(image: BlotImage, session: Session, *, naming: Naming | None = None) -
         with stage("measure"):
             bands = measure_bands(image, layout, scene=scene)
             bands = add_kda(bands, layout, targets=naming.targets, ladder=naming.ladder)
-    with stage("lanes"):
-        lanes = measure_lanes(image, layout, settings=settings.weighing)
-    return Analysis(image=image, session=session, layout=layout, bands=bands, lanes=lanes, scene=scene)
+    return layout, scene, bands
+
+
+def _with_kda(bands: pd.DataFrame, layout: Layout, ladder: str | None) -> pd.DataFrame:
+    """Masses by the settings' ladder, or by what a hand named its bands."""
+    try:
+        return add_kda(bands, layout, ladder=ladder)
+    except ValueError as error:  # a product that no preset knows
+        raise LadderError(str(error)) from None
 
 
 def name_bands(image: BlotImage, layout: Layout, bands: pd.DataFrame, naming: Naming, *, settings: Settings) -> Layout:
@@ -309,38 +334,12 @@ def find(image: BlotImage, settings: Settings) -> Layout:
     check_size(image)
     detection = settings.detection
     with stage("find"):
-        signal = _searchable(image)
+        signal = searchable(image)
         layout = find_layout(signal, ceiling=image.ceiling, settings=detection, n_lanes=detection.n_lanes)
-    return _divided(image, layout, settings)
+    return divided(image, layout, settings)
 
 
-def find_bands(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
-    """Find the bands of one picture in the lanes of a layout, which stay as they are.
-
-    Raises
-    ------
-    ImageError
-        If the picture is too small for a lane.
-    """
-    check_size(image)
-    with stage("find"):
-        again = find_bands_again(_searchable(image), layout, settings=settings.detection)
-    return _divided(image, again, settings)
-
-
-def find_again(image: BlotImage, session: Session) -> Session:
-    """Search the picture again with the session's present settings and lay its corrections over the new result.
-
-    Corrected lanes are kept and searched for bands as they stand; corrections that no longer fit are listed in the
-    new session's `conflicts`.
-    """
-    settings = session.settings
-    lanes_corrected = any(edit.kind in ("lane", "strip") for edit in session.history.effective())
-    found = find_bands(image, session.layout, settings) if lanes_corrected else find(image, settings)
-    return replace(session, layout_auto=found)
-
-
-def _searchable(image: BlotImage) -> FloatImage:
+def searchable(image: BlotImage) -> FloatImage:
     """The signal with pixels that are no number at the picture's median: nothing to see there. Weighing keeps them."""
     signal = image.signal()
     if image.pixels.dtype.kind == "f":
@@ -350,7 +349,7 @@ def _searchable(image: BlotImage) -> FloatImage:
     return signal
 
 
-def _divided(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
+def divided(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
     """Two found rows that touch share out the signal between them."""
     with stage("doublets"):
         return resolve_doublets(image.signal(), layout, ceiling=image.ceiling, settings=settings.naming)

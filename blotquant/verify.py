@@ -20,7 +20,8 @@ from blotquant.errors import BlotQuantError, SessionError
 from blotquant.io.files import sha256_of
 from blotquant.record.differences import Finding, compare_files
 from blotquant.record.manifest import MANIFEST, InputRecord, Manifest, inspect_manifest, result_files
-from blotquant.record.session import SESSION_SUFFIX, load_session, nest_settings, software_versions
+from blotquant.record.plain import nest_settings
+from blotquant.record.session import SESSION_SUFFIX, load_session, software_versions
 from blotquant.record.store import Store
 
 if TYPE_CHECKING:

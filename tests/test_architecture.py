@@ -16,7 +16,7 @@ LAYERS = [
     {"weighing"},
     {"experiment"},
     {"comparing"},
-    {"pipeline"},
+    {"pipeline", "again"},
     {"export"},
     {"report"},
     {"batch"},

@@ -185,7 +185,8 @@ def _record(
     store: Store, tasks: Mapping[str, PictureTask], settings: Settings, failures: Mapping[str, str]
 ) -> Manifest:
     from blotquant.record.manifest import input_record, make_manifest
-    from blotquant.record.session import find_image, flatten_settings, load_session
+    from blotquant.record.plain import flatten_settings
+    from blotquant.record.session import find_image, load_session
 
     inputs, out = [], store.folder
     for key, task in tasks.items():

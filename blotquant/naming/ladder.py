@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -149,13 +150,22 @@ def fit_ladder(peak_rows: ArrayLike, kda: str | Sequence[float], *, row_start: f
     return fit
 
 
-def find_ladder(layout: Layout, strip: str, kda: str | Sequence[float]) -> LadderFit | None:
+def find_ladder(layout: Layout, strip: str, kda: str | Sequence[float] | None) -> LadderFit | None:
     """Fit the ladder lane of one strip; the first that fits where there are several.
+
+    Parameters
+    ----------
+    layout : Layout
+        With bands.
+    strip : str
+        The strip's id.
+    kda : str or sequence of float or None
+        Product name or masses; not needed where a hand named three or more of the lane's bands (see `said_kda`).
 
     Returns
     -------
     LadderFit or None
-        None where the strip has no lane of that role.
+        None where the strip has no lane of that role, or nothing tells its masses.
 
     Raises
     ------
@@ -166,14 +176,41 @@ def find_ladder(layout: Layout, strip: str, kda: str | Sequence[float]) -> Ladde
     rows = [row for row, _ in layout.strip(strip).outline]
     problem: LadderError | None = None
     for lane in lanes:
-        peaks = [b.peak[0] for b in layout.bands_of(lane.id) if b.status == "detected"]
+        bands = layout.bands_of(lane.id)
+        said = sorted((b.peak[0], mass) for b in bands if (mass := said_kda(b.target)) is not None)
         try:
-            return fit_ladder(peaks, kda, row_start=min(rows), row_stop=max(rows))
+            if len(said) >= MIN_BANDS:
+                return _fit_said(said, row_start=min(rows), row_stop=max(rows))
+            if kda is not None:
+                peaks = [b.peak[0] for b in bands if b.status == "detected"]
+                return fit_ladder(peaks, kda, row_start=min(rows), row_stop=max(rows))
         except LadderError as error:
             problem = problem or LadderError(f"ladder in lane {lane.number}: {error}")
     if problem is not None:
         raise problem
     return None
+
+
+def said_kda(target: str | None) -> float | None:
+    """Mass that a hand gave a ladder's band by naming it, as in ``55 kDa``; None for any other name."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) kDa", target or "")
+    return float(found[1]) if found and float(found[1]) > 0 else None
+
+
+def _fit_said(said: Sequence[tuple[float, float]], *, row_start: float, row_stop: float) -> LadderFit:
+    """The curve through bands whose masses a hand gave; they must fall from top to bottom."""
+    rows, masses = (np.array(column) for column in zip(*said, strict=True))
+    if (np.diff(masses) >= 0).any() or (np.diff(rows) <= 0).any():
+        shown = ", ".join(f"{mass:g}" for mass in masses)
+        msg = f"masses must fall from the top of the lane to its bottom, got {shown} kDa; name the bands again"
+        raise LadderError(msg)
+    return LadderFit(
+        rows=tuple(map(float, rows)),
+        kda=tuple(map(float, masses)),
+        row_start=float(row_start),
+        row_stop=float(row_stop),
+        loo_kda=_leave_one_out(rows, masses),
+    )
 
 
 def ladder_shift(layout: Layout, strip: str, lane: Lane) -> float:

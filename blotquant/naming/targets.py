@@ -46,8 +46,9 @@ def assign_targets(
         What the picture shows: the target of that name is looked for (one without mass if there is none). Without
         it, all `targets` are.
     ladder : str, sequence of float or LadderFit, optional
-        Product name or masses of the ladder in the lane of role ``ladder``, or a fit made before. Where its bands do
-        not fit, masses are not used and the ladder's lane is flagged `ladder_unused`.
+        Product name or masses of the ladder in the lane of role ``ladder``, or a fit made before; bands that a hand
+        named ``55 kDa`` stand above it. Where the bands do not fit, masses are not used and the ladder's lane is
+        flagged `ladder_unused`.
     table : DataFrame, optional
         Measured bands (`band_id`, `volume`), to tell strong rows from weak ones; else the bands' confidence.
     kda_tolerance : float
@@ -130,7 +131,7 @@ def _strengths(table: pd.DataFrame | None) -> dict[str, float]:
 
 
 def _read_ladder(layout: Layout, strip: str, ladder: Ladder | None) -> tuple[Layout, LadderFit | None]:
-    if ladder is None or isinstance(ladder, LadderFit):
+    if isinstance(ladder, LadderFit):
         return layout, ladder
     try:
         return layout, find_ladder(layout, strip, ladder)

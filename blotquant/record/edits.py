@@ -301,6 +301,16 @@ def set_role(layout: Layout, lane_id: str, role: LaneRole) -> list[Change]:
     return [] if lane.role == role else [Change("lane", lane_id, lane, replace(lane, role=role))]
 
 
+# both
+
+
+def confirm(layout: Layout, object_id: str) -> list[Change]:
+    """Say that a lane or band was looked at and is right: its confidence becomes 1."""
+    lanes = [Change("lane", x.id, x, replace(x, confidence=1.0)) for x in layout.lanes if x.id == object_id]
+    bands = [Change("band", b.id, b, replace(b, confidence=1.0)) for b in layout.bands if b.id == object_id]
+    return [change for change in (*lanes, *bands) if change.before != change.after]
+
+
 # helpers
 
 

@@ -19,7 +19,8 @@ from pydantic import ValidationError
 from blotquant.errors import OutputError, SessionError
 from blotquant.io.files import atomic_write, read_bounded, sha256_of
 from blotquant.record.history import adapter_of, canonical_json
-from blotquant.record.session import SESSION_SUFFIX, canonical_text, relative_path, software_versions
+from blotquant.record.plain import canonical_text
+from blotquant.record.session import SESSION_SUFFIX, relative_path, software_versions
 from blotquant.record.store import Store, keep_aside
 from blotquant.settings import explain_validation
 

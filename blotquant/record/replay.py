@@ -38,6 +38,7 @@ class _State:
     objects: dict[Kind, dict[str, Object]]
     renamed: dict[tuple[Kind, str], str] = field(default_factory=dict)
     lanes_moved: bool = False
+    strips_moved: bool = False
 
 
 def apply_edits(layout: Layout, edits: Sequence[Edit]) -> tuple[Layout, tuple[Conflict, ...]]:
@@ -235,6 +236,7 @@ def _store(state: _State, change: Change, key: str, value: Object | None) -> str
     objects = state.objects[change.kind]
     state.renamed[change.kind, change.object_id] = key
     state.lanes_moved |= change.kind != "band"
+    state.strips_moved |= change.kind == "strip"
     if value is None:
         objects.pop(key, None)
         return ""
@@ -300,8 +302,22 @@ def _collect(layout: Layout, state: _State) -> Layout:
     )
     lane_ids = {lane.id for lane in lanes}
     bands = tuple(band for band in cast(dict[str, Band], state.objects["band"]).values() if band.lane in lane_ids)
+    strips = _number_strips(strips) if state.strips_moved else strips
     result = replace(layout, strips=strips, lanes=lanes, bands=bands)
     return (renumber(result) if state.lanes_moved else result).sorted()
+
+
+def _number_strips(strips: Sequence[Strip]) -> tuple[Strip, ...]:
+    """Number strips from 1, top to bottom; those that lie side by side, left to right."""
+    boxes = {s.id: (*np.min(s.outline, axis=0), *np.max(s.outline, axis=0)) for s in strips}
+    left = sorted(strips, key=lambda s: (*boxes[s.id], s.id))
+    placed: list[Strip] = []
+    while left:
+        top, _, bottom, _ = boxes[left[0].id]
+        beside = [s for s in left if boxes[s.id][0] < (top + bottom) / 2]
+        placed += sorted(beside, key=lambda s: (boxes[s.id][1], s.id))
+        left = [s for s in left if s not in beside]
+    return tuple(replace(s, number=k) for k, s in enumerate(placed, start=1))
 
 
 def renumber(layout: Layout) -> Layout:

@@ -15,7 +15,8 @@ from blotquant.geometry import Band, Lane, Layout, Strip
 from blotquant.image import Polarity
 from blotquant.io.files import atomic_write
 from blotquant.record.history import Edit, adapter_of
-from blotquant.record.session import SCHEMA_VERSION, ImageReference, flatten_settings
+from blotquant.record.plain import flatten_settings
+from blotquant.record.session import SCHEMA_VERSION, ImageReference
 from blotquant.settings import Settings
 
 PUBLISHED = f"session-{SCHEMA_VERSION}.schema.json"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -19,9 +19,10 @@ from pydantic import ValidationError
 from blotquant.errors import SessionError
 from blotquant.geometry import Band, Lane, Layout, Strip
 from blotquant.image import BlotImage, Polarity
-from blotquant.record.history import Change, Edit, History, adapter_of
+from blotquant.record.history import FIND_AGAIN, Change, Edit, History, adapter_of
 from blotquant.record.migrations import migrate
-from blotquant.record.replay import Conflict, apply_edits, fold_fields
+from blotquant.record.plain import canonical_text, flatten_settings, nest_settings, plain_value
+from blotquant.record.replay import Conflict, apply_edits, diff_layouts, fold_fields, replay_on
 from blotquant.settings import Settings, explain_validation
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ SCHEMA_VERSION = 1
 SESSION_SUFFIX = ".blot.json"
 MAX_BYTES = 256 << 20
 """Largest session read; a picture of 60 lanes with a thousand corrections needs one."""
+
+
+class PictureMissingError(SessionError):
+    """The picture of a session is not where it was, or another one lies there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +121,24 @@ class Session:
     def edit(self, changes: Iterable[Change], *, action: str, who: str, when: str) -> Session:
         """Return the session with one more gesture in its history."""
         return replace(self, history=self.history.append(changes, action=action, who=who, when=when))
+
+    def take_over(self, found: Layout, *, who: str, when: str) -> tuple[Session, tuple[Conflict, ...]]:
+        """Lay the hand corrections over what is found now, as one gesture that can be undone.
+
+        Parameters
+        ----------
+        found : Layout
+            From `blotquant.pipeline.find_again`; things that were there before keep their ids.
+        who, when : str
+            For the record.
+
+        Returns
+        -------
+        session, conflicts
+            The session with the new result, and the corrections that no longer fit.
+        """
+        result, conflicts = replay_on(found, [self.layout_auto, self.layout], self.history.edits)
+        return self.edit(diff_layouts(self.layout, result), action=FIND_AGAIN, who=who, when=when), conflicts
 
     def undo(self, *, who: str, when: str) -> Session:
         """Return the session with its last gesture taken back; `ValueError` if there is none."""
@@ -245,7 +268,7 @@ def find_image(session: Session, folder: Path, *, given: Path | None = None) -> 
     if not found:
         looked = " and ".join(str(place) for place in places)
         msg = f"the picture {reference.name} of this session is not at {looked}; say where it is"
-        raise SessionError(msg)
+        raise PictureMissingError(msg)
     checksums = [sha256_of(place) for place in found]
     for place, checksum in zip(found, checksums, strict=True):
         if checksum == reference.sha256:
@@ -267,48 +290,18 @@ def check_same_picture(session: Session, checksum: str, *, where: str) -> None:
             f"{where} is not the picture of this session: its SHA-256 is {checksum}, the session's is "
             f"{session.image.sha256}; give the original file, or start a new session"
         )
-        raise SessionError(msg)
+        raise PictureMissingError(msg)
 
 
 def session_text(session: Session) -> str:
     """A session as canonical JSON text: keys sorted, one strip, lane, band or edit a line, floats by repr."""
     data = {f.name: getattr(session, f.name) for f in fields(session)}
-    data["layout_auto"] = _plain(adapter_of(Layout).validate_python(_plain(session.layout_auto)))
-    data["history"] = _plain(session.history.edits)
-    data["image"] = _plain(session.image)
+    data["layout_auto"] = plain_value(adapter_of(Layout).validate_python(plain_value(session.layout_auto)))
+    data["history"] = plain_value(session.history.edits)
+    data["image"] = plain_value(session.image)
     data["settings_at_start"] = flatten_settings(session.settings_at_start)
     data["versions"] = dict(session.versions)
     return canonical_text(data)
-
-
-def canonical_text(data: Mapping[str, Any]) -> str:
-    """Plain values as JSON text in one way only, open enough that two versions can be compared line by line."""
-    return "".join(_lines(data, 0)) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    """Values as dicts and lists of scalars; much faster than `dataclasses.asdict`, which copies every number."""
-    if is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, tuple) and value and is_dataclass(value[0]):
-        return [_plain(item) for item in value]
-    return value
-
-
-def _lines(value: Any, depth: int) -> Iterator[str]:
-    """Objects open up line by line; the members of a list stay on one line each."""
-    pad = " " * (depth + 1)
-    if isinstance(value, dict) and value:
-        rows = [pad + _compact(key) + ": " + "".join(_lines(value[key], depth + 1)) for key in sorted(value)]
-        yield "{\n" + ",\n".join(rows) + "\n" + pad[1:] + "}"
-    elif isinstance(value, list | tuple) and value and isinstance(value[0], dict):
-        yield "[\n" + ",\n".join(pad + _compact(item) for item in value) + "\n" + pad[1:] + "]"
-    else:
-        yield _compact(value)
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def parse_session(text: str, *, where: str = "session") -> Session:
@@ -374,33 +367,6 @@ def _build_edit(data: dict[str, Any]) -> Edit:
         adapter = adapter_of(types[edit.kind] | None)
         plain |= {key: adapter.validate_python(data[key]) for key in ("before", "after")}
     return Edit(**plain)
-
-
-def flatten_settings(settings: Settings) -> dict[str, Any]:
-    """Settings as dotted names and scalar values, as the history names them."""
-    flat: dict[str, Any] = {}
-    _flatten(settings.model_dump(mode="json"), "", flat)
-    return flat
-
-
-def _flatten(values: Mapping[str, Any], prefix: str, flat: dict[str, Any]) -> None:
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            _flatten(value, f"{prefix}{key}.", flat)
-        else:
-            flat[prefix + key] = value
-
-
-def nest_settings(flat: Mapping[str, Any]) -> Settings:
-    """Settings from dotted names; pydantic's `ValidationError` names each wrong one."""
-    nested: dict[str, Any] = {}
-    for name, value in flat.items():
-        *sections, last = name.split(".")
-        place = nested
-        for section in sections:
-            place = place.setdefault(section, {})
-        place[last] = value
-    return Settings.model_validate(nested)
 
 
 def verify_session(session: Session) -> Sequence[str]:

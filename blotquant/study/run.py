@@ -122,7 +122,7 @@ def _record(
 ) -> Manifest:
     from blotquant.experiment.read import source_files
     from blotquant.record.manifest import input_record, make_manifest
-    from blotquant.record.session import flatten_settings
+    from blotquant.record.plain import flatten_settings
 
     out = store.folder
     file, *sheets = source_files(experiment.path)

@@ -6,6 +6,8 @@ The core's pixel centres are integers and so are napari's: an image layer at sca
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,16 +15,18 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from blotquant.flags import FLAGS, split_flags
-from blotquant.geometry import Band, Lane, Layout, Point, Polygon, polygon
+from blotquant.geometry import Band, Lane, Point, Polygon, polygon
 
 Vertices = NDArray[np.float64]
+Colour = tuple[float, float, float, float]
 PIXEL_OFFSET = 0.0
 SURE = 0.9
 """Below this confidence a lane or band is pointed out as a doubt."""
-HIDDEN_ID = "band_id"
-LANE_ID = "lane_id"
+BEND = 0.35
+"""A dragged node of a centre line takes along what lies within this part of the lane's length."""
+HIDDEN_ID, LANE_ID, STRIP_ID = "band_id", "lane_id", "strip_id"
 
-COLOURS = {
+COLOURS: dict[str, Colour] = {
     "detected": (0.16, 0.68, 0.90, 1.0),
     "expected": (0.55, 0.62, 0.68, 1.0),
     "edited": (0.98, 0.60, 0.12, 1.0),
@@ -34,11 +38,12 @@ COLOURS = {
     "standard": (0.20, 0.65, 0.80, 0.9),
     "blank": (0.60, 0.60, 0.60, 0.9),
     "excluded": (0.90, 0.35, 0.35, 0.9),
+    "strip": (0.95, 0.55, 0.75, 0.9),
 }
 """Edge colours; the dock's legend shows the same."""
 
 
-def to_vertices(outline: Polygon) -> Vertices:
+def to_vertices(outline: Sequence[Point]) -> Vertices:
     """An outline as napari's vertices (row, column), shape (n, 2)."""
     return np.asarray(outline, dtype=float) + PIXEL_OFFSET
 
@@ -48,10 +53,15 @@ def to_outline(vertices: ArrayLike) -> Polygon:
     return polygon(np.asarray(vertices, dtype=float) - PIXEL_OFFSET)
 
 
-def is_same_place(vertices: ArrayLike, outline: Polygon) -> bool:
+def is_same_place(vertices: ArrayLike, outline: tuple[Point, ...]) -> bool:
     """Whether vertices are an outline within what float32 keeps of it."""
     points = np.asarray(vertices)
-    return points.shape == (len(outline), 2) and bool(np.abs(points - to_vertices(outline)).max() < 2e-3)
+    return points.shape == (len(outline), 2) and bool(np.abs(points - _vertices(outline)).max() < 2e-3)
+
+
+@lru_cache(maxsize=4096)
+def _vertices(outline: tuple[Point, ...]) -> Vertices:
+    return to_vertices(outline)
 
 
 def lane_nodes(lane: Lane, vertices: ArrayLike) -> tuple[tuple[Point, ...], tuple[float, ...]]:
@@ -76,6 +86,25 @@ def lane_nodes(lane: Lane, vertices: ArrayLike) -> tuple[tuple[Point, ...], tupl
     return tuple((float(r), float(c)) for r, c in center), tuple(float(w) for w in widths)
 
 
+def bent(lane: Lane, vertices: ArrayLike) -> tuple[Point, ...]:
+    """Nodes of a centre line that was dragged; where one node went sideways its neighbours follow in part."""
+    points = np.asarray(vertices, dtype=float) - PIXEL_OFFSET
+    old = np.asarray(lane.center)
+    if points.shape == old.shape and len(old) > 3:
+        steps = points[:, 1] - old[:, 1]
+        moved = np.flatnonzero(np.abs(points - old).max(axis=1) > 2e-3)
+        if len(moved) == 1:
+            k = int(moved[0])
+            reach = BEND * (old[-1, 0] - old[0, 0])
+            share = np.clip(1 - np.abs(old[:, 0] - old[k, 0]) / reach, 0, None)
+            points = np.column_stack([old[:, 0], old[:, 1] + steps[k] * share])
+    points = points[np.argsort(points[:, 0], kind="stable")]
+    if len(points) < 2 or np.any(np.diff(points[:, 0]) <= 0):
+        msg = f"the centre line of lane {lane.number} must run down the picture"
+        raise ValueError(msg)
+    return tuple((round(float(r), 4), round(float(c), 4)) for r, c in points)
+
+
 def _scan(points: Vertices, n: int) -> tuple[Vertices, NDArray[np.float64]]:
     """Left and right edge of any polygon on `n` rows between its top and bottom."""
     top, bottom = points[:, 0].min(), points[:, 0].max()
@@ -93,9 +122,9 @@ def _scan(points: Vertices, n: int) -> tuple[Vertices, NDArray[np.float64]]:
     return np.column_stack([rows, (low + high) / 2]), high - low
 
 
-def band_features(layout: Layout, table: pd.DataFrame) -> pd.DataFrame:
-    """The band table in the layout's order, as the features of the Bands layer."""
-    order = pd.Index([band.id for band in layout.bands], dtype="object", name=HIDDEN_ID)
+def band_features(keys: Sequence[str], table: pd.DataFrame) -> pd.DataFrame:
+    """The band table in the order of a layer's shapes, as the features of the Bands layer."""
+    order = pd.Index(list(keys), dtype="object", name=HIDDEN_ID)
     if table.empty:
         return order.to_frame(index=False)
     known = table.assign(**{HIDDEN_ID: table["band_id"].astype(object)}).set_index(HIDDEN_ID, drop=False)
@@ -104,17 +133,19 @@ def band_features(layout: Layout, table: pd.DataFrame) -> pd.DataFrame:
     return shown.reset_index(drop=True)
 
 
-def lane_features(layout: Layout, samples: dict[str, str] | None = None) -> pd.DataFrame:
-    """Names and roles of the lanes, as the features of the Lanes layer."""
+def lane_features(
+    lanes: Sequence[Lane], samples: dict[str, str] | None = None, *, is_blind: bool = False
+) -> pd.DataFrame:
+    """Names and roles of some lanes, as the features of the Lanes layer; blind, they tell nothing."""
     samples = samples or {}
     rows = [
         {
             LANE_ID: lane.id,
-            "label": lane_label(lane, samples.get(lane.id, "")),
-            "role": lane.role,
+            "label": "" if is_blind else lane_label(lane, samples.get(lane.id, "")),
+            "role": "" if is_blind else lane.role,
             "confidence": lane.confidence,
         }
-        for lane in layout.lanes
+        for lane in lanes
     ]
     return pd.DataFrame(rows, columns=[LANE_ID, "label", "role", "confidence"])
 
@@ -126,7 +157,7 @@ def lane_label(lane: Lane, sample: str = "") -> str:
     return f"{lane.number}{mark}{doubt}" + (f" {sample}" if sample else "")
 
 
-def band_colour(band: Band, flags: str = "") -> tuple[float, float, float, float]:
+def band_colour(band: Band, flags: object = "") -> Colour:
     """Edge colour by what matters most: saturation, a hand's work, doubt, detected or not."""
     if "saturated" in split_flags(flags):
         return COLOURS["saturated"]
@@ -137,7 +168,7 @@ def band_colour(band: Band, flags: str = "") -> tuple[float, float, float, float
     return COLOURS["doubt"] if band.confidence < SURE else COLOURS["detected"]
 
 
-def lane_colour(lane: Lane) -> tuple[float, float, float, float]:
+def lane_colour(lane: Lane) -> Colour:
     """Edge colour by role; doubt shows on samples."""
     is_doubt = lane.role == "sample" and lane.confidence < SURE
     return COLOURS["doubt" if is_doubt else lane.role]

@@ -3,43 +3,37 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
-from qtpy.QtWidgets import (
-    QFileDialog,
-    QLabel,
-    QMessageBox,
-    QProgressBar,
-    QPushButton,
-    QSplitter,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QPushButton, QSplitter, QVBoxLayout, QWidget
 
 from blotquant.errors import OutputError
 from blotquant.image import BlotImage
+from blotquant.record.history import Change
 from blotquant.record.session import Session
-from napari_blotquant import _work
 from napari_blotquant._convert import flags_in_words
 from napari_blotquant._hand import Hand
 from napari_blotquant._jobs import Jobs, explain
 from napari_blotquant._layers import BlotLayers
-from napari_blotquant._model import Editor, Weighing
+from napari_blotquant._look import look_at
+from napari_blotquant._messages import Messages
+from napari_blotquant._model import Editor
+from napari_blotquant._opening import Opening
 from napari_blotquant._panels import BlotTables, ReadOut
 from napari_blotquant._profile import ProfilePlot
-from napari_blotquant._reader import PICTURES
-from napari_blotquant._recover import Autosaver, autosave_path, find_rescued
+from napari_blotquant._recover import Autosaver
 from napari_blotquant._shield import shield_none
 from napari_blotquant._steps import StepPages
 from napari_blotquant._style import SHEET
 from napari_blotquant._toolbar import Toolbar
+from napari_blotquant._weighing import Weigher
+from napari_blotquant._work import Opened
 
-SETTLE_MS = 600
-"""Exact numbers are made when no edit came for so long."""
 SWITCH_S = 0.0005
 """Each call into Qt gives the interpreter away; the window would wait 5 ms (Python's default) to get it back."""
 
@@ -59,77 +53,51 @@ class BlotDock(QWidget):
         self.viewer = napari_viewer
         self.editor: Editor | None = None
         self.layers: BlotLayers | None = None
+        self._building: BlotLayers | None = None
         self.hand: Hand | None = None
         self.autosaver = Autosaver()
         self.asks = True
-        self._is_weighing = False
         self.jobs = Jobs()
-        self._settle = QTimer(self)
-        self._settle.setSingleShot(True)
-        self._settle.setInterval(SETTLE_MS)
-        self._settle.timeout.connect(self._weigh)
+        self.opening = Opening(self)
+        self.weigher = Weigher(self)
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_S))
+        self.setAcceptDrops(True)
         self._build()
-        window = getattr(napari_viewer.window, "_qt_window", None)
-        if window is not None:
-            window.installEventFilter(self)
-        self._offer_rescued()
+        self.opening.offer_rescued()
 
     # building
 
     def _build(self) -> None:
         self.setStyleSheet(SHEET)
         self.setMinimumWidth(420)
-        self.title = QLabel("No blot open")
-        self.title.setObjectName("title")
-        self.state = QLabel("Open a picture, drop a .scn, .gel, .1sc or .blot.json, or take the sample data.")
-        self.state.setObjectName("state")
-        self.state.setWordWrap(True)
-        self.message = QLabel()
-        self.message.setObjectName("problem")
-        self.message.setWordWrap(True)
-        self.message.hide()
-        self.progress = QProgressBar()
-        self.progress.setRange(0, 0)
-        self.progress.setMaximumHeight(6)
-        self.progress.setTextVisible(False)
-        self.progress.hide()
+        self.messages = Messages(self._cancel)
         self.steps = StepPages(self)
         self.read_out = ReadOut()
         self.profile = ProfilePlot(self._limits_dragged, self.pick)
         self.tables = BlotTables(self.pick, self.pick_lane, self.open_path)
         self.doubt_button = QPushButton("Next doubt  (N)")
         self.doubt_button.setObjectName("doubt")
-        self.doubt_button.clicked.connect(lambda _checked=False: self._by_hand("next_doubt"))
+        self.doubt_button.clicked.connect(lambda _checked=False: self.by_hand("next_doubt"))
         lower = QSplitter(Qt.Orientation.Vertical)
         lower.addWidget(self.profile)
         lower.addWidget(self.tables)
         lower.setSizes([190, 300])
         lower.setStretchFactor(1, 1)
-        column = QVBoxLayout(self)
         self.toolbar = self._toolbar()
         self.blind = self.toolbar.blind
-        column.addWidget(self.toolbar)
-        for part in (
-            self.title,
-            self.state,
-            self.progress,
-            self.message,
-            self.steps,
-            self.doubt_button,
-            self.read_out,
-        ):
+        column = QVBoxLayout(self)
+        for part in (self.toolbar, self.messages, self.steps, self.doubt_button, self.read_out):
             column.addWidget(part)
         column.addWidget(lower, 1)
         self._enable()
 
     def _toolbar(self) -> Toolbar:
         slots: dict[str, Callable[[], object]] = {
-            "Open…": self.ask_open,
-            "Folder…": self.ask_folder,
+            "Open…": self.opening.ask,
+            "Folder…": self.opening.ask_folder,
             "Save": self.save,
-            "Undo": partial(self._by_hand, "undo"),
-            "Redo": partial(self._by_hand, "redo"),
+            "Undo": partial(self.by_hand, "undo"),
+            "Redo": partial(self.by_hand, "redo"),
         }
         return Toolbar(slots, self._set_blind)
 
@@ -144,136 +112,122 @@ class BlotDock(QWidget):
 
     # opening
 
-    def ask_open(self) -> None:
-        """Ask for a file and open it."""
-        name, _ = QFileDialog.getOpenFileName(self, "Open a blot", "", PICTURES)
-        if name:
-            self.open_path(Path(name))
-
-    def ask_folder(self) -> None:
-        """Ask for a folder and list its blots."""
-        if name := QFileDialog.getExistingDirectory(self, "List the blots of a folder"):
-            self.open_path(Path(name))
-
     def open_path(self, path: Path | str) -> None:
         """Open a picture or a session; of a folder or an experiment, list the blots."""
-        place = Path(path)
-        if place.is_dir() or place.suffix == ".toml":
-            self.tables.show_blots(_work.list_blots(place))
-            return
-        if self._may_leave():
-            self.run(f"Opening {place.name}", lambda: _work.open_blot(place), self._opened)
+        self.opening.open_path(Path(path))
 
     def open_image(self, image: BlotImage) -> None:
         """Open a picture that is in memory."""
-        if self._may_leave():
-            self.run(f"Finding lanes and bands in {image.name}", lambda: _work.start(image), self._opened)
-
-    def _opened(self, opened: _work.Opened) -> None:
-        self.show_blot(opened.image, opened.session, opened.path)
+        self.opening.open_image(image)
 
     def show_blot(self, image: BlotImage, session: Session, path: Path | None = None) -> None:
-        """Show a picture with its session and begin to weigh it."""
-        if self.layers is not None:
-            self.layers.remove()
-        self.editor = Editor(image, session, path=path, autosaver=self.autosaver)
-        self._offer_restore(self.editor)
-        self.layers = BlotLayers(self.viewer, self.editor)
-        self.hand = Hand(self.layers, self.note)
-        self.hand.bind_keys()
-        self.steps.show_blot(self.editor, self.layers, self.hand)
-        self.layers.picked.connect(self.pick)
-        self.layers.picked_lane.connect(self._show_lane)
-        self.layers.previewed.connect(self.read_out.show_preview)
-        self.layers.refused.connect(self.say)
-        self.editor.edited.connect(self._on_edited)
-        self.editor.weighed.connect(self._show_numbers)
-        self.editor.stated.connect(self._show_state)
-        self.viewer.layers.selection.active = self.layers.bands
-        self.layers.bands.mode = "select"
-        self.layers.fit()
+        """Show a picture with its session at once and begin to weigh it."""
+        for _ in self.begin(Opened(image, session, path, look_at(image))):
+            pass
+
+    def begin(self, opened: Opened) -> Iterator[None]:
+        """Show a picture with its session step by step."""
+        olds = [old for old in (self.layers, self._building) if old is not None]
+        for old in olds:
+            old.close()
+        editor = Editor(opened.image, opened.session, path=opened.path, autosaver=self.autosaver)
+        self.opening.offer_restore(editor)
+        layers = BlotLayers(self.viewer, editor, opened.look)
+        self.editor, self.layers, self._building = None, None, layers
+        yield
+        yield from layers.build()
+        for old in olds:  # not before: painting a canvas that has just become empty can crash in OpenGL
+            old.remove()
+        self._building = None
+        self.editor, self.layers, self.hand = editor, layers, Hand(layers, self.note)
+        self._connect(editor, layers, self.hand)
+        yield
         self.blind.setChecked(False)
+        self.weigher.show_blot(editor)
+        self.steps.go(self.steps.BANDS)
+        layers.fit()
+        yield
         self._show_numbers()
-        self._say_doubts(image, self.editor)
-        self._weigh()
+        self._say_doubts(opened.image, editor)
+        self.weigher.start()
+
+    def _connect(self, editor: Editor, layers: BlotLayers, hand: Hand) -> None:
+        hand.bind_keys()
+        self.steps.show_blot(editor, layers, hand)
+        layers.picked.connect(self.pick)
+        layers.picked.connect(self.steps.picked)
+        layers.picked_lane.connect(self._show_lane)
+        layers.previewed.connect(self.read_out.show_number)
+        layers.refused.connect(self.say)
+        editor.edited.connect(self._on_edited)
+        editor.weighed.connect(self._show_numbers)
+        editor.stated.connect(self._show_state)
 
     def _say_doubts(self, image: BlotImage, editor: Editor) -> None:
         words = flags_in_words(";".join((*image.flags, *editor.layout.flags)))
-        fits = "\n".join(f"Edit {c.edit.seq} ({c.edit.action}) no longer fits: {c.reason}" for c in editor.conflicts)
-        self.say("\n".join(part for part in (words, fits) if part))
+        self.say("\n".join(part for part in (words, editor.misfits()) if part))
 
-    def _offer_rescued(self) -> None:
-        if rescued := list(find_rescued()):
-            names = ", ".join(item.label for item in rescued[:3])
-            self.say(f"Not saved when napari last ended: {names}. Open that picture to get the edits back.")
-            self.tables.show_blots([_work.Blot(item.path, "not saved") for item in rescued])
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
+        """Take files and folders."""
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
 
-    def _offer_restore(self, editor: Editor) -> None:
-        """Edits that were autosaved and never saved come back, unless the user says no."""
-        kept = autosave_path(editor.session)
-        found = next((r for r in find_rescued() if r.path == kept), None)
-        if found is None or len(found.session.history) <= len(editor.session.history):
-            return
-        if not self.asks or self._ask(
-            "Restore", f"There are edits that were never saved ({found.label}). Restore them?"
-        ):
-            editor.restore(found.session)
-        else:
-            self.autosaver.forget(editor.session)
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 - Qt's name
+        """Open what was dropped on the dock: a picture of any kind, a session, a folder, an experiment."""
+        paths = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
+        if paths:
+            event.acceptProposedAction()
+            self.open_path(paths[0])
 
     # slow work
 
-    def run(self, label: str, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+    def run(
+        self,
+        label: str,
+        work: Callable[[], Any],
+        done: Callable[[Any], None],
+        *,
+        failed: Callable[[Exception], None] | None = None,
+    ) -> None:
         """Run slow work in a thread and say so; a later call makes an earlier one's result void."""
         self.say("")
-        self.state.setText(f"{label}…")
-        self.progress.show()
+        self.messages.begin(label)
 
         def finished(result: Any) -> None:
-            self.progress.hide()
+            self.messages.end()
             done(result)
 
-        def failed(error: Exception) -> None:
-            self.progress.hide()
+        def went_wrong(error: Exception) -> None:
+            self.messages.end()
             self._show_state()
             self.say(explain(error))
+            if failed is not None:
+                failed(error)
 
-        self.jobs.start_latest(work, finished, failed)
+        self.jobs.start_latest(work, finished, went_wrong)
 
-    def _weigh(self) -> None:
-        """Have exact numbers made in the background, one weighing at a time; those on show are close to them."""
-        editor = self.editor
-        if editor is None or self._is_weighing:
-            return
-        self._is_weighing = True
-        needs_auto = editor.auto_table.empty
-
-        def work() -> tuple[Weighing, Any]:
-            return editor.weigh(), editor.weigh_auto() if needs_auto else None
-
-        def finished(result: tuple[Weighing, Any]) -> None:
-            self._is_weighing = False
-            if editor is not self.editor or not editor.accept(*result):
-                self._settle.start()
-
-        def failed(error: Exception) -> None:
-            self._is_weighing = False
-            self.say(explain(error))
-
-        self.jobs.start(work, finished, failed)
+    def _cancel(self) -> None:
+        self.jobs.cancel()
+        self.messages.end()
+        self._show_state()
+        self.note("Cancelled; nothing was changed")
 
     # what happens
 
-    def _on_edited(self, _changes: Any) -> None:
-        self._show_numbers()
-        self._settle.start()
+    def _on_edited(self, changes: list[Change] | None) -> None:
+        self.weigher.wait()
+        kinds = {change.kind for change in changes} if changes is not None else {"settings"}
+        if kinds == {"band"}:
+            self._show_numbers({change.object_id for change in changes or ()})
+        else:
+            self.steps.refresh()
+            self._show_numbers()
 
-    def _show_numbers(self) -> None:
+    def _show_numbers(self, touched: set[str] | None = None) -> None:
         editor, layers = self.editor, self.layers
         if editor is None or layers is None:
             return
-        self.tables.show_editor(editor)
-        self.steps.refresh()
+        self.tables.show_editor(editor, touched)
         chosen = layers.selected_ids()
         self._show_band(chosen[0] if len(chosen) == 1 else self.read_out.band_id)
         self._show_state()
@@ -283,12 +237,7 @@ class BlotDock(QWidget):
         self._enable()
         if editor is None:
             return
-        layout, edits = editor.layout, len({edit.group for edit in editor.session.history.effective()})
-        self.title.setText(editor.image.name)
-        saved = "not saved" if editor.is_dirty else ("saved" if editor.path else "untouched")
-        numbers = "" if editor.is_exact else "  ·  weighing…"
-        count = f"{len(layout.strips)} strips  ·  {len(layout.lanes)} lanes  ·  {len(layout.bands)} bands"
-        self.state.setText(f"{count}  ·  {edits} edits, {saved}{numbers}")
+        self.messages.show_editor(editor)
         self.doubt_button.setText(f"Next doubt  (N)  ·  {len(editor.doubts())} left")
         if self.autosaver.problem:
             self.say(f"Autosave does not work: {self.autosaver.problem}")
@@ -310,7 +259,7 @@ class BlotDock(QWidget):
     def _show_lane(self, lane_id: str) -> None:
         if self.editor is not None:
             lane = next((lane for lane in self.editor.layout.lanes if lane.id == lane_id), None)
-            self.profile.show_lane(self.editor.scene, self.editor.layout, lane, "")
+            self.profile.show_lane(self.editor, lane, "")
 
     def _show_band(self, band_id: str) -> None:
         editor = self.editor
@@ -320,31 +269,33 @@ class BlotDock(QWidget):
         band = next((b for b in layout.bands if b.id == band_id), None)
         self.read_out.show_band(editor, band)
         lane = layout.lane(band.lane) if band else (layout.lanes[0] if layout.lanes else None)
-        self.profile.show_lane(editor.scene, layout, lane, band_id)
+        self.profile.show_lane(editor, lane, band_id)
 
     def _limits_dragged(self, band_id: str, top: float, bottom: float) -> None:
         if self.hand is not None and not self.hand.set_limits(band_id, top, bottom):
             self._show_numbers()
 
     def _set_blind(self, is_blind: bool) -> None:
-        if self.editor is not None:
+        if self.editor is not None and self.layers is not None:
             self.editor.set_blind(is_blind)
+            self.layers.show_labels()
+            self.weigher.show_samples()
             self._show_numbers()
 
     def note(self, text: str) -> None:
         """Show a line that is no problem."""
-        self.say(text, "note")
+        self.messages.say(text, "note")
 
-    def say(self, text: str, kind: str = "problem") -> None:
-        """Show a line to the user, or take it away."""
-        if self.message.objectName() != kind:
-            self.message.setObjectName(kind)
-            self.message.style().unpolish(self.message)
-            self.message.style().polish(self.message)
-        self.message.setText(text)
-        self.message.setVisible(bool(text))
+    def say(self, text: str) -> None:
+        """Show a problem to the user, or take it away."""
+        self.messages.say(text)
 
-    def _by_hand(self, method: str) -> None:
+    def offer(self, label: str, action: Callable[[], object]) -> None:
+        """Show a way on below the message."""
+        self.messages.offer(label, action)
+
+    def by_hand(self, method: str) -> None:
+        """Do what a key does."""
         if self.hand is not None:
             getattr(self.hand, method)()
 
@@ -352,23 +303,27 @@ class BlotDock(QWidget):
 
     def save(self) -> bool:
         """Save the session where it came from, else beside the picture; ask where that cannot be written."""
-        if self.editor is None:
+        editor, target = self.editor, None
+        if editor is None:
             return False
-        try:
-            target = self.editor.save()
-        except OutputError as error:
-            name = ""
-            if self.asks:
-                name, _ = QFileDialog.getSaveFileName(self, f"{error}", self.editor.default_path.name, "*.blot.json")
-            if not name:
-                self.say(f"{error}. Nothing is lost: the edits are autosaved.")
-                return False
-            target = self.editor.save(Path(name))
-        self.say("")
-        self.state.setText(f"Saved {target}")
-        return True
+        while True:
+            try:
+                done = editor.save(target)
+            except OutputError as error:
+                name = ""
+                if self.asks:
+                    name, _ = QFileDialog.getSaveFileName(self, f"{error}", editor.default_path.name, "*.blot.json")
+                if not name:
+                    self.say(f"{error}. Nothing is lost: the edits are autosaved.")
+                    return False
+                target = Path(name)
+            else:
+                self.say("")
+                self.messages.tell(f"Saved {done}")
+                return True
 
-    def _may_leave(self) -> bool:
+    def may_leave(self) -> bool:
+        """Whether the present blot may be left: unsaved edits are asked about."""
         if self.editor is None or not self.editor.is_dirty or not self.asks:
             return True
         buttons = QMessageBox.StandardButton
@@ -382,13 +337,20 @@ class BlotDock(QWidget):
             self.autosaver.forget(self.editor.session)
         return bool(answer == buttons.Discard)
 
-    def _ask(self, title: str, text: str) -> bool:
+    def ask(self, title: str, text: str) -> bool:
+        """Ask yes or no."""
         return bool(QMessageBox.question(self, title, text) == QMessageBox.StandardButton.Yes)
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802, ARG002 - Qt's name
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """Watch the window that the dock is shown in."""
+        super().showEvent(event)
+        if self.window() is not self:
+            self.window().installEventFilter(self)  # not kept: it would keep the viewer alive
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
         """Ask before the window closes over unsaved work."""
-        if event.type() == QEvent.Type.Close:
-            if not self._may_leave():
+        if event.type() == QEvent.Type.Close and watched is self.window():
+            if not self.may_leave():
                 event.ignore()
                 return True
             self.autosaver.close()

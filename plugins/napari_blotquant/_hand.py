@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from psygnal import Signal
+
 from blotquant.geometry import Band, Lane, LaneRole
+from blotquant.naming.ladder import said_kda
 from blotquant.record import edits
 from blotquant.record.history import Change
-from blotquant.record.places import lane_at, snap
+from blotquant.record.places import lane_at, snap, strip_at
+from blotquant.record.strip_edits import remove_strip
 from napari_blotquant._layers import BlotLayers
+from napari_blotquant._model import Doubt
 
 
 class Key(NamedTuple):
@@ -22,13 +27,16 @@ class Key(NamedTuple):
 
 KEYS = (
     Key("n", "next_doubt", "next doubt: the least sure lane or band"),
+    Key("a", "confirm", "looked at and right: no doubt any more"),
     Key("b", "snap_band", "band under the pointer: outline it"),
     Key("k", "cut_band", "cut the band at the pointer's row"),
     Key("m", "merge", "merge the selected bands"),
     Key("h", "copy_along_row", "give the whole row this band's shape"),
     Key("t", "assign_target", "give the row the target named in the dock"),
+    Key("w", "name_kda", "give the ladder's band the mass named in the dock"),
     Key("l", "add_lane", "add a lane at the pointer"),
-    Key("u", "remove_lane", "remove the lane under the pointer"),
+    Key("u", "remove_lane", "remove the lane under the pointer (the strip, while strips are worked on)"),
+    Key("c", "bend", "bend centre lines, or move lanes again"),
     Key("g", "mark_ladder", "lane under the pointer: ladder"),
     Key("o", "mark_blank", "lane under the pointer: blank"),
     Key("e", "mark_excluded", "lane under the pointer: excluded"),
@@ -41,6 +49,11 @@ KEYS = (
 class Hand:
     """The verbs of correction, bound to one blot's layers.
 
+    Attributes
+    ----------
+    target, kda : str
+        What is given next to a row, and to a band of the ladder.
+
     Parameters
     ----------
     layers : BlotLayers
@@ -49,14 +62,17 @@ class Hand:
         Shows one line to the user: why something was not done.
     """
 
+    named_kda = Signal()  # a band of the ladder got its mass
+
     def __init__(self, layers: BlotLayers, say: Callable[[str], None]) -> None:
         self.layers, self.editor, self.say = layers, layers.editor, say
-        self.target = ""
-        self._doubt = -1
+        self.target, self.kda = "", ""
+        self._seen: Doubt | None = None
 
     def bind_keys(self) -> None:
         """Bind the keys to the layers; manifest keybindings are not wired by napari."""
-        for layer in (self.layers.image, self.layers.lanes, self.layers.bands):
+        layers = self.layers
+        for layer in (layers.image, layers.strips, layers.lanes, layers.centers, layers.bands):
             for key in KEYS:
                 layer.bind_key(key.key, lambda _layer, method=key.method: getattr(self, method)(), overwrite=True)
 
@@ -154,7 +170,38 @@ class Hand:
             changes += [change for change in found if change.object_id not in done]
         self._do(lambda: changes, "target")
 
-    # lanes
+    def name_kda(self) -> None:
+        """Give the chosen band of the ladder the mass named in the dock."""
+        chosen = self.chosen_bands()
+        mass = said_kda(self.kda.strip() if "kDa" in self.kda else f"{self.kda.strip()} kDa")
+        if mass is None or len(chosen) != 1:
+            self.say("choose a mass in kDa in the dock, then point at one band of the ladder")
+            return
+        layout, band = self.editor.layout, chosen[0]
+        if layout.lane(band.lane).role != "ladder":
+            self.say("this band does not lie in the ladder's lane; point at that lane and press G to mark it")
+            return
+        if self._do(lambda: edits.set_target(layout, band.id, f"{mass:g} kDa", whole_row=False), "kda"):
+            self.named_kda.emit()
+
+    # strips and lanes
+
+    def remove_strip(self) -> None:
+        """Remove the selected strip, else the one under the pointer."""
+        layout, chosen = self.editor.layout, self.layers.selected_strip_ids()
+        if not chosen and layout.strips:
+            chosen = [strip_at(layout, *self.pointer()).id]
+        if not chosen:
+            self.say("there is no strip to remove")
+            return
+        self._do(lambda: remove_strip(layout, chosen[0]), "remove_strip")
+
+    def bend(self) -> None:
+        """Let the mouse bend centre lines, or move lanes again."""
+        layers = self.layers
+        layers.work_on(layers.lanes if layers.centers.visible else layers.centers)
+        if layers.centers.visible:
+            self.say("drag the points of a centre line; C ends it")
 
     def add_lane(self) -> None:
         """Add a lane at the pointer."""
@@ -162,7 +209,10 @@ class Hand:
         self._do(lambda: edits.add_lane(self.editor.layout, row=row, col=col, used_ids=used), "add_lane")
 
     def remove_lane(self) -> None:
-        """Remove the chosen lane."""
+        """Remove the chosen lane; the strip, while strips are worked on."""
+        if self.layers.strips.visible:
+            self.remove_strip()
+            return
         lane = self.chosen_lane()
         if lane is None:
             self.say("point at a lane to remove it")
@@ -196,25 +246,40 @@ class Hand:
     # walking and stepping
 
     def next_doubt(self) -> None:
-        """Go to the next of the things that deserve a look."""
+        """Go to the next of the things that deserve a look, the least sure first, then round again."""
         doubts = self.editor.doubts()
         if not doubts:
+            self._seen = None
             self.say("no doubts left: every lane and band is sure or was looked at")
             return
-        self._doubt = (self._doubt + 1) % len(doubts)
-        doubt, layout, layers = doubts[self._doubt], self.editor.layout, self.layers
+        later = [k for k, doubt in enumerate(doubts) if self._seen is not None and doubt.rank > self._seen.rank]
+        place = later[0] if later else 0
+        self._seen = doubt = doubts[place]
+        layout, layers = self.editor.layout, self.layers
         if doubt.kind == "band":
-            layers.viewer.layers.selection.active = layers.bands
-            layers.bands.mode = "select"
+            layers.work_on(layers.bands)
             layers.select(doubt.object_id)
             layers.look_at(layout.band(doubt.object_id).outline)
             layers.picked.emit(doubt.object_id)
         else:
-            layers.viewer.layers.selection.active = layers.lanes
-            layers.lanes.mode = "select"
-            layers.lanes.selected_data = {[lane.id for lane in layout.lanes].index(doubt.object_id)}
+            layers.work_on(layers.lanes)
+            layers.select_lane(doubt.object_id)
+            layers.picked_lane.emit(doubt.object_id)
             layers.look_at(layout.lane(doubt.object_id).outline)
-        self.say(f"{doubt.reason} ({self._doubt + 1} of {len(doubts)})")
+        self.say(f"{doubt.reason} ({place + 1} of {len(doubts)}): correct it, or press A if it is right")
+
+    def confirm(self) -> None:
+        """Say that the doubt on show, else the chosen bands, are right; then go on to the next doubt."""
+        seen = {doubt.object_id for doubt in self.editor.doubts()}
+        if self._seen is not None and self._seen.object_id in seen:
+            keys = [self._seen.object_id]
+        else:
+            keys = [band.id for band in self.chosen_bands()]
+        changes = [change for key in keys for change in edits.confirm(self.editor.layout, key)]
+        if not changes:
+            self.say("point at a lane or band in doubt, or press N to go to one")
+        elif self._do(lambda: changes, "confirm"):
+            self.next_doubt()
 
     def undo(self) -> None:
         """Take the last gesture back."""

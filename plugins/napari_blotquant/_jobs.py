@@ -44,6 +44,10 @@ class Jobs:
             lambda error: failed(error) if job == self._latest else None,
         )
 
+    def cancel(self) -> None:
+        """Make the result of the latest `start_latest` void; its thread ends by itself and nobody hears of it."""
+        self._latest += 1
+
 
 def guarded(work: Work) -> Callable[[], Outcome]:
     """Work whose expected errors come back as values: napari would open a traceback over them."""

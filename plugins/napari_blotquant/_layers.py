@@ -1,116 +1,138 @@
-"""The layers of one blot: picture, saturated pixels, lanes, bands. Needs napari, no Qt.
+"""The layers of one blot: picture, saturated pixels, strips, lanes, centre lines, bands. Needs napari, no Qt.
 
 What a hand does to a shape is read back as edits; what the core makes of them is shown by touching only the shapes
-that differ, since assigning all of `layer.data` takes a second with 500 bands.
+that differ.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
-from napari.layers import Image, Shapes
-from numpy.typing import NDArray
+from napari.layers import Image
 from psygnal import Signal
 
-from blotquant.geometry import Band, Lane, Polygon
+from blotquant.geometry import Band, Polygon
 from blotquant.record.history import Change
 from napari_blotquant._convert import (
+    COLOURS,
     HIDDEN_ID,
     LANE_ID,
+    STRIP_ID,
+    Colour,
     band_colour,
     band_features,
-    contrast_limits,
     is_same_place,
     lane_colour,
     lane_features,
-    to_vertices,
 )
+from napari_blotquant._look import Look, look_at
+from napari_blotquant._mirror import Mirror
 from napari_blotquant._model import Editor
-from napari_blotquant._reconcile import Shape, read_bands, read_lanes
+from napari_blotquant._reconcile import Reading, read_bands, read_centers, read_lanes, read_strips
+from napari_blotquant._shapes import CLEAR, HandLines, HandShapes
 
-CLEAR = "transparent"
 CLOSE = 2.5
 """A doubt is looked at this much closer than the whole picture."""
 DARK_VIEW, BRIGHT_VIEW = "gray_r", "gray"
+WORDS = {"size": 11, "color": (0.20, 0.55, 0.35, 1.0), "anchor": "upper_left"}
 
 
 class BlotLayers:
     """Shows an editor's state in a viewer and feeds what a hand does there back into it.
 
+    Nothing is added to the viewer before `build` is run: its steps may be taken one by one, so that a window stays
+    awake between them.
+
     Attributes
     ----------
-    image, lanes, bands : napari layers
+    image, strips, lanes, centers, bands : napari layers
         The picture and its shapes; `saturated` is None where no pixel is.
     """
 
     picked = Signal(str)  # id of the selected band, or empty
     picked_lane = Signal(str)  # id of the selected lane
-    previewed = Signal(object)  # table of one row, while a band is dragged
+    previewed = Signal(object)  # the row of one band, while it is dragged
     refused = Signal(str)  # why a shape was put back
 
-    def __init__(self, viewer: Any, editor: Editor) -> None:
+    def __init__(self, viewer: Any, editor: Editor, look: Look | None = None) -> None:
         self.viewer, self.editor = viewer, editor
+        self.look = look or look_at(editor.image)
+        self.samples: dict[str, str] = {}
         self._busy = False
         self._fit_zoom = 0.0
-        self._bands_shown: list[Band] = []
-        self._lanes_shown: list[Lane] = []
         width = max(1.5, max(editor.image.shape) / 450)
-        self.image: Image = viewer.add_image(
-            editor.signal,
-            name=editor.image.name,
-            colormap=DARK_VIEW,
-            contrast_limits=contrast_limits(editor.signal),
+        common = {"ndim": 2, "edge_width": width, "face_color": CLEAR, "edge_color": "deepskyblue", "opacity": 0.9}
+        self.image: Image = Image(
+            self.look.signal, name=editor.image.name, colormap=DARK_VIEW, contrast_limits=self.look.limits
         )
-        self.saturated: Image | None = self._add_saturated()
-        self.lanes = self._add_shapes("Lanes", width)
-        self.bands = self._add_shapes("Bands", width)
-        self.draw_all()
-        self.lanes.events.data.connect(self._on_lane_data)
-        self.lanes.events.features.connect(self._on_lane_features)
-        self.bands.events.data.connect(self._on_band_data)
-        self.bands.events.features.connect(self._on_band_features)
+        self.saturated: Image | None = None
+        self.strips = HandShapes(name="Strips", visible=False, **common)
+        self.lanes = HandShapes(name="Lanes", **common)
+        self.centers = HandLines(name="Centre lines", visible=False, **common)
+        self.bands = HandShapes(name="Bands", **common)
+        for layer in (self.strips, self.lanes, self.centers, self.bands):
+            layer.current_edge_width = width
+        self._strips = Mirror(self.strips, STRIP_ID, _outline, lambda _strip: COLOURS["strip"])
+        self._lanes = Mirror(self.lanes, LANE_ID, _outline, lane_colour)
+        self._centers = Mirror(self.centers, LANE_ID, lambda lane: lane.center, lane_colour)
+        self._bands = Mirror(self.bands, HIDDEN_ID, _outline, self._band_colour)
+
+    def build(self) -> Iterator[None]:
+        """Add the layers step by step."""
+        add = self.viewer.add_layer
+        add(self.image)
+        yield
+        if self.look.saturated is not None:
+            self.saturated = Image(
+                self.look.saturated, name="Saturated", colormap="red", blending="additive", contrast_limits=(0, 1)
+            )
+            add(self.saturated)
+            yield
+        for layer, show in (
+            (self.strips, self._show_strips),
+            (self.lanes, self._show_lanes),
+            (self.centers, self._show_centers),
+            (self.bands, self._show_bands),
+        ):
+            show(None)
+            add(layer)
+            yield
+        if self.editor.rows:
+            self.show_numbers()
+        self._listen()
+
+    def _listen(self) -> None:
+        for layer, mirror, read in self._readers():
+            layer.events.data.connect(partial(self._on_data, mirror, read))
+            layer.events.features.connect(partial(self._on_features, mirror, read))
         self.bands.events.set_data.connect(self._on_drag)
         self.bands.selected_data.events.items_changed.connect(self._on_pick)
         self.lanes.selected_data.events.items_changed.connect(self._on_pick_lane)
-        editor.edited.connect(self._on_edited)
-        editor.weighed.connect(self.show_numbers)
+        self.editor.edited.connect(self._on_edited)
+        self.editor.weighed.connect(self.show_numbers)
 
-    def _add_shapes(self, name: str, width: float) -> Shapes:
-        layer = self.viewer.add_shapes(
-            name=name, ndim=2, edge_width=width, face_color=CLEAR, edge_color="deepskyblue", opacity=0.9
-        )
-        layer.current_edge_width = width
-        return layer
-
-    def _add_saturated(self) -> Image | None:
-        hot = self.editor.signal >= self.editor.image.ceiling
-        if not hot.any():
-            return None
-        return self.viewer.add_image(
-            hot.astype(np.uint8),
-            name="Saturated",
-            colormap="red",
-            blending="additive",
-            contrast_limits=(0, 1),
+    def _readers(self) -> tuple[tuple[HandShapes, Mirror, Callable[..., Reading]], ...]:
+        return (
+            (self.strips, self._strips, read_strips),
+            (self.lanes, self._lanes, read_lanes),
+            (self.centers, self._centers, read_centers),
+            (self.bands, self._bands, read_bands),
         )
 
     def close(self) -> None:
         """Stop listening; the layers may stay."""
         self.editor.edited.disconnect(self._on_edited, missing_ok=True)
         self.editor.weighed.disconnect(self.show_numbers, missing_ok=True)
-        self.lanes.events.data.disconnect(self._on_lane_data)
-        self.lanes.events.features.disconnect(self._on_lane_features)
-        self.bands.events.data.disconnect(self._on_band_data)
-        self.bands.events.features.disconnect(self._on_band_features)
-        self.bands.events.set_data.disconnect(self._on_drag)
+        self._busy = True
 
     def remove(self) -> None:
         """Stop listening and take the layers out of the viewer."""
         self.close()
-        for layer in (self.bands, self.lanes, self.saturated, self.image):
+        for layer in (self.bands, self.centers, self.lanes, self.strips, self.saturated, self.image):
             if layer is not None and layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)
 
@@ -125,66 +147,104 @@ class BlotLayers:
 
     # showing
 
-    def draw_all(self) -> None:
-        """Draw lanes and bands anew."""
-        layout = self.editor.layout
+    def show_all(self) -> None:
+        """Bring every layer to what the layout holds."""
         with self._quiet():
-            _fill(self.lanes, [lane.outline for lane in layout.lanes], [lane_colour(x) for x in layout.lanes])
-            self.lanes.features = lane_features(layout)
-            self.lanes.text = {
-                "string": "{label}", "size": 11, "color": (0.20, 0.55, 0.35, 1.0), "anchor": "upper_left",
-            }  # fmt: skip
-            _fill(self.bands, [band.outline for band in layout.bands], self._band_colours(layout.bands))
-            self.bands.features = band_features(layout, self.editor.table)
-        self._lanes_shown, self._bands_shown = list(layout.lanes), list(layout.bands)
+            for show in (self._show_strips, self._show_lanes, self._show_centers, self._show_bands):
+                show(None)
+
+    def _show_strips(self, touched: set[str] | None) -> None:
+        self._strips.show(self.editor.layout.strips, touched)
+
+    def _show_lanes(self, touched: set[str] | None) -> None:
+        layout = self.editor.layout
+        self._lanes.show(layout.lanes, touched)
+        self._lanes.repaint(layout.lanes)
+        self.show_labels()
+
+    def _show_centers(self, touched: set[str] | None) -> None:
+        self._centers.show(self.editor.layout.lanes, touched)
+
+    def _show_bands(self, touched: set[str] | None) -> None:
+        self._bands.show(self.editor.layout.bands, touched)
+
+    def show_labels(self) -> None:
+        """Write over each lane what it is; nothing while blind."""
+        order = {lane.id: lane for lane in self.editor.layout.lanes}
+        lanes = [order[key] for key in self._lanes.keys if key in order]
+        wanted = lane_features(lanes, self.samples, is_blind=self.editor.is_blind)
+        if not wanted.equals(self.lanes.features):
+            with self._quiet():
+                self.lanes.features = wanted
+                self.lanes.text = {"string": "{label}", **WORDS}
 
     def show_numbers(self) -> None:
-        """Write the band table back into the layer's features, and colours that follow from it."""
+        """Write the band table into the layer's features, and colours that follow from it."""
         with self._quiet():
-            keys = self.band_ids()
-            table = band_features(self.editor.layout, self.editor.table)
-            if list(table[HIDDEN_ID]) != keys:
-                table = table.set_index(HIDDEN_ID, drop=False).reindex(keys).reset_index(drop=True)
-            self.bands.features = table
-            by_id = {band.id: band for band in self.editor.layout.bands}
-            _recolour(self.bands, self._band_colours([by_id[key] for key in keys if key in by_id]))
+            table = band_features(self._bands.keys, self.editor.table)
+            features = self.bands.features
+            if list(features) == list(table) and len(features) == len(table):
+                # In place: assigning all features takes as long as all the rest.
+                for name in table:
+                    if not features[name].equals(table[name]):
+                        features[name] = table[name].to_numpy()
+            else:
+                self.bands.features = table
+            self._bands.repaint(self.editor.layout.bands)
 
-    def _band_colours(self, bands: Sequence[Band]) -> list[tuple[float, ...]]:
-        table = self.editor.table
-        flags = dict(zip(table["band_id"], table["flags"], strict=True)) if not table.empty else {}
-        return [band_colour(band, flags.get(band.id) or "") for band in bands]
+    def _band_colour(self, band: Band) -> Colour:
+        row = self.editor.rows.get(band.id)
+        return band_colour(band, (row or {}).get("flags"))
 
     def _on_edited(self, changes: list[Change] | None) -> None:
-        """Touch only the shapes that differ; draw all where lanes or bands came or went."""
-        layout = self.editor.layout
-        same_lanes = [x.id for x in layout.lanes] == [x.id for x in self._lanes_shown]
-        keys = self.band_ids()
-        if changes is None or not same_lanes or sorted(keys) != sorted(band.id for band in layout.bands):
-            self.draw_all()
-            self.viewer.layers.selection.active = self.viewer.layers.selection.active
+        """Touch only the shapes that differ."""
+        if changes is None:
+            self.show_all()
             return
-        by_id = {band.id: band for band in layout.bands}
+        touched = {kind: {c.object_id for c in changes if c.kind == kind} for kind in ("strip", "lane", "band")}
         with self._quiet():
-            _reshape(self.bands, [by_id[key].outline for key in keys])
-            if list(layout.lanes) != self._lanes_shown:
-                _reshape(self.lanes, [lane.outline for lane in layout.lanes])
-                self.lanes.features = lane_features(layout)
-                _recolour(self.lanes, [lane_colour(lane) for lane in layout.lanes])
-            # The features follow with the exact numbers: writing 40 columns takes as long as all the rest.
-            _recolour(self.bands, self._band_colours([by_id[key] for key in keys]))
-        self._lanes_shown, self._bands_shown = list(layout.lanes), list(layout.bands)
+            if touched["strip"]:
+                self._show_strips(touched["strip"])
+            if touched["lane"]:
+                self._show_lanes(touched["lane"])
+                self._show_centers(touched["lane"])
+            if touched["band"]:
+                # The features follow with the exact numbers.
+                self._show_bands(touched["band"])
+
+    def show_signal(self, look: Look) -> None:
+        """Show other counts: the polarity was changed."""
+        self.look = look
+        self.image.data = look.signal
+        self.image.contrast_limits = look.limits
 
     def set_view(self, *, dark_bands: bool) -> None:
         """Show bands dark on white, as on film, or bright on black; the numbers never see it."""
         self.image.colormap = DARK_VIEW if dark_bands else BRIGHT_VIEW
 
+    def work_on(self, layer: Any) -> None:
+        """Give the mouse to a layer; strips and centre lines are shown only while they are worked on."""
+        for hidden in (self.strips, self.centers):
+            hidden.visible = hidden is layer
+        self.viewer.layers.selection.active = layer
+        if layer is not self.image:
+            layer.mode = "direct" if layer is self.centers else "select"
+
     def select(self, band_id: str) -> None:
         """Select a band in the layer, without moving the view."""
-        keys = self.band_ids()
-        if band_id in keys:
+        index = self._bands.index(band_id)
+        if index is not None:
             with self._quiet():
-                self.bands.selected_data = {keys.index(band_id)}
-                self.bands.refresh()
+                self.bands.selected_data = {index}
+                self.bands.events.highlight()
+
+    def select_lane(self, lane_id: str) -> None:
+        """Select a lane in the layer."""
+        index = self._lanes.index(lane_id)
+        if index is not None:
+            with self._quiet():
+                self.lanes.selected_data = {index}
+                self.lanes.events.highlight()
 
     def look_at(self, outline: Polygon) -> None:
         """Bring an outline into the middle of the view, close enough to judge it."""
@@ -201,91 +261,68 @@ class BlotLayers:
 
     def band_ids(self) -> list[str]:
         """The id that each shape of the Bands layer carries."""
-        return [str(key) for key in self.bands.features.get(HIDDEN_ID, [])]
+        return self._bands.keys
 
     def selected_ids(self) -> list[str]:
         """Ids of the selected bands, in the layer's order."""
-        keys = self.band_ids()
-        return [keys[k] for k in sorted(self.bands.selected_data) if k < len(keys)]
+        return self._bands.selected
 
     def selected_lane_ids(self) -> list[str]:
         """Ids of the selected lanes."""
-        keys = list(self.lanes.features.get(LANE_ID, []))
-        return [str(keys[k]) for k in sorted(self.lanes.selected_data) if k < len(keys)]
+        return self._lanes.selected
 
-    # An event's source may be a proxy of the layer, so that each layer has handlers of its own.
+    def selected_strip_ids(self) -> list[str]:
+        """Ids of the selected strips."""
+        return self._strips.selected
 
-    def _on_lane_data(self, event: Any) -> None:
-        self._on_data(self.lanes, event)
-
-    def _on_band_data(self, event: Any) -> None:
-        self._on_data(self.bands, event)
-
-    def _on_lane_features(self, _event: Any) -> None:
-        self._on_features(self.lanes)
-
-    def _on_band_features(self, _event: Any) -> None:
-        self._on_features(self.bands)
-
-    def _on_data(self, layer: Shapes, event: Any) -> None:
+    def _on_data(self, mirror: Mirror, read: Callable[..., Reading], event: Any) -> None:
         is_over = str(event.action).rpartition(".")[2].lower() in ("added", "removed", "changed")
         if is_over and not self._busy:
-            self.read(layer)
+            self._read(mirror, read)
 
-    def _on_features(self, layer: Shapes) -> None:
-        """Pasting tells nothing but that the features grew."""
-        if not self._busy and len(layer.data) != self._n_shown(layer):
-            self.read(layer)
+    def _on_features(self, mirror: Mirror, read: Callable[..., Reading], _event: Any) -> None:
+        if not self._busy and mirror.has_foreign:
+            self._read(mirror, read)
 
-    def _n_shown(self, layer: Shapes) -> int:
-        return len(self._bands_shown if layer is self.bands else self._lanes_shown)
-
-    def read(self, layer: Shapes) -> None:
+    def _read(self, mirror: Mirror, read: Callable[..., Reading]) -> None:
         """Compare what a layer shows with the layout and make the edits that follow."""
+        layer = mirror.layer
         if len(layer.features) != len(layer.data):
             return
-        shapes = self._shapes(layer)
-        read = read_bands if layer is self.bands else read_lanes
+        shapes = mirror.shapes
         reading = read(self.editor.layout, shapes, used_ids=self.editor.used_ids)
         for reason in reading.refused:
             self.refused.emit(reason)
-        if reading.refused:
-            self.editor.do(reading.changes, reading.action)
-            self.draw_all()
-            return
-        if reading.changes:
-            if [shape.key for shape in shapes] != reading.keys:
-                self._write_keys(layer, reading.keys)
-            self.editor.do(reading.changes, reading.action)
+        if reading.changes and not reading.refused and [shape.key for shape in shapes] != reading.keys:
+            mirror.write_keys(reading.keys)
+        self.editor.do(reading.changes, reading.action)
+        if reading.refused or mirror.has_foreign:
+            self._put_back(mirror)
 
-    def _shapes(self, layer: Shapes) -> list[Shape]:
-        column = HIDDEN_ID if layer is self.bands else LANE_ID
-        keys = layer.features[column] if column in layer.features else [""] * len(layer.data)
-        return [Shape(str(key), np.array(points)) for key, points in zip(keys, layer.data, strict=True)]
-
-    def _write_keys(self, layer: Shapes, keys: Sequence[str]) -> None:
-        column = HIDDEN_ID if layer is self.bands else LANE_ID
-        features = layer.features.copy()
-        features[column] = list(keys)
+    def _put_back(self, mirror: Mirror) -> None:
+        """Show what the layout holds and nothing else; a shape that carries no id of its own goes."""
+        keys = mirror.keys
+        again = [k for k, key in enumerate(keys) if key in keys[:k]]
         with self._quiet():
-            layer.features = features
+            mirror.layer.remove(again)
+            self.show_all()
 
     def _on_drag(self, _event: Any) -> None:
         """While one band is dragged, show the number it would have."""
-        if self._busy or not self.bands._is_moving or len(self.bands.selected_data) != 1:
+        if self._busy or len(self.bands.selected_data) != 1:
             return
-        index = next(iter(self.bands.selected_data))
-        keys = self.band_ids()
-        if index >= len(keys):
+        index, chosen = next(iter(self.bands.selected_data)), self.selected_ids()
+        band = next((b for b in self.editor.layout.bands if chosen and b.id == chosen[0]), None)
+        if band is None:
             return
-        band = next((b for b in self.editor.layout.bands if b.id == keys[index]), None)
         points = np.array(self.bands.data[index])
-        if band is None or is_same_place(points, band.outline):
+        if is_same_place(points, band.outline):
             return
         from blotquant.record.edits import resize_band
 
         with suppress(ValueError):
-            self.previewed.emit(self.editor.preview(resize_band(self.editor.layout, band.id, points)))
+            for row in self.editor.preview(resize_band(self.editor.layout, band.id, points)).values():
+                self.previewed.emit(row)
 
     def _on_pick(self, _event: Any = None) -> None:
         if not self._busy:
@@ -298,31 +335,5 @@ class BlotLayers:
             self.picked_lane.emit(chosen[0])
 
 
-def _fill(layer: Shapes, outlines: Sequence[Polygon], colours: Sequence[tuple[float, ...]]) -> None:
-    """Show outlines as polygons, replacing what was there."""
-    layer.selected_data = set()
-    layer.data = []
-    if outlines:
-        points = [to_vertices(outline) for outline in outlines]
-        width = layer.current_edge_width
-        layer.add_polygons(points, edge_color=np.array(colours), face_color=CLEAR, edge_width=width)
-    layer.selected_data = set()
-
-
-def _reshape(layer: Shapes, outlines: Sequence[Polygon]) -> None:
-    """Give shapes that lie elsewhere their outline, the others are left alone."""
-    pairs = enumerate(zip(layer.data, outlines, strict=True))
-    wrong = [k for k, (points, outline) in pairs if not is_same_place(points, outline)]
-    if not wrong:
-        return
-    # The public way, `layer.data = ...`, rebuilds every shape: 0.2 s with 150 bands, 0.5 s with 500.
-    for k in wrong:
-        layer._data_view.edit(k, to_vertices(outlines[k]).astype(np.float32), new_type="polygon")
-    layer._set_highlight(force=True)
-    layer.refresh()
-
-
-def _recolour(layer: Shapes, colours: Sequence[tuple[float, ...]]) -> None:
-    wanted: NDArray[np.float64] = np.array(colours, dtype=float).reshape(-1, 4)
-    if wanted.shape == np.shape(layer.edge_color) and not np.allclose(layer.edge_color, wanted, atol=1e-3):
-        layer.edge_color = wanted
+def _outline(thing: Any) -> Sequence[tuple[float, float]]:
+    return thing.outline  # type: ignore[no-any-return]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,14 +16,18 @@ from psygnal import Signal
 
 from blotquant.geometry import Layout
 from blotquant.image import BlotImage
+from blotquant.pipeline import weigh_named
 from blotquant.record.history import FIND_AGAIN, Change, Kind
-from blotquant.record.replay import Conflict, apply_changes, diff_layouts, replay_on
+from blotquant.record.replay import Conflict, apply_changes, diff_layouts
 from blotquant.record.session import SESSION_SUFFIX, Session, relative_path, save_session
 from blotquant.tables import BAND_COLUMNS, make_table
-from blotquant.weighing.measure import measure_bands
-from blotquant.weighing.scene import Scene, weigh_scene
+from blotquant.weighing.measure import measure_bands, weigh_bands
+from blotquant.weighing.scene import Scene
 from napari_blotquant._convert import SURE
 from napari_blotquant._recover import Autosaver
+
+Rows = dict[str, dict[str, Any]]
+"""Rows of a band table by band id."""
 
 
 class Doubt(NamedTuple):
@@ -34,13 +38,19 @@ class Doubt(NamedTuple):
     confidence: float
     reason: str
 
+    @property
+    def rank(self) -> tuple[float, str, str]:
+        """The order in which doubts are looked at."""
+        return self.confidence, self.kind, self.object_id
+
 
 class Weighing(NamedTuple):
     """Exact numbers of one state of the layout."""
 
-    layout: Layout
+    session: Session
     scene: Scene
     table: pd.DataFrame
+    rows: Rows
 
 
 def utc_now() -> str:
@@ -54,6 +64,14 @@ def user_name() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return "unknown"
+
+
+def rows_of(table: pd.DataFrame) -> Rows:
+    """Rows of a band table as plain values, by band id."""
+    columns = [table[name].tolist() for name in table]
+    return {
+        row["band_id"]: row for row in (dict(zip(table, cells, strict=True)) for cells in zip(*columns, strict=True))
+    }
 
 
 class Editor:
@@ -71,9 +89,9 @@ class Editor:
         With the whole history.
     layout : Layout
         The session's, kept up to date.
-    table : DataFrame
-        Measured bands of the layout.
-    auto_table : DataFrame
+    rows : dict
+        Measured bands of the layout by id, as plain values.
+    auto_rows : dict
         Measured bands of the automatic result, to compare with.
     """
 
@@ -99,8 +117,9 @@ class Editor:
         self.clock = clock
         self.autosaver = autosaver
         self.scene: Scene | None = None
-        self.table = make_table([], BAND_COLUMNS)
-        self.auto_table = make_table([], BAND_COLUMNS)
+        self.rows: Rows = {}
+        self.auto_rows: Rows = {}
+        self._table: pd.DataFrame | None = None
         self.is_exact = False
         self.is_blind = False
         self.conflicts: tuple[Conflict, ...] = session.conflicts
@@ -115,6 +134,14 @@ class Editor:
         if self._signal is None:
             self._signal = self.image.signal()
         return self._signal
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Measured bands of the layout, in its order, with `BAND_COLUMNS`."""
+        if self._table is None:
+            known = [self.rows[band.id] for band in self.layout.bands if band.id in self.rows]
+            self._table = make_table(known, BAND_COLUMNS)
+        return self._table
 
     @property
     def is_dirty(self) -> bool:
@@ -189,11 +216,18 @@ class Editor:
 
     def find_again(self, found: Layout) -> None:
         """Take over what the detector finds now; hand corrections stay, and `conflicts` says where they do not fit."""
-        before = [self.session.layout_auto, self.layout]
-        result, conflicts = replay_on(found, before, self.session.history.edits)
-        self.do(diff_layouts(self.layout, result), FIND_AGAIN)
+        before = self.layout
+        session, conflicts = self.session.take_over(found, who=self.who, when=self.clock())
+        if session is not self.session:
+            self.session = session
+            self._replay()
+            self._after(diff_layouts(before, self.layout))
         self.conflicts = conflicts
         self.stated.emit()
+
+    def misfits(self) -> str:
+        """The corrections that no longer fit, one line each."""
+        return "\n".join(f"Edit {c.edit.seq} ({c.edit.action}) no longer fits: {c.reason}" for c in self.conflicts)
 
     def set_blind(self, is_blind: bool) -> None:
         """Hide or show what the lanes are; the record tells."""
@@ -208,69 +242,67 @@ class Editor:
     # numbers
 
     def _weigh_touched(self, touched: set[str]) -> None:
-        if self.scene is None or self.table.empty:
-            return
+        """Numbers of touched bands, in the scene as it was."""
+        self._table = None
         present = {band.id for band in self.layout.bands}
-        kept = self.table[self.table["band_id"].isin(present - touched)]
-        fresh = self._rows(self.layout, touched & present)
-        self.table = pd.concat([kept, fresh], ignore_index=True) if not fresh.empty else kept
-        rank = {band.id: k for k, band in enumerate(self.layout.bands)}
-        order = self.table["band_id"].map(rank).to_numpy().argsort(kind="stable")
-        self.table = self.table.iloc[order].reset_index(drop=True)
+        for key in self.rows.keys() - present:
+            del self.rows[key]
+        self.rows |= self._weigh_only(self.layout, touched & present)
 
-    def _rows(self, layout: Layout, wanted: Iterable[str]) -> pd.DataFrame:
-        only = sorted(wanted)
-        if not only or self.scene is None:
-            return make_table([], BAND_COLUMNS)
-        return measure_bands(self.image, layout, scene=self.scene, only=only)
+    def _weigh_only(self, layout: Layout, wanted: set[str]) -> Rows:
+        if not wanted or self.scene is None:
+            return {}
+        return {row["band_id"]: row for row in weigh_bands(self.image, layout, self.scene, only=wanted)}
 
-    def preview(self, changes: Sequence[Change]) -> pd.DataFrame:
+    def preview(self, changes: Sequence[Change]) -> Rows:
         """Numbers that changed bands would have; nothing is done. Empty before the first weighing."""
         keys = {change.object_id for change in changes if change.kind == "band" and change.after is not None}
-        return self._rows(apply_changes(self.layout, changes), keys)
+        return self._weigh_only(apply_changes(self.layout, changes), keys)
 
     def weigh(self) -> Weighing:
         """Exact numbers of the present layout: the same that the command line gives. Changes nothing; slow."""
-        layout, settings = self.layout, self.session.settings.weighing
-        scene = weigh_scene(self.image, layout, settings=settings)
-        return Weighing(layout, scene, measure_bands(self.image, layout, scene=scene))
+        session = self.session
+        _, scene, table = weigh_named(self.image, session)
+        return Weighing(session, scene, table, rows_of(table))
 
-    def weigh_auto(self) -> pd.DataFrame:
+    def weigh_auto(self) -> Rows:
         """Numbers of the automatic result."""
         settings = self.session.settings_at_start.weighing
-        return measure_bands(self.image, self.session.layout_auto, settings=settings)
+        return rows_of(measure_bands(self.image, self.session.layout_auto, settings=settings))
 
-    def accept(self, weighing: Weighing, auto_table: pd.DataFrame | None = None) -> bool:
-        """Take over exact numbers; False if the layout has changed since they were asked for."""
-        if auto_table is not None:
-            self.auto_table = auto_table
-        is_present = weighing.layout == self.layout
+    def accept(self, weighing: Weighing, auto_rows: Rows | None = None) -> bool:
+        """Take over exact numbers; False if anything was changed since they were asked for."""
+        if auto_rows is not None:
+            self.auto_rows = auto_rows
+        is_present = weighing.session is self.session
         if is_present:
-            self.scene, self.table, self.is_exact = weighing.scene, weighing.table, True
-        self.weighed.emit()
+            self.scene, self._table, self.is_exact = weighing.scene, weighing.table, True
+            self.rows = dict(weighing.rows)
+        if is_present or auto_rows is not None:
+            self.weighed.emit()
         return is_present
 
     def weigh_now(self) -> None:
         """Weigh and take over at once."""
-        self.accept(self.weigh(), self.weigh_auto() if self.auto_table.empty else None)
+        self.accept(self.weigh(), self.weigh_auto() if not self.auto_rows else None)
 
     # doubts
 
     def doubts(self) -> list[Doubt]:
         """What deserves a look, the least sure first; what a hand has touched is sure."""
         touched = {edit.object_id for edit in self.session.history.effective() if edit.action != FIND_AGAIN}
+        named = {lane.id: "this lane" if self.is_blind else f"lane {lane.number}" for lane in self.layout.lanes}
         lanes = [
-            Doubt("lane", lane.id, lane.confidence, f"lane {lane.number} is {lane.confidence:.0%} sure")
+            Doubt("lane", lane.id, lane.confidence, f"{named[lane.id]} is {lane.confidence:.0%} sure")
             for lane in self.layout.lanes
             if lane.confidence < SURE and lane.id not in touched
         ]
-        numbers = {lane.id: lane.number for lane in self.layout.lanes}
         bands = [
-            Doubt("band", b.id, b.confidence, f"band in lane {numbers[b.lane]} is {b.confidence:.0%} sure")
+            Doubt("band", b.id, b.confidence, f"band in {named[b.lane]} is {b.confidence:.0%} sure")
             for b in self.layout.bands
             if b.confidence < SURE and b.id not in touched and b.status == "detected"
         ]
-        return sorted([*lanes, *bands], key=lambda doubt: (doubt.confidence, doubt.kind, doubt.object_id))
+        return sorted([*lanes, *bands], key=lambda doubt: doubt.rank)
 
     # keeping
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from blotquant.geometry import Band
@@ -15,7 +16,16 @@ from napari_blotquant._convert import flags_in_words
 from napari_blotquant._hand import KEYS
 from napari_blotquant._model import Editor
 from napari_blotquant._style import percent_change, readable, with_sd
-from napari_blotquant._tables import BAND_HEADS, RATIO_HEADS, Cell, RowsView, band_rows, ratio_rows
+from napari_blotquant._tables import (
+    BAND_HEADS,
+    RATIO_HEADS,
+    Cell,
+    RowsView,
+    band_cells,
+    band_name,
+    ratio_rows,
+    study_rows,
+)
 from napari_blotquant._work import Blot
 
 
@@ -44,32 +54,27 @@ class ReadOut(QWidget):
     def show_band(self, editor: Editor, band: Band | None) -> None:
         """Show a band of the editor's table."""
         self.band_id = band.id if band else ""
-        found = editor.table[editor.table["band_id"] == self.band_id]
-        if band is None or found.empty:
+        row = editor.rows.get(self.band_id)
+        if band is None or row is None:
             self._where.setText("Select a band: click it in the picture or in the table")
             self._number.setText("–")
             self._flags.setText("")
             return
-        row = found.iloc[0]
-        before = editor.auto_table[editor.auto_table["band_id"] == band.id]
-        change = percent_change(row["volume"], before.iloc[0]["volume"]) if not before.empty else ""
-        self._where.setText(_place(row, band, change))
-        self._show_number(row)
+        before = editor.auto_rows.get(band.id)
+        change = percent_change(row["volume"], before["volume"]) if before else ""
+        self._where.setText(_place(row, band, change, is_blind=editor.is_blind))
+        self.show_number(row)
 
-    def show_preview(self, table: pd.DataFrame) -> None:
-        """Show the number that a band has while it is dragged."""
-        if not table.empty:
-            self._show_number(table.iloc[0])
-
-    def _show_number(self, row: pd.Series) -> None:
+    def show_number(self, row: Mapping[str, Any]) -> None:
+        """Show the number of a row, as it is or as it would be while the band is dragged."""
         self._number.setText(f"{with_sd(row['volume'], row['volume_sd'])} counts")
         self._flags.setText(readable(row["flags"]))
         self._flags.setToolTip(flags_in_words(row["flags"]))
 
 
-def _place(row: pd.Series, band: Band, change: str) -> str:
-    name = band.target or (f"row {band.row}" if band.row else "no row")
-    parts = [f"lane {row['lane']}", name, f"SNR {row['snr']:.0f}", band.origin]
+def _place(row: Mapping[str, Any], band: Band, change: str, *, is_blind: bool) -> str:
+    lane = "lane •" if is_blind else f"lane {row['lane']}"
+    parts = [lane, band_name(row), f"SNR {row['snr']:.0f}", band.origin]
     return "  ·  ".join([*parts, f"{change} against automatic"] if change else parts)
 
 
@@ -81,6 +86,7 @@ class BlotTables(QTabWidget):
     ) -> None:
         super().__init__()
         self._editor: Editor | None = None
+        self._study: tuple[pd.DataFrame, pd.DataFrame] | None = None
         self.bands = RowsView(BAND_HEADS, pick)
         self.ratios = RowsView(RATIO_HEADS, lambda key: pick_lane(int(key.rpartition("/")[2])))
         self.history = RowsView(("#", "what", "when", "who"))
@@ -94,7 +100,7 @@ class BlotTables(QTabWidget):
         self.addTab(self.blots, "Blots")
         self.addTab(_key_list(), "Keys")
         self.bands.set_widths((38, 64, 80, 58, 58, 40))
-        self.ratios.set_widths((40, 70, 120))
+        self.ratios.set_widths((38, 90, 56, 60, 110))
         self.history.set_widths((34, 200, 140))
         self.blots.set_widths((220,))
         self.currentChanged.connect(lambda _index: self._show_front())
@@ -103,33 +109,50 @@ class BlotTables(QTabWidget):
         page = QWidget()
         column = QVBoxLayout(page)
         row = QHBoxLayout()
-        for part in (self.top, QLabel("over"), self.bottom):
+        self.over = QLabel("over")
+        for part in (self.top, self.over, self.bottom):
             row.addWidget(part)
         row.addStretch()
         column.addLayout(row)
         column.addWidget(self.ratios)
         return page
 
-    def show_editor(self, editor: Editor) -> None:
-        """Show the editor's present numbers on the page in front; the others follow when they are looked at."""
+    def show_editor(self, editor: Editor, touched: Collection[str] | None = None) -> None:
+        """Show the present numbers on the page in front (of touched bands only, where they are named)."""
         self._editor = editor
         if self.currentWidget() is self.bands:
-            self._show_bands(editor)
+            self._show_bands(editor, touched)
         elif self.currentWidget() is self.history:
             self._show_history(editor)
         elif self.currentIndex() == 1:
-            self._show_targets(sorted(set(editor.table["target"].dropna())))
+            self._show_targets(sorted({r["target"] for r in editor.rows.values() if isinstance(r["target"], str)}))
             self._show_ratios()
 
     def _show_front(self) -> None:
         if self._editor is not None:
             self.show_editor(self._editor)
 
-    def _show_bands(self, editor: Editor) -> None:
-        table = shuffled(editor.table, editor.session.image.sha256) if editor.is_blind else editor.table
-        lanes = dict.fromkeys(table["band_id"], "•") if editor.is_blind else {}
-        self.bands.rows.show(*band_rows(table, editor.auto_table, lanes))
+    def _show_bands(self, editor: Editor, touched: Collection[str] | None) -> None:
+        def cells(key: str) -> list[Cell]:
+            return band_cells(editor.rows[key], editor.auto_rows.get(key), is_blind=editor.is_blind)
+
+        keys = [band.id for band in editor.layout.bands if band.id in editor.rows]
+        if touched is not None and len(keys) == self.bands.rows.rowCount():
+            for key in touched & editor.rows.keys():
+                self.bands.rows.update_row(key, cells(key))
+            return
+        keys = shuffled(keys, editor.session.image.sha256) if editor.is_blind else keys
+        if editor.is_blind:
+            self.bands.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
+        self.bands.rows.show(keys, [cells(key) for key in keys])
         self.bands.setSortingEnabled(not editor.is_blind)
+
+    def show_study(self, ratios: pd.DataFrame | None, before: pd.DataFrame | None) -> None:
+        """Show the ratios of the study that the picture belongs to; without one, two targets can be chosen."""
+        self._study = None if ratios is None or before is None else (ratios, before)
+        for part in (self.top, self.over, self.bottom):
+            part.setVisible(self._study is None)
+        self._show_ratios()
 
     def _show_history(self, editor: Editor) -> None:
         edits = list(editor.session.history.groups())[::-1]
@@ -154,16 +177,20 @@ class BlotTables(QTabWidget):
 
     def _show_ratios(self) -> None:
         names = self.top.currentText(), self.bottom.currentText()
-        if self._editor is None or not all(names) or self._editor.is_blind:
+        if self._editor is None or self._editor.is_blind:
             self.ratios.rows.show([], [])
-            return
-        self.ratios.rows.show(*ratio_rows(self._editor.table, *names))
+        elif self._study is not None:
+            self.ratios.rows.show(*study_rows(*self._study))
+        elif all(names):
+            self.ratios.rows.show(*ratio_rows(self._editor.rows, *names))
+        else:
+            self.ratios.rows.show([], [])
 
     def show_blots(self, blots: list[Blot]) -> None:
         """List blots with their state."""
         self.blots.rows.show(
             [str(b.path) for b in blots],
-            [[Cell(b.path.name, None, str(b.path)), Cell(b.state)] for b in blots],
+            [[Cell(b.label or b.path.name, None, str(b.path)), Cell(b.state)] for b in blots],
         )
         self.setCurrentWidget(self.blots)
 
@@ -186,7 +213,6 @@ def _gesture(edits: Any) -> str:
     return f"{first.action.replace('_', ' ')}: {first.kind} {first.object_id}{more}"
 
 
-def shuffled(table: pd.DataFrame, seed: str) -> pd.DataFrame:
-    """The table in an order that tells nothing about the lanes, always the same for one picture."""
-    ranks = [hashlib.sha256(f"{seed}{key}".encode()).hexdigest() for key in table["band_id"]]
-    return table.iloc[sorted(range(len(table)), key=lambda k: ranks[k])]
+def shuffled(keys: Sequence[str], seed: str) -> list[str]:
+    """Ids in an order that tells nothing about the lanes, always the same for one picture."""
+    return sorted(keys, key=lambda key: hashlib.sha256(f"{seed}{key}".encode()).hexdigest())

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from blotquant.coverage import area_weights
-from blotquant.geometry import Lane, Layout
+from blotquant.geometry import Lane
 from blotquant.weighing.background import Aperture
 from blotquant.weighing.scene import Scene
+from napari_blotquant._model import Editor
 
 MISSING = 'The profile needs pyqtgraph:\npip install "blotquant[napari]"\nEverything else works without it.'
 Limits = Callable[[str, float, float], None]
@@ -58,17 +59,19 @@ class ProfilePlot(QWidget):
         self._ground = self.plot.plot(pen=pyqtgraph.mkPen("#f2994a", width=1.5, style=dashed))
         layout.addWidget(self.plot)
 
-    def show_lane(self, scene: Scene | None, layout: Layout, lane: Lane | None, chosen: str) -> None:
+    def show_lane(self, editor: Editor, lane: Lane | None, chosen: str) -> None:
         """Show a lane's profile, with the chosen band lit."""
+        scene = editor.scene
         if self.graph is None or scene is None or lane is None:
             return
-        if self._shown != (id(scene), lane):
+        name = "lane •" if editor.is_blind else f"lane {lane.number}"
+        if self._shown != (id(scene), lane, name):
             rows, counts, background = lane_curves(scene, lane)
             self._counts.setData(rows, counts)
             self._ground.setData(rows, background)
-            self.plot.setTitle(f"lane {lane.number}", color="#8a939b", size="9pt")
-            self._shown = (id(scene), lane)
-        self._show_limits({b.id: _rows_of(b.outline) for b in layout.bands_of(lane.id)}, chosen)
+            self.plot.setTitle(name, color="#8a939b", size="9pt")
+            self._shown = (id(scene), lane, name)
+        self._show_limits({b.id: _rows_of(b.outline) for b in editor.layout.bands_of(lane.id)}, chosen)
 
     def _show_limits(self, limits: dict[str, tuple[float, float]], chosen: str) -> None:
         for key in [key for key in self._regions if key not in limits]:

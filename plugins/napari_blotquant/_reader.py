@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_blotquant._dock import BlotDock
 
-PICTURES = "Blots (*.tif *.tiff *.scn *.gel *.1sc *.png *.jpg *.jpeg *.blot.json);;All files (*)"
 DOCK_TITLE = "Quantify a blot"
 
 
 def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[tuple[Any, ...]]] | None:
     """Return the reader for one blot or session; napari asks for the patterns of the manifest only."""
     first = path if isinstance(path, str) else path[0]
-    return read if str(first).lower().endswith((".scn", ".gel", ".1sc", ".blot.json")) else None
+    return read if str(first).lower().endswith((".scn", ".gel", ".1sc", ".blot.json", "experiment.toml")) else None
 
 
 def read(path: str | list[str]) -> list[tuple[Any, ...]]:
@@ -46,14 +45,10 @@ def image_layer(path: Path) -> tuple[Any, dict[str, Any], str]:
 def open_dialog() -> None:
     """Ask for a blot and open it in the dock."""
     import napari
-    from qtpy.QtWidgets import QFileDialog
 
     viewer = napari.current_viewer()
-    if viewer is None:
-        return
-    name, _ = QFileDialog.getOpenFileName(viewer.window._qt_window, "Open a blot", "", PICTURES)
-    if name:
-        find_dock(viewer).open_path(Path(name))
+    if viewer is not None:
+        find_dock(viewer).opening.ask()
 
 
 def find_dock(viewer: Any) -> BlotDock:

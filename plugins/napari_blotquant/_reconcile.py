@@ -5,20 +5,22 @@ No Qt and no napari here. A drawn or pasted shape carries a copy of another's id
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from blotquant.geometry import Band, Layout, Polygon, polygon_area
+from blotquant.geometry import Band, Layout, Point, Polygon, polygon_area
 from blotquant.record.edits import add_lane, delete_band, draw_band, remove_lane, reshape_lane, resize_band
 from blotquant.record.history import Change
 from blotquant.record.replay import apply_changes
-from napari_blotquant._convert import is_same_place, lane_nodes, to_outline
+from blotquant.record.strip_edits import add_strip, remove_strip, reshape_strip
+from napari_blotquant._convert import bent, is_same_place, lane_nodes, to_outline
 
 MIN_AREA_PX = 4.0
+MIN_STRIP_PX = 256.0
 
 
 class Shape(NamedTuple):
@@ -79,7 +81,9 @@ def read_bands(layout: Layout, shapes: Sequence[Shape], *, used_ids: Iterable[st
         if any(band.id == key for band in reading.layout.bands):
             reading.make(delete_band(reading.layout, key), "delete")
     for key, shape in zip(owners, shapes, strict=True):
-        reading.keys.append(_read_band(reading, key, shape, used))
+        # A doublet's partner that was taken along still shows its old place.
+        stays = bool(key) and is_same_place(shape.vertices, known[key].outline)
+        reading.keys.append(key if stays else _read_band(reading, key, shape, used))
     return reading
 
 
@@ -88,18 +92,12 @@ def _read_band(reading: Reading, key: str, shape: Shape, used: set[str]) -> str:
         if not key:
             return _drawn(reading, _usable(shape.vertices), used)
         band = reading.layout.band(key)
-        if not is_same_place(shape.vertices, band.outline) and _was_moved(reading, key, shape):
+        if not is_same_place(shape.vertices, band.outline):
             outline = _usable(shape.vertices)
             reading.make(resize_band(reading.layout, key, outline), _gesture(band, outline))
     except ValueError as error:
         reading.refused.append(str(error))
     return key
-
-
-def _was_moved(reading: Reading, key: str, shape: Shape) -> bool:
-    """A doublet's partner that was taken along still shows its old place."""
-    first = next((c.before for c in reading.changes if c.object_id == key), None)
-    return not (isinstance(first, Band) and is_same_place(shape.vertices, first.outline))
 
 
 def _drawn(reading: Reading, outline: Polygon, used: set[str]) -> str:
@@ -139,7 +137,57 @@ def _read_lane(reading: Reading, key: str, shape: Shape, used: set[str]) -> str:
     return key
 
 
-def _owners(shapes: Sequence[Shape], outlines: dict[str, Polygon]) -> list[str]:
+def read_centers(layout: Layout, shapes: Sequence[Shape], *, used_ids: Iterable[str] = ()) -> Reading:  # noqa: ARG001
+    """Compare the centre lines with the layout; a lane bends with its centre line and keeps its width."""
+    reading = Reading(layout)
+    owners = _owners(shapes, {lane.id: lane.center for lane in layout.lanes})
+    reading.keys = list(owners)
+    missing = len(layout.lanes) - len([key for key in owners if key])
+    if missing or not all(owners):
+        reading.refused.append("a centre line is drawn or removed with its lane: L adds one, U removes it")
+        return reading
+    for key, shape in zip(owners, shapes, strict=True):
+        lane = layout.lane(key)
+        if is_same_place(shape.vertices, lane.center):
+            continue
+        try:
+            center = bent(lane, shape.vertices)
+            widths = [float(w) for w in lane.width_at([row for row, _ in center])]
+            reading.make(reshape_lane(reading.layout, key, center=center, widths=widths), "bend_lane")
+        except ValueError as error:
+            reading.refused.append(str(error))
+    return reading
+
+
+def read_strips(layout: Layout, shapes: Sequence[Shape], *, used_ids: Iterable[str] = ()) -> Reading:
+    """Compare the shapes of the Strips layer with the layout."""
+    reading, used = Reading(layout), set(used_ids)
+    known = {strip.id: strip for strip in layout.strips}
+    owners = _owners(shapes, {key: strip.outline for key, strip in known.items()})
+    for key in sorted(known.keys() - {key for key in owners if key}):
+        reading.make(remove_strip(reading.layout, key), "remove_strip")
+    for key, shape in zip(owners, shapes, strict=True):
+        try:
+            reading.keys.append(_read_strip(reading, key, shape, used))
+        except ValueError as error:
+            reading.refused.append(str(error))
+            reading.keys.append(key)
+    return reading
+
+
+def _read_strip(reading: Reading, key: str, shape: Shape, used: set[str]) -> str:
+    if not key:
+        changes = add_strip(reading.layout, _usable(shape.vertices, MIN_STRIP_PX), used_ids=used)
+        used.add(changes[0].object_id)
+        reading.make(changes, "add_strip")
+        return changes[0].object_id
+    if not is_same_place(shape.vertices, reading.layout.strip(key).outline):
+        outline = _usable(shape.vertices, MIN_STRIP_PX)
+        reading.make(reshape_strip(reading.layout, key, outline), "reshape_strip")
+    return key
+
+
+def _owners(shapes: Sequence[Shape], outlines: Mapping[str, tuple[Point, ...]]) -> list[str]:
     """Which id each shape owns: of several with one id the one that did not move, else the first; others own none."""
     owner: dict[str, int] = {}
     for k, shape in enumerate(shapes):
@@ -151,14 +199,14 @@ def _owners(shapes: Sequence[Shape], outlines: dict[str, Polygon]) -> list[str]:
     return [shape.key if owner.get(shape.key) == k else "" for k, shape in enumerate(shapes)]
 
 
-def _stays(shape: Shape, outlines: dict[str, Polygon]) -> bool:
+def _stays(shape: Shape, outlines: Mapping[str, tuple[Point, ...]]) -> bool:
     return is_same_place(shape.vertices, outlines[shape.key])
 
 
-def _usable(vertices: ArrayLike) -> Polygon:
+def _usable(vertices: ArrayLike, least: float = MIN_AREA_PX) -> Polygon:
     outline = to_outline(vertices)
-    if polygon_area(outline) < MIN_AREA_PX:
-        area = f"{polygon_area(outline):.1f} px, at least {MIN_AREA_PX:g}"
+    if polygon_area(outline) < least:
+        area = f"{polygon_area(outline):.1f} px, at least {least:g}"
         msg = f"the shape is too small to be weighed ({area}); draw it larger"
         raise ValueError(msg)
     return outline

@@ -104,9 +104,9 @@ class Autosaver:
                 self._lock.wait_for(lambda: self._waiting is not None or self._closed)
                 if self._waiting is None:
                     return
-            self._write_waiting()
-            with self._lock:
+                # Writing holds the interpreter: let the window draw the edit first.
                 self._lock.wait_for(lambda: self._closed, timeout=PAUSE_S)
+            self._write_waiting()
 
     def _write_waiting(self) -> None:
         """Write outside the lock that the window needs, but never after `forget` has begun."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import pandas as pd
@@ -13,6 +14,8 @@ from qtpy.QtWidgets import QAbstractItemView, QTableView
 from blotquant.flags import blocking, split_flags
 from napari_blotquant._convert import flags_in_words
 from napari_blotquant._style import counts, percent_change, readable, relative_sd, with_sd
+
+Rows = Mapping[str, dict[str, Any]]
 
 
 class Cell(NamedTuple):
@@ -37,18 +40,33 @@ class RowsModel(QStandardItemModel):
         self._rows: list[list[Cell]] = []
 
     def show(self, keys: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-        """Show other rows; only cells that differ are touched where the keys are the same."""
-        new = [list(row) for row in rows]
-        if list(keys) != self._keys:
-            self.setRowCount(0)
-            for row in new:
-                self.appendRow([_item(cell) for cell in row])
-        else:
-            for k, (old, row) in enumerate(zip(self._rows, new, strict=True)):
-                for column, (before, cell) in enumerate(zip(old, row, strict=True)):
-                    if before != cell:
-                        self.setItem(k, column, _item(cell))
-        self._keys, self._rows = list(keys), new
+        """Show other rows; rows and cells that stay the same are not touched."""
+        wanted = dict(zip(keys, (list(row) for row in rows), strict=True))
+        if [key for key in self._keys if key in wanted] != [key for key in keys if key in set(self._keys)]:
+            self.setRowCount(0)  # another order
+            self._keys, self._rows = [], []
+        for k in reversed(range(len(self._keys))):
+            if self._keys[k] not in wanted:
+                self.removeRow(k)
+                del self._keys[k], self._rows[k]
+        for k, (key, row) in enumerate(wanted.items()):
+            if k < len(self._keys) and self._keys[k] == key:
+                self._put(k, row)
+            else:
+                self.insertRow(k, [_item(cell) for cell in row])
+                self._keys.insert(k, key)
+                self._rows.insert(k, row)
+
+    def update_row(self, key: str, row: Sequence[Cell]) -> None:
+        """Show other cells in one row."""
+        if key in self._keys:
+            self._put(self._keys.index(key), list(row))
+
+    def _put(self, k: int, row: list[Cell]) -> None:
+        for column, (before, cell) in enumerate(zip(self._rows[k], row, strict=True)):
+            if before != cell:
+                self.setItem(k, column, _item(cell))
+        self._rows[k] = row
 
     def key(self, row: int) -> str:
         """The key of a row."""
@@ -115,43 +133,43 @@ class RowsView(QTableView):
 BAND_HEADS = ("lane", "target", "volume", "SD", "auto", "SNR", "flags")
 
 
-def band_rows(table: pd.DataFrame, auto: pd.DataFrame, lanes: dict[str, str]) -> tuple[list[str], list[list[Cell]]]:
-    """Rows of the band table: the number, what the hand changed, and what speaks against it."""
-    before = dict(zip(auto["band_id"], auto["volume"], strict=True)) if not auto.empty else {}
-    records = cast(list[dict[str, Any]], table.to_dict("records"))
-    keys = [str(band["band_id"]) for band in records]
-    pairs = zip(keys, records, strict=True)
-    return keys, [_band_cells(band, before.get(key, float("nan")), lanes.get(key)) for key, band in pairs]
-
-
-def _band_cells(band: dict[str, Any], before: float, lane: str | None) -> list[Cell]:
+def band_cells(band: Mapping[str, Any], before: Mapping[str, Any] | None, *, is_blind: bool = False) -> list[Cell]:
+    """A row of the band table: the number, what the hand changed, and what speaks against it."""
     flags = band["flags"] if isinstance(band["flags"], str) else ""
     state = "" if band["status"] == "detected" else "not detected"
-    row = "–" if pd.isna(band["row"]) else f"row {band['row']}"
     number, sd = band["volume"], band["volume_sd"]
     more = f"raw {counts(band['volume_raw'])}, LOD {counts(band['lod'])}"
     return [
-        Cell(str(band["lane"]) if lane is None else lane, int(band["lane"])),
-        Cell(band["target"] if isinstance(band["target"], str) else row),
+        Cell("•", 0) if is_blind else Cell(str(band["lane"]), int(band["lane"])),
+        Cell(band_name(band)),
         Cell(counts(number), float(number), more),
         Cell(relative_sd(number, sd), float(sd), with_sd(number, sd)),
-        Cell(percent_change(number, before), None, "Against the automatic result"),
+        Cell(percent_change(number, before["volume"]) if before else "", None, "Against the automatic result"),
         Cell(f"{band['snr']:.0f}", float(band["snr"])),
         Cell(", ".join(part for part in (state, readable(flags)) if part), None, flags_in_words(flags)),
     ]
 
 
+def band_name(band: Mapping[str, Any]) -> str:
+    """What a band is called: its target, else its mass, else its row."""
+    if isinstance(band["target"], str):
+        return str(band["target"])
+    mass = band.get("mw_kda")
+    if isinstance(mass, float) and not math.isnan(mass):
+        return f"{mass:.0f} kDa"
+    return "–" if pd.isna(band["row"]) else f"row {band['row']}"
+
+
 MIN_SNR = 3.0
 """A denominator weaker than this gives no ratio."""
-RATIO_HEADS = ("lane", "ratio", "95 % CI", "why not")
+RATIO_HEADS = ("lane", "ratio", "value", "change", "95 % CI", "why not")
 
 
-def ratio_rows(table: pd.DataFrame, top: str, bottom: str) -> tuple[list[str], list[list[Cell]]]:
+def ratio_rows(bands: Rows, top: str, bottom: str) -> tuple[list[str], list[list[Cell]]]:
     """Volume of one target over another's in each lane, with the measurement's interval."""
-    columns = ["strip", "lane", "target", "volume", "volume_sd", "snr", "flags"]
     lanes: dict[tuple[int, int], dict[str, list[dict[str, Any]]]] = {}
-    for band in cast(list[dict[str, Any]], table[columns].to_dict("records")):
-        members = lanes.setdefault((band["strip"], band["lane"]), {top: [], bottom: []})
+    for band in bands.values():
+        members = lanes.setdefault((int(band["strip"]), int(band["lane"])), {top: [], bottom: []})
         if isinstance(band["target"], str) and band["target"] in members:
             members[band["target"]].append(band)
     keys = [f"{strip}/{lane}" for strip, lane in sorted(lanes)]
@@ -164,17 +182,13 @@ def _ratio_cells(lane: int, top: str, bottom: str, members: dict[str, list[dict[
     reason = _why_not(top, members[top]) or _why_not(bottom, members[bottom])
     if not reason and members[bottom][0]["snr"] < MIN_SNR:
         reason = f"{bottom}: SNR below {MIN_SNR:g}"
+    place, name = Cell(str(lane), int(lane)), Cell(f"{top}/{bottom}")
     if reason:
-        return [Cell(str(lane), int(lane)), Cell("–", float("nan")), Cell(""), Cell(reason)]
+        return [place, name, Cell("–", float("nan")), Cell(""), Cell(""), Cell(reason)]
     a, b = members[top][0], members[bottom][0]
     found = ratio_interval(a["volume"], a["volume_sd"], b["volume"], b["volume_sd"])
     interval = f"{found.low:.3g} – {found.high:.3g}"
-    return [
-        Cell(str(lane), int(lane)),
-        Cell(f"{found.value:.3g}", float(found.value)),
-        Cell(interval),
-        Cell(""),
-    ]
+    return [place, name, Cell(f"{found.value:.3g}", float(found.value)), Cell(""), Cell(interval), Cell("")]
 
 
 def _why_not(name: str, bands: Sequence[dict[str, Any]]) -> str:
@@ -182,3 +196,29 @@ def _why_not(name: str, bands: Sequence[dict[str, Any]]) -> str:
         return f"{len(bands)} bands of {name}" if bands else f"no band of {name}"
     stops = blocking(split_flags(bands[0]["flags"]))
     return f"{name}: {readable(';'.join(stops))}" if stops else ""
+
+
+def study_rows(ratios: pd.DataFrame, before: pd.DataFrame) -> tuple[list[str], list[list[Cell]]]:
+    """The study's ratios of one blot as they are now, with the change against its results."""
+    old = {_ratio_key(row): row["value"] for row in cast(list[dict[str, Any]], before.to_dict("records"))}
+    records = cast(list[dict[str, Any]], ratios.to_dict("records"))
+    keys = [_ratio_key(row) for row in records]
+    return keys, [_study_cells(row, old.get(key, math.nan)) for key, row in zip(keys, records, strict=True)]
+
+
+def _ratio_key(row: Mapping[str, Any]) -> str:
+    return f"{row['ratio']}/{row['blot']}/{row['lane']}"
+
+
+def _study_cells(row: Mapping[str, Any], before: float) -> list[Cell]:
+    value = row["value"]
+    sample = row["sample"] if isinstance(row["sample"], str) else ""
+    interval = "" if math.isnan(row["ci_low"]) else f"{row['ci_low']:.3g} – {row['ci_high']:.3g}"
+    return [
+        Cell(str(row["lane"]), int(row["lane"]), sample),
+        Cell(str(row["ratio"]), None, sample),
+        Cell("–" if math.isnan(value) else f"{value:.3g}", float(value), sample),
+        Cell(percent_change(value, before), None, "Against the results of the last run"),
+        Cell(interval),
+        Cell(row["reason"] if isinstance(row["reason"], str) else readable(row["flags"])),
+    ]

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from blotquant.errors import BlotQuantError
 from blotquant.geometry import Layout
 from blotquant.image import BlotImage
 from blotquant.record.session import SESSION_SUFFIX, Session, load_session, make_session
 from blotquant.settings import Settings
+from napari_blotquant._look import Look, look_at
+from napari_blotquant._style import readable
+
+if TYPE_CHECKING:
+    from blotquant.again import Step
+    from blotquant.study.live import Study, StudyPicture
 
 PICTURE_SUFFIXES = (".tif", ".tiff", ".scn", ".gel", ".1sc", ".png", ".jpg", ".jpeg")
 
 
 class Opened(NamedTuple):
-    """A picture with its session; `path` is the session's file, where there is one."""
+    """A picture with its session, ready to be shown; `path` is the session's file, where there is one."""
 
     image: BlotImage
     session: Session
     path: Path | None
+    look: Look
 
 
 class Blot(NamedTuple):
@@ -27,10 +35,23 @@ class Blot(NamedTuple):
 
     path: Path
     state: str
+    label: str = ""
 
 
-def open_blot(path: Path, settings: Settings | None = None) -> Opened:
-    """Read a picture or a session; a session that lies beside a picture is used.
+class Listed(NamedTuple):
+    """The blots of a folder, and the study that they belong to."""
+
+    blots: list[Blot]
+    study: Study | None
+
+
+def session_beside(path: Path) -> Path:
+    """Where the session of a picture lies if it was saved beside it."""
+    return path.with_name(path.name + SESSION_SUFFIX)
+
+
+def open_blot(path: Path, settings: Settings | None = None, study: Study | None = None) -> Opened:
+    """Read a picture or a session; a session that lies beside a picture, or in its study's results, is used.
 
     Raises
     ------
@@ -39,11 +60,23 @@ def open_blot(path: Path, settings: Settings | None = None) -> Opened:
     """
     from blotquant.batch.work import open_picture
 
-    beside = path.with_name(path.name + SESSION_SUFFIX)
-    if path.name.endswith(SESSION_SUFFIX) or beside.is_file():
-        return open_session(path if path.name.endswith(SESSION_SUFFIX) else beside)
-    chosen = settings or Settings()
+    if path.name.endswith(SESSION_SUFFIX):
+        return open_session(path)
+    known = study.picture_of(None, path) if study is not None else None
+    for session in (*([known.session] if known is not None else []), session_beside(path)):
+        if session.is_file():
+            return open_session(session)
+    chosen = settings or (study.settings if study is not None and known is not None else Settings())
     return start(open_picture(path, chosen), chosen)
+
+
+def open_without_session(path: Path) -> Opened:
+    """Read a picture and find everything anew; its session will be saved under a free name."""
+    from blotquant.batch.work import open_picture
+
+    opened = start(open_picture(path, Settings()))
+    names = (path.with_name(f"{path.name}.{k}{SESSION_SUFFIX}") for k in itertools.count(2))
+    return opened._replace(path=next(name for name in names if not name.exists()))
 
 
 def open_session(path: Path, *, picture: Path | None = None) -> Opened:
@@ -51,7 +84,8 @@ def open_session(path: Path, *, picture: Path | None = None) -> Opened:
     from blotquant.batch.work import open_session_picture
 
     session = load_session(path)
-    return Opened(open_session_picture(session, path.parent, given=picture), session, path)
+    image = open_session_picture(session, path.parent, given=picture)
+    return Opened(image, session, path, look_at(image))
 
 
 def open_image(path: Path) -> BlotImage:
@@ -65,38 +99,56 @@ def open_image(path: Path) -> BlotImage:
 
 def start(image: BlotImage, settings: Settings | None = None) -> Opened:
     """Find everything in a picture and begin its session."""
+    from blotquant.pipeline import find
+
     chosen = settings or Settings()
-    return Opened(image, make_session(image, find(image, chosen), settings=chosen), None)
+    return Opened(image, make_session(image, find(image, chosen), settings=chosen), None, look_at(image))
 
 
-def find(image: BlotImage, settings: Settings) -> Layout:
-    """Strips, lanes and bands of a picture, as the command line finds them."""
-    from blotquant import pipeline
+def find_again(image: BlotImage, session: Session, step: Step) -> Layout:
+    """What is found now from a step on; the steps before it stand."""
+    from blotquant import again
 
-    return pipeline.find(image, settings)
-
-
-def find_bands(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
-    """Bands of lanes that stand."""
-    from blotquant import pipeline
-
-    return pipeline.find_bands(image, layout, settings)
+    return again.find_again(image, session, step)
 
 
-def list_blots(folder: Path) -> list[Blot]:
-    """Blots of a folder, of a results folder, or of an experiment file, with their state."""
+def list_blots(folder: Path) -> Listed:
+    """Blots of a folder, of a results folder, or of an experiment, with their state.
+
+    Raises
+    ------
+    BlotQuantError
+        If there is an experiment file and it is wrong.
+    """
+    from blotquant.study.live import open_study
+
+    study = open_study(folder)
+    if study is not None:
+        return Listed([_of_study(picture) for picture in study.pictures], study)
     place = folder if folder.is_dir() else folder.parent
     sessions = sorted(place.glob(f"*{SESSION_SUFFIX}")) + sorted((place / "sessions").glob(f"*{SESSION_SUFFIX}"))
     named = {path.name.removesuffix(SESSION_SUFFIX) for path in sessions}
     pictures = [p for p in sorted(place.iterdir()) if p.suffix.lower() in PICTURE_SUFFIXES and p.name not in named]
-    return [*(Blot(path, _state(path)) for path in sessions), *(Blot(path, "new") for path in pictures)]
+    return Listed([*(Blot(path, _state(path)) for path in sessions), *(Blot(path, "new") for path in pictures)], None)
+
+
+def _of_study(picture: StudyPicture) -> Blot:
+    entry = picture.entry
+    label = f"blot {entry.blot} · {entry.probe} · {entry.name}"
+    if picture.session.is_file():
+        return Blot(picture.session, _state(picture.session), label)
+    return Blot(picture.path, "new" if picture.path.is_file() else "missing", label)
 
 
 def _state(path: Path) -> str:
+    """How far the correction of a session is: damaged, corrected (and by how many edits), flagged, untouched."""
     try:
         session = load_session(path)
     except BlotQuantError:
         return "damaged"
-    if session.history.effective():
-        return "corrected"
-    return "flagged" if session.layout_auto.flags else "untouched"
+    gestures = {edit.group for edit in session.history.effective()}
+    if gestures:
+        return f"corrected ({len(gestures)})" + (", edits do not fit" if session.conflicts else "")
+    flags = {*session.layout_auto.flags, *(f for lane in session.layout_auto.lanes for f in lane.flags)}
+    doubtful = flags - {"empty_lane"}
+    return "flagged: " + readable(";".join(sorted(doubtful))) if doubtful else "untouched"

@@ -190,7 +190,7 @@ def session():
 
 def manifest():
     from blotquant.record.manifest import InputRecord, Manifest, UnitRecord, manifest_text
-    from blotquant.record.session import flatten_settings
+    from blotquant.record.plain import flatten_settings
     from blotquant.settings import Settings
 
     record = InputRecord(role="picture", name="a.tif", path="../a.tif", sha256="0" * 64)

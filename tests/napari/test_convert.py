@@ -9,16 +9,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blotquant.geometry import Lane, Layout, rectangle
+from blotquant.geometry import Lane, rectangle
 from blotquant.tables import BAND_COLUMNS, make_table
 from napari_blotquant._convert import (
     COLOURS,
     band_colour,
     band_features,
+    bent,
     contrast_limits,
     flags_in_words,
     is_same_place,
     lane_colour,
+    lane_features,
     lane_label,
     lane_nodes,
     to_outline,
@@ -65,14 +67,40 @@ def test_a_lane_turned_on_its_side_is_refused() -> None:
         lane_nodes(LANE, flat)
 
 
-def test_features_follow_the_layouts_order_and_know_unweighed_bands(editor) -> None:
-    layout = editor.layout
-    features = band_features(layout, editor.table.iloc[::-1])
-    assert list(features["band_id"]) == [band.id for band in layout.bands]
+def test_features_follow_the_shapes_order_and_know_unweighed_bands(editor) -> None:
+    keys = [band.id for band in editor.layout.bands]
+    features = band_features(keys, editor.table.iloc[::-1])
+    assert list(features["band_id"]) == keys
     assert features["volume"].notna().all()
-    empty = band_features(layout, make_table([], BAND_COLUMNS))
-    assert list(empty["band_id"]) == [band.id for band in layout.bands]
-    assert len(band_features(Layout(), editor.table)) == 0
+    empty = band_features(keys, make_table([], BAND_COLUMNS))
+    assert list(empty["band_id"]) == keys
+    assert list(band_features([*keys, "new"], editor.table)["volume"].isna()) == [False] * len(keys) + [True]
+    assert len(band_features([], editor.table)) == 0
+
+
+def test_a_bent_centre_line_takes_its_neighbours_along_and_stays_smooth() -> None:
+    straight = Lane(
+        id="l", strip="s", number=1, center=tuple((10.0 * k, 20.0) for k in range(11)), widths=(8.0,) * 11
+    )
+    points = to_vertices(straight.center).astype(np.float32)
+    points[5, 1] += 7
+    cols = [col for _, col in bent(straight, points)]
+    assert cols[5] == pytest.approx(27)
+    assert cols[4] == pytest.approx(20 + 7 * (1 - 10 / 35), abs=1e-3)
+    assert cols[:2] == cols[-2:] == [20.0, 20.0]
+
+
+def test_a_centre_line_may_get_and_lose_nodes_but_must_run_down() -> None:
+    points = to_vertices(LANE.center)
+    assert bent(LANE, np.vstack([points, [[75.0, 29.0]]])) == ((0.0, 20.0), (50.0, 24.0), (75.0, 29.0), (99.0, 30.0))
+    assert bent(LANE, points[[0, 2]]) == ((0.0, 20.0), (99.0, 30.0))
+    with pytest.raises(ValueError, match="centre line of lane 1 must run down"):
+        bent(LANE, [[5.0, 1.0], [5.0, 9.0]])
+
+
+def test_blind_labels_tell_nothing() -> None:
+    assert list(lane_features([LANE], {"l1": "drug"})["label"]) == ["1 drug"]
+    assert list(lane_features([LANE], {"l1": "drug"}, is_blind=True)["label"]) == [""]
 
 
 def test_colours_say_what_matters_most(editor) -> None:

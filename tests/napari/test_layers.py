@@ -19,7 +19,10 @@ from napari_blotquant._layers import BlotLayers
 
 @pytest.fixture
 def layers(editor) -> BlotLayers:
-    return BlotLayers(ViewerModel(), editor)
+    layers = BlotLayers(ViewerModel(), editor)
+    for _ in layers.build():
+        pass
+    return layers
 
 
 def shift(layers: BlotLayers, index: int, d_row: float) -> None:
@@ -40,7 +43,8 @@ def assert_shown(layers: BlotLayers) -> None:
 
 def test_layers_show_picture_lanes_and_the_band_table(layers: BlotLayers) -> None:
     names = [layer.name for layer in layers.viewer.layers]
-    assert names[-2:] == ["Lanes", "Bands"]
+    assert names[-4:] == ["Strips", "Lanes", "Centre lines", "Bands"]
+    assert [layer.visible for layer in layers.viewer.layers][-4:] == [False, True, False, True]
     assert_shown(layers)
     features = layers.bands.features
     assert list(features["volume"]) == list(layers.editor.table["volume"])

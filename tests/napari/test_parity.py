@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from blotquant import pipeline
+from blotquant import again, pipeline
 from blotquant.batch.work import open_picture
 from blotquant.cli import main
 from blotquant.errors import ImageError
@@ -91,11 +91,11 @@ def test_pixels_that_are_no_number_are_searched_as_on_the_command_line(tmp_path:
 
 def test_a_picture_too_small_for_a_blot_is_refused() -> None:
     image = open_picture(PICTURES[1], Settings())
-    tiny, layout = image.with_(pixels=image.pixels[:12]), _work.find(image, Settings())
+    tiny, layout = image.with_(pixels=image.pixels[:12]), pipeline.find(image, Settings())
     with pytest.raises(ImageError, match=r"blot1_AKT\.tif: 640 × 12 pixels are too few"):
         _work.start(tiny)
     with pytest.raises(ImageError, match=r"blot1_AKT\.tif: 640 × 12 pixels are too few"):
-        _work.find_bands(tiny, layout, Settings())
+        again.find_bands(tiny, layout, Settings())
 
 
 def test_a_hand_corrected_session_weighs_the_same_bytes_as_the_command_line(tmp_path: Path) -> None:
@@ -117,18 +117,20 @@ def test_a_hand_corrected_session_weighs_the_same_bytes_as_the_command_line(tmp_
     assert table_to_csv(opened(path).table) == corrected
 
 
-@pytest.mark.parametrize("gesture", ["everything", "bands"])
-def test_after_finding_again_the_command_line_weighs_the_same_bytes(gesture: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", ["strips", "lanes", "bands"])
+def test_after_finding_again_the_command_line_weighs_the_same_bytes(step: again.Step, tmp_path: Path) -> None:
     editor = opened(link(PICTURES[0], tmp_path))
     editor.do(edits.move_lane(editor.layout, editor.layout.lanes[3].id, d_col=3.0), "move_lane")
     editor.do([Change("settings", "detection.min_snr", editor.session.settings.detection.min_snr, 8.0)], "settings")
     settings = editor.session.settings
-    if gesture == "everything":
-        found = _work.find(editor.image, settings)
+    found = _work.find_again(editor.image, editor.session, step)
+    if step == "strips":
         assert found == pipeline.analyze(editor.image, settings).session.layout_auto
     else:
-        found = _work.find_bands(editor.image, editor.layout, settings)
-        assert found == pipeline.find_again(editor.image, editor.session).layout_auto
+        assert found.strips == editor.layout.strips
+    if step == "bands":
+        assert found == again.find_again(editor.image, editor.session)  # lanes were corrected: they stand
+        assert found.lanes == editor.layout.lanes
     editor.find_again(found)
     editor.weigh_now()
     assert measured(editor.save(), tmp_path / "out").decode() == table_to_csv(editor.table)
@@ -142,7 +144,7 @@ def test_a_session_of_the_other_polarity_is_read_and_weighed_alike(tmp_path: Pat
     session = _work.start(open_picture(path, Settings(polarity="dark"))).session
     editor = Editor(image, _work.start(image).session, who="Ada", clock=lambda: "2026-01-02T03:04:05Z")
     editor.do([Change("image", "polarity", "bright", "dark")], "polarity")
-    editor.find_again(_work.find(editor.image, editor.session.settings))
+    editor.find_again(_work.find_again(editor.image, editor.session, "strips"))
     editor.weigh_now()
     kept = editor.save()
     assert len(editor.layout.lanes) == len(session.layout.lanes)

@@ -106,7 +106,7 @@ def test_open_correct_undo_save_reopen_with_a_real_mouse(dock: Any, qtbot: Any, 
     image = read_image(picture, polarity=again.polarity)
     pd.testing.assert_frame_equal(measure_bands(image, again.layout, settings=again.settings.weighing), shown)
     dock.open_path(picture)
-    qtbot.waitUntil(lambda: dock.editor is not editor and dock.editor.is_exact, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: dock.editor not in (None, editor) and dock.editor.is_exact, timeout=WAIT_MS)
     pd.testing.assert_frame_equal(dock.editor.table, shown)
 
 
@@ -137,7 +137,7 @@ def test_keys_under_the_pointer(dock: Any, qtbot: Any) -> None:
     band = editor.layout.bands[0]
     lane = editor.layout.lane(band.lane)
     click(viewer, *middle(band))
-    dock.steps.target.setCurrentText("pAKT")
+    dock.steps.targets.target.setCurrentText("pAKT")
     press(viewer, Qt.Key.Key_T)
     row = [b for b in editor.layout.bands if b.row == band.row]
     assert {b.target for b in row} == {"pAKT"}
@@ -171,7 +171,7 @@ def test_unsaved_edits_come_back_after_a_crash(dock: Any, qtbot: Any, picture: P
     editor.do(move_band(editor.layout, editor.layout.bands[0].id, d_row=2), "move")
     qtbot.waitUntil(lambda: bool(list(state_folder.glob("*.blot.json"))), timeout=WAIT_MS)
     dock.open_path(picture)  # as if napari had ended: the session on disk has no edits
-    qtbot.waitUntil(lambda: dock.editor is not editor and dock.editor.is_exact, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: dock.editor not in (None, editor) and dock.editor.is_exact, timeout=WAIT_MS)
     assert dock.editor.layout == editor.layout
     assert dock.editor.is_dirty
     assert dock.save()
@@ -186,14 +186,14 @@ def test_troubles_are_told_and_nothing_is_lost(dock: Any, qtbot: Any, picture: P
     (tmp_path / "file").write_text("")
     editor.path = tmp_path / "file" / "x.blot.json"
     assert not dock.save()
-    assert "Nothing is lost" in dock.message.text()
+    assert "Nothing is lost" in dock.messages.message.text()
     newer = json.loads(picture.with_name("blot.tif.blot.json").read_text()) | {"schema_version": 9}
     (tmp_path / "newer.blot.json").write_text(json.dumps(newer))
     dock.open_path(tmp_path / "newer.blot.json")
-    qtbot.waitUntil(lambda: "newer blotquant (schema 9" in dock.message.text(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "newer blotquant (schema 9" in dock.messages.message.text(), timeout=WAIT_MS)
     picture.rename(tmp_path / "elsewhere.tif")
     dock.open_path(picture.with_name("blot.tif.blot.json"))
-    qtbot.waitUntil(lambda: "say where it is" in dock.message.text(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "say where it is" in dock.messages.message.text(), timeout=WAIT_MS)
     assert dock.editor is editor
 
 
@@ -201,6 +201,7 @@ def test_folder_lists_its_blots_with_their_state(dock: Any, qtbot: Any, picture:
     (picture.parent / "bad.blot.json").write_text("{")
     dock.open_path(picture.parent)
     model = dock.tables.blots.rows
+    qtbot.waitUntil(lambda: model.rowCount() > 0, timeout=WAIT_MS)
     assert dict(zip(model.texts(0), model.texts(1), strict=True)) == {
         "bad.blot.json": "damaged",
         "blot.tif.blot.json": "untouched",
@@ -215,7 +216,7 @@ def test_drag_and_drop_goes_through_the_manifests_reader(
     dock = next(w for w in viewer.window.dock_widgets.values() if hasattr(w, "open_path"))
     dock.asks = False
     qtbot.waitUntil(lambda: dock.editor is not None and dock.editor.is_exact, timeout=WAIT_MS)
-    assert [layer.name for layer in viewer.layers] == ["blot.tif", "Lanes", "Bands"]
+    assert [layer.name for layer in viewer.layers] == ["blot.tif", "Strips", "Lanes", "Centre lines", "Bands"]
     qtbot.waitUntil(lambda: not dock.jobs.running, timeout=WAIT_MS)
 
 
@@ -228,7 +229,7 @@ def test_the_manifest_is_valid_and_does_not_claim_tiff() -> None:
 
     manifest = PluginManifest.from_distribution("blotquant")
     patterns = manifest.contributions.readers[0].filename_patterns
-    assert patterns == ["*.scn", "*.gel", "*.1sc", "*.blot.json"]
+    assert patterns == ["*.scn", "*.gel", "*.1sc", "*.blot.json", "*experiment.toml"]
 
 
 def test_napari_starts_without_loading_the_core() -> None:

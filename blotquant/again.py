@@ -1,0 +1,78 @@
+"""Finding again, step by step, in a picture that a person has corrected: the same for API, command line and plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from blotquant.finding.again import find_lanes_again
+from blotquant.finding.layouts import find_bands_again
+from blotquant.geometry import Layout
+from blotquant.image import BlotImage
+from blotquant.pipeline import check_size, divided, find, searchable
+from blotquant.record.replay import hand_edits
+from blotquant.record.session import Session
+from blotquant.settings import Settings
+from blotquant.timing import stage
+
+Step = Literal["strips", "lanes", "bands"]
+
+
+def find_bands(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
+    """Find the bands of one picture in the lanes of a layout, which stay as they are.
+
+    Raises
+    ------
+    ImageError
+        If the picture is too small for a lane.
+    """
+    check_size(image)
+    with stage("find"):
+        again = find_bands_again(searchable(image), layout, settings=settings.detection)
+    return divided(image, again, settings)
+
+
+def find_lanes(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
+    """Find the lanes and bands of one picture in the strips of a layout, which stay as they are.
+
+    Raises
+    ------
+    ImageError
+        If the picture is too small for a lane.
+    """
+    check_size(image)
+    detection = settings.detection
+    with stage("find"):
+        again = find_lanes_again(searchable(image), layout, ceiling=image.ceiling, settings=detection)
+    return divided(image, again, settings)
+
+
+FINDERS: dict[Step, Callable[[BlotImage, Layout, Settings], Layout]] = {
+    "strips": lambda image, _layout, settings: find(image, settings),
+    "lanes": find_lanes,
+    "bands": find_bands,
+}
+"""How each step is found again; the steps before it stand."""
+
+
+def find_again(image: BlotImage, session: Session, step: Step | None = None) -> Layout:
+    """Search a picture again with the session's present settings; the one way for API, command line and plugin.
+
+    Parameters
+    ----------
+    image : BlotImage
+        The session's picture.
+    session : Session
+        With its corrections.
+    step : {"strips", "lanes", "bands"}, optional
+        Where to begin; what comes before stands as corrected. When not given, nothing that a hand corrected is
+        found again: bands only where lanes were corrected, lanes where strips were.
+
+    Returns
+    -------
+    Layout
+        What is found now; `Session.take_over` lays the corrections over it.
+    """
+    kinds = {edit.kind for edit in hand_edits(session.history.edits)}
+    first: Step = "bands" if "lane" in kinds else "lanes" if "strip" in kinds else "strips"
+    return FINDERS[step or first](image, session.layout, session.settings)

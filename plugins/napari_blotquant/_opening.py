@@ -1,0 +1,123 @@
+"""Opening: pictures, sessions, folders, experiments; what to do where something stands in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QFileDialog
+
+from blotquant.image import BlotImage
+from blotquant.record.session import PictureMissingError
+from napari_blotquant import _work
+from napari_blotquant._recover import autosave_path, find_rescued
+from napari_blotquant._work import SESSION_SUFFIX, Opened
+
+if TYPE_CHECKING:
+    from blotquant.study.live import Study
+    from napari_blotquant._dock import BlotDock
+    from napari_blotquant._model import Editor
+
+PICTURES = "Blots (*.tif *.tiff *.scn *.gel *.1sc *.png *.jpg *.jpeg *.blot.json);;All files (*)"
+
+
+class Opening:
+    """Brings blots into a dock.
+
+    Attributes
+    ----------
+    study : Study or None
+        The experiment whose blots are listed; its ratios follow the corrections.
+    """
+
+    def __init__(self, dock: BlotDock) -> None:
+        self.dock = dock
+        self.study: Study | None = None
+        self._steps: Iterator[None] | None = None
+
+    def ask(self) -> None:
+        """Ask for a file and open it."""
+        name, _ = QFileDialog.getOpenFileName(self.dock, "Open a blot", "", PICTURES)
+        if name:
+            self.open_path(Path(name))
+
+    def ask_folder(self) -> None:
+        """Ask for a folder and list its blots."""
+        if name := QFileDialog.getExistingDirectory(self.dock, "List the blots of a folder"):
+            self.open_path(Path(name))
+
+    def open_path(self, place: Path) -> None:
+        """Open a picture or a session; of a folder or an experiment, list the blots."""
+        if place.is_dir() or place.suffix == ".toml":
+            self.dock.run(f"Looking at {place.name}", lambda: _work.list_blots(place), self._listed)
+        elif self.dock.may_leave():
+            study = self.study
+            self._load(place, lambda: _work.open_blot(place, study=study))
+
+    def open_image(self, image: BlotImage) -> None:
+        """Open a picture that is in memory."""
+        if self.dock.may_leave():
+            self.dock.run(f"Finding lanes and bands in {image.name}", lambda: _work.start(image), self._opened)
+
+    def open_moved(self, session: Path, picture: Path) -> None:
+        """Open a session whose picture lies elsewhere now."""
+        self._load(session, lambda: _work.open_session(session, picture=picture))
+
+    def open_anew(self, place: Path) -> None:
+        """Open a picture without the session beside it, which stays as it is."""
+        self._load(place, lambda: _work.open_without_session(place))
+
+    def _load(self, place: Path, work: Callable[[], Opened]) -> None:
+        self.dock.run(f"Opening {place.name}", work, self._opened, failed=partial(self._failed, place))
+
+    def _failed(self, place: Path, error: Exception) -> None:
+        """Show the way on where there is one."""
+        if isinstance(error, PictureMissingError):
+            session = place if place.name.endswith(SESSION_SUFFIX) else place.with_name(place.name + SESSION_SUFFIX)
+            self.dock.offer("Find the picture…", partial(self._ask_picture, session))
+        elif not place.name.endswith(SESSION_SUFFIX) and place.is_file() and _work.session_beside(place).is_file():
+            self.dock.offer("Begin a new session; that one stays as it is", partial(self.open_anew, place))
+
+    def _ask_picture(self, session: Path) -> None:
+        name, _ = QFileDialog.getOpenFileName(self.dock, "Where is the picture now?", str(session.parent), PICTURES)
+        if name:
+            self.open_moved(session, Path(name))
+
+    def _listed(self, listed: _work.Listed) -> None:
+        self.study = listed.study
+        self.dock.tables.show_blots(listed.blots)
+
+    def _opened(self, opened: Opened) -> None:
+        """Build the layers step by step, so that the window stays awake."""
+        self._steps = self.dock.begin(opened)
+        self._next_step()
+
+    def _next_step(self) -> None:
+        if self._steps is not None and next(self._steps, self) is not self:
+            QTimer.singleShot(0, self._next_step)
+
+    # what was never saved
+
+    def offer_rescued(self) -> None:
+        """List what was autosaved and never saved."""
+        if rescued := list(find_rescued()):
+            names = ", ".join(item.label for item in rescued[:3])
+            self.dock.say(f"Not saved when napari last ended: {names}. Click it in the list to get the edits back.")
+            self.dock.tables.show_blots(
+                [_work.Blot(item.path, "not saved", item.session.image.name) for item in rescued]
+            )
+
+    def offer_restore(self, editor: Editor) -> None:
+        """Edits that were autosaved and never saved come back, unless the user says no."""
+        kept = autosave_path(editor.session)
+        found = next((r for r in find_rescued() if r.path == kept), None)
+        if found is None or len(found.session.history) <= len(editor.session.history):
+            return
+        text = f"There are edits that were never saved ({found.label}). Restore them?"
+        if not self.dock.asks or self.dock.ask("Restore", text):
+            editor.restore(found.session)
+        elif self.dock.editor is not None:
+            self.dock.autosaver.forget(editor.session)
