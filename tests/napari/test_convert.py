@@ -79,9 +79,7 @@ def test_features_follow_the_shapes_order_and_know_unweighed_bands(editor) -> No
 
 
 def test_a_bent_centre_line_takes_its_neighbours_along_and_stays_smooth() -> None:
-    straight = Lane(
-        id="l", strip="s", number=1, center=tuple((10.0 * k, 20.0) for k in range(11)), widths=(8.0,) * 11
-    )
+    straight = Lane(id="l", strip="s", number=1, center=tuple((10.0 * k, 20.0) for k in range(11)), widths=(8.0,) * 11)
     points = to_vertices(straight.center).astype(np.float32)
     points[5, 1] += 7
     cols = [col for _, col in bent(straight, points)]
