@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from blotquant.finding.layouts import find_layout
 from blotquant.finding.registration import shift_layout
-from blotquant.geometry import Layout, Strip, bounding_box
+from blotquant.geometry import Band, Lane, Layout, Strip, bounding_box
 from blotquant.settings import DetectionSettings
 
 FloatImage = NDArray[np.floating[Any]]
@@ -36,7 +36,8 @@ def find_lanes_again(
     settings : DetectionSettings, optional
         Parameters of the search.
     """
-    lanes, bands = [], []
+    lanes: list[Lane] = []
+    bands: list[Band] = []
     for strip in layout.strips:
         found = _in_strip(signal, strip, ceiling, settings or DetectionSettings())
         lanes += found.lanes

@@ -24,6 +24,7 @@ SURE = 0.9
 """Below this confidence a lane or band is pointed out as a doubt."""
 BEND = 0.35
 """A dragged node of a centre line takes along what lies within this part of the lane's length."""
+MIN_HANDLES = 7
 HIDDEN_ID, LANE_ID, STRIP_ID = "band_id", "lane_id", "strip_id"
 
 COLOURS: dict[str, Colour] = {
@@ -86,18 +87,25 @@ def lane_nodes(lane: Lane, vertices: ArrayLike) -> tuple[tuple[Point, ...], tupl
     return tuple((float(r), float(c)) for r, c in center), tuple(float(w) for w in widths)
 
 
+def handles(lane: Lane) -> tuple[Point, ...]:
+    """Points of a centre line for a hand to drag: its nodes, or evenly spaced ones where it has too few to bend."""
+    if len(lane.center) >= MIN_HANDLES:
+        return lane.center
+    rows = np.linspace(*lane.row_range, MIN_HANDLES)
+    return tuple((float(r), float(c)) for r, c in zip(rows, lane.center_at(rows), strict=True))
+
+
 def bent(lane: Lane, vertices: ArrayLike) -> tuple[Point, ...]:
     """Nodes of a centre line that was dragged; where one node went sideways its neighbours follow in part."""
     points = np.asarray(vertices, dtype=float) - PIXEL_OFFSET
-    old = np.asarray(lane.center)
-    if points.shape == old.shape and len(old) > 3:
-        steps = points[:, 1] - old[:, 1]
+    old = np.asarray(handles(lane))
+    if points.shape == old.shape:
         moved = np.flatnonzero(np.abs(points - old).max(axis=1) > 2e-3)
         if len(moved) == 1:
             k = int(moved[0])
             reach = BEND * (old[-1, 0] - old[0, 0])
             share = np.clip(1 - np.abs(old[:, 0] - old[k, 0]) / reach, 0, None)
-            points = np.column_stack([old[:, 0], old[:, 1] + steps[k] * share])
+            points = np.column_stack([old[:, 0], old[:, 1] + (points[k, 1] - old[k, 1]) * share])
     points = points[np.argsort(points[:, 0], kind="stable")]
     if len(points) < 2 or np.any(np.diff(points[:, 0]) <= 0):
         msg = f"the centre line of lane {lane.number} must run down the picture"

@@ -159,6 +159,8 @@ class BlotDock(QWidget):
         layers.picked_lane.connect(self._show_lane)
         layers.previewed.connect(self.read_out.show_number)
         layers.refused.connect(self.say)
+        hand.saved.connect(self.save)
+        hand.stepped.connect(self.steps.go)
         editor.edited.connect(self._on_edited)
         editor.weighed.connect(self._show_numbers)
         editor.stated.connect(self._show_state)

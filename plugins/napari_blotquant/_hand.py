@@ -41,6 +41,7 @@ KEYS = (
     Key("o", "mark_blank", "lane under the pointer: blank"),
     Key("e", "mark_excluded", "lane under the pointer: excluded"),
     Key("y", "mark_sample", "lane under the pointer: sample"),
+    Key("Control-S", "save", "save the session"),
     Key("Control-Z", "undo", "undo"),
     Key("Control-Shift-Z", "redo", "redo"),
 )
@@ -62,6 +63,8 @@ class Hand:
         Shows one line to the user: why something was not done.
     """
 
+    stepped = Signal(int)  # a step's number key was pressed
+    saved = Signal()  # the session is to be saved
     named_kda = Signal()  # a band of the ladder got its mass
 
     def __init__(self, layers: BlotLayers, say: Callable[[str], None]) -> None:
@@ -73,6 +76,8 @@ class Hand:
         """Bind the keys to the layers; manifest keybindings are not wired by napari."""
         layers = self.layers
         for layer in (layers.image, layers.strips, layers.lanes, layers.centers, layers.bands):
+            for step, digit in enumerate("123456"):
+                layer.bind_key(digit, lambda _layer, step=step: self.stepped.emit(step), overwrite=True)
             for key in KEYS:
                 layer.bind_key(key.key, lambda _layer, method=key.method: getattr(self, method)(), overwrite=True)
 
@@ -243,7 +248,11 @@ class Hand:
         """Mark the chosen lane as sample."""
         self.mark("sample")
 
-    # walking and stepping
+    # walking, stepping, keeping
+
+    def save(self) -> None:
+        """Have the session saved."""
+        self.saved.emit()
 
     def next_doubt(self) -> None:
         """Go to the next of the things that deserve a look, the least sure first, then round again."""

@@ -25,6 +25,7 @@ from napari_blotquant._convert import (
     Colour,
     band_colour,
     band_features,
+    handles,
     is_same_place,
     lane_colour,
     lane_features,
@@ -78,7 +79,7 @@ class BlotLayers:
             layer.current_edge_width = width
         self._strips = Mirror(self.strips, STRIP_ID, _outline, lambda _strip: COLOURS["strip"])
         self._lanes = Mirror(self.lanes, LANE_ID, _outline, lane_colour)
-        self._centers = Mirror(self.centers, LANE_ID, lambda lane: lane.center, lane_colour)
+        self._centers = Mirror(self.centers, LANE_ID, handles, lane_colour)
         self._bands = Mirror(self.bands, HIDDEN_ID, _outline, self._band_colour)
 
     def build(self) -> Iterator[None]:
@@ -110,8 +111,9 @@ class BlotLayers:
             layer.events.data.connect(partial(self._on_data, mirror, read))
             layer.events.features.connect(partial(self._on_features, mirror, read))
         self.bands.events.set_data.connect(self._on_drag)
-        self.bands.selected_data.events.items_changed.connect(self._on_pick)
-        self.lanes.selected_data.events.items_changed.connect(self._on_pick_lane)
+        for layer, pick in ((self.bands, self._on_pick), (self.lanes, self._on_pick_lane)):
+            selection: Any = layer.selected_data
+            selection.events.items_changed.connect(pick)
         self.editor.edited.connect(self._on_edited)
         self.editor.weighed.connect(self.show_numbers)
 

@@ -69,9 +69,9 @@ def user_name() -> str:
 def rows_of(table: pd.DataFrame) -> Rows:
     """Rows of a band table as plain values, by band id."""
     columns = [table[name].tolist() for name in table]
-    return {
-        row["band_id"]: row for row in (dict(zip(table, cells, strict=True)) for cells in zip(*columns, strict=True))
-    }
+    names = [str(name) for name in table]
+    rows = [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
+    return {row["band_id"]: row for row in rows}
 
 
 class Editor:

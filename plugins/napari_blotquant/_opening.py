@@ -11,10 +11,10 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog
 
 from blotquant.image import BlotImage
-from blotquant.record.session import PictureMissingError
+from blotquant.record.session import SESSION_SUFFIX, PictureMissingError
 from napari_blotquant import _work
 from napari_blotquant._recover import autosave_path, find_rescued
-from napari_blotquant._work import SESSION_SUFFIX, Opened
+from napari_blotquant._work import Opened
 
 if TYPE_CHECKING:
     from blotquant.study.live import Study

@@ -16,7 +16,7 @@ from napari_blotquant._form import SettingsForm
 if TYPE_CHECKING:
     from napari_blotquant._steps import StepPages
 
-NO_LADDER = "no ladder chosen"
+NO_LADDER = "none"
 
 
 class _Page(QWidget):
@@ -61,7 +61,7 @@ class StripPage(_Page):
         again = "Strips, lanes and bands; your corrections stay"
         self.put(_button("Draw a strip", "Drag a rectangle around it", steps.draw), 0, 0)
         self.put(_button("Remove (U)", "With its lanes and bands", partial(steps.by_hand, "remove_strip")), 0, 1)
-        self.put(_button("Find strips again", again, partial(steps.find, "strips")), 0, 2)
+        self.put(_button("Find strips again", again, partial(steps.find_from, "strips")), 0, 2)
         self.put(_hint("Drag a strip with all that lies on it, pull its corners, turn it by the stalk."), 1, 0, 3)
 
 
@@ -73,7 +73,7 @@ class LanePage(_Page):
         self.form = SettingsForm(DetectionSettings, "detection.", steps.set_value, only=("n_lanes",))
         self.put(self.form, 0, 0, 2)
         again = "So many in each strip as it stands; your corrections stay"
-        self.put(_button("Find lanes again", again, partial(steps.find, "lanes")), 0, 2, 2)
+        self.put(_button("Find lanes again", again, partial(steps.find_from, "lanes")), 0, 2, 2)
         self.put(_button("Bend (C)", "Drag the points of the centre lines", steps.bend), 0, 4)
         for k, role in enumerate(ROLES):
             self.put(_button(role, f"Mark the selected lane as {role}", partial(steps.mark, role)), 1, k)
@@ -88,7 +88,7 @@ class BandPage(_Page):
         self.form = SettingsForm(DetectionSettings, "detection.", steps.set_value, only=("min_snr",))
         self.put(self.form, 0, 0, 2)
         again = "In the lanes as they stand; your corrections stay"
-        self.put(_button("Find bands again", again, partial(steps.find, "bands")), 0, 2, 2)
+        self.put(_button("Find bands again", again, partial(steps.find_from, "bands")), 0, 2, 2)
         merge = _button("Merge (M)", "Make one band of the selected ones", partial(steps.by_hand, "merge"))
         copy = _button("Same shape in row (H)", "As the selected band", partial(steps.by_hand, "copy_along_row"))
         self.put(merge, 1, 0, 2)

@@ -134,7 +134,8 @@ class BlotTables(QTabWidget):
 
     def _show_bands(self, editor: Editor, touched: Collection[str] | None) -> None:
         def cells(key: str) -> list[Cell]:
-            return band_cells(editor.rows[key], editor.auto_rows.get(key), is_blind=editor.is_blind)
+            row, before = editor.rows[key], editor.auto_rows.get(key)
+            return band_cells(row, before, n_strips=len(editor.layout.strips), is_blind=editor.is_blind)
 
         keys = [band.id for band in editor.layout.bands if band.id in editor.rows]
         if touched is not None and len(keys) == self.bands.rows.rowCount():
@@ -182,7 +183,7 @@ class BlotTables(QTabWidget):
         elif self._study is not None:
             self.ratios.rows.show(*study_rows(*self._study))
         elif all(names):
-            self.ratios.rows.show(*ratio_rows(self._editor.rows, *names))
+            self.ratios.rows.show(*ratio_rows(self._editor.rows, self._editor.auto_rows, *names))
         else:
             self.ratios.rows.show([], [])
 
@@ -202,7 +203,10 @@ class BlotTables(QTabWidget):
 def _key_list() -> RowsView:
     keys = RowsView(("key", "what it does"))
     names = [key.key.upper() if len(key.key) == 1 else key.key.replace("Control", "Ctrl") for key in KEYS]
-    keys.rows.show(names, [[Cell(name), Cell(key.says)] for name, key in zip(names, KEYS, strict=True)])
+    said = [(name, key.says) for name, key in zip(names, KEYS, strict=True)]
+    said += [("1 to 6", "go to a step"), ("R, D, S", "napari's own: draw a rectangle, move vertices, select")]
+    said += [("Delete, Ctrl+C, Ctrl+V", "napari's own: remove, copy and paste the selected shapes")]
+    keys.rows.show([name for name, _ in said], [[Cell(name), Cell(text)] for name, text in said])
     keys.set_widths((90,))
     return keys
 

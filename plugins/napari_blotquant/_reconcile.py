@@ -17,7 +17,7 @@ from blotquant.record.edits import add_lane, delete_band, draw_band, remove_lane
 from blotquant.record.history import Change
 from blotquant.record.replay import apply_changes
 from blotquant.record.strip_edits import add_strip, remove_strip, reshape_strip
-from napari_blotquant._convert import bent, is_same_place, lane_nodes, to_outline
+from napari_blotquant._convert import bent, handles, is_same_place, lane_nodes, to_outline
 
 MIN_AREA_PX = 4.0
 MIN_STRIP_PX = 256.0
@@ -140,7 +140,7 @@ def _read_lane(reading: Reading, key: str, shape: Shape, used: set[str]) -> str:
 def read_centers(layout: Layout, shapes: Sequence[Shape], *, used_ids: Iterable[str] = ()) -> Reading:  # noqa: ARG001
     """Compare the centre lines with the layout; a lane bends with its centre line and keeps its width."""
     reading = Reading(layout)
-    owners = _owners(shapes, {lane.id: lane.center for lane in layout.lanes})
+    owners = _owners(shapes, {lane.id: handles(lane) for lane in layout.lanes})
     reading.keys = list(owners)
     missing = len(layout.lanes) - len([key for key in owners if key])
     if missing or not all(owners):
@@ -148,7 +148,7 @@ def read_centers(layout: Layout, shapes: Sequence[Shape], *, used_ids: Iterable[
         return reading
     for key, shape in zip(owners, shapes, strict=True):
         lane = layout.lane(key)
-        if is_same_place(shape.vertices, lane.center):
+        if is_same_place(shape.vertices, handles(lane)):
             continue
         try:
             center = bent(lane, shape.vertices)

@@ -28,7 +28,7 @@ class HandShapes(Shapes):  # type: ignore[misc]  # napari is untyped
 
     def append(self, points: Sequence[Points], colours: Sequence[Colour]) -> None:
         """Show some more shapes; the selection stays."""
-        kept = set(self.selected_data)
+        kept = set(self.selected_data)  # type: ignore[has-type]  # napari's decorated property
         add = self.add_polygons if self.kind == "polygon" else self.add_paths
         add(list(points), edge_color=np.array(colours), face_color=CLEAR, edge_width=self.current_edge_width)
         self.selected_data = kept

@@ -132,7 +132,7 @@ class StepPages(QWidget):
             return
         editor.do([Change("image", "polarity", editor.session.polarity, polarity)], "polarity")
         layers.show_signal(look_at(editor.image))
-        self.find("strips")
+        self.find_from("strips")
 
     def draw(self) -> None:
         """Draw a strip with the mouse."""
@@ -146,7 +146,7 @@ class StepPages(QWidget):
             layers = self.layers
             layers.work_on(layers.lanes if layers.centers.visible else layers.centers)
 
-    def find(self, step: Step) -> None:
+    def find_from(self, step: Step) -> None:
         """Find again from a step on with the settings in force; the steps before it stand."""
         editor = self.editor
         if editor is None:

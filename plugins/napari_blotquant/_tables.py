@@ -133,14 +133,22 @@ class RowsView(QTableView):
 BAND_HEADS = ("lane", "target", "volume", "SD", "auto", "SNR", "flags")
 
 
-def band_cells(band: Mapping[str, Any], before: Mapping[str, Any] | None, *, is_blind: bool = False) -> list[Cell]:
+def lane_cell(band: Mapping[str, Any], n_strips: int) -> Cell:
+    """The lane's number; before it the strip's, where there are several."""
+    lane = int(band["lane"])
+    return Cell(str(lane), lane) if n_strips < 2 else Cell(f"{band['strip']}.{lane}", 1000 * int(band["strip"]) + lane)
+
+
+def band_cells(
+    band: Mapping[str, Any], before: Mapping[str, Any] | None, *, n_strips: int = 1, is_blind: bool = False
+) -> list[Cell]:
     """A row of the band table: the number, what the hand changed, and what speaks against it."""
     flags = band["flags"] if isinstance(band["flags"], str) else ""
     state = "" if band["status"] == "detected" else "not detected"
     number, sd = band["volume"], band["volume_sd"]
     more = f"raw {counts(band['volume_raw'])}, LOD {counts(band['lod'])}"
     return [
-        Cell("•", 0) if is_blind else Cell(str(band["lane"]), int(band["lane"])),
+        Cell("•", 0) if is_blind else lane_cell(band, n_strips),
         Cell(band_name(band)),
         Cell(counts(number), float(number), more),
         Cell(relative_sd(number, sd), float(sd), with_sd(number, sd)),
@@ -165,30 +173,38 @@ MIN_SNR = 3.0
 RATIO_HEADS = ("lane", "ratio", "value", "change", "95 % CI", "why not")
 
 
-def ratio_rows(bands: Rows, top: str, bottom: str) -> tuple[list[str], list[list[Cell]]]:
+def ratio_rows(bands: Rows, auto: Rows, top: str, bottom: str) -> tuple[list[str], list[list[Cell]]]:
     """Volume of one target over another's in each lane, with the measurement's interval."""
     lanes: dict[tuple[int, int], dict[str, list[dict[str, Any]]]] = {}
     for band in bands.values():
         members = lanes.setdefault((int(band["strip"]), int(band["lane"])), {top: [], bottom: []})
         if isinstance(band["target"], str) and band["target"] in members:
             members[band["target"]].append(band)
-    keys = [f"{strip}/{lane}" for strip, lane in sorted(lanes)]
-    return keys, [_ratio_cells(place[1], top, bottom, lanes[place]) for place in sorted(lanes)]
+    places, n_strips = sorted(lanes), len({strip for strip, _ in lanes})
+    keys = [f"{strip}/{lane}" for strip, lane in places]
+    heads = [lane_cell({"strip": strip, "lane": lane}, n_strips) for strip, lane in places]
+    return keys, [[head, *_ratio_cells(top, bottom, lanes[p], auto)] for head, p in zip(heads, places, strict=True)]
 
 
-def _ratio_cells(lane: int, top: str, bottom: str, members: dict[str, list[dict[str, Any]]]) -> list[Cell]:
+def _ratio_cells(top: str, bottom: str, members: dict[str, list[dict[str, Any]]], auto: Rows) -> list[Cell]:
     from blotquant.comparing.intervals import ratio_interval
 
     reason = _why_not(top, members[top]) or _why_not(bottom, members[bottom])
     if not reason and members[bottom][0]["snr"] < MIN_SNR:
         reason = f"{bottom}: SNR below {MIN_SNR:g}"
-    place, name = Cell(str(lane), int(lane)), Cell(f"{top}/{bottom}")
+    name = Cell(f"{top}/{bottom}")
     if reason:
-        return [place, name, Cell("–", float("nan")), Cell(""), Cell(""), Cell(reason)]
+        return [name, Cell("–", float("nan")), Cell(""), Cell(""), Cell(reason)]
     a, b = members[top][0], members[bottom][0]
     found = ratio_interval(a["volume"], a["volume_sd"], b["volume"], b["volume_sd"])
     interval = f"{found.low:.3g} – {found.high:.3g}"
-    return [place, name, Cell(f"{found.value:.3g}", float(found.value)), Cell(""), Cell(interval), Cell("")]
+    change = percent_change(found.value, _auto_ratio(auto.get(a["band_id"]), auto.get(b["band_id"])))
+    against = Cell(change, None, "Against the automatic outlines of the same bands")
+    return [name, Cell(f"{found.value:.3g}", float(found.value)), against, Cell(interval), Cell("")]
+
+
+def _auto_ratio(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> float:
+    return a["volume"] / b["volume"] if a and b and b["volume"] > 0 else math.nan
 
 
 def _why_not(name: str, bands: Sequence[dict[str, Any]]) -> str:

@@ -18,6 +18,7 @@ from napari_blotquant._convert import (
     bent,
     contrast_limits,
     flags_in_words,
+    handles,
     is_same_place,
     lane_colour,
     lane_features,
@@ -92,6 +93,9 @@ def test_a_centre_line_may_get_and_lose_nodes_but_must_run_down() -> None:
     points = to_vertices(LANE.center)
     assert bent(LANE, np.vstack([points, [[75.0, 29.0]]])) == ((0.0, 20.0), (50.0, 24.0), (75.0, 29.0), (99.0, 30.0))
     assert bent(LANE, points[[0, 2]]) == ((0.0, 20.0), (99.0, 30.0))
+    drawn = handles(LANE)
+    assert len(drawn) == 7
+    assert np.allclose([col for _, col in drawn], LANE.center_at([row for row, _ in drawn]))
     with pytest.raises(ValueError, match="centre line of lane 1 must run down"):
         bent(LANE, [[5.0, 1.0], [5.0, 9.0]])
 
