@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from blotquant.batch.pool import SchedulerLostError
+from blotquant.batch.pool import SchedulerLostError, describe_failure
 from blotquant.errors import BlotQuantError
 
 _log = logging.getLogger(__name__)
 
 _CONNECT_S = 20.0
 _NO_WORKER_S = 30.0
+_TOGETHER = 4
+"""Tasks that travel as one where there are many: dask takes ten milliseconds for each, as long as a small picture."""
+
+_Function = Callable[[Any], Any]
+_Wanted = tuple[_Function, Any, Future[Any]]
+
+
+class _TaskError(BlotQuantError):
+    """A task failed on a worker; the text is the line that says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """A task on the cluster: dask's future of it, ours, and how many workers had been restarted when it was sent."""
+    """Tasks on the cluster: what was wanted, dask's future of it, and how many workers had been restarted by then."""
 
-    function: Callable[[Any], Any]
-    task: Any
+    wanted: tuple[_Wanted, ...]
     inner: Any
-    outer: Future[Any]
     n_restarted: int
+
+    def fail(self, error: BaseException) -> None:
+        for _, _, outer in self.wanted:
+            outer.set_exception(error)
 
 
 class Cluster:
@@ -60,24 +71,37 @@ class Cluster:
         self._address = address
         self._limit_s = time_limit_s
         self._versions = _versions()
-        self._under_way: dict[Any, _Sent] = {}  # by dask's key of the task
+        self._under_way: dict[Any, _Sent] = {}  # by dask's key of the tasks
+        self._waiting: list[_Wanted] = []
         self._restarts = ThreadPoolExecutor(max_workers=4, thread_name_prefix="restart")
         self._n_restarted = 0
         self._seen_running: dict[Any, float] = {}
         self._without_workers_since: float | None = None
-        self.window = 2 * max(sum(self._client.nthreads().values()), 1) + 2
+        # A task under a time limit travels alone: its clock is its own.
+        self._together = 1 if time_limit_s is not None else _TOGETHER
+        self._window = 2 * max(sum(self._client.nthreads().values()), 1) + 2
+        self.window = self._window * self._together
         self._checked_at = 0.0
         self.pulse_s = 2.0 if time_limit_s is None else min(2.0, time_limit_s / 4)
 
     def submit(self, function: Callable[[Any], Any], task: Any) -> Future[Any]:
-        """Send one task; its future is done when the result is here, or with the error that ended it."""
+        """Take up one task; its future is done when the result is here, or with the error that ended it."""
         outer: Future[Any] = Future()
-        self._send(function, task, outer)
+        self._waiting.append((function, task, outer))
         return outer
 
-    def _send(self, function: Callable[[Any], Any], task: Any, outer: Future[Any]) -> None:
-        inner = self._client.submit(_carry_out, function, task, self._versions, pure=False, retries=0)
-        self._under_way[inner.key] = _Sent(function, task, inner, outer, self._n_restarted)
+    def flush(self) -> None:
+        """Send what was taken up, several at once if every worker has enough to do all the same."""
+        waiting, self._waiting = self._waiting, []
+        n = len(waiting) + sum(len(sent.wanted) for sent in list(self._under_way.values()))
+        together = min(max(n // self._window, 1), self._together)
+        for first in range(0, len(waiting), together):
+            self._send(*waiting[first : first + together])
+
+    def _send(self, *wanted: _Wanted) -> None:
+        jobs = [(function, task) for function, task, _ in wanted]
+        inner = self._client.submit(_carry_out, jobs, self._versions, pure=False, retries=0)
+        self._under_way[inner.key] = _Sent(wanted, inner, self._n_restarted)
         inner.add_done_callback(self._finish)
 
     def _finish(self, inner: Any) -> None:
@@ -88,16 +112,20 @@ class Cluster:
         try:
             error = self._lost() if inner.cancelled() else inner.exception()
             if error is None:
-                sent.outer.set_result(inner.result())
-            elif type(error).__name__ == "KilledWorker" and self._n_restarted > sent.n_restarted:
-                # It may have lain on a worker that was restarted for another's sake: dask counts that against it.
-                self._send(sent.function, sent.task, sent.outer)
+                _hand_on(sent.wanted, inner.result())
+            elif type(error).__name__ == "KilledWorker" and self._is_perhaps_innocent(sent):
+                for one in sent.wanted:
+                    self._send(one)
             else:
-                sent.outer.set_exception(error)
+                sent.fail(error)
         except (CancelledError, OSError, RuntimeError, TimeoutError):
-            sent.outer.set_exception(self._lost())
+            sent.fail(self._lost())
         finally:
             inner.release()
+
+    def _is_perhaps_innocent(self, sent: _Sent) -> bool:
+        """Whether tasks may have died with another one, or on a worker that was restarted for another's sake."""
+        return len(sent.wanted) > 1 or self._n_restarted > sent.n_restarted
 
     def _lost(self) -> SchedulerLostError:
         msg = f"the dask scheduler at {self._address} went away; what was finished is kept: run again with --resume"
@@ -125,7 +153,7 @@ class Cluster:
             self._n_restarted += 1
             # A worker takes seconds to end and to start; the others' results are not kept waiting.
             self._restarts.submit(self._restart, running[key])
-            sent.outer.set_exception(TimeoutError())
+            sent.fail(TimeoutError())
 
     def _running(self) -> Mapping[Any, str]:
         """Worker of each task that is being carried out now, not merely waiting there."""
@@ -168,8 +196,22 @@ class Cluster:
         self._client.close(timeout=2 if at_once else 10)
 
 
-def _carry_out(function: Callable[[Any], Any], task: Any, versions: Mapping[str, str]) -> Any:
-    """What a worker does: refuse with other software than the one who asks, as its numbers could differ."""
+def _hand_on(wanted: Sequence[_Wanted], results: Sequence[tuple[Any, str | None]]) -> None:
+    for (_, _, outer), (value, error) in zip(wanted, results, strict=True):
+        if error is None:
+            outer.set_result(value)
+        else:
+            outer.set_exception(_TaskError(error))
+
+
+def _carry_out(jobs: Sequence[tuple[_Function, Any]], versions: Mapping[str, str]) -> list[tuple[Any, str | None]]:
+    """What a worker does: refuse with other software than the one who asks, as its numbers could differ.
+
+    Returns
+    -------
+    list of (value, error)
+        For each job what it gave, or the line that says why it failed.
+    """
     own = _versions()
     differing = [
         f"{name} {own.get(name)}, not {versions[name]}" for name in versions if own.get(name) != versions[name]
@@ -177,7 +219,13 @@ def _carry_out(function: Callable[[Any], Any], task: Any, versions: Mapping[str,
     if differing:
         msg = f"the dask worker has {', '.join(differing)}; give workers and this machine the same environment"
         raise BlotQuantError(msg)
-    return function(task)
+    results: list[tuple[Any, str | None]] = []
+    for function, task in jobs:
+        try:
+            results.append((function(task), None))
+        except Exception as error:  # noqa: BLE001  one task's failure, of whatever kind, must not end the others
+            results.append((None, describe_failure(error)))
+    return results
 
 
 def _versions() -> dict[str, str]:

@@ -61,6 +61,9 @@ class _Workers(Protocol):
 
     def submit(self, function: Callable[[Any], Any], task: Any) -> Future[Any]: ...
 
+    def flush(self) -> None:
+        """Start on what was submitted since the last time."""
+
     def check(self) -> None:
         """Look after tasks that do not come to an end by themselves; called about every `pulse_s` seconds."""
 
@@ -167,6 +170,7 @@ def _run_window(
     while True:
         for index, task in islice(waiting, workers.window - len(under_way)):
             under_way[workers.submit(function, task)] = (index, task, time.perf_counter())
+        workers.flush()
         if not under_way:
             return
         done, _ = wait(under_way, timeout=workers.pulse_s, return_when=FIRST_COMPLETED)
@@ -203,6 +207,9 @@ class _Processes:
     def submit(self, function: Callable[[Any], Any], task: Any) -> Future[Any]:
         future: Future[Any] = self._pool.submit(function, self._time_limit_s, task)
         return future
+
+    def flush(self) -> None:
+        """Nothing to do: the pool starts at once."""
 
     def check(self) -> None:
         """Nothing to do: the pool looks after its processes."""
