@@ -134,11 +134,12 @@ def _fold_changes(experiment: Experiment, ratios: pd.DataFrame) -> Iterator[dict
         samples = units[units["role"] != "standard"]
         if reference is None or reference not in set(samples["condition"]):
             continue
+        logs = log_matrix(units)
         for scaling in dict.fromkeys((experiment.compare.scaling, *SCALING_WAYS)):
             scaled = None
             if scaling != "alignment":  # the claim's own model aligns
                 try:
-                    scales = blot_scales(log_matrix(units), scaling, reference=reference, standards=standards)
+                    scales = blot_scales(logs, scaling, reference=reference, standards=standards)
                 except DesignError:
                     continue
                 scaled = samples["log_value"] - samples["blot"].map(scales).astype(float)

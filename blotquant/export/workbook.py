@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from blotquant import __version__
+from blotquant.comparing.normalize import blots_without_numerator
 from blotquant.comparing.replicates import SCALINGS
 from blotquant.errors import OutputError
 from blotquant.experiment.design import Experiment
@@ -24,6 +25,7 @@ from blotquant.export.prism import prism_table
 from blotquant.io.files import atomic_write
 from blotquant.tables import (
     BAND_COLUMNS,
+    CARRY_OVER_COLUMNS,
     EXPOSURE_COLUMNS,
     LANE_COLUMNS,
     RATIO_COLUMNS,
@@ -44,6 +46,7 @@ _SHEETS: dict[str, tuple[str, Mapping[str, Column]]] = {
     "ratios": ("Ratios", RATIO_COLUMNS),
     "summary": ("Summary", SUMMARY_COLUMNS),
     "sensitivity": ("Sensitivity", SENSITIVITY_COLUMNS),
+    "carry_over": ("Carry-over", CARRY_OVER_COLUMNS),
 }
 
 
@@ -61,7 +64,7 @@ def write_workbook(
     path : path-like
         The .xlsx to write.
     tables : mapping of str to DataFrame
-        Any of ``bands``, ``lanes``, ``exposures``, ``ratios``, ``summary``, ``sensitivity``.
+        Any of ``bands``, ``lanes``, ``exposures``, ``ratios``, ``summary``, ``sensitivity``, ``carry_over``.
     experiment : Experiment, optional
         For the About and Prism sheets.
     failures : mapping of str to str, optional
@@ -162,6 +165,9 @@ def _about_lines(
         yield "intervals", "95 %: in Ratios of the measurement, in Summary over biological replicates"
         yield "adjustment", f"{compare.adjust}; alpha {compare.alpha:g}"
         yield "Prism sheet", "grouped table: conditions in rows, biological replicates in columns, scaled as above"
+        yield from (("note", warning) for warning in experiment.warnings)
+        for ratio, blots in blots_without_numerator(experiment).items():
+            yield "takes no part", f"{ratio}: blot {', '.join(blots)}, which has no picture of its numerator"
     yield from (("not measured", f"{name}: {reason}") for name, reason in failures.items())
     if "ratios" in tables:
         yield from _exclusions(tables["ratios"])

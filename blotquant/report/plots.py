@@ -17,7 +17,8 @@ POINT_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9
 """The Okabe–Ito colours: told apart by colour-blind readers."""
 MARKERS = "os^DvP*"
 _WIDTH, _HEIGHT = 5.6, 3.7
-_MOST_NAMED = 14
+MOST_NAMED = 14
+"""Blots that have a colour and a name in a figure; more are drawn alike."""
 
 
 def plot_ratio(ratios: pd.DataFrame, summary: pd.DataFrame, *, reference: str | None) -> str:
@@ -141,30 +142,29 @@ def _plain_ticks(shown: str) -> FuncFormatter:
 
 def _draw_points(axes: Axes, ratios: pd.DataFrame, conditions: list[str], *, column: str) -> None:
     blots = list(dict.fromkeys(ratios["blot"]))
+    few = len(blots) <= MOST_NAMED
     for k, blot in enumerate(blots):
         rows = ratios[(ratios["blot"] == blot) & (ratios[column] > 0) & ratios["condition"].isin(conditions)]
         offset = 0.36 * ((k + 0.5) / len(blots) - 0.5) - 0.08
         x = [conditions.index(condition) + offset for condition in rows["condition"]]
-        colour = POINT_COLOURS[k % len(POINT_COLOURS)]
+        # Colours tell a handful of blots apart; of hundreds only the cloud can be seen.
+        colour = POINT_COLOURS[k % len(POINT_COLOURS)] if few else POINT_COLOURS[0]
         faces = [colour if included else "none" for included in rows["included"].fillna(value=False)]
-        marker = MARKERS[k // len(POINT_COLOURS) % len(MARKERS)]
+        marker = MARKERS[k // len(POINT_COLOURS) % len(MARKERS)] if few else "o"
         axes.scatter(
             x,
             rows[column].astype(float),
-            s=22,
+            s=22 if few else 7,
             facecolors=faces,
             edgecolors=colour,
-            linewidths=0.9,
+            linewidths=0.9 if few else 0.4,
+            alpha=None if few else 0.5,
             marker=marker,
         )
-        if k < _MOST_NAMED:
+        if few:
             axes.scatter([], [], s=22, color=colour, marker=marker, label=f"blot {blot}")
-    if blots:
-        more = f"and {len(blots) - _MOST_NAMED} more" if len(blots) > _MOST_NAMED else None
-        legend = axes.legend(
-            frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1, 1), handletextpad=0.2, title=more,
-            title_fontsize=7,
-        )  # fmt: skip
+    if blots and few:
+        legend = axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1, 1), handletextpad=0.2)
         for text in legend.get_texts():
             text.set_parse_math(False)
 

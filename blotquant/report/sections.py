@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from blotquant.comparing.sensitivity import claim_ranges
 from blotquant.flags import FLAGS, split_flags
 from blotquant.report.blot import anchor_of
-from blotquant.report.plots import plot_ratio, plot_sensitivity
+from blotquant.report.plots import MOST_NAMED, plot_ratio, plot_sensitivity
 from blotquant.report.tables import Cell, Record, View, bounded, interval, table_html, value, with_sd, words
 from blotquant.report.template import is_missing
 
@@ -58,7 +58,8 @@ def _points_told(experiment: Experiment, ratios: pd.DataFrame) -> dict[str, int]
     """How many points the figure shows, and how many values it cannot show: a log axis relative to the reference."""
     relative = experiment.compare.reference is not None and bool(ratios["relative"].notna().any())
     drawn = int((ratios["relative" if relative else "value"] > 0).sum())
-    return {"n_points": drawn, "n_undrawn": int(ratios["value"].notna().sum()) - drawn}
+    few = ratios["blot"].nunique() <= MOST_NAMED
+    return {"by_colour": few, "n_points": drawn, "n_undrawn": int(ratios["value"].notna().sum()) - drawn}
 
 
 def _what_varies(ways: pd.DataFrame) -> str:

@@ -196,6 +196,16 @@ def test_tables_drop_empty_columns_and_sort_by_the_full_number():
     assert page.count("<th ") == 3
 
 
+@pytest.mark.parametrize(("n_blots", "named"), [(14, 14), (15, 0)])
+def test_many_blots_are_one_cloud(n_blots, named):
+    ratios = pd.DataFrame({"ratio": "R", "blot": [f"{k}" for k in range(n_blots)], "condition": "a", "value": 1.5,
+                           "relative": np.nan, "included": True})  # fmt: skip
+    summary = pd.DataFrame({"ratio": ["R"], "condition": ["a"], "n": [n_blots]}).assign(
+        **dict.fromkeys(("geometric_mean", "ci_low", "ci_high", "fold_change", "fold_ci_low", "fold_ci_high"), 1.5)
+    )
+    assert plot_ratio(ratios, summary, reference=None).count(">blot ") == named
+
+
 def test_a_plot_without_a_value_is_still_a_plot():
     ratios = pd.DataFrame({"ratio": "R", "blot": ["1"], "condition": ["a"], "value": [np.nan], "relative": [np.nan],
                            "included": [False]})  # fmt: skip
