@@ -7,6 +7,7 @@ import numpy as np
 import openpyxl
 import tifffile
 from PIL import Image
+from quantity_one_file import scan_1sc
 
 EXPERIMENT = """name = "fuzz"
 samples = "samples.csv"
@@ -58,7 +59,7 @@ def pictures():
         **_rasters(),
         "a.scn": _scn(),
         "a.zip": _licor(),
-        "a.1sc": b"\xaf\xaf" + bytes(range(256)) * 4,
+        "a.1sc": scan_1sc(counts()),
     }
 
 

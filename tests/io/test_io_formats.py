@@ -216,23 +216,6 @@ def test_zip_bombs_and_other_zips_are_refused(tmp_path: Path) -> None:
         read_image(tmp_path / "text.zip")
 
 
-# --- .1sc
-
-
-def test_1sc_without_its_reader_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "biorad1sc_reader", None)
-    (tmp_path / "a.1sc").write_bytes(b"\xaf\xaf" + bytes(200))
-    with pytest.raises(ImageError, match=r"a\.1sc: is a \.1sc scan; install .*blotquant\[formats\]"):
-        read_image(tmp_path / "a.1sc")
-
-
-def test_broken_1sc_gives_one_line(tmp_path: Path) -> None:
-    pytest.importorskip("biorad1sc_reader", reason="the formats extra is not installed")
-    (tmp_path / "a.1sc").write_bytes(b"\xaf\xaf" + bytes(200))
-    with pytest.raises(ImageError, match=r"^a\.1sc: damaged or incomplete \.1sc"):
-        read_image(tmp_path / "a.1sc")
-
-
 # --- facts
 
 
