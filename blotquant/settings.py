@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from blotquant.errors import SheetError
 from blotquant.text import did_you_mean, short_repr
 
+MAX_BYTES = 1 << 20
+"""Largest file of settings read."""
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -173,8 +176,10 @@ def load_settings(path: Path) -> Settings:
     SheetError
         If it cannot be read, or with one line for every mistake in it.
     """
+    from blotquant.io.files import read_bounded
+
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bounded(path, MAX_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path.name}: the settings cannot be read ({error})"
         raise SheetError(msg) from None

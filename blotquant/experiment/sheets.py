@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import io
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +21,12 @@ _MAX_ROWS = 20_000
 _MAX_COLUMNS = 500
 MAX_BYTES = 64 << 20
 """Largest sheet or experiment file read: a thousand blots need one."""
-MAX_UNPACKED = 512 << 20
+MAX_UNPACKED = 32 << 20
+"""Most that the sheets of a workbook may unpack to."""
+_MAX_PART = 1 << 20  # styles, themes and whatever else a workbook carries
+_MAX_TEXTS = 100_000
+_MAX_TAGS = 1_500_000
+_MAX_CELLS = 200_000
 WORKBOOK_SUFFIXES = (".xlsx", ".xlsm")
 
 
@@ -121,12 +127,13 @@ def read_workbook(path: Path) -> dict[str, Sheet]:
     try:
         data = io.BytesIO(read_bounded(path, MAX_BYTES))
         with zipfile.ZipFile(data) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-        if unpacked > MAX_UNPACKED:
-            msg = f"{path.name}: unpacks to {unpacked:,} bytes, more than any sample sheet; save it again"
-            raise SheetError(msg)
+            _check_unpacked(path.name, archive)
         book = openpyxl.load_workbook(data, read_only=True, data_only=True)
-        lines = [(sheet.title, list(_lines(sheet))) for sheet in book.worksheets]
+        left = _MAX_CELLS
+        lines = []
+        for sheet in book.worksheets:
+            lines.append((sheet.title, list(_lines(sheet, left, path.name))))
+            left -= sum(len(cells) for _, cells in lines[-1][1])
     except broken as error:
         reason = one_line(str(error)) or type(error).__name__
         msg = f"{path.name}: not a readable .xlsx workbook ({reason}); save it again as Excel workbook"
@@ -134,9 +141,39 @@ def read_workbook(path: Path) -> dict[str, Sheet]:
     return {title.strip().lower(): _make_sheet(f"{path.name}, sheet {title}", rows) for title, rows in lines}
 
 
-def _lines(sheet: Any) -> Iterator[tuple[str, list[str]]]:
-    for number, cells in enumerate(sheet.iter_rows(values_only=True, max_row=_MAX_ROWS, max_col=_MAX_COLUMNS), start=1):
-        yield f"row {number}", [cell_text(cell) for cell in cells]
+def _check_unpacked(name: str, archive: Any) -> None:
+    """Refuse a workbook before its parts are unpacked that would take minutes or gigabytes to read."""
+    hint = "copy the sheets into a new workbook, or save them as csv"
+    sizes = {entry.filename: entry.file_size for entry in archive.infolist() if entry.filename.endswith(".xml")}
+    texts = [part for part in sizes if part.lower().endswith("sharedstrings.xml")]
+    sheets = [part for part in sizes if part.lower().startswith("xl/worksheets/")]
+    unpacked = sum(sizes[part] for part in {*sheets, *texts})
+    if unpacked > MAX_UNPACKED:
+        msg = f"{name}: unpacks to {unpacked:,} bytes, more than any sample sheet; {hint}"
+        raise SheetError(msg)
+    for part in sizes.keys() - {*sheets, *texts}:
+        if sizes[part] > _MAX_PART:
+            msg = f"{name}: its part {part} unpacks to {sizes[part]:,} bytes, allowed are {_MAX_PART:,}; {hint}"
+            raise SheetError(msg)
+    n_tags = sum(archive.read(part).count(b"<") for part in sheets)
+    n_texts = sum(archive.read(part).count(b"<si") for part in texts)
+    if n_tags > _MAX_TAGS or n_texts > _MAX_TEXTS:
+        msg = f"{name}: holds more cells or texts than a thousand blots need; {hint}"
+        raise SheetError(msg)
+
+
+def _lines(sheet: Any, most: int, name: str) -> Iterator[tuple[str, list[str]]]:
+    """The rows of a sheet as text, `most` filled cells at most."""
+    rows = sheet.iter_rows(values_only=True, max_row=_MAX_ROWS, max_col=_MAX_COLUMNS)
+    for number, cells in enumerate(rows, start=1):
+        texts = ["" if cell is None else cell_text(cell) for cell in cells] if any(c is not None for c in cells) else []
+        while texts and not texts[-1]:
+            texts.pop()
+        most -= len(texts)
+        if most < 0:
+            msg = f"{name}: has more than {_MAX_CELLS:,} cells; leave only the sample sheet in it"
+            raise SheetError(msg)
+        yield f"row {number}", texts
 
 
 def cell_text(cell: object) -> str:
@@ -201,7 +238,8 @@ def read_number(text: str) -> float:
         raise ValueError(msg)
     if re.fullmatch(r"[+-]?\d*,\d+", clean):
         clean = clean.replace(",", ".")
-    if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", clean):
+    number = float(clean) if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", clean) else math.nan
+    if not math.isfinite(number):
         msg = f"{text!r} is not a number"
         raise ValueError(msg)
-    return float(clean)
+    return number

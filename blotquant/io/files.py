@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PICTURE_SUFFIXES = frozenset({".tif", ".tiff", ".scn", ".gel", ".1sc", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".zip"})
 """Endings of files that are read as pictures where a folder is searched."""
 _BLOCK = 1 << 20
+MAX_BYTES = 1 << 30
+"""Largest table read back: a million bands need half of it."""
 _PARSERS: dict[str, Callable[[str], object]] = {
     "float64": float,
     "Int64": int,
@@ -166,7 +168,7 @@ def read_table(path: str | os.PathLike[str], columns: Mapping[str, Column]) -> p
 
     source = Path(path)
     try:
-        text = source.read_bytes().decode("utf-8-sig")
+        text = read_bounded(source, MAX_BYTES).decode("utf-8-sig")
         frame = pd.read_csv(io.StringIO(text), dtype="string", keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:
         msg = f"{source}: not a readable table: {error}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
@@ -96,6 +97,20 @@ class Edit:
 def canonical_json(value: Any) -> str:
     """Write a value as JSON in one way only: keys sorted, no spaces, floats by their shortest round trip."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def parse_json(text: str) -> Any:
+    """Read JSON in which every number is one; `ValueError` or `RecursionError` if it is none."""
+    return json.loads(text, parse_constant=_finite, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    """What `canonical_json` could not write again, nothing here can have written: NaN, infinities, 1e999."""
+    value = float(text)
+    if not math.isfinite(value):
+        msg = f"{text} is not a finite number"
+        raise ValueError(msg)
+    return value
 
 
 def edit_hash(edit: Edit) -> str:

@@ -8,7 +8,6 @@ no absolute path where a relative one exists, so that equal work gives equal byt
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from pydantic import ValidationError
 
 from blotquant.errors import OutputError, SessionError
 from blotquant.io.files import atomic_write, read_bounded, sha256_of
-from blotquant.record.history import adapter_of, canonical_json
+from blotquant.record.history import adapter_of, canonical_json, parse_json
 from blotquant.record.plain import canonical_text
 from blotquant.record.session import SESSION_SUFFIX, relative_path, software_versions
 from blotquant.record.store import Store, keep_aside
@@ -169,7 +168,7 @@ def inspect_manifest(folder: Path) -> tuple[Manifest, bool]:
     """
     try:
         text = read_bounded(folder / MANIFEST, MAX_BYTES).decode("utf-8")
-        data = json.loads(text)
+        data = parse_json(text)
     except FileNotFoundError:
         msg = f"{folder}: has no {MANIFEST}, which would say what it was made from; run again into this folder"
         raise SessionError(msg) from None

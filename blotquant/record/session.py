@@ -6,9 +6,8 @@ that could be recomputed. It is canonical: the same session gives the same bytes
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -19,7 +18,7 @@ from pydantic import ValidationError
 from blotquant.errors import SessionError
 from blotquant.geometry import Band, Lane, Layout, Strip
 from blotquant.image import BlotImage, Polarity
-from blotquant.record.history import FIND_AGAIN, Change, Edit, History, adapter_of
+from blotquant.record.history import FIND_AGAIN, Change, Edit, History, adapter_of, parse_json
 from blotquant.record.migrations import migrate
 from blotquant.record.plain import canonical_text, flatten_settings, nest_settings, plain_value
 from blotquant.record.replay import Conflict, apply_edits, diff_layouts, fold_fields, replay_on
@@ -313,7 +312,7 @@ def parse_session(text: str, *, where: str = "session") -> Session:
         Saying in which line or field it is damaged, or that it needs a newer version.
     """
     try:
-        data = json.loads(text)
+        data = parse_json(text)
     except (ValueError, RecursionError) as error:  # a number without end is a ValueError too
         msg = f"{where}: damaged, not valid JSON ({error}); use the autosaved copy or an older one"
         raise SessionError(msg) from None
@@ -367,9 +366,3 @@ def _build_edit(data: dict[str, Any]) -> Edit:
         adapter = adapter_of(types[edit.kind] | None)
         plain |= {key: adapter.validate_python(data[key]) for key in ("before", "after")}
     return Edit(**plain)
-
-
-def verify_session(session: Session) -> Sequence[str]:
-    """Say what is wrong with a session's record, one line each: broken chain, edits that do not fit."""
-    doubts = [f"edit {c.edit.seq} ({c.edit.action}) does not fit: {c.reason}" for c in session.conflicts]
-    return (*session.history.verify_chain(), *doubts)

@@ -101,7 +101,7 @@ def test_numbers(text, number):
     assert read_number(text) == number
 
 
-@pytest.mark.parametrize("text", ["", "x", "nan", "inf", "1.2.3", "1,2,3", "0x10", "1_000"])
+@pytest.mark.parametrize("text", ["", "x", "nan", "inf", "1e999", "1.2.3", "1,2,3", "0x10", "1_000"])
 def test_what_is_no_number(text):
     with pytest.raises(ValueError, match="is not a number"):
         read_number(text)

@@ -49,7 +49,6 @@ def doors(*, folder: Path, more: dict[str, bytes] | None = None) -> Iterator[Doo
     from blotquant.io import read_image
     from blotquant.io.files import read_table
     from blotquant.record.manifest import read_manifest
-    from blotquant.record.session import load_session
     from blotquant.settings import load_settings
     from blotquant.tables import BAND_COLUMNS, make_table
 
@@ -60,7 +59,7 @@ def doors(*, folder: Path, more: dict[str, bytes] | None = None) -> Iterator[Doo
     settings = b'polarity = "dark"\n[detection]\nmin_snr = 4\n[weighing]\nbackground = "lane"\n'
     (folder / "sheet.toml").write_text('samples = "cells.csv"\n' + EXPERIMENT.partition("\n")[2].partition("\n")[2])
     yield Door("pictures", pictures() | (more or {}), read_image)
-    yield Door("session", {"a.blot.json": session()}, load_session)
+    yield Door("session", {"a.blot.json": session()}, use_session)
     yield Door("experiment", {"experiment.toml": EXPERIMENT.encode()}, read_experiment)
     yield Door("workbook", {"experiment.xlsx": workbook()}, read_experiment)
     yield Door("samples", {"cells.csv": SAMPLES.encode()}, lambda path: read_experiment(path.with_name("sheet.toml")))
@@ -68,6 +67,15 @@ def doors(*, folder: Path, more: dict[str, bytes] | None = None) -> Iterator[Doo
     yield Door("settings", {"settings.toml": settings}, load_settings)
     yield Door("table", {"bands.csv": table}, lambda path: read_table(path, BAND_COLUMNS))
     yield Door("manifest", {"manifest.json": manifest()}, lambda path: read_manifest(path.parent))
+
+
+def use_session(path: Path) -> None:
+    """Read a session and ask it for all that depends on what it holds."""
+    from blotquant.record.session import load_session, session_text
+
+    session = load_session(path)
+    _ = session.history.verify_chain(), session.layout, session.conflicts
+    session_text(session)
 
 
 def try_door(door: Door, original: str, tags: Iterator[str], folder: Path, tally: Tally) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn import models
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -36,9 +37,8 @@ from blotquant.record.session import (
     parse_session,
     save_session,
     session_text,
-    verify_session,
 )
-from blotquant.settings import DetectionSettings, Settings, WeighingSettings
+from blotquant.settings import Settings
 
 WHEN = "2026-01-02T03:04:05Z"
 
@@ -109,14 +109,7 @@ layouts = st.builds(
         st.builds(LaneAlternative, strip=word, n_lanes=st.integers(1, 60), confidence=share), max_size=2
     ).map(tuple),
 )
-all_settings = st.builds(
-    Settings,
-    polarity=st.sampled_from(["auto", "bright", "dark"]),
-    channel=st.none() | word,
-    page=st.none() | st.integers(0, 9),
-    detection=st.builds(DetectionSettings, n_lanes=st.none() | st.integers(1, 60), min_snr=st.floats(1, 100)),
-    weighing=st.builds(WeighingSettings, background=st.sampled_from(["mesh", "lane", "constant"])),
-)
+all_settings = models(Settings)
 changes = st.one_of(
     st.builds(Change, st.just("strip"), word, st.none() | strips, st.none() | strips),
     st.builds(Change, st.just("lane"), word, st.none() | lanes(), st.none() | lanes()),
@@ -168,7 +161,8 @@ def test_round_trip_of_a_file_gives_the_same_layout(tmp_path: Path) -> None:
     back = load_session(tmp_path / "a.blot.json")
     assert back == session
     assert back.layout.band("b1").target == "pAKT"
-    assert verify_session(back) == ()
+    assert back.history.verify_chain() == ()
+    assert back.conflicts == ()
 
 
 def test_text_is_diffable_one_band_a_line() -> None:
@@ -255,7 +249,8 @@ def test_every_cut_of_a_session_is_an_error_never_a_wrong_session() -> None:
 
 def test_a_tampered_file_is_told(tmp_path: Path) -> None:
     text = session_text(small_session()).replace('"who": "Ada"', '"who": "Eve"')
-    assert verify_session(parse_session(text)) == ("edit 1 (target band b1) was changed after it was written",)
+    problems = parse_session(text).history.verify_chain()
+    assert problems == ("edit 1 (target band b1) was changed after it was written",)
 
 
 def test_an_unwritable_place_is_an_output_error(tmp_path: Path) -> None:
