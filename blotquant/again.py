@@ -13,11 +13,13 @@ from blotquant.pipeline import check_size, divided, find, searchable
 from blotquant.record.replay import hand_edits
 from blotquant.record.session import Session
 from blotquant.settings import Settings
+from blotquant.threads import single_threaded
 from blotquant.timing import stage
 
 Step = Literal["strips", "lanes", "bands"]
 
 
+@single_threaded
 def find_bands(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
     """Find the bands of one picture in the lanes of a layout, which stay as they are.
 
@@ -55,6 +57,7 @@ FINDERS: dict[Step, Callable[[BlotImage, Layout, Settings], Layout]] = {
 """How each step is found again; the steps before it stand."""
 
 
+@single_threaded
 def find_again(image: BlotImage, session: Session, step: Step | None = None) -> Layout:
     """Search a picture again with the session's present settings; the one way for API, command line and plugin.
 

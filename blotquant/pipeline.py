@@ -22,6 +22,7 @@ from blotquant.naming.ladder import LadderError
 from blotquant.naming.targets import Target, add_kda, assign_targets
 from blotquant.record.session import Session, make_session
 from blotquant.settings import Settings
+from blotquant.threads import single_threaded
 from blotquant.timing import stage
 from blotquant.weighing.measure import measure_bands, measure_lanes
 from blotquant.weighing.scene import Scene, weigh_scene
@@ -108,6 +109,7 @@ class Expected:
     roles: Mapping[int, LaneRole] = field(default_factory=dict)
 
 
+@single_threaded
 def analyze(
     image: BlotImage,
     settings: Settings | None = None,
@@ -142,6 +144,7 @@ def analyze(
     return weigh(image, session, naming=naming)
 
 
+@single_threaded
 def analyze_membrane(
     pictures: Sequence[Picture],
     settings: Settings | None = None,
@@ -192,6 +195,7 @@ def analyze_membrane(
     return results
 
 
+@single_threaded
 def weigh(image: BlotImage, session: Session, *, naming: Naming | None = None) -> Analysis:
     """Name and weigh the bands of a session, hand corrections included.
 
@@ -215,6 +219,7 @@ def weigh(image: BlotImage, session: Session, *, naming: Naming | None = None) -
     return Analysis(image=image, session=session, layout=layout, bands=bands, lanes=lanes, scene=scene)
 
 
+@single_threaded
 def weigh_named(
     image: BlotImage, session: Session, *, naming: Naming | None = None
 ) -> tuple[Layout, Scene, pd.DataFrame]:
@@ -257,6 +262,7 @@ def _with_kda(bands: pd.DataFrame, layout: Layout, ladder: str | None) -> pd.Dat
         raise LadderError(str(error)) from None
 
 
+@single_threaded
 def name_bands(image: BlotImage, layout: Layout, bands: pd.DataFrame, naming: Naming, *, settings: Settings) -> Layout:
     """Give bands their proteins' names; a declared doublet that shows one row is taken apart where the data carry it.
 
@@ -316,6 +322,7 @@ def check_size(image: BlotImage) -> None:
         raise ImageError(msg)
 
 
+@single_threaded
 def find(image: BlotImage, settings: Settings) -> Layout:
     """Find the strips, lanes and bands of one picture: the one way in which a picture gets its automatic result.
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from blotquant.bounded import read_bounded
 from blotquant.errors import SheetError
 from blotquant.text import did_you_mean, short_repr
 
@@ -176,8 +177,6 @@ def load_settings(path: Path) -> Settings:
     SheetError
         If it cannot be read, or with one line for every mistake in it.
     """
-    from blotquant.io.files import read_bounded
-
     try:
         text = read_bounded(path, MAX_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "blotquant"
 LAYERS = [
-    {"errors", "flags", "text"},
+    {"bounded", "errors", "flags", "text", "threads"},
     {"geometry", "image", "tables", "settings", "console", "timing"},
     {"coverage", "io", "ceiling", "polarity", "synthetic"},
     {"finding", "doublets", "naming", "record"},

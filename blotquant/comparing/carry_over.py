@@ -19,6 +19,7 @@ from blotquant.experiment.design import Experiment
 from blotquant.flags import join_flags, split_flags
 from blotquant.geometry import Band, Box, Layout
 from blotquant.tables import CARRY_OVER_COLUMNS, make_table
+from blotquant.threads import single_threaded
 from blotquant.weighing.background.base import Array
 from blotquant.weighing.scene import Scene, aperture_of
 
@@ -75,6 +76,7 @@ class CarryOver:
     reason: str = ""
 
 
+@single_threaded
 def find_carry_over(first: Probing, second: Probing) -> CarryOver:
     """Compare a reprobed picture with the first probe's.
 

@@ -20,11 +20,13 @@ from blotquant.comparing.replicates import average_technical, blot_scales, log_m
 from blotquant.errors import DesignError
 from blotquant.experiment.design import Comparison, Experiment
 from blotquant.tables import SUMMARY_COLUMNS, make_table
+from blotquant.threads import single_threaded
 
 MIN_REPLICATES = 3
 _ADJUSTED = {"dunnett": "Dunnett", "holm": "Holm's steps on the joint t", "none": "not adjusted"}
 
 
+@single_threaded
 def compare(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
     """Compare every condition with the reference, ratio by ratio.
 

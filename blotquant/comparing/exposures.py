@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from blotquant.errors import SheetError
 from blotquant.flags import join_flags, split_flags
 from blotquant.tables import EXPOSURE_COLUMNS, make_table
+from blotquant.threads import single_threaded
 
 Array = NDArray[np.float64]
 
@@ -23,6 +24,7 @@ _SERIES = ["blot", "membrane", "probe", "strip", "lane"]
 _PLACE = ["row_start", "row_stop", "col_start", "col_stop"]
 
 
+@single_threaded
 def fit_exposure_series(table: pd.DataFrame) -> pd.DataFrame:
     """Fit V = r t to each band over the exposures of its probe.
 

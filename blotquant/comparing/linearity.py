@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from blotquant.errors import SheetError
 from blotquant.flags import join_flags, split_flags
 from blotquant.settings import explain_validation
+from blotquant.threads import single_threaded
 
 Array = NDArray[np.float64]
 Model = Literal["proportional", "linear", "hyperbolic"]
@@ -93,6 +94,7 @@ class DilutionFit(BaseModel):
         return pd.DataFrame({"load_ug": load, "volume": self.predict(load), "proportional": line})
 
 
+@single_threaded
 def fit_dilution_series(
     load_ug: ArrayLike,
     volume: ArrayLike,

@@ -26,10 +26,12 @@ from blotquant.comparing.repeats import flag_discordant_repeats
 from blotquant.errors import LaneCountError
 from blotquant.experiment.design import Experiment, Ratio, is_known_control
 from blotquant.tables import RATIO_COLUMNS, make_table
+from blotquant.threads import single_threaded
 
 _IN_RATIOS = ("sample", "standard", "excluded")
 
 
+@single_threaded
 def normalize(
     experiment: Experiment,
     bands: pd.DataFrame,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from blotquant.errors import DesignError
 from blotquant.experiment.design import Scaling
+from blotquant.threads import single_threaded
 
 Floats = NDArray[np.float64]
 
@@ -50,6 +51,7 @@ SCALINGS: dict[Scaling, ScalingMethod] = {
 }
 
 
+@single_threaded
 def average_technical(ratios: pd.DataFrame) -> pd.DataFrame:
     """Average the included values of one ratio to one log value per biological replicate and condition.
 
@@ -213,6 +215,7 @@ def _by_control_mean(logs: pd.DataFrame, reference: str | None) -> pd.Series:
     return pd.Series(float(np.nanmean(values)), index=logs.columns)
 
 
+@single_threaded
 def align(logs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     """Fit ``log value = blot + condition`` by least squares; conditions may be missing on some blots.
 

@@ -22,6 +22,7 @@ from blotquant.errors import DesignError
 from blotquant.experiment.design import Experiment, Scaling
 from blotquant.geometry import Band, Layout, polygon
 from blotquant.tables import ALTERNATIVE_COLUMNS, SENSITIVITY_COLUMNS, make_table
+from blotquant.threads import single_threaded
 from blotquant.weighing.background import BACKGROUNDS
 from blotquant.weighing.measure import weigh_aperture
 from blotquant.weighing.scene import Scene, aperture_of
@@ -36,6 +37,7 @@ _SAME = 1e-9
 _KEY = ["image", "band_id", "blot", "membrane", "probe", "exposure_s"]
 
 
+@single_threaded
 def measure_alternatives(layout: Layout, scene: Scene) -> pd.DataFrame:
     """Weigh every named band over all sane backgrounds and aperture heights.
 
@@ -78,6 +80,7 @@ def scale_height(band: Band, factor: float) -> Band:
     return replace(band, outline=polygon(np.column_stack([rows, vertices[:, 1]])))
 
 
+@single_threaded
 def vary_analysis(
     experiment: Experiment, bands: pd.DataFrame, lanes: pd.DataFrame, alternatives: pd.DataFrame
 ) -> pd.DataFrame:

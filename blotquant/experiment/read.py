@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from blotquant.bounded import read_bounded
 from blotquant.errors import SheetError
 from blotquant.experiment.checks import (
     check_compare,
@@ -25,7 +26,7 @@ from blotquant.experiment.checks import (
 from blotquant.experiment.design import Adjustment, Comparison, Experiment, ImageEntry, Ratio, Scaling, Target
 from blotquant.experiment.sample_sheet import parse_samples, spelling_twins
 from blotquant.experiment.sheets import MAX_BYTES, WORKBOOK_SUFFIXES, Sheet, decode_text, read_csv_sheet, read_workbook
-from blotquant.io.files import PICTURE_SUFFIXES, read_bounded
+from blotquant.io.files import PICTURE_SUFFIXES
 from blotquant.settings import Settings, explain_validation
 from blotquant.text import did_you_mean, short_repr
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blotquant.bounded import read_bounded
 from blotquant.errors import SheetError
-from blotquant.io.files import read_bounded
 from blotquant.text import one_line
 
 _DELIMITERS = (",", ";", "\t")

@@ -18,6 +18,7 @@ from blotquant.finding.registration import move, register, settle_sideways, shif
 from blotquant.finding.search import FoundStrip, rows_in_lanes, search
 from blotquant.geometry import Band, Box, Lane, LaneAlternative, LaneRole, Layout, Strip, bounding_box
 from blotquant.settings import DetectionSettings
+from blotquant.threads import single_threaded
 
 FloatImage = NDArray[np.floating[Any]]
 
@@ -25,6 +26,7 @@ FloatImage = NDArray[np.floating[Any]]
 _DRAWN = 8
 
 
+@single_threaded
 def find_layout(
     signal: FloatImage,
     *,
@@ -99,11 +101,13 @@ def detect_bands(
     return tuple(bands)
 
 
+@single_threaded
 def find_bands_again(signal: FloatImage, layout: Layout, *, settings: DetectionSettings | None = None) -> Layout:
     """Find the bands anew in a layout's own lanes, as a person may have corrected them."""
     return replace(layout, bands=detect_bands(signal, layout.lanes, settings=settings)).sorted()
 
 
+@single_threaded
 def find_membrane_layouts(
     signals: Sequence[FloatImage],
     *,

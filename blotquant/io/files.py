@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import io
 import os
@@ -12,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from blotquant.bounded import read_bounded
 from blotquant.errors import OutputError, SheetError
 from blotquant.text import free_cell, guard_cell
 
@@ -30,23 +30,6 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "Int64": int,
     "boolean": {"True": True, "False": False}.__getitem__,
 }
-
-
-def read_bounded(path: Path, limit: int) -> bytes:
-    """Read a file that is not absurdly large.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read, is no plain file, or is larger than `limit` bytes.
-    """
-    if path.exists() and not path.is_file():  # a pipe would hang
-        raise OSError(errno.EINVAL, "not a file but a folder or device")
-    with path.open("rb") as stream:
-        data = stream.read(limit + 1)
-    if len(data) > limit:
-        raise OSError(errno.EFBIG, f"larger than {limit:,} bytes")
-    return data
 
 
 def sha256_of(path: Path) -> str:

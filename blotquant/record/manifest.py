@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from blotquant.bounded import read_bounded
 from blotquant.errors import OutputError, SessionError
-from blotquant.io.files import atomic_write, read_bounded, sha256_of
+from blotquant.io.files import atomic_write, sha256_of
 from blotquant.record.history import adapter_of, canonical_json, parse_json
 from blotquant.record.plain import canonical_text
 from blotquant.record.session import SESSION_SUFFIX, relative_path, software_versions

@@ -229,7 +229,7 @@ def load_session(path: Path) -> Session:
     SessionError
         If the file is missing, damaged, or written by a newer version.
     """
-    from blotquant.io.files import read_bounded
+    from blotquant.bounded import read_bounded
 
     try:
         text = read_bounded(Path(path), MAX_BYTES).decode("utf-8")

@@ -16,6 +16,7 @@ from blotquant.geometry import Band, Lane, Layout, Strip, bounding_box
 from blotquant.image import BlotImage, FloatImage
 from blotquant.settings import WeighingSettings
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, make_table
+from blotquant.threads import single_threaded
 from blotquant.weighing.background import Aperture, Estimate
 from blotquant.weighing.background.base import Array
 from blotquant.weighing.quality import band_shape, limit_flags, place_flags
@@ -127,6 +128,7 @@ def side_variance(pixels: FloatImage, background: Array, aperture: Aperture, vol
     return float(SIDE_PX**2 * (crossing**2).sum())
 
 
+@single_threaded
 def measure_bands(
     image: BlotImage,
     layout: Layout,
@@ -333,6 +335,7 @@ def method_spread(scene: Scene, aperture: Aperture, weighed: Weighed) -> float:
     return (volumes[-1] - volumes[0]) / middle if middle > 0 else float("nan")
 
 
+@single_threaded
 def measure_lanes(
     image: BlotImage,
     layout: Layout,

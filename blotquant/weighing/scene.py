@@ -13,6 +13,7 @@ from blotquant.doublets.shares import component_weights
 from blotquant.geometry import Band, Box, Layout, polygon, polygon_area
 from blotquant.image import BlotImage, FloatImage
 from blotquant.settings import WeighingSettings
+from blotquant.threads import single_threaded
 from blotquant.weighing.background import BACKGROUNDS, Aperture, Ground, Surface
 from blotquant.weighing.background.base import Array
 from blotquant.weighing.background.gaps import Gaps
@@ -73,6 +74,7 @@ CLEAR_SNR = (10.0, 1000.0)
 """A band below the first needs no margin, one above the second all of it."""
 
 
+@single_threaded
 def weigh_scene(image: BlotImage, layout: Layout, *, settings: WeighingSettings | None = None) -> Scene:
     """Prepare a picture for weighing.
 
@@ -93,6 +95,7 @@ def weigh_scene(image: BlotImage, layout: Layout, *, settings: WeighingSettings 
     return _prepare(image, layout, settings or WeighingSettings(), whole_lanes=False)
 
 
+@single_threaded
 def lane_scene(image: BlotImage, layout: Layout, *, settings: WeighingSettings | None = None) -> Scene:
     """Prepare a picture for weighing whole lanes, which the layout holds as its bands.
 

@@ -1,0 +1,23 @@
+"""Files read whole, but never without a limit, and never what is no file."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """Read a file that is not absurdly large.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, is no plain file, or is larger than `limit` bytes.
+    """
+    if path.exists() and not path.is_file():  # a pipe would hang
+        raise OSError(errno.EINVAL, "not a file but a folder or device")
+    with path.open("rb") as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit:,} bytes")
+    return data
