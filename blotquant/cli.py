@@ -194,12 +194,12 @@ def init(folder: Path, *, as_json: bool, debug: bool) -> None:
 def run(experiments: tuple[Path, ...], out: Path | None, *, as_json: bool, debug: bool, **options: Any) -> None:
     """Run experiments (experiment.toml, its folder, or an .xlsx): normalised ratios, summary, report."""
     from blotquant.study.run import run_experiments
-    from blotquant.study.told import summary_lines
+    from blotquant.study.told import dilution_lines, summary_lines
 
     folder = _need_out(out)
     result = run_experiments(experiments, folder, settings=_settings(options), workers=_workers(options))
     context = _Context(as_json=as_json, debug=debug)
-    lines = [] if len(experiments) > 1 else summary_lines(folder)
+    lines = [] if len(experiments) > 1 else [*summary_lines(folder), *dilution_lines(folder)]
     _finish(context, "run", result, lines=lines, parquet=options["parquet"])
 
 

@@ -146,6 +146,20 @@ SUMMARY_COLUMNS: dict[str, Column] = {
 }
 
 
+DILUTION_COLUMNS: dict[str, Column] = {
+    "target": Column(_TEXT, "", "Protein (or stain) that was diluted"),
+    "exposure_s": Column(_REAL, "s", "Exposure time of the series; the range in counts grows with it"),
+    "n_loads": Column(_INT, "", "Different loads of the series"),
+    "model": Column(_TEXT, "", "Best model by AICc: proportional, linear or hyperbolic"),
+    "load_low_ug": Column(_REAL, "ug", "Smallest load of the proportional range"),
+    "load_high_ug": Column(_REAL, "ug", "Largest load of the proportional range"),
+    "volume_low": Column(_REAL, "counts", "Volume on the proportional line at the smallest load"),
+    "volume_high": Column(_REAL, "counts", "Volume on the proportional line at the largest load"),
+    "slope": Column(_REAL, "counts/ug", "Slope of the proportional line"),
+    "log_slope": Column(_REAL, "", "Slope of log volume against log load over the range"),
+    "reason": Column(_TEXT, "", "Why there is no proportional range"),
+}
+
 ALTERNATIVE_COLUMNS: dict[str, Column] = {
     "image": BAND_COLUMNS["image"],
     "band_id": BAND_COLUMNS["band_id"],

@@ -53,7 +53,7 @@ class DilutionFit(BaseModel):
     volume: tuple[float, ...] = Field(description="Volumes, counts")
     sd: tuple[float, ...] = Field(description="Their SDs, counts")
     model: Model = Field(description="Best model by AICc")
-    aicc: dict[Model, float] = Field(description="AICc of each model")
+    aicc: dict[Model, float] = Field(description="AICc of each model that has one")
     parameters: dict[str, float] = Field(description="Parameters of the best model")
     range: ProportionalRange | None = Field(None, description="Where volume is proportional to load")
     reason: str = Field("", description="Why there is no such range")
@@ -132,8 +132,9 @@ def fit_dilution_series(
     x, v, s = _check(load_ug, volume, sd)
     weights = 1 / (s**2 + (_LOAD_CV * np.maximum(np.abs(v), 0.01 * np.abs(v).max())) ** 2)
     fits = {name: _fit(name, x, v, weights) for name in ("proportional", "linear", "hyperbolic")}
-    aicc = {name: fit.aicc for name, fit in fits.items()}
-    best = min(fits, key=lambda name: aicc[name])
+    # Too few loads cannot tell models with more parameters from each other: those have no finite AICc.
+    aicc = {name: fit.aicc for name, fit in fits.items() if np.isfinite(fit.aicc)}
+    best = min(aicc, key=lambda name: aicc[name], default="proportional")
     found, reason = _proportional_range(x, v, weights)
     return DilutionFit(
         target=target, load_ug=tuple(x.tolist()), volume=tuple(v.tolist()), sd=tuple(s.tolist()), model=best,

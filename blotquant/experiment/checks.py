@@ -8,9 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from blotquant.experiment.design import Comparison, ImageEntry, Ratio, Target
+from blotquant.experiment.design import Comparison, Dilution, ImageEntry, Ratio, Target
 from blotquant.experiment.sample_sheet import SampleSheet, folded, spelled
 from blotquant.text import did_you_mean
+
+MIN_LOADS = 3
+"""Fewer different loads say nothing about proportionality."""
 
 
 def check_images(file: Path, raw: Mapping[str, Any], images: Sequence[ImageEntry]) -> list[str]:
@@ -204,6 +207,38 @@ def check_compare(compare: Comparison, samples: SampleSheet) -> list[str]:
         problems.append(f"compare: scaling {compare.scaling!r} needs a reference condition")
     if compare.scaling == "interblot_control" and "standard" not in set(rows["role"]):
         problems.append("compare: scaling 'interblot_control' needs a lane of role standard on every blot")
+    return problems
+
+
+def check_dilution(dilution: Dilution, samples: SampleSheet, images: Sequence[ImageEntry], folder: Path) -> list[str]:
+    """Series without loads, a probe diluted twice, and files of earlier series that are not there."""
+    problems = [
+        f"dilution: file {name!r} is not there; give an earlier run's dilution.json, from the experiment file's folder"
+        for name in dilution.files
+        if not (folder / name).is_file()
+    ]
+    listed = list(dict.fromkeys(samples.rows["blot"].tolist()))
+    for blot in dilution.blots:
+        if blot not in listed:
+            problems.append(f"dilution: blot {blot!r} is not in the sample sheet; {did_you_mean(blot, listed)}")
+            continue
+        loads = samples.rows.loc[samples.rows["blot"] == blot, "load_ug"]
+        n = loads[loads > 0].nunique()
+        if n < MIN_LOADS:
+            problems.append(
+                f"dilution: blot {blot} has {n} different loads in column load_ug of the sample sheet; a series needs "
+                f"{MIN_LOADS} or more, in micrograms above 0"
+            )
+    places: dict[str, set[tuple[str, str]]] = {}
+    for image in images:
+        if image.blot in dilution.blots:
+            places.setdefault(image.probe, set()).add((image.blot, image.membrane))
+    problems += [
+        f"dilution: {probe} is diluted on {len(where)} membranes "
+        f"({', '.join(f'blot {b}, membrane {m}' for b, m in sorted(where))}); keep one"
+        for probe, where in places.items()
+        if len(where) > 1
+    ]
     return problems
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -176,6 +176,13 @@ def is_known_stain(name: str) -> bool:
     return plain(name).startswith(_STAINS) or plain(name) in _STAINS_IN_FULL
 
 
+class Dilution(_Part):
+    """Dilution series: those of this experiment, and those of earlier runs that its bands are held to."""
+
+    blots: Names = Field((), description="Blots whose lanes are a dilution series, by load_ug of the sample sheet")
+    files: Names = Field((), description="dilution.json of earlier runs, from the experiment file's folder")
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Experiment:
     """One experiment: what `read_experiment` understood of the files that a person wrote.
@@ -201,6 +208,8 @@ class Experiment:
         In the order written.
     compare : Comparison
         How conditions are compared.
+    dilution : Dilution
+        Dilution series, and the files of earlier ones.
     settings : Settings
         From the file's `[settings]`, defaults where it has none.
     warnings : tuple of str
@@ -216,6 +225,7 @@ class Experiment:
     ladder: str | tuple[float, ...] | None = None
     ratios: tuple[Ratio, ...] = ()
     compare: Comparison = field(default_factory=Comparison)
+    dilution: Dilution = field(default_factory=Dilution)
     settings: Settings = field(default_factory=Settings)
     warnings: tuple[str, ...] = ()
 
@@ -233,6 +243,14 @@ class Experiment:
     def probes(self) -> tuple[str, ...]:
         """Probes in the order of the images."""
         return tuple(dict.fromkeys(image.probe for image in self.images))
+
+    def without_dilutions(self) -> Experiment:
+        """The experiment without the blots of its dilution series, whose lanes are no samples to compare."""
+        if not self.dilution.blots:
+            return self
+        kept = ~self.samples["blot"].isin(self.dilution.blots)
+        images = tuple(image for image in self.images if image.blot not in self.dilution.blots)
+        return replace(self, images=images, samples=self.samples[kept].reset_index(drop=True))
 
     def image_path(self, image: ImageEntry) -> Path:
         """Where the picture's file lies."""

@@ -16,6 +16,7 @@ from blotquant.bounded import read_bounded
 from blotquant.errors import SheetError
 from blotquant.experiment.checks import (
     check_compare,
+    check_dilution,
     check_images,
     check_ratios,
     check_samples,
@@ -23,7 +24,7 @@ from blotquant.experiment.checks import (
     written_images,
     written_probes,
 )
-from blotquant.experiment.design import Adjustment, Comparison, Experiment, ImageEntry, Ratio, Scaling, Target
+from blotquant.experiment.design import Adjustment, Comparison, Dilution, Experiment, ImageEntry, Ratio, Scaling, Target
 from blotquant.experiment.sample_sheet import parse_samples, spelling_twins
 from blotquant.experiment.sheets import MAX_BYTES, WORKBOOK_SUFFIXES, Sheet, decode_text, read_csv_sheet, read_workbook
 from blotquant.io.files import PICTURE_SUFFIXES
@@ -44,7 +45,7 @@ __all__ = [
 ]
 
 _Model = TypeVar("_Model", bound=BaseModel)
-_KEYS = ("name", "samples", "ladder", "images", "targets", "ratios", "compare", "settings")
+_KEYS = ("name", "samples", "ladder", "images", "targets", "ratios", "compare", "dilution", "settings")
 
 
 def find_experiment(path: Path | str) -> Path:
@@ -167,6 +168,7 @@ def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[
     settings = _one(Settings, _mapping(raw, "settings", where, problems), f"{where}: settings", problems)
     samples = parse_samples(sheet) if sheet is not None else None
     problems += samples.problems if samples else ()
+    dilution = _one(Dilution, _mapping(raw, "dilution", where, problems), f"{where}: dilution", problems) or Dilution()
     ladder = _read_ladder(raw.get("ladder"), where, problems)
     problems += check_images(file, raw, images)
     shared = check_shared_pictures(images, targets, has_ladder=ladder is not None)
@@ -176,6 +178,7 @@ def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[
         complete = len(images) == len(written_images(raw))
         problems += check_samples(where, sheet.name, images, samples, complete=complete)
         problems += [f"{where}: {text}" for text in check_compare(compare or Comparison(), samples)]
+        problems += [f"{where}: {text}" for text in check_dilution(dilution, samples, images, file.parent)]
     if problems or samples is None:
         raise SheetError("\n".join(dict.fromkeys(problems)))
     return Experiment(
@@ -188,6 +191,7 @@ def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[
         ladder=ladder,
         ratios=tuple(ratios),
         compare=compare or Comparison(),
+        dilution=dilution,
         settings=settings or Settings(),
         warnings=tuple(spelling_twins(samples.rows, where=sheet.name if sheet is not None else where)),
     )

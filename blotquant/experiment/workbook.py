@@ -9,10 +9,10 @@ from typing import Any
 from blotquant.experiment.sheets import Sheet, read_number, read_workbook
 from blotquant.text import did_you_mean
 
-_LISTS = ("loading", "denominator", "mw_kda")
+_LISTS = ("loading", "denominator", "mw_kda", "blots", "files")
 _NUMBERS = ("exposure_s", "mw_kda", "alpha")
 _WHOLE = ("strip", "page", "row")
-_KNOWN = ("experiment", "images", "targets", "ratios", "compare", "samples")
+_KNOWN = ("experiment", "images", "targets", "ratios", "compare", "dilution", "samples")
 
 
 def read_experiment_workbook(file: Path) -> tuple[dict[str, Any], Sheet | None, list[str]]:
@@ -42,7 +42,8 @@ def read_experiment_workbook(file: Path) -> tuple[dict[str, Any], Sheet | None, 
     for key in ("images", "ratios"):
         raw[key] = _records(sheets.get(key), problems)
     raw["targets"] = {str(record.pop("target", "")): record for record in _records(sheets.get("targets"), problems)}
-    raw["compare"] = _pairs(sheets.get("compare"), problems)
+    for key in ("compare", "dilution"):
+        raw[key] = _pairs(sheets.get(key), problems)
     return raw, sheets.get("samples"), problems
 
 

@@ -7,12 +7,20 @@ from pathlib import Path
 
 from blotquant.errors import OutputError
 from blotquant.io.files import atomic_write, read_table
-from blotquant.tables import BAND_COLUMNS, EXPOSURE_COLUMNS, LANE_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS
+from blotquant.tables import (
+    BAND_COLUMNS,
+    DILUTION_COLUMNS,
+    EXPOSURE_COLUMNS,
+    LANE_COLUMNS,
+    RATIO_COLUMNS,
+    SUMMARY_COLUMNS,
+)
 
 _COLUMNS = {
     "bands": BAND_COLUMNS,
     "lanes": LANE_COLUMNS,
     "exposures": EXPOSURE_COLUMNS,
+    "dilution": DILUTION_COLUMNS,
     "ratios": RATIO_COLUMNS,
     "summary": SUMMARY_COLUMNS,
 }

@@ -26,6 +26,7 @@ from blotquant.io.files import atomic_write
 from blotquant.tables import (
     BAND_COLUMNS,
     CARRY_OVER_COLUMNS,
+    DILUTION_COLUMNS,
     EXPOSURE_COLUMNS,
     LANE_COLUMNS,
     RATIO_COLUMNS,
@@ -43,6 +44,7 @@ _SHEETS: dict[str, tuple[str, Mapping[str, Column]]] = {
     "bands": ("Bands", BAND_COLUMNS),
     "lanes": ("Lanes", LANE_COLUMNS),
     "exposures": ("Exposures", EXPOSURE_COLUMNS),
+    "dilution": ("Dilution", DILUTION_COLUMNS),
     "ratios": ("Ratios", RATIO_COLUMNS),
     "summary": ("Summary", SUMMARY_COLUMNS),
     "sensitivity": ("Sensitivity", SENSITIVITY_COLUMNS),

@@ -35,7 +35,7 @@ NO_RESULTS = frozenset({"timings.csv"})
 PRIVATE_TABLES: Mapping[str, tuple[str, ...]] = {"measure": (), "run": ("alternatives",)}
 """Tables on the way to others, which lie beside the parts."""
 
-Role = Literal["experiment", "samples", "picture", "session", "picture of session"]
+Role = Literal["experiment", "samples", "picture", "session", "picture of session", "dilution"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import base64
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from blotquant import __version__
 from blotquant.comparing.normalize import blots_without_numerator
 from blotquant.flags import FLAGS, split_flags
 from blotquant.io.files import atomic_write
+from blotquant.report.dilution import dilution_blocks
 from blotquant.report.methods import methods_paragraph
 from blotquant.report.sections import carry_over_table, exposure_table, index_table, ratio_blocks, ratio_table
 from blotquant.report.template import render
@@ -22,6 +23,7 @@ from blotquant.report.template import render
 if TYPE_CHECKING:
     import pandas as pd
 
+    from blotquant.comparing.linearity import DilutionFit
     from blotquant.experiment.design import Experiment
     from blotquant.settings import Settings
 
@@ -42,6 +44,8 @@ class Content:
         ``session``, ``image``, ``sha256``, ``hand_edits`` and ``flags`` of each picture.
     failures : mapping of str to str
         Units that could not be analysed, and why.
+    dilution : mapping of str to DilutionFit
+        The experiment's own dilution series, by target.
     """
 
     experiment: Experiment
@@ -49,6 +53,7 @@ class Content:
     tables: Mapping[str, pd.DataFrame]
     record: Sequence[Mapping[str, Any]]
     failures: Mapping[str, str]
+    dilution: Mapping[str, DilutionFit] = field(default_factory=dict)
 
 
 def write_report(path: Path, content: Content, blots: Iterable[str]) -> None:
@@ -107,6 +112,7 @@ def _head(content: Content, script: str) -> str:
         n_ratios=len(ratios),
         flags=_flag_counts(content),
         exposures=exposure_table(tables.get("exposures")),
+        dilutions=dilution_blocks(content.dilution, tables.get("dilution")),
         carried=carry_over_table(tables.get("carry_over")),
         index=index_table(experiment, content.record),
     )

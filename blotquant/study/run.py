@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blotquant.batch.results import FolderResult, Summaries, Workers, run_units, session_names
+from blotquant.comparing.dilution import DILUTION_FILE
 from blotquant.console import say
-from blotquant.io.files import read_table, write_table
+from blotquant.io.files import atomic_write, read_table, write_table
 from blotquant.record.store import Store, locked
 from blotquant.settings import Settings
 from blotquant.study.membranes import MembraneTask, measure_membrane, unit_key
@@ -77,9 +78,11 @@ def run_experiment(
     experiment: Experiment, out: Path, *, settings: Settings | None = None, workers: Workers | None = None
 ) -> FolderResult:
     """Run one experiment: measure its membranes, then normalise and compare whatever could be measured."""
+    from blotquant.comparing.dilution import earlier_fits
     from blotquant.record.manifest import add_outputs, keep_changed, publish
 
     workers = workers or Workers()
+    earlier_fits(experiment)  # what is wrong with those files is told before the work
     used = settings_of(experiment, settings)
     tasks = membrane_tasks(experiment, used, (out / "sessions").absolute(), timings=workers.timings)
     for warning in experiment.warnings:
@@ -108,6 +111,7 @@ def assemble_run(
     store.clear_new()
     tables = _write_tables(experiment, store, keys)
     files = [*(store.new / f"{name}.csv" for name in tables), store.new / "prism.csv"]
+    files += [path for path in (store.new / DILUTION_FILE,) if path.exists()]
     units = tuple(Summaries((store, keys)))
     return files + _write_reports(experiment, store, tables, settings=settings, units=units, failures=failures)
 
@@ -120,6 +124,7 @@ def _record(
     settings: Settings,
     failures: Mapping[str, str],
 ) -> Manifest:
+    from blotquant.comparing.dilution import dilution_files
     from blotquant.experiment.read import source_files
     from blotquant.record.manifest import input_record, make_manifest
     from blotquant.record.plain import flatten_settings
@@ -127,6 +132,7 @@ def _record(
     out = store.folder
     file, *sheets = source_files(experiment.path)
     inputs = [input_record("experiment", file, out), *(input_record("samples", path, out) for path in sheets)]
+    inputs += [input_record("dilution", path, out) for path in dilution_files(experiment)]
     for key, task in tasks.items():
         part = store.load(key)
         checksums = [picture["sha256"] for picture in part.summary["pictures"]] if part else [None] * len(task.pictures)
@@ -223,6 +229,8 @@ def _write_tables(experiment: Experiment, store: Store, keys: Mapping[str, objec
     bands = experiment.attach_sheet(read_table(bands_file, BAND_COLUMNS))
     carried = read_table(checks_file, CARRY_OVER_COLUMNS)
     lanes = experiment.attach_sheet(read_table(lanes_file, LANE_COLUMNS))
+    bands, lanes, series = _hold_to_range(experiment, store, bands, lanes)
+    experiment = experiment.without_dilutions()
     ratios = flag_carry_over(experiment, normalize(experiment, bands, lanes, strict=False), carried)
     tables = {
         "bands": bands,
@@ -232,11 +240,26 @@ def _write_tables(experiment: Experiment, store: Store, keys: Mapping[str, objec
         "summary": compare(experiment, ratios),
         "sensitivity": vary_analysis(experiment, bands, lanes, read_table(ways_file, ALTERNATIVE_COLUMNS)),
         "carry_over": carried,
+        **series,
     }
     for name, table in tables.items():
         write_table(table, store.new / f"{name}.csv")
     write_prism(store.new / "prism.csv", experiment, ratios)
     return tables
+
+
+def _hold_to_range(
+    experiment: Experiment, store: Store, bands: pd.DataFrame, lanes: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Fit the experiment's dilution series, keep them in their file, and flag what lies outside their ranges."""
+    from blotquant.comparing.dilution import dilution_table, earlier_fits, fit_dilutions, flag_tables, write_fits
+
+    fits = fit_dilutions(experiment, bands, lanes) if experiment.dilution.blots else {}
+    bands, lanes = flag_tables(bands, lanes, earlier_fits(experiment) | fits)
+    if not experiment.dilution.blots:
+        return bands, lanes, {}
+    atomic_write(store.new / DILUTION_FILE, write_fits(fits.values()))
+    return bands, lanes, {"dilution": dilution_table(experiment, fits)}
 
 
 def _write_reports(
@@ -248,13 +271,17 @@ def _write_reports(
     units: Sequence[Mapping[str, Any]],
     failures: Mapping[str, str],
 ) -> list[Path]:
+    from blotquant.comparing.dilution import read_fits
     from blotquant.export.workbook import write_workbook
     from blotquant.report.page import Content, write_report
 
     workbook, page = store.new / "results.xlsx", store.new / "report.html"
     write_workbook(workbook, tables, experiment=experiment, failures=failures)
     record = [picture for unit in units for picture in unit["pictures"]]
-    content = Content(experiment=experiment, settings=settings, tables=tables, record=record, failures=failures)
+    series = read_fits(store.new / DILUTION_FILE) if (store.new / DILUTION_FILE).exists() else {}
+    content = Content(
+        experiment=experiment, settings=settings, tables=tables, record=record, failures=failures, dilution=series
+    )
     write_report(page, content, _figures(experiment, store))
     return [workbook, page]
 

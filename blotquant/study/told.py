@@ -18,6 +18,14 @@ def summary_lines(folder: Path) -> list[str]:
     return [fold_words(row) for row in read_table(path, SUMMARY_COLUMNS).to_dict("records")]
 
 
+def dilution_lines(folder: Path) -> list[str]:
+    """Tell for each diluted protein of a results folder where volume is proportional to load."""
+    from blotquant.comparing.dilution import DILUTION_FILE, read_fits, tell_range
+
+    path = folder / DILUTION_FILE
+    return [tell_range(fit) for fit in read_fits(path).values()] if path.is_file() else []
+
+
 def fold_words(row: Mapping[Hashable, Any]) -> str:
     """One condition of the summary; what is not known (NaN differs from itself) is left out."""
     text = f"{row['ratio']}  {row['condition']}: n = {row['n']}"

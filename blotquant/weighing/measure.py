@@ -24,12 +24,14 @@ from blotquant.weighing.saturation import HOLLOW_SNR, is_hollow, saturation
 from blotquant.weighing.scene import Scene, apertures_of, lane_scene, weigh_scene
 from blotquant.weighing.uncertainty import LOD_SDS, LOQ_SDS, empty_variance
 
-OWN_SHARE = 0.001
+OWN_SHARE = 0.002
 """SD, as a part of a band's volume, of its own light that lies above and below the outline."""
 
-SIDE_PX, SIDE_SHARE = 2.0, 0.05
-"""SD of the light that crosses a side of an outline, in columns as bright as its outermost; such a part of a mean
-column there is the band's own edge, alike along a row."""
+SIDE_PX = 0.5
+"""SD of where a side of an outline lies."""
+
+SIDE_REACH = 0.15
+"""How far to both sides of an outline's side that column is looked for, in widths of the outline."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -94,10 +96,11 @@ def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None =
     under = aperture.cover * values[:, 0] if values.shape[1:] == (1,) else (aperture.weights * values).sum(axis=1)
     profile = np.einsum("ij,ij->i", aperture.weights, pixels, dtype=float) - under
     volume, background_sum = float(profile.sum()), float(under.sum())
+    area = max(float(aperture.cover.sum()), 1e-9)
     empty = empty_variance(scene.noise, aperture, estimate)
     light = max(volume, 0.0)
     shot = (scene.noise.gain or 0.0) * scene.noise.spread * light
-    crossing = (OWN_SHARE * light) ** 2 + side_variance(pixels, values, aperture, volume)
+    crossing = (OWN_SHARE * light) ** 2 + side_variance(scene.signal, aperture, background_sum / area)
     return Weighed(
         pixels=pixels,
         background=values,
@@ -111,21 +114,37 @@ def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None =
     )
 
 
-def side_variance(pixels: FloatImage, background: Array, aperture: Aperture, volume: float) -> float:
+def side_variance(signal: FloatImage, aperture: Aperture, level: float) -> float:
     """Variance of the volume for light that crosses the sides of an outline.
 
-    Where bands of two lanes touch, each lies partly under the other's outline; where an outline is narrower than its
-    band, part of the band is missed. Either shows as light in the outermost columns.
+    The darkest column near a side is where the next lane's band begins: it may be either's, and what lies under the
+    outline beyond it is the other band's. Around a lone band it is dark, wherever the outline ends. Where a band is
+    cut off, the outline's own place matters.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (H, W)
+        Counts, bands bright.
+    aperture : Aperture
+        The outline.
+    level : float
+        Mean background under it.
     """
-    cover = aperture.weights.sum(axis=0)
-    columns = np.flatnonzero(cover > 0.5 * cover.max()) if cover.size else cover
+    box, columns = aperture.box, np.flatnonzero(aperture.columns > 0.5)
     if len(columns) < 4:
         return 0.0
-    ends = columns[[0, -1]]
-    level = background if background.shape[1:] == (1,) else background[:, ends]
-    light = (aperture.weights[:, ends] * (pixels[:, ends] - level)).sum(axis=0)
-    crossing = np.maximum(light - SIDE_SHARE * max(volume, 0.0) / len(columns), 0.0)
-    return float(SIDE_PX**2 * (crossing**2).sum())
+    reach = max(3, round(SIDE_REACH * len(columns)))
+    variance = 0.0
+    for side, edge in ((-1, columns[0]), (1, columns[-1])):
+        outward = box.col_start + int(edge) + side * np.arange(-reach, reach + 1)
+        outward = outward[(outward >= 0) & (outward < signal.shape[1])]
+        part = signal[box.row_start : box.row_stop, min(outward) : max(outward) + 1]
+        light = (part.sum(axis=0, dtype=float) - part.shape[0] * level)[::side]
+        valley = int(np.argmin(light))
+        light = np.maximum(light, 0.0)
+        inside = float(light[valley : reach + 1].sum() if valley < reach else light[valley])
+        variance += inside**2 + (SIDE_PX * float(light[min(reach, len(light) - 1)])) ** 2
+    return variance
 
 
 @single_threaded

@@ -44,6 +44,12 @@ class Aperture:
         """Covered pixels of each row of the box."""
         return np.asarray(self.weights.sum(axis=1))
 
+    @cached_property
+    def columns(self) -> Array:
+        """Covered pixels of each column of the box, as a part of the fullest."""
+        sums = self.weights.sum(axis=0)
+        return np.asarray(sums / max(float(sums.max(initial=0.0)), 1e-9))
+
     @property
     def center(self) -> tuple[float, float]:
         """Row and column of the middle of the box."""
