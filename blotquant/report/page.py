@@ -104,7 +104,7 @@ def _head(content: Content, script: str) -> str:
         reference=experiment.compare.reference,
         failures=content.failures,
         blocks=ratio_blocks(experiment, tables),
-        ratio_table=ratio_table(ratios, experiment.extra_columns),
+        ratio_table=ratio_table(ratios),
         warnings=experiment.warnings,
         absent=blots_without_numerator(experiment),
         excluded=_excluded(ratios[~included]),

@@ -84,7 +84,7 @@ def _claims_table(summary: pd.DataFrame, claims: pd.DataFrame | None) -> Markup:
 
     def note(row: Record) -> Cell:
         said = "" if is_missing(row["test"]) else str(row["test"])
-        return Cell("" if said == usual else said)
+        return Cell("" if said == usual else said.split(":")[0] if said.startswith("reference") else said)
 
     views = (
         View("condition", "From the sample sheet", value("condition")),
@@ -116,8 +116,8 @@ def _ways_of(claim: Mapping[Any, Any] | None) -> dict[str, Any]:
     return {name: claim[name] if claim is not None else None for name in names}
 
 
-def ratio_table(ratios: pd.DataFrame, extra: Sequence[str]) -> Markup:
-    """Every lane's ratio, excluded ones struck through."""
+def ratio_table(ratios: pd.DataFrame) -> Markup:
+    """Every lane's ratio, excluded ones struck through; the sheet's further columns stand in ratios.csv."""
     views = (
         View("ratio", "From the experiment file", value("ratio")),
         View("blot", "Biological replicate", value("blot")),
@@ -132,7 +132,6 @@ def ratio_table(ratios: pd.DataFrame, extra: Sequence[str]) -> Markup:
         View("denominator", "Counts; its SD stands in ratios.csv", value("denominator", 3)),
         View("loading", "Loading of the lane / mean loading", value("loading_factor", 3)),
         View("notes", "Why it does not enter the summary, else the flags that warn", _notes),
-        *(View(name, "From the sample sheet", value(name), printed=False) for name in extra if name in ratios),
     )
     return table_html(ratios.to_dict("records"), views, muted=lambda row: row["included"] is not True)
 

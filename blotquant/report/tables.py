@@ -24,12 +24,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class View:
-    """One column of a report's table: heading, meaning, how its cell is made from a row, and whether it is printed."""
+    """One column of a report's table: heading, meaning, and how its cell is made from a row."""
 
     heading: str
     meaning: str
     cell: Callable[[Record], Cell]
-    printed: bool = True
 
 
 def value(name: str, digits: int = 4) -> Callable[[Record], Cell]:
@@ -113,7 +112,6 @@ def table_html(
         {
             "name": views[k].heading,
             "meaning": views[k].meaning,
-            "printed": views[k].printed,
             "number": any(line[k].sort is not None for line in cells),
         }
         for k in kept

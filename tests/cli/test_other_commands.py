@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from tiny_study import write_tiny_study
+
 import blotquant as package
 
 
@@ -39,3 +41,30 @@ def test_every_command_has_help(blotquant):
 def test_the_module_runs(tmp_path):
     done = subprocess.run([sys.executable, "-m", "blotquant", "--version"], capture_output=True, text=True, check=True)
     assert package.__version__ in done.stdout
+
+
+def test_init_says_what_to_do_next(blotquant, tmp_path):
+    (tmp_path / "blot1_pAKT.tif").write_bytes(b"no picture")
+    called = blotquant("init", tmp_path)
+    assert called.code == 0
+    assert called.out.split() == [str(tmp_path / "experiment.toml"), str(tmp_path / "samples.csv")]
+    assert f"3. blotquant run {tmp_path} -o {tmp_path / 'results'}" in called.err
+
+
+def test_run_answers_a_picture_with_what_to_do(blotquant, picture, tmp_path):
+    called = blotquant("run", picture, "-o", tmp_path / "out")
+    assert called.code == 2
+    assert "a picture, not an experiment; `blotquant measure" in called.err
+    assert len(called.err.strip().splitlines()) == 1
+
+
+def test_run_tells_notes_reasons_and_what_to_open(blotquant, tmp_path):
+    study = write_tiny_study(tmp_path / "study", n_blots=1)
+    sheet = (study / "samples.csv").read_text(encoding="utf-8").replace("s6,drug", "s6,Drug")
+    (study / "samples.csv").write_text(sheet, encoding="utf-8")
+    called = blotquant("run", study, "-o", tmp_path / "out")
+    assert called.code == 0
+    assert "note: samples.csv: conditions 'drug' and 'Drug' differ in spelling only" in called.err
+    assert f"open {tmp_path / 'out' / 'report.html'} in a browser" in called.err
+    assert "pAKT/AKT  drug: n = 1, " in called.out
+    assert "; no test: n = 1, a p-value needs 3 biological replicates" in called.out

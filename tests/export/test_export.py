@@ -13,7 +13,7 @@ from blotquant.export.parquet import write_parquet
 from blotquant.export.prism import prism_table, write_prism
 from blotquant.export.workbook import write_workbook
 from blotquant.io.files import write_table
-from blotquant.tables import EXPOSURE_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS, make_table
+from blotquant.tables import CARRY_OVER_COLUMNS, EXPOSURE_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS, make_table
 
 NASTY = '=HYPERLINK("http://x")'
 VALUES = {
@@ -68,6 +68,18 @@ def test_sheets_and_columns(tmp_path, tables, study):
     assert [cell.value for cell in book["Ratios"][1]] == [*RATIO_COLUMNS, "dose"]
     assert book["Bands"].max_row == 1
     assert book["Summary"]["J2"].value == 1e-9
+
+
+def test_notes_and_blots_that_take_no_part_stand_on_the_about_sheet(tmp_path, tables):
+    toml = (
+        image("p.tif", "P", blot=1) + image("t.tif", "T", blot=1) + image("u.tif", "T", blot=2) + ratio("a", "P", "T")
+    )
+    study = experiment(tmp_path, toml, "blot,lane,condition\n1,1,v\n1,2,V\n2,1,v\n")
+    about = written(tmp_path / "r.xlsx", {**tables, "carry_over": make_table([], CARRY_OVER_COLUMNS)}, study)
+    told = {row[0].value: row[1].value for row in about["About"].iter_rows()}
+    assert told["note"] == study.warnings[0]
+    assert told["takes no part"] == "a: blot 2, which has no picture of its numerator"
+    assert [cell.value for cell in about["Carry-over"][1]] == list(CARRY_OVER_COLUMNS)
 
 
 def test_text_stays_text_and_numbers_stay_numbers(tmp_path, tables):

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 
 import numpy as np
@@ -136,6 +137,29 @@ def test_lanes_that_a_figure_panel_leaves_out_between_others_are_marked(roles, l
     marks = splice_marks(Layout(strips=(strip,), lanes=lanes_with(roles)))
     middles = [np.mean([float(p.split(",")[0]) for p in mark.split()]) for mark in marks]
     assert middles == pytest.approx([20 * k + 0.5 for k in left_out])
+
+
+def test_doubts_of_the_probes_bands_are_told_with_their_lanes():
+    """Lane 2 of 3 is at the ceiling; a band without a name is nobody's doubt."""
+    from blotquant.pipeline import weigh
+    from blotquant.record.session import make_session
+    from blotquant.report.blot import render_blot
+    from blotquant.settings import Settings
+    from blotquant.synthetic import make_blot, plain_spec
+
+    made = make_blot(plain_spec([2e5, 4e5, 1e5], shape=(120, 160), targets=("pX",)), seed=3)
+    image, layout = made.image(), made.true_layout()
+    pixels = np.array(image.pixels)
+    box = layout.bands_of(layout.lanes[1].id)[0].box
+    row, col = (box.row_start + box.row_stop) // 2, (box.col_start + box.col_stop) // 2
+    pixels[row - 2 : row + 2, col - 4 : col + 4] = 65535
+    burnt = dataclasses.replace(image, pixels=pixels)
+    page = render_blot(weigh(burnt, make_session(burnt, layout, settings=Settings())), title="synthetic")
+    assert '<li class="block"><b>saturated</b> (lane 2) ' in page
+    assert "(lane 1)" not in page
+    nameless = dataclasses.replace(layout, bands=tuple(dataclasses.replace(b, target=None) for b in layout.bands))
+    page = render_blot(weigh(burnt, make_session(burnt, nameless, settings=Settings())), title="synthetic")
+    assert "<b>saturated</b> (lane" not in page
 
 
 def test_what_was_taken_as_written_and_who_takes_no_part_is_told(tmp_path):
