@@ -117,6 +117,11 @@ class LaneRatio:
         return {**self.row, **own}
 
 
+def is_excluded(row: LaneRatio) -> bool:
+    """Whether the sample sheet leaves the lane out."""
+    return bool(row.row["role"] == "excluded")
+
+
 def divide(start: LaneRatio, parts: Parts) -> LaneRatio:
     """Compute one lane's ratio with its interval, or say why there is none.
 
@@ -130,8 +135,14 @@ def divide(start: LaneRatio, parts: Parts) -> LaneRatio:
     Returns
     -------
     LaneRatio
-        With value, interval, bound, flags and reasons; relative values come later.
+        With value, interval, bound, flags and reasons; relative values come later. A lane that the sheet leaves out
+        has its value where there is one, and no other reason.
     """
+    result = _divide(start, parts)
+    return replace(result, reasons=("excluded in the sample sheet",)) if is_excluded(start) else result
+
+
+def _divide(start: LaneRatio, parts: Parts) -> LaneRatio:
     used = [a for a in (parts.top, parts.bottom, *_factors(parts)) if a is not None]
     result = replace(
         start,
@@ -145,9 +156,7 @@ def divide(start: LaneRatio, parts: Parts) -> LaneRatio:
         result = replace(result, level=parts.bottom.value)
     for flag, reason in parts.refused:
         result = result.refuse(reason, flag)
-    if start.row["role"] == "excluded":
-        result = result.refuse("excluded in the sample sheet")
-    elif parts.excluded:
+    if parts.excluded and not is_excluded(start):
         result = result.refuse(parts.excluded)
     for reason in _unknown(parts):
         result = result.refuse(reason)

@@ -119,6 +119,11 @@ class Comparison(_Part):
     adjust: Adjustment = Field("dunnett", description="Adjustment of p for many comparisons with one reference")
     alpha: float = Field(0.05, gt=0, lt=0.5, description="1 - confidence of intervals over replicates")
 
+    @property
+    def level(self) -> str:
+        """Confidence of intervals over replicates, in words."""
+        return f"{100 * (1 - self.alpha):g} %"
+
 
 _STAINS = (
     "totalprotein",
@@ -311,6 +316,11 @@ class Experiment:
         """Expected kDa of a probe's target: declared, else the preset of that name; empty where neither knows it."""
         declared = self.targets[probe].mw_kda if probe in self.targets else ()
         return declared or target_kda(probe)
+
+    @property
+    def unit(self) -> str:
+        """What n counts: blots, or biological replicates where the sheet names them."""
+        return "biological replicate" if self.samples["replicate"].notna().any() else "blot"
 
     def attach_sheet(self, table: pd.DataFrame) -> pd.DataFrame:
         """Add the sheet's `sample`, `condition`, `load_ug` and further columns to a table of bands or lanes.

@@ -164,7 +164,7 @@ def _about_lines(
         yield "reference", compare.reference or "none declared"
         method = SCALINGS[compare.scaling]
         yield "scaling", f"{compare.scaling}: {method.does}; cost: {method.costs}"
-        yield "intervals", "95 %: in Ratios of the measurement, in Summary over biological replicates"
+        yield "intervals", f"95 % of the measurement in Ratios, {compare.level} over {experiment.unit}s in Summary"
         yield "adjustment", f"{compare.adjust}; alpha {compare.alpha:g}"
         yield "Prism sheet", "grouped table: conditions in rows, biological replicates in columns, scaled as above"
         yield from (("note", warning) for warning in experiment.warnings)

@@ -95,10 +95,10 @@ def _formulas(ratios: pd.DataFrame) -> list[str]:
 
 def _comparison(experiment: Experiment, summary: pd.DataFrame) -> list[str]:
     compare = experiment.compare
-    level = f"{100 * (1 - compare.alpha):g} %"
     scaling = SCALINGS[compare.scaling].does
+    unit = "blot" if experiment.unit == "blot" else "as the sample sheet names them"
     text = [
-        f"The biological replicate (blot) is n; technical replicates were averaged on the log scale first. For the "
+        f"The biological replicate ({unit}) is n; technical replicates were averaged on the log scale first. For the "
         f"geometric means: {scaling}."
     ]
     if compare.reference is None:
@@ -108,7 +108,7 @@ def _comparison(experiment: Experiment, summary: pd.DataFrame) -> list[str]:
     return [
         *text,
         f"Fold changes against “{compare.reference}” are differences of log ratios within blots (linear model: "
-        f"condition and blot), with pointwise {level} t intervals.{done}",
+        f"condition and blot), with pointwise {compare.level} t intervals.{done}",
     ]
 
 

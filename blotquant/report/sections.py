@@ -43,6 +43,8 @@ def _ratio_block(experiment: Experiment, tables: Mapping[str, pd.DataFrame], nam
         "ways": None,
         **_points_told(experiment, ratios),
         "test": _common_test(summary),
+        "level": experiment.compare.level,
+        "unit": experiment.unit,
         "unscaled": "; ".join(s for s in dict.fromkeys(summary["scaling"].dropna()) if "not possible" in s),
     }
     claims = None
@@ -51,7 +53,7 @@ def _ratio_block(experiment: Experiment, tables: Mapping[str, pd.DataFrame], nam
         claims = claim_ranges(summary, ways)
         if len(claims):
             block |= {"ways": Markup(plot_sensitivity(ways, claims)), "what_varies": _what_varies(ways)}
-    return block | {"table": _claims_table(summary, claims)}
+    return block | {"table": _claims_table(experiment, summary, claims)}
 
 
 def _points_told(experiment: Experiment, ratios: pd.DataFrame) -> dict[str, int]:
@@ -77,9 +79,9 @@ def _common_test(summary: pd.DataFrame) -> str:
     return "; ".join(done)
 
 
-def _claims_table(summary: pd.DataFrame, claims: pd.DataFrame | None) -> Markup:
+def _claims_table(experiment: Experiment, summary: pd.DataFrame, claims: pd.DataFrame | None) -> Markup:
     ranges = {row["condition"]: row for row in claims.to_dict("records")} if claims is not None else {}
-    usual = _common_test(summary)
+    usual, level, unit = _common_test(summary), experiment.compare.level, experiment.unit
     rows = [{**row, **_ways_of(ranges.get(row["condition"]))} for row in summary.to_dict("records")]
 
     def note(row: Record) -> Cell:
@@ -88,19 +90,19 @@ def _claims_table(summary: pd.DataFrame, claims: pd.DataFrame | None) -> Markup:
 
     views = (
         View("condition", "From the sample sheet", value("condition")),
-        View("n", "Biological replicates (blots)", value("n")),
+        View("n", f"Number of {unit}s", value("n")),
         View("excluded", "Values left out; the reasons stand below", value("n_excluded")),
         View("fold change", "Against the reference condition", value("fold_change", 3)),
         View(
-            "95 % CI",
-            "Confidence interval of the fold change over blots",
+            f"{level} CI",
+            f"Confidence interval of the fold change over {unit}s",
             interval("fold_ci_low", "fold_ci_high"),
         ),
         View("over all ways of analysing it", "Lowest to highest fold change over them", _over_ways),
         View("p", "Exact p of the comparison with the reference", value("p_value", 3)),
         View("p adjusted", "Adjusted for several comparisons with one reference", value("p_adjusted", 3)),
-        View("geometric mean", "Of the ratio over blots, after scaling", value("geometric_mean", 3)),
-        View("95 % CI of the mean", "Confidence interval over blots", interval("ci_low", "ci_high")),
+        View("geometric mean", f"Of the ratio over {unit}s, after scaling", value("geometric_mean", 3)),
+        View(f"{level} CI of the mean", f"Confidence interval over {unit}s", interval("ci_low", "ci_high")),
         View("note", "Why there is no test, or another one", note),
     )
     return table_html(rows, views, tall=True)

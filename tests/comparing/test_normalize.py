@@ -330,6 +330,14 @@ def test_a_picture_that_could_not_be_measured_is_named(tmp_path):
     assert result["reason"].unique().tolist() == ["the picture of AKT (t.tif) was not measured"]
 
 
+def test_a_lane_that_the_sheet_leaves_out_has_no_other_reason(tmp_path):
+    study = experiment(tmp_path, ONE, "blot,lane,condition,role\n1,1,v,sample\n1,2,w,excluded\n")
+    table = band_table(bands("p.tif", "pAKT", {1: 1000.0}), bands("t.tif", "AKT", {1: 1000.0}))
+    result = normalize(study, table, lane_table())
+    assert result["reason"].tolist()[1] == "excluded in the sample sheet"
+    assert result["included"].tolist() == [True, False]
+
+
 def test_lane_left_out_by_hand(tmp_path):
     found = lanes("t.tif", "AKT", dict.fromkeys(range(1, 5), 1e6), role={3: "excluded"})
     result = one_membrane(tmp_path, lanes=lane_table(found))

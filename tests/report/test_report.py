@@ -237,3 +237,23 @@ def test_a_plot_without_a_value_is_still_a_plot():
         **dict.fromkeys(("geometric_mean", "ci_low", "ci_high", "fold_change", "fold_ci_low", "fold_ci_high"), np.nan)
     )
     assert plot_ratio(ratios, summary, reference=None).startswith("<svg")
+
+
+def test_intervals_are_called_by_their_level_and_n_by_what_it_counts(tmp_path):
+    from small_experiment import experiment, image, ratio
+
+    from blotquant.comparing.compare import compare
+    from blotquant.report.sections import ratio_blocks
+    from blotquant.tables import RATIO_COLUMNS, make_table
+
+    toml = image("p.tif", "P") + image("t.tif", "T") + ratio("r", "P", "T")
+    sheet = "blot,lane,condition,replicate\n" + "".join(f"1,{k},{'vw'[k % 2]},rat {k}\n" for k in range(1, 7))
+    study = experiment(tmp_path, toml + '[compare]\nreference = "v"\nalpha = 0.1\n', sheet)
+    rows = [{"ratio": "r", "blot": "1", "lane": k, "condition": "vw"[k % 2], "value": 1 + k / 10, "included": True,
+             "replicate": f"rat {k}"} for k in range(1, 7)]  # fmt: skip
+    ratios = make_table(rows, RATIO_COLUMNS)
+    (block,) = ratio_blocks(study, {"ratios": ratios, "summary": compare(study, ratios)})
+    assert (block["level"], block["unit"]) == ("90 %", "biological replicate")
+    assert "90 % CI of the mean" in block["table"]
+    assert "95 %" not in block["table"]
+    assert 'title="Number of biological replicates"' in block["table"]
