@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from blotquant.bounded import read_bounded
 from blotquant.comparing.linearity import DilutionFit, fit_dilution_series, flag_out_of_range
 from blotquant.errors import SheetError
 from blotquant.experiment.checks import MIN_LOADS
 from blotquant.experiment.design import Experiment
 from blotquant.flags import blocking, split_flags
-from blotquant.io.files import read_bounded
 from blotquant.settings import explain_validation
 from blotquant.tables import DILUTION_COLUMNS, make_table
 
