@@ -38,7 +38,11 @@ def read(source: Source) -> RawPicture:
     try:
         check_page_chain(source)
         # _multifile: an OME-TIFF may name other files; only the one that was asked for is opened.
-        with tifffile.TiffFile(io.BytesIO(source.data), name=source.path.name, _multifile=False) as tiff:
+        # The stream is closed too: pages refer to each other and would keep the file's bytes until they are collected.
+        with (
+            io.BytesIO(source.data) as stream,
+            tifffile.TiffFile(stream, name=source.path.name, _multifile=False) as tiff,
+        ):
             return _read_page(source, tiff)
     except DAMAGE as error:
         raise source.damaged(error, "TIFF") from error

@@ -21,7 +21,7 @@ from blotquant.weighing.background import Aperture, Estimate
 from blotquant.weighing.background.base import Array
 from blotquant.weighing.quality import band_shape, limit_flags, place_flags
 from blotquant.weighing.saturation import HOLLOW_SNR, is_hollow, saturation
-from blotquant.weighing.scene import Scene, apertures_of, lane_scene, weigh_scene
+from blotquant.weighing.scene import Scene, aperture_of, apertures_of, lane_scene, weigh_scene
 from blotquant.weighing.uncertainty import LOD_SDS, LOQ_SDS, empty_variance
 
 OWN_SHARE = 0.002
@@ -389,7 +389,6 @@ def measure_lanes(
     stand_ins = Layout(strips=layout.strips, lanes=layout.lanes, bands=tuple(band for _, band in lanes if band))
     scene = lane_scene(image, stand_ins, settings=settings)
     rows = []
-    parts = iter(apertures_of([band for _, band in lanes if band], stand_ins, image.shape))
     for lane, band in lanes:
         row = {
             "image": image.name,
@@ -402,7 +401,9 @@ def measure_lanes(
             "probe": image.probe,
             "exposure_s": image.exposure_s,
         }
-        cells: dict[str, Any] = _lane_cells(next(parts), scene) if band is not None else {"flags": ()}
+        cells: dict[str, Any] = {"flags": ()}
+        if band is not None:  # one at a time: the weights of all lanes are larger than the picture
+            cells = _lane_cells(aperture_of(band, stand_ins, image.shape), scene)
         cells["flags"] = join_flags(cells["flags"], lane.flags, scene.flags, layout.flags)
         rows.append(row | cells)
     return make_table(rows, LANE_COLUMNS)
