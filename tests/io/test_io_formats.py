@@ -52,6 +52,16 @@ def test_jpeg_is_flagged(tmp_path: Path) -> None:
     assert image.pixel_size_um == pytest.approx(84.6667)
 
 
+@pytest.mark.parametrize("kind", ["jpg", "png"])
+def test_the_exposure_tag_of_an_export(tmp_path: Path, kind: str) -> None:
+    told = Image.Exif()
+    told[305] = "a program"
+    told.get_ifd(34665)[33434] = 2.5
+    Image.fromarray(bands()).save(tmp_path / f"a.{kind}", exif=told)
+    assert read_image(tmp_path / f"a.{kind}").exposure_s == 2.5
+    assert read_image(tmp_path / f"a.{kind}", exposure_s=7).exposure_s == 7
+
+
 def test_png_keeps_16_bits_in_grey_and_in_colour(tmp_path: Path) -> None:
     deep = bands(40000, "u2")
     Image.fromarray(deep).save(tmp_path / "grey.png")

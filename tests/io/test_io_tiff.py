@@ -217,6 +217,44 @@ def test_what_the_file_says_about_itself(tmp_path: Path) -> None:
     assert read_image(tmp_path / "a.tif", exposure_s=10).exposure_s == 10
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(("stated", "seconds"), [((7, 2), 3.5), ((1, 50), 0.02), ((0, 1), None), ((5, 0), None)])
+def test_the_exposure_tag(tmp_path: Path, order: str, stated: tuple[int, int], seconds: float | None) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", counts(), byteorder=order, extratags=[(33434, "2I", 1, stated)], metadata=None)
+    assert read_image(tmp_path / "a.tif").exposure_s == seconds
+
+
+@pytest.mark.parametrize(
+    ("tags", "imager", "seconds"),
+    [
+        ([(271, "s", 0, "Azure Biosystems"), (272, "s", 0, "c600")], "Azure Biosystems c600", None),
+        ([(271, "s", 0, "Thermo Fisher"), (272, "s", 0, "iBright 1500"), (33434, "2I", 1, (5, 2))],
+         "Thermo Fisher iBright 1500", 2.5),
+        ([(269, "s", 0, "Alpha Innotech 32-bit")], "Alpha Innotech", None),
+        ([(305, "s", 0, "Image Lab 6.1")], None, None),
+    ],
+    ids=["Azure", "iBright", "Alpha Innotech", "ChemiDoc"],
+)  # fmt: skip
+def test_exports_of_other_imagers_say_what_they_state_and_no_more(
+    tmp_path: Path, tags: list[Any], imager: str | None, seconds: float | None
+) -> None:
+    """Synthetic: 16-bit grey TIFFs with the standard's own tags; no real Azure or iBright file is at hand."""
+    pixels = counts()
+    tifffile.imwrite(tmp_path / "a.tif", pixels, extratags=tags, metadata=None, software=False)
+    image = read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(image.pixels, pixels)
+    assert (image.imager, image.exposure_s, image.pixel_size_um, image.flags) == (imager, seconds, None, ())
+
+
+def test_a_screen_copy_of_a_chemidoc_is_flagged(tmp_path: Path) -> None:
+    """Eight bits in three equal channels at 300 dpi and nothing else: read, with its loss stated."""
+    grey = counts("u1")
+    tifffile.imwrite(tmp_path / "a.tif", np.stack([grey] * 3, axis=-1), photometric="rgb", resolution=(300, 300))
+    image = read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(image.pixels, grey)
+    assert (image.exposure_s, image.imager, image.flags) == (None, None, ("low_bit_depth",))
+
+
 def test_declared_maximum_is_the_ceiling(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", counts() // 8, extratags=[(281, "H", 1, 4095)])
     image = read_image(tmp_path / "a.tif")

@@ -1,9 +1,11 @@
 """Parts survive, tables come out in order, and only one process writes."""
 
+import json
+
 import pytest
 
 from blotquant.errors import OutputError
-from blotquant.record.store import Part, Store, fingerprint, locked
+from blotquant.record.store import PART_VERSION, Part, Store, fingerprint, locked
 
 HEADER = "a,b\n"
 
@@ -43,6 +45,18 @@ def test_a_failed_damaged_or_robbed_part_is_done_again(tmp_path):
     file = next(p for p in (tmp_path / ".blotquant" / "parts").iterdir() if "torn" in p.read_text())
     file.write_text(file.read_text()[:20])
     assert store.load("torn") is None
+
+
+def test_a_part_of_another_version_is_done_again(tmp_path):
+    store = Store(tmp_path)
+    store.save(part("x"))
+    [file] = (tmp_path / ".blotquant" / "parts").iterdir()
+    for version in (PART_VERSION - 1, PART_VERSION + 1):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"version": version}))
+        assert store.load("x") is None
+        assert store.digest("x") == ""
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"version": PART_VERSION}))
+    assert store.load("x") is not None
 
 
 def test_rows_of_another_shape_are_refused(tmp_path):
