@@ -31,6 +31,8 @@ def fold_words(row: Mapping[Hashable, Any]) -> str:
     text = f"{row['ratio']}  {row['condition']}: n = {row['n']}"
     if row["fold_change"] == row["fold_change"]:
         text += f", {row['fold_change']:.3g}-fold"
+    elif row["geometric_mean"] == row["geometric_mean"]:
+        text += f", geometric mean {row['geometric_mean']:.3g}"
     if row["fold_ci_low"] == row["fold_ci_low"]:
         text += f" ({row['fold_ci_low']:.3g} to {row['fold_ci_high']:.3g})"
     if row["p_adjusted"] == row["p_adjusted"]:

@@ -16,6 +16,11 @@ def test_a_condition_in_one_line(tmp_path):
     assert summary_lines(tmp_path / "elsewhere") == []
 
 
+def test_without_a_reference_the_mean_is_told():
+    row = make_table([NONE | {"n": 1, "geometric_mean": 0.5581, "test": "no test: no reference"}], SUMMARY_COLUMNS)
+    assert fold_words(row.iloc[0].to_dict()) == "R  burnt: n = 1, geometric mean 0.558; no test: no reference"
+
+
 def test_two_blots_say_why_there_is_no_p():
     row = make_table([FULL | {"n": 2, "p_adjusted": None, "test": "no test: n = 2"}], SUMMARY_COLUMNS).iloc[0]
     assert fold_words(row.to_dict()) == "R  drug: n = 2, 1.8-fold (1.2 to 2.7); no test: n = 2"
