@@ -1,9 +1,9 @@
 """Kill napari in the middle of editing, again and again, and look at what the next start gives back.
 
 ``python scripts/napari_kill_check.py [--kills 10] [--seed S]``; run it with a display or under Xvfb. A window with the
-dock is opened on a synthetic blot, bands are dragged with a real mouse, and the process is killed (SIGKILL) at a random
-moment. Every edit made more than 5 s before must be in the restored session, whose record must be whole. Exit code 1
-if one was lost.
+dock is opened on a synthetic blot, bands are dragged and lanes marked with a real mouse and keys, and the process is
+killed (SIGKILL) at a random moment. Every edit made more than 5 s before must be in the restored session, whose record
+must be whole. Exit code 1 if one was lost.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ EDITOR = """
 import sys, time
 sys.path.insert(0, {mouse!r})
 import napari
-from mouse import drag
+from mouse import drag, move_to, press
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 from napari_blotquant._reader import find_dock
 from napari_blotquant._sample import synthetic_image
@@ -41,7 +42,11 @@ for k in range(100_000):
     bands = [b for b in dock.editor.layout.bands if b.status == "detected"]
     rows, cols = zip(*bands[k % len(bands)].outline)
     row, col = (min(rows) + max(rows)) / 2, (min(cols) + max(cols)) / 2
-    drag(viewer, (row, col), (row + (2 if k % 2 else -2), col))
+    if k % 8 == 0:
+        drag(viewer, (row, col), (row + (2 if k % 16 else -2), col))
+    else:
+        move_to(viewer, row, col)
+        press(viewer, Qt.Key.Key_E if k % 2 else Qt.Key.Key_Y)
     n = len(dock.editor.session.history)
     if n > known:
         known = n

@@ -203,10 +203,11 @@ class Hand:
 
     def bend(self) -> None:
         """Let the mouse bend centre lines, or move lanes again."""
-        layers = self.layers
+        layers, lane = self.layers, self.chosen_lane()
         layers.work_on(layers.lanes if layers.centers.visible else layers.centers)
         if layers.centers.visible:
-            self.say("drag the points of a centre line; C ends it")
+            layers.select_center(lane.id if lane is not None else "")
+            self.say("drag the points of a centre line; click another one to see its points; C ends it")
 
     def add_lane(self) -> None:
         """Add a lane at the pointer."""

@@ -234,19 +234,22 @@ class BlotLayers:
 
     def select(self, band_id: str) -> None:
         """Select a band in the layer, without moving the view."""
-        index = self._bands.index(band_id)
-        if index is not None:
-            with self._quiet():
-                self.bands.selected_data = {index}
-                self.bands.events.highlight()
+        self._select(self._bands, band_id)
 
     def select_lane(self, lane_id: str) -> None:
         """Select a lane in the layer."""
-        index = self._lanes.index(lane_id)
+        self._select(self._lanes, lane_id)
+
+    def select_center(self, lane_id: str) -> None:
+        """Select a centre line in its layer: its points can be dragged."""
+        self._select(self._centers, lane_id)
+
+    def _select(self, mirror: Mirror, key: str) -> None:
+        index = mirror.index(key)
         if index is not None:
             with self._quiet():
-                self.lanes.selected_data = {index}
-                self.lanes.events.highlight()
+                mirror.layer.selected_data = {index}
+                mirror.layer.events.highlight()
 
     def look_at(self, outline: Polygon) -> None:
         """Bring an outline into the middle of the view, close enough to judge it."""

@@ -142,9 +142,7 @@ class StepPages(QWidget):
 
     def bend(self) -> None:
         """Let the mouse bend centre lines, or move lanes again."""
-        if self.layers is not None:
-            layers = self.layers
-            layers.work_on(layers.lanes if layers.centers.visible else layers.centers)
+        self.by_hand("bend")
 
     def find_from(self, step: Step) -> None:
         """Find again from a step on with the settings in force; the steps before it stand."""

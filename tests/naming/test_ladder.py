@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from blotquant.geometry import Band, Lane, Layout, Strip, rectangle
-from blotquant.naming.ladder import LadderError, find_ladder, fit_ladder, ladder_shift
+from blotquant.naming.ladder import LadderError, find_ladder, fit_ladder, ladder_shift, said_kda
 from blotquant.naming.presets import LADDERS_KDA, ladder_kda, target_kda
 
 
@@ -133,3 +135,31 @@ def test_tilt_moves_the_other_lanes():
     layout = ladder_layout([100, 200], tilt=2.0)
     assert ladder_shift(layout, "s", layout.lanes[1]) == pytest.approx(np.tan(np.deg2rad(2)) * 50)
     assert ladder_shift(layout, "s", layout.lanes[0]) == 0
+
+
+def named(layout, masses):
+    names = [None if mass is None else f"{mass:g} kDa" for mass in masses]
+    bands = tuple(replace(b, target=name) for b, name in zip(layout.bands, names, strict=True))
+    return replace(layout, bands=bands)
+
+
+def test_bands_that_a_hand_named_make_the_scale_and_stand_above_the_product():
+    layout = named(ladder_layout([100, 200, 300, 400]), [100, 50, None, 25])
+    fit = find_ladder(layout, "s", None)
+    assert (fit.rows, fit.kda) == ((100.0, 200.0, 400.0), (100.0, 50.0, 25.0))
+    assert fit.to_kda(200.0) == pytest.approx(50.0)
+    assert find_ladder(layout, "s", "PageRuler") == fit
+    assert find_ladder(named(layout, [100, 50, None, None]), "s", None) is None
+
+
+def test_masses_named_in_the_wrong_order_are_refused():
+    layout = named(ladder_layout([100, 200, 300]), [100, 130, 25])
+    with pytest.raises(LadderError, match=r"must fall from the top of the lane to its bottom, got 100, 130, 25 kDa"):
+        find_ladder(layout, "s", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "mass"), [("55 kDa", 55.0), ("37.5 kDa", 37.5), ("pAKT", None), (None, None), ("0 kDa", None)]
+)
+def test_what_a_hand_said_about_a_mass(name, mass):
+    assert said_kda(name) == mass

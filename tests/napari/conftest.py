@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,10 +14,13 @@ import pytest
 pytest.importorskip("napari", reason='the plugin needs napari: pip install "blotquant[napari]"')
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from blotquant.image import BlotImage
     from blotquant.record.session import Session
     from napari_blotquant._model import Editor
 
+WAIT_MS = 60_000
 NEEDS_WINDOW = {"qtbot", "make_napari_viewer", "qapp"}
 
 
@@ -67,3 +70,35 @@ def editor() -> Editor:
     made = Editor(image, session, who="Ada", clock=lambda: "2026-01-02T03:04:05Z")
     made.weigh_now()
     return made
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """A synthetic blot as a TIFF with a session of its true layout beside it."""
+    import tifffile
+
+    from blotquant.io import read_image
+    from blotquant.record.session import make_session, save_session
+    from blotquant.synthetic import make_blot, plain_spec
+
+    volumes = np.linspace(4e4, 1e5, 8).reshape(2, 4)
+    blot = make_blot(plain_spec(volumes, shape=(160, 240)), seed=3)
+    path = tmp_path / "blot.tif"
+    tifffile.imwrite(path, blot.pixels)
+    session = make_session(read_image(path, polarity="bright"), blot.true_layout())
+    save_session(session, tmp_path / "blot.tif.blot.json")
+    return path
+
+
+@pytest.fixture
+def dock(make_napari_viewer: Callable[..., Any], qtbot: Any, picture: Path) -> Iterator[Any]:
+    """The dock as napari makes it from the manifest, with the blot open and weighed."""
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1300, 900)
+    _, widget = viewer.window.add_plugin_dock_widget("blotquant", "Quantify a blot")
+    widget.asks = False
+    widget.open_path(picture)
+    qtbot.waitUntil(lambda: widget.editor is not None and widget.editor.is_exact, timeout=WAIT_MS)
+    qtbot.wait(200)
+    yield widget
+    qtbot.waitUntil(lambda: not widget.jobs.running, timeout=WAIT_MS)

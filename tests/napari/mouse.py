@@ -60,3 +60,10 @@ def click(viewer: Any, row: float, col: float) -> None:
 def press(viewer: Any, key: Any, modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
     QTest.keyClick(canvas_of(viewer), key, modifier)
     QTest.qWait(10)
+
+
+def middle(thing: Any) -> tuple[float, float]:
+    """Middle of the outline of a strip, lane or band."""
+    low, high = np.min(thing.outline, axis=0), np.max(thing.outline, axis=0)
+    row, col = (low + high) / 2
+    return float(row), float(col)

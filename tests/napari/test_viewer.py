@@ -5,54 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
-import tifffile
 
 from blotquant.io import read_image
-from blotquant.record.session import load_session, make_session, save_session
+from blotquant.record.session import load_session
 from blotquant.weighing.measure import measure_bands
 
-WAIT_MS = 20_000
-
-
-@pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    """A synthetic blot as a TIFF with a session of its true layout beside it."""
-    from blotquant.synthetic import make_blot, plain_spec
-
-    volumes = np.linspace(4e4, 1e5, 8).reshape(2, 4)
-    blot = make_blot(plain_spec(volumes, shape=(160, 240)), seed=3)
-    path = tmp_path / "blot.tif"
-    tifffile.imwrite(path, blot.pixels)
-    session = make_session(read_image(path, polarity="bright"), blot.true_layout())
-    save_session(session, tmp_path / "blot.tif.blot.json")
-    return path
-
-
-@pytest.fixture
-def dock(make_napari_viewer: Callable[..., Any], qtbot: Any, picture: Path) -> Iterator[Any]:
-    """The dock as napari makes it from the manifest, with the blot open and weighed."""
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1300, 900)
-    _, widget = viewer.window.add_plugin_dock_widget("blotquant", "Quantify a blot")
-    widget.asks = False
-    widget.open_path(picture)
-    qtbot.waitUntil(lambda: widget.editor is not None and widget.editor.is_exact, timeout=WAIT_MS)
-    qtbot.wait(200)
-    yield widget
-    qtbot.waitUntil(lambda: not widget.jobs.running, timeout=WAIT_MS)
-
-
-def middle(band: Any) -> tuple[float, float]:
-    low, high = np.min(band.outline, axis=0), np.max(band.outline, axis=0)
-    row, col = (low + high) / 2
-    return float(row), float(col)
+WAIT_MS = 60_000
 
 
 def settle(dock: Any, qtbot: Any) -> None:
@@ -60,7 +24,7 @@ def settle(dock: Any, qtbot: Any) -> None:
 
 
 def test_open_correct_undo_save_reopen_with_a_real_mouse(dock: Any, qtbot: Any, picture: Path) -> None:
-    from mouse import click, drag, press
+    from mouse import click, drag, middle, press
     from qtpy.QtCore import Qt
 
     viewer, editor = dock.viewer, dock.editor
@@ -111,7 +75,7 @@ def test_open_correct_undo_save_reopen_with_a_real_mouse(dock: Any, qtbot: Any, 
 
 
 def test_profile_limits_and_image_are_linked_both_ways(dock: Any, qtbot: Any) -> None:
-    from mouse import click
+    from mouse import click, middle
 
     pytest.importorskip("pyqtgraph")
     editor = dock.editor
@@ -130,7 +94,7 @@ def test_profile_limits_and_image_are_linked_both_ways(dock: Any, qtbot: Any) ->
 
 
 def test_keys_under_the_pointer(dock: Any, qtbot: Any) -> None:
-    from mouse import click, move_to, press
+    from mouse import click, middle, move_to, press
     from qtpy.QtCore import Qt
 
     editor, viewer = dock.editor, dock.viewer
