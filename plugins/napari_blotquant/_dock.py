@@ -18,7 +18,7 @@ from blotquant.record.history import Change
 from blotquant.record.session import Session
 from napari_blotquant._convert import flags_in_words
 from napari_blotquant._hand import Hand
-from napari_blotquant._jobs import Jobs, explain
+from napari_blotquant._jobs import Jobs, explain, warm_up
 from napari_blotquant._layers import BlotLayers
 from napari_blotquant._look import look_at
 from napari_blotquant._messages import Messages
@@ -64,6 +64,7 @@ class BlotDock(QWidget):
         self.setAcceptDrops(True)
         self._build()
         self.opening.offer_rescued()
+        self.jobs.start(warm_up, lambda _done: None, lambda _error: None)
 
     # building
 

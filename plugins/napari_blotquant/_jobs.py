@@ -49,6 +49,14 @@ class Jobs:
         self._latest += 1
 
 
+def warm_up() -> None:
+    """Make the first layer of the process, which nobody sees: napari sets up its units with it, for half a second."""
+    import numpy as np
+    from napari.layers import Image
+
+    Image(np.zeros((2, 2)))
+
+
 def guarded(work: Work) -> Callable[[], Outcome]:
     """Work whose expected errors come back as values: napari would open a traceback over them."""
 

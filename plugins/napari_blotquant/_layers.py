@@ -93,15 +93,14 @@ class BlotLayers:
             )
             add(self.saturated)
             yield
-        for layer, show in (
-            (self.strips, self._show_strips),
-            (self.lanes, self._show_lanes),
-            (self.centers, self._show_centers),
-            (self.bands, self._show_bands),
-        ):
-            show(None)
-            add(layer)
+        layout = self.editor.layout
+        for mirror, things in ((self._lanes, layout.lanes), (self._bands, layout.bands)):
+            yield from mirror.fill(things)
+            add(mirror.layer)
             yield
+        yield from self._strips.fill(layout.strips)
+        yield from self._centers.fill(layout.lanes)
+        self.show_labels()
         if self.editor.rows:
             self.show_numbers()
         self._listen()
@@ -228,6 +227,8 @@ class BlotLayers:
         """Give the mouse to a layer; strips and centre lines are shown only while they are worked on."""
         for hidden in (self.strips, self.centers):
             hidden.visible = hidden is layer
+        if layer not in self.viewer.layers:  # strips and centre lines come when they are first worked on
+            self.viewer.add_layer(layer)
         self.viewer.layers.selection.active = layer
         if layer is not self.image:
             layer.mode = "direct" if layer is self.centers else "select"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,6 +12,8 @@ from blotquant.geometry import Point
 from napari_blotquant._convert import Colour, is_same_place, to_vertices
 from napari_blotquant._reconcile import Shape
 from napari_blotquant._shapes import HandShapes
+
+AT_ONCE = 6
 
 
 class Thing(Protocol):
@@ -86,6 +88,12 @@ class Mirror:
             self.layer.append([to_vertices(self.points(x)) for x in new], [self.colour(x) for x in new])
             self.write_keys([*keys, *(thing.id for thing in new)])
         self._colours = {key: self._colours.get(key) or self.colour(by_id[key]) for key in by_id}
+
+    def fill(self, things: Sequence[Thing]) -> Iterator[None]:
+        """Show things in an empty layer, a few at a time: napari needs some milliseconds for each polygon."""
+        for k in range(0, len(things), AT_ONCE):
+            self.show(things[: k + AT_ONCE], ())
+            yield
 
     def repaint(self, things: Sequence[Thing]) -> None:
         """Give things the colour that they have now."""
