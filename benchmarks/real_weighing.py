@@ -49,10 +49,10 @@ def ladder(table: pd.DataFrame) -> tuple[float, float, int]:
     return r, float(np.median(cv)) if len(cv) else float("nan"), int(everywhere.sum())
 
 
-def weigh_found(image: BlotImage, marked: Layout) -> pd.DataFrame:
+def weigh_found(image: BlotImage, marked: Layout, method: str = "local") -> pd.DataFrame:
     """Weigh what is found, one row for each marked band: the volume, or none where nothing was found there."""
     layout = find_layout(image.signal(), ceiling=image.ceiling)
-    table = measure_bands(image, layout)
+    table = measure_bands(image, layout, settings=WeighingSettings(background=method))
     rows = []
     for band in marked.bands:
         box, centre = band.box, float(marked.lane(band.lane).center_at(band.peak[0]))
@@ -89,4 +89,5 @@ if __name__ == "__main__":
                 measure_bands(gel, with_merged(gel_layout), settings=settings),
                 measure_bands(strip, strip_layout, settings=settings),
             )
-    report("found, local", weigh_found(gel, gel_layout), weigh_found(strip, strip_layout))
+    for method in ("local", "flank", "mesh", "lane"):
+        report(f"found {method}", weigh_found(gel, gel_layout, method), weigh_found(strip, strip_layout, method))
