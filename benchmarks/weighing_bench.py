@@ -8,9 +8,9 @@ are taken apart as the program does it, and those that it does not take apart ar
 truth's. "limit" is the scatter of volumes in units of photon and read noise under a known background; "free" that with
 the membrane's grain under the outline, and with a level that has to be learnt from the lane's free pixels within 1.5
 outline heights; neither counts clouds, smears or debris. "inside" is the share of true volumes within +-1.96 of the
-stated SDs, "all" that over all bands of SNR >= 3 and absent ones. The method "known" takes off the true background, haze and debris
-included, and the other bands' light: what is left is noise and the unequal shares that one aperture holds. "known+glow"
-leaves the other bands' light, their halo above all, in.
+stated SDs, "all" that over all bands of SNR >= 3 and absent ones. The method "known" takes off the true background, haze
+and debris included, and the other bands' light: what is left is noise and the unequal shares that one aperture holds.
+"known+glow" leaves the other bands' light, their halo above all, in.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def main() -> int:
     )
     options = parser.parse_args()
     print(
-        f"{'':8}{'background':14}{'class':12}{'doublet':9}{'n':>6}{'median':>9}{'p90':>9}{'bias':>9}{'limit':>8}{'free':>8}{'inside':>9}"
+        f"{'':8}{'background':14}{'class':12}{'doublet':9}{'n':>6}"
+        f"{'median':>9}{'p90':>9}{'bias':>9}{'limit':>8}{'free':>8}{'inside':>9}"
     )
     for difficulty in options.difficulty or DIFFICULTIES:
         blots = list(graded_suite(difficulty, options.n, options.seed))
@@ -153,7 +154,8 @@ def _cells(own: pd.DataFrame) -> str:
     error = own["difference"] / own["volume"]
     limit, free = (1.4826 * (own["difference"] / own[name]).abs().median() for name in ("sd_limit", "sd_free"))
     inside = (own["difference"].abs() <= 1.96 * own["sd"]).mean()
-    return f"{error.abs().median():9.2%}{error.abs().quantile(0.9):9.2%}{error.median():+9.2%}{limit:8.2f}{free:8.2f}{inside:9.1%}"
+    ends = f"{limit:8.2f}{free:8.2f}{inside:9.1%}"
+    return f"{error.abs().median():9.2%}{error.abs().quantile(0.9):9.2%}{error.median():+9.2%}{ends}"
 
 
 if __name__ == "__main__":

@@ -227,7 +227,7 @@ _ALL = (
         "few_background_pixels",
         "band",
         "warn",
-        "Fewer than 30 pixels were left to estimate the background.",
+        "Fewer than 30 pixels, or pixels far to one side only, were left to estimate the background.",
         "Give the band more room.",
     ),
     Flag(

@@ -25,10 +25,10 @@ from blotquant.tables import ALTERNATIVE_COLUMNS, SENSITIVITY_COLUMNS, make_tabl
 from blotquant.threads import single_threaded
 from blotquant.weighing.background import BACKGROUNDS
 from blotquant.weighing.measure import weigh_aperture
-from blotquant.weighing.scene import Scene, aperture_of
+from blotquant.weighing.scene import SANE, Scene, aperture_of
 
-BACKGROUND_WAYS = ("local", "flank", "lane", "mesh")
-"""Backgrounds that leave every band of the picture out, and could each be defended."""
+BACKGROUND_WAYS = (*SANE, "mesh")
+"""Those of the method spread, and the mesh, which is too slow to be fitted at every correction by hand."""
 APERTURE_WAYS = (0.85, 1.0, 1.15)
 """Heights of the aperture, relative to the row's."""
 SCALING_WAYS: tuple[Scaling, ...] = ("alignment", "fixed_point", "sum", "interblot_control")

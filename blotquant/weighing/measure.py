@@ -27,6 +27,12 @@ from blotquant.weighing.uncertainty import LOD_SDS, LOQ_SDS, empty_variance
 OWN_SHARE = 0.002
 """SD, as a part of a band's volume, of its own light that lies above and below the outline."""
 
+MOST_LEVERAGE = 0.1
+"""Variance of a background that is still well known, in units of one pixel's."""
+
+SHAPE_SHARE = 0.06
+"""SD of the share of an equal doublet's volume that the fit gives to the wrong band, bands being no Gaussians."""
+
 SIDE_PX = 0.5
 """SD of where a side of an outline lies."""
 
@@ -53,7 +59,7 @@ class Weighed:
     volume_sd, empty_sd : float
         SD of the volume, and of the volume that the same aperture would have with nothing in it.
     n_background : float
-        Pixels that carry the background.
+        Pixels that carry the background; as many as its variance is worth where that exceeds `MOST_LEVERAGE`.
     """
 
     pixels: FloatImage
@@ -110,7 +116,10 @@ def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None =
         background_sum=background_sum,
         volume_sd=float(np.sqrt(empty + shot + crossing)),
         empty_sd=float(np.sqrt(empty)),
-        n_background=estimate.n_pixels,
+        # Many pixels that lie to one side say as little of the level under the band as a few around it.
+        n_background=min(estimate.n_pixels, 1 / estimate.leverage)
+        if estimate.leverage > MOST_LEVERAGE
+        else estimate.n_pixels,
     )
 
 
@@ -314,9 +323,11 @@ def _band_cells(band: Band, weighed: Weighed, aperture: Aperture, scene: Scene) 
 
 
 def _split_sd(band: Band, weighed: Weighed, shape: tuple[int, ...]) -> float:
-    """SD that taking a doublet apart adds to either volume, in counts."""
-    _, whole = area_weights(band.outline, (shape[0], shape[1]))
-    return band.split_sd * abs(float((whole * weighed.excess).sum()))
+    """SD that taking a doublet apart adds to either volume, in counts: the fit's own, and that of its shape."""
+    _, weights = area_weights(band.outline, (shape[0], shape[1]))
+    whole = abs(float((weights * weighed.excess).sum()))
+    part = min(max(weighed.volume / whole, 0.0), 1.0) if whole > 0 else 0.0
+    return whole * float(np.hypot(band.split_sd, 2 * SHAPE_SHARE * np.sqrt(part * (1 - part))))
 
 
 def sum_under(values: Array, aperture: Aperture) -> float:

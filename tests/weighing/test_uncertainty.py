@@ -226,6 +226,21 @@ class TestLimits:
         assert "few_background_pixels" not in measure_bands(image, layout)["flags"][0]
 
 
+class TestOneSidedGround:
+    def test_rows_far_to_one_side_are_flagged(self):
+        """The lower half of the lanes is bands without a gap; free rows lie far above the lowest of them only."""
+        layout = plain_layout()
+        bands = tuple(
+            Band(id=f"{lane.id}x{k}", lane=lane.id, row=k + 1, peak=(r, lane.center[0][1]),
+                 outline=rectangle(r - 10, r + 10, lane.center[0][1] - 23, lane.center[0][1] + 23))
+            for lane in layout.lanes for k, r in enumerate(range(30, 200, 20))
+        )  # fmt: skip
+        image = as_image(np.random.default_rng(18).normal(500, 10, SHAPE))
+        table = measure_bands(image, replace(layout, bands=bands))
+        assert "few_background_pixels" in table[table["row"] == 9]["flags"].iloc[1]
+        assert "few_background_pixels" not in table[table["row"] == 1]["flags"].iloc[1]
+
+
 class TestRobustSd:
     def test_normal_noise(self):
         assert robust_sd(np.random.default_rng(1).normal(0, 3, 100_000)) == pytest.approx(3, rel=0.01)
