@@ -107,7 +107,8 @@ def fit_comb(logs: Profile, weights: Profile, *, pitches: Profile, n_lanes: int 
         return with_count(
             max((c for c in tried if abs(len(c.centers) - n_lanes) == least), key=lambda c: c.score), n_lanes
         )
-    return _merge_halves(max(tried, key=lambda c: c.score), np.average(logs, axis=0, weights=weights))
+    joint = np.average(logs, axis=0, weights=weights)
+    return _split_wide(_merge_halves(max(tried, key=lambda c: c.score), joint), joint)
 
 
 def with_count(comb: Comb, n_lanes: int) -> Comb:
@@ -156,6 +157,33 @@ def _merge_halves(comb: Comb, logs: Profile) -> Comb:
     return Comb(merged, evidence, float(np.median(gaps)), comb.score)
 
 
+def _split_wide(comb: Comb, logs: Profile) -> Comb:
+    """Part a tooth that stands for two lanes: wider than the others, and a notch like theirs runs through it."""
+    if len(comb.centers) < 4:
+        return comb
+    at = np.rint(comb.centers).astype(int)
+    bounds = np.array([a + int(logs[a : b + 1].argmin()) for a, b in itertools.pairwise(at)])
+    depths = [_notch(logs, at[k], int(b), at[k + 1]) for k, b in enumerate(bounds)]
+    usual = float(np.median(depths))
+    widths = np.diff(bounds)
+    centers, evidence = list(comb.centers), list(comb.evidence)
+    for k in range(len(widths) - 1, -1, -1):
+        first, last = int(bounds[k]), int(bounds[k + 1])
+        room = round(_NARROW * float(np.median(widths)))
+        if widths[k] < _WIDE * np.median(widths) or last - first <= 2 * room:
+            continue
+        cut = first + room + int(logs[first + room : last - room + 1].argmin())
+        if _notch(logs, first, cut, last) > _LIKE * usual:
+            centers[k + 1 : k + 2] = [(first + cut) / 2, (cut + last) / 2]
+            evidence[k + 1 : k + 2] = [evidence[k + 1]] * 2
+    return Comb(tuple(centers), tuple(evidence), comb.pitch, comb.score)
+
+
+def _notch(logs: Profile, first: int, at: int, last: int) -> float:
+    """Depth of a notch below the lower of the crowns to its sides."""
+    return float(min(logs[first : at + 1].max(), logs[at : last + 1].max()) - logs[at])
+
+
 def lane_evidence(logs: Profile, weights: Profile, pitch: float) -> Profile:
     """Combine the rows' bump maps: the mean over rows, lifted where at least one row is clear."""
     bumps = bump_map(logs, pitch)
@@ -164,6 +192,8 @@ def lane_evidence(logs: Profile, weights: Profile, pitch: float) -> Profile:
     return np.asarray(0.5 * mean + 0.5 * clear)
 
 
+# Of the usual width of a tooth and the usual depth of a notch: two lanes taken for one, and the lesser of them.
+_WIDE, _NARROW, _LIKE = 1.3, 0.45, 0.35
 _SKIP = 0.45
 _STRETCH = 2.0
 _LEAST = 0.12

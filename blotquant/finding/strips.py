@@ -154,8 +154,26 @@ def group_rows(grid: Grid, rows: list[SeenRow]) -> list[Piece]:
             pieces[at] = Piece((*pieces[at].rows, row), pieces[at].comb)
     whole = _merge_beside(pieces)
     parts = [part for piece in whole for part in _split_shifted(grid, piece)]
-    pieces = _take_in(grid, parts) if len(parts) > len(whole) else whole
+    pieces = [_without_strays(p, pieces) for p in (_take_in(grid, parts) if len(parts) > len(whole) else whole)]
     return sorted(pieces, key=lambda p: (min(r.y_mid for r in p.rows), p.left))
+
+
+def _without_strays(piece: Piece, others: list[Piece]) -> Piece:
+    """Leave out small rows that lie beyond the clear row of another piece: they are not this strip's."""
+    main = max(piece.rows, key=lambda r: r.weight)
+    walls = [
+        wall.y_mid
+        for other in others
+        if not set(map(id, other.rows)) & set(map(id, piece.rows)) and min(other.right, piece.right) > max(other.left, piece.left)
+        for wall in [max(other.rows, key=lambda r: r.weight)]
+        if wall.weight > 0.3 * main.weight
+    ]
+    kept = tuple(
+        r
+        for r in piece.rows
+        if r.weight > 0.3 * main.weight or not any(min(r.y_mid, main.y_mid) < w < max(r.y_mid, main.y_mid) for w in walls)
+    )
+    return piece if len(kept) == len(piece.rows) else _refit(replace(piece, rows=kept))
 
 
 def _home(grid: Grid, pieces: list[Piece], row: SeenRow) -> int | None:
