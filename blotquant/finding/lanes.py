@@ -158,25 +158,61 @@ def _merge_halves(comb: Comb, logs: Profile) -> Comb:
 
 
 def _split_wide(comb: Comb, logs: Profile) -> Comb:
-    """Part a tooth that stands for two lanes: wider than the others, and a notch like theirs runs through it."""
+    """Part teeth that stand for two lanes or more: a notch runs through, and the lanes become more alike by it."""
     if len(comb.centers) < 4:
         return comb
     at = np.rint(comb.centers).astype(int)
-    bounds = np.array([a + int(logs[a : b + 1].argmin()) for a, b in itertools.pairwise(at)])
-    depths = [_notch(logs, at[k], int(b), at[k + 1]) for k, b in enumerate(bounds)]
-    usual = float(np.median(depths))
-    widths = np.diff(bounds)
-    centers, evidence = list(comb.centers), list(comb.evidence)
-    for k in range(len(widths) - 1, -1, -1):
-        first, last = int(bounds[k]), int(bounds[k + 1])
-        room = round(_NARROW * float(np.median(widths)))
-        if widths[k] < _WIDE * np.median(widths) or last - first <= 2 * room:
+    bounds = [a + int(logs[a : b + 1].argmin()) for a, b in itertools.pairwise(at)]
+    first, last = max(0, 2 * at[0] - bounds[0] - 2), min(len(logs) - 1, 2 * at[-1] - bounds[-1] + 2)
+    limits = itertools.pairwise([first, *bounds, last])
+    teeth = [(*_filled(logs, a, b), e) for (a, b), e in zip(limits, comb.evidence, strict=True)]
+    usual = float(np.median([_notch(logs, a, b, c) for a, b, c in zip(at, bounds, at[1:], strict=False)]))
+    least = max(_LIKE * usual, 5 * _scatter(logs[first : last + 1]))
+    split = _parted(logs, teeth, least)
+    if len(split) == len(teeth):
+        return comb
+    kept = [
+        ((a + b) / 2, e) if (a, b, e) not in teeth else (comb.centers[teeth.index((a, b, e))], e) for a, b, e in split
+    ]
+    return Comb(tuple(c for c, _ in kept), tuple(e for _, e in kept), comb.pitch, comb.score)
+
+
+def _parted(logs: Profile, teeth: list[tuple[int, int, float]], least: float) -> list[tuple[int, int, float]]:
+    """Part the widest teeth first, as long as the widths of those with a band become more alike."""
+    teeth, done = list(teeth), set()
+    while True:
+        open_ = [k for k, t in enumerate(teeth) if t not in done and t[2] > 0]
+        if not open_:
+            return teeth
+        k = max(open_, key=lambda k: teeth[k][1] - teeth[k][0])
+        a, b, evidence = teeth[k]
+        done.add(teeth[k])
+        room = round(_NARROW * (b - a))
+        if room < 3:
             continue
-        cut = first + room + int(logs[first + room : last - room + 1].argmin())
-        if _notch(logs, first, cut, last) > _LIKE * usual:
-            centers[k + 1 : k + 2] = [(first + cut) / 2, (cut + last) / 2]
-            evidence[k + 1 : k + 2] = [evidence[k + 1]] * 2
-    return Comb(tuple(centers), tuple(evidence), comb.pitch, comb.score)
+        cut = a + room + int(logs[a + room : b - room + 1].argmin())
+        if _notch(logs, a, cut, b) < least:
+            continue
+        parted = [*teeth[:k], (a, cut, evidence), (cut, b, evidence), *teeth[k + 1 :]]
+        if _unlike(parted) < _WORTH * _unlike(teeth):
+            teeth = parted
+
+
+def _unlike(teeth: list[tuple[int, int, float]]) -> float:
+    """Scatter of the teeth's widths on a log scale."""
+    return float(np.std(np.log([max(b - a, 1) for a, b, e in teeth if e > 0])))
+
+
+def _filled(logs: Profile, first: int, last: int) -> tuple[int, int]:
+    """The part of a tooth that is above a third of its crown."""
+    part = logs[first : last + 1]
+    on = np.flatnonzero(part > part.max() / 3)
+    return (first + int(on[0]), first + int(on[-1])) if len(on) else (first, last)
+
+
+def _scatter(logs: Profile) -> float:
+    rough = np.diff(logs, 2) / np.sqrt(6)
+    return float(1.4826 * np.median(np.abs(rough)))
 
 
 def _notch(logs: Profile, first: int, at: int, last: int) -> float:
@@ -192,8 +228,9 @@ def lane_evidence(logs: Profile, weights: Profile, pitch: float) -> Profile:
     return np.asarray(0.5 * mean + 0.5 * clear)
 
 
-# Of the usual width of a tooth and the usual depth of a notch: two lanes taken for one, and the lesser of them.
-_WIDE, _NARROW, _LIKE = 1.3, 0.45, 0.35
+# Where a tooth may be parted (share of its width), from which share of the usual notch's depth, and how much more
+# alike the lanes must become.
+_NARROW, _LIKE, _WORTH = 0.27, 0.15, 0.97
 _SKIP = 0.45
 _STRETCH = 2.0
 _LEAST = 0.12
