@@ -301,6 +301,7 @@ def report(difficulty: str, scores: list[Score]) -> None:
     print(f"  bands      F1 {f1:.3f}  recall {recall:.3f}  precision {precision:.3f}  {counts}")
     report_by_snr(bands)
     report_doublets(pd.concat([s.doublets for s in scores if len(s.doublets)] or [pd.DataFrame()]))
+    report_calibration("strips", pd.concat([judge_strips(s) for s in scores]))
     report_calibration("lanes", lanes)
     report_calibration("bands", bands)
     print(f"  time       median {np.median([s.seconds for s in scores]):.3f} s a picture")
@@ -321,6 +322,17 @@ def count_strips(score: Score) -> pd.DataFrame:
         among = wrong == 0 or bool(others & {shown, shown + n.get("unknowable", 0)})
         lines.append((shown > 0, wrong == 0, wrong == 0 and not n.get("unknowable", 0), among))
     return pd.DataFrame(lines, columns=["known", "exact", "drawn", "among"])
+
+
+def judge_strips(score: Score) -> pd.DataFrame:
+    """Confidence of each found strip, and whether it is right: all lanes of one true strip and no other."""
+    n = score.lanes[score.lanes["kind"].isin(["missed", "extra"])].groupby("strip").size()
+    home = {ours: true for true, ours in score.partner_strip.items()}
+    lines = [
+        ("found" if strip.id in home and not n.get(home[strip.id], 0) else "extra", strip.confidence)
+        for strip in score.found.strips
+    ]
+    return pd.DataFrame(lines, columns=["kind", "confidence"])
 
 
 def report_by_snr(bands: pd.DataFrame) -> None:

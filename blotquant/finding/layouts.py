@@ -13,6 +13,7 @@ from blotquant.errors import LaneCountError
 from blotquant.finding.candidates import Grid, make_grid
 from blotquant.finding.frames import find_lane_peaks, grow
 from blotquant.finding.noise import n_levels, robust_sd
+from blotquant.finding.pages import is_figure_page
 from blotquant.finding.refine import draw_bands, full_lane, full_strip
 from blotquant.finding.registration import move, register, settle_sideways, shift_layout
 from blotquant.finding.search import FoundStrip, rows_in_lanes, search
@@ -60,7 +61,7 @@ def find_layout(
         return Layout(flags=("saturated_picture",))
     grid = make_grid(signal)
     found = search(grid, wanted)
-    if found and n_levels(signal) <= _DRAWN:
+    if found and (n_levels(signal) <= _DRAWN or is_figure_page(signal)):
         return replace(_layout(grid, found, settings, counted=True), flags=("not_a_blot",))
     return _layout(grid, found, settings, counted=wanted is not None) if found else Layout(flags=("blank",))
 

@@ -164,14 +164,16 @@ def _without_strays(piece: Piece, others: list[Piece]) -> Piece:
     walls = [
         wall.y_mid
         for other in others
-        if not set(map(id, other.rows)) & set(map(id, piece.rows)) and min(other.right, piece.right) > max(other.left, piece.left)
+        if not set(map(id, other.rows)) & set(map(id, piece.rows))
+        and min(other.right, piece.right) > max(other.left, piece.left)
         for wall in [max(other.rows, key=lambda r: r.weight)]
         if wall.weight > 0.3 * main.weight
     ]
     kept = tuple(
         r
         for r in piece.rows
-        if r.weight > 0.3 * main.weight or not any(min(r.y_mid, main.y_mid) < w < max(r.y_mid, main.y_mid) for w in walls)
+        if r.weight > 0.3 * main.weight
+        or not any(min(r.y_mid, main.y_mid) < w < max(r.y_mid, main.y_mid) for w in walls)
     )
     return piece if len(kept) == len(piece.rows) else _refit(replace(piece, rows=kept))
 

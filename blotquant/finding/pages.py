@@ -1,0 +1,63 @@
+"""Pages of figures: panels, axes and writing on blank paper, which are no single picture of a blot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from blotquant.finding.noise import block_average
+
+# Share of the pixels that are paper, and how far paper strays from its level, of the picture's range.
+_PAPER, _STRAY = 0.3, 0.02
+# Share of the picture that a panel's or a chart's box covers at least; how full a panel's box is, and a chart's.
+_LARGE, _FULL, _HOLLOW = 0.015, 0.85, 0.35
+_WRITING = 12
+"""Small marks on the paper from which they are writing."""
+
+
+def is_figure_page(signal: NDArray[np.floating[Any]]) -> bool:
+    """Whether a picture is a page with panels side by side, or with a chart beside a panel, and writing on paper.
+
+    A blot with writing beside it, or strips one below the other on paper, is none.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (H, W)
+        Counts on any scale, bands bright: paper is dark.
+    """
+    coarse = signal[:: max(1, signal.shape[0] // 200), :: max(1, signal.shape[1] // 200)]
+    low, high = float(coarse.min()), float(coarse.max())
+    level = low + _STRAY * (high - low)
+    if high <= low or np.mean(coarse <= level) < _PAPER:
+        return False
+    block = max(1, max(signal.shape) // 1000)
+    ink = block_average(np.asarray(signal > level, dtype=np.float32), block, block) > 0
+    return _is_page(ink)
+
+
+def _is_page(ink: NDArray[np.bool_]) -> bool:
+    labels, n = ndimage.label(ink, structure=np.ones((3, 3)))
+    boxes = ndimage.find_objects(labels)
+    sizes = np.bincount(labels.ravel(), minlength=n + 1)[1:]
+    panels, charts, marks = [], 0, 0
+    for (rows, cols), size in zip(boxes, sizes, strict=True):
+        height, width = rows.stop - rows.start, cols.stop - cols.start
+        if height * width >= _LARGE * ink.size:
+            if size > _FULL * height * width:
+                panels.append((rows, cols))
+            elif size < _HOLLOW * height * width:
+                charts += 1
+        elif 3 <= height < 0.06 * ink.shape[0] and width < 0.1 * ink.shape[1]:
+            marks += 1
+    beside = any(_beside(a, b) for k, a in enumerate(panels) for b in panels[k + 1 :])
+    return marks >= _WRITING and (beside or (charts > 0 and len(panels) > 0))
+
+
+def _beside(a: tuple[slice, slice], b: tuple[slice, slice]) -> bool:
+    """Whether two boxes share rows and no columns."""
+    shared = min(a[0].stop, b[0].stop) - max(a[0].start, b[0].start)
+    apart = max(a[1].start, b[1].start) - min(a[1].stop, b[1].stop)
+    return shared > 0.3 * min(a[0].stop - a[0].start, b[0].stop - b[0].start) and apart > 0
