@@ -60,4 +60,4 @@ def _beside(a: tuple[slice, slice], b: tuple[slice, slice]) -> bool:
     """Whether two boxes share rows and no columns."""
     shared = min(a[0].stop, b[0].stop) - max(a[0].start, b[0].start)
     apart = max(a[1].start, b[1].start) - min(a[1].stop, b[1].stop)
-    return shared > 0.3 * min(a[0].stop - a[0].start, b[0].stop - b[0].start) and apart > 0
+    return bool(shared > 0.3 * min(a[0].stop - a[0].start, b[0].stop - b[0].start) and apart > 0)
