@@ -8,9 +8,9 @@ are taken apart as the program does it, and those that it does not take apart ar
 truth's. "limit" is the scatter of volumes in units of photon and read noise under a known background; "free" that with
 the membrane's grain under the outline, and with a level that has to be learnt from the lane's free pixels within 1.5
 outline heights; neither counts clouds, smears or debris. "inside" is the share of true volumes within +-1.96 of the
-stated SDs, "all" that over all bands of SNR >= 3 and absent ones. The method "known" takes off the true background, haze
-and debris included, and the other bands' light: what is left is noise and the unequal shares that one aperture holds.
-"known+glow" leaves the other bands' light, their halo above all, in.
+stated SDs, "all" that over all bands of SNR >= 3 and absent ones. The method "known" takes off the true background,
+haze and debris included, and the other bands' light: what is left is noise and the unequal shares that one aperture
+holds. "known+glow" leaves the other bands' light, their halo above all, in.
 """
 
 from __future__ import annotations
