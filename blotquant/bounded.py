@@ -21,3 +21,27 @@ def read_bounded(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"larger than {limit:,} bytes")
     return data
+
+
+def is_file(path: Path) -> bool:
+    """Whether a plain file lies there; names that no file system takes are names of none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder lies there, likewise."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def is_there(path: Path) -> bool:
+    """Whether anything lies there: a file, a folder, a pipe."""
+    try:
+        return path.exists()
+    except OSError:
+        return False

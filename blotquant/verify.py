@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blotquant.batch.results import Workers, run_units
+from blotquant.bounded import is_file
 from blotquant.errors import BlotQuantError, SessionError
 from blotquant.io.files import sha256_of
 from blotquant.record.differences import Finding, compare_files
@@ -108,7 +109,7 @@ def check_record(out: Path, manifest: Manifest, *, images: Path | None = None) -
 def _check_files(out: Path, checksums: Mapping[str, str]) -> Iterator[Finding]:
     for name, checksum in checksums.items():
         path = out / name
-        if not path.is_file():
+        if not is_file(path):
             yield Finding(file=name, what="missing")
         elif sha256_of(path) != checksum:
             yield Finding(file=name, what="changed since the results were written")
@@ -133,7 +134,7 @@ def _check_originals(out: Path, manifest: Manifest, images: Path | None) -> Iter
         path = find_original(record, out, images)
         if record.role == "session" and record.path in manifest.outputs:
             continue  # a session of these results, looked at as such
-        if not path.is_file():
+        if not is_file(path):
             if record.sha256:
                 yield Finding(file=record.path, what="the original is missing; say where it is with --images")
         elif not record.sha256:
@@ -145,7 +146,7 @@ def _check_originals(out: Path, manifest: Manifest, images: Path | None) -> Iter
 
 def _check_histories(out: Path, manifest: Manifest) -> Iterator[Finding]:
     for name in {**manifest.outputs, **manifest.kept}:
-        if not name.endswith(SESSION_SUFFIX) or not (out / name).is_file():
+        if not name.endswith(SESSION_SUFFIX) or not is_file(out / name):
             continue
         try:
             history = load_session(out / name).history
@@ -161,7 +162,7 @@ def find_original(record: InputRecord, out: Path, images: Path | None) -> Path:
     if images is None:
         return out / record.path
     plain = Path(record.path).name
-    return next((p for p in (images / record.name, images / plain) if p.is_file()), images / plain)
+    return next((p for p in (images / record.name, images / plain) if is_file(p)), images / plain)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,7 +287,7 @@ def compare_again(out: Path, manifest: Manifest, again: Again) -> list[Finding]:
     findings = list(_compare_units(manifest, again))
     for name in sorted(manifest.outputs, key=lambda name: (name.startswith("."), name)):
         recorded, new = out / name, _made_again(again, name)
-        if not recorded.is_file() or new is None:
+        if not is_file(recorded) or new is None:
             continue
         a, b = recorded.read_bytes(), new.read_bytes()
         if a != b and name.endswith(SESSION_SUFFIX):
@@ -311,7 +312,7 @@ def _compare_units(manifest: Manifest, again: Again) -> Iterator[Finding]:
 
 def _made_again(again: Again, name: str) -> Path | None:
     places = (again.store.new / name, again.store.folder / name)
-    return next((path for path in places if path.is_file()), None)
+    return next((path for path in places if is_file(path)), None)
 
 
 def _comparable(text: bytes, *, moved: bool, other_versions: bool) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from blotquant.bounded import is_folder, is_there
 from blotquant.console import say
 from blotquant.errors import BlotQuantError, SessionError
 from blotquant.io.files import PICTURE_SUFFIXES
@@ -97,9 +98,9 @@ def _expand(named: Iterable[str | os.PathLike[str]], leave_out: Path | None) -> 
 def _find(text: str, leave_out: Path | None) -> list[Path] | str:
     """Return the files that one name stands for, or the line that says why it stands for none."""
     path = Path(text)
-    if path.is_dir():
+    if is_folder(path):
         return _pictures_below(path, leave_out) or f"{text}: no picture in this folder"
-    if path.exists():
+    if is_there(path):
         return [path]
     if text.startswith("@"):
         return _listed(Path(text[1:]), leave_out)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from blotquant.bounded import is_file, is_folder
 from blotquant.experiment.design import Comparison, Dilution, ImageEntry, Ratio, Target
 from blotquant.experiment.sample_sheet import SampleSheet, folded, spelled
 from blotquant.text import did_you_mean
@@ -21,8 +22,10 @@ def check_images(file: Path, raw: Mapping[str, Any], images: Sequence[ImageEntry
     problems = []
     written = [str(item["file"]).strip() for item in written_images(raw) if item.get("file")]
     for name in dict.fromkeys(written):
-        if not (file.parent / name).is_file():
-            near = [p.relative_to(file.parent).as_posix() for p in (file.parent / name).parent.glob("*") if p.is_file()]
+        if not is_file(file.parent / name):
+            beside = (file.parent / name).parent
+            there = beside.glob("*") if is_folder(beside) else ()
+            near = [p.relative_to(file.parent).as_posix() for p in there if is_file(p)]
             problems.append(f"{file.name}: images: file {name!r} is not there; {_nearest(name, near)}")
     keys = Counter((i.blot, i.membrane, i.probe, i.exposure_s, i.strip) for i in images)
     for (blot, membrane, probe, exposure, strip), count in keys.items():
@@ -215,7 +218,7 @@ def check_dilution(dilution: Dilution, samples: SampleSheet, images: Sequence[Im
     problems = [
         f"dilution: file {name!r} is not there; give an earlier run's dilution.json, from the experiment file's folder"
         for name in dilution.files
-        if not (folder / name).is_file()
+        if not is_file(folder / name)
     ]
     listed = list(dict.fromkeys(samples.rows["blot"].tolist()))
     for blot in dilution.blots:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from blotquant.bounded import read_bounded
+from blotquant.bounded import is_file, is_folder, read_bounded
 from blotquant.errors import SheetError
 from blotquant.experiment.checks import (
     check_compare,
@@ -57,20 +57,20 @@ def find_experiment(path: Path | str) -> Path:
         If there is none.
     """
     path = Path(path)
-    if path.is_dir():
+    if is_folder(path):
         inside = [path / "experiment.toml", path / "experiment.xlsx", *sorted(path.glob("*.xlsx"))]
         found = [file for file in inside if file.is_file() and not file.name.startswith("~$")]
         if not found:
             msg = f"{path}: no experiment.toml and no .xlsx in this folder; `blotquant init {path}` drafts one"
             raise SheetError(msg)
         return found[0]
-    if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file():
+    if path.suffix.lower() in PICTURE_SUFFIXES and is_file(path):
         msg = (
             f"{path}: a picture, not an experiment; `blotquant measure {path} -o OUT` weighs its bands, "
             f"`blotquant init {path.parent}` drafts an experiment for the pictures of its folder"
         )
         raise SheetError(msg)
-    if not path.is_file():
+    if not is_file(path):
         msg = f"{path}: there is no such file; give an experiment.toml, its folder, or an .xlsx workbook"
         raise SheetError(msg)
     return path

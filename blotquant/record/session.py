@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
+from blotquant.bounded import is_file, read_bounded
 from blotquant.errors import SessionError
 from blotquant.geometry import Band, Lane, Layout, Strip
 from blotquant.image import BlotImage, Polarity
@@ -229,8 +230,6 @@ def load_session(path: Path) -> Session:
     SessionError
         If the file is missing, damaged, or written by a newer version.
     """
-    from blotquant.bounded import read_bounded
-
     try:
         text = read_bounded(Path(path), MAX_BYTES).decode("utf-8")
     except FileNotFoundError:
@@ -263,7 +262,7 @@ def find_image(session: Session, folder: Path, *, given: Path | None = None) -> 
 
     reference = session.image
     places = [given] if given is not None else [folder / reference.path, folder / reference.name]
-    found = [place for place in places if place.is_file()]
+    found = [place for place in places if is_file(place)]
     if not found:
         looked = " and ".join(str(place) for place in places)
         msg = f"the picture {reference.name} of this session is not at {looked}; say where it is"

@@ -21,10 +21,11 @@ from blotquant.errors import BlotQuantError, SessionError, SheetError
 from blotquant.experiment.read import read_experiment
 from blotquant.experiment.sheets import read_csv_sheet, read_workbook
 from blotquant.io import atomic_write, read_image, read_table
-from blotquant.record.manifest import read_manifest
-from blotquant.record.session import load_session, parse_session
+from blotquant.record.manifest import InputRecord, Manifest, manifest_text, read_manifest
+from blotquant.record.session import find_image, load_session, parse_session
 from blotquant.settings import Settings, load_settings
 from blotquant.tables import BAND_COLUMNS
+from blotquant.verify import verify_folder
 
 DOORS = ("pictures", "session", "experiment", "workbook", "samples", "sheet", "settings", "table", "manifest")
 
@@ -221,3 +222,36 @@ def test_a_session_is_whole_before_it_is_believed(tmp_path: Path) -> None:
     loaded = load_session(tmp_path / "a.blot.json")
     assert loaded.history.verify_chain() == ()
     assert len(loaded.layout.bands) == 1
+
+
+# names that no file system takes
+
+TOO_LONG = ("n" * 300 + ".tif", "n" * 300 + "/a.tif", "/".join(["n" * 260] * 4) + ".tif")
+
+
+@pytest.mark.parametrize("name", TOO_LONG, ids=["name", "folder", "path"])
+def test_names_that_no_file_system_takes_are_names_of_nothing(tmp_path: Path, name: str) -> None:
+    (tmp_path / "samples.csv").write_text("blot,lane,condition\n1,1,a\n")
+    entry = f'[[images]]\nfile = "{name}"\nblot = 1\nprobe = "x"\n'
+    (tmp_path / "experiment.toml").write_text('samples = "samples.csv"\n' + entry)
+    with pytest.raises(SheetError, match="is not there"):
+        read_experiment(tmp_path)
+    (tmp_path / "experiment.toml").write_text(f'samples = "{name}"\n' + entry)
+    with pytest.raises(SheetError, match="cannot be read"):
+        read_experiment(tmp_path)
+    with pytest.raises(BlotQuantError, match="no such file"):
+        find_inputs([name])
+    with pytest.raises(SheetError, match="there is no such file"):
+        read_experiment(name)
+    lost = parse_session(session().decode().replace("../a.tif", name))
+    with pytest.raises(SessionError, match="of this session is not at"):
+        find_image(lost, tmp_path / "nowhere")
+
+
+def test_a_manifest_of_names_that_no_file_system_takes(tmp_path: Path) -> None:
+    inputs = tuple(InputRecord(role="picture", name=n, path=n, sha256="0" * 64) for n in TOO_LONG)
+    outputs = {name + ".blot.json": "0" * 64 for name in TOO_LONG}
+    made = Manifest(command="measure", settings={}, versions={}, inputs=inputs, units=(), outputs=outputs)
+    (tmp_path / "manifest.json").write_text(manifest_text(made))
+    found = verify_folder(tmp_path)
+    assert sum("missing" in finding.what for finding in found) == 6
