@@ -24,7 +24,7 @@ from blotquant.weighing.saturation import HOLLOW_SNR, is_hollow, saturation
 from blotquant.weighing.scene import Scene, aperture_of, apertures_of, lane_scene, weigh_scene
 from blotquant.weighing.uncertainty import LOD_SDS, LOQ_SDS, empty_variance
 
-OWN_SHARE = 0.002
+OWN_SHARE = 0.003
 """SD, as a part of a band's volume, of its own light that lies above and below the outline."""
 
 MOST_LEVERAGE = 0.1
