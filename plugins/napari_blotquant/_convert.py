@@ -149,13 +149,14 @@ def lane_features(
     rows = [
         {
             LANE_ID: lane.id,
-            "label": "" if is_blind else lane_label(lane, samples.get(lane.id, "")),
+            "label": "" if is_blind else lane_label(lane),
+            "sample": "" if is_blind else samples.get(lane.id, ""),
             "role": "" if is_blind else lane.role,
             "confidence": lane.confidence,
         }
         for lane in lanes
     ]
-    return pd.DataFrame(rows, columns=[LANE_ID, "label", "role", "confidence"])
+    return pd.DataFrame(rows, columns=[LANE_ID, "label", "sample", "role", "confidence"])
 
 
 def lane_label(lane: Lane, sample: str = "") -> str:

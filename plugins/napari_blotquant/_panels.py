@@ -35,6 +35,7 @@ class ReadOut(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.band_id = ""
+        self.samples: Mapping[str, str] = {}
         self._where, self._number, self._flags = QLabel("Select a band"), QLabel("–"), QLabel()
         self._where.setObjectName("state")
         self._number.setObjectName("number")
@@ -62,7 +63,8 @@ class ReadOut(QWidget):
             return
         before = editor.auto_rows.get(band.id)
         change = percent_change(row["volume"], before["volume"]) if before else ""
-        self._where.setText(_place(row, band, change, is_blind=editor.is_blind))
+        lane = "lane •" if editor.is_blind else f"lane {row['lane']} {self.samples.get(band.lane, '')}".strip()
+        self._where.setText(_place(lane, row, band, change))
         self.show_number(row)
 
     def show_number(self, row: Mapping[str, Any]) -> None:
@@ -72,8 +74,7 @@ class ReadOut(QWidget):
         self._flags.setToolTip(flags_in_words(row["flags"]))
 
 
-def _place(row: Mapping[str, Any], band: Band, change: str, *, is_blind: bool) -> str:
-    lane = "lane •" if is_blind else f"lane {row['lane']}"
+def _place(lane: str, row: Mapping[str, Any], band: Band, change: str) -> str:
     parts = [lane, band_name(row), f"SNR {row['snr']:.0f}", band.origin]
     return "  ·  ".join([*parts, f"{change} against automatic"] if change else parts)
 

@@ -41,11 +41,12 @@ class Weigher:
         self.show_samples()
 
     def show_samples(self) -> None:
-        """Write the samples' names over the lanes."""
+        """Give the lanes the names of their samples."""
         editor, layers = self.dock.editor, self.dock.layers
         if editor is not None and layers is not None:
             names = self.picture.samples if self.picture is not None else {}
             layers.samples = {lane.id: names.get(lane.number, "") for lane in editor.layout.lanes}
+            self.dock.read_out.samples = layers.samples
             layers.show_labels()
 
     def wait(self) -> None:

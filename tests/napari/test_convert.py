@@ -101,8 +101,9 @@ def test_a_centre_line_may_get_and_lose_nodes_but_must_run_down() -> None:
 
 
 def test_blind_labels_tell_nothing() -> None:
-    assert list(lane_features([LANE], {"l1": "drug"})["label"]) == ["1 drug"]
-    assert list(lane_features([LANE], {"l1": "drug"}, is_blind=True)["label"]) == [""]
+    seen, blind = (lane_features([LANE], {"l1": "drug"}, is_blind=is_blind) for is_blind in (False, True))
+    assert seen.loc[0, ["label", "sample"]].tolist() == ["1", "drug"]
+    assert blind.loc[0, ["label", "sample", "role"]].tolist() == ["", "", ""]
 
 
 def test_colours_say_what_matters_most(editor) -> None:

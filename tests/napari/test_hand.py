@@ -206,7 +206,7 @@ def test_a_study_is_listed_and_its_ratios_follow_the_corrections(dock: Any, qtbo
     dock.steps.go(dock.steps.RESULT)
     qtbot.waitUntil(lambda: ratios.rowCount() == 6, timeout=WAIT_MS)
     assert ratios.texts(3) == [""] * 6, "nothing was corrected"
-    assert next(iter(dock.layers.lanes.features["label"])).endswith("s1")
+    assert next(iter(dock.layers.lanes.features["sample"])) == "s1"
     first = ratios.texts(2)[0]
     band = dock.editor.layout.bands[0]
     drag(dock.viewer, middle(band), (middle(band)[0] + 5, middle(band)[1]))
