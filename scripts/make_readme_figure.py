@@ -37,7 +37,7 @@ def draw_blot(axes, results: Path) -> None:
         style = "-" if band.status == "detected" else ":"
         axes.plot(cols, rows, color="#D55E00", linewidth=1.1, linestyle=style)
     axes.set_axis_off()
-    axes.set_title("synthetic p-AKT blot, as found", fontsize=10)
+    axes.set_title("synthetic p-AKT blot, as found", fontsize=10, pad=14)
 
 
 def draw_ratios(axes, results: Path) -> None:

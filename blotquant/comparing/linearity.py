@@ -123,6 +123,7 @@ def fit_dilution_series(
     Returns
     -------
     DilutionFit
+        The three models, the best of them, and the proportional range.
 
     Raises
     ------

@@ -131,6 +131,8 @@ def find_membrane_layouts(
         Pictures of one membrane, bands bright.
     ceilings : sequence of float, optional
         One a picture.
+    settings : DetectionSettings, optional
+        Parameters; defaults where not given.
     n_lanes : int, optional
         Lanes of each strip; the most that one picture shows if not given: a probe leaves lanes empty.
     strip : int, optional

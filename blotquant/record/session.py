@@ -212,6 +212,13 @@ def _installed() -> tuple[tuple[str, str], ...]:
 def save_session(session: Session, path: Path) -> None:
     """Write a session; the old file stays whole until the new one is complete.
 
+    Parameters
+    ----------
+    session : Session
+        What to keep.
+    path : pathlib.Path
+        File to write, by custom ``PICTURE.blot.json``.
+
     Raises
     ------
     OutputError
@@ -223,7 +230,17 @@ def save_session(session: Session, path: Path) -> None:
 
 
 def load_session(path: Path) -> Session:
-    """Read a session.
+    """Read a session; older versions are brought up to the present one.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A ``.blot.json`` file.
+
+    Returns
+    -------
+    Session
+        As it was saved.
 
     Raises
     ------

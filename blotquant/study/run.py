@@ -77,7 +77,29 @@ def run_experiments(
 def run_experiment(
     experiment: Experiment, out: Path, *, settings: Settings | None = None, workers: Workers | None = None
 ) -> FolderResult:
-    """Run one experiment: measure its membranes, then normalise and compare whatever could be measured."""
+    """Run one experiment: measure its membranes, then normalise and compare whatever could be measured.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        From `read_experiment`.
+    out : pathlib.Path
+        Results folder.
+    settings : Settings, optional
+        Parameters; those that are set here win over those of the experiment file.
+    workers : Workers, optional
+        Who does the work.
+
+    Returns
+    -------
+    FolderResult
+        The files written, what was measured, and what failed and why.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written or another process is writing to it.
+    """
     from blotquant.comparing.dilution import earlier_fits
     from blotquant.record.manifest import add_outputs, keep_changed, publish
 
