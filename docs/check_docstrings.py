@@ -1,6 +1,6 @@
 """Hold every docstring to the numpydoc convention, and every public thing to having one.
 
-Run it as ``python docs/check_docstrings.py``. Everywhere: what is documented exists, sections and their order are numpydoc's.
+Run it as ``python docs/check_docstrings.py``. Everywhere what is documented exists, and sections are numpydoc's.
 What ``import blotquant`` offers must also document every parameter, what it returns and the type of each.
 """
 

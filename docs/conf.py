@@ -27,7 +27,7 @@ extensions = [
     "run_example",
     "mathml",
 ]
-exclude_patterns = ["_ext", "_static"]
+exclude_patterns = ["_ext", "_static", "examples/*.py"]
 source_suffix = {".md": "markdown"}
 language = "en"
 

@@ -28,7 +28,7 @@ BLOCK = re.compile(
     r"(?P<answer>\n```text\n(?P<output>.*?)^```\n)?",
     re.MULTILINE | re.DOTALL,
 )
-INSTALLS = re.compile(r"^\s*(python -m )?pip install .*$|^\s*python -m venv .*$", re.MULTILINE)
+INSTALLS = re.compile(r"^\s*python -m pip install (?!.*&&).*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A new reader, background, scaling, flag or parameter is one entry: here one of each is added, and everything heeds it."""
+"""A reader, background, scaling, flag or parameter is one entry: here one of each is added, and everything heeds it."""
 
 import importlib.util
 import sys
