@@ -71,7 +71,7 @@ def run_page(text: str) -> list[tuple[Example, str]]:
             earlier = [one.code for one in wanted[:k] if one.kind == "python"]
             command = _python(example, earlier) if example.kind == "python" else _shell(example)
             result = subprocess.run(
-                command, cwd=folder, env=_environment(folder), capture_output=True, text=True, check=False, timeout=280
+                command, cwd=folder, env=_environment(folder), capture_output=True, text=True, check=False, timeout=900
             )
             if result.returncode:
                 msg = f"exit code {result.returncode}:\n{example.code}\n{result.stdout[-2000:]}{result.stderr[-4000:]}"

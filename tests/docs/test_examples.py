@@ -22,6 +22,8 @@ run_examples, check_site = load("run_examples"), load("check_site")
 PAGES = [page for page in run_examples.pages() if any(e.is_run for e in run_examples.examples(page.read_text("utf-8")))]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_examples_run_and_print_what_the_page_says(page):
     done = run_examples.run_page(page.read_text(encoding="utf-8"))
