@@ -195,6 +195,7 @@ def _command(name: str, command: click.Command) -> Iterator[str]:
     usage = " ".join([f"blotquant {name}", *command.collect_usage_pieces(context)])
     yield from (f"## blotquant {name}", "", command.help or "", "", f"```text\n{usage}\n```", "")
     options = [record for p in command.params if (record := p.get_help_record(context))]
+    options = [record for record in options if record[1]]
     yield from _table(("option", "meaning"), [(f"`{left}`", right) for left, right in options])
     yield ""
 
