@@ -10,7 +10,7 @@ display; gelpy: its command).
 - *blotquant* is given the picture alone.
 - *ImageJ, gel analyser* finds nothing by itself. It is given blotquant's lanes as rectangles (of one size, as it
   asks for) and blotquant's bands: a straight line is drawn under each peak, from a quarter of its height beyond either
-  end, and the wand measures what it encloses in the plot.
+  end (the valley to a near neighbour), and the wand measures what it encloses in the plot.
 - *ImageJ, rolling ball*: Subtract Background with the default radius of 50 px, then the integrated density of the same
   bands' boxes.
 - *scikit-image*: blotquant's lanes, `rolling_ball(radius=50)`, peaks of each lane's smoothed profile that stand out
@@ -44,7 +44,7 @@ import tifffile
 from scipy.optimize import linear_sum_assignment
 
 import blotquant as bq
-from blotquant.geometry import Lane, Layout
+from blotquant.geometry import Band, Lane, Layout
 from blotquant.synthetic import DIFFICULTIES, graded_suite
 
 HERE = Path(__file__).parent
@@ -126,7 +126,6 @@ def run_imagej(jar: Path, kind: str) -> Callable[[list[Picture], Path], list[pd.
     def run(pictures: list[Picture], folder: Path) -> list[pd.DataFrame]:
         jobs, places, answer = [str(folder / "imagej.tsv")], [], folder / "imagej.tsv"
         for k, picture in enumerate(pictures):
-            jobs.append(f"P\t{picture.path}")
             jobs += list(_gel_jobs(picture, k) if kind == "gel" else _box_jobs(picture, k))
             places.append({band.id: band.peak for band in picture.layout.bands if band.status == "detected"})
         (folder / "jobs.txt").write_text("\n".join(jobs), encoding="utf-8")
@@ -158,17 +157,36 @@ def _gel_jobs(picture: Picture, k: int) -> Iterator[str]:
         top = max(0, min(top, bottom - width))  # a lane much wider than high is taken for a horizontal one
         bottom = min(shape[0], max(bottom, top + width))
         boxes = [min(max(0, round(_extent(lane)[0] - width / 2)), shape[1] - width) for lane in lanes]
+        yield f"P\t{picture.path}"
         yield from (f"R\t{left}\t{top}\t{width}\t{bottom - top}" for left in boxes)
         yield "G"
         for number, lane in enumerate(lanes):
-            for band in picture.layout.bands_of(lane.id):
-                if band.status == "detected":
-                    more = (band.box.row_stop - band.box.row_start) / 4
-                    feet = band.box.row_start - more - top, band.peak[0] - top, band.box.row_stop + more - top
-                    yield f"B\t{k}/{band.id}\t{number}\t" + "\t".join(f"{foot:.2f}" for foot in feet)
+            bands = [band for band in picture.layout.bands_of(lane.id) if band.status == "detected"]
+            for name, *feet, first, second in _feet(bands):
+                rows = "\t".join(f"{foot - top:.2f}" for foot in feet)
+                yield f"B\t{k}/{name}\t{number}\t{rows}\t{first:d}\t{second:d}"
+
+
+def _feet(bands: list[Band]) -> Iterator[tuple[str, float, float, float, bool, bool]]:
+    """Id, first foot, peak and second foot of a lane's bands, and whether a foot is the valley to a near neighbour."""
+    bands = sorted(bands, key=lambda band: band.peak[0])
+    for i, band in enumerate(bands):
+        start, stop = band.box.row_start, band.box.row_stop
+        more = (stop - start) / 4
+        before = bands[i - 1] if i and bands[i - 1].box.row_stop > start - 2 * more else None
+        after = bands[i + 1] if i + 1 < len(bands) and bands[i + 1].box.row_start < stop + 2 * more else None
+        yield (
+            band.id,
+            before.peak[0] if before else start - more,
+            band.peak[0],
+            after.peak[0] if after else stop + more,
+            before is not None,
+            after is not None,
+        )
 
 
 def _box_jobs(picture: Picture, k: int) -> Iterator[str]:
+    yield f"P\t{picture.path}"
     yield "S"
     for band in picture.layout.bands:
         if band.status == "detected":

@@ -2,7 +2,7 @@
 // peak, the wand inside it. And the other habit: Subtract Background, then the integrated density of a box.
 //
 // Jobs, one a line: P path | R x y w h (lanes from the left, all of one size) | G (plot) |
-// B id lane foot1 peak foot2 (rows below the rectangle's top) | D id x y w h. Results: "gel id area", "box id density".
+// B id lane foot1 peak foot2 valley1 valley2 (rows below the rectangle's top; 1: the lowest point from there on) | D id x y w h. Results: "gel id area", "box id density".
 jobs = split(File.openAsString(getArgument()), "\n");
 out = "";
 lanes = 0; height = 0; gel = 0; ball = 0;
@@ -37,6 +37,8 @@ for (j = 1; j < jobs.length; j++) {
         left = maxOf(1, round(parseFloat(job[3]) * scale));
         middle = round(parseFloat(job[4]) * scale);
         right = minOf(getWidth() - 2, round(parseFloat(job[5]) * scale));
+        if (parseInt(job[6]) == 1) left = valley(left, middle, top, panel);
+        if (parseInt(job[7]) == 1) right = valley(middle, right, top, panel);
         from = line_at(left, top, panel);
         to = line_at(right, top, panel);
         crest = line_at(middle, top, panel);
@@ -62,6 +64,14 @@ for (j = 1; j < jobs.length; j++) {
 }
 File.saveString(out, jobs[0]);
 run("Quit");
+
+// The column of the lowest point of the profile between two columns.
+function valley(start, stop, top, panel) {
+    best = start;
+    for (column = start; column <= stop; column++)
+        if (line_at(column, top, panel) > line_at(best, top, panel)) best = column;
+    return best;
+}
 
 // Where the profile runs in one column of a lane's panel: the first dark pixel from the top.
 function line_at(column, top, panel) {
