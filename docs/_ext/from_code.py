@@ -29,6 +29,7 @@ TABLES = {
     "summary.csv": "SUMMARY_COLUMNS",
     "sensitivity.csv": "SENSITIVITY_COLUMNS",
     "carry_over.csv": "CARRY_OVER_COLUMNS",
+    "dilution.csv": "DILUTION_COLUMNS",
 }
 
 
@@ -93,6 +94,7 @@ def experiment() -> str:
         "[targets.NAME]": design.Target,
         "[[ratios]]": design.Ratio,
         "[compare]": design.Comparison,
+        "[dilution]": design.Dilution,
     }
     parts = []
     for title, model in tables.items():
