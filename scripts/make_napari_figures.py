@@ -60,7 +60,9 @@ def show(folder: Path) -> None:
     wait(lambda: blots.rowCount() > 0)
     dock.open_path(blots.key(3))
     wait(lambda: dock.editor is not None and dock.editor.is_exact)
-    band = next(b for b in dock.editor.layout.bands if b.status == "detected" and b.row == 1)
+    layout = dock.editor.layout
+    samples = {lane.id for lane in layout.lanes if lane.role == "sample"}
+    band = next(b for b in layout.bands if b.status == "detected" and b.lane in samples)
     dock.pick(band.id)
     keep(viewer, "bands")
     rows = [row for row, _ in band.outline]
