@@ -232,7 +232,8 @@ def accept(peaks: list[Peak], *, n_lanes: int, min_snr: float) -> list[Peak]:
 def _is_band(peak: Peak, row: list[Peak], *, n_lanes: int, min_snr: float) -> bool:
     good = [m.snr for m in row if m.snr >= _SHARED * min_snr and m.spread > 0.4 and m.likeness > 0.3]
     if len(good) < 3:
-        return peak.snr >= _SINGLE * min_snr and peak.likeness > 0.85 and abs(peak.spread - 1) < 0.25
+        even = abs(peak.spread - 1)
+        return peak.snr >= _SINGLE * min_snr and even < 0.25 and peak.likeness > (0.7 if even < 0.1 else 0.85)
     if len(good) < 0.5 * n_lanes:
         return peak.snr >= min_snr and peak.likeness > 0.5 and peak.spread > 0.5
     # In a row of strong bands a trace is weak for its place; in a weak row all lanes are near the limit together.

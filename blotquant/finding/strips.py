@@ -17,6 +17,8 @@ from blotquant.finding.rows import RowCurve, row_energy, row_profile
 _FUSED = 0.3
 # Rows per column on the coarse grid, whose columns are twice as wide as its rows: a tilt, a smile and a bow together.
 _STEEP = 0.6
+# Evidence a lane from which on a row shows lanes of its own.
+_CLEAR_COMB = 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +247,15 @@ def _stand_aside(grid: Grid, upper: SeenRow, lower: SeenRow, pitch: float) -> bo
     shifts = [(b - a - lean) / pitch for a, b in zip(_row_ends(grid, upper), _row_ends(grid, lower), strict=True)]
     aside = min(shifts) if min(shifts) > 0 else min(0.0, max(shifts))
     strength, _ = cut_between(grid, upper.curve, lower.curve)
+    if strength < 0.5 and abs(aside) > 0.5 and abs(aside - round(aside)) < 0.2 and _shows_lanes(upper, lower):
+        # The same lanes, of which either row leaves out an end one: a ladder, or a sample without the protein.
+        return False
     return abs(aside) > 0.25 + 0.03 * away - 0.3 * float(np.clip(strength, 0, 1))
+
+
+def _shows_lanes(*rows: SeenRow) -> bool:
+    """Whether each row shows its lanes, so that lanes of another membrane would contradict it."""
+    return all(row.comb is not None and row.comb.score > _CLEAR_COMB * len(row.comb.centers) for row in rows)
 
 
 def _row_ends(grid: Grid, row: SeenRow) -> tuple[float, float]:
@@ -330,7 +340,7 @@ def _contradicts(row: SeenRow, piece: Piece, distance: float) -> bool:
         return agreement < 0.25
     n_inside = max(len(_extended(piece.comb, row.curve.left, row.curve.right)), 1)
     clear = row.comb.score / n_inside
-    return (clear > 0.35 and agreement < 0.45) or agreement < -0.2
+    return (clear > _CLEAR_COMB and agreement < 0.45) or agreement < -0.2
 
 
 def _continues(piece: Piece, curve: RowCurve) -> bool:

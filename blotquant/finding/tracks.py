@@ -108,7 +108,10 @@ def extend_lanes(
 
 
 def _ladder_beside(lanes: list[Track], side: int, ridges: list[Ridge], pitch: float) -> Track | None:
-    """A lane beyond the last whose bands match no row: three or more, one below the other and as wide as a lane."""
+    """A lane beyond the last whose bands match no row: two or more, one below the other and as wide as a lane.
+
+    Two must stand exactly where the next lane would, three or more may leave it a wider berth.
+    """
     end = lanes[0] if side < 0 else lanes[-1]
     usual = float(np.median([t.width for t in lanes]))
     outside = [
@@ -116,14 +119,15 @@ def _ladder_beside(lanes: list[Track], side: int, ridges: list[Ridge], pitch: fl
         for r in ridges
         if 0.6 * pitch < side * (r.col - float(end.col_at(r.row))) < 1.7 * pitch and 0.5 * usual < r.width < 2 * usual
     ]
-    if len(outside) < 3:
+    if len(outside) < 2:
         return None
     offsets = np.array([r.col - end.slope * r.row for r in outside])
     place = float(np.median(offsets))
     near = [r for r, offset in zip(outside, offsets, strict=True) if abs(offset - place) < 0.15 * pitch]
-    if len(near) < 3 or np.ptp([r.row for r in near]) < 0.3 * pitch:
+    width = float(np.median([r.width for r in near])) if near else 0.0
+    in_step = abs(abs(place - end.offset) - pitch) < 0.15 * pitch and 0.8 * usual < width < 1.25 * usual
+    if len(near) < (2 if in_step else 3) or np.ptp([r.row for r in near]) < 0.3 * pitch:
         return None
-    width = float(np.median([r.width for r in near]))
     return Track(place, end.slope, min(width, 0.95 * abs(place - end.offset)), 0.5, len(near))
 
 
