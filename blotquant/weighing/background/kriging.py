@@ -22,6 +22,9 @@ PRIOR_WEIGHT = 2.0
 RAGGED = 0.3
 """SD of the glow on a gap from row to row, as a part of it."""
 
+MOST_UNEVEN = 25.0
+"""Largest variance of one place's ground against the picture's: beyond it a band was overlooked there, not ground."""
+
 STACK = 8
 """Numbers of witnesses are rounded up to a multiple of this."""
 
@@ -209,7 +212,8 @@ def _local_scale(model: _Model, drift: Array, residual: Array) -> Array:
     safe = np.where(told, expected, 1.0)
     seen = safe**2 / np.where(told, spread, 1.0)
     found = _dot(residual, _times(model.texture, residual)) / safe
-    return np.where(told, (PRIOR_WEIGHT + seen * found) / (PRIOR_WEIGHT + seen), 1.0)
+    scale = np.where(told, (PRIOR_WEIGHT + seen * found) / (PRIOR_WEIGHT + seen), 1.0)
+    return np.minimum(scale, MOST_UNEVEN)
 
 
 def _times(matrices: Array, vectors: Array) -> Array:
