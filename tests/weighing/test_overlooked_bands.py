@@ -11,7 +11,7 @@ SAMPLES = Path(__file__).parents[2] / "sample_images"
 
 
 def test_an_overlooked_band_does_not_drown_its_neighbours():
-    """A ladder without some of its strong bands in the layout: the others' errors stay within their SDs, and those above LOD."""
+    """Of a ladder some strong bands are not in the layout: the others are wrong within their SD, and stay above LOD."""
     image = read_image(SAMPLES / "blot1_pERK.tif")
     layout = find_layout(image.signal(), ceiling=image.ceiling)
     ladder = layout.lanes[0].id
