@@ -9,7 +9,7 @@ from scipy import stats
 from small_experiment import band_table, bands, experiment, image, lane_table, lanes, ratio
 from test_compare import row, study, table
 
-from blotquant.comparing.compare import compare
+from blotquant.comparing.compare import compare, scaled_units
 from blotquant.comparing.normalize import match_lanes, normalize
 
 P = {2: 1000.0, 3: 3000.0, 4: 2000.0}
@@ -41,6 +41,31 @@ def test_each_lane_names_the_denominators_that_it_lacks(tmp_path) -> None:
     assert found["reason"].tolist()[1:] == lacking
     assert found["value"][0] == pytest.approx(1000 / 600, rel=1e-12)
     assert found["value"][1:].isna().all()
+
+
+def test_one_of_two_denominators_that_was_not_measured_is_named(tmp_path) -> None:
+    toml = ONE + image("g.tif", "GAPDH") + ratio("r", "pAKT", ["AKT", "GAPDH"])
+    found = ratios_of(tmp_path, toml, pAKT=P, AKT=EVEN)
+    assert found["reason"].tolist() == ["the picture of GAPDH (g.tif) was not measured"] * 3
+
+
+def test_a_blot_without_the_denominators_picture_says_so(tmp_path) -> None:
+    toml = ONE + image("q.tif", "pAKT", blot=2) + ratio("r", "pAKT", "AKT")
+    sheet = "blot,lane,condition\n1,1,v\n2,1,v\n2,2,w\n"
+    found = band_table(bands("p.tif", "pAKT", {1: 600.0}), bands("t.tif", "AKT", {1: 300.0}))
+    result = normalize(experiment(tmp_path, toml, sheet), found, lane_table())
+    assert result["reason"].fillna("").tolist() == ["", *["no picture of AKT on blot 2"] * 2]
+
+
+def test_lanes_that_are_counted_otherwise_are_given_with_both_counts(tmp_path) -> None:
+    found = band_table(bands("p.tif", "pAKT", P), bands("t.tif", "AKT", EVEN))
+    three = lane_table(lanes("p.tif", "pAKT", dict.fromkeys((1, 2, 3), 1e6)))
+    odd = experiment(tmp_path, ONE + ratio("r", "pAKT", "AKT"))
+    [reason] = set(normalize(odd, found, three, strict=False)["reason"])
+    assert reason == (
+        "lane counts differ: ratio r, blot 1: pAKT (p.tif) shows 3 lanes, the sample sheet lists 4; correct the lanes "
+        "of the picture or the sheet"
+    )
 
 
 # which denominators are judged as loading controls
@@ -129,6 +154,13 @@ def test_rows_without_a_ratio_belong_to_none(tmp_path) -> None:
     assert compare(study(tmp_path), ratios)["condition"].tolist() == ["vehicle", "drug"]
 
 
+def test_scaled_values_of_two_ratios_are_rows_of_one_table(tmp_path) -> None:
+    both = pd.concat([table(), table().assign(ratio="q")], ignore_index=True)
+    units = scaled_units(study(tmp_path), both)
+    assert units.index.tolist() == list(range(24))
+    assert units["ratio"].tolist() == ["r"] * 12 + ["q"] * 12
+
+
 def test_a_column_that_some_rows_leave_empty_is_not_one_for_the_condition(tmp_path) -> None:
     ratios = table()
     ratios.loc[ratios.index[4], "drug"] = None
@@ -170,3 +202,13 @@ def test_one_degree_of_freedom_is_enough_for_a_test(tmp_path) -> None:
     expected = stats.ttest_1samp(logs, 0.0)
     assert drug["fold_change"] == pytest.approx(np.exp(logs.mean()), rel=1e-9)
     assert drug["p_value"] == pytest.approx(expected.pvalue, rel=1e-9)
+
+
+def test_two_values_have_a_mean_with_an_interval_of_one_degree_of_freedom(tmp_path) -> None:
+    values = {"vehicle": [1.0, 1.2], "drug": [2.0, 3.1]}
+    summary = compare(study(tmp_path, 2, scaling="none"), table(values, scales=(1.0, 1.0)))
+    for condition, pair in values.items():
+        low, high = stats.t.interval(0.95, 1, np.log(pair).mean(), stats.sem(np.log(pair)))
+        expected = np.exp([np.log(pair).mean(), low, high])
+        found = row(summary, condition)[["geometric_mean", "ci_low", "ci_high"]]
+        np.testing.assert_allclose(found.to_numpy(dtype=float), expected, rtol=1e-9)
