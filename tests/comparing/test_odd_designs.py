@@ -94,6 +94,7 @@ def test_a_control_as_denominator_is_itself_looked_at_as_loading(tmp_path) -> No
     toml = image("p.tif", "pAKT") + image("g.tif", "GAPDH") + ratio("r", "pAKT", "GAPDH")
     found = ratios_of(tmp_path, toml, pAKT=P, GAPDH=UNEVEN)
     assert found["flags"].str.contains("uneven_loading").all()
+    assert found["flags"].str.contains("single_loading_control").all()
     assert found["loading_factor"].tolist() == [0.5, 1.5, 1.0]
     level = ratios_of(tmp_path, toml, pAKT=P, GAPDH=EVEN)
     assert not level["flags"].str.contains("uneven_loading").any()

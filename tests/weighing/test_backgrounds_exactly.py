@@ -172,6 +172,20 @@ def test_local_grows_until_its_bins_are_enough(min_bins: int, n: int) -> None:
     assert int(seen_by(aperture(), ground(), Local(min_bins=min_bins)).own.sum()) == n
 
 
+@pytest.mark.parametrize(
+    ("masked", "expected"),
+    [([(38, 62)], [*range(28, 38), 62]), ([(0, 40), (41, 52)], [40, *range(52, 82)]),
+     ([(38, 50), (51, 100)], [*range(28, 38), 50])],
+)  # fmt: skip
+def test_one_row_beyond_the_band_is_a_side(masked: list[tuple[int, int]], expected: list[int]) -> None:
+    """Row 62 is below a band of rows 40 to 49 and so is row 50; row 40 is not above it, and the window grows to 81."""
+    on = ground((0, 0))
+    for start, stop in masked:
+        on.usable[start:stop, 40:56] = False
+    seen = seen_by(aperture(), on)
+    assert seen.rows[seen.own].tolist() == expected
+
+
 def test_gaps_end_at_the_neighbours() -> None:
     """A fifth of 30 columns is 6; the neighbour on the left ends at column 30, that on the right begins at 66."""
     lanes = (lane(1, 20, 20), lane(2, 48, 30), lane(3, 76, 20))
