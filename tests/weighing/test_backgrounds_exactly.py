@@ -338,3 +338,12 @@ def test_lane_without_rows_takes_the_flanks(n_free: int) -> None:
     assert same == (n_free == 2)
     outside = LaneBaseline().fit(on).under(aperture())
     np.testing.assert_array_equal(outside.values, flank.values)
+
+
+def test_bins_of_four_rows_stand_at_their_middles() -> None:
+    """A band of 32 rows has bins of 4; a bin with nothing free stands at its middle too."""
+    cells = replace(ground((0, 100)), band_height=32).cells
+    middles = [1.5 + 4 * k for k in range(25)]
+    assert cells.middles().tolist() == middles
+    assert cells.read(43, 53).rows.tolist() == middles
+    assert cells.read(0, 40, slice(2, 5)).rows.tolist() == middles[2:5]
