@@ -55,7 +55,9 @@ def did_you_mean(found: str, allowed: Iterable[str]) -> str:
     options = list(allowed)
     near = difflib.get_close_matches(found.lower(), [option.lower() for option in options], n=1, cutoff=0.6)
     guess = next((option for option in options if near and option.lower() == near[0]), None)
-    listed = ", ".join(options) if options else "none"
+    # Names that hold a comma would run into each other.
+    clear = options if not any("," in option for option in options) else map(repr, options)
+    listed = ", ".join(clear) if options else "none"
     return f"did you mean {guess!r}? allowed: {listed}" if guess else f"allowed: {listed}"
 
 

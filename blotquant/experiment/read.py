@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +26,8 @@ from blotquant.experiment.checks import (
     written_probes,
 )
 from blotquant.experiment.design import Adjustment, Comparison, Dilution, Experiment, ImageEntry, Ratio, Scaling, Target
-from blotquant.experiment.sample_sheet import parse_samples, spelling_twins
+from blotquant.experiment.doubts import find_doubts
+from blotquant.experiment.sample_sheet import parse_samples
 from blotquant.experiment.sheets import MAX_BYTES, WORKBOOK_SUFFIXES, Sheet, decode_text, read_csv_sheet, read_workbook
 from blotquant.io.files import PICTURE_SUFFIXES
 from blotquant.settings import Settings, explain_validation
@@ -181,7 +183,7 @@ def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[
         problems += [f"{where}: {text}" for text in check_dilution(dilution, samples, images, file.parent)]
     if problems or samples is None:
         raise SheetError("\n".join(dict.fromkeys(problems)))
-    return Experiment(
+    study = Experiment(
         path=file,
         name=str(raw.get("name") or file.resolve().parent.name or file.stem),
         images=tuple(images),
@@ -193,8 +195,8 @@ def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[
         compare=compare or Comparison(),
         dilution=dilution,
         settings=settings or Settings(),
-        warnings=tuple(spelling_twins(samples.rows, where=sheet.name if sheet is not None else where)),
     )
+    return replace(study, warnings=find_doubts(study, sheet=sheet.name if sheet is not None else where))
 
 
 def _with_membrane(image: ImageEntry) -> ImageEntry:

@@ -212,8 +212,8 @@ def spelling_twins(rows: pd.DataFrame, *, where: str) -> list[str]:
 
 
 def folded(text: str) -> str:
-    """A name without what readers overlook: case, blanks, dashes, and look-alike characters."""
-    return re.sub(r"[\s_\-\u2010-\u2015]+", "", unicodedata.normalize("NFKC", text).casefold())
+    """A name without what readers overlook: case, blanks, dashes, commas other than decimal ones, look-alikes."""
+    return re.sub(r"[\s_\-\u2010-\u2015;]+|(?<!\d),|,(?!\d)", "", unicodedata.normalize("NFKC", text).casefold())
 
 
 def spelled(text: str) -> str:

@@ -95,12 +95,13 @@ def render_blot(
         width=width,
         height=height,
         font=font,
-        margin_left=font * 4 if known.ladder is not None else 0,
+        margin_left=font * 4 if known.ladder is not None and not known.stain else 0,
         strips=[_points(strip.outline) for strip in analysis.layout.strips],
         lanes=[_lane_mark(lane, labels) for lane in analysis.layout.lanes],
         # A stain is weighed by lanes: outlines of its hundreds of bands would only hide the picture.
         bands=[] if known.stain else _band_marks(analysis.layout, analysis.bands),
-        marks=kda_marks(analysis.layout, known.ladder),
+        # A stain's rows are those of the proteins in its sample lanes: no ladder is fitted to them, none is drawn.
+        marks=[] if known.stain else kda_marks(analysis.layout, known.ladder),
         splices=splice_marks(analysis.layout),
         labels=labels,
         flags=[FLAGS[name] for name in (*analysis.image.flags, *analysis.layout.flags)],

@@ -132,7 +132,11 @@ def ratio_table(ratios: pd.DataFrame) -> Markup:
         View("95 % CI, relative", "Measurement error only", interval("relative_ci_low", "relative_ci_high")),
         View("numerator", "Counts; its SD stands in ratios.csv", value("numerator", 3)),
         View("denominator", "Counts; its SD stands in ratios.csv", value("denominator", 3)),
-        View("loading", "Loading of the lane / mean loading", value("loading_factor", 3)),
+        View(
+            "loading",
+            "Lane's loading / mean; whether it enters the value says the formula in ratios.csv",
+            value("loading_factor", 3),
+        ),
         View("notes", "Why it does not enter the summary, else the flags that warn", _notes),
     )
     return table_html(ratios.to_dict("records"), views, muted=lambda row: row["included"] is not True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from blotquant.batch.work import corrected_session, make_part, named, software, with_timings
 from blotquant.errors import LaneCountError
+from blotquant.finding.layouts import ladder_lane
 from blotquant.geometry import LaneRole, Layout
 from blotquant.io import read_image
 from blotquant.io.files import sha256_of, table_to_csv
@@ -139,6 +140,7 @@ def _analyses(task: MembraneTask, pictures: Sequence[Picture]) -> list[Analysis]
             found |= dict(zip(mine, analyses, strict=True))
         for k, (entry, _) in enumerate(task.pictures):
             check_lane_count(found[k].layout, len(task.roles), picture=entry.name)
+        check_ladder_place([found[k].layout for k in range(len(task.pictures))], task.roles)
     return [found[k] for k in range(len(pictures))]
 
 
@@ -215,6 +217,34 @@ def check_lane_count(layout: Layout, n_expected: int, *, picture: str) -> None:
             "correct the sheet (empty lanes and the ladder count), or the lanes with `blotquant edit`"
         )
         raise LaneCountError(msg)
+
+
+def check_ladder_place(layouts: Sequence[Layout], roles: Mapping[int, LaneRole]) -> None:
+    """Compare the end at which the sheet has its ladder with the ladder in the pictures.
+
+    A sheet with one lane too many is met by a guessed lane at an end, and every sample moves by one lane. A ladder that
+    is not seen in chemiluminescence is no such sign; one that stands in the next lane is.
+
+    Raises
+    ------
+    LaneCountError
+        If the sheet's ladder is an empty lane in every picture while some picture shows a ladder right beside it.
+    """
+    ends = [end for end in (1, len(roles)) if roles.get(end) == "ladder"]
+    for end in ends:
+        if not all("empty_lane" in lane.flags for layout in layouts for lane in layout.lanes if lane.number == end):
+            continue
+        for layout in layouts:
+            others = [lane for lane in layout.lanes if lane.number != end]
+            seen = ladder_lane([list(layout.bands_of(lane.id)) for lane in others])
+            beside = others[seen].number if seen is not None else None
+            if beside is not None and abs(beside - end) == 1:
+                msg = (
+                    f"the sample sheet lists {len(roles)} lanes with the ladder in lane {end}, but the ladder stands in "
+                    f"what would be lane {beside}, nothing beyond it: {len(roles) - 1} lanes stand in the picture; "
+                    "correct the sheet, or the lanes with `blotquant edit`"
+                )
+                raise LaneCountError(msg)
 
 
 def _read(entry: ImageEntry, path: Path, session: Session | None, settings: Settings) -> BlotImage:

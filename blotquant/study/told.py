@@ -29,7 +29,9 @@ def dilution_lines(folder: Path) -> list[str]:
 def fold_words(row: Mapping[Hashable, Any]) -> str:
     """One condition of the summary; what is not known (NaN differs from itself) is left out."""
     text = f"{row['ratio']}  {row['condition']}: n = {row['n']}"
-    if row["fold_change"] == row["fold_change"]:
+    if str(row["test"]).startswith("reference"):
+        text += ", the reference"
+    elif row["fold_change"] == row["fold_change"]:
         text += f", {row['fold_change']:.3g}-fold"
     elif row["geometric_mean"] == row["geometric_mean"]:
         text += f", geometric mean {row['geometric_mean']:.3g}"

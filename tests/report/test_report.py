@@ -120,6 +120,22 @@ def test_kda_marks_stand_at_the_ladders_bands():
     assert kda_marks(layout, None) == []
 
 
+def test_no_kda_marks_on_a_stain_whose_rows_are_not_the_ladders(monkeypatch):
+    from blotquant.pipeline import weigh
+    from blotquant.record.session import make_session
+    from blotquant.report import blot
+    from blotquant.settings import Settings
+    from blotquant.synthetic import make_blot, plain_spec
+
+    made = make_blot(plain_spec([2e5, 4e5], shape=(120, 160), targets=("pX",)), seed=3)
+    analysis = weigh(made.image(), make_session(made.image(), made.true_layout(), settings=Settings()))
+    monkeypatch.setattr(blot, "kda_marks", lambda *_: [(20.0, "77")])
+    for stain in (False, True):
+        words = blot.PictureWords(ladder=(77.0, 50.0), stain=stain)
+        page = blot.render_blot(analysis, title="synthetic", known=words)
+        assert ("Marks at the left: kDa" in page) is not stain
+
+
 def lanes_with(roles):
     return tuple(
         Lane(id=f"l{k}", strip="s", number=k, center=((0, 20 * k), (60, 20 * k)), widths=(10, 10), role=role)

@@ -24,3 +24,10 @@ def test_without_a_reference_the_mean_is_told():
 def test_two_blots_say_why_there_is_no_p():
     row = make_table([FULL | {"n": 2, "p_adjusted": None, "test": "no test: n = 2"}], SUMMARY_COLUMNS).iloc[0]
     assert fold_words(row.to_dict()) == "R  drug: n = 2, 1.8-fold (1.2 to 2.7); no test: n = 2"
+
+
+def test_the_reference_is_called_so():
+    row = FULL | {"fold_change": 1.0, "fold_ci_low": None, "fold_ci_high": None, "p_adjusted": None}
+    row |= {"test": "reference: 1 by construction, not tested"}
+    told = fold_words(make_table([row], SUMMARY_COLUMNS).iloc[0].to_dict())
+    assert told == "R  drug: n = 3, the reference"
