@@ -240,7 +240,7 @@ def check_ladder_place(layouts: Sequence[Layout], roles: Mapping[int, LaneRole])
             beside = others[seen].number if seen is not None else None
             if beside is not None and abs(beside - end) == 1:
                 msg = (
-                    f"the sample sheet lists {len(roles)} lanes with the ladder in lane {end}, but the ladder stands in "
+                    f"the sheet lists {len(roles)} lanes with the ladder in lane {end}, but the ladder stands in "
                     f"what would be lane {beside}, nothing beyond it: {len(roles) - 1} lanes stand in the picture; "
                     "correct the sheet, or the lanes with `blotquant edit`"
                 )

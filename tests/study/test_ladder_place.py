@@ -25,7 +25,7 @@ def test_one_lane_too_many_does_not_shift_the_samples_past_the_ladder():
     guess = replace(found.lanes[0], id="s1l10", number=1, flags=("lane_uncertain", "empty_lane"))
     moved = [replace(lane, number=lane.number + 1) for lane in found.lanes]
     one_more = replace(found, lanes=(guess, *moved))
-    with pytest.raises(LaneCountError, match=r"lists 10 lanes .* would be lane 2 .*: 9 lanes stand in the picture"):
+    with pytest.raises(LaneCountError, match=r"lists 10 lanes .* would be lane 2, .*: 9 lanes stand in the picture"):
         check_ladder_place([one_more], roles(10))
 
 
