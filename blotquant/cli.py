@@ -141,7 +141,8 @@ def inspect(images: tuple[str, ...], *, as_json: bool, debug: bool, **options: A
         report = inspect_picture(item, settings)
         if "error" in report:
             failures[item.name] = report["error"]
-            say(f"{item.name}: {report['error']}")
+            error = report["error"]
+            say(error if error.startswith(f"{item.name}: ") else f"{item.name}: {error}")
         else:
             reports.append(report)
     lines = [line for report in reports for line in describe(report)]

@@ -68,3 +68,10 @@ def test_run_tells_notes_reasons_and_what_to_open(blotquant, tmp_path):
     assert f"open {tmp_path / 'out' / 'report.html'} in a browser" in called.err
     assert "pAKT/AKT  drug: n = 1, " in called.out
     assert "; no test: n = 1, a p-value needs 3 biological replicates" in called.out
+
+
+def test_inspect_names_a_bad_picture_once(blotquant, tmp_path):
+    (tmp_path / "notes.sh").write_text("#!/bin/sh\n", encoding="utf-8")
+    called = blotquant("inspect", tmp_path / "notes.sh")
+    assert called.code == 1
+    assert called.err.count("notes.sh") == 1
