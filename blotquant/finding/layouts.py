@@ -14,6 +14,7 @@ from blotquant.finding.candidates import Grid, make_grid
 from blotquant.finding.frames import find_lane_peaks, grow
 from blotquant.finding.noise import n_levels, robust_sd
 from blotquant.finding.pages import is_figure_page
+from blotquant.finding.profiles import quantile
 from blotquant.finding.refine import draw_bands, full_lane, full_strip
 from blotquant.finding.registration import move, register, settle_sideways, shift_layout
 from blotquant.finding.search import FoundStrip, rows_in_lanes, search
@@ -23,6 +24,8 @@ from blotquant.threads import single_threaded
 
 FloatImage = NDArray[np.floating[Any]]
 
+# Log odds that a strip is right whose lanes have confidence 0.9, and by how much they rise with it.
+_AT_NINE, _STEEPNESS = 1.09, 3.44
 # Levels of a drawing or of a scan in black and white: no camera stores so few.
 _DRAWN = 8
 
@@ -311,7 +314,7 @@ def _with_strip(layout: Layout, grid: Grid, f: FoundStrip, settings: DetectionSe
         empty = not any(b.status == "detected" for b in own)
         role: LaneRole = "ladder" if i == ladder else "sample"
         lanes.append(replace(lane, role=role, flags=(*lane.flags, "empty_lane") if empty else lane.flags))
-    sure = float(np.median([lane.confidence for lane in lanes]))
+    sure = strip_confidence([lane.confidence for lane in lanes])
     strip = replace(full_strip(grid, f, strip_id, len(layout.strips) + 1), confidence=round(sure, 4))
     return replace(
         layout,
@@ -319,6 +322,17 @@ def _with_strip(layout: Layout, grid: Grid, f: FoundStrip, settings: DetectionSe
         lanes=(*layout.lanes, *lanes),
         bands=(*layout.bands, *(band for own in drawn for band in own)),
     )
+
+
+def strip_confidence(lanes: list[float]) -> float:
+    """Estimated chance that all lanes of a strip are right, from the confidences of its lanes in order.
+
+    The mean of all lanes, of the lower quarter and of the weaker end lane, through a logistic function fitted to 149
+    strips of synthetic pictures of all three difficulties (graded suites of seeds 1 and 2, 20 pictures of each; 75 %
+    right). It never exceeds 0.81: lanes that look sure do not tell of one that was missed.
+    """
+    seen = (float(np.mean(lanes)) + quantile(np.asarray(lanes), 0.25) + min(lanes[0], lanes[-1])) / 3
+    return float(1 / (1 + np.exp(-(_AT_NINE + _STEEPNESS * (seen - 0.9)))))
 
 
 def ladder_lane(bands: list[list[Band]]) -> int | None:
