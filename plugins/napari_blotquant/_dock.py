@@ -64,7 +64,7 @@ class BlotDock(QWidget):
         self.setAcceptDrops(True)
         self._build()
         self.opening.offer_rescued()
-        self.jobs.start(warm_up, lambda _done: None, lambda _error: None)
+        warm_up()
 
     # building
 

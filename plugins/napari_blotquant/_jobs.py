@@ -50,7 +50,10 @@ class Jobs:
 
 
 def warm_up() -> None:
-    """Make the first layer of the process, which nobody sees: napari sets up its units with it, for half a second."""
+    """Make the first layer of the process, which nobody sees: napari sets up its units with it, for half a second.
+
+    In the window's thread: while another thread sets them up, a layer made in this one finds no unit.
+    """
     import numpy as np
     from napari.layers import Image
 
