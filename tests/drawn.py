@@ -40,7 +40,8 @@ def numbers_in(limits: list[object], kind: type) -> tuple[object, ...]:
 
 
 def words() -> st.SearchStrategy[str]:
-    return st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
+    """Text that is not blank."""
+    return st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12).filter(str.strip)
 
 
 def whole(low: int, high: int) -> st.SearchStrategy[int]:
