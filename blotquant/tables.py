@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 
@@ -213,5 +214,8 @@ def make_table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Column])
     extra = list(dict.fromkeys(name for line in lines for name in line if name not in columns))
     cells: dict[str, Any] = {}
     for name, column in columns.items():
-        cells[name] = pd.Series([line.get(name) for line in lines], dtype=column.dtype)
+        values: Any = [line.get(name) for line in lines]
+        # numpy takes None for NaN at once; pandas looks at every cell for that.
+        values = np.array(values, dtype=float) if column.dtype == _REAL else values
+        cells[name] = pd.array(values, dtype=column.dtype)
     return pd.DataFrame(cells | {name: [line.get(name) for line in lines] for name in extra})

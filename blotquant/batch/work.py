@@ -214,8 +214,11 @@ def make_part(
 
 
 def _with_constants(frame: pd.DataFrame, constants: Mapping[str, Any]) -> pd.DataFrame:
-    typed = {name: frame[name].dtype for name in constants if name in frame}
-    return frame.assign(**constants).astype(typed)
+    import pandas as pd
+
+    dtypes = {name: frame[name].dtype if name in frame else None for name in constants}
+    columns = {name: pd.Series(value, frame.index, dtypes[name]) for name, value in constants.items()}
+    return frame.assign(**columns)
 
 
 def summarize(name: str, analysis: Analysis) -> dict[str, Any]:

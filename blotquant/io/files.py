@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
 import io
 import os
@@ -103,13 +104,13 @@ def table_to_csv(frame: pd.DataFrame) -> str:
 
     A text that a spreadsheet would run as a formula gets an apostrophe in front, which `read_table` takes away.
     """
-    from pandas.api import types as pd_types
-
-    texts = [name for name in frame.columns if not pd_types.is_numeric_dtype(frame[name].dtype)]
-    safe = {name: frame[name].map(_guarded) for name in texts}
-    text = frame.assign(**safe).rename(columns=_guarded).to_csv(index=False, lineterminator="\n", na_rep="")
-    assert isinstance(text, str)
-    return text
+    with io.StringIO() as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(map(_guarded, frame.columns))
+        # As Python's own objects, of which csv writes each number in full.
+        columns = (cells.to_numpy(dtype=object, na_value="") for _, cells in frame.items())
+        writer.writerows(zip(*(map(_guarded, cells) for cells in columns), strict=True))
+        return stream.getvalue()
 
 
 def _guarded(cell: object) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from blotquant.settings import Settings
@@ -17,11 +18,17 @@ def canonical_text(data: Mapping[str, Any]) -> str:
 
 def plain_value(value: Any) -> Any:
     """Values as dicts and lists of scalars; much faster than `dataclasses.asdict`, which copies every number."""
-    if is_dataclass(value):
-        return {f.name: plain_value(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, tuple) and value and is_dataclass(value[0]):
+    if names := _fields_of(type(value)):
+        return {name: plain_value(getattr(value, name)) for name in names}
+    if isinstance(value, tuple) and value and _fields_of(type(value[0])):
         return [plain_value(item) for item in value]
     return value
+
+
+@cache
+def _fields_of(kind: type) -> tuple[str, ...]:
+    """Names of a dataclass's fields; none for any other type."""
+    return tuple(f.name for f in fields(kind)) if is_dataclass(kind) else ()
 
 
 def _lines(value: Any, depth: int) -> Iterator[str]:
