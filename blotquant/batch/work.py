@@ -223,17 +223,16 @@ def _with_constants(frame: pd.DataFrame, constants: Mapping[str, Any]) -> pd.Dat
 
 def summarize(name: str, analysis: Analysis) -> dict[str, Any]:
     """Counts, flags and doubts of one picture, as plain values."""
-    layout, bands = analysis.layout, analysis.bands
-    flags = sorted(
-        {flag for cell in bands["flags"] for flag in split_flags(cell)} | {*analysis.image.flags, *layout.flags}
-    )
+    layout, statuses = analysis.layout, analysis.bands["status"].tolist()
+    cells = {*analysis.bands["flags"].tolist()}
+    flags = sorted({flag for cell in cells for flag in split_flags(cell)} | {*analysis.image.flags, *layout.flags})
     return {
         "image": name,
         "sha256": analysis.image.sha256,
         "strips": len(layout.strips),
         "lanes": [len(layout.lanes_of(strip.id)) for strip in layout.strips],
-        "bands": int((bands["status"] == "detected").sum()),
-        "not_detected": int((bands["status"] == "not_detected").sum()),
+        "bands": statuses.count("detected"),
+        "not_detected": statuses.count("not_detected"),
         "hand_edits": len(analysis.session.history.effective()),
         "problem": _nothing_to_weigh(analysis),
         "conflicts": [conflict.reason for conflict in analysis.session.conflicts],

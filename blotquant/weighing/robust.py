@@ -23,10 +23,11 @@ def robust_sd(values: NDArray[np.floating[Any]]) -> float:
         return 0.0
     size = np.abs(values, dtype=float)
     scale = float(size.mean()) * 1.2533
+    clipped = np.empty_like(size)
     for _ in range(8):
         if scale == 0:
             return 0.0
-        clipped = np.minimum(size, _WINSOR * scale)
+        np.minimum(size, _WINSOR * scale, out=clipped)
         updated = float(np.sqrt(np.dot(clipped, clipped) / len(clipped) / _WINSOR_LOSS))
         if abs(updated - scale) < 1e-3 * scale:
             return updated
