@@ -59,14 +59,14 @@ def area_weights_of(outlines: Sequence[Polygon], shape: tuple[int, int]) -> list
     following[starts + sizes - 1] = starts
     begin, end, edge = _split_at_grid(vertices, vertices[following])
     owner = owner[edge]
-    rise, middle = end[:, 0] - begin[:, 0], (begin + end) / 2
-    rows = np.clip(np.floor(middle[:, 0]).astype(int), 0, heights[owner] - 1)
-    cols = np.clip(np.floor(middle[:, 1]).astype(int), 0, widths[owner] - 1)
-    to_the_right = cols + 1 - middle[:, 1]
+    rise, (middle_row, middle_col) = end[0] - begin[0], (begin + end) / 2
+    rows = np.floor(middle_row).astype(int).clip(0, heights[owner] - 1)
+    cols = np.floor(middle_col).astype(int).clip(0, widths[owner] - 1)
+    to_the_right = cols + 1 - middle_col
     offsets = np.concatenate([[0], np.cumsum(heights * (widths + 1))])
-    starts_of_rows = np.concatenate(
-        [offsets[k] + np.arange(h) * (w + 1) for k, (h, w) in enumerate(zip(heights, widths, strict=True))]
-    )
+    of_rows = np.repeat(np.arange(len(outlines)), heights)
+    from_top = np.arange(len(of_rows)) - np.repeat(np.cumsum(heights) - heights, heights)
+    starts_of_rows = offsets[of_rows] + from_top * (widths[of_rows] + 1)
     place = offsets[owner] + rows * (widths[owner] + 1) + cols
     parts = np.concatenate([rise * to_the_right, rise * (1 - to_the_right)])
     flat = _add_along_rows(np.concatenate([place, place + 1]), parts, starts_of_rows, int(offsets[-1]))
@@ -86,7 +86,7 @@ def _add_along_rows(
     place = np.concatenate([starts, place])
     order = np.argsort(place, kind="stable")
     place, parts = place[order], np.concatenate([np.zeros(len(starts)), parts])[order]
-    new = np.flatnonzero(np.diff(place, prepend=-1))
+    new = np.flatnonzero(np.concatenate([[True], place[1:] != place[:-1]]))
     place, total = place[new], np.cumsum(np.add.reduceat(parts, new))
     first = np.searchsorted(place, starts)
     # What the rows before have left over, which is rounding alone.
@@ -108,7 +108,10 @@ def _cut_to_picture(
 def _split_at_grid(
     a: NDArray[np.float64], b: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
-    """Cut the segments a→b wherever they cross a whole row or column; the pieces, and which segment each is of."""
+    """Cut the segments a→b wherever they cross a whole row or column.
+
+    The pieces' rows and columns where they begin and where they end, and which segment each is of.
+    """
     n = len(a)
     edges, places = [np.arange(n), np.arange(n)], [np.zeros(n), np.ones(n)]
     for axis in (0, 1):
@@ -122,6 +125,6 @@ def _split_at_grid(
     edge, t = np.concatenate(edges), np.clip(np.concatenate(places), 0.0, 1.0)
     order = np.lexsort((t, edge))
     edge, t = edge[order], t[order]
-    points = a[edge] + t[:, None] * (b[edge] - a[edge])
-    joined = edge[:-1] == edge[1:]
-    return points[:-1][joined], points[1:][joined], edge[:-1][joined]
+    points = np.array([a[:, axis][edge] + t * (b - a)[:, axis][edge] for axis in (0, 1)])
+    joined = np.flatnonzero(edge[:-1] == edge[1:])
+    return points[:, joined], points[:, joined + 1], edge[joined]
