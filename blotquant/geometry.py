@@ -73,8 +73,8 @@ def _columns(points: tuple[tuple[float, ...], ...]) -> NDArray[np.float64]:
 
 def polygon_area(outline: Polygon) -> float:
     """Area of a simple polygon in square pixels (shoelace formula)."""
-    rows, cols = np.asarray(outline).T
-    return float(abs(np.dot(rows, np.roll(cols, -1)) - np.dot(cols, np.roll(rows, -1))) / 2)
+    rows, cols = np.ascontiguousarray(np.asarray((*outline, outline[0])).T)
+    return float(abs(np.dot(rows[:-1], cols[1:]) - np.dot(cols[:-1], rows[1:])) / 2)
 
 
 def rectangle(row_start: float, row_stop: float, col_start: float, col_stop: float) -> Polygon:

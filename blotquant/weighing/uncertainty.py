@@ -100,10 +100,9 @@ def free_tiles(usable: NDArray[np.bool_]) -> list[Box]:
     """Up to `MAX_TILES` square tiles of the picture, spread over it, that are mostly free of bands."""
     size = min(TILE, *usable.shape)
     tops, lefts = (np.arange(0, n - size + 1, size) for n in usable.shape)
+    tiles = usable[: len(tops) * size, : len(lefts) * size].reshape(len(tops), size, len(lefts), size)
     # Every fourth row and column is enough to see how free a tile is.
-    rows, cols = ((starts[:, None] + np.arange(0, size, 4)).ravel() for starts in (tops, lefts))
-    seen = usable[rows[:, None], cols].reshape(len(tops), -1, len(lefts), -(-size // 4))
-    free = seen.mean(axis=(1, 3)).ravel()
+    free = tiles[:, ::4, :, ::4].mean(axis=(1, 3)).ravel()
     best = np.flatnonzero(free >= min(0.9, max(float(np.sort(free)[-min(8, len(free))]), 0.05)))
     if len(best) == 0:
         return []

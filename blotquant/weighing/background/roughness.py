@@ -90,21 +90,24 @@ def _courses(ground: Ground) -> tuple[Array, Array, float]:
         empty = np.full((0, cells.n_bins), np.nan)
         return empty, empty, 1.0
     own = [read_lane(cells, lane, share=0.8) for lane in ground.lanes]
-    left, right = ([_gap(ground, lane, side) for lane in ground.lanes] for side in (-1, 1))
+    after = {(lane.strip, lane.number): _gap_after(ground, lane) for lane in ground.lanes}
+    no_gap = cells.read(0, 0)
+    left, right = (
+        [after.get((lane.strip, lane.number - back), no_gap) for lane in ground.lanes] for back in (1, 0)
+    )
     inside, low, high = (np.array([_known_means(course) for course in part]) for part in (own, left, right))
     both = np.isfinite(low) & np.isfinite(high)
     gaps = np.where(both, (low + high) / 2, np.where(np.isfinite(high), high, low))
     return inside, gaps, max(float(np.median([course.counts.max() for course in own])), 1.0)
 
 
-def _gap(ground: Ground, lane: Lane, side: int) -> Course:
-    """Course of the gap between a lane and the next one to its left (-1) or right (1); empty at the outermost."""
+def _gap_after(ground: Ground, lane: Lane) -> Course:
+    """Course of the gap between a lane and the next one to its right; empty at the last."""
     rows = ground.cells.middles()
-    edge = lane.center_at(rows) + side * (lane.width_at(rows) / 2 + 1)
     for other in ground.beside(lane):
-        if other.number == lane.number + side:
-            far = other.center_at(rows) - side * (other.width_at(rows) / 2 + 1)
-            return ground.cells.read(*((edge, far) if side > 0 else (far, edge)))
+        if other.number == lane.number + 1:
+            edge = lane.center_at(rows) + (lane.width_at(rows) / 2 + 1)
+            return ground.cells.read(edge, other.center_at(rows) - (other.width_at(rows) / 2 + 1))
     return ground.cells.read(0, 0)
 
 
