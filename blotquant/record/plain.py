@@ -18,9 +18,9 @@ def canonical_text(data: Mapping[str, Any]) -> str:
 
 def plain_value(value: Any) -> Any:
     """Values as dicts and lists of scalars; much faster than `dataclasses.asdict`, which copies every number."""
-    if names := _fields_of(type(value)):
+    if names := _fields_of(value.__class__):
         return {name: plain_value(getattr(value, name)) for name in names}
-    if isinstance(value, tuple) and value and _fields_of(type(value[0])):
+    if isinstance(value, tuple) and value and _fields_of(value[0].__class__):
         return [plain_value(item) for item in value]
     return value
 

@@ -92,9 +92,7 @@ def _courses(ground: Ground) -> tuple[Array, Array, float]:
     own = [read_lane(cells, lane, share=0.8) for lane in ground.lanes]
     after = {(lane.strip, lane.number): _gap_after(ground, lane) for lane in ground.lanes}
     no_gap = cells.read(0, 0)
-    left, right = (
-        [after.get((lane.strip, lane.number - back), no_gap) for lane in ground.lanes] for back in (1, 0)
-    )
+    left, right = ([after.get((lane.strip, lane.number - back), no_gap) for lane in ground.lanes] for back in (1, 0))
     inside, low, high = (np.array([_known_means(course) for course in part]) for part in (own, left, right))
     both = np.isfinite(low) & np.isfinite(high)
     gaps = np.where(both, (low + high) / 2, np.where(np.isfinite(high), high, low))
