@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,7 +157,8 @@ def _row_sigmas(signal: FloatImage, layout: Layout, boxes: list[Box]) -> dict[tu
         more = (box.row_stop - box.row_start) // 2
         wide = clip_box(Box(box.row_start - more, box.row_stop + more, box.col_start, box.col_stop), shape)
         profile = signal[wide.slices].mean(axis=1, dtype=float)
-        width = full_width(profile - np.linspace(profile[0], profile[-1], len(profile)))
+        slope = (profile[-1] - profile[0]) / (len(profile) - 1)
+        width = full_width(profile - (profile[0] + slope * np.arange(len(profile))))
         if np.isfinite(width):
             found.setdefault((strip_of[band.lane], band.row), []).append(width / FWHM)
     return {key: float(np.median(values)) for key, values in found.items()}
@@ -267,7 +269,7 @@ def _margin_part(signal: FloatImage, box: Box, noise: float) -> float:
     if not np.isfinite(light):
         return 1.0
     snr = light * (wide.col_stop - wide.col_start) ** 0.5 / (noise * len(profile) ** 0.5) if noise > 0 else np.inf
-    return float(np.clip(np.log(max(snr, 1.0) / CLEAR_SNR[0]) / np.log(CLEAR_SNR[1] / CLEAR_SNR[0]), 0, 1))
+    return min(max(log(max(snr, 1.0) / CLEAR_SNR[0]) / log(CLEAR_SNR[1] / CLEAR_SNR[0]), 0.0), 1.0)
 
 
 def _mask_band(usable: NDArray[np.bool_], band: Band, box: Box, margin: float) -> None:

@@ -159,9 +159,10 @@ def shot_gain(crops: Sequence[Array], *, bend_variance: float = 252.0, n_bins: i
         return None
     # Bins of about equally many pixels; a part of them tells well enough where to cut.
     cuts = np.quantile(level[:: 1 + len(level) // 20_000], np.linspace(0, 1, n_bins + 1)[1:-1])
-    index = np.searchsorted(cuts, level, side="right")
-    groups = [np.flatnonzero(index == k) for k in range(n_bins)]
-    found = [(level[g].mean(), robust_sd(bend[g]) ** 2 / bend_variance, len(g)) for g in groups if len(g) >= 30]
+    index = (level >= cuts[:, None]).sum(axis=0, dtype=np.uint8)
+    order, ends = np.argsort(index, kind="stable"), np.cumsum(np.bincount(index, minlength=n_bins))[:-1]
+    groups = zip(np.split(level[order], ends), np.split(bend[order], ends), strict=True)
+    found = [(x.mean(), robust_sd(y) ** 2 / bend_variance, len(x)) for x, y in groups if len(x) >= 30]
     return _positive_slope(*np.array(found, dtype=float).T) if len(found) >= 4 else None
 
 
