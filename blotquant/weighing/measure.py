@@ -102,7 +102,7 @@ def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None =
     under = aperture.cover * values[:, 0] if values.shape[1:] == (1,) else (aperture.weights * values).sum(axis=1)
     profile = np.einsum("ij,ij->i", aperture.weights, pixels, dtype=float) - under
     volume, background_sum = float(profile.sum()), float(under.sum())
-    area = max(float(aperture.cover.sum()), 1e-9)
+    area = max(aperture.area, 1e-9)
     empty = empty_variance(scene.noise, aperture, estimate)
     light = max(volume, 0.0)
     shot = (scene.noise.gain or 0.0) * scene.noise.spread * light
@@ -139,15 +139,14 @@ def side_variance(signal: FloatImage, aperture: Aperture, level: float) -> float
     level : float
         Mean background under it.
     """
-    box, columns = aperture.box, np.flatnonzero(aperture.columns > 0.5)
+    box, columns = aperture.box, np.flatnonzero(aperture.tall > 0.5 * aperture.tall.max(initial=0.0))
     if len(columns) < 4:
         return 0.0
     reach = max(3, round(SIDE_REACH * len(columns)))
     variance = 0.0
     for side, edge in ((-1, columns[0]), (1, columns[-1])):
-        outward = box.col_start + int(edge) + side * np.arange(-reach, reach + 1)
-        outward = outward[(outward >= 0) & (outward < signal.shape[1])]
-        part = signal[box.row_start : box.row_stop, min(outward) : max(outward) + 1]
+        at = box.col_start + int(edge)
+        part = signal[box.row_start : box.row_stop, max(at - reach, 0) : at + reach + 1]
         light = (part.sum(axis=0, dtype=float) - part.shape[0] * level)[::side]
         valley = int(np.argmin(light))
         light = np.maximum(light, 0.0)
@@ -281,7 +280,7 @@ def _band_cells(band: Band, weighed: Weighed, aperture: Aperture, scene: Scene) 
             weighed,
             volume_sd=float(np.hypot(weighed.volume_sd, _split_sd(band, weighed, scene.signal.shape))),
         )
-    area = float(aperture.cover.sum())
+    area = aperture.area
     snr = weighed.volume / weighed.volume_sd if weighed.volume_sd > 0 else np.nan
     n_saturated, clipped = saturation(scene.signal[aperture.box.slices], aperture.weights, scene.ceiling)
     spread = method_spread(scene, aperture, weighed)
@@ -310,7 +309,7 @@ def _band_cells(band: Band, weighed: Weighed, aperture: Aperture, scene: Scene) 
         "saturated_px": n_saturated,
         "confidence": band.confidence,
     }
-    is_burnt = snr > HOLLOW_SNR and is_hollow(weighed.excess, aperture.weights, snr)
+    is_burnt = snr > HOLLOW_SNR and is_hollow(weighed.excess, aperture.weights, snr, cover=aperture.tall)
     lane_flags = aperture.lane.flags if aperture.lane else ()
     cells["flags"] = {
         *band.flags,
@@ -340,7 +339,7 @@ def sum_under(values: Array, aperture: Aperture) -> float:
 def aperture_fraction(band: Band, scene: Scene, aperture: Aperture) -> float:
     """Share of a Gaussian band of the row's typical width that an aperture of this height holds; NaN if unknown."""
     sigma = scene.row_sigma.get((aperture.lane.strip, band.row)) if aperture.lane and band.row is not None else None
-    tall = np.sort(aperture.weights.sum(axis=0))
+    tall = np.sort(aperture.tall)
     tall = tall[tall > 0]
     if sigma is None or len(tall) == 0:
         return float("nan")

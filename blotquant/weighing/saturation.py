@@ -45,7 +45,7 @@ def saturation(pixels: NDArray[np.floating[Any]], weights: Array, ceiling: float
     return n, (("saturated", "saturated_dust") if is_dust else ("saturated",))
 
 
-def is_hollow(excess: Array, weights: Array, snr: float) -> bool:
+def is_hollow(excess: Array, weights: Array, snr: float, *, cover: Array | None = None) -> bool:
     """Whether the middle third of a band, along its width, holds less than 0.9 of its flanking thirds.
 
     Parameters
@@ -56,18 +56,16 @@ def is_hollow(excess: Array, weights: Array, snr: float) -> bool:
         Covered part of each pixel.
     snr : float
         Of the volume; below 10 nothing is said.
+    cover : ndarray, optional
+        Covered pixels of each column, where they are known.
     """
     if not snr > HOLLOW_SNR:
         return False
-    cover = weights.sum(axis=0)
+    cover = weights.sum(axis=0) if cover is None else cover
     columns = np.flatnonzero(cover > 0.5 * cover.max())
     if len(columns) < 6:
         return False
     sums = (excess * weights).sum(axis=0)[columns] / cover[columns]
     third = len(sums) // 3
-    left, middle, right = (
-        float(sums[:third].mean()),
-        float(sums[third:-third].mean()),
-        float(sums[-third:].mean()),
-    )
+    left, middle, right = (float(part.sum()) / len(part) for part in (sums[:third], sums[third:-third], sums[-third:]))
     return middle < HOLLOW_SHARE * (left + right) / 2 and left > 0 and right > 0

@@ -51,7 +51,7 @@ class Noise:
         """Variance of a sum over an aperture of this shape against white noise."""
         reach = self.correlation.shape[0] // 2
         lag = np.abs(np.arange(-reach, reach + 1))
-        rows, cols = (np.clip(1 - lag / max(n, 1), 0, None) for n in shape)
+        rows, cols = (np.maximum(1 - lag / max(n, 1), 0) for n in shape)
         return max(float(rows @ self.correlation @ cols), 0.05)
 
 
@@ -192,8 +192,8 @@ def empty_variance(noise: Noise, aperture: Aperture, estimate: Estimate) -> floa
     variance = noise.sigma**2
     if noise.gain is not None:
         # The ground here may be brighter than the picture's: its shot noise is larger.
-        variance = max(variance + noise.gain * (float(np.mean(estimate.values)) - noise.level), 0.25 * variance)
-    n = float(aperture.cover.sum())
+        variance = max(variance + noise.gain * (float(estimate.values.sum()) / estimate.values.size - noise.level), 0.25 * variance)
+    n = aperture.area
     own = float(np.vecdot(aperture.weights, aperture.weights).sum()) * variance * noise.spread_over(aperture.shape)
     background = n**2 * variance * estimate.leverage * noise.spread
     return own + background + (n * estimate.model_sd) ** 2

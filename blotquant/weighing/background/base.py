@@ -45,10 +45,14 @@ class Aperture:
         return np.asarray(self.weights.sum(axis=1))
 
     @cached_property
-    def columns(self) -> Array:
-        """Covered pixels of each column of the box, as a part of the fullest."""
-        sums = self.weights.sum(axis=0)
-        return np.asarray(sums / max(float(sums.max(initial=0.0)), 1e-9))
+    def area(self) -> float:
+        """Covered pixels."""
+        return float(self.cover.sum())
+
+    @cached_property
+    def tall(self) -> Array:
+        """Covered pixels of each column of the box."""
+        return np.asarray(self.weights.sum(axis=0))
 
     @property
     def center(self) -> tuple[float, float]:

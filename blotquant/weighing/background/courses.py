@@ -193,8 +193,12 @@ def find_specks(total: Array, count: Array, noise: float) -> NDArray[np.bool_]:
     for start in (0, NEAR + 1):
         first, last = slice(start, start + width), slice(start + NEAR, start + NEAR + width)
         n = counts[:, last] - counts[:, first]
-        off = np.abs(mean - (sums[:, last] - sums[:, first]) / np.maximum(n, 1.0))
-        np.minimum(nearest, np.where(n > 0, off, np.inf), out=nearest)
+        off = sums[:, last] - sums[:, first]
+        off /= np.maximum(n, 1.0)
+        off -= mean
+        np.abs(off, out=off)
+        off[n == 0] = np.inf
+        np.minimum(nearest, off, out=nearest)
     # Cells without anything beside them are left as they are.
     nearest[np.isinf(nearest)] = 0.0
     nearest *= np.sqrt(count)

@@ -49,7 +49,7 @@ class _LaneSurface(Surface):
             return Flank().fit(self.ground).under(aperture)
         values = np.interp(np.arange(aperture.box.row_start, aperture.box.row_stop), rows, level)
         reach = 0.5 * self.method.stiffness * self.ground.band_height
-        n = max(free * reach / max(float(np.ptp(rows)), reach), 1.0)
+        n = max(free * reach / max(float(rows[-1] - rows[0]), reach), 1.0)
         return Estimate(values[:, None], 1 / n, n)
 
     def _baseline(self, lane: Lane) -> tuple[Array, Array, float]:

@@ -98,7 +98,8 @@ def _line(rows: Array, sums: Array, count: Array, aperture: Aperture) -> Estimat
     mean = float(sums.sum() / n)
     box = aperture.box
     at = np.arange(box.row_start, box.row_stop, dtype=float)
-    both_sides = bool(count[rows < box.row_start].sum() >= 3 and count[rows >= box.row_stop].sum() >= 3)
+    above, below = np.searchsorted(rows, (box.row_start, box.row_stop))
+    both_sides = bool(count[:above].sum() >= 3 and count[below:].sum() >= 3)
     slope = float(((rows - middle) * (sums - mean * count)).sum() / spread) if both_sides else 0.0
     values = (mean + slope * (at - middle))[:, None]
     offset = aperture.center[0] - middle
