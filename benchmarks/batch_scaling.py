@@ -108,14 +108,12 @@ def main() -> None:
         write_pictures(work / "few", n // 10)
         write_pictures(work / "many", n)
         few = run(work / "few", work / "out_few", "--jobs", "2")
-        one = run(work / "many", work / "out" / "one", "--jobs", "1")
-        two = run(work / "many", work / "out" / "two", "--jobs", "2")
         tell(f"{n // 10} pictures, 2 jobs", few)
+        one = run(work / "many", work / "out" / "one", "--jobs", "1")
         tell(f"{n} pictures, 1 job", one)
+        two = run(work / "many", work / "out" / "two", "--jobs", "2")
         tell(f"{n} pictures, 2 jobs", two)
-        print(
-            f"  {one.seconds / two.seconds:.2f} times as fast as one; by processor time {2 * one.cpu / two.cpu:.2f} times"
-        )
+        print(f"  {one.seconds / two.seconds:.2f} times as fast as one, {2 * one.cpu / two.cpu:.2f} by processor time")
         print(f"  parent {two.parent_mb / few.parent_mb:.3f} times that of {n // 10} pictures", flush=True)
         folders = [work / "out" / "one", work / "out" / "two"]
         if not options.skip_dask:
@@ -124,9 +122,7 @@ def main() -> None:
                 dask = run(work / "many", work / "out" / "dask", "--scheduler", address)
             dask = dask._replace(cpu=cpu_seconds() - before)
             tell(f"{n} pictures, dask, 2 workers", dask)
-            print(
-                f"  {dask.seconds / two.seconds:.2f} times as long as 2 jobs, by processor time {dask.cpu / two.cpu:.2f}"
-            )
+            print(f"  {dask.seconds / two.seconds:.2f} times 2 jobs, {dask.cpu / two.cpu:.2f} by processor time")
             folders.append(work / "out" / "dask")
         print("folders byte for byte equal:", len({digest(folder) for folder in folders}) == 1)
 

@@ -214,7 +214,7 @@ def make_table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Column])
     extra = list(dict.fromkeys(name for line in lines for name in line if name not in columns))
     cells: dict[str, Any] = {}
     for name, column in columns.items():
-        values = [line.get(name) for line in lines]
+        values: Any = [line.get(name) for line in lines]
         # numpy takes None for NaN at once; pandas looks at every cell for that.
         cells[name] = np.array(values, dtype=float) if column.dtype == _REAL else pd.array(values, dtype=column.dtype)
     return pd.DataFrame(cells | {name: [line.get(name) for line in lines] for name in extra})
