@@ -157,7 +157,7 @@ def _row_sigmas(signal: FloatImage, layout: Layout, boxes: list[Box]) -> dict[tu
         more = (box.row_stop - box.row_start) // 2
         wide = clip_box(Box(box.row_start - more, box.row_stop + more, box.col_start, box.col_stop), shape)
         profile = signal[wide.slices].mean(axis=1, dtype=float)
-        slope = (profile[-1] - profile[0]) / (len(profile) - 1)
+        slope = (profile[-1] - profile[0]) / max(len(profile) - 1, 1)
         width = full_width(profile - (profile[0] + slope * np.arange(len(profile))))
         if np.isfinite(width):
             found.setdefault((strip_of[band.lane], band.row), []).append(width / FWHM)
