@@ -192,9 +192,7 @@ def empty_variance(noise: Noise, aperture: Aperture, estimate: Estimate) -> floa
     variance = noise.sigma**2
     if noise.gain is not None:
         # The ground here may be brighter than the picture's: its shot noise is larger.
-        variance = max(
-            variance + noise.gain * (float(estimate.values.sum()) / estimate.values.size - noise.level), 0.25 * variance
-        )
+        variance = max(variance + noise.gain * (float(estimate.values.mean()) - noise.level), 0.25 * variance)
     n = aperture.area
     own = float(np.vecdot(aperture.weights, aperture.weights).sum()) * variance * noise.spread_over(aperture.shape)
     background = n**2 * variance * estimate.leverage * noise.spread
