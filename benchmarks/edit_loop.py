@@ -8,8 +8,8 @@ redraw    the window has been painted again as well
 empty     the window painted again with nothing changed, for comparison: what is left is what the edit costs
 
 each as seconds on the clock and as processor seconds of the whole process, which other work on the machine changes
-less (a software renderer draws with several threads, so that its processor seconds can exceed the clock's). And the
-longest time that the window did not answer while a picture was opened, and while exact numbers were made.
+less (a software renderer draws with several threads, so that its processor seconds can exceed the clock's).
+``benchmarks/window_freeze.py`` measures how long the window does not answer.
 """
 
 from __future__ import annotations
@@ -25,28 +25,25 @@ SIDE = 2048
 N_LANES = 25
 
 
-def make_editor(n_bands: int) -> Any:
+def make_blot_of(n_bands: int) -> tuple[Any, Any]:
+    """A synthetic picture and the session of its true layout."""
     from blotquant.record.session import make_session
     from blotquant.synthetic import make_blot, plain_spec
-    from napari_blotquant._model import Editor
 
     n_rows = n_bands // N_LANES
     volumes = np.random.default_rng(0).uniform(2e4, 2e5, (n_rows, N_LANES))
     blot = make_blot(plain_spec(volumes, shape=(SIDE, SIDE), sigma=8.0), seed=1)
-    return Editor(blot.image(), make_session(blot.image(), blot.true_layout()), who="benchmark")
+    return blot.image(), make_session(blot.image(), blot.true_layout())
 
 
-def pump(seconds: float, until: Any = lambda: False) -> float:
-    """Let the window work; the longest time between two turns of its loop."""
+def pump(seconds: float, until: Any = lambda: False) -> None:
+    """Let the window work."""
     from qtpy.QtWidgets import QApplication
 
-    longest, end = 0.0, time.perf_counter() + seconds
+    end = time.perf_counter() + seconds
     while time.perf_counter() < end and not until():
-        start = time.perf_counter()
         QApplication.processEvents()
-        longest = max(longest, time.perf_counter() - start)
         time.sleep(0.001)
-    return longest
 
 
 class Clocks:
@@ -73,21 +70,6 @@ def move(layer: Any, index: int) -> None:
     layer.events.data(value=layer.data, action="changed", data_indices=(index,), vertex_indices=((),))
 
 
-def open_in_steps(dock: Any, editor: Any) -> float:
-    """Open a blot as a file is opened once it has been read; the longest step of the window."""
-    from napari_blotquant._look import look_at
-    from napari_blotquant._work import Opened
-
-    opened = Opened(editor.image, editor.session, None, look_at(editor.image))
-    longest, steps = 0.0, dock.begin(opened)
-    while True:
-        start = time.perf_counter()
-        done = next(steps, steps) is steps
-        longest = max(longest, time.perf_counter() - start, pump(0.05))
-        if done:
-            return longest
-
-
 def measure(n_bands: int, n_edits: int) -> None:
     import napari
 
@@ -98,7 +80,7 @@ def measure(n_bands: int, n_edits: int) -> None:
     dock = find_dock(viewer)
     dock.asks = False
     pump(1.0)
-    opening = open_in_steps(dock, make_editor(n_bands))
+    dock.show_blot(*make_blot_of(n_bands))
     pump(120, lambda: dock.editor.is_exact)
     pump(0.5)
     layer = dock.layers.bands
@@ -116,17 +98,10 @@ def measure(n_bands: int, n_edits: int) -> None:
         times["number"].append(clocks.read())
         repaint(viewer)
         times["redraw"].append(clocks.read())
-    stalls = []
-    for _ in range(3):
-        move(layer, 3)
-        stalls.append(pump(60, lambda: dock.editor.is_exact))
     print(f"{len(dock.editor.layout.bands)} bands")
     for name, taken in times.items():
         clock, cpu = (1e3 * statistics.median(values) for values in zip(*taken, strict=True))
-        print(f"  {name:7} median {clock:4.0f} ms on the clock, {cpu:4.0f} ms of the processor")
-    print(
-        f"  longest stall while opening {1e3 * opening:.0f} ms, while weighing {1e3 * max(stalls):.0f} ms", flush=True
-    )
+        print(f"  {name:7} median {clock:4.0f} ms on the clock, {cpu:4.0f} ms of the processor", flush=True)
     dock.editor.autosaver.forget(dock.editor.session)
     dock.editor = None
     pump(5, lambda: not dock.jobs.running)

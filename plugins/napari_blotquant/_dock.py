@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from blotquant.errors import OutputError
 from blotquant.image import BlotImage
 from blotquant.record.history import Change
 from blotquant.record.session import Session
+from napari_blotquant._calm import set_libraries_aside, take_libraries_back
 from napari_blotquant._convert import flags_in_words
 from napari_blotquant._hand import Hand
-from napari_blotquant._jobs import Jobs, explain, warm_up
+from napari_blotquant._jobs import Jobs, explain, take_turns, warm_up
 from napari_blotquant._layers import BlotLayers
 from napari_blotquant._look import look_at
 from napari_blotquant._messages import Messages
@@ -53,7 +54,8 @@ class BlotDock(QWidget):
         self.viewer = napari_viewer
         self.editor: Editor | None = None
         self.layers: BlotLayers | None = None
-        self._building: BlotLayers | None = None
+        self._old: list[BlotLayers] = []
+        self._is_watching = False
         self.hand: Hand | None = None
         self.autosaver = Autosaver()
         self.asks = True
@@ -126,20 +128,23 @@ class BlotDock(QWidget):
         for _ in self.begin(Opened(image, session, path, look_at(image))):
             pass
 
-    def begin(self, opened: Opened) -> Iterator[None]:
+    def begin(self, opened: Opened) -> Generator[None, None, None]:
         """Show a picture with its session step by step."""
-        olds = [old for old in (self.layers, self._building) if old is not None]
-        for old in olds:
+        if self.layers is not None:
+            self._old.append(self.layers)
+        for old in self._old:
             old.close()
         editor = Editor(opened.image, opened.session, path=opened.path, autosaver=self.autosaver)
         self.opening.offer_restore(editor)
         layers = BlotLayers(self.viewer, editor, opened.look)
-        self.editor, self.layers, self._building = None, None, layers
+        self.editor, self.layers = None, None
+        self._old.append(layers)  # if another one is opened before this one stands
         yield
         yield from layers.build()
-        for old in olds:  # not before: painting a canvas that has just become empty can crash in OpenGL
-            old.remove()
-        self._building = None
+        while self._old[0] is not layers:  # now, not before: painting a canvas that is empty again can crash in OpenGL
+            yield from self._old[0].remove()
+            del self._old[0]
+        self._old.clear()
         self.editor, self.layers, self.hand = editor, layers, Hand(layers, self.note)
         self._connect(editor, layers, self.hand)
         yield
@@ -160,6 +165,7 @@ class BlotDock(QWidget):
         layers.picked_lane.connect(self._show_lane)
         layers.previewed.connect(self.read_out.show_number)
         layers.refused.connect(self.say)
+        layers.in_turns = take_turns
         hand.saved.connect(self.save)
         hand.stepped.connect(self.steps.go)
         editor.edited.connect(self._on_edited)
@@ -349,6 +355,9 @@ class BlotDock(QWidget):
         super().showEvent(event)
         if self.window() is not self:
             self.window().installEventFilter(self)  # not kept: it would keep the viewer alive
+            if not self._is_watching:
+                set_libraries_aside()
+            self._is_watching = True
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
         """Ask before the window closes over unsaved work."""
@@ -357,4 +366,5 @@ class BlotDock(QWidget):
                 event.ignore()
                 return True
             self.autosaver.close()
+            take_libraries_back()
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from blotquant.errors import BlotQuantError
@@ -47,6 +47,23 @@ class Jobs:
     def cancel(self) -> None:
         """Make the result of the latest `start_latest` void; its thread ends by itself and nobody hears of it."""
         self._latest += 1
+
+
+def take_turns(steps: Iterator[None]) -> None:
+    """Run steps one by one; between two of them the window paints and answers.
+
+    A step waits for two turns of the window's loop: in the first one the window may still paint the step before.
+    """
+    from qtpy.QtCore import QTimer
+
+    def step() -> None:
+        if next(steps, steps) is not steps:
+            wait()
+
+    def wait() -> None:
+        QTimer.singleShot(0, lambda: QTimer.singleShot(0, step))
+
+    step()
 
 
 def warm_up() -> None:

@@ -17,6 +17,7 @@ from psygnal import Signal
 
 from blotquant.geometry import Band, Polygon
 from blotquant.record.history import Change
+from napari_blotquant._canvas import draw_quickly
 from napari_blotquant._convert import (
     COLOURS,
     HIDDEN_ID,
@@ -39,6 +40,8 @@ from napari_blotquant._shapes import CLEAR, HandLines, HandShapes
 CLOSE = 2.5
 """A doubt is looked at this much closer than the whole picture."""
 DARK_VIEW, BRIGHT_VIEW = "gray_r", "gray"
+LABELS_AT_ONCE = 5
+"""Napari draws each new character once at a large size, which takes it some milliseconds."""
 WORDS = {"size": 11, "color": (0.20, 0.55, 0.35, 1.0), "anchor": "upper_left"}
 
 
@@ -63,6 +66,7 @@ class BlotLayers:
         self.viewer, self.editor = viewer, editor
         self.look = look or look_at(editor.image)
         self.samples: dict[str, str] = {}
+        self.in_turns: Callable[[Iterator[None]], None] = _at_once
         self._busy = False
         self._fit_zoom = 0.0
         width = max(1.5, max(editor.image.shape) / 450)
@@ -84,26 +88,36 @@ class BlotLayers:
 
     def build(self) -> Iterator[None]:
         """Add the layers step by step."""
-        add = self.viewer.add_layer
-        add(self.image)
-        yield
+        yield from self._add_image(self.image)
         if self.look.saturated is not None:
             self.saturated = Image(
                 self.look.saturated, name="Saturated", colormap="red", blending="additive", contrast_limits=(0, 1)
             )
-            add(self.saturated)
-            yield
+            yield from self._add_image(self.saturated)
         layout = self.editor.layout
         for mirror, things in ((self._lanes, layout.lanes), (self._bands, layout.bands)):
             yield from mirror.fill(things)
-            add(mirror.layer)
+            yield
+            self.viewer.add_layer(mirror.layer)
+            yield from draw_quickly(self.viewer, mirror.layer)
             yield
         yield from self._strips.fill(layout.strips)
         yield from self._centers.fill(layout.lanes)
+        for n_lanes in range(LABELS_AT_ONCE, len(layout.lanes), LABELS_AT_ONCE):
+            self.show_labels(n_lanes)
+            yield
         self.show_labels()
         if self.editor.rows:
             self.show_numbers()
         self._listen()
+
+    def _add_image(self, layer: Image) -> Iterator[None]:
+        """Add a picture and paint it for the first time: two steps."""
+        layer.visible = False
+        self.viewer.add_layer(layer)
+        yield
+        layer.visible = True
+        yield
 
     def _listen(self) -> None:
         for layer, mirror, read in self._readers():
@@ -130,12 +144,13 @@ class BlotLayers:
         self.editor.weighed.disconnect(self.show_numbers, missing_ok=True)
         self._busy = True
 
-    def remove(self) -> None:
-        """Stop listening and take the layers out of the viewer."""
+    def remove(self) -> Iterator[None]:
+        """Take the layers out of the viewer, one with each step."""
         self.close()
         for layer in (self.bands, self.centers, self.lanes, self.strips, self.saturated, self.image):
             if layer is not None and layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)
+                yield
 
     @contextmanager
     def _quiet(self) -> Iterator[None]:
@@ -169,15 +184,19 @@ class BlotLayers:
     def _show_bands(self, touched: set[str] | None) -> None:
         self._bands.show(self.editor.layout.bands, touched)
 
-    def show_labels(self) -> None:
-        """Write over each lane what it is; nothing while blind."""
+    def show_labels(self, n_lanes: int | None = None) -> None:
+        """Write over each lane, or over the first ones, what it is; nothing while blind."""
         order = {lane.id: lane for lane in self.editor.layout.lanes}
         lanes = [order[key] for key in self._lanes.keys if key in order]
         wanted = lane_features(lanes, self.samples, is_blind=self.editor.is_blind)
+        if n_lanes is not None:
+            wanted.loc[n_lanes:, "label"] = ""
         if not wanted.equals(self.lanes.features):
             with self._quiet():
+                is_first = "label" not in self.lanes.features
                 self.lanes.features = wanted
-                self.lanes.text = {"string": "{label}", **WORDS}
+                if is_first:
+                    self.lanes.text = {"string": "{label}", **WORDS}
 
     def show_numbers(self) -> None:
         """Write the band table into the layer's features, and colours that follow from it."""
@@ -229,6 +248,7 @@ class BlotLayers:
             hidden.visible = hidden is layer
         if layer not in self.viewer.layers:  # strips and centre lines come when they are first worked on
             self.viewer.add_layer(layer)
+            self.in_turns(draw_quickly(self.viewer, layer))
         self.viewer.layers.selection.active = layer
         if layer is not self.image:
             layer.mode = "direct" if layer is self.centers else "select"
@@ -255,13 +275,13 @@ class BlotLayers:
     def look_at(self, outline: Polygon) -> None:
         """Bring an outline into the middle of the view, close enough to judge it."""
         low, high = np.min(outline, axis=0), np.max(outline, axis=0)
-        self.viewer.camera.center = (0.0, *((low + high) / 2))
-        self.viewer.camera.zoom = max(self.viewer.camera.zoom, CLOSE * self._fit_zoom)
+        self.viewer.scene.camera.center = (0.0, *((low + high) / 2))
+        self.viewer.scene.camera.zoom = max(self.viewer.scene.camera.zoom, CLOSE * self._fit_zoom)
 
     def fit(self) -> None:
         """Show the whole picture."""
         self.viewer.reset_view()
-        self._fit_zoom = self.viewer.camera.zoom
+        self._fit_zoom = self.viewer.scene.camera.zoom
 
     # reading
 
@@ -339,6 +359,11 @@ class BlotLayers:
         chosen = self.selected_lane_ids()
         if not self._busy and len(chosen) == 1:
             self.picked_lane.emit(chosen[0])
+
+
+def _at_once(steps: Iterator[None]) -> None:
+    for _ in steps:
+        pass
 
 
 def _outline(thing: Any) -> Sequence[tuple[float, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -14,6 +15,8 @@ from napari_blotquant._reconcile import Shape
 from napari_blotquant._shapes import HandShapes
 
 AT_ONCE = 6
+TURN_S = 0.02
+"""After so long the window gets its turn."""
 
 
 class Thing(Protocol):
@@ -90,10 +93,13 @@ class Mirror:
         self._colours = {key: self._colours.get(key) or self.colour(by_id[key]) for key in by_id}
 
     def fill(self, things: Sequence[Thing]) -> Iterator[None]:
-        """Show things in an empty layer, a few at a time: napari needs some milliseconds for each polygon."""
+        """Show things in an empty layer, a few at a time: napari may need some milliseconds for each polygon."""
+        start = time.perf_counter()
         for k in range(0, len(things), AT_ONCE):
             self.show(things[: k + AT_ONCE], ())
-            yield
+            if time.perf_counter() - start > TURN_S:
+                yield
+                start = time.perf_counter()
 
     def repaint(self, things: Sequence[Thing]) -> None:
         """Give things the colour that they have now."""

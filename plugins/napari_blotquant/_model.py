@@ -30,6 +30,10 @@ Rows = dict[str, dict[str, Any]]
 """Rows of a band table by band id."""
 
 
+AT_ONCE = 40
+"""When more bands change with one gesture, they get their numbers with the exact ones: the window must not wait."""
+
+
 class Doubt(NamedTuple):
     """A lane or band that deserves a look, and why."""
 
@@ -51,6 +55,14 @@ class Weighing(NamedTuple):
     scene: Scene
     table: pd.DataFrame
     rows: Rows
+
+
+class TakenOver(NamedTuple):
+    """A session with what was found again laid under the corrections, and the session that it was made from."""
+
+    before: Session
+    session: Session
+    conflicts: tuple[Conflict, ...]
 
 
 def utc_now() -> str:
@@ -214,15 +226,26 @@ class Editor:
             self.autosaver.keep(self.session, self.image.source)
         self.edited.emit(list(changes))
 
-    def find_again(self, found: Layout) -> None:
-        """Take over what the detector finds now; hand corrections stay, and `conflicts` says where they do not fit."""
+    def lay_under(self, found: Layout) -> TakenOver:
+        """The session as it is with what the detector finds now. Changes nothing; slow."""
+        before = self.session
+        session, conflicts = before.take_over(found, who=self.who, when=self.clock())
+        if session is not before:
+            _ = session.layout  # replayed once and kept
+        return TakenOver(before, session, tuple(conflicts))
+
+    def find_again(self, found: Layout, made: TakenOver | None = None) -> None:
+        """Take over what the detector finds now; hand corrections stay, and `conflicts` says where they do not fit.
+
+        What `lay_under` made of it is used if nothing was corrected since.
+        """
         before = self.layout
-        session, conflicts = self.session.take_over(found, who=self.who, when=self.clock())
-        if session is not self.session:
-            self.session = session
+        taken = made if made is not None and made.before is self.session else self.lay_under(found)
+        if taken.session is not self.session:
+            self.session = taken.session
             self._replay()
             self._after(diff_layouts(before, self.layout))
-        self.conflicts = conflicts
+        self.conflicts = taken.conflicts
         self.stated.emit()
 
     def misfits(self) -> str:
@@ -242,9 +265,11 @@ class Editor:
     # numbers
 
     def _weigh_touched(self, touched: set[str]) -> None:
-        """Numbers of touched bands, in the scene as it was."""
+        """Numbers of touched bands, in the scene as it was; of very many none."""
         self._table = None
         present = {band.id for band in self.layout.bands}
+        if len(touched) > AT_ONCE:
+            present -= touched
         for key in self.rows.keys() - present:
             del self.rows[key]
         self.rows |= self._weigh_only(self.layout, touched & present)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog
 
 from blotquant.image import BlotImage
 from blotquant.record.session import SESSION_SUFFIX, PictureMissingError
 from napari_blotquant import _work
+from napari_blotquant._jobs import take_turns
 from napari_blotquant._recover import autosave_path, find_rescued
 from napari_blotquant._work import Opened
 
@@ -36,7 +36,7 @@ class Opening:
     def __init__(self, dock: BlotDock) -> None:
         self.dock = dock
         self.study: Study | None = None
-        self._steps: Iterator[None] | None = None
+        self._steps: Generator[None, None, None] | None = None
 
     def ask(self) -> None:
         """Ask for a file and open it."""
@@ -91,13 +91,11 @@ class Opening:
         self.dock.tables.show_blots(listed.blots)
 
     def _opened(self, opened: Opened) -> None:
-        """Build the layers step by step, so that the window stays awake."""
+        """Build the layers step by step, so that the window stays awake; the steps of an earlier blot end."""
+        if self._steps is not None:
+            self._steps.close()
         self._steps = self.dock.begin(opened)
-        self._next_step()
-
-    def _next_step(self) -> None:
-        if self._steps is not None and next(self._steps, self) is not self:
-            QTimer.singleShot(0, self._next_step)
+        take_turns(self._steps)
 
     # what was never saved
 

@@ -5,7 +5,8 @@ The public way, assigning all of `data` or `edge_color`, rebuilds every shape: 0
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from napari.layers import Shapes
@@ -26,6 +27,9 @@ class HandShapes(Shapes):  # type: ignore[misc]  # napari is untyped
     def _type_string(self) -> str:
         return "shapes"
 
+    def _update_thumbnail(self, event: object = None) -> None:
+        """Draw no thumbnail: nothing could be told apart in it, and it takes as long as all the rest of a change."""
+
     def append(self, points: Sequence[Points], colours: Sequence[Colour]) -> None:
         """Show some more shapes; the selection stays."""
         kept = set(self.selected_data)  # type: ignore[has-type]  # napari's decorated property
@@ -42,7 +46,7 @@ class HandShapes(Shapes):  # type: ignore[misc]  # napari is untyped
         """Give some shapes other vertices, some another colour, and draw once."""
         if not places and not colours:
             return
-        with self._data_view.batched_updates():
+        with self._data_view.batched_updates(), self._one_z_order():
             for k, points in (places or {}).items():
                 self._data_view.edit(k, np.asarray(points, dtype=np.float32), new_type=self.kind)
             for k, colour in (colours or {}).items():
@@ -52,6 +56,17 @@ class HandShapes(Shapes):  # type: ignore[misc]  # napari is untyped
             self.events.highlight()
         else:
             self.events.edge_color()
+
+    @contextmanager
+    def _one_z_order(self) -> Iterator[None]:
+        """Put the triangles of all shapes in order once, not after each shape that changes."""
+        view = self._data_view
+        view._update_z_order = lambda: None
+        try:
+            yield
+        finally:
+            del view._update_z_order
+            view._update_z_order()
 
 
 class HandLines(HandShapes):

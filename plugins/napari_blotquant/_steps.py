@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
@@ -150,9 +149,15 @@ class StepPages(QWidget):
         if editor is None:
             return
 
-        def done(found: Any) -> None:
-            editor.find_again(found)
+        image, session = editor.image, editor.session
+
+        def work() -> tuple[Any, Any]:
+            found = _work.find_again(image, session, step)
+            return found, editor.lay_under(found)
+
+        def done(result: tuple[Any, Any]) -> None:
+            editor.find_again(*result)
+            self.dock.weigher.start()
             self.dock.say(editor.misfits())
 
-        image, session = editor.image, editor.session
-        self.dock.run(f"Finding {step} again", partial(_work.find_again, image, session, step), done)
+        self.dock.run(f"Finding {step} again", work, done)

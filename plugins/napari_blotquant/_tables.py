@@ -63,9 +63,10 @@ class RowsModel(QStandardItemModel):
             self._put(self._keys.index(key), list(row))
 
     def _put(self, k: int, row: list[Cell]) -> None:
+        """Change the items that are there: with a new item Qt lays out the whole table anew and paints it twice."""
         for column, (before, cell) in enumerate(zip(self._rows[k], row, strict=True)):
             if before != cell:
-                self.setItem(k, column, _item(cell))
+                _fill(self.item(k, column), cell)
         self._rows[k] = row
 
     def key(self, row: int) -> str:
@@ -82,14 +83,18 @@ class RowsModel(QStandardItemModel):
 
 
 def _item(cell: Cell) -> QStandardItem:
-    item = QStandardItem(cell.text)
-    item.setData(cell.text if cell.rank is None else cell.rank, Qt.ItemDataRole.UserRole)
+    item = QStandardItem()
     item.setEditable(False)
-    if cell.tip:
-        item.setToolTip(cell.tip)
     if cell.rank is not None:
         item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    _fill(item, cell)
     return item
+
+
+def _fill(item: QStandardItem, cell: Cell) -> None:
+    item.setText(cell.text)
+    item.setData(cell.text if cell.rank is None else cell.rank, Qt.ItemDataRole.UserRole)
+    item.setToolTip(cell.tip)
 
 
 class RowsView(QTableView):

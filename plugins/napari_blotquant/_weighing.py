@@ -8,6 +8,7 @@ from qtpy.QtCore import QTimer
 
 from napari_blotquant._jobs import explain
 from napari_blotquant._model import Editor, Rows, Weighing
+from napari_blotquant._profile import lane_curves
 
 if TYPE_CHECKING:
     from blotquant.study.live import Study, StudyPicture
@@ -56,13 +57,17 @@ class Weigher:
     def start(self) -> None:
         """Have exact numbers made in the background."""
         editor = self.dock.editor
+        self._settle.stop()
         if editor is None or self._is_weighing:
             return
         self._is_weighing = True
-        needs_auto = not editor.auto_rows
+        needs_auto, shown = not editor.auto_rows, self.dock.profile.lane_id
 
         def work() -> tuple[Weighing, Rows | None]:
-            return editor.weigh(), editor.weigh_auto() if needs_auto else None
+            weighing = editor.weigh()
+            for lane in [lane for lane in weighing.session.layout.lanes if lane.id == shown] or editor.layout.lanes[:1]:
+                lane_curves(weighing.scene, lane)  # kept; the window need not wait for them
+            return weighing, editor.weigh_auto() if needs_auto else None
 
         def finished(result: tuple[Weighing, Rows | None]) -> None:
             self._is_weighing = False
