@@ -26,11 +26,9 @@ def opened(dock: Any, qtbot: Any, before: Any) -> None:
 def test_every_part_of_every_layer_is_drawn_in_the_end(dock: Any, qtbot: Any) -> None:
     for layer in (dock.layers.strips, dock.layers.centers):
         dock.layers.work_on(layer)
-    qtbot.wait(200)
     assert all(layer.visible for layer in (dock.layers.image, dock.layers.lanes, dock.layers.bands))
-    for layer in dock.viewer.layers:
-        parts = parts_of(visual_of(dock.viewer, layer))
-        assert all(part.visible for part in parts), layer.name
+    parts = [part for layer in dock.viewer.layers for part in parts_of(visual_of(dock.viewer, layer))]
+    qtbot.waitUntil(lambda: all(part.visible for part in parts), timeout=WAIT_MS)
     assert len(parts_of(visual_of(dock.viewer, dock.layers.bands))) == 5
 
 
