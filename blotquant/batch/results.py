@@ -152,12 +152,13 @@ def picture_tasks(
     """The units of work of some pictures and sessions; corrected sessions that lie in the folder are used."""
     from blotquant.batch.work import PictureTask
 
+    sessions = (out / "sessions").absolute()
     return {
         item.name: PictureTask(
             input=item,
             settings=settings,
-            session_folder=(out / "sessions").absolute(),
-            session=None if item.is_session else (out / "sessions" / item.session_name).absolute(),
+            session_folder=sessions,
+            session=None if item.is_session else sessions / item.session_name,
             timings=timings,
         )
         for item in inputs
