@@ -56,7 +56,7 @@ class Cells:
 
     Attributes
     ----------
-    sums : ndarray, shape (n_columns + 1, n_bins, 3)
+    sums : ndarray, shape (3, n_columns + 1, n_bins)
         Free pixels, their counts above `level`, and their rows within the bin, of all cells further left.
     steps : (int, int)
         Rows and columns of a cell.
@@ -71,7 +71,7 @@ class Cells:
     @property
     def n_bins(self) -> int:
         """Bins of rows down the picture."""
-        return int(self.sums.shape[1])
+        return int(self.sums.shape[2])
 
     def bins(self, start: float, stop: float) -> slice:
         """Bins that some rows touch."""
@@ -87,19 +87,18 @@ class Cells:
         bins : slice
             Which bins of rows.
         """
-        step, last = self.steps[1], len(self.sums) - 1
+        step, last = self.steps[1], self.sums.shape[1] - 1
         if isinstance(left, (int, float)) and isinstance(right, (int, float)):
             first = min(max(int(-(-left // step)), 0), last)
             stop = max(min(max(int(right // step), 0), last), first)
-            found = self.sums[stop, bins] - self.sums[first, bins]
+            n, total, moment = self.sums[:, stop, bins] - self.sums[:, first, bins]
             wide: Any = stop - first
         else:
             at = np.arange(self.n_bins)[bins]
             low = np.minimum(np.maximum(-(-np.asarray(left) // step), 0), last).astype(int)
             high = np.minimum(np.maximum(np.asarray(right) // step, 0), last).astype(int)
             wide = np.maximum(high - low, 0)
-            found = self.sums[low + wide, at] - self.sums[low, at]
-        n, total, moment = found.T
+            n, total, moment = self.sums[:, low + wide, at] - self.sums[:, low, at]
         n = n * (n >= MIN_SHARE * self.steps[0] * step * wide)
         safe, free = np.maximum(n, 1.0), n > 0
         rows = np.where(free, moment / safe, (self.steps[0] - 1) / 2)
@@ -108,11 +107,10 @@ class Cells:
 
     def read_side_by_side(self, ranges: Sequence[tuple[float, float]], bins: slice) -> list[Course]:
         """Courses of several ranges of columns over the same bins, as `read` gives for each."""
-        step, last = self.steps[1], len(self.sums) - 1
+        step, last = self.steps[1], self.sums.shape[1] - 1
         first = [min(max(int(-(-left // step)), 0), last) for left, _ in ranges]
         stop = [max(min(max(int(right // step), 0), last), k) for (_, right), k in zip(ranges, first, strict=True)]
-        found = self.sums[stop, bins] - self.sums[first, bins]
-        n, total, moment = found[:, :, 0], found[:, :, 1], found[:, :, 2]
+        n, total, moment = self.sums[:, stop, bins] - self.sums[:, first, bins]
         wide = np.subtract(stop, first)[:, None]
         n = n * (n >= MIN_SHARE * self.steps[0] * step * wide)
         safe, free = np.maximum(n, 1.0), n > 0
@@ -175,9 +173,9 @@ def make_cells(
     level = float(total.sum() / max(n.sum(), 1.0))
     total -= level * n
     keep = ~find_specks(total, n, noise)
-    sums = np.zeros((total.shape[1] + 1, n_bins, 3))
-    for k, values in enumerate((n, total, rows)):
-        np.cumsum((values * keep).T, axis=0, out=sums[1:, :, k])
+    sums = np.zeros((3, total.shape[1] + 1, n_bins))
+    for places, values in zip(sums, (n, total, rows), strict=True):
+        np.cumsum((values * keep).T, axis=0, out=places[1:])
     return Cells(sums=sums, steps=steps, level=level)
 
 
