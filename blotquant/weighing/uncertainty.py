@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ class Noise:
     gain : float or None
         Counts of variance for each count of signal (shot noise); None where the picture does not show it.
     level : float
-        Counts of the ground where `sigma` was measured.
+        Counts of the ground where `sigma` was measured; 0 without a gain, which alone needs it.
     """
 
     sigma: float
@@ -86,8 +86,11 @@ def measure_noise(signal: NDArray[np.floating[Any]], usable: NDArray[np.bool_], 
     bend = max(float(252 - 420 * near[1] + 240 * near[2]), 15.0)
     crops = [_level_part(signal, box) for box in bands[:: max(1, len(bands) // 60)]]
     gain = shot_gain([*crops, *pixels[:8]], bend_variance=bend) if len(bands) else None
+    noise = Noise(sigma=float(np.sqrt(variance)), correlation=correlation, gain=gain)
+    if gain is None:
+        return noise
     level = float(np.median([np.median(p[f]) for p, f in zip(pixels, free, strict=True) if f.any()]))
-    return Noise(sigma=float(np.sqrt(variance)), correlation=correlation, gain=gain, level=level)
+    return replace(noise, level=level)
 
 
 def _level_part(signal: NDArray[np.floating[Any]], box: Box) -> Array:
@@ -118,7 +121,8 @@ def _unlikeness(pixels: Array, free: NDArray[np.bool_], lag: tuple[int, int]) ->
     (dr, dc), (_, h, w) = lag, pixels.shape
     here = slice(None), slice(dr, h), slice(max(dc, 0), w + min(dc, 0))
     there = slice(None), slice(0, h - dr), slice(max(-dc, 0), w - max(dc, 0))
-    return robust_sd((pixels[here] - pixels[there])[free[here] & free[there]]) ** 2 / 2
+    steps, both = pixels[here] - pixels[there], free[here] & free[there]
+    return robust_sd(steps.ravel() if both.all() else steps[both]) ** 2 / 2
 
 
 def shot_gain(crops: Sequence[Array], *, bend_variance: float = 252.0, n_bins: int = 12) -> float | None:

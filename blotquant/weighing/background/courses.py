@@ -224,12 +224,12 @@ def _add_up(values: Array) -> Array:
 
 def lane_light(signal: NDArray[np.floating[Any]], usable: NDArray[np.bool_], lane: Lane, bin_rows: int) -> Array:
     """Light of a lane's bands above the free ground in each bin of rows, on a few columns; 0 where it is free."""
-    rows, n_columns = np.arange(0, signal.shape[0], max(1, bin_rows // 3)), signal.shape[1]
+    rows = np.arange(0, signal.shape[0], max(1, bin_rows // 3))
     center, quarter = lane.center_at(rows), 0.25 * lane.width_at(rows)
-    cols = np.rint([center - quarter, center, center + quarter]).astype(int).clip(0, n_columns - 1)
-    left, middle, right = signal.ravel()[rows * n_columns + cols].astype(float)
+    cols = np.rint([center - quarter, center, center + quarter]).astype(int).clip(0, signal.shape[1] - 1)
+    left, middle, right = signal[rows, cols].astype(float)
     profile = (left + middle + right) / 3
-    free = usable.ravel()[rows * n_columns + cols].all(axis=0)
+    free = usable[rows, cols].all(axis=0)
     n_bins = -(-signal.shape[0] // bin_rows)
     if free.all() or not free.any():
         return np.zeros(n_bins)
