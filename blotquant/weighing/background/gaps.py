@@ -76,7 +76,7 @@ class _GapSurface(Surface):
         free = self.ground.usable[box] & np.repeat(inside, sizes, axis=0)
         starts = first - first[0]
         kept = np.where(free, self.ground.signal[box], 0).sum(axis=1, dtype=float)
-        return np.add.reduceat(free.sum(axis=1, dtype=float), starts), np.add.reduceat(kept, starts)
+        return np.add.reduceat(np.count_nonzero(free, axis=1).astype(float), starts), np.add.reduceat(kept, starts)
 
     def _columns(self, lane: Lane, rows: Array, side: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Columns between the lane's edge and the neighbour's, not further than the reach, for each bin."""
