@@ -14,9 +14,12 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from blotquant.errors import BlotQuantError
+
+if TYPE_CHECKING:
+    from pebble import ProcessPool
 
 _log = logging.getLogger(__name__)
 
@@ -197,9 +200,9 @@ class _Processes:
     def __init__(self, jobs: int, time_limit_s: float | None) -> None:
         import multiprocessing
 
-        from pebble import ProcessPool
+        from blotquant.batch.processes import QuietPool
 
-        self._pool = ProcessPool(max_workers=jobs, context=multiprocessing.get_context("spawn"))
+        self._pool: ProcessPool = QuietPool(max_workers=jobs, context=multiprocessing.get_context("spawn"))
         self._time_limit_s = time_limit_s
         self.window = 2 * jobs + 2
         self.pulse_s: float | None = None

@@ -42,7 +42,7 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def atomic_write(path: str | os.PathLike[str], data: bytes | str | Iterable[str]) -> None:
+def atomic_write(path: str | os.PathLike[str], data: bytes | str | Iterable[str], *, flush_parent: bool = True) -> None:
     """Write a file so that a reader sees the old or the new content whole, even if the program is killed.
 
     The data go to a temporary file in the same folder, are flushed to disk, and replace `path` in one step.
@@ -55,6 +55,9 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str | Iterable[str]
     data : bytes, str, or iterable of str
         Text is written as UTF-8 with its line ends as they are. Pieces of an iterable are written as they come,
         so a table larger than memory can pass through.
+    flush_parent : bool
+        Whether the new name, too, is on disk on return. Who writes many files into one folder spares half the waiting
+        by flushing it once at the end (`flush_folder`); until then a power cut may leave the old content, whole.
 
     Raises
     ------
@@ -67,6 +70,8 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str | Iterable[str]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _replace_with(target, content)
+        if flush_parent:
+            flush_folder(target.parent)
     except OSError as error:
         reason = error.strerror or str(error)
         msg = f"{target}: cannot be written ({reason}); choose another output folder or free the file"
@@ -86,10 +91,9 @@ def _replace_with(target: Path, content: Iterable[bytes]) -> None:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
-    _flush_folder(target.parent)
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
     """Make the rename itself durable, where the system lets a folder be flushed."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

@@ -217,6 +217,7 @@ def publish(store: Store, manifest: Manifest, *, sessions: Iterable[str]) -> Man
         With the checksums of all files, as written.
     """
     folder = store.folder
+    store.flush()
     old = _known(folder)
     ready = sorted(path.name for path in store.new.iterdir() if path.name != MANIFEST)
     standing = [f"sessions/{name}" for name in sorted(sessions)]

@@ -22,7 +22,7 @@ from typing import Any
 
 from blotquant.console import say
 from blotquant.errors import BlotQuantError, OutputError
-from blotquant.io.files import atomic_write, sha256_of
+from blotquant.io.files import atomic_write, flush_folder, sha256_of
 
 PART_VERSION = 2
 
@@ -98,10 +98,16 @@ class Store:
             path = self.folder / "sessions" / name
             if path.is_file() and path.read_bytes() != text.encode():
                 self._make_way(part.key, path, text)
-            atomic_write(path, text)
+            atomic_write(path, text, flush_parent=False)
         checksums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in part.sessions.items()}
         payload = {"version": PART_VERSION, **asdict(part), "sessions": checksums}
-        atomic_write(self._path(part.key), json.dumps(payload, ensure_ascii=False, indent=0))
+        text = json.dumps(payload, ensure_ascii=False, indent=0)
+        atomic_write(self._path(part.key), text, flush_parent=False)
+
+    def flush(self) -> None:
+        """Make the names of all parts and sessions durable; a part that a power cut takes before is made again."""
+        for place in (self.folder / "sessions", self._path("").parent):
+            flush_folder(place)
 
     def _make_way(self, key: str, path: Path, text: str) -> None:
         """Refuse to lose corrections; keep a copy of a session that was changed other than by corrections."""

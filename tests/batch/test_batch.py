@@ -5,6 +5,7 @@ import signal
 import time
 
 import pytest
+from pebble.pool.process import WorkerManager
 
 from blotquant.batch.pool import run_tasks
 from blotquant.errors import ImageError
@@ -51,6 +52,16 @@ def test_an_endless_task_is_stopped():
     outcomes = run([("hang", 0), ("fine", 2)], jobs=1, time_limit_s=1.0)
     assert outcomes[0].error == "stopped after 1 s, the time limit"
     assert outcomes[1].value == 4
+
+
+def test_workers_end_before_their_channel_goes(monkeypatch):
+    """One that is just starting in place of the stopped one would find it gone, and say so with a traceback."""
+    left = []
+    close = WorkerManager.close_channels
+    monkeypatch.setattr(WorkerManager, "close_channels", lambda pool: (left.append(dict(pool.workers)), close(pool)))
+    (outcome,) = run([("hang", 0)], jobs=2, time_limit_s=0.5)
+    assert outcome.error == "stopped after 0.5 s, the time limit"
+    assert left == [{}]
 
 
 def test_only_a_window_of_tasks_is_taken_up():
