@@ -22,6 +22,7 @@ from blotquant.weighing.background.base import Array
 from blotquant.weighing.quality import band_shape, limit_flags, place_flags
 from blotquant.weighing.saturation import HOLLOW_SNR, is_hollow, saturation
 from blotquant.weighing.scene import Scene, aperture_of, apertures_of, lane_scene, weigh_scene
+from blotquant.weighing.sides import cut_sd, end_variance, side_variance
 from blotquant.weighing.uncertainty import LOD_SDS, LOQ_SDS, empty_variance
 
 OWN_SHARE = 0.003
@@ -32,13 +33,6 @@ MOST_LEVERAGE = 0.1
 
 SHAPE_SHARE = 0.06
 """SD of the share of an equal doublet's volume that the fit gives to the wrong band, bands being no Gaussians."""
-
-SIDE_PX = 0.5
-"""SD of where a side of an outline lies."""
-
-SIDE_REACH = 0.15
-"""How far to both sides of an outline's side that column is looked for, in widths of the outline."""
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Weighed:
@@ -106,7 +100,10 @@ def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None =
     empty = empty_variance(scene.noise, aperture, estimate)
     light = max(volume, 0.0)
     shot = (scene.noise.gain or 0.0) * scene.noise.spread * light
-    crossing = (OWN_SHARE * light) ** 2 + side_variance(scene.signal, aperture, background_sum / area)
+    cut = cut_sd(scene.signal, aperture.box, scene.cuts, scene.noise.sigma * scene.noise.spread**0.5)
+    level = background_sum / area
+    crossing = (OWN_SHARE**2 + cut**2) * light**2
+    crossing += side_variance(scene.signal, aperture, level) + end_variance(scene.signal, aperture, level)
     return Weighed(
         pixels=pixels,
         background=values,
@@ -121,38 +118,6 @@ def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None =
         if estimate.leverage > MOST_LEVERAGE
         else estimate.n_pixels,
     )
-
-
-def side_variance(signal: FloatImage, aperture: Aperture, level: float) -> float:
-    """Variance of the volume for light that crosses the sides of an outline.
-
-    The darkest column near a side is where the next lane's band begins: it may be either's, and what lies under the
-    outline beyond it is the other band's. Around a lone band it is dark, wherever the outline ends. Where a band is
-    cut off, the outline's own place matters.
-
-    Parameters
-    ----------
-    signal : ndarray, shape (H, W)
-        Counts, bands bright.
-    aperture : Aperture
-        The outline.
-    level : float
-        Mean background under it.
-    """
-    box, columns = aperture.box, np.flatnonzero(aperture.tall > 0.5 * aperture.tall.max(initial=0.0))
-    if len(columns) < 4:
-        return 0.0
-    reach = max(3, round(SIDE_REACH * len(columns)))
-    variance = 0.0
-    for side, edge in ((-1, columns[0]), (1, columns[-1])):
-        at = box.col_start + int(edge)
-        part = signal[box.row_start : box.row_stop, max(at - reach, 0) : at + reach + 1]
-        light = (part.sum(axis=0, dtype=float) - part.shape[0] * level)[::side]
-        valley = int(np.argmin(light))
-        light = np.maximum(light, 0.0)
-        inside = float(light[valley : reach + 1].sum() if valley < reach else light[valley])
-        variance += inside**2 + (SIDE_PX * float(light[min(reach, len(light) - 1)])) ** 2
-    return variance
 
 
 @single_threaded

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import log
 
 import numpy as np
@@ -21,6 +21,7 @@ from blotquant.weighing.background.gaps import Gaps
 from blotquant.weighing.optical_density import to_optical_density
 from blotquant.weighing.robust import robust_sd
 from blotquant.weighing.row_places import overlooked_bands
+from blotquant.weighing.sides import Cuts, measure_cuts
 from blotquant.weighing.uncertainty import Noise, measure_noise
 
 FWHM = 2.3548
@@ -53,6 +54,8 @@ class Scene:
         At or above which a pixel is saturated.
     row_sigma : dict of (str, int) to float
         Typical SD along the lane of the bands of one row of a strip, px.
+    cuts : Cuts
+        What the sides of its outlines leave out of their bands.
     flags : tuple of str
         What holds for every number weighed here.
     """
@@ -64,6 +67,7 @@ class Scene:
     noise: Noise
     ceiling: float
     row_sigma: dict[tuple[str, int], float]
+    cuts: Cuts = field(default_factory=Cuts)
     flags: tuple[str, ...] = ()
 
     @property
@@ -119,12 +123,14 @@ def _prepare(image: BlotImage, layout: Layout, settings: WeighingSettings, *, wh
     use_gaps = whole_lanes and settings.background not in ("constant", "none")
     method = Gaps() if use_gaps else BACKGROUNDS[settings.background]
     others = [] if whole_lanes else [name for name in SANE if name != settings.background]
+    clear = [box for band, box in zip(layout.bands, boxes, strict=True) if band.status == "detected"]
+    cuts = Cuts() if whole_lanes else measure_cuts(ground.signal, clear, noise.sigma * noise.spread**0.5)
     flags = image.flags if noise.gain is not None or whole_lanes else (*image.flags, "noise_gain_unknown")
     return Scene(
         ground=ground, method=method.name + (", optical density" if settings.optical_density else ""),
         surface=method.fit(ground),
         others=tuple(BACKGROUNDS[name].fit(ground) for name in others), noise=noise, ceiling=image.ceiling,
-        row_sigma={} if whole_lanes else _row_sigmas(ground.signal, layout, boxes), flags=flags,
+        row_sigma={} if whole_lanes else _row_sigmas(ground.signal, layout, boxes), cuts=cuts, flags=flags,
     )  # fmt: skip
 
 
@@ -204,28 +210,40 @@ def inside_strips(layout: Layout, shape: tuple[int, int], margin: float) -> NDAr
     """Pixels that lie on a strip, at least `margin` pixels from its edge; None where strips leave nothing out."""
     if not layout.strips:
         return None
-    inside = np.zeros(shape, dtype=bool)
+    inside, more = np.zeros(shape, dtype=bool), round(margin)
     for strip in layout.strips:
-        first, left, right = _scan_lines(np.asarray(strip.outline), shape[0])
-        if len(left) == shape[0] and (left <= 0).all() and (right >= shape[1] - 1).all():
-            return None
+        first, left, right = _scan_lines(np.asarray(strip.outline), -more, shape[0] + more)
         # The picture's own border is no cut edge.
-        top_cut, bottom_cut = first > 0, first + len(left) < shape[0]
-        keep = slice(round(margin) if top_cut else 0, len(left) - (round(margin) if bottom_cut else 0))
-        starts = np.where(left > 0, np.ceil(left + margin), 0).astype(int)
-        stops = np.where(right < shape[1] - 1, np.floor(right - margin) + 1, shape[1]).astype(int)
+        starts = _from_edge(left, more, 0, shape[1])
+        stops = shape[1] - _from_edge(shape[1] - 1 - right, more, 0, shape[1])
+        at = np.arange(max(-first, 0), min(len(left), shape[0] - first))
+        above, below = at - more, at + more
+        keep = ((above >= 0) | (first <= 0)) & ((below < len(left)) | (first + len(left) >= shape[0]))
+        at, above, below = at[keep], np.maximum(above[keep], 0), np.minimum(below[keep], len(left) - 1)
+        # An edge that slants is as far away up and down as it is to the sides.
+        starts = np.maximum(np.maximum(starts[above], starts[below]), starts[at])
+        stops = np.minimum(np.minimum(stops[above], stops[below]), stops[at])
         # Neighbouring rows of the same extent are set together.
-        changes = np.flatnonzero((np.diff(starts[keep]) != 0) | (np.diff(stops[keep]) != 0)) + 1
-        rows = np.arange(first, first + len(left))[keep]
-        for run in np.split(np.arange(keep.start, keep.start + len(rows)), changes) if len(rows) else ():
-            inside[first + run[0] : first + run[-1] + 1, starts[run[0]] : max(stops[run[0]], starts[run[0]])] = True
+        changes = np.flatnonzero((np.diff(starts) != 0) | (np.diff(stops) != 0)) + 1
+        for run in np.split(np.arange(len(at)), changes) if len(at) else ():
+            row, stop = first + at[run[0]], first + at[run[-1]] + 1
+            inside[row:stop, starts[run[0]] : max(stops[run[0]], starts[run[0]])] = True
     return None if inside.all() else inside
 
 
-def _scan_lines(outline: NDArray[np.float64], n_rows: int) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:
-    """First row of an outline and its leftmost and rightmost column on each of its rows."""
-    first = max(int(np.ceil(outline[:, 0].min())), 0)
-    rows = np.arange(first, min(int(np.floor(outline[:, 0].max())), n_rows - 1) + 1)
+def _from_edge(edge: NDArray[np.float64], margin: int, least: int, most: int) -> NDArray[np.intp]:
+    """First column that lies far enough from a left edge; all of them where the edge is the picture's border."""
+    upright = np.abs(np.diff(edge, append=edge[-1:])) < 1e-3
+    is_border = (edge <= 0) & (edge >= -1) & upright
+    return np.clip(np.ceil(edge + np.where(is_border, 0, margin)), least, most).astype(np.intp)
+
+
+def _scan_lines(
+    outline: NDArray[np.float64], start: int, stop: int
+) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:
+    """First row of an outline from `start` on, and its leftmost and rightmost column on each row before `stop`."""
+    first = max(int(np.ceil(outline[:, 0].min())), start)
+    rows = np.arange(first, min(int(np.floor(outline[:, 0].max())), stop - 1) + 1)
     left, right = np.full(len(rows), np.inf), np.full(len(rows), -np.inf)
     for (r0, c0), (r1, c1) in zip(outline, np.roll(outline, -1, axis=0), strict=True):
         on = (rows >= min(r0, r1)) & (rows <= max(r0, r1))

@@ -11,9 +11,10 @@ from blotquant.flags import split_flags
 from blotquant.geometry import Band, Lane, Layout, Strip, rectangle
 from blotquant.settings import WeighingSettings
 from blotquant.weighing.background import BACKGROUNDS
-from blotquant.weighing.measure import OWN_SHARE, measure_bands, side_variance, weigh_aperture
+from blotquant.weighing.measure import OWN_SHARE, measure_bands, weigh_aperture
 from blotquant.weighing.robust import robust_sd
 from blotquant.weighing.scene import aperture_of, weigh_scene
+from blotquant.weighing.sides import side_variance
 from blotquant.weighing.uncertainty import measure_noise, shot_gain
 
 EMPTY = (640, 640)

@@ -1,0 +1,183 @@
+"""Light that crosses the sides of an outline: what it takes in of the next band, and what it leaves out of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from blotquant.geometry import Box
+from blotquant.image import FloatImage
+from blotquant.weighing.background.base import Aperture, Array
+from blotquant.weighing.robust import robust_sd
+
+SIDE_PX = 0.5
+"""SD of where a side of an outline lies."""
+
+SIDE_REACH = 0.15
+"""How far to both sides of an outline's side the darkest column is looked for, in widths of the outline."""
+
+CUT_REACH = 0.3
+"""How far beyond a side a band's own light is looked for, in widths of the outline."""
+
+END_WITHIN, END_BEYOND = 0.2, 0.5
+"""How far within and beyond an end the darkest row is looked for, in heights of the outline."""
+
+CLEAR = 30.0
+"""Volume in SDs of an empty outline from which a band tells itself how much of it its sides cut off."""
+
+VALLEY_NOISE = 3.0
+"""Variance of the light beyond the sides, with the valleys that it is counted from, in units of an outline's noise."""
+
+FEWEST = 4
+"""Columns that an outline needs for anything to be said of its sides."""
+
+
+class Cuts(NamedTuple):
+    """What the sides of a picture's outlines leave out of their bands, as a part of the volume.
+
+    Attributes
+    ----------
+    typical : float
+        Median over its clear bands: the common scale has it.
+    spread : float
+        Their scatter, for bands too faint to tell their own.
+    """
+
+    typical: float = 0.0
+    spread: float = 0.0
+
+
+def side_variance(signal: FloatImage, aperture: Aperture, level: float) -> float:
+    """Variance of the volume for light of the next band, and for where exactly the sides lie.
+
+    The darkest column near a side is where the next lane's band begins: it may be either's, and what lies under the
+    outline beyond it is the other band's. Around a lone band it is dark, wherever the outline ends. Where a band is
+    cut off, the outline's own place matters.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (H, W)
+        Counts, bands bright.
+    aperture : Aperture
+        The outline.
+    level : float
+        Mean background under it.
+    """
+    box, columns = aperture.box, np.flatnonzero(aperture.tall > 0.5 * aperture.tall.max(initial=0.0))
+    if len(columns) < FEWEST:
+        return 0.0
+    reach = max(3, round(SIDE_REACH * len(columns)))
+    variance = 0.0
+    for side, edge in ((-1, columns[0]), (1, columns[-1])):
+        at = box.col_start + int(edge)
+        part = signal[box.row_start : box.row_stop, max(at - reach, 0) : at + reach + 1]
+        light = (part.sum(axis=0, dtype=float) - part.shape[0] * level)[::side]
+        valley = int(np.argmin(light))
+        light = np.maximum(light, 0.0)
+        inside = float(light[valley : reach + 1].sum() if valley < reach else light[valley])
+        variance += inside**2 + (SIDE_PX * float(light[min(reach, len(light) - 1)])) ** 2
+    return variance
+
+
+def cut_light(signal: FloatImage, box: Box) -> tuple[float, float]:
+    """Light between the sides of a box and the valleys beyond them, and that between its sides, in counts.
+
+    Both are counted from the darker places on either side, so that no background has to be known.
+    """
+    width = box.col_stop - box.col_start
+    reach = max(3, round(CUT_REACH * width))
+    first = max(box.col_start - reach, 0)
+    line: Array = signal[box.row_start : box.row_stop, first : box.col_stop + reach].sum(axis=0, dtype=float)
+    left, inside, right = np.split(line, [box.col_start - first, box.col_stop - first])
+    cut, levels = 0.0, []
+    for beyond in (left[::-1], right):
+        if len(beyond) == 0:
+            continue
+        valley = int(np.argmin(beyond))
+        cut += float(beyond[:valley].sum() - valley * beyond[valley])
+        levels.append(float(beyond[valley]))
+    return cut, float(inside.sum() - width * np.mean(levels)) if levels else 0.0
+
+
+def end_variance(signal: FloatImage, aperture: Aperture, level: float) -> float:
+    """Variance of the volume for light of a band above or below that runs into this one.
+
+    Between two bands that overlap the valley is lit by both, each about half: what either has beyond it falls off over
+    about a twelfth of the outline's height (a Gaussian band of five SDs). Beyond the end of a lone band it is dark.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (H, W)
+        Counts, bands bright.
+    aperture : Aperture
+        The outline; rows are counted from its own edges, column by column.
+    level : float
+        Mean background under it.
+    """
+    columns = np.flatnonzero(aperture.tall > 0.5 * aperture.tall.max(initial=0.0))
+    if len(columns) < FEWEST:
+        return 0.0
+    part = columns[len(columns) // 8 : len(columns) - len(columns) // 8]
+    covered = aperture.weights[:, part] > 0.5
+    height = int(np.median(covered.sum(axis=0)))
+    if height < FEWEST:
+        return 0.0
+    within, beyond = max(round(END_WITHIN * height), 1), max(round(END_BEYOND * height), 2)
+    steps = np.arange(-within, beyond + 1)[:, None]
+    top, bottom = covered.argmax(axis=0), len(covered) - 1 - covered[::-1].argmax(axis=0)
+    variance, wide = 0.0, len(columns) / len(part)
+    for rows in (top - steps, bottom + steps):
+        at = aperture.box.row_start + rows
+        if at.min() < 0 or at.max() >= signal.shape[0]:
+            continue
+        light = (signal[at, aperture.box.col_start + part].sum(axis=1, dtype=float) - level * len(part)) * wide
+        valley = int(light.argmin())
+        taken = float(np.maximum(light[valley + 1 : within + 1], 0.0).sum())
+        variance += taken**2 + (max(float(light[valley]), 0.0) * height / 12) ** 2
+    return variance
+
+
+def measure_cuts(signal: FloatImage, boxes: Sequence[Box], noise: float) -> Cuts:
+    """What the outlines of a picture's clear bands leave out at their sides.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (H, W)
+        Counts, bands bright.
+    boxes : sequence of Box
+        Of outlines that hold a band each.
+    noise : float
+        SD of one pixel as it enters a sum of many, in counts.
+    """
+    shares = [
+        cut / light
+        for box in boxes
+        for cut, light in (cut_light(signal, box),)
+        if light > CLEAR * noise * _pixels(box) ** 0.5 and light > 0
+    ]
+    if len(shares) < 3:
+        return Cuts()
+    typical = float(np.median(shares))
+    return Cuts(typical, robust_sd(np.array(shares) - typical))
+
+
+def cut_sd(signal: FloatImage, box: Box, cuts: Cuts, noise: float) -> float:
+    """SD of a volume, as a part of it, for light that its sides leave out more or less than the picture's others.
+
+    What lies beyond may be the band's or not: truth is anywhere between none of it and all, and the SD that of a
+    uniform law. The fainter a band, the less its own surroundings say, and the more the picture's scatter stands for
+    it.
+    """
+    cut, light = cut_light(signal, box)
+    if light <= 0:
+        return cuts.spread
+    grain = noise**2 * _pixels(box) / light**2
+    clear = 1 / (1 + CLEAR**2 * grain)
+    own = max((cut / light - cuts.typical) ** 2 - VALLEY_NOISE * grain, 0.0) / 3
+    return float(np.sqrt(clear * own + (1 - clear) * cuts.spread**2))
+
+
+def _pixels(box: Box) -> int:
+    return (box.row_stop - box.row_start) * (box.col_stop - box.col_start)
