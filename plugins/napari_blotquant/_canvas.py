@@ -18,6 +18,13 @@ def visual_of(viewer: Any, layer: Any) -> Any:
     return None
 
 
+def canvas_of(viewer: Any) -> Any:
+    """The widget that shows the picture; None without a window."""
+    with suppress(AttributeError):
+        return viewer.window._qt_viewer.canvas.native
+    return None
+
+
 def parts_of(visual: Any) -> list[Any]:
     """The visuals that a layer is drawn with."""
     return list(getattr(visual, "_subvisuals", ()))

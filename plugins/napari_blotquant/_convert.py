@@ -169,7 +169,7 @@ def lane_features(
 def lane_label(lane: Lane, sample: str = "") -> str:
     """What stands over a lane: its number, and what it is if it is no sample."""
     mark = {"ladder": " L", "standard": " S", "blank": " –", "excluded": " ×"}.get(lane.role, "")
-    doubt = " ?" if lane.confidence < SURE else ""
+    doubt = "?" if lane.confidence < SURE else ""
     return f"{lane.number}{mark}{doubt}" + (f" {sample}" if sample else "")
 
 

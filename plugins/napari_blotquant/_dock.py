@@ -17,6 +17,7 @@ from blotquant.image import BlotImage
 from blotquant.record.history import Change
 from blotquant.record.session import Session
 from napari_blotquant._calm import set_libraries_aside, take_libraries_back
+from napari_blotquant._canvas import canvas_of
 from napari_blotquant._convert import flags_in_words
 from napari_blotquant._hand import Hand
 from napari_blotquant._jobs import Jobs, explain, take_turns, warm_up
@@ -33,7 +34,7 @@ from napari_blotquant._steps import StepPages
 from napari_blotquant._style import SHEET
 from napari_blotquant._toolbar import Toolbar
 from napari_blotquant._weighing import Weigher
-from napari_blotquant._work import Opened
+from napari_blotquant._work import Opened, state_of
 
 SWITCH_S = 0.0005
 """Each call into Qt gives the interpreter away; the window would wait 5 ms (Python's default) to get it back."""
@@ -154,6 +155,7 @@ class BlotDock(QWidget):
         layers.fit()
         yield
         self._show_numbers()
+        self.tables.mark_blot(self.opening.places)
         self._say_doubts(opened.image, editor)
         self.weigher.start()
 
@@ -167,6 +169,7 @@ class BlotDock(QWidget):
         layers.refused.connect(self.say)
         layers.in_turns = take_turns
         hand.saved.connect(self.save)
+        hand.went_on.connect(self.opening.open_next)
         hand.stepped.connect(self.steps.go)
         editor.edited.connect(self._on_edited)
         editor.weighed.connect(self._show_numbers)
@@ -237,7 +240,7 @@ class BlotDock(QWidget):
         if editor is None or layers is None:
             return
         self.tables.show_editor(editor, touched)
-        chosen = layers.selected_ids()
+        chosen = layers.selected_ids() if layers.viewer.layers.selection.active is layers.bands else []
         self._show_band(chosen[0] if len(chosen) == 1 else self.read_out.band_id)
         self._show_state()
 
@@ -268,6 +271,7 @@ class BlotDock(QWidget):
     def _show_lane(self, lane_id: str) -> None:
         if self.editor is not None:
             lane = next((lane for lane in self.editor.layout.lanes if lane.id == lane_id), None)
+            self.read_out.show_band(self.editor, None)
             self.profile.show_lane(self.editor, lane, "")
 
     def _show_band(self, band_id: str) -> None:
@@ -277,8 +281,10 @@ class BlotDock(QWidget):
         layout = editor.layout
         band = next((b for b in layout.bands if b.id == band_id), None)
         self.read_out.show_band(editor, band)
-        lane = layout.lane(band.lane) if band else (layout.lanes[0] if layout.lanes else None)
-        self.profile.show_lane(editor, lane, band_id)
+        seen = [lane for lane in layout.lanes if lane.id == (band.lane if band else self.profile.lane_id)]
+        self.profile.show_lane(editor, next(iter(seen or layout.lanes), None), band_id)
+        if band is None:
+            self.tables.pick("")
 
     def _limits_dragged(self, band_id: str, top: float, bottom: float) -> None:
         if self.hand is not None and not self.hand.set_limits(band_id, top, bottom):
@@ -290,6 +296,12 @@ class BlotDock(QWidget):
             self.layers.show_labels()
             self.weigher.show_samples()
             self._show_numbers()
+
+    def focus_picture(self) -> None:
+        """Give the keys to the picture; a field of the dock may have had them."""
+        canvas = canvas_of(self.viewer)
+        if canvas is not None:
+            canvas.setFocus()
 
     def note(self, text: str) -> None:
         """Show a line that is no problem."""
@@ -329,6 +341,7 @@ class BlotDock(QWidget):
             else:
                 self.say("")
                 self.messages.tell(f"Saved {done}")
+                self.tables.mark_blot(self.opening.places, state_of(editor.session))
                 return True
 
     def may_leave(self) -> bool:
@@ -354,13 +367,17 @@ class BlotDock(QWidget):
         """Watch the window that the dock is shown in."""
         super().showEvent(event)
         if self.window() is not self:
-            self.window().installEventFilter(self)  # not kept: it would keep the viewer alive
+            for watched in (self.window(), canvas_of(self.viewer)):  # not kept: they would keep the viewer alive
+                if watched is not None:
+                    watched.installEventFilter(self)
             if not self._is_watching:
                 set_libraries_aside()
             self._is_watching = True
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
-        """Ask before the window closes over unsaved work."""
+        """Ask before the window closes over unsaved work; give the keys to the picture when the pointer comes to it."""
+        if event.type() == QEvent.Type.Enter and watched is canvas_of(self.viewer):
+            self.focus_picture()
         if event.type() == QEvent.Type.Close and watched is self.window():
             if not self.may_leave():
                 event.ignore()

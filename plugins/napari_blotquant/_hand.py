@@ -32,7 +32,7 @@ KEYS = (
     Key("k", "cut_band", "cut the band at the pointer's row"),
     Key("m", "merge", "merge the selected bands"),
     Key("h", "copy_along_row", "give the whole row this band's shape"),
-    Key("t", "assign_target", "give the row the target named in the dock"),
+    Key("t", "assign_target", "give the row the target named in the dock; asks for a name where there is none"),
     Key("w", "name_kda", "give the ladder's band the mass named in the dock"),
     Key("l", "add_lane", "add a lane at the pointer"),
     Key("u", "remove_lane", "remove the lane under the pointer (the strip, while strips are worked on)"),
@@ -42,6 +42,7 @@ KEYS = (
     Key("e", "mark_excluded", "lane under the pointer: excluded"),
     Key("y", "mark_sample", "lane under the pointer: sample"),
     Key("Control-S", "save", "save the session"),
+    Key("PageDown", "go_on", "save what was corrected and open the next blot of the list"),
     Key("Control-Z", "undo", "undo"),
     Key("Control-Shift-Z", "redo", "redo"),
 )
@@ -65,12 +66,16 @@ class Hand:
 
     stepped = Signal(int)  # a step's number key was pressed
     saved = Signal()  # the session is to be saved
+    went_on = Signal()  # the next blot of the list is to be opened
     named_kda = Signal()  # a band of the ladder got its mass
+    asked_target = Signal(str)  # a target has to be named; the id of the band whose row gets it
+    named_target = Signal(str, str)  # a row got this target; the id of one of its bands
 
     def __init__(self, layers: BlotLayers, say: Callable[[str], None]) -> None:
         self.layers, self.editor, self.say = layers, layers.editor, say
         self.target, self.kda = "", ""
         self._seen: Doubt | None = None
+        self._unnamed: tuple[str, ...] = ()
 
     def bind_keys(self) -> None:
         """Bind the keys to the layers; manifest keybindings are not wired by napari."""
@@ -131,10 +136,11 @@ class Hand:
         there = [b for b in self._bands_at(*peak) if b.lane == lane.id]
         layout = self.editor.layout
         if there:
-            self._do(lambda: edits.resize_band(layout, there[0].id, outline), "snap")
+            changes = edits.resize_band(layout, there[0].id, outline)
         else:
-            used = self.editor.used_ids
-            self._do(lambda: edits.draw_band(layout, outline, used_ids=used, peak=peak), "snap")
+            changes = edits.draw_band(layout, outline, used_ids=self.editor.used_ids, peak=peak)
+        if self._do(lambda: changes, "snap"):
+            self.layers.picked.emit(there[0].id if there else changes[0].object_id)
 
     def set_limits(self, band_id: str, top: float, bottom: float) -> bool:
         """Stretch a band between two rows; False if it cannot be."""
@@ -163,17 +169,31 @@ class Hand:
         self._do(lambda: edits.copy_aperture_along_row(self.editor.layout, chosen[0].id), "copy_aperture")
 
     def assign_target(self) -> None:
-        """Give the chosen bands' rows the target named in the dock."""
-        chosen = self.chosen_bands()
-        if not chosen or not self.target:
-            self.say("name a target in the dock, then point at its row" if chosen else "point at a band of the row")
-            return
-        changes: list[Change] = []
-        for band in chosen:
+        """Give the chosen bands' rows the target named in the dock, or ask for its name."""
+        chosen = tuple(band.id for band in self.chosen_bands())
+        if not chosen:
+            self.say("point at a band of the row")
+        elif self.target:
+            self._give_target(chosen)
+        else:
+            self._unnamed = chosen
+            self.asked_target.emit(chosen[0])
+
+    def answer_target(self) -> None:
+        """Give the rows that a target was asked for its name."""
+        chosen, self._unnamed = self._unnamed, ()
+        there = {band.id for band in self.editor.layout.bands}
+        if self.target and chosen and there.issuperset(chosen):
+            self._give_target(chosen)
+
+    def _give_target(self, chosen: Sequence[str]) -> None:
+        name, changes = self.target, list[Change]()
+        for band_id in chosen:
             done = {change.object_id for change in changes}
-            found = edits.set_target(self.editor.layout, band.id, self.target)
+            found = edits.set_target(self.editor.layout, band_id, name)
             changes += [change for change in found if change.object_id not in done]
-        self._do(lambda: changes, "target")
+        if self._do(lambda: changes, "target"):
+            self.named_target.emit(name, chosen[0])
 
     def name_kda(self) -> None:
         """Give the chosen band of the ladder the mass named in the dock."""
@@ -254,6 +274,10 @@ class Hand:
     def save(self) -> None:
         """Have the session saved."""
         self.saved.emit()
+
+    def go_on(self) -> None:
+        """Have the next blot of the list opened."""
+        self.went_on.emit()
 
     def next_doubt(self) -> None:
         """Go to the next of the things that deserve a look, the least sure first, then round again."""

@@ -86,9 +86,26 @@ class Opening:
         if name:
             self.open_moved(session, Path(name))
 
+    @property
+    def places(self) -> list[Path]:
+        """Where the open blot may be listed: its session, its picture."""
+        editor = self.dock.editor
+        source = editor.image.source if editor is not None else None
+        beside = [source, _work.session_beside(source)] if source is not None else []
+        return [place for place in (editor.path if editor is not None else None, *beside) if place is not None]
+
+    def open_next(self) -> None:
+        """Save what was corrected and open the blot that the list has next."""
+        editor, following = self.dock.editor, self.dock.tables.next_blot(self.places)
+        if following is None:
+            self.dock.note("no blot is listed after this one; Folder… lists the blots of a folder or an experiment")
+        elif editor is None or not editor.is_dirty or self.dock.save():
+            self.open_path(following)
+
     def _listed(self, listed: _work.Listed) -> None:
         self.study = listed.study
         self.dock.tables.show_blots(listed.blots)
+        self.dock.tables.mark_blot(self.places)
 
     def _opened(self, opened: Opened) -> None:
         """Build the layers step by step, so that the window stays awake; the steps of an earlier blot end."""

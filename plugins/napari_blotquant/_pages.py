@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QLineEdit, QPushButton, QWidget
 
 from blotquant.geometry import ROLES
 from blotquant.naming.presets import LADDERS_KDA, TARGETS_KDA, ladder_kda
@@ -103,7 +103,14 @@ class TargetPage(_Page):
     def __init__(self, steps: StepPages) -> None:
         super().__init__(steps)
         self.target = _combo(list(TARGETS_KDA), editable=True)
+        self.line = QLineEdit()
+        self.line.setPlaceholderText("name")
+        self.target.setLineEdit(self.line)
+        self.target.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.target.setCurrentText("")
         self.target.currentTextChanged.connect(steps.name_target)
+        self.line.returnPressed.connect(steps.answer_target)
+        self.used: list[str] = []
         assign = _button("Name the row (T)", "All bands of its row", partial(steps.by_hand, "assign_target"))
         self._by_click = QPushButton("by click")
         self._by_click.setCheckable(True)
@@ -119,13 +126,43 @@ class TargetPage(_Page):
         self.put("ladder", 1, 0)
         for k, part in enumerate((self.ladder, self.kda, name), start=1):
             self.put(part, 1, k)
-        hint = "T: the row under the pointer is this target. G marks the ladder's lane; its product gives all masses."
+        hint = (
+            "T: the row under the pointer is this target; without a name, type one and press Enter. Names come back in"
+            " the order of their use. G marks the ladder's lane; its product gives all masses."
+        )
         self.put(_hint(hint), 2, 0, 4)
 
     @property
     def gives_by_click(self) -> bool:
         """Whether a clicked band gives its row the target; only while this page is in front."""
         return bool(self._by_click.isChecked() and self.isVisible())
+
+    def ask(self, name: str) -> None:
+        """Have a name typed; this one is offered."""
+        self.target.setCurrentText(name)
+        self.line.setFocus()
+        self.line.selectAll()
+
+    def spell(self) -> None:
+        """Spell the typed name as the list has it: `gapdh` is GAPDH."""
+        typed = self.target.currentText().strip()
+        names = [self.target.itemText(k) for k in range(self.target.count())]
+        self.target.setCurrentText(next((name for name in names if name.casefold() == typed.casefold()), typed))
+
+    def next_name(self, there: Collection[str]) -> str:
+        """The first of the names used so far, blot after blot, that is not there yet."""
+        return next((name for name in self.used if name not in there), "")
+
+    def note_use(self, name: str) -> None:
+        """Keep a name that was given, above those that come with the program."""
+        if name not in self.used:
+            self.used.append(name)
+            known = [known for known in TARGETS_KDA if known not in self.used]
+            self.target.blockSignals(True)
+            self.target.clear()
+            self.target.addItems([*self.used, *known])
+            self.target.setCurrentText(name)
+            self.target.blockSignals(False)
 
     def show_ladder(self, ladder: str | None) -> None:
         """Show the value in force, and its masses to choose from."""

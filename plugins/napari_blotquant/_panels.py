@@ -87,6 +87,7 @@ class BlotTables(QTabWidget):
     ) -> None:
         super().__init__()
         self._editor: Editor | None = None
+        self._blots: list[Blot] = []
         self._study: tuple[pd.DataFrame, pd.DataFrame] | None = None
         self.bands = RowsView(BAND_HEADS, pick)
         self.ratios = RowsView(RATIO_HEADS, lambda key: pick_lane(int(key.rpartition("/")[2])))
@@ -190,11 +191,30 @@ class BlotTables(QTabWidget):
 
     def show_blots(self, blots: list[Blot]) -> None:
         """List blots with their state."""
-        self.blots.rows.show(
-            [str(b.path) for b in blots],
-            [[Cell(b.label or b.path.name, None, str(b.path)), Cell(b.state)] for b in blots],
-        )
+        self._blots = list(blots)
+        self.blots.rows.show([str(b.path) for b in blots], [_blot_cells(b) for b in blots])
         self.setCurrentWidget(self.blots)
+
+    def mark_blot(self, places: Sequence[Path], state: str = "") -> None:
+        """Mark the blot that is open, known by its session or its picture; say how it stands now."""
+        k = self._place_of(places)
+        if k is None:
+            self.blots.pick("")
+            return
+        if state:
+            self._blots[k] = self._blots[k]._replace(state=state)
+            self.blots.rows.update_row(str(self._blots[k].path), _blot_cells(self._blots[k]))
+        self.blots.pick(str(self._blots[k].path))
+
+    def next_blot(self, places: Sequence[Path]) -> Path | None:
+        """The blot that the list has after the open one; None after the last."""
+        k = self._place_of(places)
+        later = self._blots[0 if k is None else k + 1 :]
+        return later[0].path if later else None
+
+    def _place_of(self, places: Sequence[Path]) -> int | None:
+        listed = {blot.path.absolute(): k for k, blot in enumerate(self._blots)}
+        return next((listed[place.absolute()] for place in places if place.absolute() in listed), None)
 
     def pick(self, band_id: str) -> None:
         """Mark a band's row."""
@@ -210,6 +230,10 @@ def _key_list() -> RowsView:
     keys.rows.show([name for name, _ in said], [[Cell(name), Cell(text)] for name, text in said])
     keys.set_widths((90,))
     return keys
+
+
+def _blot_cells(blot: Blot) -> list[Cell]:
+    return [Cell(blot.label or blot.path.name, None, str(blot.path)), Cell(blot.state)]
 
 
 def _gesture(edits: Any) -> str:

@@ -58,7 +58,10 @@ class StepPages(QWidget):
     def show_blot(self, editor: Editor, layers: BlotLayers, hand: Hand) -> None:
         """Work on another blot."""
         self.editor, self.layers, self.hand = editor, layers, hand
+        self.targets.target.setCurrentText(self.targets.next_name(()))
         hand.target = self.targets.target.currentText().strip()
+        hand.asked_target.connect(self._ask_target)
+        hand.named_target.connect(self._target_named)
         hand.kda = self.targets.kda.currentText()
         hand.named_kda.connect(self.targets.next_kda)
         self.refresh()
@@ -98,7 +101,7 @@ class StepPages(QWidget):
 
     def picked(self, band_id: str) -> None:
         """A band was clicked: while targets are given by clicking, its row gets the target."""
-        if band_id and self.hand is not None and self.targets.gives_by_click:
+        if band_id and self.hand is not None and self.hand.target and self.targets.gives_by_click:
             self.hand.assign_target()
 
     def set_view(self, choice: int) -> None:
@@ -110,6 +113,32 @@ class StepPages(QWidget):
         """Choose the target that is given next."""
         if self.hand is not None:
             self.hand.target = name.strip()
+
+    def answer_target(self) -> None:
+        """Enter was pressed after a target's name: the row that it was asked for gets it, the picture gets the keys."""
+        if self.hand is not None:
+            self.targets.spell()
+            self.hand.answer_target()
+            self.dock.focus_picture()
+
+    def _ask_target(self, band_id: str) -> None:
+        self.go(self.TARGETS)
+        self.targets.ask(self.targets.next_name(self._targets_beside(band_id)))
+
+    def _target_named(self, name: str, band_id: str) -> None:
+        """Offer the next name; while targets are given by clicking, the same one goes to more rows."""
+        self.targets.note_use(name)
+        if not self.targets.gives_by_click:
+            self.targets.target.setCurrentText(self.targets.next_name(self._targets_beside(band_id)))
+
+    def _targets_beside(self, band_id: str) -> set[str]:
+        """The targets that the strip of a band has."""
+        if self.editor is None:
+            return set()
+        layout = self.editor.layout
+        strip = layout.lane(layout.band(band_id).lane).strip
+        lanes = {lane.id for lane in layout.lanes_of(strip)}
+        return {band.target for band in layout.bands if band.lane in lanes and band.target}
 
     def name_kda(self, text: str) -> None:
         """Choose the mass that is given next."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 
 import pandas as pd
 from qtpy.QtCore import QSortFilterProxyModel, Qt
-from qtpy.QtGui import QStandardItem, QStandardItemModel
+from qtpy.QtGui import QKeyEvent, QStandardItem, QStandardItemModel
 from qtpy.QtWidgets import QAbstractItemView, QTableView
 
 from blotquant.flags import blocking, split_flags
@@ -119,6 +119,13 @@ class RowsView(QTableView):
         if clicked is not None:
             self.clicked.connect(lambda index: clicked(self.rows.key(self._sorted.mapToSource(index).row())))
 
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
+        """Leave letters and digits to the picture, whose keys they are; Qt would look for a row that begins so."""
+        if event.text().isprintable() and event.text():
+            event.ignore()
+        else:
+            super().keyPressEvent(event)
+
     def set_widths(self, widths: Sequence[int]) -> None:
         """Set the columns' widths; the last takes what is left."""
         for column, width in enumerate(widths):
@@ -135,7 +142,7 @@ class RowsView(QTableView):
         self.scrollTo(index)
 
 
-BAND_HEADS = ("lane", "target", "volume", "SD", "auto", "SNR", "flags")
+BAND_HEADS = ("lane", "target", "volume", "SD", "change", "SNR", "flags")
 
 
 def lane_cell(band: Mapping[str, Any], n_strips: int) -> Cell:

@@ -141,11 +141,14 @@ def _of_study(picture: StudyPicture) -> Blot:
 
 
 def _state(path: Path) -> str:
-    """How far the correction of a session is: damaged, corrected (and by how many edits), flagged, untouched."""
     try:
-        session = load_session(path)
+        return state_of(load_session(path))
     except BlotQuantError:
         return "damaged"
+
+
+def state_of(session: Session) -> str:
+    """How far the correction of a session is: corrected (and by how many edits), flagged (with what), untouched."""
     gestures = {edit.group for edit in session.history.effective()}
     if gestures:
         return f"corrected ({len(gestures)})" + (", edits do not fit" if session.conflicts else "")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
+from qtpy.QtGui import QEnterEvent, QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
@@ -32,8 +32,17 @@ def _send(widget: Any, kind: Any, point: QPoint, button: Any, held: Any) -> None
     QApplication.processEvents()
 
 
+def focused(viewer: Any) -> Any:
+    """What keys go to."""
+    return viewer.window._qt_window.focusWidget() or canvas_of(viewer)
+
+
 def move_to(viewer: Any, row: float, col: float) -> None:
+    """Move the pointer to a place of the picture; it enters the canvas if something else has the focus."""
     none = Qt.MouseButton.NoButton
+    if focused(viewer) is not canvas_of(viewer):
+        point = QPointF(pixel_of(viewer, row, col))
+        QApplication.sendEvent(canvas_of(viewer), QEnterEvent(point, point, point))
     _send(canvas_of(viewer), QEvent.Type.MouseMove, pixel_of(viewer, row, col), none, none)
 
 
@@ -58,7 +67,8 @@ def click(viewer: Any, row: float, col: float) -> None:
 
 
 def press(viewer: Any, key: Any, modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
-    QTest.keyClick(canvas_of(viewer), key, modifier)
+    """Press a key: what has the focus gets it."""
+    QTest.keyClick(focused(viewer), key, modifier)
     QTest.qWait(10)
 
 

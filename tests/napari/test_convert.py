@@ -120,7 +120,7 @@ def test_colours_say_what_matters_most(editor) -> None:
 def test_lane_labels() -> None:
     assert lane_label(LANE) == "1"
     assert lane_label(replace(LANE, role="ladder")) == "1 L"
-    assert lane_label(replace(LANE, confidence=0.4), "vehicle") == "1 ? vehicle"
+    assert lane_label(replace(LANE, confidence=0.4), "vehicle") == "1? vehicle"
 
 
 def test_contrast_is_finite_and_ordered() -> None:

@@ -218,3 +218,85 @@ def test_a_study_is_listed_and_its_ratios_follow_the_corrections(dock: Any, qtbo
     assert (tmp_path / "results" / "sessions" / "blot1_pAKT.tif.blot.json").is_file()
     dock.open_path(tmp_path / "results")
     qtbot.waitUntil(lambda: any("corrected" in text for text in blots.texts(1)), timeout=WAIT_MS)
+
+
+def test_targets_are_named_without_leaving_the_picture_and_come_back_for_the_next_strip(dock: Any, qtbot: Any) -> None:
+    from mouse import focused, middle, move_to, press
+    from qtpy.QtCore import Qt
+    from qtpy.QtTest import QTest
+
+    viewer, editor, targets = dock.viewer, dock.editor, dock.steps.targets
+    first, second = (next(b for b in editor.layout.bands if b.row == row) for row in (1, 2))
+
+    def names(row: int) -> set[str | None]:
+        return {b.target for b in editor.layout.bands if b.row == row}
+
+    assert targets.target.currentText() == ""
+    for band, typed in ((first, "B3AR"), (second, "gapdh")):  # spelt as in the list
+        move_to(viewer, *middle(band))
+        press(viewer, Qt.Key.Key_T)
+        assert focused(viewer) is targets.target
+        QTest.keyClicks(focused(viewer), typed)
+        press(viewer, Qt.Key.Key_Return)
+        assert focused(viewer) is not targets.target
+    assert (names(1), names(2)) == ({"B3AR"}, {"GAPDH"})
+    for _ in range(2):
+        press(viewer, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert (names(1), names(2)) == ({"row1"}, {"row2"})
+    targets.target.setCurrentText(targets.next_name(()))  # as for the next blot
+    for band in (first, second):
+        move_to(viewer, *middle(band))
+        press(viewer, Qt.Key.Key_T)
+    assert (names(1), names(2)) == ({"B3AR"}, {"GAPDH"})
+    assert targets.target.currentText() == "", "nothing is left to name"
+
+
+def test_keys_reach_the_picture_from_the_dock(dock: Any, qtbot: Any) -> None:
+    """After a click on a button or a table, and after typing in a field, when the pointer comes back."""
+    from mouse import focused, middle, move_to, press
+    from qtpy.QtCore import Qt
+    from qtpy.QtTest import QTest
+
+    viewer, editor = dock.viewer, dock.editor
+    band = editor.layout.bands[0]
+    lane = band.lane
+    move_to(viewer, *middle(band))
+    roles = iter(("ladder", "blank", "excluded", "sample"))
+    keys = iter((Qt.Key.Key_G, Qt.Key.Key_O, Qt.Key.Key_E, Qt.Key.Key_Y))
+
+    def presses_a_key() -> None:
+        press(viewer, next(keys))
+        assert editor.layout.lane(lane).role == next(roles)
+
+    presses_a_key()
+    dock.steps._group.button(dock.steps.BANDS).setFocus()
+    presses_a_key()
+    view = dock.tables.bands
+    view.setFocus()
+    assert focused(viewer) is view
+    presses_a_key()
+    dock.steps.go(dock.steps.TARGETS)
+    dock.steps.targets.line.setFocus()
+    QTest.keyClicks(focused(viewer), "y")
+    assert editor.layout.lane(lane).role == "excluded", "a field keeps its letters"
+    move_to(viewer, *middle(band))
+    presses_a_key()
+
+
+def test_the_profile_stays_with_the_lane_that_is_worked_on(dock: Any, qtbot: Any) -> None:
+    from mouse import click, middle, press
+    from qtpy.QtCore import Qt
+
+    viewer, editor = dock.viewer, dock.editor
+    band = editor.layout.bands[0]
+    click(viewer, *middle(band))
+    assert dock.profile.lane_id == band.lane
+    lane = editor.layout.lanes[2]
+    press(viewer, Qt.Key.Key_3)
+    click(viewer, lane.row_range[0] + 3.0, float(lane.center_at(lane.row_range[0])))
+    assert dock.profile.lane_id == lane.id
+    press(viewer, Qt.Key.Key_O)
+    assert editor.layout.lane(lane.id).role == "blank"
+    qtbot.waitUntil(lambda: editor.is_exact, timeout=WAIT_MS)
+    assert dock.profile.lane_id == lane.id
+    assert dock.read_out.band_id == ""

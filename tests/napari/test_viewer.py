@@ -172,6 +172,31 @@ def test_folder_lists_its_blots_with_their_state(dock: Any, qtbot: Any, picture:
     }
 
 
+def test_the_list_follows_the_work_and_a_key_goes_on_to_the_next_blot(dock: Any, qtbot: Any, picture: Path) -> None:
+    from mouse import middle, move_to, press
+    from qtpy.QtCore import Qt
+
+    other = picture.with_name("other.tif")
+    other.write_bytes(picture.read_bytes())
+    other.with_name("other.tif.blot.json").write_bytes(picture.with_name("blot.tif.blot.json").read_bytes())
+    dock.open_path(picture.parent)
+    table = dock.tables.blots
+    qtbot.waitUntil(lambda: table.rows.rowCount() == 2, timeout=WAIT_MS)
+    assert table.rows.texts(1) == ["untouched", "untouched"]
+    assert [index.row() for index in table.selectionModel().selectedRows()] == [0]
+    editor = dock.editor
+    move_to(dock.viewer, *middle(editor.layout.bands[0]))
+    press(dock.viewer, Qt.Key.Key_O)
+    press(dock.viewer, Qt.Key.Key_PageDown)
+    assert table.rows.texts(1) == ["corrected (1)", "untouched"]
+    qtbot.waitUntil(lambda: dock.editor not in (None, editor) and dock.editor.is_exact, timeout=WAIT_MS)
+    assert dock.editor.path == other.with_name("other.tif.blot.json")
+    assert [index.row() for index in table.selectionModel().selectedRows()] == [1]
+    assert load_session(picture.with_name("blot.tif.blot.json")).history.edits[-1].action == "role"
+    press(dock.viewer, Qt.Key.Key_PageDown)
+    assert "no blot is listed after this one" in dock.messages.message.text()
+
+
 def test_drag_and_drop_goes_through_the_manifests_reader(
     make_napari_viewer: Callable[..., Any], qtbot: Any, picture: Path
 ) -> None:
