@@ -1,9 +1,10 @@
 """Correct one blot in napari with a real mouse and real keys, count them, and keep a picture of every station.
 
 ``python scripts/napari_journey.py PICTURE OUT`` on a copy of any picture with at least five lanes and three rows; run
-it with a display or under Xvfb. The journey: open, fix two lanes and three bands, name two targets, save. Each click,
-drag and key is one that a person would make; choosing a name from a list counts as typing it. Writes ``0_open.png``
-and so on into OUT, and prints the count. The session lands beside the copy in OUT; the picture itself is not touched.
+it with a display or under Xvfb. The journey: open, fix two lanes and three bands, name two targets, save; then the same
+two targets on the next blot of the folder, where the names are known. Each click, drag and key is one that a person
+would make, and keys go to what has the focus. Writes ``0_open.png`` and so on into OUT, and prints the counts. The
+sessions lie in OUT, beside copies of the picture, which is not touched itself.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "napari"))
-WAIT_S = 300.0
+WAIT_S = 60.0
 
 
 class Person:
@@ -54,15 +55,17 @@ class Person:
         press(self.viewer, getattr(Qt.Key, f"Key_{key}"), modifier)
         self.count["keys"] += 1
 
-    def type_target(self, name: str) -> None:
-        """Type a target's name into the dock: a click into the field, and as many keys as it has letters."""
+    def type_name(self, name: str) -> None:
+        """Type a name, as many letters of it as the list needs to complete it, and Enter."""
+        from mouse import focused
         from qtpy.QtTest import QTest
 
-        line = self.dock.steps.targets.target.lineEdit()
-        line.selectAll()
-        QTest.keyClicks(line, name)
-        self.count["clicks"] += 1
-        self.count["keys"] += len(name)
+        for letter in name:
+            QTest.keyClicks(focused(self.viewer), letter)
+            self.count["keys"] += 1
+            if self.dock.steps.targets.target.currentText().casefold() == name.casefold():
+                break
+        self.press("Return")
 
     def look(self, name: str) -> None:
         """Wait until the numbers are exact, and keep a picture of the window."""
@@ -119,17 +122,60 @@ def fix_bands(person: Person) -> None:
 
 
 def name_targets(person: Person) -> None:
-    """Name two rows of the first strip."""
+    """Name two rows of the first strip, with the pointer on them."""
     editor = person.dock.editor
-    person.press("5")
     first = editor.layout.strips[0].id
     lanes = {lane.id for lane in editor.layout.lanes_of(first)}
     rows = sorted({b.row for b in editor.layout.bands if b.lane in lanes and b.row is not None})
     for name, row in (("B3AR", rows[0]), ("GAPDH", rows[-1])):
-        person.type_target(name)
         band = next(b for b in editor.layout.bands if b.lane in lanes and b.row == row)
+        is_offered = person.dock.steps.targets.target.currentText() == name
         person.press("T", middle(band))
+        if not is_offered:
+            person.type_name(name)
     person.look("two_targets")
+
+
+def tell(name: str, person: Person) -> None:
+    """Print what was done to a blot, and begin to count anew."""
+    editor = person.dock.editor
+    gestures = [group[0].action for group in editor.session.history.groups()]
+    count = f"{dict(person.count)}, {sum(person.count.values())} in all"
+    print(f"{name}: {count}; edits: {', '.join(gestures)}; saved: {not editor.is_dirty}", flush=True)
+    person.count.clear()
+
+
+def open_first(dock: Any, copies: list[Path]) -> None:
+    """``blotquant edit FOLDER`` and a click on the first blot of the list."""
+    dock.asks = False
+    dock.viewer.window._qt_window.activateWindow()
+    dock.open_path(copies[0].parent)
+    wait(lambda: dock.tables.blots.rows.rowCount() == len(copies))
+    dock.open_path(copies[0])
+    wait(lambda: dock.editor is not None and dock.editor.is_exact)
+    dock.tables.setCurrentIndex(0)
+
+
+def walk(person: Person) -> None:
+    """Correct the first blot and name its targets, then those of the next one."""
+    dock = person.dock
+    person.look("open")
+    fix_lanes(person)
+    fix_bands(person)
+    name_targets(person)
+    person.press("6")
+    person.look("ratio")
+    person.press("S", control=True)
+    person.look("saved")
+    tell("first blot", person)
+    before = dock.editor
+    person.press("PageDown")
+    wait(lambda: dock.editor not in (None, before) and dock.editor.is_exact)
+    name_targets(person)
+    person.press("S", control=True)
+    dock.tables.setCurrentWidget(dock.tables.blots)
+    person.look("next_blot_saved")
+    tell("next blot", person)
 
 
 def main() -> int:
@@ -138,10 +184,11 @@ def main() -> int:
     parser.add_argument("picture", type=Path)
     parser.add_argument("out", type=Path)
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
     os.environ["BLOTQUANT_STATE_DIR"] = str(options.out / "state")
-    copy = Path(shutil.copy(options.picture, options.out))
-    copy.with_name(copy.name + ".blot.json").unlink(missing_ok=True)
+    folder = options.out / "blots"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    copies = [Path(shutil.copy(options.picture, folder / f"{k}_{options.picture.name}")) for k in (1, 2)]
     import napari
 
     from napari_blotquant._reader import find_dock
@@ -149,22 +196,8 @@ def main() -> int:
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1500, 950)
     dock = find_dock(viewer)
-    dock.asks = False
-    dock.open_path(copy)  # blotquant edit PICTURE
-    wait(lambda: dock.editor is not None and dock.editor.is_exact)
-    person = Person(dock, options.out)
-    person.look("open")
-    fix_lanes(person)
-    fix_bands(person)
-    name_targets(person)
-    person.press("6")
-    person.look("ratio")
-    person.press("S", control=True)
-    wait(lambda: not dock.editor.is_dirty, 20)
-    person.look("saved")
-    gestures = [group[0].action for group in dock.editor.session.history.groups()]
-    print(f"{dict(person.count)}, {sum(person.count.values())} in all; edits: {', '.join(gestures)}")
-    print(f"saved: {not dock.editor.is_dirty}")
+    open_first(dock, copies)
+    walk(Person(dock, options.out))
     viewer.close()
     return 0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
-from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
+from qtpy.QtGui import QDragEnterEvent, QDropEvent, QKeyEvent, QKeySequence, QShowEvent
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QPushButton, QSplitter, QVBoxLayout, QWidget
 
 from blotquant.errors import OutputError
@@ -146,6 +146,8 @@ class BlotDock(QWidget):
             yield from self._old[0].remove()
             del self._old[0]
         self._old.clear()
+        layers.keep_names()
+        self.profile.lane_id = ""
         self.editor, self.layers, self.hand = editor, layers, Hand(layers, self.note)
         self._connect(editor, layers, self.hand)
         yield
@@ -240,7 +242,7 @@ class BlotDock(QWidget):
         if editor is None or layers is None:
             return
         self.tables.show_editor(editor, touched)
-        chosen = layers.selected_ids() if layers.viewer.layers.selection.active is layers.bands else []
+        chosen = layers.selected_ids() if layers.is_active(layers.bands) else []
         self._show_band(chosen[0] if len(chosen) == 1 else self.read_out.band_id)
         self._show_state()
 
@@ -296,6 +298,11 @@ class BlotDock(QWidget):
             self.layers.show_labels()
             self.weigher.show_samples()
             self._show_numbers()
+
+    def _is_save(self, event: QEvent) -> bool:
+        """Whether an event is the key that saves, and a layer of the blot is worked on."""
+        is_key = isinstance(event, QKeyEvent) and event.matches(QKeySequence.StandardKey.Save)
+        return is_key and self.layers is not None and self.layers.is_active()
 
     def focus_picture(self) -> None:
         """Give the keys to the picture; a field of the dock may have had them."""
@@ -378,6 +385,9 @@ class BlotDock(QWidget):
         """Ask before the window closes over unsaved work; give the keys to the picture when the pointer comes to it."""
         if event.type() == QEvent.Type.Enter and watched is canvas_of(self.viewer):
             self.focus_picture()
+        if event.type() == QEvent.Type.ShortcutOverride and self._is_save(event):
+            event.accept()  # while a blot is worked on, this key is not that of napari's "Save Selected Layers"
+            return True
         if event.type() == QEvent.Type.Close and watched is self.window():
             if not self.may_leave():
                 event.ignore()

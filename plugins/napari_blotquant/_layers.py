@@ -81,6 +81,7 @@ class BlotLayers:
         self.bands = HandShapes(name="Bands", **common)
         for layer in (self.strips, self.lanes, self.centers, self.bands):
             layer.current_edge_width = width
+        self._names = {layer: layer.name for layer in self._all}
         self._strips = Mirror(self.strips, STRIP_ID, _outline, lambda _strip: COLOURS["strip"])
         self._lanes = Mirror(self.lanes, LANE_ID, _outline, lane_colour)
         self._centers = Mirror(self.centers, LANE_ID, handles, lane_colour)
@@ -138,6 +139,21 @@ class BlotLayers:
             (self.bands, self._bands, read_bands),
         )
 
+    @property
+    def _all(self) -> tuple[Any, ...]:
+        layers = (self.bands, self.centers, self.lanes, self.strips, self.saturated, self.image)
+        return tuple(layer for layer in layers if layer is not None)
+
+    def is_active(self, *layers: Any) -> bool:
+        """Whether one of some layers, or else of all of the blot's, has the mouse and the keys."""
+        active = self.viewer.layers.selection.active
+        return any(active == layer for layer in layers or self._all)  # not `is`: napari may hand out a proxy
+
+    def keep_names(self) -> None:
+        """Call the layers what they are: napari numbered them while those of the last blot were there."""
+        for layer, name in self._names.items():
+            layer.name = name
+
     def close(self) -> None:
         """Stop listening; the layers may stay."""
         self.editor.edited.disconnect(self._on_edited, missing_ok=True)
@@ -147,8 +163,8 @@ class BlotLayers:
     def remove(self) -> Iterator[None]:
         """Take the layers out of the viewer, one with each step."""
         self.close()
-        for layer in (self.bands, self.centers, self.lanes, self.strips, self.saturated, self.image):
-            if layer is not None and layer in self.viewer.layers:
+        for layer in self._all:
+            if layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)
                 yield
 

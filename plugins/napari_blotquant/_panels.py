@@ -101,7 +101,7 @@ class BlotTables(QTabWidget):
         self.addTab(self.history, "History")
         self.addTab(self.blots, "Blots")
         self.addTab(_key_list(), "Keys")
-        self.bands.set_widths((38, 64, 80, 58, 58, 40))
+        self.bands.set_widths((38, 64, 80, 58, 66, 40))
         self.ratios.set_widths((38, 90, 56, 60, 110))
         self.history.set_widths((34, 200, 140))
         self.blots.set_widths((220,))

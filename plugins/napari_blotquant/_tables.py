@@ -165,7 +165,7 @@ def band_cells(
         Cell(counts(number), float(number), more),
         Cell(relative_sd(number, sd), float(sd), with_sd(number, sd)),
         Cell(percent_change(number, before["volume"]) if before else "", None, "Against the automatic result"),
-        Cell(f"{band['snr']:.0f}", float(band["snr"])),
+        Cell(f"{band['snr']:z.0f}", float(band["snr"])),
         Cell(", ".join(part for part in (state, readable(flags)) if part), None, flags_in_words(flags)),
     ]
 

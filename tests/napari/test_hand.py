@@ -283,6 +283,32 @@ def test_keys_reach_the_picture_from_the_dock(dock: Any, qtbot: Any) -> None:
     presses_a_key()
 
 
+def test_the_key_that_saves_is_the_blots_and_not_naparis(dock: Any, qtbot: Any) -> None:
+    """Qt asks before it takes a key for a menu's shortcut; Ctrl+S is that of *Save Selected Layers*."""
+    from mouse import canvas_of, press
+    from qtpy.QtCore import QEvent, Qt
+    from qtpy.QtGui import QKeyEvent
+    from qtpy.QtWidgets import QApplication
+
+    def is_claimed(widget: Any) -> bool:
+        ask = QKeyEvent(QEvent.Type.ShortcutOverride, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier, "s")
+        ask.ignore()
+        QApplication.sendEvent(widget, ask)
+        return ask.isAccepted()
+
+    viewer = dock.viewer
+    assert is_claimed(canvas_of(viewer))
+    assert is_claimed(dock.tables.bands)
+    other = viewer.add_points()
+    viewer.layers.selection.active = other
+    assert not is_claimed(canvas_of(viewer))
+    viewer.layers.remove(other)
+    dock.steps.go(dock.steps.BANDS)
+    dock.by_hand("mark_blank")
+    press(viewer, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    assert not dock.editor.is_dirty
+
+
 def test_the_profile_stays_with_the_lane_that_is_worked_on(dock: Any, qtbot: Any) -> None:
     from mouse import click, middle, press
     from qtpy.QtCore import Qt

@@ -192,6 +192,7 @@ def test_the_list_follows_the_work_and_a_key_goes_on_to_the_next_blot(dock: Any,
     qtbot.waitUntil(lambda: dock.editor not in (None, editor) and dock.editor.is_exact, timeout=WAIT_MS)
     assert dock.editor.path == other.with_name("other.tif.blot.json")
     assert [index.row() for index in table.selectionModel().selectedRows()] == [1]
+    assert [layer.name for layer in dock.viewer.layers] == ["blot.tif", "Lanes", "Bands"]
     assert load_session(picture.with_name("blot.tif.blot.json")).history.edits[-1].action == "role"
     press(dock.viewer, Qt.Key.Key_PageDown)
     assert "no blot is listed after this one" in dock.messages.message.text()
