@@ -94,6 +94,7 @@ class BlotLayers:
             self.saturated = Image(
                 self.look.saturated, name="Saturated", colormap="red", blending="additive", contrast_limits=(0, 1)
             )
+            self._names[self.saturated] = self.saturated.name
             yield from self._add_image(self.saturated)
         layout = self.editor.layout
         for mirror, things in ((self._lanes, layout.lanes), (self._bands, layout.bands)):

@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from blotquant.io import read_image
+from blotquant.cli import main
+from blotquant.io import read_image, table_to_csv
 from blotquant.record.session import load_session
 from blotquant.weighing.measure import measure_bands
 
@@ -23,7 +24,8 @@ def settle(dock: Any, qtbot: Any) -> None:
     qtbot.waitUntil(lambda: dock.editor.is_exact, timeout=WAIT_MS)
 
 
-def test_open_correct_undo_save_reopen_with_a_real_mouse(dock: Any, qtbot: Any, picture: Path) -> None:
+def test_open_correct_undo_save_reopen_with_a_real_mouse(dock: Any, qtbot: Any, picture: Path, tmp_path: Path) -> None:
+    """And the same table, byte for byte, from the window, the command line and Python."""
     from mouse import click, drag, middle, press
     from qtpy.QtCore import Qt
 
@@ -68,7 +70,10 @@ def test_open_correct_undo_save_reopen_with_a_real_mouse(dock: Any, qtbot: Any, 
     again = load_session(picture.with_name("blot.tif.blot.json"))
     assert again.layout == after
     image = read_image(picture, polarity=again.polarity)
-    pd.testing.assert_frame_equal(measure_bands(image, again.layout, settings=again.settings.weighing), shown)
+    by_api = measure_bands(image, again.layout, settings=again.settings.weighing)
+    assert main(["measure", str(picture.with_name("blot.tif.blot.json")), "-o", str(tmp_path / "out")]) == 0
+    by_command = (tmp_path / "out" / "bands.csv").read_bytes()
+    assert by_command == table_to_csv(by_api).encode() == table_to_csv(shown).encode()
     dock.open_path(picture)
     qtbot.waitUntil(lambda: dock.editor not in (None, editor) and dock.editor.is_exact, timeout=WAIT_MS)
     pd.testing.assert_frame_equal(dock.editor.table, shown)
@@ -231,3 +236,17 @@ def test_napari_starts_without_loading_the_core() -> None:
     )
     out = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.usefixtures("qapp")
+def test_a_napari_window_opens_without_loading_the_core() -> None:
+    """The core is not yet there when the window is; it comes with the dock."""
+    code = (
+        "import sys, napari\n"
+        "viewer = napari.Viewer(show=False)\n"
+        "print('blotquant' in [p for p in __import__('npe2').PluginManager.instance()._manifests])\n"
+        "print([m for m in sys.modules if m.startswith('blotquant') or m.startswith('napari_blotquant.')])\n"
+        "viewer.close()"
+    )
+    out = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.split("\n")[:2] == ["True", "[]"]
