@@ -74,7 +74,7 @@ def side_variance(signal: FloatImage, aperture: Aperture, level: float) -> float
         at = box.col_start + int(edge)
         part = signal[box.row_start : box.row_stop, max(at - reach, 0) : at + reach + 1]
         light = (part.sum(axis=0, dtype=float) - part.shape[0] * level)[::side]
-        valley = int(np.argmin(light))
+        valley = _darkest(light)
         light = np.maximum(light, 0.0)
         inside = float(light[valley : reach + 1].sum() if valley < reach else light[valley])
         variance += inside**2 + (SIDE_PX * float(light[min(reach, len(light) - 1)])) ** 2
@@ -95,7 +95,7 @@ def cut_light(signal: FloatImage, box: Box) -> tuple[float, float]:
     for beyond in (left[::-1], right):
         if len(beyond) == 0:
             continue
-        valley = int(np.argmin(beyond))
+        valley = _darkest(beyond)
         cut += float(beyond[:valley].sum() - valley * beyond[valley])
         levels.append(float(beyond[valley]))
     return cut, float(inside.sum() - width * np.mean(levels)) if levels else 0.0
@@ -133,7 +133,7 @@ def end_variance(signal: FloatImage, aperture: Aperture, level: float) -> float:
         if at.min() < 0 or at.max() >= signal.shape[0]:
             continue
         light = (signal[at, aperture.box.col_start + part].sum(axis=1, dtype=float) - level * len(part)) * wide
-        valley = int(light.argmin())
+        valley = _darkest(light)
         taken = float(np.maximum(light[valley + 1 : within + 1], 0.0).sum())
         variance += taken**2 + (max(float(light[valley]), 0.0) * height / 12) ** 2
     return variance
@@ -177,6 +177,12 @@ def cut_sd(signal: FloatImage, box: Box, cuts: Cuts, noise: float) -> float:
     clear = 1 / (1 + CLEAR**2 * grain)
     own = max((cut / light - cuts.typical) ** 2 - VALLEY_NOISE * grain, 0.0) / 3
     return float(np.sqrt(clear * own + (1 - clear) * cuts.spread**2))
+
+
+def _darkest(light: Array) -> int:
+    """Index of the darkest value; of equal ones the first, whatever the arithmetic made of their last bits."""
+    least = float(light.min())
+    return int(np.argmax(light <= least + 1e-9 * (float(light.max()) - least)))
 
 
 def _pixels(box: Box) -> int:
