@@ -5,9 +5,10 @@
 Every picture has one common scale (the median of measured / true over its bands of SNR >= 10 that touch no other): an
 aperture holds a fixed share of a band. Saturated and hollow bands are left out. Doublets have lines of their own: they
 are taken apart as the program does it, and those that it does not take apart are left out (and counted). SNR is the
-truth's. "limit" is the scatter of volumes in units of photon and read noise under a known background; "free" that with
-the membrane's grain under the outline, and with a level that has to be learnt from the lane's free pixels within 1.5
-outline heights; neither counts clouds, smears or debris. "inside" is the share of true volumes within +-1.96 of the
+truth's. "limit" is the scatter of volumes in units of photon and read noise under a known background; "grain" that with
+the membrane's grain under the outline; "best" that with a level that has to be learnt from free pixels, by the best
+linear unbiased estimate that knows the scene's true covariances (`level_limit.py`); none counts debris, halo or what an
+outline cuts off. "inside" is the share of true volumes within +-1.96 of the
 stated SDs, "all" that over all bands of SNR >= 3 and absent ones. The method "known" takes off the true background,
 haze and debris included, and the other bands' light: what is left is noise and the unequal shares that one aperture
 holds. "known+glow" leaves the other bands' light, their halo above all, in.
@@ -22,6 +23,7 @@ from typing import get_args
 
 import numpy as np
 import pandas as pd
+from level_limit import level_sd
 
 from blotquant.coverage import area_weights
 from blotquant.doublets.splitting import resolve_doublets
@@ -29,7 +31,7 @@ from blotquant.geometry import Layout
 from blotquant.settings import WeighingSettings
 from blotquant.synthetic import DIFFICULTIES, SyntheticBlot, graded_suite
 from blotquant.weighing.measure import measure_bands
-from blotquant.weighing.scene import weigh_scene
+from blotquant.weighing.scene import find_ground
 
 METHODS = get_args(WeighingSettings.model_fields["background"].annotation)
 KNOWN = ("known", "known+glow")
@@ -48,7 +50,7 @@ def main() -> int:
     options = parser.parse_args()
     print(
         f"{'':8}{'background':14}{'class':12}{'doublet':9}{'n':>6}"
-        f"{'median':>9}{'p90':>9}{'bias':>9}{'limit':>8}{'free':>8}{'inside':>9}"
+        f"{'median':>9}{'p90':>9}{'bias':>9}{'limit':>8}{'grain':>8}{'best':>8}{'inside':>9}"
     )
     for difficulty in options.difficulty or DIFFICULTIES:
         blots = list(graded_suite(difficulty, options.n, options.seed))
@@ -64,7 +66,7 @@ def main() -> int:
 def weigh(blot: SyntheticBlot, method: str, spreads: float) -> pd.DataFrame:
     """Measure one picture in its true outlines and set the volumes beside the true ones, on one scale."""
     layout = blot.true_layout(spreads)
-    free = free_limits(blot, layout)
+    bounds = limits(blot, layout)
     if method in KNOWN:
         measured = weigh_known(blot, layout, glow=method == "known+glow")
     else:
@@ -76,10 +78,10 @@ def weigh(blot: SyntheticBlot, method: str, spreads: float) -> pd.DataFrame:
         measured[["band_id", "volume", "volume_sd", "flags"]].rename(columns={"volume": "measured"}),
         on="band_id", validate="one_to_one",
     )  # fmt: skip
+    table = table.merge(bounds, on="band_id")
     table["doublet"] = table["target"].str.contains("_major|_minor")
     clean = table[~table["saturated"] & (table["hollow"] == 0)]
     clean = clean.assign(
-        sd_free=clean["band_id"].map(free),
         undivided=clean["doublet"] & ~clean["band_id"].isin(divided) & (method not in KNOWN),
     )
     touching = clean["flags"].str.contains("touches_neighbour", na=False)
@@ -92,28 +94,25 @@ def weigh(blot: SyntheticBlot, method: str, spreads: float) -> pd.DataFrame:
     )
 
 
-def free_limits(blot: SyntheticBlot, layout: Layout) -> dict[str, float]:
-    """SD of each volume by photons, readout and grain, its level learnt from the lane's free pixels nearby; counts."""
-    usable = weigh_scene(blot.image(), layout).ground.usable
-    surface, strips = blot.spec.surface, blot.spec.strips
-    found = {}
-    for band_id, limit, light, k in zip(
-        blot.band_ids,
-        blot.truth.bands["sd_limit"],
-        blot.truth.bands["volume"],
-        blot.truth.bands["strip"],
-        strict=True,
-    ):
-        band = next(band for band in layout.bands if band.id == band_id)
-        box, weights = area_weights(band.outline, blot.pixels.shape)
-        n = float(weights.sum())
+def limits(blot: SyntheticBlot, layout: Layout) -> pd.DataFrame:
+    """SDs that no weighing of these outlines can beat, by band, in counts.
+
+    `sd_limit` knows the level and counts photons and readout; `sd_grain` has the membrane's grain under the outline;
+    `sd_best` the best estimate of the level.
+    """
+    usable = find_ground(blot.image().signal(), layout, 0.0).usable
+    surface, lines = blot.spec.surface, []
+    truth = blot.truth.bands.assign(band_id=blot.band_ids).set_index("band_id")
+    for band in layout.bands:
+        limit = float(truth.loc[band.id, "sd_limit"])
+        strip = blot.spec.strips[int(truth.loc[band.id, "strip"]) - 1]
+        n = float(area_weights(band.outline, blot.pixels.shape)[1].sum())
         # Grain is white noise smoothed by a Gaussian: over a wide aperture it adds up like so many more pixels.
-        grain = (surface.texture * strips[k - 1].level * blot.spec.exposure_s) ** 2 * 4 * np.pi * surface.texture_px**2
-        more = round(1.5 * (box.row_stop - box.row_start))
-        near = usable[max(box.row_start - more, 0) : box.row_stop + more, box.col_start : box.col_stop]
-        empty = max(limit**2 - blot.spec.camera.gain * light, 0.0)  # sd_limit has the light's own photons in it
-        found[band_id] = float(np.sqrt(limit**2 + n * grain + n * (empty + n * grain) / max(near.sum(), 1)))
-    return found
+        grain = (surface.texture * strip.level * blot.spec.exposure_s) ** 2 * 4 * np.pi * surface.texture_px**2
+        known = limit**2 + n * grain
+        best = known + (n * level_sd(blot, layout, band, usable)) ** 2
+        lines.append((band.id, float(np.sqrt(known)), float(np.sqrt(best))))
+    return pd.DataFrame(lines, columns=["band_id", "sd_grain", "sd_best"])
 
 
 def weigh_known(blot: SyntheticBlot, layout: Layout, *, glow: bool) -> pd.DataFrame:
@@ -152,9 +151,9 @@ def report(difficulty: str, method: str, table: pd.DataFrame) -> None:
 
 def _cells(own: pd.DataFrame) -> str:
     error = own["difference"] / own["volume"]
-    limit, free = (1.4826 * (own["difference"] / own[name]).abs().median() for name in ("sd_limit", "sd_free"))
+    bounds = (1.4826 * (own["difference"] / own[name]).abs().median() for name in ("sd_limit", "sd_grain", "sd_best"))
     inside = (own["difference"].abs() <= 1.96 * own["sd"]).mean()
-    ends = f"{limit:8.2f}{free:8.2f}{inside:9.1%}"
+    ends = "".join(f"{bound:8.2f}" for bound in bounds) + f"{inside:9.1%}"
     return f"{error.abs().median():9.2%}{error.abs().quantile(0.9):9.2%}{error.median():+9.2%}{ends}"
 
 
