@@ -20,6 +20,24 @@ REACH = 3.0
 """So many heights of the outline above and below are looked at, and one width of the lane to either side."""
 
 
+LAGS = np.linspace(0, 2.0, 41)
+
+
+def _smears_alike() -> Floats:
+    """Autocovariance of a smear: random heights joined by half a cosine wave each, averaged over where they stand."""
+    part = (1 - np.cos(np.pi * np.linspace(0, 1, 40, endpoint=False))) / 2
+    line = np.zeros((4, 160))
+    for node in range(4):  # weight of each height along a line, zero but beside it
+        line[node, 40 * node : 40 * (node + 1)] = 1 - part
+        if node:
+            line[node, 40 * (node - 1) : 40 * node] = part
+    shared = line.T @ line
+    return np.array([np.diagonal(shared, round(40 * lag))[:40].mean() for lag in LAGS])
+
+
+ALIKE = _smears_alike()
+
+
 def level_sd(blot: SyntheticBlot, layout: Layout, band: Band, usable: NDArray[np.bool_]) -> float:
     """SD of the best estimate of the mean level under one band, in counts; inf where nothing around it is free."""
     box, surface, exposure = band.box, blot.spec.surface, blot.spec.exposure_s
@@ -38,8 +56,8 @@ def level_sd(blot: SyntheticBlot, layout: Layout, band: Band, usable: NDArray[np
     all_own = np.append(own, np.ones(len(at_rows), dtype=bool))
     distance2 = (all_rows[:, None] - all_rows) ** 2 + (all_cols[:, None] - all_cols) ** 2
     covariance = (surface.haze * exposure) ** 2 * np.exp(-distance2 / (4 * surface.haze_px**2))
-    nodes = _ease(all_rows / surface.smear_px)
-    covariance += smear**2 * (0.35**2 + 0.12**2) * (nodes @ nodes.T) * (all_own[:, None] & all_own)
+    alike = np.interp(np.abs(all_rows[:, None] - all_rows) / surface.smear_px, LAGS, ALIKE)
+    covariance += smear**2 * (0.35**2 + 0.12**2) * alike * (all_own[:, None] & all_own)
     n, share = len(rows), np.full(len(at_rows), 1 / len(at_rows))
     seen = covariance[:n, :n] + np.diag(pixel / counts)
     drifts = np.stack([np.ones(n), (rows - at_rows.mean()) / 50, (cols - at_cols[0]) / 50], axis=1)
@@ -70,14 +88,3 @@ def _free_cells(box: tuple[int, int, int, int], usable: NDArray[np.bool_]) -> tu
                 found.append((start + row, low + col, own, len(free)))
     table = np.array(found, dtype=float).reshape(-1, 4)
     return table[:, 0], table[:, 1], table[:, 2] > 0, table[:, 3]
-
-
-def _ease(place: Floats) -> Floats:
-    """Weights of the heights that a smear is drawn from, half a cosine wave between neighbours."""
-    place = place - np.floor(place.min())
-    weights = np.zeros((len(place), int(place.max()) + 2))
-    first = place.astype(int)
-    part = (1 - np.cos(np.pi * (place - first))) / 2
-    weights[np.arange(len(place)), first] = 1 - part
-    weights[np.arange(len(place)), first + 1] = part
-    return weights
