@@ -34,6 +34,7 @@ MOST_LEVERAGE = 0.1
 SHAPE_SHARE = 0.06
 """SD of the share of an equal doublet's volume that the fit gives to the wrong band, bands being no Gaussians."""
 
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Weighed:
     """What lies under one aperture.
