@@ -63,6 +63,7 @@ def show(folder: Path) -> None:
     layout = dock.editor.layout
     samples = {lane.id for lane in layout.lanes if lane.role == "sample"}
     band = next(b for b in layout.bands if b.status == "detected" and b.lane in samples)
+    dock.tables.setCurrentIndex(0)
     dock.pick(band.id)
     keep(viewer, "bands")
     rows = [row for row, _ in band.outline]
@@ -76,6 +77,7 @@ def show(folder: Path) -> None:
     keep(viewer, "ratios")
     dock.steps.go(dock.steps.LANES)
     dock.layers.select_lane(dock.editor.layout.lanes[2].id)
+    dock.layers.picked_lane.emit(dock.editor.layout.lanes[2].id)
     dock.by_hand("bend")
     dock.tables.setCurrentWidget(dock.tables.blots)
     keep(viewer, "lanes")

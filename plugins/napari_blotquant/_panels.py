@@ -76,7 +76,7 @@ class ReadOut(QWidget):
 
 def _place(lane: str, row: Mapping[str, Any], band: Band, change: str) -> str:
     parts = [lane, band_name(row), f"SNR {row['snr']:.0f}", band.origin]
-    return "  ·  ".join([*parts, f"{change} against automatic"] if change else parts)
+    return "  ·  ".join([*parts, f"{change} by hand"] if change else parts)
 
 
 class BlotTables(QTabWidget):
