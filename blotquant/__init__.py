@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from blotquant.errors import BlotQuantError as BlotQuantError
     from blotquant.experiment.read import read_experiment as read_experiment
     from blotquant.finding.layouts import find_layout as find_layout
-    from blotquant.finding.layouts import find_membrane_layouts as find_membrane_layouts
+    from blotquant.finding.membranes import find_membrane_layouts as find_membrane_layouts
     from blotquant.flags import FLAGS as FLAGS
     from blotquant.geometry import Band as Band
     from blotquant.geometry import Lane as Lane
@@ -51,7 +51,8 @@ _HOMES = {
     "errors": "BlotQuantError",
     "experiment.read": "read_experiment",
     "comparing.exposures": "fit_exposure_series",
-    "finding.layouts": "find_layout find_membrane_layouts",
+    "finding.layouts": "find_layout",
+    "finding.membranes": "find_membrane_layouts",
     "flags": "FLAGS",
     "geometry": "Band Lane Layout Strip",
     "image": "BlotImage",

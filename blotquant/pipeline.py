@@ -15,7 +15,8 @@ import numpy as np
 from blotquant.doublets.groups import undivided_rows, unresolved_rows
 from blotquant.doublets.splitting import resolve_doublets
 from blotquant.errors import ImageError
-from blotquant.finding.layouts import find_layout, find_membrane_layouts
+from blotquant.finding.layouts import find_layout
+from blotquant.finding.membranes import find_membrane_layouts
 from blotquant.geometry import LaneRole, Layout, Polygon
 from blotquant.image import BlotImage, FloatImage
 from blotquant.naming.ladder import LadderError

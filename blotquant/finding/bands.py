@@ -1,28 +1,56 @@
-"""Bands of the lanes: peaks of the profiles above local noise, accepted with the consent of the other lanes."""
+"""Bands of the lanes: where the network sees them, measured in the lanes' own profiles and grouped into rows."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
 from scipy import ndimage
 
-from blotquant.finding.profiles import Profile, prominent_peaks, thirds
+from blotquant.finding.profiles import Profile, prominent_peaks
+from blotquant.finding.rows import FWHM_OF_CORE
 
-# Times the least SNR: for bands that fewer than three lanes show, for a trace in a row of strong bands, and for
-# the members of a weak row that half of the lanes show.
-_SINGLE, _TRACE, _SHARED = 1.6, 0.8, 0.5
-# Times the usual height: beyond it is a smear or the membrane's own shading.
-_HIGH = 2.5
-_CLEAR = 15.0
+# Chance of a place that is looked at, and how far it stands out from others.
+_SEEN, _APART = 0.2, 0.1
+# Chance from which on a band is believed, and where half of the lanes show its row.
+_BELIEVED, _SHARED = 0.5, 0.35
+# Of the least SNR: for a row that half of the lanes show, each lane speaks for the others.
+_TOGETHER = 0.5
+# Of the range of a core: shallower dips are no valley between two bands.
+_DIP = 0.2
+# Of the height above the lower foot: a band that stands out less above the higher one overlaps with its neighbour.
+_OVERLAP = 0.42
 # Rows wander less than this many band heights between their first and their last lane.
 _FAR = 6.0
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """One band candidate in one lane's profile, on the coarse grid."""
+    """One band in one lane's profile, on the coarse grid.
+
+    Attributes
+    ----------
+    lane : int
+        Index of its lane.
+    row : float
+        Where it peaks, rows from the beginning of the lane's profile.
+    level : float
+        Its place along the strip's own curve, the same for one protein in every lane.
+    width : float
+        Full width at half maximum along the lane.
+    height, snr : float
+        Counts above its feet, and over the noise of the profile.
+    chance : float
+        That it is a band, by the network.
+    group : int
+        Number of its row.
+    merged : bool
+        Whether it overlaps with its neighbour so far that the valley between them is hardly one.
+    core : float
+        Full width at half maximum by the core that the network marks.
+    """
 
     lane: int
     row: float
@@ -30,9 +58,10 @@ class Peak:
     width: float
     height: float
     snr: float
-    spread: float
-    likeness: float
+    chance: float
     group: int = -1
+    merged: bool = False
+    core: float = 0.0
 
 
 def profile_noise(profile: Profile) -> float:
@@ -41,147 +70,81 @@ def profile_noise(profile: Profile) -> float:
     return float(np.percentile(rough, 35) / 0.4538 * 1.25)
 
 
-def structure_noise(profiles: list[Profile], peaks: list[list[Peak]]) -> float:
-    """Scatter of a band-high contrast where no clear band stands: dust, texture and smears of the membrane.
-
-    Parameters
-    ----------
-    profiles : list of ndarray
-        Mean profiles of a strip's lanes.
-    peaks : list of list of Peak
-        What was found in each above its fine noise.
-
-    Returns
-    -------
-    float
-        SD in counts; 0 where bands leave too little room to tell.
-    """
-    clear = [p for own in peaks for p in own if p.snr > _CLEAR]
-    height = int(np.clip(np.median([p.width for p in clear]) if clear else 8, 4, 20))
-    left = []
-    for profile, own in zip(profiles, peaks, strict=True):
-        box = ndimage.uniform_filter1d(profile, height, mode="nearest")
-        contrast = box - (np.roll(box, height) + np.roll(box, -height)) / 2
-        free = np.ones(len(profile), dtype=bool)
-        free[:height] = free[-height:] = False
-        for p in own:
-            if p.snr > _CLEAR:
-                free[max(0, int(p.row - 1.5 * p.width - height)) : int(p.row + 1.5 * p.width + height) + 1] = False
-        left.append(contrast[free])
-    pooled = np.concatenate(left)
-    enough = len(pooled) > 4 * height and len(pooled) > 0.1 * sum(len(p) for p in profiles)
-    return float(1.4826 * np.median(np.abs(pooled))) if enough else 0.0
-
-
-def find_peaks(lane: int, strip: Profile, level: Profile, *, noise: float) -> list[Peak]:
-    """Find the peaks of one lane.
+def find_peaks(lane: int, profile: Profile, chance: Profile, level: Profile, *, noise: float) -> list[Peak]:
+    """Find the bands of one lane.
 
     Parameters
     ----------
     lane : int
         Its index.
-    strip : ndarray, shape (n, k)
-        The lane in its own frame, see `blotquant.finding.profiles.lane_strip`.
+    profile, chance : ndarray, shape (n,)
+        Mean counts of the lane's core and mean chance of a band there, along the lane.
     level : ndarray, shape (n,)
-        Place of each row along the strip's own curve: the same for one protein in every lane.
+        Place of each row along the strip's own curve.
     noise : float
-        Scatter of the lane's mean profile.
+        Scatter of the profile.
     """
-    profile = strip.mean(axis=1)
     smooth = ndimage.gaussian_filter1d(profile, 1.0, mode="nearest")
-    parts = ndimage.gaussian_filter1d(thirds(strip), 1.0, axis=0, mode="nearest")
-    padded = np.concatenate([[smooth.min() - 1], smooth, [smooth.min() - 1]])
-    at, _ = prominent_peaks(padded, 3 * noise)
-    at = at - 1
+    soft = ndimage.gaussian_filter1d(chance, 0.7, mode="nearest")
+    at, _ = prominent_peaks(np.concatenate([[0.0], soft, [0.0]]), _APART)
+    at = at[soft[at - 1] > _SEEN] - 1
     if len(at) == 0:
         return []
+    bounds = [0, *((a + b) // 2 for a, b in itertools.pairwise(at)), len(soft) - 1]
     found = []
-    for k in at:
-        if k < 2 or k > len(smooth) - 3:
-            continue
-        peak = _measure(smooth, parts, int(k), noise)
-        if peak is not None:
-            height, width, spread, likeness, row = peak
+    for k, first, last in zip(at, bounds[:-1], bounds[1:], strict=True):
+        top, bottom = _core(soft, int(k), int(first), int(last))
+        crests = _crests(smooth, top, bottom, 4 * noise)
+        usual = max(FWHM_OF_CORE * (bottom - top + 1) / len(crests), 2.0)
+        for crest in crests:
+            row, width, height, merged = _measure(smooth, crest, usual, (int(first), int(last)))
+            place = float(np.interp(row, np.arange(len(level)), level))
+            width = usual if merged else width
             found.append(
-                Peak(
-                    lane,
-                    row,
-                    float(np.interp(row, np.arange(len(level)), level)),
-                    width,
-                    height,
-                    height / noise,
-                    spread,
-                    likeness,
-                )
+                Peak(lane, row, place, width, height, height / noise, float(soft[k]), merged=merged, core=usual)
             )
-    return _without_doubles(found)
+    return found
 
 
-def _without_doubles(peaks: list[Peak]) -> list[Peak]:
-    """Of peaks within the half height of one band keep the highest."""
-    kept: list[Peak] = []
-    for peak in sorted(peaks, key=lambda p: (-p.height, p.row)):
-        if all(abs(peak.row - other.row) > 0.5 * other.width for other in kept):
-            kept.append(peak)
-    return sorted(kept, key=lambda p: p.row)
+def _core(chance: Profile, k: int, first: int, last: int) -> tuple[int, int]:
+    """First and last row around `k` in which a band is at least half as likely as there."""
+    inside = chance > 0.5 * chance[k]
+    top, bottom = k, k
+    while top > first and inside[top - 1]:
+        top -= 1
+    while bottom < last and inside[bottom + 1]:
+        bottom += 1
+    return top, bottom
 
 
-def _measure(smooth: Profile, parts: Profile, k: int, noise: float) -> tuple[float, float, float, float, float] | None:
-    """Height above the higher of its two feet, full width at half of it, how much of the lane's width shows it."""
-    left, right = _foot(smooth[: k + 1][::-1]), _foot(smooth[k:])
-    lo, hi = k - left, k + right
-    base = max(smooth[lo], smooth[hi])
-    height = float(smooth[k] - base)
-    if height < 3 * noise:
-        return None
-    half = base + 0.5 * height
-    top = np.flatnonzero(smooth[lo : hi + 1] >= half) + lo
-    width = float(top[-1] - top[0] + 1)
-    core = parts[top[0] : top[-1] + 1].mean(axis=0)
-    feet = np.maximum(parts[max(0, lo - 1) : lo + 2].mean(axis=0), parts[max(0, hi - 1) : hi + 2].mean(axis=0))
-    rises = core - feet
-    spread = float(np.median(rises) / max(np.mean(np.abs(rises)), 1e-9))
-    a, b, c = smooth[k - 1], smooth[k], smooth[k + 1]
-    bend = a - 2 * b + c
-    shift = 0.5 * (a - c) / bend if bend < 0 else 0.0
-    return (
-        height,
-        width,
-        spread,
-        _likeness(parts[max(0, lo - 1) : hi + 2]),
-        k + float(np.clip(shift, -0.5, 0.5)),
-    )
+def _crests(smooth: Profile, top: int, bottom: int, least: float) -> list[int]:
+    """Rows of a core in which counts have a crest of their own; where there is none, the brightest row."""
+    part = smooth[top : bottom + 1]
+    least = max(least, _DIP * float(np.ptp(part)))
+    at, _ = prominent_peaks(np.concatenate([[-np.inf], part, [-np.inf]]), least)
+    return [top + int(k) - 1 for k in at] if len(at) > 1 else [top + int(np.argmax(part))]
 
 
-def _likeness(parts: Profile) -> float:
-    """Mean correlation between the thirds of a lane around a peak: dust and oblique edges differ across the lane."""
-    if parts.shape[1] < 2 or len(parts) < 4:
-        return 1.0
-    centred = parts - parts.mean(axis=0)
-    size = np.sqrt((centred**2).sum(axis=0))
-    if size.min() <= 0:
-        return 0.0
-    unit = centred / size
-    table = unit.T @ unit
-    n = len(table)
-    return float((table.sum() - n) / (n * (n - 1)))
+def _measure(smooth: Profile, crest: int, usual: float, bounds: tuple[int, int]) -> tuple[float, float, float, bool]:
+    """Row, full width at half maximum, height and overlap of a band whose crest stands at a whole row.
 
-
-def _foot(side: Profile) -> int:
-    """Steps from a peak down to its foot: where the profile rises again, or hardly falls any more.
-
-    A dip that is shallow against the fall beyond it, as in a hollow band or a close doublet, is no foot.
+    Twice the half width where the counts fall below half of the height on one side only; no wider than `usual`, by the
+    core that the network marks. A band overlaps with its neighbour where its higher foot is hardly below its crest.
     """
-    higher = np.flatnonzero(side > side[0])
-    side = side[: int(higher[0])] if len(higher) else side
-    falling = np.minimum.accumulate(side)
-    deep = side[0] - falling[-1]
-    rise = side - falling
-    back = np.flatnonzero(rise > np.maximum(0.2 * (side[0] - falling), 0.12 * deep))
-    stop = int(back[0]) if len(back) else len(side) - 1
-    low = int(np.argmin(side[: stop + 1]))
-    near = np.flatnonzero(side[: low + 1] <= side[0] - 0.97 * (side[0] - side[low]))
-    return int(near[0]) if len(near) and deep > 0 else low
+    room = round(1.1 * usual) + 1
+    upper, lower = max(bounds[0], crest - room), min(bounds[1], crest + room)
+    above, below = float(smooth[upper : crest + 1].min()), float(smooth[crest : lower + 1].min())
+    row, width, foot = float(crest), usual, min(above, below)
+    if 0 < crest < len(smooth) - 1 and smooth[crest] >= max(smooth[crest - 1], smooth[crest + 1]):
+        a, b, c = smooth[crest - 1], smooth[crest], smooth[crest + 1]
+        bend = a - 2 * b + c
+        row += float(np.clip(0.5 * (a - c) / bend if bend < 0 else 0.0, -0.5, 0.5))
+        low = smooth < (smooth[crest] + foot) / 2
+        sides = [crest - upper - k for k in np.flatnonzero(low[upper:crest])[-1:]]
+        sides += [k + 1 for k in np.flatnonzero(low[crest + 1 : lower + 1])[:1]]
+        width = min(usual, 2 * float(np.mean(sides)) - 1.0) if sides else usual
+    height = float(smooth[crest]) - max(above, below)
+    return row, max(width, 2.0), height, height < _OVERLAP * (float(smooth[crest]) - foot)
 
 
 def group_peaks(peaks: list[Peak]) -> list[Peak]:
@@ -209,36 +172,14 @@ def group_peaks(peaks: list[Peak]) -> list[Peak]:
 
 
 def accept(peaks: list[Peak], *, n_lanes: int, min_snr: float) -> list[Peak]:
-    """Keep the peaks that are bands.
-
-    A row that half of the lanes show is believed at a lower SNR: each lane speaks for the others. What no other lane
-    shows needs more of it, and the shape of a band: alike over the lane's width, and not much higher than others.
-    """
+    """Keep the peaks that are bands: likely enough, above the noise, and less of both where half of the lanes agree."""
     groups: dict[int, list[Peak]] = {}
     for p in peaks:
         groups.setdefault(p.group, []).append(p)
-    clear = [p.width for p in peaks if p.snr > _CLEAR and p.likeness > 0.5]
-    highest = _HIGH * float(np.median(clear)) if clear else np.inf
-    strong = 0.3 * float(np.median([p.height for p in peaks if p.snr > _CLEAR] or [0.0]))
     kept = []
     for members in groups.values():
-        usable = [m for m in members if m.width <= highest or (m.height > strong and len(members) > 2)]
-        row = [m for m in usable if _is_band(m, members, n_lanes=n_lanes, min_snr=min_snr)]
-        # What a row has left alone must stand for itself.
-        kept += row if len(row) > 2 else [m for m in row if _is_band(m, row, n_lanes=n_lanes, min_snr=min_snr)]
+        sure = sum(m.chance >= _BELIEVED and m.snr >= _TOGETHER * min_snr for m in members)
+        shared = sure >= max(3, 0.5 * n_lanes)
+        chance, snr = (_SHARED, _TOGETHER * min_snr) if shared else (_BELIEVED, min_snr)
+        kept += [m for m in members if m.chance >= chance and m.snr >= snr]
     return kept
-
-
-def _is_band(peak: Peak, row: list[Peak], *, n_lanes: int, min_snr: float) -> bool:
-    good = [m.snr for m in row if m.snr >= _SHARED * min_snr and m.spread > 0.4 and m.likeness > 0.3]
-    if len(good) < 3:
-        even = abs(peak.spread - 1)
-        return peak.snr >= _SINGLE * min_snr and even < 0.25 and peak.likeness > (0.7 if even < 0.1 else 0.85)
-    if len(good) < 0.5 * n_lanes:
-        return peak.snr >= min_snr and peak.likeness > 0.5 and peak.spread > 0.5
-    # In a row of strong bands a trace is weak for its place; in a weak row all lanes are near the limit together.
-    usual = float(np.median(good))
-    strong = usual > 3 * min_snr
-    if usual < 0.7 * min_snr:
-        return False
-    return peak.snr >= (_TRACE if strong else _SHARED) * min_snr and peak.likeness > 0.2 and peak.spread > 0.3

@@ -1,4 +1,4 @@
-"""Rows: ridges chained along the membrane's own slope, and the intensity profile along each."""
+"""Rows: ridges of the chance that the network gives to bands, chained along the membrane's own slope."""
 
 from __future__ import annotations
 
@@ -7,16 +7,48 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from blotquant.finding.candidates import Grid, Ridge
 from blotquant.finding.noise import FloatArray
 
-REACH = 1.3
+# Chance from which on a place belongs to a ridge; columns of a ridge at the least.
+_LEAST, _SHORT = 0.4, 3
+# Full width at half maximum of a Gaussian band over the height of the core that the network marks.
+FWHM_OF_CORE = 1.47
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, slots=True)
+class Ridge:
+    """A stretch of one band or of several that touch, on the coarse grid: a row for each of its columns."""
+
+    cols: NDArray[np.intp]
+    rows: NDArray[np.float64]
+    height: float
+
+    @property
+    def left(self) -> int:
+        """First column."""
+        return int(self.cols[0])
+
+    @property
+    def right(self) -> int:
+        """Last column."""
+        return int(self.cols[-1])
+
+    @property
+    def row(self) -> float:
+        """Median row."""
+        return float(np.median(self.rows))
+
+    @property
+    def col(self) -> float:
+        """Middle column."""
+        return (self.left + self.right) / 2
+
+
+@dataclass(frozen=True, eq=False)
 class RowCurve:
-    """One row of bands before lanes are known: where it runs on the coarse grid, and from which ridges."""
+    """One row of bands across the lanes: where it runs on the coarse grid."""
 
     ridges: tuple[Ridge, ...]
 
@@ -32,67 +64,66 @@ class RowCurve:
 
     @cached_property
     def height(self) -> float:
-        """Band height, of the ridges weighted by their width."""
-        heights = np.repeat([r.height for r in self.ridges], [r.width for r in self.ridges])
-        return float(np.median(heights))
+        """Full width at half maximum of its bands along the lane."""
+        return float(np.median(np.repeat([r.height for r in self.ridges], [len(r.cols) for r in self.ridges])))
 
     @cached_property
     def covered(self) -> int:
         """Columns that carry a ridge."""
-        return sum(r.width for r in self.ridges)
-
-    def mask(self, n_cols: int) -> NDArray[np.bool_]:
-        """Which of the grid's columns carry a ridge."""
-        covered = np.zeros(n_cols, dtype=bool)
-        for ridge in self.ridges:
-            covered[ridge.left : ridge.right + 1] = True
-        return covered
-
-    @property
-    def contrast(self) -> float:
-        """Counts above the surroundings, of the median ridge."""
-        return float(np.median([r.contrast for r in self.ridges]))
-
-    @property
-    def snr(self) -> float:
-        """Of the median ridge."""
-        return float(np.median([r.snr for r in self.ridges]))
-
-    def rows_at(self, cols: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Row of the curve at some columns; beyond its ends it runs level."""
-        return np.asarray(np.interp(cols, *self._line))
+        return sum(len(r.cols) for r in self.ridges)
 
     @cached_property
-    def _line(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def points(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Columns, rising, and rows of all ridges."""
         x = np.concatenate([r.cols for r in self.ridges]).astype(float)
         y = np.concatenate([r.rows for r in self.ridges])
         order = np.argsort(x, kind="stable")
         return x[order], y[order]
 
-    @cached_property
-    def slope(self) -> float:
-        """Rows per column from end to end (least squares)."""
-        x = np.concatenate([r.cols for r in self.ridges]).astype(float)
-        y = np.concatenate([r.rows for r in self.ridges])
-        spread = x - x.mean()
-        return float((spread * (y - y.mean())).sum() / max((spread**2).sum(), 1e-9))
+
+def find_ridges(bands: FloatArray) -> tuple[Ridge, ...]:
+    """Trace the crests of the chance map.
+
+    Parameters
+    ----------
+    bands : ndarray, shape (H, W)
+        Chance of each coarse pixel to lie in a band's core.
+
+    Returns
+    -------
+    tuple of Ridge
+        In reading order (by first column, then row).
+    """
+    smooth = ndimage.uniform_filter1d(bands, 3, axis=0, mode="nearest")
+    crest = (smooth > _LEAST) & (smooth >= ndimage.maximum_filter1d(smooth, 5, axis=0, mode="nearest"))
+    thick = ndimage.maximum_filter1d(crest, 3, axis=0, mode="constant")
+    labels, n = ndimage.label(thick, structure=np.ones((3, 3)))
+    if n == 0:
+        return ()
+    rows, cols = np.nonzero(crest)
+    label = labels[rows, cols]
+    order = np.lexsort((rows, cols, label))
+    rows, cols, label = rows[order], cols[order], label[order]
+    cuts = np.flatnonzero(np.diff(label)) + 1
+    height = _core_heights(bands)
+    ridges = []
+    for r, c in zip(np.split(rows, cuts), np.split(cols, cuts), strict=True):
+        if c[-1] - c[0] < _SHORT - 1:
+            continue
+        columns, start = np.unique(c, return_index=True)
+        weight = smooth[r, c].astype(np.float64)
+        middle = np.add.reduceat(r * weight, start) / np.add.reduceat(weight, start)
+        ridges.append(Ridge(columns, middle, FWHM_OF_CORE * float(np.median(height[r, c]))))
+    return tuple(sorted(ridges, key=lambda ridge: (ridge.left, ridge.row)))
 
 
-def _step_costs(ridges: tuple[Ridge, ...], reach: float) -> NDArray[np.float64]:
-    """Cost of ridge j following ridge i to the right in one row; inf where it cannot."""
-    left, right = (np.array([getattr(r, side) for r in ridges], dtype=float) for side in ("left", "right"))
-    row, col = np.array([r.row for r in ridges]), np.array([r.col for r in ridges])
-    first = np.array([np.mean(r.rows[:6]) for r in ridges])
-    last = np.array([np.mean(r.rows[-6:]) for r in ridges])
-    height = np.array([r.height for r in ridges])
-    size = np.log(np.array([max(r.contrast, 1e-9) for r in ridges]))
-    gap = left[None] - right[:, None]
-    fall = np.minimum(np.abs(first[None] - last[:, None]), np.abs(row[None] - row[:, None]))
-    room = 0.7 * np.maximum(height[None], height[:, None]) + 0.12 * np.abs(col[None] - col[:, None])
-    cost: NDArray[np.float64] = fall / room + 0.5 * gap / reach + 0.1 * np.abs(size[None] - size[:, None])
-    cost[(gap < -2) | (gap > reach) | (fall >= room) | np.eye(len(ridges), dtype=bool)] = np.inf
-    return cost
+def _core_heights(bands: FloatArray) -> NDArray[np.intp]:
+    """Rows of the run of likely pixels that each pixel stands in, at least 1."""
+    inside = bands > 0.5
+    index = np.arange(len(bands))[:, None]
+    above = np.maximum.accumulate(np.where(inside, -1, index), axis=0)
+    below = np.minimum.accumulate(np.where(inside, len(bands), index)[::-1], axis=0)[::-1]
+    return np.asarray(np.maximum(below - above - 1, 1))
 
 
 def chain_rows(ridges: tuple[Ridge, ...], *, reach: float) -> tuple[RowCurve, ...]:
@@ -116,70 +147,26 @@ def chain_rows(ridges: tuple[Ridge, ...], *, reach: float) -> tuple[RowCurve, ..
             j = best_right[i]
             if np.isfinite(cost[i, j]) and best_left[j] == i:
                 follower[i] = j
-    starts = sorted(set(range(n)) - set(follower.tolist()))
     rows = []
-    for start in starts:
+    for start in sorted(set(range(n)) - set(follower.tolist())):
         chain, k = [], start
         while k >= 0:
             chain.append(ridges[k])
             k = int(follower[k])
         rows.append(RowCurve(tuple(chain)))
-    return tuple(sorted(rows, key=lambda row: (row.rows_at(np.array([(row.left + row.right) / 2]))[0], row.left)))
+    return tuple(rows)
 
 
-def row_profile(grid: Grid, row: RowCurve, cols: NDArray[np.intp]) -> tuple[NDArray[np.float64], float]:
-    """Mean counts along a row above what lies over and under it.
-
-    Returns
-    -------
-    profile : ndarray, shape of `cols`
-        Counts above the flanks' mean.
-    noise : float
-        Its scatter beyond the row's ends or, where there is little beyond, between its columns.
-    """
-    height = max(2, round(row.height))
-    at = _whole_rows(grid, row, cols)
-    centre = _box_mean(grid.pixels, at, cols, -(height // 2), height - height // 2)
-    profile = centre - _beside(grid, at, cols, height)
-    rough = np.diff(profile, 2) / np.sqrt(6)
-    return profile, float(1.4826 * np.median(np.abs(rough)))
-
-
-def row_energy(grid: Grid, row: RowCurve, cols: NDArray[np.intp], *, soft: float) -> NDArray[np.float64]:
-    """How much band there is along a row: its compressed counts, averaged over a band's height and its shoulders.
-
-    Lanes that touch at the crest of their bands part at the shoulders, which the compression brings up.
-
-    Parameters
-    ----------
-    soft : float
-        Counts below which the compression is linear.
-    """
-    height = max(2, round(row.height))
-    at = _whole_rows(grid, row, cols)
-    reach = round(REACH * height)
-    rows = np.clip(at[None, :] + np.arange(-reach, reach + 1)[:, None], 0, grid.pixels.shape[0] - 1)
-    above = grid.pixels[rows, cols[None, :]] - _beside(grid, at, cols, height)
-    return np.asarray(np.arcsinh(above / soft).mean(axis=0, dtype=np.float64))
-
-
-def _whole_rows(grid: Grid, row: RowCurve, cols: NDArray[np.intp]) -> NDArray[np.intp]:
-    return np.clip(np.rint(row.rows_at(cols.astype(float))).astype(np.intp), 0, grid.pixels.shape[0] - 1)
-
-
-def _beside(grid: Grid, at: NDArray[np.intp], cols: NDArray[np.intp], height: int) -> NDArray[np.float64]:
-    """Counts over and under a row, nearer to the lower of the two: another row may lie at one side."""
-    reach = height + 1
-    flank = max(2, height // 2)
-    up = _box_mean(grid.pixels, at, cols, -reach - flank, -reach)
-    down = _box_mean(grid.pixels, at, cols, reach, reach + flank)
-    return np.asarray(np.minimum(up, down) + np.abs(up - down) * 0.5)
-
-
-def _box_mean(
-    image: FloatArray, at: NDArray[np.intp], cols: NDArray[np.intp], start: int, stop: int
-) -> NDArray[np.float64]:
-    """Mean of rows ``at + start`` to ``at + stop`` (half-open) in each column; edge rows repeat."""
-    offsets = np.arange(start, stop)
-    rows = np.clip(at[None, :] + offsets[:, None], 0, image.shape[0] - 1)
-    return np.asarray(image[rows, cols[None, :]].mean(axis=0, dtype=np.float64))
+def _step_costs(ridges: tuple[Ridge, ...], reach: float) -> NDArray[np.float64]:
+    """Cost of ridge j following ridge i to the right in one row; inf where it cannot."""
+    left, right, row, col, height = (
+        np.array([getattr(r, side) for r in ridges], dtype=float) for side in ("left", "right", "row", "col", "height")
+    )
+    first = np.array([np.mean(r.rows[:6]) for r in ridges])
+    last = np.array([np.mean(r.rows[-6:]) for r in ridges])
+    gap = left[None] - right[:, None]
+    fall = np.minimum(np.abs(first[None] - last[:, None]), np.abs(row[None] - row[:, None]))
+    room = 0.7 * np.maximum(height[None], height[:, None]) + 0.12 * np.abs(col[None] - col[:, None])
+    cost: NDArray[np.float64] = fall / room + 0.5 * gap / reach
+    cost[(gap < -2) | (gap > reach) | (fall >= room) | np.eye(len(ridges), dtype=bool)] = np.inf
+    return cost

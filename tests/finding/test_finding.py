@@ -11,9 +11,9 @@ from blotquant.finding.layouts import (
     detect_lanes,
     find_bands_again,
     find_layout,
-    find_membrane_layouts,
     find_strips,
 )
+from blotquant.finding.membranes import find_membrane_layouts
 from blotquant.geometry import Layout
 
 CENTERS = 60.0 + 52.0 * np.arange(8)

@@ -1,0 +1,142 @@
+"""Lanes settled on their own bands: the phase says how many there are, the bands' sides say exactly where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blotquant.finding.bands import Peak
+from blotquant.finding.frames import Span
+from blotquant.finding.lanes import Track
+from blotquant.finding.pieces import Piece
+from blotquant.finding.sight import Grid
+
+Floats = NDArray[np.float64]
+
+# Width of a band with its soft sides over that between its half heights.
+_SOFT = 1.12
+# Bands that the strip's usual width counts for beside a lane's own.
+_ALIKE = 2
+# Half of a band's height whose sides are looked at; share of its chance at which a side stands.
+_CORE, _SIDE = 0.4, 0.5
+# Pitches that a band's middle may lie beside its lane's, and columns per row that all lanes may lean otherwise.
+_BESIDE, _LEAN = 0.3, 0.12
+# How much a lane's own lean, and its own place, are held back against what all bands say.
+_STIFF, _OWN = 0.02, 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class _Sighting:
+    """Where one band stands beside its lane's line, its row, its width and how far it can be trusted."""
+
+    lane: int
+    row: float
+    away: float
+    width: float
+    weight: float
+
+
+def settle_lanes(grid: Grid, piece: Piece, peaks: list[Peak], spans: list[Span]) -> Piece:
+    """Move, turn and widen the lanes of a strip to where their bands stand.
+
+    All lanes lean alike; each takes the place that its own bands have. A lane without bands goes with the others.
+
+    Parameters
+    ----------
+    grid : Grid
+        The coarse copy.
+    piece : Piece
+        Strip with its lanes.
+    peaks, spans
+        Its bands, from `blotquant.finding.frames.find_lane_peaks`.
+    """
+    seen = [s for p in peaks for s in [_sighting(grid, piece, p, spans[p.lane])] if s is not None]
+    if not seen:
+        return piece
+    lanes = np.array([s.lane for s in seen])
+    rows, away, width, weight = (
+        np.array([getattr(s, name) for s in seen]) for name in ("row", "away", "width", "weight")
+    )
+    middle = float(np.average(rows, weights=weight))
+    lean = _common_lean(lanes, rows - middle, away, weight)
+    left = away - lean * (rows - middle)
+    usual = float(np.average(left, weights=weight))
+    common = float(np.median(width))
+    tracks = []
+    for k, track in enumerate(piece.tracks):
+        own = lanes == k
+        total = float(weight[own].sum())
+        place = (float((weight * left)[own].sum()) + _OWN * usual) / (total + _OWN)
+        wide = float(np.median(np.append(width[own], [common] * _ALIKE)))
+        cols = track.cols + place + lean * (track.rows - middle)
+        tracks.append(Track(track.rows, cols, _SOFT * wide, track.clear))
+    return replace(piece, tracks=_apart(tracks))
+
+
+def _sighting(grid: Grid, piece: Piece, peak: Peak, span: Span) -> _Sighting | None:
+    """The sides of a band in the chance map, looked for from its lane's middle up to its neighbours'."""
+    rows, _, slope = span
+    row = float(rows[0]) + peak.row
+    center = float(piece.tracks[peak.lane].col_at(row))
+    lower, upper = _room(piece, peak.lane, row)
+    cols = np.arange(max(0, int(np.ceil(lower))), min(grid.pixels.shape[1], int(upper) + 1))
+    if len(cols) < 3:
+        return None
+    tilt = float(np.interp(row, rows, slope))
+    half = max(1, round(_CORE * peak.width / 2))
+    at = np.rint(row + tilt * (cols - center))[None] + np.arange(-half, half + 1)[:, None]
+    image = grid.sight.bands
+    profile = image[np.clip(at.astype(int), 0, len(image) - 1), cols[None]].mean(axis=0).astype(float)
+    level = _SIDE * float(profile.max())
+    k = int(np.argmin(np.abs(cols - center)))
+    inside = np.flatnonzero(profile >= level)
+    k = int(inside[np.argmin(np.abs(inside - k))])
+    left, right = cols[0] + _side(profile[: k + 1][::-1], level, k, -1), cols[0] + _side(profile[k:], level, k, 1)
+    pitch = (upper - lower) / 2
+    if abs((left + right) / 2 - center) > _BESIDE * pitch or level < 0.15:
+        return None
+    return _Sighting(peak.lane, row, (left + right) / 2 - center, right - left, peak.chance * min(peak.snr, 30.0) / 30)
+
+
+def _side(values: Floats, level: float, start: int, step: int) -> float:
+    """Where values fall below a level on the way outwards, between two columns; their end where they do not."""
+    below = np.flatnonzero(values < level)
+    if len(below) == 0:
+        return start + step * (len(values) - 0.5)
+    k = int(below[0])
+    part = float((values[k - 1] - level) / max(values[k - 1] - values[k], 1e-9))
+    return start + step * (k - 1 + part)
+
+
+def _room(piece: Piece, lane: int, row: float) -> tuple[float, float]:
+    """Columns between which a lane's band may stand: a little beyond half way to its neighbours."""
+    tracks = piece.tracks
+    center = float(tracks[lane].col_at(row))
+    gaps = [abs(float(tracks[k].col_at(row)) - center) for k in (lane - 1, lane + 1) if 0 <= k < len(tracks)]
+    pitch = min(gaps) if gaps else 2 * tracks[lane].width
+    left = (center + float(tracks[lane - 1].col_at(row))) / 2 if lane > 0 else center - 0.8 * pitch
+    right = (center + float(tracks[lane + 1].col_at(row))) / 2 if lane < len(tracks) - 1 else center + 0.8 * pitch
+    return left, right
+
+
+def _common_lean(lanes: NDArray[np.intp], rows: Floats, away: Floats, weight: Floats) -> float:
+    """Columns per row by which all lanes lean more to the right: from bands that stand below each other."""
+    n = int(lanes.max()) + 1
+    total = np.maximum(np.bincount(lanes, weight, n), 1e-9)
+    row = rows - (np.bincount(lanes, weight * rows, n) / total)[lanes]
+    miss = away - (np.bincount(lanes, weight * away, n) / total)[lanes]
+    spread = float((weight * row**2).sum())
+    stiff = _STIFF * float((weight * rows**2).sum()) + 1e-9
+    return float(np.clip((weight * row * miss).sum() / (spread + stiff), -_LEAN, _LEAN))
+
+
+def _apart(tracks: list[Track]) -> tuple[Track, ...]:
+    """No lane reaches into its neighbours'."""
+    middles = np.array([float(np.mean(t.cols)) for t in tracks])
+    gaps = np.diff(middles)
+    room = np.minimum(np.append(gaps, np.inf), np.append(np.inf, gaps))
+    return tuple(
+        replace(t, width=float(min(t.width, 0.98 * gap))) if gap > 2 else t for t, gap in zip(tracks, room, strict=True)
+    )
