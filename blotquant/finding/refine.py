@@ -17,6 +17,11 @@ from blotquant.geometry import Band, Lane, Strip, polygon
 
 # Half of an outline's height, in full widths at half maximum: 2.6 SDs of a Gaussian band.
 _REACH = 1.1
+# Of the distance between two rows that a valley parts, the most that an outline reaches towards the other, and pixels
+# left free before the middle: rows whose outlines meet are taken for bands that run into each other.
+_APART, _GAP_PX = 0.43, 1.4
+# Of that distance, the height of the part in which a band's own line is looked for.
+_SEEN_OF_GAP = 0.45
 # Heights between two bands of a lane that stand close.
 _CLOSE = 1.3
 # Height of such a band over that of the core that is seen of it.
@@ -93,12 +98,28 @@ def _near(peak: Peak, other: Peak) -> bool:
     )
 
 
+def _distance(grid: Grid, peak: Peak, peaks: list[Peak]) -> float:
+    """Pixels to the nearest band of the same lane that a valley parts from this one; infinite without such."""
+    others = [o for o in peaks if o.lane == peak.lane and o.group != peak.group]
+    near = min(others, key=lambda o: abs(o.row - peak.row), default=None)
+    return np.inf if near is None or near.merged or peak.merged else grid.fy * abs(near.row - peak.row)
+
+
 def _draw_row(
     grid: Grid, found: FoundStrip, members: list[Peak], crowded: set[tuple[int, float]]
 ) -> list[tuple[int, Band]]:
     """Bands of one row with the index of their lanes, all of one height."""
     piece, spans = found.piece, found.spans
-    traces = {p.lane: trace_band(grid.full, _expected(grid, piece, p, spans), snr=p.snr) for p in members}
+    apart = {p.lane: _distance(grid, p, found.peaks) for p in members}
+    starts = {p.lane: _expected(grid, piece, p, spans) for p in members}
+    traces = {
+        p.lane: trace_band(
+            grid.full,
+            replace(starts[p.lane], height=min(starts[p.lane].height, _SEEN_OF_GAP * apart[p.lane])),
+            snr=p.snr,
+        )
+        for p in members
+    }
     # The half height of a band beside another is measured from too high a foot: there the network's core tells.
     heights = [
         max(traces[p.lane].height, _SQUEEZED * p.core * grid.fy)
@@ -109,6 +130,9 @@ def _draw_row(
     # Lanes end a few band heights away from their rows: a taller band would be something else.
     most = 0.25 * grid.fy * float(np.median(np.subtract(piece.bottoms, piece.tops)))
     reach = float(np.clip(_REACH * np.median(heights), 2.0, max(most, 2.0)))
+    # Half of the distance to the nearest row that a valley parts from this one, so that their outlines do not meet.
+    free = float(np.median(list(apart.values())))
+    reach = max(min(reach, _APART * free, free / 2 - _GAP_PX), 2.0)
     drawn = [(p.lane, _band(piece.tracks[p.lane], traces[p.lane], reach, _confidence(p), grid)) for p in members]
     if len(members) < max(2, 0.5 * len(piece.tracks)):
         return drawn
