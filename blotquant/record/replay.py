@@ -287,6 +287,10 @@ def _merge(current: Object | None, before: Object | None, after: Object | None) 
     touched = {
         f.name: getattr(after, f.name) for f in fields(after) if getattr(after, f.name) != getattr(before, f.name)
     }
+    if isinstance(after, Lane) and isinstance(current, Lane):
+        center, widths = touched.get("center", current.center), touched.get("widths", current.widths)
+        if len(center) != len(widths):  # a lane that bends now and ran straight before, or the other way round
+            touched |= {"center": after.center, "widths": after.widths}
     return replace(current, **touched)
 
 

@@ -296,3 +296,12 @@ def test_the_lane_under_a_point(layout: Layout) -> None:
     assert lane_at(layout, 50, 69.9) == layout.lane("l2")
     assert lane_at(layout, 50, 75) is None
     assert lane_at(layout, 150, 60) is None
+
+
+def test_a_move_of_a_straight_lane_stands_on_one_that_bends(layout: Layout) -> None:
+    changes = move_lane(layout, "l2", d_col=3.0)
+    bent = replace(layout.lane("l2"), center=((0.0, 60.0), (50.0, 61.0), (99.0, 60.0)), widths=(20.0, 20.0, 20.0))
+    other = replace(layout, lanes=tuple(bent if lane.id == "l2" else lane for lane in layout.lanes))
+    moved = apply_changes(other, changes).lane("l2")
+    assert moved.center == ((0.0, 63.0), (99.0, 63.0))
+    assert moved.widths == (20.0, 20.0)
