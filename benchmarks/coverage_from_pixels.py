@@ -25,7 +25,8 @@ from blotquant.comparing.normalize import normalize
 from blotquant.experiment.design import Experiment
 from blotquant.experiment.read import read_experiment
 from blotquant.synthetic import CameraSpec, SurfaceSpec, make_blot, plain_spec
-from blotquant.weighing.measure import measure_bands, measure_lanes
+from blotquant.weighing.measure import measure_bands
+from blotquant.weighing.whole_lanes import measure_lanes
 
 CONDITIONS = {"control": 1.0, "drug A": 2.0, "drug B": 0.5, "drug C": 1.3}
 N_BLOTS, BIOLOGICAL_CV, LOADING_CV = 3, 0.2, 0.15

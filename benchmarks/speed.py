@@ -71,8 +71,9 @@ def stages(path: Path, out: Path) -> dict[str, Callable[[], Any]]:
     from blotquant.record.store import Store
     from blotquant.report.blot import render_blot
     from blotquant.settings import Settings
-    from blotquant.weighing.measure import measure_bands, measure_lanes
+    from blotquant.weighing.measure import measure_bands
     from blotquant.weighing.scene import weigh_scene
+    from blotquant.weighing.whole_lanes import measure_lanes
 
     image = read_image(path)
     signal = image.signal()

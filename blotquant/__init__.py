@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from blotquant.study.run import run_experiment as run_experiment
     from blotquant.synthetic import make_blot as make_blot
     from blotquant.weighing.measure import measure_bands as measure_bands
-    from blotquant.weighing.measure import measure_lanes as measure_lanes
+    from blotquant.weighing.whole_lanes import measure_lanes as measure_lanes
 
 _HOMES = {
     "errors": "BlotQuantError",
@@ -59,7 +59,8 @@ _HOMES = {
     "io": "read_image",
     "naming.ladder": "fit_ladder",
     "comparing.linearity": "fit_dilution_series",
-    "weighing.measure": "measure_bands measure_lanes",
+    "weighing.measure": "measure_bands",
+    "weighing.whole_lanes": "measure_lanes",
     "pipeline": "Analysis Expected Naming Picture analyze analyze_membrane",
     "study.run": "run_experiment",
     "record.session": "Session load_session save_session",

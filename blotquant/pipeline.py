@@ -25,8 +25,9 @@ from blotquant.record.session import Session, make_session
 from blotquant.settings import Settings
 from blotquant.threads import single_threaded
 from blotquant.timing import stage
-from blotquant.weighing.measure import measure_bands, measure_lanes
+from blotquant.weighing.measure import measure_bands
 from blotquant.weighing.scene import Scene, weigh_scene
+from blotquant.weighing.whole_lanes import measure_lanes
 
 if TYPE_CHECKING:
     from pathlib import Path

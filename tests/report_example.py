@@ -14,8 +14,9 @@ from blotquant.report.blot import PictureWords, render_blot
 from blotquant.report.page import Content, write_report
 from blotquant.settings import Settings
 from blotquant.synthetic import make_blot, plain_spec
-from blotquant.weighing.measure import measure_bands, measure_lanes
+from blotquant.weighing.measure import measure_bands
 from blotquant.weighing.scene import weigh_scene
+from blotquant.weighing.whole_lanes import measure_lanes
 
 IMG = "<img src=x onerror=alert(1)>"
 LINK = '=HYPERLINK("http://x")'

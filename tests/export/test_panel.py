@@ -10,7 +10,8 @@ from blotquant.comparing.normalize import normalize
 from blotquant.export.panel import Panel, choose_pictures, cut_crop, describe_panel, draw_panel, panel_name
 from blotquant.synthetic import make_blot, plain_spec
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, make_table
-from blotquant.weighing.measure import measure_bands, measure_lanes
+from blotquant.weighing.measure import measure_bands
+from blotquant.weighing.whole_lanes import measure_lanes
 
 LANES = 5
 

@@ -14,8 +14,9 @@ from blotquant.geometry import Layout, polygon, rectangle
 from blotquant.settings import WeighingSettings
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS
 from blotquant.weighing.background import BACKGROUNDS
-from blotquant.weighing.measure import measure_bands, measure_lanes
+from blotquant.weighing.measure import measure_bands
 from blotquant.weighing.scene import weigh_scene
+from blotquant.weighing.whole_lanes import measure_lanes
 
 METHODS = sorted(BACKGROUNDS)
 CORRECTING = [m for m in METHODS if m != "none"]

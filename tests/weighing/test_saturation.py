@@ -11,9 +11,10 @@ from blotquant.comparing.normalize import normalize
 from blotquant.errors import ImageError
 from blotquant.flags import split_flags
 from blotquant.settings import WeighingSettings
-from blotquant.weighing.measure import measure_bands, measure_lanes
+from blotquant.weighing.measure import measure_bands
 from blotquant.weighing.optical_density import to_optical_density
 from blotquant.weighing.saturation import is_hollow, saturation
+from blotquant.weighing.whole_lanes import measure_lanes
 
 CEILING = 4095.0
 

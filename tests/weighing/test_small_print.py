@@ -16,12 +16,12 @@ from blotquant.weighing.background.base import Aperture, Estimate
 from blotquant.weighing.measure import (
     aperture_fraction,
     measure_bands,
-    measure_lanes,
     method_spread,
     sum_under,
     weigh_aperture,
 )
 from blotquant.weighing.scene import weigh_scene
+from blotquant.weighing.whole_lanes import measure_lanes
 
 SLANTED = polygon([(50.3, 25.2), (52.9, 54.6), (71.4, 54.1), (69.8, 25.9)])
 
