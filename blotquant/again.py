@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+from blotquant.automatic import check_size, divided, find, searchable
 from blotquant.finding.again import find_lanes_again
 from blotquant.finding.layouts import find_bands_again
 from blotquant.geometry import Layout
 from blotquant.image import BlotImage
-from blotquant.pipeline import check_size, divided, find, searchable
 from blotquant.record.replay import hand_edits
 from blotquant.record.session import Session
 from blotquant.settings import Settings

@@ -1,6 +1,6 @@
 """The command line: results and paths on stdout, words and progress on stderr, one line for an expected error.
 
-Only this module knows click. Heavy imports happen inside the commands, so that ``--help`` stays quick.
+Only this module and `options` know click. Heavy imports happen inside the commands, so that ``--help`` stays quick.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,18 @@ import click
 
 from blotquant import __version__
 from blotquant.exits import EXIT_DATA, EXIT_USAGE, answer
+from blotquant.options import (
+    folder_of,
+    out_option,
+    output_options,
+    settings_of,
+    settings_options,
+    worker_options,
+    workers_of,
+)
 
 if TYPE_CHECKING:
-    from blotquant.batch.results import FolderResult, Workers
-    from blotquant.settings import Settings
+    from blotquant.batch.results import FolderResult
 
 
 class _Context:
@@ -41,70 +49,6 @@ class _Context:
                 click.echo(harmless(line))
 
 
-_OUT = click.option("-o", "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the results.")
-
-
-def _output_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add --json and --debug, which every command takes, in front of it or behind it."""
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
-        click.option("--debug", is_flag=True, help="Show the traceback of an error."),
-    ):
-        command = option(command)
-    return command
-
-
-def _worker_options(command: Callable[..., None]) -> Callable[..., None]:
-    options = (
-        click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Worker processes."),
-        click.option("--scheduler", metavar="ADDRESS", help="Address of a dask scheduler to use instead."),
-        click.option("--resume", is_flag=True, help="Redo only what is missing, changed or failed."),
-        click.option(
-            "--time-limit",
-            type=click.FloatRange(0, min_open=True),
-            metavar="S",
-            help="Longest time for one unit.",
-        ),
-        click.option("--timings", is_flag=True, help="Record the seconds of each stage."),
-        click.option("--parquet", is_flag=True, help="Write the tables as Parquet too."),
-        click.option(
-            "--progress",
-            type=click.Choice(["auto", "bar", "plain", "json", "none"]),
-            default="auto",
-            help="How progress is shown on stderr.",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
-    options = (
-        click.option(
-            "--lanes",
-            type=click.IntRange(1, 60),
-            metavar="N",
-            help="Lanes of each strip, empty ones included.",
-        ),
-        click.option("--polarity", type=click.Choice(["auto", "bright", "dark"]), help="Bands bright or dark."),
-        click.option("--channel", help="Colour channel of RGB pictures."),
-        click.option("--page", type=click.IntRange(0), help="Page of a multi-page file, from 0."),
-        click.option("--background", help="Background method."),
-        click.option("--settings", "settings_file", type=click.Path(path_type=Path), help="Parameters as TOML."),
-        click.option(
-            "--set",
-            "overrides",
-            multiple=True,
-            metavar="NAME=VALUE",
-            help="One parameter, such as detection.min_snr=4.",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="blotquant")
 def cli() -> None:
@@ -113,7 +57,7 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("blotquant_demo"))
-@_output_options
+@output_options
 def demo(folder: Path, *, as_json: bool, debug: bool) -> None:
     """Write the (synthetic) sample experiment, run it, and say where the results are."""
     from blotquant.study.demo import run_demo
@@ -127,15 +71,15 @@ def demo(folder: Path, *, as_json: bool, debug: bool) -> None:
 
 @cli.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@_settings_options
-@_output_options
+@settings_options
+@output_options
 def inspect(images: tuple[str, ...], *, as_json: bool, debug: bool, **options: Any) -> None:
     """Say what a picture is: format, depth, ceiling, polarity, strips, lanes, and what is wrong with it."""
     from blotquant.batch.inputs import find_inputs
     from blotquant.console import say
     from blotquant.inspection import describe, inspect_picture
 
-    settings = _settings(options)
+    settings = settings_of(options)
     reports, failures = [], {}
     for item in find_inputs(images):
         report = inspect_picture(item, settings)
@@ -154,26 +98,26 @@ def inspect(images: tuple[str, ...], *, as_json: bool, debug: bool, **options: A
 
 @cli.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER|SESSION...")
-@_OUT
-@_settings_options
-@_worker_options
-@_output_options
+@out_option
+@settings_options
+@worker_options
+@output_options
 def measure(images: tuple[str, ...], out: Path | None, *, as_json: bool, debug: bool, **options: Any) -> None:
     """Measure pictures into bands.csv, lanes.csv and sessions/ (globs and @list.txt work too)."""
     from blotquant.batch.inputs import find_inputs
     from blotquant.batch.results import measure_folder
 
-    folder = _need_out(out)
-    settings = _settings(options)
+    folder = folder_of(out)
+    settings = settings_of(options)
     inputs = find_inputs(images, leave_out=folder)
-    result = measure_folder(inputs, folder, settings=settings, workers=_workers(options))
+    result = measure_folder(inputs, folder, settings=settings, workers=workers_of(options))
     context = _Context(as_json=as_json, debug=debug)
     _finish(context, "measure", result, parquet=options["parquet"])
 
 
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
-@_output_options
+@output_options
 def init(folder: Path, *, as_json: bool, debug: bool) -> None:
     """Draft experiment.toml and samples.csv from the pictures that lie in a folder."""
     from blotquant.console import say
@@ -188,17 +132,17 @@ def init(folder: Path, *, as_json: bool, debug: bool) -> None:
 
 @cli.command()
 @click.argument("experiments", nargs=-1, required=True, metavar="EXPERIMENT...", type=click.Path(path_type=Path))
-@_OUT
-@_settings_options
-@_worker_options
-@_output_options
+@out_option
+@settings_options
+@worker_options
+@output_options
 def run(experiments: tuple[Path, ...], out: Path | None, *, as_json: bool, debug: bool, **options: Any) -> None:
     """Run experiments (experiment.toml, its folder, or an .xlsx): normalised ratios, summary, report."""
     from blotquant.study.run import run_experiments
     from blotquant.study.told import dilution_lines, summary_lines
 
-    folder = _need_out(out)
-    result = run_experiments(experiments, folder, settings=_settings(options), workers=_workers(options))
+    folder = folder_of(out)
+    result = run_experiments(experiments, folder, settings=settings_of(options), workers=workers_of(options))
     context = _Context(as_json=as_json, debug=debug)
     lines = [] if len(experiments) > 1 else [*summary_lines(folder), *dilution_lines(folder)]
     _finish(context, "run", result, lines=lines, parquet=options["parquet"])
@@ -234,7 +178,7 @@ def edit(target: Path) -> None:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder where the originals lie now, if they were moved apart from the results.",
 )
-@_output_options
+@output_options
 def verify(out: Path, *, images: Path | None, as_json: bool, debug: bool) -> None:
     """Recompute every number of a results folder from the original files and say equal or different."""
     from blotquant.verify import verify_folder
@@ -252,7 +196,7 @@ def verify(out: Path, *, images: Path | None, as_json: bool, debug: bool) -> Non
 
 
 @cli.command()
-@_output_options
+@output_options
 def info(*, as_json: bool, debug: bool) -> None:
     """Versions, for a bug report."""
     from blotquant.inspection import environment
@@ -260,43 +204,6 @@ def info(*, as_json: bool, debug: bool) -> None:
     facts = environment()
     _Context(as_json=as_json, debug=debug).emit(
         {"command": "info", **facts}, [f"{name}: {value}" for name, value in facts.items()]
-    )
-
-
-def _need_out(out: Path | None) -> Path:
-    if out is None:
-        msg = "say where the results go: -o FOLDER"
-        raise click.UsageError(msg)
-    return out
-
-
-def _settings(options: dict[str, Any]) -> Settings:
-    """Settings from a file, the named options and --set, later ones winning."""
-    from blotquant.settings import Settings, load_settings
-
-    file = options["settings_file"]
-    settings = load_settings(file) if file is not None else Settings()
-    named = {
-        "detection.n_lanes": options["lanes"],
-        "polarity": options["polarity"],
-        "channel": options["channel"],
-        "page": options["page"],
-        "weighing.background": options["background"],
-    }
-    given = [f"{name}={value}" for name, value in named.items() if value is not None]
-    return settings.with_overrides([*given, *options["overrides"]])
-
-
-def _workers(options: dict[str, Any]) -> Workers:
-    from blotquant.batch.results import Workers
-
-    return Workers(
-        jobs=options["jobs"],
-        scheduler=options["scheduler"],
-        resume=options["resume"],
-        time_limit_s=options["time_limit"],
-        progress=options["progress"],
-        timings=options["timings"],
     )
 
 

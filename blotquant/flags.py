@@ -6,12 +6,12 @@ and plugin. Names are joined by ``;`` in the `flags` columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 Level = Literal["info", "warn", "block"]
-Scope = Literal["image", "strip", "lane", "band", "ratio"]
+Scope = Literal["image", "lane", "band", "ratio"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Flag:
     ----------
     name : str
         As it stands in the `flags` columns.
-    scope : {"image", "strip", "lane", "band", "ratio"}
+    scope : {"image", "lane", "band", "ratio"}
         What it is raised on; a flag of a picture holds for all numbers made from it.
     level : {"info", "warn", "block"}
         ``block`` keeps the number out of means and ratios by default, with the reason recorded.
@@ -37,345 +37,302 @@ class Flag:
     advice: str
 
 
+def _raised_on(scope: Scope) -> Callable[[str, Level, str, str], Flag]:
+    return lambda name, level, meaning, advice: Flag(name, scope, level, meaning, advice)
+
+
+_image, _lane, _band, _ratio = (_raised_on("image"), _raised_on("lane"), _raised_on("band"), _raised_on("ratio"))
+
 _ALL = (
     # the picture
-    Flag(
+    _image(
         "lossy_compression",
-        "image",
         "warn",
         "The file was compressed with loss (JPEG or alike).",
         "Export the original as 16-bit TIFF; treat the numbers as approximate.",
     ),
-    Flag(
+    _image(
         "low_bit_depth",
-        "image",
         "warn",
         "The file stores 8 bits or fewer per pixel.",
         "Export the original at 16 bits: weak bands are lost in 256 steps.",
     ),
-    Flag(
+    _image(
         "few_levels",
-        "image",
         "warn",
         "A 16-bit file holds 256 distinct values or fewer: it was once 8-bit.",
         "Go back to the camera's own file.",
     ),
-    Flag(
+    _image(
         "stepped_levels",
-        "image",
         "warn",
         "All values are multiples of one step: the counts were stretched.",
         "Go back to the camera's own file.",
     ),
-    Flag(
+    _image(
         "clipped_black",
-        "image",
         "warn",
         "Many pixels lie at exactly zero signal: an auto-contrast export cut the background.",
         "Export without contrast adjustment; the background cannot be known from this file.",
     ),
-    Flag(
+    _image(
         "lower_ceiling",
-        "image",
         "info",
         "The detector's ceiling lies below the file type's maximum.",
         "Nothing: saturation is judged by that lower ceiling.",
     ),
-    Flag(
+    _image(
         "polarity_uncertain",
-        "image",
         "warn",
         "It is not clear whether bands are bright or dark.",
         "Look at the picture and set the polarity.",
     ),
-    Flag(
+    _image(
         "channel_chosen",
-        "image",
         "info",
         "A coloured scan of one dye: the channel that the dye absorbs most was weighed.",
         "Name the channel if you want another.",
     ),
-    Flag(
+    _image(
         "film",
-        "image",
         "warn",
         "A film scan: its linear range is only 4- to 10-fold.",
         "Prefer a camera; check with a dilution series.",
     ),
-    Flag(
+    _image(
         "encoded_counts",
-        "image",
         "info",
         "The file stored encoded values; they were decoded to linear counts.",
         "Nothing.",
     ),
-    Flag(
+    _image(
         "nonfinite_pixels",
-        "image",
         "block",
         "Pixels that are NaN or infinite.",
         "Export again; bands that touch them are not weighed.",
     ),
-    Flag(
+    _image(
         "not_a_blot",
-        "image",
         "block",
         "The picture does not look like a blot with lanes.",
         "Crop or choose another picture, or draw the lanes by hand.",
     ),
-    Flag(
+    _image(
         "blank",
-        "image",
         "warn",
         "Nothing stands out from the noise.",
         "Check that this is the right picture.",
     ),
-    Flag(
+    _image(
         "saturated_picture",
-        "image",
         "block",
         "Most of the picture is at the detector's ceiling.",
         "Take a shorter exposure.",
     ),
-    Flag(
+    _image(
         "noise_gain_unknown",
-        "image",
         "info",
         "The picture does not show how noise grows with signal; shot noise is taken as 0.",
         "SDs of strong bands are lower bounds.",
     ),
     # strips and lanes
-    Flag(
+    _lane(
         "lane_count_uncertain",
-        "lane",
         "warn",
         "Another number of lanes fits the picture nearly as well.",
         "Check the lanes, or give their number.",
     ),
-    Flag(
+    _lane(
         "lane_uncertain",
-        "lane",
         "warn",
         "This lane's place is a guess from its neighbours.",
         "Check the lane.",
     ),
-    Flag(
+    _lane(
         "empty_lane",
-        "lane",
         "info",
         "No band stands out in this lane.",
         "Nothing, if it was meant to be empty.",
     ),
-    Flag(
+    _lane(
         "ladder_unused",
-        "lane",
         "warn",
         "The bands of the ladder's lane do not fit the ladder: molecular weights are not known.",
         "Mark the ladder's bands by hand, or check which product it is.",
     ),
     # the band
-    Flag(
+    _band(
         "saturated",
-        "band",
         "block",
         "At least one pixel is at the detector's ceiling: the volume is a lower bound.",
         "Use a shorter exposure.",
     ),
-    Flag(
+    _band(
         "saturated_dust",
-        "band",
         "info",
         "Only isolated pixels are at the ceiling: a speck, not a burnt core.",
         "Check for dust on the band.",
     ),
-    Flag(
+    _band(
         "hollow",
-        "band",
         "warn",
         "The band's centre is darker than its flanks: the substrate was used up.",
         "Use a shorter exposure or less antibody.",
     ),
-    Flag(
+    _band(
         "below_background",
-        "band",
         "info",
         "The volume is negative: less signal than around it.",
         "Treat as not detected.",
     ),
-    Flag(
+    _band(
         "below_lod",
-        "band",
         "info",
         "The volume is below 3 SD of an empty aperture.",
         "Treat as not detected.",
     ),
-    Flag(
+    _band(
         "below_loq",
-        "band",
         "info",
         "The volume is below 10 SD of an empty aperture.",
         "Seen, but too weak to be weighed well.",
     ),
-    Flag(
+    _band(
         "background_dependent",
-        "band",
         "warn",
         "The volume changes by more than 10 % with the choice of background.",
         "State the background method; look at the profile.",
     ),
-    Flag(
+    _band(
         "few_background_pixels",
-        "band",
         "warn",
         "Fewer than 30 pixels, or pixels far to one side only, were left to estimate the background.",
         "Give the band more room.",
     ),
-    Flag(
+    _band(
         "unresolved",
-        "band",
         "warn",
         "Two bands overlap so that the data cannot tell them apart; the sum is reported.",
         "Report the sum, or run the gel longer.",
     ),
-    Flag("touches_neighbour", "band", "warn", "The outline overlaps another band's.", "Check the outlines."),
-    Flag(
+    _band("touches_neighbour", "warn", "The outline overlaps another band's.", "Check the outlines."),
+    _band(
         "touches_edge",
-        "band",
         "warn",
         "The band is cut by the edge of the picture or strip.",
         "Take the picture with more room.",
     ),
-    Flag(
+    _band(
         "kda_far",
-        "band",
         "warn",
         "The band lies far from its target's expected molecular weight.",
         "Check the target and the ladder.",
     ),
-    Flag(
+    _band(
         "kda_outside_ladder",
-        "band",
         "info",
         "The molecular weight is extrapolated beyond the ladder.",
         "Take it as approximate.",
     ),
-    Flag(
+    _band(
         "target_uncertain",
-        "band",
         "warn",
         "More than one row could be this target; the strongest that fits was taken.",
         "Name the ladder, say which row it is (row under [targets]), or assign the target by hand.",
     ),
-    Flag(
+    _band(
         "out_of_range",
-        "band",
         "warn",
         "Outside the proportional range of the dilution series.",
         "Load less or expose for less time.",
     ),
-    Flag(
+    _band(
         "nonlinear_exposure",
-        "band",
         "warn",
         "The longest unsaturated exposure departs by more than 10 % from the line.",
         "Use the shorter exposures.",
     ),
-    Flag(
+    _band(
         "few_frames",
-        "band",
         "info",
         "Fewer than three unsaturated exposures carry the rate.",
         "Take more exposures.",
     ),
-    Flag("hand_edited", "band", "info", "Corrected by hand.", "See the history."),
     # the ratio
-    Flag(
+    _ratio(
         "lower_bound",
-        "ratio",
         "block",
         "The numerator is saturated: the ratio is at least this.",
         "Use a shorter exposure.",
     ),
-    Flag(
+    _ratio(
         "upper_bound",
-        "ratio",
         "block",
         "The denominator is saturated: the ratio is at most this.",
         "Use a shorter exposure.",
     ),
-    Flag(
+    _ratio(
         "numerator_not_detected",
-        "ratio",
         "block",
         "The numerator is not detected: the ratio is near zero, and its logarithm says nothing.",
         "Report as below the limit of detection.",
     ),
-    Flag(
+    _ratio(
         "weak_denominator",
-        "ratio",
         "block",
         "The denominator's SNR is below 3: no ratio.",
         "Load more or expose longer.",
     ),
-    Flag(
+    _ratio(
         "loading_below_loq",
-        "ratio",
         "block",
         "The loading control is below its limit of quantification: no ratio.",
         "Load more or expose longer.",
     ),
-    Flag(
+    _ratio(
         "cross_membrane_unnormalised",
-        "ratio",
         "warn",
         "Phospho and total lie on different membranes and no loading control was declared.",
         "Declare the loading of both membranes.",
     ),
-    Flag(
+    _ratio(
         "uneven_loading",
-        "ratio",
         "warn",
         "Loading differs more than two-fold between lanes, or by more than 30 % CV.",
         "Check the loading.",
     ),
-    Flag(
+    _ratio(
         "loading_not_removed",
-        "ratio",
         "warn",
         "The normalised values still follow the loading (|r| > 0.7).",
         "Check that the loading control is in its linear range.",
     ),
-    Flag(
+    _ratio(
         "carry_over",
-        "ratio",
         "warn",
         "The first probe still shows after stripping.",
         "Probe the total on a twin membrane.",
     ),
-    Flag(
+    _ratio(
         "no_reference",
-        "ratio",
         "warn",
         "The reference condition is missing or below its limit of quantification on this blot.",
         "Relative values cannot be given.",
     ),
-    Flag(
+    _ratio(
         "discordant_repeats",
-        "ratio",
         "warn",
         "Technical repeats of this condition on one blot differ more than 1.5-fold, and more than their errors explain.",
         "Look at the lanes; if they are biological replicates, name them in a replicate column of the sample sheet.",
     ),
-    Flag(
+    _ratio(
         "single_loading_control",
-        "ratio",
         "info",
         "One housekeeping protein carries the loading.",
         "Total protein is safer: check that the protein does not change.",
     ),
-    Flag(
+    _ratio(
         "missing_band",
-        "ratio",
         "block",
         "No band of that target was found or expected in the lane.",
         "Assign the target by hand.",

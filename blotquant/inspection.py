@@ -22,8 +22,8 @@ def inspect_picture(item: Input, settings: Settings) -> dict[str, Any]:
     dict
         Plain values; with the single key ``error`` beside ``image`` where the picture cannot be read.
     """
+    from blotquant.automatic import find
     from blotquant.batch.work import open_picture, open_session_picture
-    from blotquant.pipeline import find
     from blotquant.record.session import load_session
 
     try:

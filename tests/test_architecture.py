@@ -16,13 +16,13 @@ LAYERS = [
     {"weighing"},
     {"experiment"},
     {"comparing"},
-    {"pipeline", "again"},
+    {"automatic", "pipeline", "again"},
     {"export"},
     {"report"},
     {"batch"},
     {"study"},
     {"verify", "inspection", "exits"},
-    {"cli", "__main__", "blotquant"},
+    {"options", "cli", "__main__", "blotquant"},
 ]
 """Lowest first: each imports from its own layer and from those below it."""
 GUI = {"napari", "qtpy", "magicgui", "pyqtgraph", "PySide6", "PyQt6", "napari_blotquant"}

@@ -1,7 +1,10 @@
 """The registry of flags."""
 
+from pathlib import Path
+
 import pytest
 
+from blotquant import flags
 from blotquant.flags import FLAGS, blocking, join_flags, split_flags
 
 
@@ -10,6 +13,12 @@ def test_every_flag_says_what_it_means_and_what_to_do():
         assert name == flag.name
         assert flag.meaning.endswith(".")
         assert flag.advice.endswith(".")
+
+
+def test_every_flag_is_raised_somewhere():
+    root = Path(flags.__file__).parent
+    code = "\n".join(path.read_text(encoding="utf-8") for path in root.rglob("*.py") if path != Path(flags.__file__))
+    assert [name for name in FLAGS if f'"{name}"' not in code] == []
 
 
 def test_cells_round_trip_in_registry_order():

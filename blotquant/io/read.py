@@ -52,14 +52,13 @@ READERS: tuple[Reader, ...] = (
 """Formats in the order in which they are tried. A new one is one module and one entry."""
 
 
-def read_image(  # noqa: PLR0913 - every option of a file in one place
+def read_image(
     path: str | os.PathLike[str],
     *,
     page: int | None = None,
     channel: str | None = None,
     polarity: Polarity | None = None,
     exposure_s: float | None = None,
-    probe: str | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> BlotImage:
     """Read a picture of a blot. The format is told by the file's first bytes, not by its name.
@@ -76,8 +75,6 @@ def read_image(  # noqa: PLR0913 - every option of a file in one place
         Whether bands are brighter or darker than the background; guessed from the pixels when not given.
     exposure_s : float, optional
         Exposure time in seconds; wins over the file's own.
-    probe : str, optional
-        The antibody or stain.
     max_pixels : int
         Larger pictures are refused before memory is taken for them.
 
@@ -93,7 +90,7 @@ def read_image(  # noqa: PLR0913 - every option of a file in one place
     """
     _check_wishes(polarity, exposure_s)
     source = _load(Path(path), page=page, channel=channel, max_pixels=max_pixels)
-    return _to_image(source, _read_raw(source), polarity=polarity, exposure_s=exposure_s, probe=probe)
+    return _to_image(source, _read_raw(source), polarity=polarity, exposure_s=exposure_s)
 
 
 def _check_wishes(polarity: str | None, exposure_s: float | None) -> None:
@@ -143,9 +140,7 @@ def _read_raw(source: Source) -> RawPicture:
     raise source.error(msg)
 
 
-def _to_image(
-    source: Source, raw: RawPicture, *, polarity: Polarity | None, exposure_s: float | None, probe: str | None
-) -> BlotImage:
+def _to_image(source: Source, raw: RawPicture, *, polarity: Polarity | None, exposure_s: float | None) -> BlotImage:
     """Judge direction and scale of the counts and put everything together."""
     from blotquant.ceiling import judge_scale
     from blotquant.io.facts import says_film
@@ -166,7 +161,6 @@ def _to_image(
         exposure_s=exposure_s if exposure_s is not None else raw.exposure_s,
         pixel_size_um=raw.pixel_size_um,
         imager=raw.imager,
-        probe=probe,
         source=source.path,
         sha256=hashlib.sha256(source.data).hexdigest(),
         page=raw.page,

@@ -259,9 +259,8 @@ def _read(entry: ImageEntry, path: Path, session: Session | None, settings: Sett
             channel=known.channel if entry.channel is None else entry.channel,
             polarity=session.polarity if session is not None else None if polarity == "auto" else polarity,
             exposure_s=entry.exposure_s,
-            probe=entry.probe,
             max_pixels=settings.max_pixels,
-        )
+        ).with_(probe=entry.probe)
         if session is not None:
             check_same_picture(session, image.sha256, where=entry.name)
         return image

@@ -48,10 +48,9 @@ def flags() -> str:
     """Every flag under its scope: name, level, meaning, what to do."""
     from blotquant.flags import FLAGS
 
-    scopes = {"strip": "lane"}
     parts = []
     for scope, title in SCOPES.items():
-        own = [flag for flag in FLAGS.values() if scopes.get(flag.scope, flag.scope) == scope]
+        own = [flag for flag in FLAGS.values() if flag.scope == scope]
         rows = [(f"`{flag.name}`", flag.level, flag.meaning, flag.advice) for flag in own]
         parts += [f"## {title}", "", *_table(("flag", "level", "what was seen", "what to do"), rows), ""]
     return "\n".join(parts)

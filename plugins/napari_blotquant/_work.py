@@ -99,7 +99,7 @@ def open_image(path: Path) -> BlotImage:
 
 def start(image: BlotImage, settings: Settings | None = None) -> Opened:
     """Find everything in a picture and begin its session."""
-    from blotquant.pipeline import find
+    from blotquant.automatic import find
 
     chosen = settings or Settings()
     return Opened(image, make_session(image, find(image, chosen), settings=chosen), None, look_at(image))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from blotquant import again
+from blotquant.automatic import find
 from blotquant.finding.again import find_lanes_again
 from blotquant.geometry import Layout, Strip, bounding_box, rectangle
-from blotquant.pipeline import find
 from blotquant.record.edits import move_lane
 from blotquant.record.session import Session, make_session
 from blotquant.settings import Settings

@@ -111,7 +111,7 @@ def test_colours_say_what_matters_most(editor) -> None:
     assert band_colour(band) == COLOURS["detected"]
     assert band_colour(replace(band, confidence=0.5)) == COLOURS["doubt"]
     assert band_colour(replace(band, origin="edited", confidence=0.5)) == COLOURS["edited"]
-    assert band_colour(replace(band, origin="edited"), "hand_edited;saturated") == COLOURS["saturated"]
+    assert band_colour(replace(band, origin="edited"), "saturated;below_loq") == COLOURS["saturated"]
     assert band_colour(replace(band, status="not_detected")) == COLOURS["expected"]
     assert lane_colour(replace(LANE, confidence=0.2)) == COLOURS["doubt"]
     assert lane_colour(replace(LANE, confidence=0.2, role="ladder")) == COLOURS["ladder"]

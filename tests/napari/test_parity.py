@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from blotquant import again, pipeline
+from blotquant import again, automatic, pipeline
 from blotquant.batch.work import open_picture
 from blotquant.cli import main
 from blotquant.errors import ImageError
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 PICTURES = [ROOT / "sample_images" / name for name in ("blot2_ERK.tif", "blot1_AKT.tif")]
 PLUGIN = sorted((ROOT / "plugins").rglob("*.py"))
 OWN_WAYS = ("blotquant.finding.layouts", "blotquant.io", "blotquant.doublets.splitting")
-"""What would find or read past the pipeline."""
+"""What would find or read in a way of its own."""
 
 
 def opened(path: Path) -> Editor:
@@ -91,7 +91,7 @@ def test_pixels_that_are_no_number_are_searched_as_on_the_command_line(tmp_path:
 
 def test_a_picture_too_small_for_a_blot_is_refused() -> None:
     image = open_picture(PICTURES[1], Settings())
-    tiny, layout = image.with_(pixels=image.pixels[:12]), pipeline.find(image, Settings())
+    tiny, layout = image.with_(pixels=image.pixels[:12]), automatic.find(image, Settings())
     with pytest.raises(ImageError, match=r"blot1_AKT\.tif: 640 × 12 pixels are too few"):
         _work.start(tiny)
     with pytest.raises(ImageError, match=r"blot1_AKT\.tif: 640 × 12 pixels are too few"):
@@ -157,7 +157,7 @@ def test_the_settings_name_the_polarity_of_a_picture(tmp_path: Path) -> None:
     settings = Settings(polarity="dark")
     blot = _work.open_blot(path, settings)
     assert blot.session.polarity == blot.image.polarity == "dark"
-    assert blot.session.layout_auto == pipeline.find(open_picture(path, settings), settings)
+    assert blot.session.layout_auto == automatic.find(open_picture(path, settings), settings)
     save_session(blot.session, tmp_path / "other.blot.json")
     assert _work.open_blot(tmp_path / "other.blot.json").image.polarity == "dark"
 

@@ -210,10 +210,10 @@ class TestTable:
             measure_bands(as_image(noisy()), plain_layout(), only="l2r1")
 
     def test_flags_of_picture_lane_and_band_are_joined(self):
-        layout = plain_layout(flags=("hand_edited",))
+        layout = plain_layout(flags=("touches_edge",))
         lanes = tuple(replace(lane, flags=("lane_uncertain",)) for lane in layout.lanes)
         table = measure_bands(as_image(noisy(), flags=("film",)), replace(layout, lanes=lanes, flags=("blank",)))
-        assert {"film", "blank", "lane_uncertain", "hand_edited"} <= set(split_flags(table["flags"][0]))
+        assert {"film", "blank", "lane_uncertain", "touches_edge"} <= set(split_flags(table["flags"][0]))
 
     def test_edge_and_neighbour(self):
         layout = plain_layout()
