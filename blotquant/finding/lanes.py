@@ -87,9 +87,9 @@ def trace_lanes(phase: Phase, weight: Floats, share: NDArray[np.floating]) -> li
     places = np.arange(-_MARGIN, width + _MARGIN, _STEP)
     down = np.arange(height)[:, None] - middle
     lines = places + down * (lean + fan * (places - (width - 1) / 2) / width) + bend * down**2 / (2 * height)
-    along = np.stack([_sampled(a, lines) for a in (weight, weight * phase.real, weight * phase.imag, weight * share)])
-    trust = along[0].sum(axis=0)
-    mean = (along[1] + 1j * along[2]).sum(axis=0) / np.maximum(trust, 1e-9)
+    along = _sampled(np.stack([weight, weight * phase.real, weight * phase.imag, weight * share]), lines)
+    trust, waves = along[0].sum(axis=0), along[1] + 1j * along[2]
+    mean = waves.sum(axis=0) / np.maximum(trust, 1e-9)
     mean = ndimage.uniform_filter1d(mean.real, 3) + 1j * ndimage.uniform_filter1d(mean.imag, 3)
     at = _zeros(mean, trust > _LIVE * trust.max())
     if len(at) == 0:
@@ -99,15 +99,14 @@ def trace_lanes(phase: Phase, weight: Floats, share: NDArray[np.floating]) -> li
     gaps = np.diff(centers) if len(centers) > 1 else np.array([0.8 * width])
     pitches = np.minimum(np.append(gaps, gaps[-1]), np.append(gaps[0], gaps))[: len(centers)]
     clear = _clearness(mean.real, at, pitches)
-    tracks = []
-    for center, pitch, seen in zip(centers, pitches, clear, strict=True):
-        near = np.abs(places - center) < 0.4 * pitch
-        turned = (along[1] + 1j * along[2])[:, near] * np.exp(-2j * np.pi * (places[near] - center) / pitch)
-        own = _deviation(turned.sum(axis=1), along[0][:, near].sum(axis=1)) * pitch
-        line = lines[:, 0] - places[0] + center + down[:, 0] * fan * (center - places[0]) / width
-        wide = float(along[3][:, near].sum() / max(along[0][:, near].sum(), 1e-9))
-        tracks.append(Track(np.arange(height, dtype=float), line + own, float(np.clip(wide, 0.3, 1.0)) * pitch, seen))
-    return tracks
+    near = np.abs(places[:, None] - centers) < 0.4 * pitches
+    turns = near * np.exp(-2j * np.pi * (places[:, None] - centers) / pitches)
+    trusts = along[0] @ near
+    own = _deviations(waves @ turns, trusts) * pitches
+    wide = (along[3].sum(axis=0) @ near) / np.maximum(trusts.sum(axis=0), 1e-9)
+    cols = lines[:, :1] - places[0] + centers + down * fan * (centers - places[0]) / width + own
+    rows, widths = np.arange(height, dtype=float), np.clip(wide, 0.3, 1.0) * pitches
+    return [Track(rows, *one) for one in zip(np.ascontiguousarray(cols.T), widths.tolist(), clear, strict=True)]
 
 
 def _form(phase: Phase, weight: Floats, middle: float) -> Floats:
@@ -125,14 +124,17 @@ def _form(phase: Phase, weight: Floats, middle: float) -> Floats:
     return np.asarray(np.clip(found, -_MOST, _MOST))
 
 
-def _sampled(image: NDArray[np.floating], cols: Floats) -> Floats:
-    """Values of each row at some columns, between its places; 0 beyond its ends."""
-    last = image.shape[1] - 1
-    low = np.clip(np.floor(cols).astype(np.intp), 0, max(last - 1, 0))
-    part = np.clip(cols - low, 0, 1)
-    rows = np.arange(len(image))[:, None]
+def _sampled(images: Floats, cols: Floats) -> Floats:
+    """Values of each row of some images at some columns, between its places; 0 beyond its ends."""
+    height, width = images.shape[1:]
+    last = width - 1
+    low = np.clip(np.floor(cols), 0, max(last - 1, 0))
     inside = (cols >= -0.5) & (cols <= last + 0.5)
-    return np.asarray((image[rows, low] * (1 - part) + image[rows, np.minimum(low + 1, last)] * part) * inside)
+    part = np.clip(cols - low, 0, 1)
+    first = (low + (np.arange(height) * width)[:, None]).astype(np.intp)
+    second = first + 1 if last > 0 else first
+    left, right = (1 - part) * inside, part * inside
+    return np.stack([flat[first] * left + flat[second] * right for flat in images.reshape(len(images), -1)])
 
 
 def _zeros(mean: Phase, live: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -150,8 +152,11 @@ def _clearness(cosine: Floats, at: NDArray[np.intp], pitches: Floats) -> list[fl
     return [float(c) for c in np.clip((cosine[at] - (valleys[:-1] + valleys[1:]) / 2) / 2, 0, 1)]
 
 
-def _deviation(turned: Phase, trust: Floats) -> Floats:
-    """Pitches by which a lane stands to the right of its line in each row: a parabola through its parts."""
+def _deviations(turned: Phase, trust: Floats) -> Floats:
+    """Pitches by which each lane stands to the right of its line in each row: parabolas through their parts.
+
+    Phase turned to that of the lane's line, and its weight: one row a row of the picture, one column a lane.
+    """
     height = len(turned)
     parts = max(1, min(_PARTS, height // _PART_ROWS))
     starts = np.linspace(0, height, parts + 1).astype(int)[:-1]
@@ -160,15 +165,13 @@ def _deviation(turned: Phase, trust: Floats) -> Floats:
     agreed = np.abs(sums) / np.maximum(weights, 1e-9)
     away = np.where(agreed > 0.2, -np.angle(sums) / (2 * np.pi), 0.0)
     weights = weights * np.minimum(agreed, 1.0)
-    if weights.sum() <= 0:
-        return np.zeros(height)
+    total = weights.sum(axis=0)
     terms = np.vander((middles - (height - 1) / 2) / (height / 2), 3, increasing=True)
-    stiff = weights.sum() * np.diag([0.01, 0.1, 0.1])
-    curve = np.linalg.solve(
-        terms.T @ (terms * weights[:, None]) + stiff, terms.T @ (weights * np.clip(away, -_STRAY, _STRAY))
-    )
+    stiff = np.where(total > 0, total, 1.0)[:, None, None] * np.diag([0.01, 0.1, 0.1])
+    normal = np.einsum("pi,pk,pj->kij", terms, weights, terms) + stiff
+    curves = np.linalg.solve(normal, (terms.T @ (weights * np.clip(away, -_STRAY, _STRAY))).T[:, :, None])
     rows = (np.arange(height) - (height - 1) / 2) / (height / 2)
-    return np.asarray(np.vander(rows, 3, increasing=True) @ curve)
+    return np.asarray(np.vander(rows, 3, increasing=True) @ curves[:, :, 0].T)
 
 
 def with_count(tracks: list[Track], n_lanes: int, first: int, last: int) -> list[Track]:

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from blotquant.finding.noise import block_average
-
 # Share of the pixels that are paper, and how far paper strays from its level, of the picture's range.
 _PAPER, _STRAY = 0.3, 0.02
 # Share of the picture that a panel's or a chart's box covers at least; how full a panel's box is, and a chart's.
 _LARGE, _FULL, _HOLLOW = 0.015, 0.85, 0.35
+_COARSE = 4
+"""Edge of a block on which large boxes are looked for first."""
 _WRITING = 12
 """Small marks on the paper from which they are writing."""
 
@@ -33,19 +33,27 @@ def is_figure_page(signal: NDArray[np.floating[Any]]) -> bool:
     level = low + _STRAY * (high - low)
     if high <= low or np.mean(coarse <= level) < _PAPER:
         return False
-    block = max(1, max(signal.shape) // 1000)
-    ink = block_average(np.asarray(signal > level, dtype=np.float32), block, block) > 0
-    return _is_page(ink)
+    return _is_page(_in_blocks(signal > level, max(1, max(signal.shape) // 1000)))
+
+
+def _in_blocks(mask: NDArray[np.bool_], edge: int) -> NDArray[np.bool_]:
+    """Whether any pixel of each square block is set; incomplete blocks at the lower and right edge are left out."""
+    rows, cols = mask.shape[0] // edge * edge, mask.shape[1] // edge * edge
+    lines = np.logical_or.reduce([mask[k:rows:edge, :cols] for k in range(edge)])
+    return np.asarray(np.logical_or.reduce([lines[:, k::edge] for k in range(edge)]))
 
 
 def _is_page(ink: NDArray[np.bool_]) -> bool:
-    labels, n = ndimage.label(ink, structure=np.ones((3, 3)))
-    boxes = ndimage.find_objects(labels)
-    sizes = np.bincount(labels.ravel(), minlength=n + 1)[1:]
+    # What touches on the picture touches on its blocks: where no box is large there, none is, and this is quick to see.
+    blocks = _in_blocks(np.pad(ink, [(0, -n % _COARSE) for n in ink.shape]), _COARSE)
+    if not any(_size(box) * _COARSE**2 >= _LARGE * ink.size for box in _boxes(blocks)[1]):
+        return False
+    labels, boxes = _boxes(ink)
     panels, charts, marks = [], 0, 0
-    for (rows, cols), size in zip(boxes, sizes, strict=True):
+    for k, (rows, cols) in enumerate(boxes, 1):
         height, width = rows.stop - rows.start, cols.stop - cols.start
         if height * width >= _LARGE * ink.size:
+            size = np.count_nonzero(labels[rows, cols] == k)
             if size > _FULL * height * width:
                 panels.append((rows, cols))
             elif size < _HOLLOW * height * width:
@@ -54,6 +62,16 @@ def _is_page(ink: NDArray[np.bool_]) -> bool:
             marks += 1
     beside = any(_beside(a, b) for k, a in enumerate(panels) for b in panels[k + 1 :])
     return marks >= _WRITING and (beside or (charts > 0 and len(panels) > 0))
+
+
+def _boxes(ink: NDArray[np.bool_]) -> tuple[NDArray[np.signedinteger[Any]], list[tuple[slice, ...]]]:
+    """Numbers of what touches, sides or corners, and the boxes around it."""
+    labels, _ = ndimage.label(ink, structure=np.ones((3, 3)))
+    return labels, ndimage.find_objects(labels)
+
+
+def _size(box: tuple[slice, ...]) -> int:
+    return int((box[0].stop - box[0].start) * (box[1].stop - box[1].start))
 
 
 def _beside(a: tuple[slice, slice], b: tuple[slice, slice]) -> bool:
