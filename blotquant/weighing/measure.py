@@ -22,7 +22,7 @@ from blotquant.weighing.background.base import Array
 from blotquant.weighing.quality import band_shape, limit_flags, place_flags
 from blotquant.weighing.saturation import HOLLOW_SNR, is_hollow, saturation
 from blotquant.weighing.scene import Scene, apertures_of, weigh_scene
-from blotquant.weighing.sides import cut_sd, end_variance, side_variance
+from blotquant.weighing.sides import column_sums, cut_sd, end_variance, side_variance
 from blotquant.weighing.uncertainty import LOD_SDS, LOQ_SDS, empty_variance
 
 OWN_SHARE = 0.003
@@ -101,10 +101,11 @@ def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None =
     empty = empty_variance(scene.noise, aperture, estimate)
     light = max(volume, 0.0)
     shot = (scene.noise.gain or 0.0) * scene.noise.spread * light
-    cut = cut_sd(scene.signal, aperture.box, scene.cuts, scene.noise.sigma * scene.noise.spread**0.5)
+    line = column_sums(scene.signal, aperture.box)
+    cut = cut_sd(scene.signal, aperture.box, scene.cuts, scene.noise.sigma * scene.noise.spread**0.5, line=line)
     level = background_sum / area
     crossing = (OWN_SHARE**2 + cut**2) * light**2
-    crossing += side_variance(scene.signal, aperture, level) + end_variance(scene.signal, aperture, level)
+    crossing += side_variance(scene.signal, aperture, level, line=line) + end_variance(scene.signal, aperture, level)
     return Weighed(
         pixels=pixels,
         background=values,

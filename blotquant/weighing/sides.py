@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blotquant.geometry import Box
 from blotquant.image import FloatImage
@@ -49,7 +50,26 @@ class Cuts(NamedTuple):
     spread: float = 0.0
 
 
-def side_variance(signal: FloatImage, aperture: Aperture, level: float) -> float:
+class Line(NamedTuple):
+    """Counts of a box's rows, summed over each column from `first` on: those of the box and some beside it."""
+
+    first: int
+    sums: Array
+
+
+def column_sums(signal: FloatImage, box: Box) -> Line:
+    """Sum the rows of a box over its columns and those beside it in which its own light is looked for."""
+    reach = _reach(box)
+    first = max(box.col_start - reach, 0)
+    part = signal[box.row_start : box.row_stop, first : box.col_stop + reach]
+    return Line(first, np.asarray(part.sum(axis=0, dtype=float)))
+
+
+def _reach(box: Box) -> int:
+    return max(3, round(CUT_REACH * (box.col_stop - box.col_start)))
+
+
+def side_variance(signal: FloatImage, aperture: Aperture, level: float, *, line: Line | None = None) -> float:
     """Variance of the volume for light of the next band, and for where exactly the sides lie.
 
     The darkest column near a side is where the next lane's band begins: it may be either's, and what lies under the
@@ -64,16 +84,19 @@ def side_variance(signal: FloatImage, aperture: Aperture, level: float) -> float
         The outline.
     level : float
         Mean background under it.
+    line : Line, optional
+        From `column_sums` of its box.
     """
-    box, columns = aperture.box, np.flatnonzero(aperture.tall > 0.5 * aperture.tall.max(initial=0.0))
+    box, columns = aperture.box, aperture.filled
     if len(columns) < FEWEST:
         return 0.0
     reach = max(3, round(SIDE_REACH * len(columns)))
+    line = line or column_sums(signal, box)
+    lit = line.sums - (box.row_stop - box.row_start) * level
     variance = 0.0
     for side, edge in ((-1, columns[0]), (1, columns[-1])):
-        at = box.col_start + int(edge)
-        part = signal[box.row_start : box.row_stop, max(at - reach, 0) : at + reach + 1]
-        light = (part.sum(axis=0, dtype=float) - part.shape[0] * level)[::side]
+        at = box.col_start + int(edge) - line.first
+        light = lit[max(at - reach, 0) : at + reach + 1][::side]
         valley = _darkest(light)
         light = np.maximum(light, 0.0)
         inside = float(light[valley : reach + 1].sum() if valley < reach else light[valley])
@@ -81,24 +104,21 @@ def side_variance(signal: FloatImage, aperture: Aperture, level: float) -> float
     return variance
 
 
-def cut_light(signal: FloatImage, box: Box) -> tuple[float, float]:
+def cut_light(signal: FloatImage, box: Box, *, line: Line | None = None) -> tuple[float, float]:
     """Light between the sides of a box and the valleys beyond them, and that between its sides, in counts.
 
     Both are counted from the darker places on either side, so that no background has to be known.
     """
-    width = box.col_stop - box.col_start
-    reach = max(3, round(CUT_REACH * width))
-    first = max(box.col_start - reach, 0)
-    line: Array = signal[box.row_start : box.row_stop, first : box.col_stop + reach].sum(axis=0, dtype=float)
-    left, inside, right = np.split(line, [box.col_start - first, box.col_stop - first])
+    first, sums = line or column_sums(signal, box)
+    start, stop = box.col_start - first, box.col_stop - first
     cut, levels = 0.0, []
-    for beyond in (left[::-1], right):
+    for beyond in (sums[:start][::-1], sums[stop:]):
         if len(beyond) == 0:
             continue
         valley = _darkest(beyond)
         cut += float(beyond[:valley].sum() - valley * beyond[valley])
         levels.append(float(beyond[valley]))
-    return cut, float(inside.sum() - width * np.mean(levels)) if levels else 0.0
+    return cut, float(sums[start:stop].sum()) - (stop - start) * sum(levels) / len(levels) if levels else 0.0
 
 
 def end_variance(signal: FloatImage, aperture: Aperture, level: float) -> float:
@@ -116,27 +136,44 @@ def end_variance(signal: FloatImage, aperture: Aperture, level: float) -> float:
     level : float
         Mean background under it.
     """
-    columns = np.flatnonzero(aperture.tall > 0.5 * aperture.tall.max(initial=0.0))
+    columns = aperture.filled
     if len(columns) < FEWEST:
         return 0.0
     part = columns[len(columns) // 8 : len(columns) - len(columns) // 8]
-    covered = aperture.weights[:, part] > 0.5
-    height = int(np.median(covered.sum(axis=0)))
+    is_whole = int(part[-1] - part[0]) == len(part) - 1
+    covered = aperture.weights[:, slice(part[0], part[-1] + 1) if is_whole else part] > 0.5
+    tall = np.sort(np.add.reduce(covered, axis=0, dtype=np.int32))
+    height = int(tall[(len(tall) - 1) // 2] + tall[len(tall) // 2]) // 2
     if height < FEWEST:
         return 0.0
     within, beyond = max(round(END_WITHIN * height), 1), max(round(END_BEYOND * height), 2)
-    steps = np.arange(-within, beyond + 1)[:, None]
     top, bottom = covered.argmax(axis=0), len(covered) - 1 - covered[::-1].argmax(axis=0)
     variance, wide = 0.0, len(columns) / len(part)
-    for rows in (top - steps, bottom + steps):
-        at = aperture.box.row_start + rows
-        if at.min() < 0 or at.max() >= signal.shape[0]:
+    for edge, step in ((top, -1), (bottom, 1)):
+        sums = _row_sums(signal, (aperture.box.row_start + edge, aperture.box.col_start + part), step, (within, beyond))
+        if sums is None:
             continue
-        light = (signal[at, aperture.box.col_start + part].sum(axis=1, dtype=float) - level * len(part)) * wide
+        light = (sums - level * len(part)) * wide
         valley = _darkest(light)
         taken = float(np.maximum(light[valley + 1 : within + 1], 0.0).sum())
         variance += taken**2 + (max(float(light[valley]), 0.0) * height / 12) ** 2
     return variance
+
+
+def _row_sums(
+    signal: FloatImage, edge: tuple[NDArray[np.intp], NDArray[np.intp]], step: int, room: tuple[int, int]
+) -> Array | None:
+    """Counts of rows that run along an edge, from so many rows within it to so many beyond; None off the picture."""
+    rows, cols = edge
+    low, high = int(rows.min()), int(rows.max())
+    within, beyond = room if step > 0 else room[::-1]
+    if low - within < 0 or high + beyond >= signal.shape[0]:
+        return None
+    if low == high and cols[-1] - cols[0] == len(cols) - 1:  # a level edge of an upright outline: nothing to gather
+        lines = signal[low - within : low + beyond + 1, cols[0] : cols[-1] + 1]
+    else:
+        lines = signal[np.arange(-within, beyond + 1)[:, None] + rows, cols]
+    return np.asarray(lines.sum(axis=1, dtype=float)[::step])
 
 
 def measure_cuts(signal: FloatImage, boxes: Sequence[Box], noise: float) -> Cuts:
@@ -163,14 +200,14 @@ def measure_cuts(signal: FloatImage, boxes: Sequence[Box], noise: float) -> Cuts
     return Cuts(typical, robust_sd(np.array(shares) - typical))
 
 
-def cut_sd(signal: FloatImage, box: Box, cuts: Cuts, noise: float) -> float:
+def cut_sd(signal: FloatImage, box: Box, cuts: Cuts, noise: float, *, line: Line | None = None) -> float:
     """SD of a volume, as a part of it, for light that its sides leave out more or less than the picture's others.
 
     What lies beyond may be the band's or not: truth is anywhere between none of it and all, and the SD that of a
     uniform law. The fainter a band, the less its own surroundings say, and the more the picture's scatter stands for
     it.
     """
-    cut, light = cut_light(signal, box)
+    cut, light = cut_light(signal, box, line=line)
     if light <= 0:
         return cuts.spread
     grain = noise**2 * _pixels(box) / light**2
@@ -181,8 +218,8 @@ def cut_sd(signal: FloatImage, box: Box, cuts: Cuts, noise: float) -> float:
 
 def _darkest(light: Array) -> int:
     """Index of the darkest value; of equal ones the first, whatever the arithmetic made of their last bits."""
-    least = float(light.min())
-    return int(np.argmax(light <= least + 1e-9 * (float(light.max()) - least)))
+    least, most = float(np.minimum.reduce(light)), float(np.maximum.reduce(light))
+    return int((light <= least + 1e-9 * (most - least)).argmax())
 
 
 def _pixels(box: Box) -> int:

@@ -54,6 +54,11 @@ class Aperture:
         """Covered pixels of each column of the box."""
         return np.asarray(self.weights.sum(axis=0))
 
+    @cached_property
+    def filled(self) -> NDArray[np.intp]:
+        """Columns of the box that are at least half as tall as the tallest."""
+        return np.flatnonzero(self.tall > 0.5 * self.tall.max(initial=0.0))
+
     @property
     def center(self) -> tuple[float, float]:
         """Row and column of the middle of the box."""

@@ -66,17 +66,18 @@ class _GapSurface(Surface):
         """Number and sum of free pixels of one gap in each bin of rows."""
         ends = np.minimum(first + self._bin_rows, stop)
         low, high = self._columns(lane, (first + ends - 1) / 2, side)
+        high = np.minimum(high, self.ground.signal.shape[1])
         known = high > low
         if not known.any():
             return np.zeros(len(first)), np.zeros(len(first))
-        width = self.ground.signal.shape[1]
-        box = slice(first[0], ends[-1]), slice(min(low[known].min(), width), min(high[known].max(), width))
+        box = slice(first[0], ends[-1]), slice(low[known].min(), high[known].max())
         cols, sizes = np.arange(box[1].start, box[1].stop), ends - first
         inside = (cols >= low[:, None]) & (cols < high[:, None])
         free = self.ground.usable[box] & np.repeat(inside, sizes, axis=0)
-        starts = first - first[0]
-        kept = np.where(free, self.ground.signal[box], 0).sum(axis=1, dtype=float)
-        return np.add.reduceat(np.count_nonzero(free, axis=1).astype(float), starts), np.add.reduceat(kept, starts)
+        starts = (first - first[0]) * len(cols)
+        kept = np.where(free, self.ground.signal[box], 0)
+        counts = np.add.reduceat(free.view(np.uint8).ravel(), starts, dtype=np.int64)
+        return counts.astype(float), np.add.reduceat(kept.ravel(), starts, dtype=float)
 
     def _columns(self, lane: Lane, rows: Array, side: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Columns between the lane's edge and the neighbour's, not further than the reach, for each bin."""
