@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from blotquant.comparing.normalize import normalize
 from blotquant.experiment.read import read_experiment
+from blotquant.flags import split_flags
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, make_table
 
 SHEET = """blot,lane,sample,condition,role,load_ug,drug
@@ -73,3 +75,38 @@ def band_table(*groups):
 
 def lane_table(*groups):
     return make_table([row for group in groups for row in group], LANE_COLUMNS)
+
+
+ONE = image("p.tif", "pAKT") + image("t.tif", "AKT") + ratio("pAKT/AKT", "pAKT", "AKT")
+REFERENCE = '[compare]\nreference = "vehicle"\n'
+TWIN = (
+    image("p.tif", "pAKT", membrane="a")
+    + image("t.tif", "AKT", membrane="b")
+    + image("sa.tif", "total_protein", membrane="a")
+    + image("sb.tif", "total_protein", membrane="b")
+)
+P = {2: 1000.0, 3: 3000.0, 4: 2000.0}
+T = {2: 2000.0, 3: 2000.0, 4: 1000.0}
+
+
+def one_membrane(tmp_path, toml=ONE, *, p=P, t=T, p_more=None, t_more=None, **kwargs):
+    study = experiment(tmp_path, toml)
+    table = band_table(bands("p.tif", "pAKT", p, **(p_more or {})), bands("t.tif", "AKT", t, **(t_more or {})))
+    return normalize(study, table, kwargs.pop("lanes", lane_table()), **kwargs)
+
+
+def twin(tmp_path, toml, *, la=None, lb=None, sheet=None):
+    study = experiment(tmp_path, toml, sheet) if sheet else experiment(tmp_path, toml)
+    table = band_table(
+        bands("p.tif", "pAKT", P, membrane="a"),
+        bands("t.tif", "AKT", T, membrane="b"),
+    )
+    stains = lane_table(
+        lanes("sa.tif", "total_protein", la or {1: 9e9, 2: 1e6, 3: 2e6, 4: 3e6}, membrane="a"),
+        lanes("sb.tif", "total_protein", lb or {1: 9e9, 2: 2e6, 3: 2e6, 4: 2e6}, membrane="b"),
+    )
+    return normalize(study, table, stains)
+
+
+def flags_of(row):
+    return set(split_flags(row["flags"]))

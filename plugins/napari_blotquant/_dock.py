@@ -10,9 +10,8 @@ from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QKeyEvent, QKeySequence, QShowEvent
-from qtpy.QtWidgets import QFileDialog, QMessageBox, QPushButton, QSplitter, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QMessageBox, QPushButton, QSplitter, QVBoxLayout, QWidget
 
-from blotquant.errors import OutputError
 from blotquant.image import BlotImage
 from blotquant.record.history import Change
 from blotquant.record.session import Session
@@ -21,6 +20,7 @@ from napari_blotquant._canvas import canvas_of
 from napari_blotquant._convert import flags_in_words
 from napari_blotquant._hand import Hand
 from napari_blotquant._jobs import Jobs, explain, take_turns, warm_up
+from napari_blotquant._keeping import Keeping
 from napari_blotquant._layers import BlotLayers
 from napari_blotquant._look import look_at
 from napari_blotquant._messages import Messages
@@ -34,7 +34,7 @@ from napari_blotquant._steps import StepPages
 from napari_blotquant._style import SHEET
 from napari_blotquant._toolbar import Toolbar
 from napari_blotquant._weighing import Weigher
-from napari_blotquant._work import Opened, state_of
+from napari_blotquant._work import Opened
 
 SWITCH_S = 0.0005
 """Each call into Qt gives the interpreter away; the window would wait 5 ms (Python's default) to get it back."""
@@ -62,6 +62,7 @@ class BlotDock(QWidget):
         self.asks = True
         self.jobs = Jobs()
         self.opening = Opening(self)
+        self.keeping = Keeping(self)
         self.weigher = Weigher(self)
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_S))
         self.setAcceptDrops(True)
@@ -330,41 +331,12 @@ class BlotDock(QWidget):
     # keeping
 
     def save(self) -> bool:
-        """Save the session where it came from, else beside the picture; ask where that cannot be written."""
-        editor, target = self.editor, None
-        if editor is None:
-            return False
-        while True:
-            try:
-                done = editor.save(target)
-            except OutputError as error:
-                name = ""
-                if self.asks:
-                    name, _ = QFileDialog.getSaveFileName(self, f"{error}", editor.default_path.name, "*.blot.json")
-                if not name:
-                    self.say(f"{error}. Nothing is lost: the edits are autosaved.")
-                    return False
-                target = Path(name)
-            else:
-                self.say("")
-                self.messages.tell(f"Saved {done}")
-                self.tables.mark_blot(self.opening.places, state_of(editor.session))
-                return True
+        """Save the session; False if it could not be saved anywhere."""
+        return self.keeping.save()
 
     def may_leave(self) -> bool:
-        """Whether the present blot may be left: unsaved edits are asked about."""
-        if self.editor is None or not self.editor.is_dirty or not self.asks:
-            return True
-        buttons = QMessageBox.StandardButton
-        answer = QMessageBox.question(
-            self, "Unsaved edits", f"{self.editor.image.name} has edits that were not saved.",
-            buttons.Save | buttons.Discard | buttons.Cancel,
-        )  # fmt: skip
-        if answer == buttons.Save:
-            return self.save()
-        if answer == buttons.Discard:
-            self.autosaver.forget(self.editor.session)
-        return bool(answer == buttons.Discard)
+        """Whether the present blot may be left."""
+        return self.keeping.may_leave()
 
     def ask(self, title: str, text: str) -> bool:
         """Ask yes or no."""

@@ -1,3 +1,5 @@
+"""What the first probe left behind on a membrane that was probed again."""
+
 import dataclasses
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Conditions against each other: the paired model and its adjusted p-values, against statsmodels and scipy."""
+
 import math
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Scalings between blots."""
+
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,3 +1,5 @@
+"""Fold changes again for other backgrounds, apertures and scalings."""
+
 import dataclasses
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""What is said of an experiment before it runs."""
+
 from small_experiment import SHEET, experiment, image, ratio
 
 TWO = SHEET + SHEET.split("\n", 1)[1].replace("\n1,", "\n2,").replace("1,1,,,ladder", "2,1,,,ladder", 1)

@@ -1,3 +1,5 @@
+"""Drafts of an experiment from the names of the files in a folder."""
+
 # ruff: noqa: E501  (tables of names read better on long lines)
 import pytest
 

@@ -1,3 +1,5 @@
+"""Reading experiments: everything that was written, and every mistake with its place."""
+
 # ruff: noqa: E501  (a message stands on one line, as the user reads it)
 import openpyxl
 import pytest

@@ -1,3 +1,5 @@
+"""Sample sheets as spreadsheets write them."""
+
 # ruff: noqa: E501  (a message stands on one line, as the user reads it)
 import datetime
 

@@ -1,3 +1,5 @@
+"""The workbook and the Prism table."""
+
 # ruff: noqa: E501  (tables of names read better on long lines)
 import math
 

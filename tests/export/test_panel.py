@@ -1,3 +1,5 @@
+"""Figure panels: crops, dividers, greys, points."""
+
 import io
 import json
 

@@ -1,3 +1,5 @@
+"""The report: one page that holds everything and asks for nothing."""
+
 import dataclasses
 import re
 

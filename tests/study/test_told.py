@@ -1,3 +1,5 @@
+"""The lines that the command line tells of a study."""
+
 from blotquant.io.files import write_table
 from blotquant.study.told import fold_words, summary_lines
 from blotquant.tables import SUMMARY_COLUMNS, make_table

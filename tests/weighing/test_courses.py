@@ -1,3 +1,5 @@
+"""The ground along lanes: smoothing, sums over cells, bands that fuse across lanes."""
+
 from __future__ import annotations
 
 import numpy as np

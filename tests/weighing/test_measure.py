@@ -1,3 +1,5 @@
+"""Volumes against exact sums and analytic bands."""
+
 from __future__ import annotations
 
 import time

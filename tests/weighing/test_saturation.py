@@ -1,3 +1,5 @@
+"""Saturated and hollow bands."""
+
 from __future__ import annotations
 
 import numpy as np

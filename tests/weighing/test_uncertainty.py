@@ -1,3 +1,5 @@
+"""SDs against what repeated draws show."""
+
 from __future__ import annotations
 
 from dataclasses import replace
