@@ -9,7 +9,7 @@ from statistics import median
 import numpy as np
 from scipy import ndimage
 
-from blotquant.finding.profiles import Profile, prominent_peaks
+from blotquant.finding.profiles import Profile, has_one_top, prominent_peaks
 from blotquant.finding.rows import FWHM_OF_CORE
 
 # Chance of a place that is looked at, and how far it stands out from others.
@@ -120,6 +120,8 @@ def _core(chance: Profile, k: int, first: int, last: int) -> tuple[int, int]:
 def _crests(smooth: Profile, top: int, bottom: int, least: float) -> list[int]:
     """Rows of a core in which counts have a crest of their own; where there is none, the brightest row."""
     part = smooth[top : bottom + 1]
+    if has_one_top(part):
+        return [top + int(np.argmax(part))]
     least = max(least, _DIP * float(np.ptp(part)))
     at, _ = prominent_peaks(np.concatenate([[-np.inf], part, [-np.inf]]), least)
     return [top + int(k) - 1 for k in at] if len(at) > 1 else [top + int(np.argmax(part))]

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from blotquant.finding.frames import find_lane_peaks
 from blotquant.finding.mirror import flip_band, flip_lane, flip_layout, in_reading_order, leans_left
-from blotquant.finding.noise import n_levels
 from blotquant.finding.pages import is_figure_page
 from blotquant.finding.pieces import piece_of_lanes
 from blotquant.finding.refine import draw_bands, full_lane, full_strip
@@ -60,7 +59,7 @@ def find_layout(
     wanted = n_lanes if n_lanes is not None else settings.n_lanes
     if min(signal.shape) < 16:
         return Layout(flags=("blank",))
-    if np.mean(np.asarray(signal) >= ceiling) > 0.5:
+    if np.count_nonzero(signal >= ceiling) > 0.5 * signal.size:
         return Layout(flags=("saturated_picture",))
     if leans_left(signal):
         return in_reading_order(flip_layout(_found(signal[:, ::-1], settings, wanted), signal.shape[1]))
@@ -74,7 +73,7 @@ def _found(signal: FloatImage, settings: DetectionSettings, n_lanes: int | None)
     if not found:
         return Layout(flags=("not_a_blot" if shows_something(grid) else "blank",))
     layout = _layout(grid, found, counted=n_lanes is not None)
-    if n_levels(signal) <= _DRAWN or is_figure_page(signal):
+    if len(grid.levels) <= _DRAWN or is_figure_page(signal):
         return replace(layout, flags=("not_a_blot",))
     return layout
 

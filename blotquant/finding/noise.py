@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -30,15 +32,10 @@ def robust_sd(values: NDArray[np.floating]) -> float:
     return float(MAD_TO_SD * np.median(np.abs(values - np.median(values))))
 
 
-def n_levels(signal: NDArray[np.floating]) -> int:
-    """Number of different levels in a sample of the pixels."""
-    return len(np.unique(np.asarray(signal).ravel()[:: max(1, signal.size // 40_000)]))
-
-
-def level_step(signal: NDArray[np.floating]) -> float:
-    """Smallest distance between two stored levels, from a sample of the pixels; 0 where all are equal."""
-    sample = np.unique(np.asarray(signal).ravel()[:: max(1, signal.size // 40_000)])
-    return float(np.diff(sample).min()) if len(sample) > 1 else 0.0
+def levels_of(signal: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Different levels, rising, in a sample of the pixels."""
+    at = np.arange(0, signal.size, max(1, signal.size // 40_000))
+    return np.unique(signal[np.divmod(at, signal.shape[1])])
 
 
 def local_noise(filtered: FloatArray, *, tile: tuple[int, int], floor: float) -> FloatArray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,6 +46,12 @@ def thirds(lane: Profile) -> Profile:
     return np.stack([lane[:, g].mean(axis=1) for g in groups], axis=1)
 
 
+def middle_of(values: NDArray[Any]) -> float:
+    """Median of a few values, as `numpy.median` has it, whose call takes far longer."""
+    ranked = np.sort(values)
+    return float(ranked[(len(ranked) - 1) // 2] + ranked[len(ranked) // 2]) / 2
+
+
 def quantile(values: Profile, share: float) -> float:
     """Value below which a share of a few values lies, as `numpy.quantile` has it, whose call takes far longer."""
     ranked = np.sort(values)
@@ -52,6 +60,13 @@ def quantile(values: Profile, share: float) -> float:
     below, above = float(ranked[low]), float(ranked[min(low + 1, len(ranked) - 1)])
     part = place - low
     return above - (above - below) * (1 - part) if part >= 0.5 else below + (above - below) * part
+
+
+def has_one_top(values: Profile) -> bool:
+    """Whether values never rise again once they have fallen."""
+    steps = np.diff(values)
+    falls, rises = np.flatnonzero(steps < 0), np.flatnonzero(steps > 0)
+    return len(falls) == 0 or len(rises) == 0 or bool(rises[-1] < falls[0])
 
 
 def prominent_peaks(values: Profile, least: float) -> tuple[NDArray[np.intp], Profile]:

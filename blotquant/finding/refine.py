@@ -80,7 +80,7 @@ def draw_bands(grid: Grid, found: FoundStrip, lane_ids: list[str]) -> list[list[
     groups: dict[int, list[Peak]] = {}
     for p in found.peaks:
         groups.setdefault(p.group, []).append(p)
-    crowded = {(p.lane, p.row) for p in found.peaks if any(_near(p, o) for o in found.peaks)}
+    crowded = {(p.lane, p.row) for p in found.peaks if p.merged and any(_near(p, o) for o in found.peaks)}
     bands: list[list[Band]] = [[] for _ in lane_ids]
     for number, g in enumerate(sorted(groups), start=1):
         for i, band in _draw_row(grid, found, groups[g], crowded):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from blotquant.finding.noise import FloatArray
+from blotquant.finding.profiles import middle_of
 
 # Chance from which on a place belongs to a ridge; columns of a ridge at the least.
 _LEAST, _SHORT = 0.4, 3
@@ -38,7 +39,7 @@ class Ridge:
     @property
     def row(self) -> float:
         """Median row."""
-        return float(np.median(self.rows))
+        return middle_of(self.rows)
 
     @property
     def col(self) -> float:
@@ -104,26 +105,35 @@ def find_ridges(bands: FloatArray) -> tuple[Ridge, ...]:
     label = labels[rows, cols]
     order = np.lexsort((rows, cols, label))
     rows, cols, label = rows[order], cols[order], label[order]
-    cuts = np.flatnonzero(np.diff(label)) + 1
-    height = _core_heights(bands)
+    heights, weight = _core_heights(bands, rows, cols), smooth[rows, cols].astype(np.float64)
+    # One row for each column of a ridge.
+    start = np.flatnonzero(np.diff(cols, prepend=-1) | np.diff(label, prepend=0))
+    middles = np.add.reduceat(rows * weight, start) / np.add.reduceat(weight, start)
+    first = np.flatnonzero(np.diff(label[start], prepend=0))
     ridges = []
-    for r, c in zip(np.split(rows, cuts), np.split(cols, cuts), strict=True):
-        if c[-1] - c[0] < _SHORT - 1:
+    for k, stop in zip(first, [*first[1:], len(start)], strict=True):
+        columns = cols[start[k:stop]]
+        if columns[-1] - columns[0] < _SHORT - 1:
             continue
-        columns, start = np.unique(c, return_index=True)
-        weight = smooth[r, c].astype(np.float64)
-        middle = np.add.reduceat(r * weight, start) / np.add.reduceat(weight, start)
-        ridges.append(Ridge(columns, middle, FWHM_OF_CORE * float(np.median(height[r, c]))))
+        own = heights[start[k] : start[stop] if stop < len(start) else None]
+        ridges.append(Ridge(columns, middles[k:stop], FWHM_OF_CORE * middle_of(own)))
     return tuple(sorted(ridges, key=lambda ridge: (ridge.left, ridge.row)))
 
 
-def _core_heights(bands: FloatArray) -> NDArray[np.intp]:
-    """Rows of the run of likely pixels that each pixel stands in, at least 1."""
-    inside = bands > 0.5
-    index = np.arange(len(bands))[:, None]
-    above = np.maximum.accumulate(np.where(inside, -1, index), axis=0)
-    below = np.minimum.accumulate(np.where(inside, len(bands), index)[::-1], axis=0)[::-1]
-    return np.asarray(np.maximum(below - above - 1, 1))
+def _core_heights(bands: FloatArray, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Rows of the run of likely pixels that each of some pixels stands in, at least 1."""
+    # Columns one after the other, an unlikely pixel between them.
+    n = len(bands) + 1
+    inside = np.zeros((bands.shape[1], n), dtype=np.int8)
+    inside[:, :-1] = bands.T > 0.5
+    steps = np.diff(inside.ravel(), prepend=0, append=0)
+    begins, ends = np.flatnonzero(steps > 0), np.flatnonzero(steps < 0)
+    place = cols * n + rows
+    run = np.searchsorted(begins, place, side="right") - 1
+    heights = np.ones(len(place), dtype=np.intp)
+    known = np.flatnonzero(inside.ravel()[place])
+    heights[known] = (ends - begins)[run[known]]
+    return heights
 
 
 def chain_rows(ridges: tuple[Ridge, ...], *, reach: float) -> tuple[RowCurve, ...]:

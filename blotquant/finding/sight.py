@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from blotquant.finding.network import MULTIPLE, load_network, run_network
-from blotquant.finding.noise import FloatArray, block_average, level_step
+from blotquant.finding.noise import FloatArray, block_average, levels_of
 
 MOST = 200_000
 """Pixels of the coarse copy at the most."""
@@ -46,13 +46,18 @@ class Sight:
 
 @dataclass(frozen=True)
 class Grid:
-    """The coarse copy: averages of blocks of `fy` × `fx` pixels; the picture itself; the step between its counts."""
+    """The coarse copy: averages of blocks of `fy` × `fx` pixels; the picture itself, and levels of its counts."""
 
     full: NDArray[np.floating[Any]]
     pixels: FloatArray
     fy: int
     fx: int
-    step: float
+    levels: NDArray[np.floating[Any]]
+
+    @cached_property
+    def step(self) -> float:
+        """Smallest distance between two levels; 0 where all pixels are equal."""
+        return float(np.diff(self.levels).min()) if len(self.levels) > 1 else 0.0
 
     @cached_property
     def sight(self) -> Sight:
@@ -67,7 +72,7 @@ class Grid:
 def make_grid(signal: NDArray[np.floating]) -> Grid:
     """Average a picture down to at most `MOST` pixels, columns by twice as much as rows: bands are wider than high."""
     fy, fx = blocks_of((signal.shape[0], signal.shape[1]))
-    return Grid(signal, block_average(signal, fy, fx), fy, fx, level_step(signal))
+    return Grid(signal, block_average(signal, fy, fx), fy, fx, levels_of(signal))
 
 
 def blocks_of(shape: tuple[int, int]) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from scipy import ndimage
 Floats = NDArray[np.float64]
 
 _SEGMENTS = 5
+_POWERS = np.arange(3)[:, None]
+_LAST_TWO = np.array([1, 2])
 # A fainter band's bow would be that of its noise.
 _LEAST_SNR = 12.0
 # Of the reach: no segment of a band lies further from its row's line.
@@ -69,33 +72,40 @@ def trace_band(picture: NDArray[np.floating[Any]], start: Trace, *, snr: float) 
     if r1 - r0 < 5 or c1 - c0 < _SEGMENTS:
         return start
     patch = np.asarray(picture[r0:r1, c0:c1], dtype=np.float64)
-    edges = np.linspace(0, c1 - c0, _SEGMENTS + 1).astype(int)
-    profiles = np.add.reduceat(patch, edges[:-1], axis=1) / np.diff(edges)
-    middles = c0 + (edges[:-1] + edges[1:] - 1) / 2
-    rows = np.arange(r0, r1, dtype=float)
-    bent = _bend(profiles, middles, rows, start, reach) if snr >= _LEAST_SNR else start
+    bent = _bend(patch, (r0, c0), start, reach) if snr >= _LEAST_SNR else start
     return _with_size(patch, (r0, c0), bent, reach)
 
 
-def _bend(profiles: Floats, middles: Floats, rows: Floats, start: Trace, reach: float) -> Trace:
+@lru_cache(maxsize=1024)
+def _segments(width: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+    """First column, number of columns and middle of each segment of a band so many columns wide."""
+    edges = np.linspace(0, width, _SEGMENTS + 1).astype(int)
+    return edges[:-1], np.diff(edges), (edges[:-1] + edges[1:] - 1) / 2
+
+
+def _bend(patch: Floats, corner: tuple[int, int], start: Trace, reach: float) -> Trace:
     """Parabola through the centres of gravity of a band's segments."""
+    first, sizes, middles = _segments(patch.shape[1])
+    profiles = np.add.reduceat(patch, first, axis=1) / sizes
+    middles = corner[1] + middles
+    rows = np.arange(corner[0], corner[0] + len(patch), dtype=float)[:, None]
     expected = start.rows_at(middles)
-    near = np.abs(rows[:, None] - expected[None]) <= reach
-    low = np.where(near, profiles, np.inf).min(axis=0)
+    near = np.abs(rows - expected) <= reach
+    low = np.minimum.reduce(np.where(near, profiles, np.inf))
     light = np.where(near, profiles - low, 0.0) ** 2
-    total = light.sum(axis=0)
-    if total.min() <= 0:
+    total = np.add.reduce(light)
+    if np.minimum.reduce(total) <= 0:
         return start
-    miss = (light * rows[:, None]).sum(axis=0) / total - expected
     limit = _FARTHEST * reach
+    miss = np.minimum(np.maximum(np.add.reduce(light * rows) / total - expected, -limit), limit)
     away = (middles - start.col) / start.half
-    weight = np.sqrt(np.sqrt(total))
+    weight = np.sqrt(total)
+    design = away**_POWERS
+    normal = (design * weight) @ design.T
     # A little trust in the row's own line keeps a smear in one segment from bending the band.
-    own_line = 0.3 * weight.mean() * np.eye(3)[1:]
-    design = np.vstack([np.stack([np.ones_like(away), away, away**2], axis=1) * weight[:, None], own_line])
-    target = np.append(np.clip(miss, -limit, limit) * weight, [0.0, 0.0])
-    shift, lean, bow = np.linalg.lstsq(design, target, rcond=None)[0]
-    return replace(start, row=start.row + float(shift), tilt=start.tilt + float(lean) / start.half, bow=float(bow))
+    normal[_LAST_TWO, _LAST_TWO] += (0.3 * float(np.sqrt(weight).mean())) ** 2
+    shift, lean, bow = np.linalg.solve(normal, design @ (weight * miss)).tolist()
+    return replace(start, row=start.row + shift, tilt=start.tilt + lean / start.half, bow=bow)
 
 
 def _with_size(patch: Floats, corner: tuple[int, int], band: Trace, reach: float) -> Trace:
@@ -122,13 +132,14 @@ def _with_size(patch: Floats, corner: tuple[int, int], band: Trace, reach: float
 
 def _straightened(patch: Floats, middle: Floats, offsets: NDArray[np.intp]) -> Floats:
     """Counts at some distances from a line through a patch, between its rows; beyond its ends they stay the same."""
-    cols = np.arange(patch.shape[1])
-    last = patch.shape[0] - 1.001
+    height, width = patch.shape
+    cols, last = np.arange(width), height - 1.001
     if middle.min() + offsets[0] >= 0 and middle.max() + offsets[-1] <= last:
         # All places of a column lie equally far between two rows.
         first = middle.astype(int)
         part = middle - first
-        near = patch[first + np.append(offsets, offsets[-1] + 1)[:, None], cols]
+        down = np.arange(offsets[0], offsets[-1] + 2) * width
+        near = patch.ravel().take(first * width + cols + down[:, None])
         return np.asarray(near[:-1] * (1 - part) + near[1:] * part)
     y = np.clip(middle[None] + offsets[:, None], 0, last)
     low = y.astype(int)
