@@ -14,12 +14,12 @@ from blotquant.weighing.background.simple import Constant
 
 @dataclass(frozen=True)
 class Gaps:
-    """Mean of the two gaps beside a lane, in bins of rows, joined by straight lines along the lane.
+    """Mean of the two gaps beside a lane, in equal bins of rows, joined by straight lines along the lane.
 
     Attributes
     ----------
     bin_pitches : float
-        Height of a bin in lane pitches.
+        Largest height of a bin in lane pitches.
     reach : float
         Width of the gap that is used on the outer sides, as a part of the lane's width.
     """
@@ -41,11 +41,12 @@ class _GapSurface(Surface):
     def under(self, aperture: Aperture) -> Estimate:
         """Level of the gaps along the aperture's rows; the picture's constant level where lanes leave no gap."""
         lane = aperture.lane
-        if lane is None:
+        if lane is None or 0 in aperture.shape:
             return Constant().fit(self.ground).under(aperture)
         start, stop = aperture.box.row_start, aperture.box.row_stop
-        first = np.arange(start, stop, self._bin_rows)
-        left, right = self._side(lane, first, stop, -1), self._side(lane, first, stop, 1)
+        n_bins = -(-(stop - start) // self._bin_rows)
+        edges = start + (stop - start) * np.arange(n_bins + 1) // n_bins
+        left, right = self._side(lane, edges, -1), self._side(lane, edges, 1)
         counts, total = left[0] + right[0], left[1] + right[1]
         both = (left[0] > 0) & (right[0] > 0)
         free = both if both.any() else counts > 0
@@ -53,7 +54,7 @@ class _GapSurface(Surface):
             return Constant().fit(self.ground).under(aperture)
         halves = (_mean(*left) + _mean(*right)) / 2
         level = np.where(both, halves, _mean(counts, total))[free]
-        middles = first + min(self._bin_rows, stop - start) / 2 - 0.5
+        middles = (edges[:-1] + edges[1:] - 1) / 2
         values = np.interp(np.arange(start, stop), middles[free], level)
         n = float(counts[free].sum())
         return Estimate(values[:, None], 1 / n, n)
@@ -62,9 +63,9 @@ class _GapSurface(Surface):
     def _bin_rows(self) -> int:
         return max(2, round(self.method.bin_pitches * self.ground.lane_pitch))
 
-    def _side(self, lane: Lane, first: NDArray[np.intp], stop: int, side: int) -> tuple[Array, Array]:
+    def _side(self, lane: Lane, edges: NDArray[np.intp], side: int) -> tuple[Array, Array]:
         """Number and sum of free pixels of one gap in each bin of rows."""
-        ends = np.minimum(first + self._bin_rows, stop)
+        first, ends = edges[:-1], edges[1:]
         low, high = self._columns(lane, (first + ends - 1) / 2, side)
         high = np.minimum(high, self.ground.signal.shape[1])
         known = high > low

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from blotquant.geometry import Lane
 from blotquant.weighing.background.base import Array, Ground
@@ -43,12 +42,6 @@ class Roughness:
     level: float
     uneven: float
     length: float
-
-    def covariance(self, rows: Array, own: NDArray[np.bool_], others: Array, their_own: NDArray[np.bool_]) -> Array:
-        """Covariance of the ground between places given by row and whether they lie in the lane itself."""
-        alike = matern(np.abs(rows[:, None] - others[None, :]) / self.length)
-        both = own[:, None] & their_own[None, :]
-        return np.asarray(alike * (self.shared + self.uneven * both) + self.level * both)
 
 
 def matern(distance: Array) -> Array:

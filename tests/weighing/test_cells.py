@@ -1,0 +1,106 @@
+"""Grounds summed over cells, against the same taken pixel by pixel, place by place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from blotquant.geometry import Box
+from blotquant.weighing.background.base import Aperture, Ground
+from blotquant.weighing.background.courses import NEAR, OUTLIER, find_specks, make_cells
+from blotquant.weighing.background.mesh import interpolate_cells
+from blotquant.weighing.background.rolling_ball import RollingBall
+from blotquant.weighing.robust import robust_sd
+
+
+def everything(shape: tuple[int, int]) -> Aperture:
+    return Aperture(box=Box(0, shape[0], 0, shape[1]), weights=np.ones(shape))
+
+
+def test_ranges_side_by_side_are_each_as_read_alone() -> None:
+    """Bins with nothing free stand at their middles too."""
+    rng = np.random.default_rng(1)
+    signal, usable = rng.normal(500, 5, (60, 80)), rng.random((60, 80)) > 0.3
+    usable[12:24] = False
+    cells = make_cells(signal, usable, (6, 4), noise=100.0)
+    ranges = [(8.0, 40.0), (9.5, 39.0), (70.0, 200.0), (-9.0, 12.0), (30.0, 30.0), (40.0, 20.0)]
+    for bins in (slice(1, 6), slice(0, 10)):
+        for (left, right), found in zip(ranges, cells.read_side_by_side(ranges, bins), strict=True):
+            for a, b in zip(found, cells.read(left, right, bins), strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("noise", [0.0, 3.0])
+def test_specks_stand_out_from_both_sides(noise: float) -> None:
+    """Six cells on either side, a cell's own pixels left out; cells without any do not count as quiet ones."""
+    rng = np.random.default_rng(2)
+    count = rng.integers(0, 25, (31, 40)) * (rng.random((31, 40)) > 0.5)
+    total = rng.normal(0, 1, count.shape) * np.sqrt(count) + 2 * count
+    spots = rng.random(count.shape) < 0.05
+    total[spots] += 9 * np.sqrt(count[spots])
+    off = np.zeros(count.shape)
+    for i, k in zip(*np.nonzero(count), strict=True):
+        sides = [slice(max(k - NEAR, 0), k), slice(k + 1, k + 1 + NEAR)]
+        levels = [total[i, s].sum() / count[i, s].sum() for s in sides if count[i, s].sum() > 0]
+        off[i, k] = min((abs(total[i, k] / count[i, k] - level) for level in levels), default=0.0) * count[i, k] ** 0.5
+    some = off[::3, ::2][count[::3, ::2] > 0]
+    expected = off > OUTLIER * max(robust_sd(some), noise)
+    found = find_specks(total, count.astype(float), noise)
+    assert expected.any() == (noise == 0.0)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("shape", [(9, 7), (1, 7), (9, 1), (1, 1), (2, 2)])
+@pytest.mark.parametrize("step", [1, 3, 4])
+def test_levels_between_the_centres_of_cells(shape: tuple[int, int], step: int) -> None:
+    """Bilinear: along each row, then along each column; flat beyond the outermost centres."""
+    cells = np.random.default_rng(3).normal(100, 10, shape)
+    places = [(np.arange(n) + 0.5) * step - 0.5 for n in shape]
+    size = shape[0] * step, shape[1] * step
+    across = np.array([np.interp(np.arange(size[1]), places[1], row) for row in cells])
+    expected = np.array([np.interp(np.arange(size[0]), places[0], column) for column in across.T]).T
+    np.testing.assert_allclose(interpolate_cells(cells, step, everything(size)), expected, rtol=1e-12)
+    part = Aperture(box=Box(0, 1, size[1] - 1, size[1]), weights=np.ones((1, 1)))
+    np.testing.assert_allclose(interpolate_cells(cells, step, part), expected[:1, -1:], rtol=1e-12)
+
+
+def windows(values: np.ndarray, half: int, take: object) -> np.ndarray:
+    padded = np.pad(values, half, mode="edge")
+    n = 2 * half + 1
+    return np.array([
+        [take(padded[r : r + n, c : c + n]) for c in range(values.shape[1])] for r in range(values.shape[0])
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(("height", "pitch", "half"), [(4.0, 8.0, 8), (4.5, 8.0, 9), (2.0, 12.0, 9), (2.0, 12.4, 10)])
+def test_the_ball_opens_the_picture_and_is_lifted_to_the_grounds_middle(height: float, pitch: float, half: int) -> None:
+    """Radius: two band heights or three quarters of a pitch, the larger one, in cells of one pixel."""
+    rng = np.random.default_rng(4)
+    signal, usable = rng.normal(100, 5, (40, 36)), np.ones((40, 36), bool)
+    signal[10:16, 10:20] += 300
+    usable[8:18, 8:22] = False
+    lowest = windows(windows(signal, half, np.min), half, np.max)
+    smooth = windows(lowest, half, np.mean)
+    lift = np.median((signal - smooth)[usable])
+    ground = Ground(signal=signal, usable=usable, band_height=height, lane_pitch=pitch)
+    found = RollingBall().fit(ground).under(everything(signal.shape))
+    np.testing.assert_allclose(found.values, smooth + lift, rtol=1e-9)
+    assert found.n_pixels == (2 * half + 1) ** 2
+    # Without any ground there is nothing to be lifted to.
+    dark = Ground(signal=signal, usable=~usable & usable, band_height=height, lane_pitch=pitch)
+    np.testing.assert_allclose(RollingBall().fit(dark).under(everything(signal.shape)).values, smooth, rtol=1e-9)
+
+
+def test_the_ball_sees_the_means_of_cells() -> None:
+    """Cells of two pixels; the last row of an odd picture is a cell of its own."""
+    rng = np.random.default_rng(5)
+    signal = rng.normal(100, 5, (41, 36))
+    signal[3, 3] = np.inf
+    usable = np.isfinite(signal)
+    kept = np.where(usable, signal, 0.0)
+    cells = np.array([[kept[r : r + 2, c : c + 2].mean() for c in range(0, 36, 2)] for r in range(0, 41, 2)])
+    smooth = windows(windows(windows(cells, 6, np.min), 6, np.max), 6, np.mean)
+    ground = Ground(signal=signal, usable=usable, band_height=6, lane_pitch=32)
+    found = RollingBall(heights=2.0, pitches=0.1).fit(ground).under(everything(signal.shape))
+    expected = interpolate_cells(smooth, 2, everything(signal.shape))
+    np.testing.assert_allclose(np.ptp(found.values - expected), 0, atol=1e-9)
