@@ -57,11 +57,13 @@ def area_weights_of(outlines: Sequence[Polygon], shape: tuple[int, int]) -> list
     vertices = vertices - (first[owner] - 0.5)
     following = np.arange(len(vertices)) + 1
     following[starts + sizes - 1] = starts
-    begin, end, edge = _split_at_grid(vertices, vertices[following])
-    owner = owner[edge]
-    rise, (middle_row, middle_col) = end[0] - begin[0], (begin + end) / 2
-    rows = np.floor(middle_row).astype(int).clip(0, heights[owner] - 1)
-    cols = np.floor(middle_col).astype(int).clip(0, widths[owner] - 1)
+    points, edge = _split_at_grid(vertices, vertices[following])
+    owner = owner[edge[:-1]]
+    rise = points[0, 1:] - points[0, :-1]
+    rise[edge[1:] != edge[:-1]] = 0.0
+    middle_row, middle_col = (points[:, :-1] + points[:, 1:]) / 2
+    rows = np.minimum(np.maximum(middle_row.astype(int), 0), heights[owner] - 1)
+    cols = np.minimum(np.maximum(middle_col.astype(int), 0), widths[owner] - 1)
     to_the_right = cols + 1 - middle_col
     offsets = np.concatenate([[0], np.cumsum(heights * (widths + 1))])
     of_rows = np.repeat(np.arange(len(outlines)), heights)
@@ -86,14 +88,15 @@ def _add_along_rows(
     place = np.concatenate([starts, place])
     order = np.argsort(place, kind="stable")
     place, parts = place[order], np.concatenate([np.zeros(len(starts)), parts])[order]
-    new = np.flatnonzero(np.concatenate([[True], place[1:] != place[:-1]]))
+    new = np.flatnonzero(np.diff(place, prepend=-1))
     place, total = place[new], np.cumsum(np.add.reduceat(parts, new))
-    first = np.searchsorted(place, starts)
+    # The first of what is added at one place is the start of a row where there is one.
+    first = np.flatnonzero(order[new] < len(starts))
     # What the rows before have left over, which is rounding alone.
     before = np.where(first > 0, total[first - 1], 0.0)
     total -= np.repeat(before, np.diff(first, append=len(place)))
-    covered = np.minimum(np.abs(total), 1.0)
-    covered[covered < 1e-12] = 0.0
+    covered = np.minimum(np.abs(total, out=total), 1.0, out=total)
+    covered *= covered >= 1e-12
     return np.repeat(covered, np.diff(place, append=size))
 
 
@@ -105,26 +108,23 @@ def _cut_to_picture(
     return box, weights[box.row_start - row : box.row_stop - row, box.col_start - col : box.col_stop - col]
 
 
-def _split_at_grid(
-    a: NDArray[np.float64], b: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
+def _split_at_grid(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Cut the segments a→b wherever they cross a whole row or column.
 
-    The pieces' rows and columns where they begin and where they end, and which segment each is of.
+    The rows and columns of where pieces begin and end, segment after segment, and which segment each is of.
     """
-    n = len(a)
+    n, steps = len(a), b - a
     edges, places = [np.arange(n), np.arange(n)], [np.zeros(n), np.ones(n)]
     for axis in (0, 1):
-        first = np.ceil(np.minimum(a[:, axis], b[:, axis])).astype(int)
-        count = np.floor(np.maximum(a[:, axis], b[:, axis])).astype(int) - first + 1
-        count[a[:, axis] == b[:, axis]] = 0
+        start, step = a[:, axis], steps[:, axis]
+        first = np.ceil(np.minimum(start, b[:, axis])).astype(int)
+        count = np.floor(np.maximum(start, b[:, axis])).astype(int) - first + 1
+        count[step == 0] = 0
         edge = np.repeat(np.arange(n), count)
-        lines = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + first[edge]
+        lines = np.arange(len(edge)) + np.repeat(first - np.cumsum(count) + count, count)
         edges.append(edge)
-        places.append((lines - a[edge, axis]) / (b[edge, axis] - a[edge, axis]))
-    edge, t = np.concatenate(edges), np.clip(np.concatenate(places), 0.0, 1.0)
+        places.append((lines - start[edge]) / step[edge])
+    edge, t = np.concatenate(edges), np.minimum(np.maximum(np.concatenate(places), 0.0), 1.0)
     order = np.lexsort((t, edge))
     edge, t = edge[order], t[order]
-    points = np.array([a[:, axis][edge] + t * (b - a)[:, axis][edge] for axis in (0, 1)])
-    joined = np.flatnonzero(edge[:-1] == edge[1:])
-    return points[:, joined], points[:, joined + 1], edge[joined]
+    return a.T[:, edge] + t * steps.T[:, edge], edge

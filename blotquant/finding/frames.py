@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from blotquant.finding.bands import Peak, accept, find_peaks, group_peaks, profile_noise
 from blotquant.finding.pieces import Piece
-from blotquant.finding.profiles import lane_strip
+from blotquant.finding.profiles import lane_profiles
 from blotquant.finding.rows import RowCurve
 from blotquant.finding.sight import Grid
 from blotquant.settings import DetectionSettings
@@ -74,13 +74,12 @@ def _curve_rows(curves: list[_Curve], x: NDArray[np.float64]) -> NDArray[np.floa
 def find_lane_peaks(grid: Grid, piece: Piece, settings: DetectionSettings) -> tuple[list[Peak], list[Span]]:
     """Find the bands of a strip's lanes, and the rows, levels and slopes of the profiles they were found in."""
     spans = lane_spans(grid, piece)
-    profiles, chances = (
-        [
-            lane_strip(image, rows, t.col_at(rows), _CORE * t.width, slope).mean(axis=1)
-            for t, (rows, _, slope) in zip(piece.tracks, spans, strict=True)
-        ]
-        for image in (grid.pixels, grid.sight.bands)
-    )
+    images = grid.pixels, grid.sight.bands
+    both = [
+        lane_profiles(images, rows, t.col_at(rows), _CORE * t.width, slope)
+        for t, (rows, _, slope) in zip(piece.tracks, spans, strict=True)
+    ]
+    profiles, chances = zip(*both, strict=True)
     noises = [profile_noise(p) for p in profiles]
     usual = float(np.median(noises))
     # A ladder's many bands are no noise.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,14 @@ from blotquant.finding.noise import FloatArray
 Profile = NDArray[np.float64]
 
 
-def lane_strip(image: FloatArray, rows: NDArray[np.intp], center: Profile, half: float, slope: Profile) -> Profile:
-    """Sample a lane in its own frame.
+def lane_profiles(
+    images: Sequence[FloatArray], rows: NDArray[np.intp], center: Profile, half: float, slope: Profile
+) -> list[Profile]:
+    """Means over a lane's width, sampled in its own frame.
 
     Parameters
     ----------
-    image : ndarray, shape (H, W)
+    images : sequence of ndarray, shape (H, W)
     rows : ndarray, shape (n,)
         Rows of the profile, at the lane's centre.
     center : ndarray, shape (n,)
@@ -29,37 +32,26 @@ def lane_strip(image: FloatArray, rows: NDArray[np.intp], center: Profile, half:
 
     Returns
     -------
-    ndarray, shape (n, k)
-        Counts at `k` places across the lane, following the slope.
+    list of ndarray, shape (n,)
+        One an image: mean counts at places across the lane, following the slope.
     """
+    height, width = images[0].shape
     across = np.arange(-int(half), int(half) + 1)
-    cols = np.clip(np.rint(center[:, None] + across[None]).astype(int), 0, image.shape[1] - 1)
-    y = np.clip(rows[:, None] + slope[:, None] * across[None], 0, image.shape[0] - 1.001)
+    cols = np.minimum(np.maximum(np.rint(center[:, None] + across).astype(int), 0), width - 1)
+    y = np.minimum(np.maximum(rows[:, None] + slope[:, None] * across, 0), height - 1.001)
     low = y.astype(int)
     part = y - low
-    return np.asarray(image[low, cols] * (1 - part) + image[np.minimum(low + 1, image.shape[0] - 1), cols] * part)
-
-
-def thirds(lane: Profile) -> Profile:
-    """Mean profiles of the left, middle and right third, shape (n, 3); fewer where the lane is narrow."""
-    groups = np.array_split(np.arange(lane.shape[1]), min(3, lane.shape[1]))
-    return np.stack([lane[:, g].mean(axis=1) for g in groups], axis=1)
+    rest = 1 - part
+    upper = low * width + cols
+    lower = np.minimum(low + 1, height - 1) * width + cols
+    flat = (image.ravel() for image in images)
+    return [np.asarray((values[upper] * rest + values[lower] * part).mean(axis=1)) for values in flat]
 
 
 def middle_of(values: NDArray[Any]) -> float:
     """Median of a few values, as `numpy.median` has it, whose call takes far longer."""
     ranked = np.sort(values)
     return float(ranked[(len(ranked) - 1) // 2] + ranked[len(ranked) // 2]) / 2
-
-
-def quantile(values: Profile, share: float) -> float:
-    """Value below which a share of a few values lies, as `numpy.quantile` has it, whose call takes far longer."""
-    ranked = np.sort(values)
-    place = share * (len(ranked) - 1)
-    low = min(int(place), len(ranked) - 2) if len(ranked) > 1 else 0
-    below, above = float(ranked[low]), float(ranked[min(low + 1, len(ranked) - 1)])
-    part = place - low
-    return above - (above - below) * (1 - part) if part >= 0.5 else below + (above - below) * part
 
 
 def has_one_top(values: Profile) -> bool:

@@ -155,19 +155,44 @@ def shot_gain(crops: Sequence[Array], *, bend_variance: float = 252.0, n_bins: i
     inside[(ends[:, None] - np.arange(1, 6)).ravel()] = False
     inside = inside[:-5] & np.isfinite(line[:-5])
     parts = [line[k : len(line) - 5 + k] for k in range(6)]
-    level = (sum(parts[1:], parts[0]) / 6)[inside]
-    bend = (parts[5] - parts[0] + 5 * (parts[1] - parts[4]) + 10 * (parts[3] - parts[2]))[inside]
+    level, bend = _sixth_means(parts)[inside], _fifth_differences(parts)[inside]
     keep = np.isfinite(level) & np.isfinite(bend)
-    level, bend = level[keep], bend[keep]
+    if not keep.all():
+        level, bend = level[keep], bend[keep]
     if len(level) < 20 * n_bins:
         return None
     # Bins of about equally many pixels; a part of them tells well enough where to cut.
     cuts = np.quantile(level[:: 1 + len(level) // 20_000], np.linspace(0, 1, n_bins + 1)[1:-1])
-    index = (level >= cuts[:, None]).sum(axis=0, dtype=np.uint8)
-    order, ends = np.argsort(index, kind="stable"), np.cumsum(np.bincount(index, minlength=n_bins))[:-1]
+    index, ends = np.zeros(len(level), dtype=np.uint8), []
+    for cut in cuts:
+        above = level >= cut
+        index += above
+        ends.append(len(level) - np.count_nonzero(above))
+    order = np.argsort(index, kind="stable")
     groups = zip(np.split(level[order], ends), np.split(bend[order], ends), strict=True)
     found = [(x.mean(), robust_sd(y) ** 2 / bend_variance, len(x)) for x, y in groups if len(x) >= 30]
     return _positive_slope(*np.array(found, dtype=float).T) if len(found) >= 4 else None
+
+
+def _sixth_means(parts: Sequence[Array]) -> Array:
+    """Mean of six pixels in a row."""
+    total = parts[0] + parts[1]
+    for part in parts[2:]:
+        total += part
+    total /= 6
+    return total
+
+
+def _fifth_differences(parts: Sequence[Array]) -> Array:
+    """What is left of six pixels in a row without their smooth course."""
+    bend = parts[5] - parts[0]
+    step = parts[1] - parts[4]
+    step *= 5
+    bend += step
+    np.subtract(parts[3], parts[2], out=step)
+    step *= 10
+    bend += step
+    return bend
 
 
 def _positive_slope(mean: Array, variance: Array, n: Array) -> float | None:

@@ -158,14 +158,13 @@ def make_cells(
     """
     n_bins = -(-signal.shape[0] // steps[0])
     total = np.zeros((n_bins, signal.shape[1]))
-    finite = bool(np.isfinite(signal.sum()))
     # The rows of 22 pixels add up to 231, which a byte holds.
     small: type[np.unsignedinteger[Any]] = np.uint8 if steps[0] <= 22 else np.uint32
     count: NDArray[np.unsignedinteger[Any]] = np.zeros(total.shape, small)
     moment: NDArray[np.unsignedinteger[Any]] = np.zeros(total.shape, small)
     for k in range(steps[0]):
         free, part = usable[k :: steps[0]], signal[k :: steps[0]]
-        np.add(total[: len(part)], part * free if finite else np.where(free, part, 0), out=total[: len(part)])
+        np.add(total[: len(part)], part, out=total[: len(part)], where=free)
         seen = free.view(np.uint8).astype(small, copy=False)
         np.add(count[: len(part)], seen, out=count[: len(part)])
         np.add(moment[: len(part)], seen * small(k), out=moment[: len(part)])
