@@ -45,7 +45,7 @@ def polygon(points: ArrayLike) -> Polygon:
     if array.ndim != 2 or array.shape[1] != 2 or len(array) < 3 or not np.isfinite(array).all():
         msg = f"an outline needs at least 3 finite (row, col) vertices, got an array of shape {array.shape}"
         raise ValueError(msg)
-    return tuple((round(float(r), 4), round(float(c), 4)) for r, c in array)
+    return tuple((round(r, 4), round(c, 4)) for r, c in array.tolist())
 
 
 @lru_cache(maxsize=4096)

@@ -1,4 +1,4 @@
-"""Local noise: the scatter that structure and photons leave in a filtered picture, robust against bands."""
+"""Averages, levels and scatter of a picture's counts."""
 
 from __future__ import annotations
 

@@ -116,7 +116,9 @@ def _halved(sight: Sight) -> NDArray[np.float32]:
     """The likeliest of the four coarse pixels of each place."""
     height, width = sight.lanes.shape
     room = [(0, 2 * n - m) for n, m in zip((height, width), sight.bands.shape, strict=True)]
-    return np.asarray(np.pad(sight.bands, room).reshape(height, 2, width, 2).max(axis=(1, 3)))
+    bands = np.pad(sight.bands, room)
+    lines = np.maximum(bands[::2], bands[1::2])
+    return np.asarray(np.maximum(lines[:, ::2], lines[:, 1::2]))
 
 
 def _piece(grid: Grid, own: Mask, corner: tuple[int, int], tracks: list[Track], ridges: tuple[Ridge, ...]) -> Piece:

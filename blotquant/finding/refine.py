@@ -168,19 +168,14 @@ def _band(track: Track, trace: Trace, reach: float, confidence: float, grid: Gri
     nodes = 2 if abs(trace.bow) < _STRAIGHT else 7
     cols = trace.col + trace.half * np.linspace(-1, 1, nodes)
     rows = trace.rows_at(cols)
-    lean = (
-        track.slope_at(trace.row / grid.fy)
-        * grid.fx
-        / grid.fy
-        * (rows[:, None] - trace.row + np.array([-reach, reach]))
-    )
-    upper = np.stack([rows - reach, cols + lean[:, 0]], axis=1)
-    lower = np.stack([rows + reach, cols + lean[:, 1]], axis=1)
+    slope, away = track.slope_at(trace.row / grid.fy) * grid.fx / grid.fy, rows - trace.row
+    upper = zip((rows - reach).tolist(), (cols + slope * (away - reach)).tolist(), strict=True)
+    lower = zip((rows + reach).tolist(), (cols + slope * (away + reach)).tolist(), strict=True)
     seen = confidence > 0
     return Band(
         id="",
         lane="",
-        outline=polygon(np.vstack([upper, lower[::-1]])),
+        outline=polygon([*upper, *reversed([*lower])]),
         peak=(round(float(trace.peak[0]), 4), round(float(trace.peak[1]), 4)),
         origin="detected" if seen else "expected",
         status="detected" if seen else "not_detected",

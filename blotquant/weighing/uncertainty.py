@@ -163,13 +163,13 @@ def shot_gain(crops: Sequence[Array], *, bend_variance: float = 252.0, n_bins: i
         return None
     # Bins of about equally many pixels; a part of them tells well enough where to cut.
     cuts = np.quantile(level[:: 1 + len(level) // 20_000], np.linspace(0, 1, n_bins + 1)[1:-1])
-    index, ends = np.zeros(len(level), dtype=np.uint8), []
+    index, stops = np.zeros(len(level), dtype=np.uint8), []
     for cut in cuts:
         above = level >= cut
         index += above
-        ends.append(len(level) - np.count_nonzero(above))
+        stops.append(len(level) - np.count_nonzero(above))
     order = np.argsort(index, kind="stable")
-    groups = zip(np.split(level[order], ends), np.split(bend[order], ends), strict=True)
+    groups = zip(np.split(level[order], stops), np.split(bend[order], stops), strict=True)
     found = [(x.mean(), robust_sd(y) ** 2 / bend_variance, len(x)) for x, y in groups if len(x) >= 30]
     return _positive_slope(*np.array(found, dtype=float).T) if len(found) >= 4 else None
 
