@@ -172,6 +172,12 @@ def test_local_grows_until_its_bins_are_enough(min_bins: int, n: int) -> None:
     assert int(seen_by(aperture(), ground(), Local(min_bins=min_bins)).own.sum()) == n
 
 
+@pytest.mark.parametrize(("stop", "n"), [(60, 5), (61, 20)])
+def test_five_bins_are_enough(stop: int, n: int) -> None:
+    """Rows 28 and 29 above and 60 to 62 below; without row 60, rows 20 to 29 above and 61 to 70 below."""
+    assert int(seen_by(aperture(), ground((30, stop))).own.sum()) == n
+
+
 @pytest.mark.parametrize(
     ("masked", "expected"),
     [([(38, 62)], [*range(28, 38), 62]), ([(0, 40), (41, 52)], [40, *range(52, 82)]),
@@ -293,6 +299,11 @@ def test_flank_doubles_its_reach(min_pixels: int, n: int) -> None:
     """Rows 30 to 60 with the band's 38 to 51 masked are 17 rows of 10 pixels, rows 20 to 70 are 37."""
     found = Flank(reach=1.0, min_pixels=min_pixels).fit(ground()).under(aperture())
     assert found.n_pixels == n
+
+
+def test_flank_reaches_as_far_as_the_aperture_is_tall() -> None:
+    """Rows 30 to 60 of five columns, less the masked ones."""
+    assert Flank(reach=1.0).fit(ground()).under(aperture(cols=(43, 48))).n_pixels == 17 * 5
 
 
 @pytest.mark.parametrize("n_free", [2, 3])

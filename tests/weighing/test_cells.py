@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import sep
 
 from blotquant.geometry import Box
 from blotquant.weighing.background.base import Aperture, Ground
 from blotquant.weighing.background.courses import NEAR, OUTLIER, find_specks, make_cells
-from blotquant.weighing.background.mesh import interpolate_cells
+from blotquant.weighing.background.mesh import Mesh, interpolate_cells
 from blotquant.weighing.background.rolling_ball import RollingBall
 from blotquant.weighing.robust import robust_sd
 
@@ -28,6 +31,46 @@ def test_ranges_side_by_side_are_each_as_read_alone() -> None:
         for (left, right), found in zip(ranges, cells.read_side_by_side(ranges, bins), strict=True):
             for a, b in zip(found, cells.read(left, right, bins), strict=True):
                 np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(("n_free", "is_known"), [(14, False), (15, True)])
+def test_a_bin_speaks_with_three_tenths_of_its_pixels(n_free: int, is_known: bool) -> None:
+    """Two cells of 6 × 4 pixels are 48, of which 14.4 are three tenths."""
+    usable = np.zeros((6, 12), bool)
+    usable[:, :8].flat[:n_free] = True
+    cells = make_cells(np.full(usable.shape, 7.0), usable, (6, 4), noise=1.0)
+    wanted = (n_free, 7.0) if is_known else (0, 0.0)
+    for found in (
+        cells.read(0, 8), cells.read(np.zeros(1), np.full(1, 8.0)), cells.read_side_by_side([(0, 8)], slice(0, 1))[0]
+    ):  # fmt: skip
+        assert (found.counts[0], found.means[0]) == wanted
+
+
+def test_a_single_pixel_is_a_mean() -> None:
+    signal = np.arange(30.0).reshape(5, 6) ** 2
+    cells = make_cells(signal, np.ones(signal.shape, bool), (1, 1), noise=1e6)
+    each = cells.read(np.full(5, 4.0), np.full(5, 5.0))
+    for found in (cells.read(4, 5), each, cells.read_side_by_side([(4, 5)], slice(0, 5))[0]):
+        np.testing.assert_allclose(found.means, signal[:, 4])
+        np.testing.assert_array_equal(found.rows, np.arange(5))
+
+
+@pytest.mark.parametrize(
+    ("height", "pitch", "step"), [(9, 96, 3), (8.9, 96, 2), (90, 36, 3), (90, 35, 2), (90, 960, 8), (2, 960, 1)]
+)
+def test_the_grid_is_a_third_of_a_band(height: float, pitch: float, step: int) -> None:
+    """Of a band's height or of a quarter of a pitch, the smaller one, in whole pixels from 1 to 8."""
+    rng = np.random.default_rng(6)
+    signal, usable = rng.normal(100, 5, (20, 26)), rng.random((20, 26)) > 0.3
+    usable[:9, :9] = False
+    grid = Ground(signal=signal, usable=usable, band_height=height, lane_pitch=pitch).grid
+    assert grid.step == step
+    for r in range(0, 20, step):
+        for c in range(0, 26, step):
+            free = usable[r : r + step, c : c + step]
+            mean = signal[r : r + step, c : c + step][free].mean() if free.any() else 0.0
+            assert grid.count[r // step, c // step] == free.sum()
+            assert grid.mean[r // step, c // step] == pytest.approx(mean, rel=1e-12)
 
 
 @pytest.mark.parametrize("noise", [0.0, 3.0])
@@ -104,3 +147,43 @@ def test_the_ball_sees_the_means_of_cells() -> None:
     found = RollingBall(heights=2.0, pitches=0.1).fit(ground).under(everything(signal.shape))
     expected = interpolate_cells(smooth, 2, everything(signal.shape))
     np.testing.assert_allclose(np.ptp(found.values - expected), 0, atol=1e-9)
+
+
+@pytest.mark.parametrize(("height", "pitch", "size"), [(6, 24, 15), (6, 40, 20), (6, 400, 24), (6.2, 25, 16)])
+def test_the_mesh_is_that_of_sep(height: float, pitch: float, size: int) -> None:
+    """Cells of two pixels, known where half of them are free; a mesh of five heights or a pitch, up to the picture."""
+    rng = np.random.default_rng(7)
+    signal, usable = rng.normal(100, 5, (48, 40)) + np.arange(48)[:, None], rng.random((48, 40)) > 0.4
+    usable[20:30, 10:20] = False
+    ground = Ground(signal=signal, usable=usable, band_height=height, lane_pitch=pitch)
+    mean, count = np.zeros((24, 20)), np.zeros((24, 20))
+    for r in range(24):
+        for c in range(20):
+            free = usable[2 * r : 2 * r + 2, 2 * c : 2 * c + 2]
+            count[r, c] = free.sum()
+            mean[r, c] = signal[2 * r : 2 * r + 2, 2 * c : 2 * c + 2][free].mean() if free.any() else 0.0
+    known = count >= 2
+    level = mean[known].mean()
+    made = sep.Background(np.where(known, mean - level, 0.0), mask=~known, bw=size, bh=size, fw=3, fh=3)
+    found = Mesh().fit(ground)
+    np.testing.assert_allclose(found.cells, made.back() + level, rtol=1e-5)
+    assert found.n_pixels == pytest.approx(known.mean() * (2 * size) ** 2)
+    assert found.under(everything((48, 40))).leverage == pytest.approx(np.pi / 2 / found.n_pixels)
+
+
+def test_the_mesh_of_a_masked_picture() -> None:
+    """Cells that are less than half free speak where no other does; without any, the picture's median stands in."""
+    signal = np.arange(48.0 * 40).reshape(48, 40)
+    few = np.zeros(signal.shape, bool)
+    few[::2, ::2] = True
+    ground = Ground(signal=np.where(few, 30.0, signal), usable=few, band_height=6, lane_pitch=24)
+    np.testing.assert_allclose(Mesh().fit(ground).cells, 30.0)
+    none = Mesh().fit(replace(ground, signal=signal, usable=few & ~few)).under(everything(signal.shape))
+    assert (none.values == np.median(signal)).all()
+    assert (none.n_pixels, none.leverage) == (0.0, np.pi / 2)
+
+
+def test_columns_more_than_half_as_tall() -> None:
+    weights = np.array([[0.2, 1, 1, 1, 0], [0.9, 1, 1, 0, 0], [0.9, 0, 1, 0.5, 1]])
+    assert Aperture(box=Box(0, 3, 0, 5), weights=weights).filled.tolist() == [0, 1, 2]
+    assert Aperture(box=Box(0, 3, 0, 0), weights=weights[:, :0]).filled.tolist() == []

@@ -123,6 +123,15 @@ def test_both_gaps_count_alike_however_few_pixels_one_has() -> None:
     assert found.n_pixels == 400
 
 
+def test_a_single_pixel_of_a_gap_is_a_side() -> None:
+    on = ground(100 + 10 * COLS)
+    on.usable[:, :48] = False
+    on.usable[8::16, 42] = True
+    found = Gaps().fit(on).under(whole(lane(), (0, 96)))
+    np.testing.assert_allclose(found.values, 100 + 10 * (42 + 54) / 2)
+    assert found.n_pixels == 6 + 96 * 3
+
+
 def test_pixels_that_are_no_number_do_not_reach_the_level() -> None:
     on = ground(np.where((ROWS == 5) & (COLS == 42), np.nan, 7.0))
     on.usable[5, 42] = False

@@ -5,6 +5,8 @@ A band height is 8 rows and a lane pitch 32 columns here, so that every cell is 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -104,6 +106,17 @@ def test_variances_of_known_courses() -> None:
     wanted = expected(inside, beside(between), 7)
     assert min(wanted.row, wanted.shared, wanted.level, wanted.uneven) > 0
     assert_same(found, wanted)
+
+
+def test_bins_of_two_rows_are_as_far_apart_as_their_rows() -> None:
+    """Every row twice, with bands twice as high: the same variances over twice the length, of twice the pixels."""
+    one = ground(*courses(1))
+    signal = np.repeat(one.signal, 2, axis=0)
+    tall = tuple(replace(lane, center=tuple((2 * r, c) for r, c in lane.center)) for lane in one.lanes)
+    two = replace(one, signal=signal, usable=np.ones(signal.shape, bool), band_height=16, lanes=tall)
+    inside, between = courses(1)
+    assert two.cells.steps == (2, 1)
+    assert_same(measure_roughness(two), replace(expected(inside, beside(between), 14), length=32.0))
 
 
 def test_texture_is_not_taken_for_a_course() -> None:

@@ -56,7 +56,7 @@ class Aperture:
 
     @cached_property
     def filled(self) -> NDArray[np.intp]:
-        """Columns of the box that are at least half as tall as the tallest."""
+        """Columns of the box that are more than half as tall as the tallest."""
         return np.flatnonzero(self.tall > 0.5 * self.tall.max(initial=0.0))
 
     @property
@@ -119,7 +119,7 @@ class Ground:
     @cached_property
     def grid(self) -> Grid:
         """The ground averaged over square cells of a third of a band's height."""
-        step = int(np.clip(min(self.band_height, self.lane_pitch / 4) // 3, 1, 8))
+        step = int(np.clip(min(self.band_height, self.lane_pitch / 4) / 3, 1, 8))
         return bin_ground(self.signal, self.usable, step)
 
     @cached_property
@@ -188,28 +188,20 @@ class Background(Protocol):
 
 def bin_ground(signal: NDArray[np.floating[Any]], usable: NDArray[np.bool_], step: int) -> Grid:
     """Average the usable pixels over square cells of `step` pixels; cells at the far edges may be smaller."""
-    mean, count = bin_cells(signal, usable, (step, step))
-    return Grid(mean=mean, count=count, step=step)
-
-
-def bin_cells(
-    signal: NDArray[np.floating[Any]], usable: NDArray[np.bool_], steps: tuple[int, int]
-) -> tuple[Array, Array]:
-    """Mean (0 where there is none) and number of usable pixels in cells of so many rows and columns."""
     kept = np.where(usable, signal, signal.dtype.type(0))
-    count = _sum_cells(usable.view(np.uint8), steps, np.dtype(np.float32))
-    total = _sum_cells(kept, steps, np.dtype(np.float64))
+    count = _sum_cells(usable.view(np.uint8), step, np.dtype(np.float32))
+    total = _sum_cells(kept, step, np.dtype(np.float64))
     mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
-    return mean, count.astype(np.float64)
+    return Grid(mean=mean, count=count.astype(np.float64), step=step)
 
 
-def _sum_cells(values: NDArray[Any], steps: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
-    rows = values[:: steps[0]].astype(dtype)
-    for shift in range(1, steps[0]):
-        part = values[shift :: steps[0]]
+def _sum_cells(values: NDArray[Any], step: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    rows = values[::step].astype(dtype)
+    for shift in range(1, step):
+        part = values[shift::step]
         rows[: len(part)] += part
-    cells = np.ascontiguousarray(rows[:, :: steps[1]])
-    for shift in range(1, steps[1]):
-        columns = rows[:, shift :: steps[1]]
+    cells = np.ascontiguousarray(rows[:, ::step])
+    for shift in range(1, step):
+        columns = rows[:, shift::step]
         cells[:, : columns.shape[1]] += columns
     return cells

@@ -114,4 +114,4 @@ def weighted_median(values: Array, weights: Array) -> float:
     below = int(np.searchsorted(total, total[-1] / 2, side="left"))
     above = int(np.searchsorted(total, total[-1] / 2, side="right"))
     ranked = values[order]
-    return float((ranked[below] + ranked[min(above, len(ranked) - 1)]) / 2)
+    return float((ranked[below] + ranked[above]) / 2)
