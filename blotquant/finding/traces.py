@@ -111,22 +111,22 @@ def _bend(patch: Floats, corner: tuple[int, int], start: Trace, reach: float) ->
 def _with_size(patch: Floats, corner: tuple[int, int], band: Trace, reach: float) -> Trace:
     """Height and peak of a band along its own curve."""
     r0, c0 = corner
-    cols = np.arange(patch.shape[1])
-    middle = band.rows_at(cols + c0) - r0
+    middle = band.rows_at(np.arange(c0, c0 + patch.shape[1])) - r0
     offsets = np.arange(-int(reach), int(reach) + 1)
     flat = _straightened(patch, middle, offsets)
     profile = ndimage.uniform_filter1d(flat.mean(axis=1), 3, mode="nearest")
-    inner = np.abs(offsets) <= max(0.5 * reach, 2)
-    k = int(np.where(inner, profile, -np.inf).argmax())
-    base = max(float(profile[: k + 1].min()), float(profile[k:].min()))
+    inner = np.flatnonzero(np.abs(offsets) <= max(0.5 * reach, 2))
+    k = int(inner[0] + profile[inner[0] : inner[-1] + 1].argmax())
+    base = max(float(np.minimum.reduce(profile[: k + 1])), float(np.minimum.reduce(profile[k:])))
     above = profile - base - 0.5 * (profile[k] - base)
-    height = float(_crossing(above[k:]) + _crossing(above[: k + 1][::-1]))
-    top = offsets[k] + _vertex(profile, k)
+    height = _crossing(above[k:]) + _crossing(above[: k + 1][::-1])
     crest = flat[max(0, k - 1) : k + 2].mean(axis=0) - base
     smooth = ndimage.uniform_filter1d(crest, max(3, len(crest) // 3), mode="constant")
     c = int(smooth.argmax())
     col = c + c0 + _vertex(smooth, c)
-    peak = (float(band.rows_at(np.array([col]))[0]) + top, col)
+    away = col - band.col
+    row = band.row + band.tilt * away + band.bow * (away / band.half * (away / band.half))
+    peak = (row + (float(offsets[k]) + _vertex(profile, k)), col)
     return replace(band, height=min(max(height, 0.5 * band.height), 1.6 * band.height), peak=peak)
 
 

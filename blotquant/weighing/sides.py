@@ -25,6 +25,9 @@ CUT_REACH = 0.3
 END_WITHIN, END_BEYOND = 0.2, 0.5
 """How far within and beyond an end the darkest row is looked for, in heights of the outline."""
 
+SLANT_ROWS = 8
+"""An outline's end mostly slants by no more."""
+
 CLEAR = 30.0
 """Volume in SDs of an empty outline from which a band tells itself how much of it its sides cut off."""
 
@@ -147,7 +150,7 @@ def end_variance(signal: FloatImage, aperture: Aperture, level: float) -> float:
     if height < FEWEST:
         return 0.0
     within, beyond = max(round(END_WITHIN * height), 1), max(round(END_BEYOND * height), 2)
-    top, bottom = covered.argmax(axis=0), len(covered) - 1 - covered[::-1].argmax(axis=0)
+    top, bottom = _first_row(covered), len(covered) - 1 - _first_row(covered[::-1])
     variance, wide = 0.0, len(columns) / len(part)
     for edge, step in ((top, -1), (bottom, 1)):
         sums = _row_sums(signal, (aperture.box.row_start + edge, aperture.box.col_start + part), step, (within, beyond))
@@ -158,6 +161,12 @@ def end_variance(signal: FloatImage, aperture: Aperture, level: float) -> float:
         taken = float(np.maximum(light[valley + 1 : within + 1], 0.0).sum())
         variance += taken**2 + (max(float(light[valley]), 0.0) * height / 12) ** 2
     return variance
+
+
+def _first_row(covered: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """First covered row of each column, 0 where there is none; of most outlines it is among the first few."""
+    near = covered[:SLANT_ROWS]
+    return np.asarray((near if near.any(axis=0).all() else covered).argmax(axis=0))
 
 
 def _row_sums(
