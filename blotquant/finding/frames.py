@@ -30,12 +30,12 @@ def lane_spans(grid: Grid, piece: Piece) -> list[Span]:
     curves = _main_curves(piece)
     middle = float(np.mean([*piece.tops, *piece.bottoms]))
     centers = np.array([float(t.col_at(middle)) for t in piece.tracks])
-    reference = _curve_rows(curves, centers).mean(axis=1)
+    reference = _curve_rows(curves, centers[None])[0].mean(axis=1)
+    halves = np.array([max(t.width / 2, 3) for t in piece.tracks])
+    tables = _curve_rows(curves, np.stack([centers, centers - halves, centers + halves], axis=1))
     spans = []
-    for i, t in enumerate(piece.tracks):
-        rows = np.arange(int(max(0, piece.tops[i])), int(min(grid.pixels.shape[0], piece.bottoms[i] + 1)))
-        half = max(t.width / 2, 3)
-        table = _curve_rows(curves, np.array([centers[i], centers[i] - half, centers[i] + half]))
+    for table, half, top, bottom in zip(tables, halves, piece.tops, piece.bottoms, strict=True):
+        rows = np.arange(int(max(0, top)), int(min(grid.pixels.shape[0], bottom + 1)))
         level = rows + np.interp(rows, table[:, 0], reference - table[:, 0])
         slope = np.interp(rows, table[:, 0], (table[:, 2] - table[:, 1]) / (2 * half))
         spans.append((rows, level, slope))
@@ -64,11 +64,14 @@ def _smooth_curve(curve: RowCurve) -> tuple[_Curve, float]:
 
 
 def _curve_rows(curves: list[_Curve], x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows of the curves at some columns, shape (curves, len(x)), top to bottom; a level line where there is none."""
+    """Rows of the curves at some sets of columns, shape (sets, curves, columns of a set), top to bottom in each.
+
+    A level line where there is no curve.
+    """
     if not curves:
-        return np.zeros((1, len(x)))
-    table = np.stack([fit(np.clip(x, left, right)) for fit, left, right in curves])
-    return table[np.argsort(table.mean(axis=1))]
+        return np.zeros((len(x), 1, x.shape[1]))
+    table = np.stack([fit(np.clip(x, left, right)) for fit, left, right in curves], axis=1)
+    return np.take_along_axis(table, np.argsort(table.mean(axis=2), axis=1)[:, :, None], axis=1)
 
 
 def find_lane_peaks(grid: Grid, piece: Piece, settings: DetectionSettings) -> tuple[list[Peak], list[Span]]:

@@ -39,8 +39,13 @@ def is_figure_page(signal: NDArray[np.floating[Any]]) -> bool:
 def _in_blocks(mask: NDArray[np.bool_], edge: int) -> NDArray[np.bool_]:
     """Whether any pixel of each square block is set; incomplete blocks at the lower and right edge are left out."""
     rows, cols = mask.shape[0] // edge * edge, mask.shape[1] // edge * edge
-    lines = np.logical_or.reduce([mask[k:rows:edge, :cols] for k in range(edge)])
-    return np.asarray(np.logical_or.reduce([lines[:, k::edge] for k in range(edge)]))
+    lines = mask[:rows:edge, :cols].copy()
+    for k in range(1, edge):
+        lines |= mask[k:rows:edge, :cols]
+    blocks = lines[:, ::edge].copy()
+    for k in range(1, edge):
+        blocks |= lines[:, k::edge]
+    return blocks
 
 
 def _is_page(ink: NDArray[np.bool_]) -> bool:

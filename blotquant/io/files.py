@@ -112,9 +112,15 @@ def table_to_csv(frame: pd.DataFrame) -> str:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(map(_guarded, frame.columns))
         # As Python's own objects, of which csv writes each number in full.
-        columns = (cells.to_numpy(dtype=object, na_value="") for _, cells in frame.items())
-        writer.writerows(zip(*(map(_guarded, cells) for cells in columns), strict=True))
+        columns = (_plain_cells(cells) for _, cells in frame.items())
+        writer.writerows(zip(*columns, strict=True))
         return stream.getvalue()
+
+
+def _plain_cells(cells: pd.Series[Any]) -> Iterable[object]:
+    """Cells as Python's own objects; where all are numbers there is no text to guard."""
+    plain = cells.to_numpy(dtype=object, na_value="")
+    return plain if cells.dtype.kind in "iufb" else map(_guarded, plain)
 
 
 def _guarded(cell: object) -> object:

@@ -270,7 +270,8 @@ def _margin_parts(signal: FloatImage, boxes: list[Box]) -> list[float]:
         more = (box.row_stop - box.row_start) // 2
         free[max(box.row_start - more, 0) : box.row_stop + more, max(box.col_start, 0) : box.col_stop] = False
     steps = (signal[2::4, ::2] - signal[:-2:4, ::2])[free[2::4, ::2] & free[:-2:4, ::2]]
-    noise = robust_sd(steps[np.isfinite(steps)]) / 2**0.5
+    finite = np.isfinite(steps)
+    noise = robust_sd(steps if finite.all() else steps[finite]) / 2**0.5
     return [_margin_part(signal, box, noise) for box in boxes]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ class Noise:
     gain: float | None
     level: float = 0.0
 
-    @property
+    @cached_property
     def spread(self) -> float:
         """Variance of a large sum against that of white noise of the same pixel variance."""
         return max(float(self.correlation.sum()), 0.05)
