@@ -58,6 +58,7 @@ def weigh_found(image: BlotImage, marked: Layout, method: str = "local") -> pd.D
         box, centre = band.box, float(marked.lane(band.lane).center_at(band.peak[0]))
         inside = table["peak_row"].between(box.row_start - 1, box.row_stop)
         inside &= (table["peak_col"] - centre).abs() < (box.col_stop - box.col_start) / 2
+        inside &= table["status"] == "detected"  # an empty place of a row is no band
         volumes = table.loc[inside, "volume"]
         rows.append({"lane": band.lane, "band_id": band.id, "volume": volumes.sum() if len(volumes) else np.nan})
     return pd.DataFrame(rows)

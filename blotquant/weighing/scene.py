@@ -18,9 +18,9 @@ from blotquant.threads import single_threaded
 from blotquant.weighing.background import BACKGROUNDS, Aperture, Ground, Surface
 from blotquant.weighing.background.base import Array
 from blotquant.weighing.background.gaps import Gaps
+from blotquant.weighing.lit_rows import hide_lit_rows
 from blotquant.weighing.optical_density import to_optical_density
 from blotquant.weighing.robust import robust_sd
-from blotquant.weighing.row_places import overlooked_bands
 from blotquant.weighing.sides import Cuts, measure_cuts
 from blotquant.weighing.uncertainty import Noise, measure_noise
 
@@ -146,8 +146,7 @@ def find_ground(signal: FloatImage, layout: Layout, margin: float, *, may_lack_n
     parts = _margin_parts(signal, boxes) if margin else [0.0] * len(boxes)
     for band, box, part in zip(layout.bands, boxes, parts, strict=True):
         _mask_band(usable, band, box, margin * part)
-    for band in overlooked_bands(signal, usable, layout, height):
-        _mask_band(usable, band, clip_box(band.box, shape), 0.0)
+    hide_lit_rows(signal, usable, membrane, layout, min(height, pitch))
     return Ground(signal=signal, usable=usable, band_height=min(height, pitch), lane_pitch=pitch, lanes=layout.lanes)
 
 

@@ -1,4 +1,4 @@
-"""A lane that lacks a band of a row: where something is as bright as the row's band next door, it is no ground."""
+"""Light between bands that nobody found is no ground; haze in which a band lies is."""
 
 from dataclasses import replace
 
@@ -8,8 +8,8 @@ import pytest
 from blotquant.geometry import Band, Lane, Layout, Strip, rectangle
 from blotquant.image import BlotImage
 from blotquant.settings import WeighingSettings
+from blotquant.weighing.lit_rows import find_lit, hide_lit_rows, opened
 from blotquant.weighing.measure import measure_bands
-from blotquant.weighing.row_places import overlooked_bands
 from blotquant.weighing.scene import find_ground, weigh_scene
 
 HEIGHT, WIDTH, SIGMA = 240, 240, 4.0
@@ -80,18 +80,6 @@ def test_volumes_are_those_of_a_picture_whose_bands_were_all_found(method):
         assert less[band_id] == pytest.approx(whole[band_id], rel=0.02)
 
 
-def test_the_place_follows_the_rows_down():
-    image, layout = picture(CROWDED), layout_of(ROWS, lacking=FOUND_ONCE)
-    usable = np.ones(image.shape, dtype=bool)
-    for band in layout.bands:
-        usable[band.box.slices] = False
-    ghosts = overlooked_bands(image.signal(), usable, layout, 21.0)
-    assert [(ghost.lane, ghost.peak) for ghost in ghosts] == [
-        ("l1", (98.0 + DOWN[1], CENTERS[1])),
-        ("l2", (98.0 + DOWN[2], CENTERS[2])),
-    ]
-
-
 def test_rows_of_one_lane_alone_take_no_ground_from_the_others():
     """A ladder's rows: nothing stands in the other lanes, whose ground stays."""
     rows = {**CROWDED, 170.0: (2000.0, 0.0, 0.0), 200.0: (900.0, 0.0, 0.0)}
@@ -102,18 +90,88 @@ def test_rows_of_one_lane_alone_take_no_ground_from_the_others():
     assert (with_rows == without).all()
 
 
-def test_without_shared_rows_the_strips_tilt_tells_the_place():
-    """One row only, so that no other row tells how far it drops from lane to lane."""
-    image, layout = picture({98.0: (1500.0, 1500.0, 1500.0)}), layout_of((98.0,), lacking=((1, 1), (2, 1)))
-    tilt = float(np.degrees(np.arctan2(DOWN[1], CENTERS[1] - CENTERS[0])))
-    tilted = replace(layout, strips=(replace(layout.strips[0], tilt_deg=tilt),))
-    usable = np.ones(image.shape, dtype=bool)
-    usable[layout.bands[0].box.slices] = False
-    ghosts = overlooked_bands(image.signal(), usable, tilted, 21.0)
-    assert [ghost.peak[0] for ghost in ghosts] == pytest.approx([98.0 + DOWN[1], 98.0 + DOWN[2]])
-
-
 def test_a_picture_without_free_rows_says_nothing():
     image, layout = picture(CROWDED), layout_of(ROWS, lacking=FOUND_ONCE)
-    assert overlooked_bands(image.signal(), np.zeros(image.shape, dtype=bool), layout, 21.0) == []
+    usable = np.zeros(image.shape, dtype=bool)
+    hide_lit_rows(image.signal(), usable, None, layout, 21.0)
+    assert not usable.any()
     assert weigh_scene(image, layout).ground.usable.any()
+
+
+def test_noise_alone_hides_nothing():
+    image, layout = picture(dict.fromkeys(ROWS, (0.0, 0.0, 0.0))), layout_of(ROWS)
+    usable = np.ones(image.shape, dtype=bool)
+    hide_lit_rows(image.signal(), usable, None, layout, 21.0)
+    assert usable.all()
+
+
+def test_a_faint_band_in_haze_is_weighed_above_the_haze():
+    """The haze ends in the dark above and below, and is brighter than the band."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH].astype(float)
+    haze = 400 * np.exp(-(((y - 120) / 45) ** 6)) * np.clip(22 - np.abs(x - CENTERS[1]), 0, 1)
+    plain = picture({120.0: (0.0, 300.0, 0.0)})
+    hazy = replace(plain, pixels=(plain.pixels + haze).astype(np.float32))
+    layout = layout_of((120.0,), lacking=((0, 1), (2, 1)))
+    usable = np.ones(plain.shape, dtype=bool)
+    usable[layout.bands[0].box.slices] = False
+    before = usable.copy()
+    hide_lit_rows(hazy.signal(), usable, None, layout, 21.0)
+    assert (usable == before).all()
+    clean, inside = (measure_bands(image, layout).iloc[0] for image in (plain, hazy))
+    assert inside["volume"] == pytest.approx(clean["volume"], abs=1.96 * inside["volume_sd"])
+    assert inside["background_mean"] == pytest.approx(900, rel=0.05)
+
+
+def test_stretches_shorter_than_the_window_are_opened_away_and_others_kept():
+    profile = np.array([[0, 5, 5, 0, 0, 5, 5, 5, 0, 7]], dtype=float)
+    np.testing.assert_array_equal(opened(profile, 3), [[0, 0, 0, 0, 0, 5, 5, 5, 0, 7]])
+
+
+def test_a_slope_is_no_light():
+    slope = np.arange(40.0)[None]
+    np.testing.assert_array_equal(opened(slope, 15), slope)
+    np.testing.assert_array_equal(opened(slope[:, ::-1], 15), slope[:, ::-1])
+
+
+def lane_with(stretch: float, peaks: float, band: float = 100.0) -> np.ndarray:
+    """Free places of 1 count, and three of a stretch beside a band: which of them are lit."""
+    excess = np.ones(60)
+    excess[20:30], excess[30:33] = band, stretch
+    tops = np.where(excess == stretch, peaks, 0.0)
+    free = np.ones(60, dtype=bool)
+    free[20:30] = False
+    lit = find_lit(excess, tops, free, [(20.0, 30.0)], 4.0)
+    assert not lit[:20].any()
+    assert not lit[33:].any()
+    return lit[30:33]
+
+
+@pytest.mark.parametrize(
+    ("stretch", "peaks", "band", "lit"),
+    [
+        (5.1, 0.0, 100.0, True),  # above a twentieth of the band, and above five times the 1 count of the rest
+        (4.9, 0.0, 100.0, False),
+        (5.1, 0.0, 104.0, False),
+        (4.9, 0.0, 60.0, False),
+        (34.0, 0.0, 100.0, True),
+        (36.0, 31.0, 100.0, True),  # a band of its own
+    ],
+)
+def test_limits(stretch, peaks, band, lit):
+    assert (lane_with(stretch, peaks, band) == lit).all()
+
+
+def test_a_long_even_stretch_is_haze():
+    excess = np.ones(60)
+    excess[20:30], excess[30:] = 100.0, 36.0
+    free = np.ones(60, dtype=bool)
+    free[20:30] = False
+    assert not find_lit(excess, np.zeros(60), free, [(20.0, 30.0)], 4.0).any()
+
+
+def test_a_band_far_away_says_nothing_of_a_stretch():
+    excess = np.ones(60)
+    excess[5:10], excess[40:43] = 100.0, 20.0
+    free = np.ones(60, dtype=bool)
+    free[[*range(5, 10), 30, 50]] = False
+    assert not find_lit(excess, np.zeros(60), free, [(5.0, 10.0)], 4.0).any()
