@@ -19,6 +19,7 @@ def _together(*options: Decorator) -> Decorator:
     """Several options as one, listed in this order by --help."""
 
     def add(command: Callable[..., None]) -> Callable[..., None]:
+        """Add the options to a command."""
         for option in reversed(options):
             command = option(command)
         return command
