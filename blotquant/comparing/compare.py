@@ -150,7 +150,7 @@ def _spreads(units: pd.DataFrame, scaled: pd.Series, scaling: str) -> dict[str, 
         return {name: (float(se), fit.df) for name, se in zip(names, fit.se, strict=True)}
     groups = scaled.groupby(units["condition"], sort=False)
     return {str(name): (float(values.std(ddof=1) / math.sqrt(len(values))), len(values) - 1)
-            for name, values in groups if len(values) > 1}  # fmt: skip
+            for name, values in groups}  # fmt: skip
 
 
 def _geometric_mean(values: np.ndarray[Any, Any], spread: tuple[float, int] | None, alpha: float) -> dict[str, float]:

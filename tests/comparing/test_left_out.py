@@ -108,6 +108,13 @@ def test_weak_denominator_gives_no_ratio(tmp_path):
     assert "weak_denominator" in flags_of(result.iloc[2])
 
 
+def test_a_denominator_in_small_units_is_judged_by_its_own_error(tmp_path):
+    """Rates may be far below one count per second: 0.5 ± 0.2 is as weak as 500 ± 200, and 0.9 ± 0.2 is not."""
+    result = one_membrane(tmp_path, t={2: 0.5, 3: 0.9, 4: 500.0}, t_more={"sd": 0.2, "lod": 0.0, "loq": 0.0})
+    assert result["value"].isna().tolist() == [True, False, False]
+    assert result["reason"][0] == "denominator too weak: SNR 2.5, needed 3"
+
+
 def test_numerator_below_detection_is_kept_but_not_averaged(tmp_path):
     result = one_membrane(tmp_path, p={2: 1000.0, 3: -20.0, 4: 25.0})
     assert result["value"].tolist() == pytest.approx([0.5, -0.01, 0.025])

@@ -234,6 +234,20 @@ def test_values_that_follow_the_loading_are_flagged(tmp_path):
     assert not any("loading_not_removed" in flags_of(row) for _, row in normalize(study, table, stain).iterrows())
 
 
+@pytest.mark.parametrize("out", ["saturated", "standard"])
+def test_lanes_that_do_not_count_do_not_hide_that_values_follow_the_loading(tmp_path, out):
+    roles = {6: "standard"} if out == "standard" else {}
+    sheet = "blot,lane,condition,role\n" + "".join(f"1,{k},c{k},{roles.get(k, 'sample')}\n" for k in range(1, 7))
+    toml = image("p.tif", "pAKT") + image("s.tif", "total_protein") + ratio("r", "pAKT", None, "total_protein")
+    level = {k: 1e6 + 1e5 * k for k in range(1, 7)}
+    volumes = {k: v**2 for k, v in level.items()} | {6: 1e11}
+    marks = {6: "saturated"} if out == "saturated" else {}
+    table = band_table(bands("p.tif", "pAKT", volumes, flags=marks))
+    stain = lane_table(lanes("s.tif", "total_protein", level))
+    found = normalize(experiment(tmp_path, toml, sheet), table, stain)
+    assert all("loading_not_removed" in flags_of(row) for _, row in found.iterrows())
+
+
 def test_uneven_loading_thresholds():
     assert is_uneven([1.0, 2.01])
     assert not is_uneven([1.0, 1.2, 1.1, 0.9])
