@@ -56,14 +56,13 @@ def main() -> None:
 
 def collect(n: int, seed: int) -> dict[str, pd.DataFrame]:
     """How clear each found lane and strip (its least clear lane) is, the chance of each band, and which are right."""
-    scores = [score_clearness(blot) for d in DIFFICULTIES for blot in graded_suite(d, n, seed)]
-    lanes, bands = pd.concat([s.lanes for s in scores]), pd.concat([s.bands for s in scores])
-    tables = {"lanes": lanes, "bands": bands, "strips": pd.concat([judge_strips(s) for s in scores])}
-    given = {kind: table[table["kind"].isin(["found", "extra", "false"])] for kind, table in tables.items()}
-    return {
-        kind: pd.DataFrame({"clear": table["confidence"], "right": table["kind"] == "found"})
-        for kind, table in given.items()
-    }
+    parts: dict[str, list[pd.DataFrame]] = {"lanes": [], "strips": [], "bands": []}
+    for blot in (blot for difficulty in DIFFICULTIES for blot in graded_suite(difficulty, n, seed)):
+        score = score_clearness(blot)
+        for kind, table in (("lanes", score.lanes), ("strips", judge_strips(score)), ("bands", score.bands)):
+            given = table[table["kind"].isin(["found", "extra", "false"])]
+            parts[kind].append(pd.DataFrame({"clear": given["confidence"], "right": given["kind"] == "found"}))
+    return {kind: pd.concat(tables) for kind, tables in parts.items()}
 
 
 def score_clearness(blot: object) -> Score:

@@ -5,7 +5,7 @@ No Qt and no napari here. A drawn or pasted shape carries a copy of another's id
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -77,7 +77,7 @@ def read_bands(layout: Layout, shapes: Sequence[Shape], *, used_ids: Iterable[st
     reading, used = Reading(layout), set(used_ids)
     known = {band.id: band for band in layout.bands}
     owners = _owners(shapes, {key: band.outline for key, band in known.items()})
-    for key in known.keys() - {key for key in owners if key}:
+    for key in sorted(known.keys() - set(owners)):
         if any(band.id == key for band in reading.layout.bands):
             reading.make(delete_band(reading.layout, key), "delete")
     for key, shape in zip(owners, shapes, strict=True):
@@ -109,14 +109,27 @@ def _drawn(reading: Reading, outline: Polygon, used: set[str]) -> str:
 
 def read_lanes(layout: Layout, shapes: Sequence[Shape], *, used_ids: Iterable[str] = ()) -> Reading:
     """Compare the shapes of the Lanes layer with the layout; a new shape is a new lane, with bands in every row."""
-    reading, used = Reading(layout), set(used_ids)
-    known = {lane.id: lane for lane in layout.lanes}
-    owners = _owners(shapes, {key: lane.outline for key, lane in known.items()})
-    for key in sorted(known.keys() - {key for key in owners if key}):
-        reading.make(remove_lane(reading.layout, key), "remove_lane")
+    outlines = {lane.id: lane.outline for lane in layout.lanes}
+    return _read_each(layout, outlines, shapes, _Kind(_read_lane, remove_lane, "remove_lane"), set(used_ids))
+
+
+class _Kind(NamedTuple):
+    """How a shape of one layer is read, and what is done when a thing has none any more."""
+
+    read: Callable[[Reading, str, Shape, set[str]], str]
+    remove: Callable[[Layout, str], list[Change]]
+    removal: str
+
+
+def _read_each(
+    layout: Layout, outlines: Mapping[str, Polygon], shapes: Sequence[Shape], kind: _Kind, used: set[str]
+) -> Reading:
+    reading, owners = Reading(layout), _owners(shapes, outlines)
+    for key in sorted(outlines.keys() - set(owners)):
+        reading.make(kind.remove(reading.layout, key), kind.removal)
     for key, shape in zip(owners, shapes, strict=True):
         try:
-            reading.keys.append(_read_lane(reading, key, shape, used))
+            reading.keys.append(kind.read(reading, key, shape, used))
         except ValueError as error:
             reading.refused.append(str(error))
             reading.keys.append(key)
@@ -161,18 +174,8 @@ def read_centers(layout: Layout, shapes: Sequence[Shape], *, used_ids: Iterable[
 
 def read_strips(layout: Layout, shapes: Sequence[Shape], *, used_ids: Iterable[str] = ()) -> Reading:
     """Compare the shapes of the Strips layer with the layout."""
-    reading, used = Reading(layout), set(used_ids)
-    known = {strip.id: strip for strip in layout.strips}
-    owners = _owners(shapes, {key: strip.outline for key, strip in known.items()})
-    for key in sorted(known.keys() - {key for key in owners if key}):
-        reading.make(remove_strip(reading.layout, key), "remove_strip")
-    for key, shape in zip(owners, shapes, strict=True):
-        try:
-            reading.keys.append(_read_strip(reading, key, shape, used))
-        except ValueError as error:
-            reading.refused.append(str(error))
-            reading.keys.append(key)
-    return reading
+    outlines = {strip.id: strip.outline for strip in layout.strips}
+    return _read_each(layout, outlines, shapes, _Kind(_read_strip, remove_strip, "remove_strip"), set(used_ids))
 
 
 def _read_strip(reading: Reading, key: str, shape: Shape, used: set[str]) -> str:
