@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 N_ROWS, N_LANES = 5, 15
+BAND_SIGMA = 14.0
+"""Pixels of a 2048² picture. Rows of thinner bands that lie so far apart are found as five strips, of 75 lanes."""
 
 
 def write_picture(path: Path, side: int) -> None:
@@ -34,7 +36,7 @@ def write_picture(path: Path, side: int) -> None:
 
     scale = side / 2048
     volumes = np.random.default_rng(0).uniform(8e5, 8e6, (N_ROWS, N_LANES)) * scale**2
-    blot = make_blot(plain_spec(volumes, shape=(side, side), sigma=8.0 * scale), seed=1)
+    blot = make_blot(plain_spec(volumes, shape=(side, side), sigma=BAND_SIGMA * scale), seed=1)
     tifffile.imwrite(path, blot.pixels)
 
 
@@ -80,6 +82,8 @@ def stages(path: Path, out: Path) -> dict[str, Callable[[], Any]]:
     strips = find_strips(signal)
     lanes = detect_lanes(signal, strips[0])
     layout = find_layout(signal, ceiling=image.ceiling)
+    if (len(layout.strips), len(layout.lanes), len(layout.bands)) != (1, N_LANES, N_LANES * N_ROWS):
+        sys.exit(f"{path.name} is not found as {N_LANES} lanes × {N_ROWS} bands: figures would be of another layout")
     scene = weigh_scene(image, layout)
     analysis = analyze(image)
     part = make_part("picture", "", {"picture.blot.json": ("picture", analysis)})
