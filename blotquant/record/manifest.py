@@ -8,6 +8,7 @@ no absolute path where a relative one exists, so that equal work gives equal byt
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -219,7 +220,8 @@ def publish(store: Store, manifest: Manifest, *, sessions: Iterable[str]) -> Man
     folder = store.folder
     store.flush()
     old = _known(folder)
-    ready = sorted(path.name for path in store.new.iterdir() if path.name != MANIFEST)
+    below = (path.relative_to(store.new).as_posix() for path in store.new.rglob("*") if path.is_file())
+    ready = sorted(name for name in below if name != MANIFEST)
     standing = [f"sessions/{name}" for name in sorted(sessions)]
     standing += [f".blotquant/{name}.csv" for name in PRIVATE_TABLES[manifest.command]]
     outputs = {name: sha256_of(store.new / name) for name in ready}
@@ -230,8 +232,7 @@ def publish(store: Store, manifest: Manifest, *, sessions: Iterable[str]) -> Man
     left = {name: sha256_of(folder / name) for name in _left(folder, manifest, outputs)}
     complete = replace(manifest, outputs=outputs, kept=left)
     atomic_write(folder / MANIFEST, manifest_text(complete))
-    (store.new / MANIFEST).unlink()
-    store.new.rmdir()
+    shutil.rmtree(store.new)
     return complete
 
 
@@ -242,15 +243,6 @@ def add_outputs(folder: Path, names: Iterable[str]) -> None:
     outputs = {**manifest.outputs, **more}
     kept = {name: sha for name, sha in manifest.kept.items() if name not in outputs}
     atomic_write(folder / MANIFEST, manifest_text(replace(manifest, outputs=outputs, kept=kept)))
-
-
-def keep_changed(folder: Path, below: str) -> None:
-    """Rename what somebody changed since it was written in a folder of the results that will be written over."""
-    known = _known(folder)
-    for path in sorted((folder / below).glob("*")) if known else ():
-        name = path.relative_to(folder).as_posix()
-        if name in known and path.is_file() and sha256_of(path) not in known[name]:
-            keep_aside(path)
 
 
 def _known(folder: Path) -> dict[str, set[str]]:
@@ -268,6 +260,7 @@ def _known(folder: Path) -> dict[str, set[str]]:
 
 def _move(ready: Path, target: Path, *, known: set[str]) -> None:
     try:
+        target.parent.mkdir(exist_ok=True)
         if target.is_file() and sha256_of(target) not in known:
             keep_aside(target)
         ready.replace(target)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -83,7 +84,9 @@ class Store:
         """Forget what a stopped run had made ready; its manifest stays, to know its files again."""
         self.new.mkdir(parents=True, exist_ok=True)
         for path in self.new.iterdir():
-            if path.name != "manifest.json":
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != "manifest.json":
                 path.unlink()
 
     def save(self, part: Part) -> None:

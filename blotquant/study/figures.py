@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from blotquant.image import BlotImage
 
 
-def write_panels(experiment: Experiment, tables: Mapping[str, pd.DataFrame], out: Path) -> list[Path]:
+def write_panels(
+    experiment: Experiment, tables: Mapping[str, pd.DataFrame], *, sessions: Path, folder: Path
+) -> list[Path]:
     """Write a panel of each declared ratio that has a value, as SVG, 600-dpi TIFF and a sidecar of its crops.
 
     Parameters
@@ -29,8 +31,10 @@ def write_panels(experiment: Experiment, tables: Mapping[str, pd.DataFrame], out
         What belongs together.
     tables : mapping of str to DataFrame
         ``bands``, ``lanes`` and ``ratios``.
-    out : pathlib.Path
-        The results folder, with its sessions; panels go to ``figures`` below it.
+    sessions : pathlib.Path
+        Where the pictures' sessions lie.
+    folder : pathlib.Path
+        Where the panels go; made where there is one.
 
     Returns
     -------
@@ -39,9 +43,9 @@ def write_panels(experiment: Experiment, tables: Mapping[str, pd.DataFrame], out
     """
     from blotquant.export.panel import draw_panel, panel_name
 
-    folder, files = out / "figures", []
+    files = []
     for ratio in experiment.ratios:
-        panel = make_panel(experiment, ratio, tables, out / "sessions")
+        panel = make_panel(experiment, ratio, tables, sessions)
         if panel is None:
             continue
         folder.mkdir(exist_ok=True)

@@ -101,7 +101,7 @@ def run_experiment(
         If the folder cannot be written or another process is writing to it.
     """
     from blotquant.comparing.dilution import earlier_fits
-    from blotquant.record.manifest import add_outputs, keep_changed, publish
+    from blotquant.record.manifest import publish
 
     workers = workers or Workers()
     earlier_fits(experiment)  # what is wrong with those files is told before the work
@@ -112,12 +112,10 @@ def run_experiment(
     with locked(out) as store:
         failures, n_kept = run_units(store, measure_membrane, tasks, workers=workers, what="membranes")
         ready = assemble_run(experiment, store, tasks, settings=used, failures=failures)
+        ready += _write_panels(experiment, store)
         manifest = _record(experiment, store, tasks, settings=used, failures=failures)
-        keep_changed(out, "figures")
         publish(store, manifest, sessions=session_names(store, tasks))
-        panels = _write_panels(experiment, out)
-        add_outputs(out, [path.relative_to(out).as_posix() for path in panels])
-        files = (*(out / path.name for path in ready), *panels)
+        files = tuple(out / path.relative_to(store.new) for path in ready)
     return FolderResult(files=files, units=Summaries((store, tasks)), failures=failures, n_kept=n_kept)
 
 
@@ -316,10 +314,10 @@ def _figures(experiment: Experiment, store: Store) -> Iterator[str]:
             yield from part.figures.values()
 
 
-def _write_panels(experiment: Experiment, out: Path) -> list[Path]:
+def _write_panels(experiment: Experiment, store: Store) -> list[Path]:
     from blotquant.study.figures import write_panels
     from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, RATIO_COLUMNS
 
     columns = {"bands": BAND_COLUMNS, "lanes": LANE_COLUMNS, "ratios": RATIO_COLUMNS}
-    tables = {name: read_table(out / f"{name}.csv", of) for name, of in columns.items()}
-    return write_panels(experiment, tables, out)
+    tables = {name: read_table(store.new / f"{name}.csv", of) for name, of in columns.items()}
+    return write_panels(experiment, tables, sessions=store.folder / "sessions", folder=store.new / "figures")

@@ -12,6 +12,7 @@ from blotquant.batch.inputs import find_inputs
 from blotquant.batch.results import Workers, measure_folder
 from blotquant.errors import OutputError, SessionError
 from blotquant.experiment.read import read_experiment
+from blotquant.record import manifest as manifests
 from blotquant.record.edits import delete_band
 from blotquant.record.manifest import MANIFEST, add_outputs, inspect_manifest, read_manifest
 from blotquant.record.session import load_session, save_session, session_text
@@ -99,6 +100,18 @@ def test_a_figure_changed_by_hand_is_kept_beside_the_new_one(study, tmp_path):
     assert figure.read_bytes() == first
     assert figure.with_name(figure.stem + ".edited.svg").read_bytes().endswith(b"my arrow -->")
     assert not list(check_record(out, read_manifest(out)))
+
+
+def test_the_manifest_of_a_run_is_written_once_with_its_figures(study, tmp_path, monkeypatch):
+    out, written = tmp_path / "out", []
+    write = manifests.atomic_write
+    monkeypatch.setattr(manifests, "atomic_write", lambda path, text: (written.append(path), write(path, text)))
+    run_experiment(read_experiment(study), out)
+    assert written.count(out / MANIFEST) == 1
+    figures = {path.relative_to(out).as_posix() for path in (out / "figures").iterdir()}
+    assert figures
+    assert figures <= read_manifest(out).outputs.keys()
+    assert not (out / ".blotquant" / "new").exists()
 
 
 def test_somebody_elses_table_of_that_name_is_kept_too(study, tmp_path):
