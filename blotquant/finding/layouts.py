@@ -22,7 +22,7 @@ from blotquant.threads import single_threaded
 FloatImage = NDArray[np.floating[Any]]
 
 # Log odds that a strip is right whose least clear lane stands out by 0.8, and by how much they rise with it.
-_AT_EIGHT, _STEEPNESS = 4.4, 15.5
+_AT_EIGHT, _STEEPNESS = 4.75, 10.3
 _SEEN = 0.6
 """Confidence from which on a lane is counted without a doubt."""
 # Levels of a drawing or of a scan in black and white: no camera stores so few.
@@ -188,8 +188,8 @@ def _with_strip(layout: Layout, grid: Grid, f: FoundStrip, strip_id: str) -> Lay
 def strip_confidence(clear: list[float]) -> float:
     """Estimated chance that all lanes of a strip are right, from how clearly its lanes stand out.
 
-    The least clear one, through a logistic function fitted to 193 strips of synthetic pictures of all three
-    difficulties (graded suites, 96 % right).
+    The least clear one, through a logistic function that `scripts/fit_confidence.py` fitted to 334 strips of synthetic
+    pictures of all three difficulties, 96 % right.
     """
     return float(np.clip(1 / (1 + np.exp(-(_AT_EIGHT + _STEEPNESS * (min(clear) - 0.8)))), 0.01, 0.98))
 

@@ -14,7 +14,8 @@ def test_clear_lanes_make_a_sure_strip_but_no_certain_one() -> None:
 
 def test_the_least_clear_lane_decides() -> None:
     assert strip_confidence([0.95, 0.95, 0.4, 0.95]) == pytest.approx(strip_confidence([0.4] * 4))
-    assert strip_confidence([0.95, 0.95, 0.4, 0.95]) < 0.5 < strip_confidence([0.9, 0.7, 0.9])
+    assert strip_confidence([0.95, 0.95, 0.25, 0.95]) < 0.3 < 0.9 < strip_confidence([0.9, 0.6, 0.9])
+    assert strip_confidence([0.34]) == pytest.approx(0.5, abs=0.01)
 
 
 def test_lanes_rise_from_even_odds_with_clearness() -> None:
