@@ -118,7 +118,9 @@ def table_to_csv(frame: pd.DataFrame) -> str:
 
 
 def _plain_cells(cells: pd.Series[Any]) -> Iterable[object]:
-    """Cells as Python's own objects; where all are numbers there is no text to guard."""
+    """Cells as Python's own objects, empty text where one is missing; where all are numbers there is none to guard."""
+    if cells.dtype == "float64":
+        return ["" if value != value else value for value in cells.to_numpy().tolist()]
     plain = cells.to_numpy(dtype=object, na_value="")
     return plain if cells.dtype.kind in "iufb" else map(_guarded, plain)
 
