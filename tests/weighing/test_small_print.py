@@ -12,21 +12,24 @@ from simple_pictures import HEIGHT, LANES, ROWS, SHAPE, WIDTH, as_image, gaussia
 from blotquant.geometry import Box, Lane, polygon, rectangle
 from blotquant.settings import WeighingSettings
 from blotquant.weighing.background import BACKGROUNDS
-from blotquant.weighing.background.base import Aperture, Estimate
+from blotquant.weighing.background.base import Aperture, Estimate, Surface
 from blotquant.weighing.measure import (
+    OWN_SHARE,
     aperture_fraction,
     measure_bands,
     method_spread,
     sum_under,
     weigh_aperture,
 )
-from blotquant.weighing.scene import weigh_scene
+from blotquant.weighing.scene import apertures_of, weigh_scene
+from blotquant.weighing.sides import Cuts, cut_sd, end_variance, side_variance
+from blotquant.weighing.uncertainty import Noise, empty_variance
 from blotquant.weighing.whole_lanes import measure_lanes
 
 SLANTED = polygon([(50.3, 25.2), (52.9, 54.6), (71.4, 54.1), (69.8, 25.9)])
 
 
-class Level:
+class Level(Surface):
     """A background of one value everywhere."""
 
     def __init__(self, value: float) -> None:
@@ -172,3 +175,59 @@ def test_a_window_follows_the_lane_as_it_leans() -> None:
     layout = replace(plain_layout(), lanes=(leaning(),), bands=())
     volume = measure_lanes(as_image(picture), layout, window=(60.0, 140.0))["volume"][0]
     assert volume == pytest.approx(6 * 80 * WIDTH, rel=0.01)
+
+
+def test_the_parts_of_a_variance() -> None:
+    """An empty outline's, shot noise, light at the ends and sides, and what the band keeps or loses of its own."""
+    image = as_image(sloping() + np.random.default_rng(3).normal(0, 4, SHAPE))
+    layout = plain_layout(height=14)
+    scene = weigh_scene(image, layout)
+    noise = Noise(sigma=4.0, correlation=np.array([[0.0, 0.2, 0.0], [0.15, 1.0, 0.15], [0.0, 0.2, 0.0]]), gain=2.0)
+    scene = replace(scene, noise=noise, cuts=Cuts(typical=0.01, spread=0.05))
+    parts = np.zeros(5)
+    for aperture in apertures_of(layout.bands, layout, SHAPE):
+        estimate = scene.surface.under(aperture)
+        weighed = weigh_aperture(scene, aperture, estimate)
+        level = weighed.background_sum / aperture.area
+        cut = cut_sd(scene.signal, aperture.box, scene.cuts, 4.0 * np.sqrt(1.7))
+        own = [
+            empty_variance(noise, aperture, estimate),
+            2.0 * 1.7 * weighed.volume,
+            side_variance(scene.signal, aperture, level),
+            end_variance(scene.signal, aperture, level),
+            (OWN_SHARE**2 + cut**2) * weighed.volume**2,
+        ]
+        assert cut > OWN_SHARE
+        assert weighed.empty_sd**2 == pytest.approx(own[0], rel=1e-9)
+        assert weighed.volume_sd**2 == pytest.approx(sum(own), rel=1e-9)
+        parts += own
+    assert (parts > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("upper", "lower", "share", "part"),
+    [
+        (40.0, 40.0, 0.25, 0.25),
+        (-40.0, -40.0, 0.25, 0.0),  # no light to go wrong with
+        (50.0, -10.0, None, 1.0),  # more than there is in all
+        (40.0, -40.0, None, None),  # nothing in all
+    ],
+)
+def test_a_doublets_band_bears_the_error_of_its_division(
+    upper: float, lower: float, share: float | None, part: float | None
+) -> None:
+    """The fit's own SD, a part of the pair's volume, and 6 % of an equal pair's for bands that are no Gaussians."""
+    image = np.full(SHAPE, 100.0)
+    image[50:60, 25:55] += upper
+    image[60:70, 25:55] += lower
+    shares = ((-20.0, share), (20.0, share)) if share is not None else ((-0.5, 1.0), (0.5, 0.0))
+    layout = plain_layout()
+    band = replace(layout.bands[0], outline=rectangle(50, 70, 25, 55), split=shares, split_sd=0.05)
+    scene = replace(weigh_scene(as_image(image), layout), surface=Level(100.0), others=())
+    whole = abs(upper + lower) * 300
+    alone = weigh_aperture(scene, apertures_of([band], layout, SHAPE)[0])
+    extra = whole * np.hypot(0.05, 0.12 * np.sqrt(part * (1 - part))) if part is not None else 0.0
+    row = measure_bands(as_image(image), replace(layout, bands=(band,)), scene=scene).iloc[0]
+    assert row["volume"] == pytest.approx(alone.volume)
+    assert row["volume_sd"] == pytest.approx(np.hypot(alone.volume_sd, extra), rel=1e-9)
+    assert extra == 0.0 or row["volume_sd"] > 1.01 * alone.volume_sd
