@@ -8,7 +8,7 @@ import pytest
 from blotquant.geometry import Box, Layout, Strip, rectangle
 from blotquant.weighing.background import Aperture
 from blotquant.weighing.scene import inside_strips
-from blotquant.weighing.sides import Cuts, cut_light, cut_sd, end_variance, measure_cuts
+from blotquant.weighing.sides import Cuts, column_sums, cut_light, cut_sd, end_variance, measure_cuts, side_variance
 
 SHAPE = (60, 80)
 BOX = Box(20, 40, 30, 50)
@@ -86,8 +86,89 @@ class TestCuts:
         image, boxes = self.picture((1, 2, 5)), self.boxes()
         assert measure_cuts(3.7 * image, boxes, noise=3.7) == pytest.approx(measure_cuts(image, boxes, noise=1.0))
 
+    @pytest.mark.parametrize("noise", [1.0, 10.0, 40.0])
+    def test_between_clear_and_faint_by_the_squares(self, noise: float):
+        """A band is half clear at 30 SDs of its 100 pixels' noise; what noise alone shows beyond is taken off."""
+        cuts = Cuts(typical=0.02, spread=0.05)
+        light, cut = 10 * 10 * 1000.0, 0.2
+        grain = noise**2 * 100 / light**2
+        clear = light**2 / (light**2 + (30 * noise) ** 2 * 100)
+        own = max((cut - 0.02) ** 2 - 3 * grain, 0.0) / 3
+        found = cut_sd(self.picture((2, 2, 2)), self.boxes()[0], cuts, noise)
+        assert found == pytest.approx(np.sqrt(clear * own + (1 - clear) * 0.05**2), rel=1e-9)
+
+    def test_bands_count_from_thirty_sds_of_their_pixels(self):
+        """1000 counts on each of 100 pixels are 30 SDs where one pixel's is 333."""
+        clear = 1e5 / 30 / 10
+        assert measure_cuts(self.picture((2, 2, 2)), self.boxes(), noise=0.999 * clear).typical == pytest.approx(0.2)
+        assert measure_cuts(self.picture((2, 2, 2)), self.boxes(), noise=1.001 * clear) == Cuts()
+
+
+def light_of_columns(image: np.ndarray, box: Box, level: float) -> np.ndarray:
+    return image[box.row_start : box.row_stop].sum(axis=0) - (box.row_stop - box.row_start) * level
+
+
+class TestSides:
+    """What lies beyond the darkest column near a side, and half a column for where the side lies."""
+
+    @pytest.mark.parametrize(
+        "box", [BOX, Box(20, 40, 2, 50), Box(3, 50, 30, 79), Box(20, 40, 0, 12), Box(9, 12, 60, 80)]
+    )
+    @pytest.mark.parametrize("seed", range(4))
+    def test_column_by_column(self, box: Box, seed: int):
+        rng = np.random.default_rng(seed)
+        image = rng.normal(100, 30, SHAPE) + 60 * np.sin(np.arange(80) / rng.uniform(1, 4))
+        weights = np.ones((box.row_stop - box.row_start, box.col_stop - box.col_start))
+        weights[:, :2] *= 0.4  # less than half as tall: no column of the side's
+        light = light_of_columns(image, box, 100.0)
+        first, last = box.col_start + 2, box.col_stop - 1
+        reach = max(3, round(0.15 * (last - first + 1)))
+        expected = 0.0
+        for edge, step in ((first, -1), (last, 1)):
+            path = [c for c in range(edge - step * reach, edge + step * (reach + 1), step) if 0 <= c < 80]
+            valley = min(path, key=lambda c: light[c])
+            beyond = [c for c in path if (c - valley) * step >= 0 and (edge - c) * step >= 0]
+            taken = sum(max(light[c], 0.0) for c in beyond) if beyond else max(light[valley], 0.0)
+            expected += taken**2 + (0.5 * max(light[edge], 0.0)) ** 2
+        assert side_variance(image, Aperture(box=box, weights=weights), 100.0) == pytest.approx(expected, rel=1e-9)
+
+    def test_fewer_than_four_columns_say_nothing(self):
+        image = np.random.default_rng(1).normal(300, 9, SHAPE)
+        assert side_variance(image, aperture_over(Box(20, 40, 30, 33)), 100.0) == 0.0
+        assert side_variance(image, aperture_over(Box(20, 40, 30, 34)), 100.0) > 0.0
+
+    def test_sums_taken_before_serve_as_well(self):
+        image = np.random.default_rng(2).normal(300, 9, SHAPE)
+        line = column_sums(image, BOX)
+        assert side_variance(image, aperture_over(BOX), 100.0, line=line) == side_variance(
+            image, aperture_over(BOX), 100.0
+        )
+        assert cut_light(image, BOX, line=line) == cut_light(image, BOX)
+        assert (line.first, len(line.sums)) == (24, 32)
+
 
 class TestEnds:
+    @pytest.mark.parametrize("box", [BOX, Box(20, 52, 4, 70), Box(12, 16, 30, 50), Box(30, 41, 10, 14)])
+    @pytest.mark.parametrize("seed", range(4))
+    def test_row_by_row(self, box: Box, seed: int):
+        """Over the middle columns; a fifth of the height within an end and half of it beyond are looked at."""
+        rng = np.random.default_rng(seed)
+        image = rng.normal(100, 30, SHAPE) + 60 * np.sin(np.arange(60) / rng.uniform(1, 4))[:, None]
+        height, width = box.row_stop - box.row_start, box.col_stop - box.col_start
+        within, beyond = max(round(0.2 * height), 1), max(round(0.5 * height), 2)
+        cols = slice(box.col_start + width // 8, box.col_stop - width // 8)
+        n = cols.stop - cols.start
+        light = (image[:, cols].sum(axis=1) - 100.0 * n) * width / n
+        expected = 0.0
+        for edge, step in ((box.row_start, -1), (box.row_stop - 1, 1)):
+            path = list(range(edge - step * within, edge + step * (beyond + 1), step))
+            if min(path) < 0 or max(path) >= SHAPE[0]:
+                continue
+            valley = min(path, key=lambda r: light[r])
+            taken = sum(max(light[r], 0.0) for r in path if (r - valley) * step > 0 and (edge - r) * step >= 0)
+            expected += taken**2 + (max(light[valley], 0.0) * height / 12) ** 2
+        assert end_variance(image, aperture_over(box), 100.0) == pytest.approx(expected, rel=1e-9)
+
     def test_lone_band(self):
         image = field()
         image[22:38, 30:50] += 1000.0
