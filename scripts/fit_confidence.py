@@ -3,7 +3,7 @@
     python scripts/fit_confidence.py --n 40
 
 Synthetic blots of all three difficulties are searched, half of them to fit the curves and half, of other seeds, to
-judge them. Whether a lane or strip is right is judged as in `benchmarks/detection_bench.py`. Printed are the constants
+judge them. Whether a lane or strip is right is judged as in `benchmarks/detection_scores.py`. Printed are the constants
 in force and the fitted ones, and for both the Brier score, the mean negative log likelihood, and the share that is
 right in bins of confidence. A band's confidence is the network's own chance; it is judged only.
 """
@@ -26,7 +26,7 @@ from blotquant.synthetic import DIFFICULTIES, graded_suite
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
-from detection_bench import Score, judge_strips, score_blot
+from detection_scores import Score, judge_strips, score_blot
 
 BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1.01)
 IN_FORCE = {"lanes": refine.lane_confidence, "strips": lambda clear: layouts.strip_confidence([clear])}

@@ -338,6 +338,20 @@ def test_lane_baseline_is_eilers_smoother() -> None:
     assert found.leverage == pytest.approx(99 / 24 / free.sum())
 
 
+def test_a_wave_is_as_long_in_bins_of_two_rows() -> None:
+    """Every row twice, bands twice as high: the same smoother over as many bins."""
+    own = lane()
+    one = ground(lanes=(own,))
+    tall = replace(own, center=((0, 48.0), (199, 48.0)))
+    signal, usable = np.repeat(one.signal, 2, axis=0), np.repeat(one.usable, 2, axis=0)
+    two = replace(one, signal=signal, usable=usable, band_height=16, lanes=(tall,))
+    assert (one.cells.steps, two.cells.steps) == ((1, 1), (2, 1))
+    found = LaneBaseline().fit(two).under(aperture((80, 100), of=tall))
+    level = LaneBaseline().fit(one).under(aperture((30, 60), of=own)).values[:, 0]
+    expected = np.interp(np.arange(80, 100), 2 * np.arange(30, 60) + 0.5, level)
+    np.testing.assert_allclose(found.values[:, 0], expected, rtol=1e-9)
+
+
 @pytest.mark.parametrize("n_free", [2, 3])
 def test_lane_without_rows_takes_the_flanks(n_free: int) -> None:
     own = lane()

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import sep
 
-from blotquant.geometry import Box
+from blotquant.geometry import Box, Lane
 from blotquant.weighing.background.base import Aperture, Ground
-from blotquant.weighing.background.courses import NEAR, OUTLIER, find_specks, make_cells
+from blotquant.weighing.background.courses import NEAR, OUTLIER, find_specks, lane_light, make_cells
 from blotquant.weighing.background.mesh import Mesh, interpolate_cells
 from blotquant.weighing.background.rolling_ball import RollingBall
 from blotquant.weighing.robust import robust_sd
@@ -71,6 +71,31 @@ def test_the_grid_is_a_third_of_a_band(height: float, pitch: float, step: int) -
             mean = signal[r : r + step, c : c + step][free].mean() if free.any() else 0.0
             assert grid.count[r // step, c // step] == free.sum()
             assert grid.mean[r // step, c // step] == pytest.approx(mean, rel=1e-12)
+
+
+@pytest.mark.parametrize("bin_rows", [1, 2, 3, 7, 12])
+def test_light_of_a_lanes_bands(bin_rows: int) -> None:
+    """On a lane's middle and a quarter of its width to either side, at every third of a bin; 0 where it is free."""
+    rng = np.random.default_rng(8)
+    lane = Lane(id="l", strip="s", number=1, center=((0, 20), (59, 26)), widths=(12, 16))
+    signal = 100 + rng.normal(0, 3, (60, 30)) + 2.0 * np.arange(60)[:, None]
+    usable = np.ones(signal.shape, bool)
+    for start, stop, more in ((8, 17, 200), (30, 34, 50), (40, 47, -80)):
+        signal[start:stop] += more
+        usable[start:stop] = False
+    signal[31] = np.nan
+    rows = np.arange(0, 60, max(1, bin_rows // 3))
+    level = []
+    for r in rows:
+        center, width = 20 + 6 * r / 59, 12 + 4 * r / 59
+        level.append(np.mean([signal[r, min(round(center + k * width / 4), 29)] for k in (-1, 0, 1)]))
+    free = usable[rows].all(axis=1)
+    excess = level - np.interp(rows, rows[free], np.array(level)[free])
+    light = np.where(free | np.isnan(excess), 0.0, np.maximum(excess, 0.0))
+    expected = [light[(rows >= top) & (rows < top + bin_rows)].max() for top in range(0, 60, bin_rows)]
+    np.testing.assert_allclose(lane_light(signal, usable, lane, bin_rows), expected, rtol=1e-12)
+    assert not lane_light(signal, usable & False, lane, bin_rows).any()
+    assert not lane_light(signal, usable | True, lane, bin_rows).any()
 
 
 @pytest.mark.parametrize("noise", [0.0, 3.0])

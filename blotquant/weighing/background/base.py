@@ -83,10 +83,6 @@ class Grid:
     count: Array
     step: int
 
-    def row_of(self, index: NDArray[Any]) -> Array:
-        """Picture row (or column) of the centre of some cells."""
-        return np.asarray(index, dtype=float) * self.step + (self.step - 1) / 2
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Ground:
