@@ -171,9 +171,7 @@ def measure_bands(
     return make_table(weigh_bands(image, layout, scene, only=wanted), BAND_COLUMNS)
 
 
-def weigh_bands(
-    image: BlotImage, layout: Layout, scene: Scene, *, only: Collection[str] | None = None
-) -> list[dict[str, Any]]:
+def weigh_bands(image: BlotImage, layout: Layout, scene: Scene, *, only: Collection[str]) -> list[dict[str, Any]]:
     """Rows of `measure_bands` as plain values, for live use: making a table takes longer than weighing a band.
 
     Parameters
@@ -184,10 +182,10 @@ def weigh_bands(
         In its promised order (`Layout.sorted`).
     scene : Scene
         From `weigh_scene`.
-    only : collection of str, optional
-        Ids of the bands to weigh; all when not given.
+    only : collection of str
+        Ids of the bands to weigh.
     """
-    bands = [band for band in layout.bands if only is None or band.id in only]
+    bands = [band for band in layout.bands if band.id in only]
     places, common = _places(layout, only), _common_cells(image, scene)
     marks = place_flags(bands, layout, shape=image.shape)
     rows = []
@@ -213,7 +211,7 @@ def _common_cells(image: BlotImage, scene: Scene) -> dict[str, Any]:
     }
 
 
-def _places(layout: Layout, only: Collection[str] | None) -> dict[str, dict[str, Any]]:
+def _places(layout: Layout, only: Collection[str]) -> dict[str, dict[str, Any]]:
     """Strip, lane and number of bands, and how far down their strip they lie."""
     strips = {strip.id: strip for strip in layout.strips}
     lanes = {lane.id: lane for lane in layout.lanes}
@@ -221,7 +219,7 @@ def _places(layout: Layout, only: Collection[str] | None) -> dict[str, dict[str,
     places = {}
     for band in layout.bands:
         counts[band.lane] = counts.get(band.lane, 0) + 1
-        if only is not None and band.id not in only:
+        if band.id not in only:
             continue
         lane = lanes[band.lane]
         strip = strips.get(lane.strip)

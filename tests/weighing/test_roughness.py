@@ -12,7 +12,7 @@ import pytest
 
 from blotquant.geometry import Lane
 from blotquant.weighing.background.base import Ground
-from blotquant.weighing.background.roughness import Roughness, matern, measure_roughness
+from blotquant.weighing.background.roughness import Roughness, _beyond_noise, matern, measure_roughness
 from blotquant.weighing.robust import robust_sd
 
 SHAPE = (100, 96)
@@ -164,3 +164,13 @@ def test_few_rows_say_nothing(n_rows: int) -> None:
 def test_without_lanes_there_is_nothing_to_measure() -> None:
     bare = Ground(signal=np.zeros(SHAPE), usable=np.ones(SHAPE, bool), band_height=8, lane_pitch=32, noise=3.0)
     assert_same(measure_roughness(bare), Roughness(pixel=9.0, row=0, shared=0, level=0, uneven=0, length=16.0))
+
+
+@pytest.mark.parametrize(("errors", "share"), [(1.0, 0.0), (2.0, 0.0), (2.5, 0.25), (3.0, 0.5), (4.0, 1.0), (9.0, 1.0)])
+def test_a_variance_counts_from_two_standard_errors_on(errors: float, share: float) -> None:
+    """The noise of 63 steps that overlap is known to a third of itself."""
+    noise = 10.0
+    found = noise + errors * noise / 3
+    assert _beyond_noise(found, noise, 63) == pytest.approx((found - noise) * share)
+    assert _beyond_noise(found, 0.0, 63) == found
+    assert _beyond_noise(5.0, noise, 63) == 0.0

@@ -101,7 +101,9 @@ def test_no_spread_of_two_methods_or_about_nothing(volumes: list[float]) -> None
     assert np.isnan(spread_of(volumes))
 
 
-@pytest.mark.parametrize("heights", [[10.0, 14.0, 20.0], [10.0, 14.0, 16.0, 20.0], [8.0, 8.0, 0.0, 12.0]])
+@pytest.mark.parametrize(
+    "heights", [[10.0, 14.0, 20.0], [10.0, 14.0, 16.0, 20.0], [8.0, 8.0, 0.0, 12.0], [8.0, 1.0, 12.0]]
+)
 def test_aperture_fraction_goes_by_the_median_height(heights: list[float]) -> None:
     weights = (np.arange(20)[:, None] < np.array(heights)).astype(float)
     layout = plain_layout()
@@ -231,3 +233,33 @@ def test_a_doublets_band_bears_the_error_of_its_division(
     assert row["volume"] == pytest.approx(alone.volume)
     assert row["volume_sd"] == pytest.approx(np.hypot(alone.volume_sd, extra), rel=1e-9)
     assert extra == 0.0 or row["volume_sd"] > 1.01 * alone.volume_sd
+
+
+def test_a_doublet_at_the_pictures_edge_is_divided_where_it_is_seen() -> None:
+    """Rows 190 to 199 of a band that goes on below the picture."""
+    image = np.full(SHAPE, 100.0)
+    image[190:, 25:55] += 40.0
+    layout = plain_layout()
+    outline = rectangle(190, 215, 25, 55)
+    band = replace(layout.bands[0], outline=outline, split=((-40.0, 0.25), (40.0, 0.25)), split_sd=0.05)
+    scene = replace(weigh_scene(as_image(image), layout), surface=Level(100.0), others=())
+    alone = weigh_aperture(scene, apertures_of([band], layout, SHAPE)[0])
+    row = measure_bands(as_image(image), replace(layout, bands=(band,)), scene=scene).iloc[0]
+    extra = 40.0 * 300 * np.hypot(0.05, 0.12 * np.sqrt(0.25 * 0.75))
+    assert row["volume_sd"] == pytest.approx(np.hypot(alone.volume_sd, extra), rel=1e-9)
+
+
+@pytest.mark.parametrize(("leverage", "n"), [(0.02, 500.0), (0.0999, 500.0), (0.12, 1 / 0.12), (0.5, 2.0), (1.0, 1.0)])
+def test_pixels_far_to_one_side_count_as_many_as_their_variance_is_worth(leverage: float, n: float) -> None:
+    scene = weigh_scene(as_image(sloping()), plain_layout())
+    estimate = Estimate(values=np.full((1, 1), 300.0), leverage=leverage, n_pixels=500.0)
+    aperture = Aperture(box=Box(50, 60, 20, 30), weights=np.ones((10, 10)))
+    assert weigh_aperture(scene, aperture, estimate).n_background == pytest.approx(n)
+    few = replace(estimate, n_pixels=1.5)
+    assert weigh_aperture(scene, aperture, few).n_background == min(1.5, n)
+
+
+def test_a_peak_stands_in_its_own_row_and_column() -> None:
+    layout = plain_layout()
+    table = measure_bands(as_image(sloping()), layout)
+    assert list(zip(table["peak_row"], table["peak_col"], strict=True)) == [band.peak for band in layout.bands]
