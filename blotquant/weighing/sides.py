@@ -103,7 +103,7 @@ def side_variance(signal: FloatImage, aperture: Aperture, level: float, *, line:
         valley = _darkest(light)
         light = np.maximum(light, 0.0)
         inside = float(light[valley : reach + 1].sum() if valley < reach else light[valley])
-        variance += inside**2 + (SIDE_PX * float(light[min(reach, len(light) - 1)])) ** 2
+        variance += inside**2 + (SIDE_PX * float(light[reach])) ** 2
     return variance
 
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blotquant.geometry import Box, Layout, Strip, rectangle
+from blotquant.coverage import area_weights
+from blotquant.geometry import Box, Layout, Strip, polygon, rectangle
 from blotquant.weighing.background import Aperture
 from blotquant.weighing.scene import inside_strips
 from blotquant.weighing.sides import Cuts, column_sums, cut_light, cut_sd, end_variance, measure_cuts, side_variance
@@ -168,6 +169,50 @@ class TestEnds:
             taken = sum(max(light[r], 0.0) for r in path if (r - valley) * step > 0 and (edge - r) * step >= 0)
             expected += taken**2 + (max(light[valley], 0.0) * height / 12) ** 2
         assert end_variance(image, aperture_over(box), 100.0) == pytest.approx(expected, rel=1e-9)
+
+    @pytest.mark.parametrize("hole", [None, 7])
+    @pytest.mark.parametrize("slant", [0.0, 0.3, -0.8])
+    @pytest.mark.parametrize("top", [9.3, 12.0, 30.7, 38.2])
+    def test_along_slanting_edges_column_by_column(self, top: float, slant: float, hole: int | None):
+        """From each column's first and last pixel that is more than half covered; a column hardly covered has none."""
+        rng = np.random.default_rng(int(top))
+        image = rng.normal(100, 30, SHAPE) + 60 * np.sin(np.arange(60) / 2.3)[:, None]
+        corners = [(top, 30.2), (top + 24 * slant, 54.1), (top + 12.4 + 24 * slant, 54.1), (top + 12.4, 30.2)]
+        box, weights = area_weights(polygon(corners), SHAPE)
+        if hole is not None:
+            weights[:, hole] *= 0.3
+        aperture = Aperture(box=box, weights=weights)
+        tall = weights.sum(axis=0)
+        filled = np.flatnonzero(tall > tall.max() / 2)
+        middle = filled[len(filled) // 8 : len(filled) - len(filled) // 8]
+        covered = [np.flatnonzero(weights[:, c] > 0.5) + box.row_start for c in middle]
+        height = int(np.median([len(rows) for rows in covered]))
+        within, beyond = round(0.2 * height), round(0.5 * height)
+        expected = 0.0
+        for ends, step in (([r[0] for r in covered], -1), ([r[-1] for r in covered], 1)):
+            path = range(-within, beyond + 1)
+            if not all(0 <= r + step * k < SHAPE[0] for r in ends for k in path):
+                continue
+            lines = [[image[r + step * k, box.col_start + c] for r, c in zip(ends, middle, strict=True)] for k in path]
+            light = (np.sum(lines, axis=1) - 100.0 * len(middle)) * len(filled) / len(middle)
+            valley = int(np.argmin(light))
+            taken = np.maximum(light[valley + 1 : within + 1], 0.0).sum()
+            expected += taken**2 + (max(light[valley], 0.0) * height / 12) ** 2
+        assert end_variance(image, aperture, 100.0) == pytest.approx(expected, rel=1e-9)
+
+    @pytest.mark.parametrize(("box", "step"), [(Box(6, 18, 30, 50), 1), (Box(42, 54, 30, 50), -1)])
+    def test_the_pictures_outermost_rows_are_looked_at(self, box: Box, step: int):
+        """Half of 12 rows beyond either end: up to row 0 or 59. The same, moved a row further in, says the same."""
+        image = np.random.default_rng(3).normal(300, 9, SHAPE)
+        inner = Box(box.row_start + step, box.row_stop + step, box.col_start, box.col_stop)
+        moved = np.roll(image, step, axis=0)
+        assert end_variance(image, aperture_over(box), 100.0) == pytest.approx(
+            end_variance(moved, aperture_over(inner), 100.0)
+        )
+        outer = Box(box.row_start - step, box.row_stop - step, box.col_start, box.col_stop)
+        assert end_variance(np.roll(image, -step, axis=0), aperture_over(outer), 100.0) < end_variance(
+            image, aperture_over(box), 100.0
+        )
 
     def test_lone_band(self):
         image = field()
