@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from blotquant.finding.bands import Peak
 from blotquant.finding.frames import Span
 from blotquant.finding.lanes import Track
+from blotquant.finding.noise import robust_sd
 from blotquant.finding.pieces import Piece
 from blotquant.finding.sight import Grid
 
@@ -17,8 +18,8 @@ Floats = NDArray[np.float64]
 
 # Width of a band with its soft sides over that between its half heights.
 _SOFT = 1.12
-# Bands that the strip's usual width counts for beside a lane's own.
-_ALIKE = 2
+# SD of the width of one sure band that is seen of it, in columns, and lanes from which their widths' spread is known.
+_WIDTH_SD, _FEW = 1.0, 4
 # Half of a band's height whose sides are looked at; share of its chance at which a side stands.
 _CORE, _SIDE = 0.4, 0.5
 # Pitches that a band's middle may lie beside its lane's, and columns per row that all lanes may lean otherwise.
@@ -63,16 +64,39 @@ def settle_lanes(grid: Grid, piece: Piece, peaks: list[Peak], spans: list[Span])
     lean = _common_lean(lanes, rows - middle, away, weight)
     left = away - lean * (rows - middle)
     usual = float(np.average(left, weights=weight))
-    common = float(np.median(width))
+    widths = lane_widths(lanes, width, weight, len(piece.tracks))
     tracks = []
     for k, track in enumerate(piece.tracks):
         own = lanes == k
         total = float(weight[own].sum())
         place = (float((weight * left)[own].sum()) + _OWN * usual) / (total + _OWN)
-        wide = float(np.median(np.append(width[own], [common] * _ALIKE)))
         cols = track.cols + place + lean * (track.rows - middle)
-        tracks.append(Track(track.rows, cols, _SOFT * wide, track.clear))
+        tracks.append(Track(track.rows, cols, _SOFT * widths[k], track.clear))
     return replace(piece, tracks=_apart(tracks))
+
+
+def lane_widths(lanes: NDArray[np.intp], width: Floats, weight: Floats, n_lanes: int) -> list[float]:
+    """Width of each lane: the strip's usual one, and its own as far as lanes differ by more than widths are known.
+
+    The wells of a gel are alike, but bands spread; each lane is drawn towards all of them by empirical Bayes (Efron &
+    Morris 1975).
+
+    Parameters
+    ----------
+    lanes, width, weight : ndarray, shape (n,)
+        Of each band: the index of its lane, its width in columns, and how far it can be trusted, 0 to 1.
+    n_lanes : int
+        Lanes of the strip, with and without bands.
+    """
+    common = float(np.median(width))
+    total = np.bincount(lanes, weight, n_lanes)
+    known = total > 0
+    own = np.where(known, np.bincount(lanes, weight * width, n_lanes) / np.where(known, total, 1), common)
+    error = _WIDTH_SD**2 / np.where(known, total, 1)
+    if known.sum() < _FEW:
+        return [common] * n_lanes
+    spread = max(robust_sd(own[known]) ** 2 - float(np.median(error[known])), 0.0)
+    return [float(w) for w in common + (own - common) * spread / (spread + error)]
 
 
 def _sighting(grid: Grid, piece: Piece, peak: Peak, span: Span) -> _Sighting | None:
