@@ -175,3 +175,72 @@ def test_a_band_far_away_says_nothing_of_a_stretch():
     free = np.ones(60, dtype=bool)
     free[[*range(5, 10), 30, 50]] = False
     assert not find_lit(excess, np.zeros(60), free, [(5.0, 10.0)], 4.0).any()
+
+
+def hidden(
+    *,
+    center: float = 30.0,
+    light: float = 200.0,
+    half: float = 10.0,
+    beyond: float = 500.0,
+    on: tuple[int, int] = (0, 300),
+    taken: tuple[int, int] = (0, 0),
+) -> np.ndarray:
+    """Places that are hidden in a lane of 20 columns: a band of 1000 counts in rows 60 to 83 and light in 96 to 104.
+
+    Outlines are 24 rows high, so that a place stands for 3 rows. More light lies 116 rows below the band, beyond the 96
+    that are near. Rows that are not `on` the membrane hold `beyond` counts.
+    """
+    signal = np.full((300, 66), 500.0)
+    inside = np.abs(np.arange(66) - center) <= half
+    signal[60:84, np.abs(np.arange(66) - center) <= 10] += 1000
+    signal[96:105, inside] += light
+    signal[200:209, inside] += light
+    signal[: on[0]] = signal[on[1] :] = beyond
+    membrane = np.zeros(signal.shape, bool)
+    membrane[on[0] : on[1]] = True
+    lane = Lane(id="l1", strip="s1", number=1, center=((0, center), (299, center)), widths=(20.0, 20.0))
+    band = Band(id="b", lane="l1", outline=rectangle(60, 84, center - 10, center + 10), peak=(72.0, center))
+    usable = np.ones(signal.shape, bool)
+    usable[60:84, np.abs(np.arange(66) - center) <= 10] = False
+    usable[taken[0] : taken[1]] = False
+    before = usable.copy()
+    layout = Layout(strips=(), lanes=(lane,), bands=(band,))
+    hide_lit_rows(signal, usable, None if on == (0, 300) else membrane, layout, 24.0)
+    return before & ~usable
+
+
+def block(rows: tuple[int, int], cols: tuple[int, int]) -> np.ndarray:
+    mask = np.zeros((300, 66), bool)
+    mask[slice(*rows), slice(*cols)] = True
+    return mask
+
+
+def test_what_is_hidden_of_a_lit_stretch():
+    """Rows 97, 100 and 103 are read and lit; a place more on either side is hidden, and 12 columns either way."""
+    np.testing.assert_array_equal(hidden(), block((93, 108), (18, 43)))
+    np.testing.assert_array_equal(hidden(light=51.0), block((93, 108), (18, 43)))
+    assert not hidden(light=49.0).any()
+
+
+def test_a_lane_is_read_over_the_middle_of_its_width():
+    """Up to 6 columns from its middle: light there is all of it, up to 4 columns five ninths."""
+    assert hidden(light=60.0, half=6.4).any()
+    assert not hidden(light=60.0, half=4.0).any()
+
+
+def test_a_lane_at_the_pictures_edge_is_read_and_hidden_as_far_as_it_goes():
+    np.testing.assert_array_equal(hidden(center=60.0), block((93, 108), (48, 66)))
+    np.testing.assert_array_equal(hidden(center=3.0), block((93, 108), (0, 16)))
+
+
+def test_what_is_dark_off_the_membrane_says_nothing():
+    """Membrane from row 40 to 160: its ground is no light, be it far above what lies beyond."""
+    np.testing.assert_array_equal(hidden(on=(40, 160), beyond=0.0), block((93, 108), (18, 43)))
+    # A stretch that ends with the membrane does not end in the dark.
+    assert not hidden(on=(40, 103), beyond=0.0).any()
+
+
+def test_rows_that_are_taken_are_not_read():
+    np.testing.assert_array_equal(hidden(taken=(96, 102)), block((102, 108), (18, 43)))
+    assert not hidden(taken=(96, 105)).any()
