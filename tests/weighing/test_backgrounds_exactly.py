@@ -199,6 +199,11 @@ def test_gaps_end_at_the_neighbours() -> None:
     wide = aperture(cols=(33, 63), of=lanes[1])
     assert surface._gaps(wide) == ((30, 33), (63, 67))
     assert surface._gaps(replace(wide, lane=None)) == ((27, 33), (63, 69))
+    # Edges at 29.5 and 66.4: the neighbours' columns reach to 29 and begin at 67.
+    inner = replace(lanes[0], widths=(19.0, 19.0)), lanes[1], replace(lanes[2], widths=(19.2, 19.2))
+    assert Local().fit(ground(lanes=inner))._gaps(replace(wide, lane=inner[1])) == ((30, 33), (63, 67))
+    outer = replace(lanes[0], widths=(20.8, 20.8)), lanes[1], replace(lanes[2], widths=(20.8, 20.8))
+    assert Local().fit(ground(lanes=outer))._gaps(replace(wide, lane=outer[1])) == ((31, 33), (63, 66))
     # One column is no gap.
     tight = aperture(cols=(31, 66), of=lanes[1])
     assert surface._gaps(tight) == ((30, 30), (66, 66))

@@ -115,6 +115,15 @@ def test_one_gap_alone_counts_pixel_by_pixel() -> None:
     assert found.n_pixels == 16 * 2 + 16 * 3
 
 
+def test_a_single_pixel_where_one_gap_is_all_there_is() -> None:
+    on = ground(100 + 10 * COLS)
+    on.usable[:, :48] = on.usable[:, 53:] = False
+    on.usable[8::16, 55] = True
+    found = Gaps().fit(on).under(whole(lane(), (0, 96)))
+    np.testing.assert_allclose(found.values, 100 + 10 * 55)
+    assert (found.n_pixels, found.leverage) == (6, pytest.approx(1 / 6))
+
+
 def test_both_gaps_count_alike_however_few_pixels_one_has() -> None:
     on = ground(100 + 10 * COLS)
     on.usable[:, 41:43] = False

@@ -27,12 +27,17 @@ def lanes() -> tuple[Lane, ...]:
     )
 
 
-def ground(inside: np.ndarray, between: np.ndarray, *, usable: np.ndarray | None = None) -> Ground:
-    """Lanes with the rows of `inside`; every gap to the right of a lane with those of `between`."""
+def ground(inside: np.ndarray, between: np.ndarray, *, usable: np.ndarray | None = None, edge: float = 0.0) -> Ground:
+    """Lanes with the rows of `inside`; gaps with those of `between`, and `edge` more counts on their outermost columns.
+
+    A gap begins a pixel beyond the lane's side: from the one at 21 to the next at 43 it is columns 22 to 41.
+    """
     signal = np.zeros(SHAPE)
     for k, c in enumerate(CENTERS):
         signal[:, int(c) - 6 : int(c) + 6] = inside[k][:, None]
         signal[:, int(c) + 6 : int(c) + 26] = between[k][:, None] if k < 2 else 0.0
+    for column in (21, 22, 41, 42, 53, 54, 73, 74):
+        signal[:, column] += edge if column in (22, 41, 54, 73) else -edge
     free = np.ones(SHAPE, bool) if usable is None else usable
     return Ground(
         signal=signal, usable=free, band_height=8, lane_pitch=32, noise=NOISE, noise_spread=SPREAD, lanes=lanes()
@@ -102,8 +107,8 @@ def test_matern_is_once_differentiable() -> None:
 
 def test_variances_of_known_courses() -> None:
     inside, between = courses(1)
-    found = measure_roughness(ground(inside, between))
-    wanted = expected(inside, beside(between), 7)
+    found = measure_roughness(ground(inside, between, edge=5.0))
+    wanted = expected(inside, beside(between) + 2 * 5.0 / 20, 7)
     assert min(wanted.row, wanted.shared, wanted.level, wanted.uneven) > 0
     assert_same(found, wanted)
 
