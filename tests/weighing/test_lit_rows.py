@@ -183,35 +183,37 @@ def hidden(
     light: float = 200.0,
     half: float = 10.0,
     beyond: float = 500.0,
-    on: tuple[int, int] = (0, 300),
+    on: tuple[int, int] = (0, 500),
     taken: tuple[int, int] = (0, 0),
+    rows: int = 9,
 ) -> np.ndarray:
     """Places that are hidden in a lane of 20 columns: a band of 1000 counts in rows 60 to 83 and light in 96 to 104.
 
     Outlines are 24 rows high, so that a place stands for 3 rows. More light lies 116 rows below the band, beyond the 96
-    that are near. Rows that are not `on` the membrane hold `beyond` counts.
+    that are near. Rows that are not `on` the membrane hold `beyond` counts. `rows` is the length of the first stretch.
     """
-    signal = np.full((300, 66), 500.0)
+    signal = np.full((500, 66), 500.0)
     inside = np.abs(np.arange(66) - center) <= half
     signal[60:84, np.abs(np.arange(66) - center) <= 10] += 1000
-    signal[96:105, inside] += light
-    signal[200:209, inside] += light
+    signal[96 : 96 + rows, inside] += light
+    if rows == 9:
+        signal[200:209, inside] += light
     signal[: on[0]] = signal[on[1] :] = beyond
     membrane = np.zeros(signal.shape, bool)
     membrane[on[0] : on[1]] = True
-    lane = Lane(id="l1", strip="s1", number=1, center=((0, center), (299, center)), widths=(20.0, 20.0))
+    lane = Lane(id="l1", strip="s1", number=1, center=((0, center), (499, center)), widths=(20.0, 20.0))
     band = Band(id="b", lane="l1", outline=rectangle(60, 84, center - 10, center + 10), peak=(72.0, center))
     usable = np.ones(signal.shape, bool)
     usable[60:84, np.abs(np.arange(66) - center) <= 10] = False
     usable[taken[0] : taken[1]] = False
     before = usable.copy()
     layout = Layout(strips=(), lanes=(lane,), bands=(band,))
-    hide_lit_rows(signal, usable, None if on == (0, 300) else membrane, layout, 24.0)
+    hide_lit_rows(signal, usable, None if on == (0, 500) else membrane, layout, 24.0)
     return before & ~usable
 
 
 def block(rows: tuple[int, int], cols: tuple[int, int]) -> np.ndarray:
-    mask = np.zeros((300, 66), bool)
+    mask = np.zeros((500, 66), bool)
     mask[slice(*rows), slice(*cols)] = True
     return mask
 
@@ -244,3 +246,39 @@ def test_what_is_dark_off_the_membrane_says_nothing():
 def test_rows_that_are_taken_are_not_read():
     np.testing.assert_array_equal(hidden(taken=(96, 102)), block((102, 108), (18, 43)))
     assert not hidden(taken=(96, 105)).any()
+
+
+def test_a_place_that_is_taken_in_part_is_not_read():
+    """Three columns of the nine that are read, on one side of the lane."""
+    usable = np.ones((500, 66), bool)
+    usable[60:84, 20:41] = usable[90:110, 24:28] = False
+    before = usable.copy()
+    signal = np.full(usable.shape, 500.0)
+    signal[60:84, 20:41] += 1000
+    signal[96:105, 20:41] += 200
+    lane = Lane(id="l1", strip="s1", number=1, center=((0, 30.0), (499, 30.0)), widths=(20.0, 20.0))
+    band = Band(id="b", lane="l1", outline=rectangle(60, 84, 20, 40), peak=(72.0, 30.0))
+    hide_lit_rows(signal, usable, None, Layout(strips=(), lanes=(lane,), bands=(band,)), 24.0)
+    assert (usable == before).all()
+
+
+@pytest.mark.parametrize(("side", "is_hidden"), [(-1, True), (1, True), (0, False)])
+def test_light_on_either_side_of_a_lane_counts(side, is_hidden):
+    """Four of nine places lie on either side: of 120 counts there they see 53, of 100 in the one in the middle 11."""
+    signal = np.full((500, 66), 500.0)
+    signal[60:84, 20:41] += 1000
+    where = slice(20, 30) if side < 0 else slice(31, 41) if side > 0 else slice(30, 31)
+    signal[96:105, where] += 120
+    lane = Lane(id="l1", strip="s1", number=1, center=((0, 30.0), (499, 30.0)), widths=(20.0, 20.0))
+    band = Band(id="b", lane="l1", outline=rectangle(60, 84, 20, 40), peak=(72.0, 30.0))
+    usable = np.ones(signal.shape, bool)
+    usable[60:84, 20:41] = False
+    before = usable.copy()
+    hide_lit_rows(signal, usable, None, Layout(strips=(), lanes=(lane,), bands=(band,)), 24.0)
+    assert (before & ~usable).any() == is_hidden
+
+
+@pytest.mark.parametrize(("rows", "is_hidden"), [(180, True), (210, False)])
+def test_a_stretch_of_eight_band_heights_is_ground(rows, is_hidden):
+    """Eight times 24 rows are 192."""
+    assert hidden(rows=rows).any() == is_hidden

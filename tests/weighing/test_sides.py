@@ -69,7 +69,7 @@ class TestCuts:
         assert alike == pytest.approx((0.2, 0.0), abs=1e-12)
 
     def test_too_few_clear_bands_say_nothing(self):
-        assert measure_cuts(self.picture(), self.boxes()[:2], noise=1.0) == Cuts()
+        assert measure_cuts(self.picture(), self.boxes()[:2], noise=1.0) == Cuts() == (0.0, 0.0)
         assert measure_cuts(self.picture(), self.boxes(), noise=1e6) == Cuts()
 
     def test_a_clear_band_tells_its_own_share(self):
@@ -171,13 +171,18 @@ class TestEnds:
         assert end_variance(image, aperture_over(box), 100.0) == pytest.approx(expected, rel=1e-9)
 
     @pytest.mark.parametrize("hole", [None, 7])
-    @pytest.mark.parametrize("slant", [0.0, 0.3, -0.8])
+    @pytest.mark.parametrize(("slant", "taper"), [(0.0, 0.0), (0.3, 0.0), (-0.8, 0.0), (0.1, 0.6)])
     @pytest.mark.parametrize("top", [9.3, 12.0, 30.7, 38.2])
-    def test_along_slanting_edges_column_by_column(self, top: float, slant: float, hole: int | None):
+    def test_along_slanting_edges_column_by_column(self, top: float, slant: float, taper: float, hole: int | None):
         """From each column's first and last pixel that is more than half covered; a column hardly covered has none."""
         rng = np.random.default_rng(int(top))
         image = rng.normal(100, 30, SHAPE) + 60 * np.sin(np.arange(60) / 2.3)[:, None]
-        corners = [(top, 30.2), (top + 24 * slant, 54.1), (top + 12.4 + 24 * slant, 54.1), (top + 12.4, 30.2)]
+        corners = [
+            (top, 30.2),
+            (top + 24 * slant, 54.1),
+            (top + 12.4 + 24 * (slant + taper) - 14 * taper, 54.1),
+            (top + 12.4 - 6 * taper, 30.2),
+        ]
         box, weights = area_weights(polygon(corners), SHAPE)
         if hole is not None:
             weights[:, hole] *= 0.3
