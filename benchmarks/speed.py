@@ -68,7 +68,9 @@ def stages(path: Path, out: Path) -> dict[str, Callable[[], Any]]:
     from blotquant.batch.work import PictureTask, make_part, measure_picture
     from blotquant.doublets.splitting import resolve_doublets
     from blotquant.finding.layouts import detect_bands, detect_lanes, find_layout, find_strips
+    from blotquant.finding.sight import look, make_grid
     from blotquant.io import read_image
+    from blotquant.io.files import sha256_of
     from blotquant.pipeline import analyze
     from blotquant.record.store import Store
     from blotquant.report.blot import render_blot
@@ -80,7 +82,7 @@ def stages(path: Path, out: Path) -> dict[str, Callable[[], Any]]:
     image = read_image(path)
     signal = image.signal()
     strips = find_strips(signal)
-    lanes = detect_lanes(signal, strips[0])
+    lanes, coarse = detect_lanes(signal, strips[0]), make_grid(signal).pixels
     layout = find_layout(signal, ceiling=image.ceiling)
     if (len(layout.strips), len(layout.lanes), len(layout.bands)) != (1, N_LANES, N_LANES * N_ROWS):
         sys.exit(f"{path.name} is not found as {N_LANES} lanes × {N_ROWS} bands: figures would be of another layout")
@@ -92,10 +94,12 @@ def stages(path: Path, out: Path) -> dict[str, Callable[[], Any]]:
         "tifffile.imread": lambda: tifffile.imread(path),
         "one pass in float": lambda: float(image.pixels.astype(np.float32).sum()),
         "read": lambda: read_image(path),
+        "checksum alone": lambda: sha256_of(path),
         "strips": lambda: find_strips(signal),
         "lanes": lambda: detect_lanes(signal, strips[0]),
         "bands": lambda: detect_bands(signal, lanes),
         "strips, lanes, bands": lambda: find_layout(signal, ceiling=image.ceiling),
+        "network alone": lambda: look(coarse),
         "touching rows": lambda: resolve_doublets(signal, layout, ceiling=image.ceiling),
         "background": lambda: weigh_scene(image, layout),
         "measure bands": lambda: measure_bands(image, layout, scene=scene),
