@@ -311,6 +311,12 @@ def test_flank_reaches_as_far_as_the_aperture_is_tall() -> None:
     assert Flank(reach=1.0).fit(ground()).under(aperture(cols=(43, 48))).n_pixels == 17 * 5
 
 
+def test_flank_reaches_to_the_pictures_last_row() -> None:
+    """Rows 68 to 77 above the mask, and 92 to 99 below it, of ten columns each."""
+    assert Flank(reach=1.0).fit(ground((78, 92))).under(aperture((78, 88))).n_pixels == (10 + 7) * 10
+    assert Flank(reach=1.0).fit(ground((78, 92))).under(aperture((80, 92))).n_pixels == (10 + 8) * 10
+
+
 @pytest.mark.parametrize("n_free", [2, 3])
 def test_flank_of_three_pixels_is_their_mean(n_free: int) -> None:
     on = ground((0, 100))

@@ -174,25 +174,27 @@ def test_the_ball_sees_the_means_of_cells() -> None:
     np.testing.assert_allclose(np.ptp(found.values - expected), 0, atol=1e-9)
 
 
-@pytest.mark.parametrize(("height", "pitch", "size"), [(6, 24, 15), (6, 40, 20), (6, 400, 24), (6.2, 25, 16)])
-def test_the_mesh_is_that_of_sep(height: float, pitch: float, size: int) -> None:
-    """Cells of two pixels, known where half of them are free; a mesh of five heights or a pitch, up to the picture."""
+@pytest.mark.parametrize(
+    ("height", "pitch", "step", "size"),
+    [(6, 24, 2, 15), (6, 40, 2, 20), (6, 400, 2, 24), (6.2, 25, 2, 16), (9, 36, 3, 15)],
+)
+def test_the_mesh_is_that_of_sep(height: float, pitch: float, step: int, size: int) -> None:
+    """Cells are known where half of them is free; a mesh of five heights or a pitch, up to the picture."""
     rng = np.random.default_rng(7)
     signal, usable = rng.normal(100, 5, (48, 40)) + np.arange(48)[:, None], rng.random((48, 40)) > 0.4
     usable[20:30, 10:20] = False
     ground = Ground(signal=signal, usable=usable, band_height=height, lane_pitch=pitch)
-    mean, count = np.zeros((24, 20)), np.zeros((24, 20))
-    for r in range(24):
-        for c in range(20):
-            free = usable[2 * r : 2 * r + 2, 2 * c : 2 * c + 2]
-            count[r, c] = free.sum()
-            mean[r, c] = signal[2 * r : 2 * r + 2, 2 * c : 2 * c + 2][free].mean() if free.any() else 0.0
-    known = count >= 2
+    mean, count = np.zeros((2, -(-48 // step), -(-40 // step)))
+    for r, c in np.ndindex(mean.shape):
+        cell = slice(step * r, step * (r + 1)), slice(step * c, step * (c + 1))
+        count[r, c] = usable[cell].sum()
+        mean[r, c] = signal[cell][usable[cell]].mean() if count[r, c] else 0.0
+    known = count >= step**2 / 2
     level = mean[known].mean()
     made = sep.Background(np.where(known, mean - level, 0.0), mask=~known, bw=size, bh=size, fw=3, fh=3)
     found = Mesh().fit(ground)
     np.testing.assert_allclose(found.cells, made.back() + level, rtol=1e-5)
-    assert found.n_pixels == pytest.approx(known.mean() * (2 * size) ** 2)
+    assert found.n_pixels == pytest.approx(known.mean() * (step * size) ** 2)
     assert found.under(everything((48, 40))).leverage == pytest.approx(np.pi / 2 / found.n_pixels)
 
 

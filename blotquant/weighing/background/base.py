@@ -60,9 +60,9 @@ class Aperture:
         return np.flatnonzero(self.tall > 0.5 * self.tall.max(initial=0.0))
 
     @property
-    def center(self) -> tuple[float, float]:
-        """Row and column of the middle of the box."""
-        return (self.box.row_start + self.box.row_stop - 1) / 2, (self.box.col_start + self.box.col_stop - 1) / 2
+    def middle_row(self) -> float:
+        """Row of the middle of the box."""
+        return (self.box.row_start + self.box.row_stop - 1) / 2
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

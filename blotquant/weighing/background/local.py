@@ -97,7 +97,7 @@ class LocalSurface(Surface):
         """Columns of the gaps to the left and right of the aperture, up to the neighbouring lanes."""
         box, wide = aperture.box, max(round(self.method.side * aperture.shape[1]), 3)
         low, high = float(box.col_start - wide), float(box.col_stop + wide)
-        middle = aperture.center[0]
+        middle = aperture.middle_row
         for other in self.ground.beside(aperture.lane) if aperture.lane is not None else ():
             center, half = float(other.center_at(middle)), float(other.width_at(middle)) / 2
             if aperture.lane is not None and other.number < aperture.lane.number:

@@ -102,7 +102,7 @@ def _line(rows: Array, sums: Array, count: Array, aperture: Aperture) -> Estimat
     both_sides = bool(count[:above].sum() >= 3 and count[below:].sum() >= 3)
     slope = float(((rows - middle) * (sums - mean * count)).sum() / spread) if both_sides else 0.0
     values = (mean + slope * (at - middle))[:, None]
-    offset = aperture.center[0] - middle
+    offset = aperture.middle_row - middle
     leverage = 1 / n + (offset**2 / spread if both_sides else 0.0)
     return Estimate(values, float(leverage), float(n))
 
