@@ -101,11 +101,12 @@ def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None =
     empty = empty_variance(scene.noise, aperture, estimate)
     light = max(volume, 0.0)
     shot = (scene.noise.gain or 0.0) * scene.noise.spread * light
-    line = column_sums(scene.signal, aperture.box)
-    cut = cut_sd(scene.signal, aperture.box, scene.cuts, scene.noise.sigma * scene.noise.spread**0.5, line=line)
+    line, noise = column_sums(scene.signal, aperture.box), scene.noise.sigma * scene.noise.spread**0.5
+    cut = cut_sd(scene.signal, aperture.box, scene.cuts, noise, line=line)
     level = background_sum / area
     crossing = (OWN_SHARE**2 + cut**2) * light**2
-    crossing += side_variance(scene.signal, aperture, level, line=line) + end_variance(scene.signal, aperture, level)
+    crossing += side_variance(scene.signal, aperture, level, line=line)
+    crossing += end_variance(scene.signal, aperture, level, light=light, noise=noise)
     return Weighed(
         pixels=pixels,
         background=values,

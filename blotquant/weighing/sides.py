@@ -28,6 +28,12 @@ END_WITHIN, END_BEYOND = 0.2, 0.5
 SLANT_ROWS = 8
 """An outline's end mostly slants by no more."""
 
+END_SHARE = 0.01
+"""Light beyond an end of a lone band, as a part of its volume: the common scale has it."""
+
+END_NOISE = 4.0
+"""SDs of the rows beyond an end that are no light: their sum above the darkest of them is never negative."""
+
 CLEAR = 30.0
 """Volume in SDs of an empty outline from which a band tells itself how much of it its sides cut off."""
 
@@ -124,11 +130,15 @@ def cut_light(signal: FloatImage, box: Box, *, line: Line | None = None) -> tupl
     return cut, float(sums[start:stop].sum()) - (stop - start) * sum(levels) / len(levels) if levels else 0.0
 
 
-def end_variance(signal: FloatImage, aperture: Aperture, level: float) -> float:
-    """Variance of the volume for light of a band above or below that runs into this one.
+def end_variance(
+    signal: FloatImage, aperture: Aperture, level: float, *, light: float = 0.0, noise: float = 0.0
+) -> float:
+    """Variance of the volume for light of a band above or below that runs into this one, or that its ends cut off.
 
     Between two bands that overlap the valley is lit by both, each about half: what either has beyond it falls off over
     about a twelfth of the outline's height (a Gaussian band of five SDs). Beyond the end of a lone band it is dark.
+    What lies beyond without a valley, as a doublet's shoulder does, may be the band's or not: truth is anywhere between
+    none of it and all.
 
     Parameters
     ----------
@@ -138,6 +148,10 @@ def end_variance(signal: FloatImage, aperture: Aperture, level: float) -> float:
         The outline; rows are counted from its own edges, column by column.
     level : float
         Mean background under it.
+    light : float
+        The band's volume; 0 for one of which nothing can be cut off.
+    noise : float
+        SD of one pixel as it enters a sum of many, in counts.
     """
     columns = aperture.filled
     if len(columns) < FEWEST:
@@ -156,11 +170,33 @@ def end_variance(signal: FloatImage, aperture: Aperture, level: float) -> float:
         sums = _row_sums(signal, (aperture.box.row_start + edge, aperture.box.col_start + part), step, (within, beyond))
         if sums is None:
             continue
-        light = (sums - level * len(part)) * wide
-        valley = _darkest(light)
-        taken = float(np.maximum(light[valley + 1 : within + 1], 0.0).sum())
-        variance += taken**2 + (max(float(light[valley]), 0.0) * height / 12) ** 2
+        lit = (sums - level * len(part)) * wide
+        valley = _darkest(lit)
+        taken = float(np.maximum(lit[valley + 1 : within + 1], 0.0).sum())
+        variance += taken**2 + (max(float(lit[valley]), 0.0) * height / 12) ** 2
+        variance += _shoulder(lit[within + 1 :], END_SHARE * light, END_NOISE * noise * len(columns) ** 0.5) ** 2 / 3
     return variance
+
+
+def _shoulder(beyond: Array, own: float, grain: float) -> float:
+    """Light beyond an end that falls off from it, above the darkest row; what rises again is another band.
+
+    Rows darker than the ground lie off the membrane.
+
+    Parameters
+    ----------
+    beyond : ndarray, shape (n,)
+        Light of rows from the end outwards.
+    own : float
+        What a lone band has there; nothing is a shoulder of a band without light.
+    grain : float
+        Light of a row that may be noise.
+    """
+    if own <= 0:
+        return 0.0
+    falling = np.maximum(np.minimum.accumulate(beyond), 0.0)
+    n = float(np.count_nonzero(falling > falling[-1]))
+    return max(float(falling.sum()) - len(falling) * float(falling[-1]) - own - grain * n**0.5, 0.0)
 
 
 def _first_row(covered: NDArray[np.bool_]) -> NDArray[np.intp]:

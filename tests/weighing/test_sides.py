@@ -238,6 +238,41 @@ class TestEnds:
         image[37, 30:50] = 100.0
         assert end_variance(image, aperture_over(BOX), 100.0) == pytest.approx((2 * 20 * 1000) ** 2)
 
+    def shoulder(self, rows: dict[int, float]) -> np.ndarray:
+        """A band of 16 x 20 x 1000 counts whose outline ends at row 39, and light of some rows beyond."""
+        image = field()
+        image[22:38, 30:50] += 1000.0
+        for row, light in rows.items():
+            image[row, 30:50] += light
+        return image
+
+    @pytest.mark.parametrize(
+        ("rows", "cut"),
+        [
+            ({40: 600.0, 41: 400.0, 42: 200.0}, 1200.0),  # falls off to the dark
+            ({40: 600.0, 41: 400.0, 42: 0.0, 43: 900.0}, 1000.0),  # what rises again is another band
+            ({40: 600.0, 41: 400.0, **dict.fromkeys(range(42, 50), -90.0)}, 1000.0),  # off the membrane
+            ({40: 600.0, **dict.fromkeys(range(41, 51), 200.0)}, 400.0),  # down to a ground that is brighter here
+            ({}, 0.0),
+        ],
+    )
+    def test_what_an_end_cuts_off_may_be_the_bands_or_not(self, rows: dict[int, float], cut: float):
+        """The SD of a uniform law between none of it and all, beyond a hundredth of the volume and the noise."""
+        image = self.shoulder(rows)
+        without = end_variance(image, aperture_over(BOX), 100.0)
+        volume, noise = 320_000.0, 5.0
+        found = end_variance(image, aperture_over(BOX), 100.0, light=volume, noise=noise) - without
+        lit = np.maximum(np.minimum.accumulate([rows.get(row, 0.0) for row in range(40, 51)]), 0.0)
+        n = int((lit > lit[-1]).sum())
+        expected = max(20 * cut - 0.01 * volume - 4 * noise * np.sqrt(20 * n), 0.0)
+        assert found == pytest.approx(expected**2 / 3, rel=1e-6)
+
+    def test_nothing_is_cut_off_without_light(self):
+        image = self.shoulder({40: 600.0, 41: 400.0})
+        assert end_variance(image, aperture_over(BOX), 100.0) == end_variance(
+            image, aperture_over(BOX), 100.0, light=0.0, noise=5.0
+        )
+
     def test_a_slanting_outline_is_read_along_its_edges(self):
         image, weights = field(), np.zeros((30, 20))
         for k in range(20):

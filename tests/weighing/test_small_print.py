@@ -196,7 +196,7 @@ def test_the_parts_of_a_variance() -> None:
             empty_variance(noise, aperture, estimate),
             2.0 * 1.7 * weighed.volume,
             side_variance(scene.signal, aperture, level),
-            end_variance(scene.signal, aperture, level),
+            end_variance(scene.signal, aperture, level, light=weighed.volume, noise=4.0 * np.sqrt(1.7)),
             (OWN_SHARE**2 + cut**2) * weighed.volume**2,
         ]
         assert cut > OWN_SHARE
