@@ -28,10 +28,10 @@ END_WITHIN, END_BEYOND = 0.2, 0.5
 SLANT_ROWS = 8
 """An outline's end mostly slants by no more."""
 
-END_SHARE = 0.01
+END_SHARE = 0.005
 """Light beyond an end of a lone band, as a part of its volume: the common scale has it."""
 
-END_NOISE = 4.0
+END_NOISE = 2.0
 """SDs of the rows beyond an end that are no light: their sum above the darkest of them is never negative."""
 
 CLEAR = 30.0
@@ -195,8 +195,10 @@ def _shoulder(beyond: Array, own: float, grain: float) -> float:
     if own <= 0:
         return 0.0
     falling = np.maximum(np.minimum.accumulate(beyond), 0.0)
-    n = float(np.count_nonzero(falling > falling[-1]))
-    return max(float(falling.sum()) - len(falling) * float(falling[-1]) - own - grain * n**0.5, 0.0)
+    least = float(falling[-1])
+    n = int(np.count_nonzero(falling > least))
+    cut = float(falling.sum()) - len(falling) * least
+    return max(cut - own - grain * float(np.sqrt(n)), 0.0)
 
 
 def _first_row(covered: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -257,14 +257,14 @@ class TestEnds:
         ],
     )
     def test_what_an_end_cuts_off_may_be_the_bands_or_not(self, rows: dict[int, float], cut: float):
-        """The SD of a uniform law between none of it and all, beyond a hundredth of the volume and the noise."""
+        """The SD of a uniform law between none of it and all, beyond half a hundredth of the volume and the noise."""
         image = self.shoulder(rows)
         without = end_variance(image, aperture_over(BOX), 100.0)
         volume, noise = 320_000.0, 5.0
         found = end_variance(image, aperture_over(BOX), 100.0, light=volume, noise=noise) - without
         lit = np.maximum(np.minimum.accumulate([rows.get(row, 0.0) for row in range(40, 51)]), 0.0)
         n = int((lit > lit[-1]).sum())
-        expected = max(20 * cut - 0.01 * volume - 4 * noise * np.sqrt(20 * n), 0.0)
+        expected = max(20 * cut - 0.005 * volume - 2 * noise * np.sqrt(20 * n), 0.0)
         assert found == pytest.approx(expected**2 / 3, rel=1e-6)
 
     def test_nothing_is_cut_off_without_light(self):
