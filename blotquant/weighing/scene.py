@@ -20,9 +20,9 @@ from blotquant.weighing.background.base import Array
 from blotquant.weighing.background.gaps import Gaps
 from blotquant.weighing.lit_rows import hide_lit_rows
 from blotquant.weighing.optical_density import to_optical_density
-from blotquant.weighing.robust import robust_sd
 from blotquant.weighing.sides import Cuts, measure_cuts
 from blotquant.weighing.uncertainty import Noise, measure_noise
+from blotquant.weighing.winsorised import winsorised_sd
 
 FWHM = 2.3548
 """Full width at half maximum of a Gaussian, in SDs."""
@@ -270,7 +270,7 @@ def _margin_parts(signal: FloatImage, boxes: list[Box]) -> list[float]:
         free[max(box.row_start - more, 0) : box.row_stop + more, max(box.col_start, 0) : box.col_stop] = False
     steps = (signal[2::4, ::2] - signal[:-2:4, ::2])[free[2::4, ::2] & free[:-2:4, ::2]]
     finite = np.isfinite(steps)
-    noise = robust_sd(steps if finite.all() else steps[finite]) / 2**0.5
+    noise = winsorised_sd(steps if finite.all() else steps[finite]) / 2**0.5
     return [_margin_part(signal, box, noise) for box in boxes]
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from blotquant.geometry import Box
 from blotquant.image import FloatImage
 from blotquant.weighing.background.base import Aperture, Array
-from blotquant.weighing.robust import robust_sd
+from blotquant.weighing.winsorised import winsorised_sd
 
 SIDE_PX = 0.5
 """SD of where a side of an outline lies."""
@@ -244,7 +244,7 @@ def measure_cuts(signal: FloatImage, boxes: Sequence[Box], noise: float) -> Cuts
     if len(shares) < 3:
         return Cuts()
     typical = float(np.median(shares))
-    return Cuts(typical, robust_sd(np.array(shares) - typical))
+    return Cuts(typical, winsorised_sd(np.array(shares) - typical))
 
 
 def cut_sd(signal: FloatImage, box: Box, cuts: Cuts, noise: float, *, line: Line | None = None) -> float:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from blotquant.geometry import Box
 from blotquant.weighing.background.base import Aperture, Array, Estimate
-from blotquant.weighing.robust import robust_sd
+from blotquant.weighing.winsorised import winsorised_sd
 
 LOD_SDS, LOQ_SDS = 3.0, 10.0
 FAR, REACH = 5, 2
@@ -123,7 +123,7 @@ def _unlikeness(pixels: Array, free: NDArray[np.bool_], lag: tuple[int, int]) ->
     here = slice(None), slice(dr, h), slice(max(dc, 0), w + min(dc, 0))
     there = slice(None), slice(0, h - dr), slice(max(-dc, 0), w - max(dc, 0))
     steps, both = pixels[here] - pixels[there], free[here] & free[there]
-    return robust_sd(steps.ravel() if both.all() else steps[both]) ** 2 / 2
+    return winsorised_sd(steps.ravel() if both.all() else steps[both]) ** 2 / 2
 
 
 def shot_gain(crops: Sequence[Array], *, bend_variance: float = 252.0, n_bins: int = 12) -> float | None:
@@ -171,7 +171,7 @@ def shot_gain(crops: Sequence[Array], *, bend_variance: float = 252.0, n_bins: i
         stops.append(len(level) - np.count_nonzero(above))
     order = np.argsort(index, kind="stable")
     groups = zip(np.split(level[order], stops), np.split(bend[order], stops), strict=True)
-    found = [(x.mean(), robust_sd(y) ** 2 / bend_variance, len(x)) for x, y in groups if len(x) >= 30]
+    found = [(x.mean(), winsorised_sd(y) ** 2 / bend_variance, len(x)) for x, y in groups if len(x) >= 30]
     return _positive_slope(*np.array(found, dtype=float).T) if len(found) >= 4 else None
 
 

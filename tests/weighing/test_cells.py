@@ -13,7 +13,7 @@ from blotquant.weighing.background.base import Aperture, Ground
 from blotquant.weighing.background.courses import NEAR, OUTLIER, find_specks, lane_light, make_cells
 from blotquant.weighing.background.mesh import Mesh, interpolate_cells
 from blotquant.weighing.background.rolling_ball import RollingBall
-from blotquant.weighing.robust import robust_sd
+from blotquant.weighing.winsorised import winsorised_sd
 
 
 def everything(shape: tuple[int, int]) -> Aperture:
@@ -112,7 +112,7 @@ def test_specks_stand_out_from_both_sides(noise: float) -> None:
         levels = [total[i, s].sum() / count[i, s].sum() for s in sides if count[i, s].sum() > 0]
         off[i, k] = min((abs(total[i, k] / count[i, k] - level) for level in levels), default=0.0) * count[i, k] ** 0.5
     some = off[::3, ::2][count[::3, ::2] > 0]
-    expected = off > OUTLIER * max(robust_sd(some), noise)
+    expected = off > OUTLIER * max(winsorised_sd(some), noise)
     found = find_specks(total, count.astype(float), noise)
     assert expected.any() == (noise == 0.0)
     np.testing.assert_array_equal(found, expected)

@@ -10,7 +10,6 @@ from scipy.ndimage import gaussian_filter
 
 from blotquant.geometry import Box
 from blotquant.weighing.background.base import Aperture, Estimate
-from blotquant.weighing.robust import robust_sd
 from blotquant.weighing.uncertainty import (
     MAX_TILES,
     OVERLAP,
@@ -22,6 +21,7 @@ from blotquant.weighing.uncertainty import (
     measure_noise,
     shot_gain,
 )
+from blotquant.weighing.winsorised import winsorised_sd
 
 CORRELATION = np.array([
     [0.0, 0.1, 0.05, 0.0, 0.02],
@@ -112,7 +112,7 @@ def unlike(signal: np.ndarray, usable: np.ndarray, lag: tuple[int, int]) -> floa
         for c in range(max(lag[1], 0), TILE + min(lag[1], 0))
         if usable[r, c] and usable[r - lag[0], c - lag[1]]
     ]
-    return robust_sd(np.array(steps)) ** 2 / 2
+    return winsorised_sd(np.array(steps)) ** 2 / 2
 
 
 @pytest.mark.parametrize("smooth", [0.0, 0.7])
@@ -150,7 +150,7 @@ def gain_by_hand(crops: Sequence[np.ndarray], bend_variance: float = 252.0, n_bi
     cuts = np.quantile(level, np.linspace(0, 1, n_bins + 1)[1:-1])
     group = np.searchsorted(cuts, level, side="right")
     lines = [
-        (level[group == k].mean(), robust_sd(bend[group == k]) ** 2 / bend_variance, (group == k).sum())
+        (level[group == k].mean(), winsorised_sd(bend[group == k]) ** 2 / bend_variance, (group == k).sum())
         for k in range(n_bins)
         if (group == k).sum() >= 30
     ]

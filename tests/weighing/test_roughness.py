@@ -13,7 +13,7 @@ import pytest
 from blotquant.geometry import Lane
 from blotquant.weighing.background.base import Ground
 from blotquant.weighing.background.roughness import Roughness, _beyond_noise, matern, measure_roughness
-from blotquant.weighing.robust import robust_sd
+from blotquant.weighing.winsorised import winsorised_sd
 
 SHAPE = (100, 96)
 CENTERS = (16.0, 48.0, 80.0)
@@ -56,7 +56,7 @@ def known(values: np.ndarray) -> np.ndarray:
 
 def texture(courses: np.ndarray) -> float:
     bends = known(np.array([c[k] - (c[k - 2] + c[k + 2]) / 2 for c in courses for k in range(2, len(c) - 2)]))
-    return robust_sd(bends) ** 2 / 1.5 if len(bends) >= 12 else 0.0
+    return winsorised_sd(bends) ** 2 / 1.5 if len(bends) >= 12 else 0.0
 
 
 def course_variance(courses: np.ndarray) -> float:
@@ -66,7 +66,7 @@ def course_variance(courses: np.ndarray) -> float:
         return np.nan
     far = np.sqrt(3) * 8 / 16
     unlike = 1 - (1 + far) * np.exp(-far)
-    return beyond(robust_sd(steps - np.median(steps)) ** 2 / 2, texture(courses), len(steps)) / unlike
+    return beyond(winsorised_sd(steps - np.median(steps)) ** 2 / 2, texture(courses), len(steps)) / unlike
 
 
 def expected(inside: np.ndarray, beside: np.ndarray, full: int) -> Roughness:
@@ -74,7 +74,7 @@ def expected(inside: np.ndarray, beside: np.ndarray, full: int) -> Roughness:
     total = total if np.isfinite(total) else gap if np.isfinite(gap) else 0.0
     uneven = min(apart, total) if np.isfinite(apart) else total
     steps = known(inside - beside)
-    level = beyond(robust_sd(steps) ** 2, texture(inside - beside), len(steps)) if len(steps) >= 12 else 0.0
+    level = beyond(winsorised_sd(steps) ** 2, texture(inside - beside), len(steps)) if len(steps) >= 12 else 0.0
     row = max(texture(inside) - NOISE**2 * SPREAD / full, 0.0)
     return Roughness(pixel=NOISE**2, row=row, shared=total - uneven, level=level, uneven=uneven, length=16.0)
 

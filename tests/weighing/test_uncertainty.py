@@ -14,10 +14,10 @@ from blotquant.geometry import Band, Lane, Layout, Strip, rectangle
 from blotquant.settings import WeighingSettings
 from blotquant.weighing.background import BACKGROUNDS
 from blotquant.weighing.measure import OWN_SHARE, measure_bands, weigh_aperture
-from blotquant.weighing.robust import robust_sd
 from blotquant.weighing.scene import aperture_of, weigh_scene
 from blotquant.weighing.sides import side_variance
 from blotquant.weighing.uncertainty import measure_noise, shot_gain
+from blotquant.weighing.winsorised import winsorised_sd
 
 EMPTY = (640, 640)
 
@@ -246,20 +246,20 @@ class TestOneSidedGround:
 
 class TestRobustSd:
     def test_normal_noise(self):
-        assert robust_sd(np.random.default_rng(1).normal(0, 3, 100_000)) == pytest.approx(3, rel=0.01)
+        assert winsorised_sd(np.random.default_rng(1).normal(0, 3, 100_000)) == pytest.approx(3, rel=0.01)
 
     def test_specks_do_not_matter(self):
         noise = np.random.default_rng(2).normal(0, 3, 10_000)
         noise[:100] = 1e4
-        assert robust_sd(noise) == pytest.approx(3, rel=0.1)
+        assert winsorised_sd(noise) == pytest.approx(3, rel=0.1)
 
     def test_coarse_steps(self):
         noise = np.round(np.random.default_rng(3).normal(0, 0.6, 100_000))
-        assert robust_sd(noise) == pytest.approx(noise.std(), rel=0.05)
+        assert winsorised_sd(noise) == pytest.approx(noise.std(), rel=0.05)
 
     def test_nothing(self):
-        assert robust_sd(np.zeros(0)) == 0
-        assert robust_sd(np.zeros(5)) == 0
+        assert winsorised_sd(np.zeros(0)) == 0
+        assert winsorised_sd(np.zeros(5)) == 0
 
 
 def test_every_method_states_what_carries_it():

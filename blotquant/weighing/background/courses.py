@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.geometry import Lane
-from blotquant.weighing.robust import robust_sd
+from blotquant.weighing.winsorised import winsorised_sd
 
 Array = NDArray[np.float64]
 
@@ -200,7 +200,7 @@ def find_specks(total: Array, count: Array, noise: float) -> NDArray[np.bool_]:
     nearest[np.isinf(nearest)] = 0.0
     nearest *= np.sqrt(count)
     few = nearest[::3, ::2]
-    scale = max(robust_sd(few[count[::3, ::2] > 0]), noise)
+    scale = max(winsorised_sd(few[count[::3, ::2] > 0]), noise)
     return nearest > OUTLIER * scale
 
 

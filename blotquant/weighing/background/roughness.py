@@ -9,7 +9,7 @@ import numpy as np
 from blotquant.geometry import Lane
 from blotquant.weighing.background.base import Array, Ground
 from blotquant.weighing.background.courses import Course, read_lane
-from blotquant.weighing.robust import robust_sd
+from blotquant.weighing.winsorised import winsorised_sd
 
 LENGTH = 2.0
 """Over how many band heights the ground is alike."""
@@ -116,7 +116,7 @@ def _course_variance(courses: Array, lag: int) -> float:
     if len(steps) < FEW:
         return float("nan")
     # The median step is the picture's overall slope, which a straight line takes up.
-    return _beyond_noise(robust_sd(steps - np.median(steps)) ** 2 / 2, _texture(courses), len(steps))
+    return _beyond_noise(winsorised_sd(steps - np.median(steps)) ** 2 / 2, _texture(courses), len(steps))
 
 
 def _beyond_noise(found: float, noise: float, n: int) -> float:
@@ -133,11 +133,11 @@ def _texture(courses: Array) -> float:
     # Every second bin: noise that reaches into the next bin counts as noise.
     bends = courses[:, 2:-2] - (courses[:, :-4] + courses[:, 4:]) / 2
     bends = bends[np.isfinite(bends)]
-    return robust_sd(bends) ** 2 / 1.5 if len(bends) >= FEW else 0.0
+    return winsorised_sd(bends) ** 2 / 1.5 if len(bends) >= FEW else 0.0
 
 
 def _level_variance(lanes: Array, gaps: Array) -> float:
     """Mean square difference between a lane and the gap beside it where both are free, less their noise."""
     steps = lanes - gaps
     known = steps[np.isfinite(steps)]
-    return _beyond_noise(robust_sd(known) ** 2, _texture(steps), len(known)) if len(known) >= FEW else 0.0
+    return _beyond_noise(winsorised_sd(known) ** 2, _texture(steps), len(known)) if len(known) >= FEW else 0.0

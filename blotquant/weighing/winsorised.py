@@ -11,7 +11,7 @@ _WINSOR = 3.0
 _WINSOR_LOSS = 0.99501  # E[min(z**2, 9)] for normal z
 
 
-def robust_sd(values: NDArray[np.floating[Any]]) -> float:
+def winsorised_sd(values: NDArray[np.floating[Any]]) -> float:
     """SD of values about 0 in which outliers count as three SDs.
 
     Returns
