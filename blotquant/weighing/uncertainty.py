@@ -18,6 +18,8 @@ LOD_SDS, LOQ_SDS = 3.0, 10.0
 FAR, REACH = 5, 2
 """Noise is taken for independent `FAR` pixels apart; its correlation is measured up to `REACH` pixels."""
 TILE, MAX_TILES = 48, 24
+FREE = 0.9
+"""Part of a tile that is free of bands in a tile of ground."""
 OVERLAP = 2.9
 """Fifth differences share pixels: so many of them say as much as one that stands alone."""
 
@@ -86,7 +88,9 @@ def measure_noise(signal: NDArray[np.floating[Any]], usable: NDArray[np.bool_], 
     near = correlation[REACH, REACH:]
     bend = max(float(252 - 420 * near[1] + 240 * near[2]), 15.0)
     crops = [_level_part(signal, box) for box in bands[:: max(1, len(bands) // 60)]]
-    gain = shot_gain([*crops, *pixels[:8]], bend_variance=bend) if len(bands) else None
+    # A band's sharp sides within a tile would pass for shot noise.
+    ground = pixels[free.mean(axis=(1, 2)) >= FREE][:8]
+    gain = shot_gain([*crops, *ground], bend_variance=bend) if len(bands) else None
     noise = Noise(sigma=float(np.sqrt(variance)), correlation=correlation, gain=gain)
     if gain is None:
         return noise
@@ -107,7 +111,7 @@ def free_tiles(usable: NDArray[np.bool_]) -> list[Box]:
     tiles = usable[: len(tops) * size, : len(lefts) * size].reshape(len(tops), size, len(lefts), size)
     # Every fourth row and column is enough to see how free a tile is.
     free = tiles[:, ::4, :, ::4].mean(axis=(1, 3)).ravel()
-    best = np.flatnonzero(free >= min(0.9, max(float(np.sort(free)[-min(8, len(free))]), 0.05)))
+    best = np.flatnonzero(free >= min(FREE, max(float(np.sort(free)[-min(8, len(free))]), 0.05)))
     if len(best) == 0:
         return []
     chosen = best[np.linspace(0, len(best) - 1, min(MAX_TILES, len(best))).round().astype(int)]

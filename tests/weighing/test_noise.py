@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from simple_pictures import as_image, plain_layout
 
 from blotquant.geometry import Box
 from blotquant.weighing.background.base import Aperture, Estimate
+from blotquant.weighing.scene import weigh_scene
 from blotquant.weighing.uncertainty import (
     MAX_TILES,
     OVERLAP,
@@ -239,3 +241,16 @@ def test_a_line_through_known_variances() -> None:
         center = np.average(mean, weights=weights)
         error = 1 / np.sqrt((weights * (mean - center) ** 2).sum())
         assert (_positive_slope(mean, variance, np.full(5, n)) is not None) == (error * 3 < 0.7)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sharp_sides_of_bands_are_no_shot_noise(seed: int) -> None:
+    """A strip cut so close that no tile is free of bands: photons alone, one count of variance for each count."""
+    rng, shape = np.random.default_rng(seed), (110, 220)
+    layout = plain_layout(rows=(30.0, 75.0), shape=shape)
+    light = np.full(shape, 200.0)
+    for box in (band.box for band in layout.bands):
+        rows = np.arange(box.row_start, box.row_stop)[:, None] - (box.row_start + box.row_stop - 1) / 2
+        light[box.slices] += 4000 * np.exp(-0.5 * (rows / 4) ** 2)
+    noise = weigh_scene(as_image(rng.poisson(light).astype(float)), layout).noise
+    assert noise.gain == pytest.approx(1.0, rel=0.35)
