@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("napari", reason='the plugin needs napari: pip install "blotquant[napari]"')
+LIBRARIES = "libraries of a window system are missing (Debian: the packages that README names)"
+for module in () if os.environ.get("BLOTQUANT_REQUIRE_GUI") else ("qtpy.QtCore", "napari.utils"):
+    pytest.importorskip(module, reason=LIBRARIES, exc_type=ImportError)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
