@@ -151,6 +151,13 @@ def report(name: str, table: pd.DataFrame) -> None:
         cells = " ".join(f"{k} {v:4.2f}" for k, v in {**terms, **sds}.items())
         inside = (own["z"].abs() <= 1.96).mean()
         print(f"{name:14} {form:10} {level:9} {len(own):5d}  inside {inside:6.1%}  {cells}  {blame}")
+    single = table[~table["doublet"]]
+    for label, low, high in (("SNR>=10", 10, np.inf), ("SNR 3-10", 3, 10)):
+        own = single[(single["snr"] >= low) & (single["snr"] < high)]
+        part_off = (own["error"] / (own["scale"] * own["volume"])).abs()
+        print(
+            f"{name:14} {label:20} {len(own):5d}  error median {part_off.median():.2%} p90 {part_off.quantile(0.9):.2%}"
+        )
     for label, part in (("SNR>=3+absent", table[(table["snr"] >= 3) | (table["snr"] == 0)]), ("all", table)):
         print(f"{name:14} {label:20} {len(part):5d}  inside {(part['z'].abs() <= 1.96).mean():6.1%}")
 

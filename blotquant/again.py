@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from blotquant.automatic import check_size, divided, find, searchable
+from blotquant.automatic import find, found_by
 from blotquant.finding.again import find_lanes_again
 from blotquant.finding.layouts import find_bands_again
 from blotquant.geometry import Layout
@@ -14,7 +14,6 @@ from blotquant.record.replay import hand_edits
 from blotquant.record.session import Session
 from blotquant.settings import Settings
 from blotquant.threads import single_threaded
-from blotquant.timing import stage
 
 Step = Literal["strips", "lanes", "bands"]
 
@@ -28,10 +27,7 @@ def find_bands(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
     ImageError
         If the picture is too small for a lane.
     """
-    check_size(image)
-    with stage("find"):
-        again = find_bands_again(searchable(image), layout, settings=settings.detection)
-    return divided(image, again, settings)
+    return found_by(lambda signal: find_bands_again(signal, layout, settings=settings.detection), image, settings)
 
 
 def find_lanes(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
@@ -42,11 +38,11 @@ def find_lanes(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
     ImageError
         If the picture is too small for a lane.
     """
-    check_size(image)
-    detection = settings.detection
-    with stage("find"):
-        again = find_lanes_again(searchable(image), layout, ceiling=image.ceiling, settings=detection)
-    return divided(image, again, settings)
+    return found_by(
+        lambda signal: find_lanes_again(signal, layout, ceiling=image.ceiling, settings=settings.detection),
+        image,
+        settings,
+    )
 
 
 FINDERS: dict[Step, Callable[[BlotImage, Layout, Settings], Layout]] = {

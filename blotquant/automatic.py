@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from blotquant.doublets.splitting import resolve_doublets
@@ -50,11 +52,19 @@ def find(image: BlotImage, settings: Settings) -> Layout:
     ImageError
         If the picture is too small for a lane.
     """
-    check_size(image)
     detection = settings.detection
+    return found_by(
+        lambda signal: find_layout(signal, ceiling=image.ceiling, settings=detection, n_lanes=detection.n_lanes),
+        image,
+        settings,
+    )
+
+
+def found_by(search: Callable[[FloatImage], Layout], image: BlotImage, settings: Settings) -> Layout:
+    """Search the signal of a picture that has room for a lane, and take apart rows that touch."""
+    check_size(image)
     with stage("find"):
-        signal = searchable(image)
-        layout = find_layout(signal, ceiling=image.ceiling, settings=detection, n_lanes=detection.n_lanes)
+        layout = search(searchable(image))
     return divided(image, layout, settings)
 
 

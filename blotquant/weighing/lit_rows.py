@@ -1,8 +1,8 @@
 """Rows of a lane that are no ground although no band was found there: a stretch of light that ends in the dark.
 
 Shoulders between strong bands, bands that were overlooked and the feet of bands beyond their masks are bright, and the
-lane is dark again a few band heights further up and down, be it only in the valley between two bands. Nothing that is
-darker than the ground can lie under such rows, so the ground is taken from the dark ones.
+lane is dark again a few band heights further up and down, be it only in the valley between two bands. No place can be
+darker than the ground under it, so it is the dark rows that tell the ground.
 """
 
 from __future__ import annotations
