@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from blotquant.bounded import read_bounded
 from blotquant.errors import SheetError
+from blotquant.io.bounded import read_bounded
 from blotquant.text import did_you_mean, short_repr
 
 MAX_BYTES = 1 << 20

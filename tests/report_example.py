@@ -4,19 +4,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from blotquant.comparing.compare import compare
-from blotquant.comparing.normalize import normalize
-from blotquant.comparing.sensitivity import measure_alternatives, vary_analysis
+from blotquant.analysis import weigh
 from blotquant.experiment.read import read_experiment
-from blotquant.pipeline import weigh
-from blotquant.record.session import make_session
+from blotquant.normalization.normalize import normalize
+from blotquant.quantification.alternatives import measure_alternatives
+from blotquant.quantification.bands import measure_bands
+from blotquant.quantification.lanes import measure_lanes
+from blotquant.quantification.prepared_image import weigh_scene
 from blotquant.report.blot import PictureWords, render_blot
 from blotquant.report.page import Content, write_report
+from blotquant.session.session import make_session
 from blotquant.settings import Settings
+from blotquant.statistics.compare import compare
+from blotquant.statistics.sensitivity import vary_analysis
 from blotquant.synthetic import make_blot, plain_spec
-from blotquant.weighing.measure import measure_bands
-from blotquant.weighing.scene import weigh_scene
-from blotquant.weighing.whole_lanes import measure_lanes
 
 IMG = "<img src=x onerror=alert(1)>"
 LINK = '=HYPERLINK("http://x")'

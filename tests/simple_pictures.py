@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from blotquant.geometry import Band, Lane, Layout, Strip, rectangle
-from blotquant.image import BlotImage
+from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
+from blotquant.model.image import BlotImage
 
 SHAPE = (200, 220)
 LANES = (40.0, 86.0, 132.0, 178.0)

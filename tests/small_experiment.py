@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from blotquant.comparing.normalize import normalize
 from blotquant.experiment.read import read_experiment
 from blotquant.flags import split_flags
+from blotquant.normalization.normalize import normalize
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, make_table
 
 SHEET = """blot,lane,sample,condition,role,load_ug,drug

@@ -9,20 +9,20 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "blotquant"
 LAYERS = [
-    {"bounded", "errors", "flags", "text", "threads"},
-    {"geometry", "image", "tables", "settings", "console", "timing"},
-    {"coverage", "io", "ceiling", "polarity", "synthetic"},
-    {"finding", "doublets", "naming", "record"},
-    {"weighing"},
+    {"_version", "errors", "flags", "text", "threads"},
+    {"model"},
+    {"imaging", "tables"},
+    {"io", "synthetic"},
+    {"settings"},
+    {"detection", "doublets", "identification", "session"},
+    {"quantification"},
     {"experiment"},
-    {"comparing"},
-    {"automatic", "pipeline", "again"},
+    {"normalization", "statistics"},
+    {"analysis"},
     {"export"},
     {"report"},
-    {"batch"},
-    {"study"},
-    {"verify", "inspection", "exits"},
-    {"options", "cli", "__main__", "blotquant"},
+    {"runs"},
+    {"cli", "__main__", "blotquant"},
 ]
 """Lowest first: each imports from its own layer and from those below it."""
 GUI = {"napari", "qtpy", "magicgui", "pyqtgraph", "PySide6", "PyQt6", "napari_blotquant"}
@@ -71,7 +71,7 @@ def test_matplotlib_only_inside_functions(path):
 
 
 def test_synthetic_shares_no_code_with_what_it_tests():
-    allowed = {"blotquant.synthetic", "blotquant.geometry", "blotquant.image", "blotquant.errors"}
+    allowed = {"blotquant.synthetic", "blotquant.model.geometry", "blotquant.model.image", "blotquant.errors"}
     for path in sorted((ROOT / "synthetic").rglob("*.py")):
         for imported in imports_of(path):
             if imported.startswith("blotquant"):
@@ -83,7 +83,7 @@ def test_synthetic_shares_no_code_with_what_it_tests():
     [
         ("import blotquant", GUI | {"matplotlib", "pandas", "scipy", "skimage"}),
         ("import blotquant.cli", GUI | {"matplotlib", "pandas", "numpy", "scipy", "rich"}),
-        ("import blotquant.pipeline", GUI | {"matplotlib"}),
+        ("import blotquant.analysis", GUI | {"matplotlib"}),
         ("import napari_blotquant", GUI - {"napari_blotquant"} | {"blotquant"}),
     ],
 )

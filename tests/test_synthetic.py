@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blotquant.coverage import area_weights
+from blotquant.model.area_weights import area_weights
 from blotquant.synthetic import (
     NOISELESS,
     BlotSpec,

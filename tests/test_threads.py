@@ -13,8 +13,8 @@ import pytest
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 from tiny_study import all_bytes, write_tiny_study
 
+from blotquant.analysis import analyze
 from blotquant.io import read_image
-from blotquant.pipeline import analyze
 from blotquant.threads import ONE_THREAD, single_threaded
 
 ROOT = Path(__file__).parent.parent
@@ -85,7 +85,7 @@ def test_four_threads_give_the_numbers_of_one() -> None:
 
 
 def test_processes_in_other_surroundings_write_the_same_bytes(tmp_path: Path) -> None:
-    """Time zone, language, hash seed, threads, working folder, file dates; `scripts/determinism_check.py` does more."""
+    """Time zone, language, hash seed, threads, working folder, file dates; `tools/determinism_check.py` does more."""
     here, there = tmp_path / "here", tmp_path / "інше місце" / "deeper"
     for folder, surroundings in (
         (here, {"OMP_NUM_THREADS": "1"}),

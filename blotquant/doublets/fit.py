@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from blotquant.doublets.model import (
+from blotquant.doublets.row_model import (
     SHIFT_SD,
     Array,
     RowData,

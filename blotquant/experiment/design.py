@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal, cast
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
-from blotquant.geometry import LaneRole
-from blotquant.naming.presets import target_kda
-from blotquant.record.session import SESSION_SUFFIX
+from blotquant.identification.presets import target_kda
+from blotquant.model.geometry import LaneRole
+from blotquant.session.session import SESSION_SUFFIX
 from blotquant.settings import Settings
 from blotquant.text import file_name
 

@@ -52,7 +52,7 @@ class Drafted:
 
 def look(path: Path) -> Seen:
     """Read a picture and count its strips and lanes; nothing where it cannot be read."""
-    from blotquant.finding.layouts import find_layout
+    from blotquant.detection.picture import find_layout
     from blotquant.io import read_image
 
     try:

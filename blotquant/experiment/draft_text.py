@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from blotquant.experiment.design import is_known_control
-from blotquant.naming.presets import target_kda
+from blotquant.identification.presets import target_kda
 
 STAIN = "total_protein"
 _GUESSED_LANES = 10

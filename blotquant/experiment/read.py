@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from blotquant.bounded import is_file, is_folder, read_bounded
 from blotquant.errors import SheetError
 from blotquant.experiment.checks import (
     check_compare,
@@ -22,13 +21,14 @@ from blotquant.experiment.checks import (
     check_ratios,
     check_samples,
     check_shared_pictures,
+    find_doubts,
     written_images,
     written_probes,
 )
 from blotquant.experiment.design import Adjustment, Comparison, Dilution, Experiment, ImageEntry, Ratio, Scaling, Target
-from blotquant.experiment.doubts import find_doubts
 from blotquant.experiment.sample_sheet import parse_samples
 from blotquant.experiment.sheets import MAX_BYTES, WORKBOOK_SUFFIXES, Sheet, decode_text, read_csv_sheet, read_workbook
+from blotquant.io.bounded import is_file, is_folder, read_bounded
 from blotquant.io.files import PICTURE_SUFFIXES
 from blotquant.settings import Settings, explain_validation
 from blotquant.text import did_you_mean, short_repr
@@ -99,7 +99,7 @@ def read_experiment(path: Path | str) -> Experiment:
     """
     file = find_experiment(path)
     if file.suffix.lower() in WORKBOOK_SUFFIXES:
-        from blotquant.experiment.workbook import read_experiment_workbook
+        from blotquant.experiment.sheets import read_experiment_workbook
 
         raw, sheet, problems = read_experiment_workbook(file)
     else:

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from blotquant.experiment.sheets import Row, Sheet, read_number
-from blotquant.geometry import ROLES
+from blotquant.model.geometry import ROLES
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS
 from blotquant.text import did_you_mean
 

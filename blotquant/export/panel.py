@@ -18,14 +18,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from blotquant import __version__
+from blotquant._version import __version__
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from blotquant.experiment.design import Experiment, ImageEntry, Ratio
-    from blotquant.image import BlotImage
+    from blotquant.model.image import BlotImage
 
 DPI = 600
 SHOWN = (0.05, 99.95)

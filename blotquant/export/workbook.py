@@ -2,6 +2,8 @@
 
 Text is always written as text, so that a sample called ``=HYPERLINK("http://x")`` stays a name. The same tables give
 the same bytes.
+
+A table shaped as GraphPad Prism's grouped tables: conditions in rows, replicates in columns.
 """
 
 from __future__ import annotations
@@ -16,13 +18,13 @@ from typing import Any
 
 import pandas as pd
 
-from blotquant import __version__
-from blotquant.comparing.normalize import blots_without_numerator
-from blotquant.comparing.replicates import SCALINGS
+from blotquant._version import __version__
 from blotquant.errors import OutputError
 from blotquant.experiment.design import Experiment
-from blotquant.export.prism import prism_table
-from blotquant.io.files import atomic_write
+from blotquant.io.files import atomic_write, write_table
+from blotquant.normalization.normalize import blots_without_numerator
+from blotquant.statistics.compare import scaled_units
+from blotquant.statistics.scaling import SCALINGS
 from blotquant.tables import (
     BAND_COLUMNS,
     CARRY_OVER_COLUMNS,
@@ -34,6 +36,56 @@ from blotquant.tables import (
     SUMMARY_COLUMNS,
     Column,
 )
+
+
+def prism_table(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
+    """Lay every ratio's replicates out for Prism.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Declares the scaling between blots.
+    ratios : DataFrame
+        From `normalize`.
+
+    Returns
+    -------
+    DataFrame
+        `condition`, then for each ratio one column per biological replicate, called ``ratio: replicate``; every
+        ratio has the same number of columns, as Prism's subcolumns ask. Values are those that the geometric means
+        are made of: technical repeats averaged, blots scaled as declared. A replicate without a value leaves its
+        cell empty.
+    """
+    units = scaled_units(experiment, ratios)
+    names = list(dict.fromkeys(ratios["ratio"].dropna()))
+    replicates = list(dict.fromkeys(units["replicate"]))
+    role = ratios["role"] if "role" in ratios else pd.Series("sample", index=ratios.index)
+    conditions = list(dict.fromkeys(ratios.loc[role != "excluded", "condition"].dropna()))
+    cells = {
+        (ratio, replicate, condition): value
+        for ratio, replicate, condition, value in units[["ratio", "replicate", "condition", "value"]].itertuples(
+            index=False, name=None
+        )
+    }
+    columns = {
+        f"{ratio}: {replicate}": [cells.get((ratio, replicate, condition)) for condition in conditions]
+        for ratio in names
+        for replicate in replicates
+    }
+    frame = pd.DataFrame({"condition": conditions, **columns})
+    return frame.astype({"condition": "string", **dict.fromkeys(columns, "float64")})
+
+
+def write_prism(path: str | os.PathLike[str], experiment: Experiment, ratios: pd.DataFrame) -> None:
+    """Write the Prism-shaped table as csv.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    write_table(prism_table(experiment, ratios), path)
+
 
 # A fixed mark in place of the clock: equal results are equal files.
 _CREATED = datetime.datetime(2000, 1, 1)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blotquant.bounded import read_bounded
 from blotquant.errors import OutputError, SheetError
+from blotquant.io.bounded import read_bounded
 from blotquant.text import free_cell, guard_cell
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from blotquant.io import facts, tiff
+from blotquant.io import tiff
 from blotquant.io.colour import shown_channel
+from blotquant.io.metadata import exposure_in
 from blotquant.io.source import DAMAGE, RawPicture, Source, kept
 from blotquant.text import shown
 
@@ -53,7 +54,7 @@ def _read(source: Source, archive: zipfile.ZipFile) -> RawPicture:
     )
     picture = tiff.read(inner)
     texts = _texts(source, archive, entries)
-    stated = (facts.exposure_in(text) for text in texts.values())
+    stated = (exposure_in(text) for text in texts.values())
     exposure = picture.exposure_s or next((seconds for seconds in stated if seconds is not None), None)
     return replace(
         picture,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.io import facts
 from blotquant.io.colour import Channel, resolve_colour, shown_channel
+from blotquant.io.metadata import exposure_in, pixel_size_from_dpi
 from blotquant.io.source import DAMAGE, RawPicture, Source, kept
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def _read(source: Source) -> RawPicture:
             page=page,
             channel=channel.name,
             photometric={"P": "palette", "RGB": "rgb", "RGBA": "rgb"}.get(picture.mode, "minisblack"),
-            exposure_s=_exposure(picture) or facts.exposure_in(text),
-            pixel_size_um=facts.pixel_size_from_dpi((float(dpi[0]), float(dpi[1]))) if dpi else None,
+            exposure_s=_exposure(picture) or exposure_in(text),
+            pixel_size_um=pixel_size_from_dpi((float(dpi[0]), float(dpi[1]))) if dpi else None,
             metadata=kept([*facts_kept, ("software", picture.info.get("Software"))]),
             flags=(*channel.flags, *lossy),
         )

@@ -14,8 +14,8 @@ import numpy as np
 
 from blotquant.errors import ImageError
 from blotquant.flags import join_flags, split_flags
-from blotquant.image import BlotImage, Polarity
 from blotquant.io.source import MAX_PIXELS, RawPicture, Source
+from blotquant.model.image import BlotImage, Polarity
 from blotquant.text import shown
 
 _MAX_BYTES_PER_PIXEL = 16
@@ -142,9 +142,9 @@ def _read_raw(source: Source) -> RawPicture:
 
 def _to_image(source: Source, raw: RawPicture, *, polarity: Polarity | None, exposure_s: float | None) -> BlotImage:
     """Judge direction and scale of the counts and put everything together."""
-    from blotquant.ceiling import judge_scale
-    from blotquant.io.facts import says_film
-    from blotquant.polarity import UNCERTAIN_BELOW, guess_polarity
+    from blotquant.imaging.polarity import UNCERTAIN_BELOW, guess_polarity
+    from blotquant.io.ceiling import judge_scale
+    from blotquant.io.metadata import says_film
 
     _check_pixels(source, raw)
     pixels = raw.pixels.astype(raw.pixels.dtype.newbyteorder("="), copy=False)

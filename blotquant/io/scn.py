@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.io import facts
+from blotquant.io.metadata import exposure_in
 from blotquant.io.source import DAMAGE, RawPicture, Source, kept
 from blotquant.text import shown
 
@@ -66,7 +66,7 @@ def _read(source: Source) -> RawPicture:
         full_scale=_full_scale(header),
         page=index,
         photometric="miniswhite" if _attribute(header, "image", "zero_is") == "white" else "minisblack",
-        exposure_s=facts.exposure_in(f"Exposure Time (sec) = {stated}"),
+        exposure_s=exposure_in(f"Exposure Time (sec) = {stated}"),
         pixel_size_um=_pixel_size(header, cols),
         imager=" ".join(said.get("Imager", "").split()) or None,
         metadata=kept(sorted(said.items())),

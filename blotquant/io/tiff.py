@@ -1,22 +1,153 @@
-"""TIFF of any make, through tifffile alone: other readers invert some pictures by their photometric tag."""
+"""TIFF of any make, through tifffile alone: other readers invert some pictures by their photometric tag.
+
+Look an LZW stream through before it is decoded: the decoder trusts its codes and reads outside its table.
+
+The pages of a TIFF: counted safely, listed, and chosen.
+"""
 
 from __future__ import annotations
 
 import io
+import logging
 import math
 import re
+import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.io import facts, gel, lzw
+from blotquant.io import gel
 from blotquant.io.colour import Channel, resolve_colour, shown_channel
+from blotquant.io.metadata import exposure_in, pixel_size_from_dpi, pixel_size_in
 from blotquant.io.source import DAMAGE, RawPicture, Source, kept
-from blotquant.io.tiff_pages import check_page_chain, choose_page
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
+
+
+_CLEAR, _END = 256, 257
+_MOST = 3840  # codes between two clears: what fits a table of 4096
+_PLACE = np.arange(_MOST)
+_WIDTHS = np.select([_PLACE < 254, _PLACE < 766, _PLACE < 1790], [9, 10, 11], 12)
+_OFFSETS = np.concatenate([[0], np.cumsum(_WIDTHS)[:-1]])
+_HIGHEST = np.where(_PLACE == 0, 255, _PLACE + _END)
+"""The highest code that can stand in each place after a clear: one more than the table then holds."""
+
+
+def is_sound(data: bytes) -> bool:
+    """Whether every code of a TIFF's LZW segment names an entry that the codes before it have made.
+
+    Parameters
+    ----------
+    data : bytes
+        One compressed strip or tile, most significant bit first (the order before TIFF 6 is not).
+
+    Returns
+    -------
+    bool
+        True also where the stream stops early; the decoder says so itself.
+    """
+    n_bits = 8 * len(data)
+    raw = np.frombuffer(data + bytes(4), np.uint8).astype(np.uint32)
+    words = (raw[:-3] << 24) | (raw[1:-2] << 16) | (raw[2:-1] << 8) | raw[3:]
+    at = 0
+    while True:
+        starts = at + _OFFSETS
+        starts = starts[starts + _WIDTHS <= n_bits]
+        widths = _WIDTHS[: len(starts)]
+        codes = (words[starts >> 3] >> (32 - widths - (starts & 7))) & ((1 << widths) - 1)
+        special = np.flatnonzero((codes == _CLEAR) | (codes == _END))
+        n = int(special[0]) if len(special) else len(codes)
+        if (codes[:n] > _HIGHEST[:n]).any():
+            return False
+        if not len(special):
+            return len(codes) < _MOST
+        if codes[n] == _END:
+            return True
+        at = int(starts[n] + widths[n])
+
+
+MAX_PAGES = 1000
+_LISTED = 8
+_THUMBNAIL_SHARE = 0.25  # of the first page's pixels
+_REDUCED, _MASK = 1, 4  # bits of NewSubfileType
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its remarks are not for the user's terminal
+
+
+def check_page_chain(source: Source) -> None:
+    """Walk the chain of pages before a decoder does.
+
+    Raises
+    ------
+    ImageError
+        If the chain runs in a circle, is longer than `MAX_PAGES`, or points outside the file.
+    """
+    order = "<" if source.data[:2] == b"II" else ">"
+    big = struct.unpack(order + "H", source.data[2:4])[0] == 43
+    count_format, entry_size, offset_format = ("Q", 20, "Q") if big else ("H", 12, "I")
+    at = struct.unpack_from(order + offset_format, source.data, 8 if big else 4)[0]
+    seen: set[int] = set()
+    while at:
+        if at in seen or len(seen) >= MAX_PAGES:
+            reason = "its page list runs in a circle" if at in seen else f"it has more than {MAX_PAGES} pages"
+            msg = f"damaged TIFF: {reason}; export it again"
+            raise source.error(msg)
+        seen.add(at)
+        n_entries = struct.unpack_from(order + count_format, source.data, at)[0]
+        end = at + struct.calcsize(order + count_format) + n_entries * entry_size
+        at = struct.unpack_from(order + offset_format, source.data, end)[0]
+
+
+def choose_page(source: Source, tiff: TiffFile) -> tuple[int, TiffPage]:
+    """Take the page that was asked for, or the only one that can be meant.
+
+    Reduced copies, masks and pages without pixels do not count. If the first page is the largest and every other one
+    is a thumbnail (under a quarter of its pixels), it is the picture. Otherwise the choice is the user's: two exposures
+    or two colours must not be mixed up.
+
+    Returns
+    -------
+    index : int
+        From 0.
+    page : TiffPage
+
+    Raises
+    ------
+    ImageError
+        If there is no such page, or several could be meant; the message lists them.
+    """
+    pages = dict(enumerate(_full_pages(tiff)))
+    weighable = {k: page for k, page in pages.items() if _n_pixels(page) and not page.subfiletype & (_REDUCED | _MASK)}
+    if source.page is not None:
+        if source.page not in pages or not _n_pixels(pages[source.page]):
+            msg = f"has no page {source.page}; it has {_listed(pages)}"
+            raise source.error(msg)
+        return source.page, pages[source.page]
+    if not weighable:
+        msg = "is a TIFF without a picture; export it again"
+        raise source.error(msg)
+    first, *others = weighable
+    if all(_n_pixels(weighable[k]) < _THUMBNAIL_SHARE * _n_pixels(weighable[first]) for k in others):
+        return first, weighable[first]
+    msg = f"holds several pictures ({_listed(weighable)}); choose one with page"
+    raise source.error(msg)
+
+
+def _full_pages(tiff: TiffFile) -> list[TiffPage]:
+    return [tiff.pages[k].aspage() for k in range(len(tiff.pages))]
+
+
+def _n_pixels(page: TiffPage) -> int:
+    return int(page.imagewidth) * int(page.imagelength)
+
+
+def _listed(pages: dict[int, TiffPage]) -> str:
+    lines = [f"page {k}: {p.imagewidth} × {p.imagelength} {p.dtype}" for k, p in pages.items() if _n_pixels(p)]
+    more = f", and {len(lines) - _LISTED} more" if len(lines) > _LISTED else ""
+    return ", ".join(lines[:_LISTED]) + more
+
 
 _LOSSY = {6, 7, 33003, 33005, 33007, 34712, 34892, 34933, 34934, 50001, 50002, 52546}  # the JPEG family, WebP
 _COLOUR = {"RGB", "YCBCR"}
@@ -107,7 +238,7 @@ def _check_strips(source: Source, page: TiffPage) -> None:
 def _check_codes(source: Source, page: TiffPage) -> None:
     """Refuse damaged LZW data, on which the decoder would not stop in words."""
     spans = zip(page.dataoffsets, page.databytecounts, strict=True)
-    if int(page.compression) == 5 and not all(lzw.is_sound(source.data[at : at + n]) for at, n in spans):
+    if int(page.compression) == 5 and not all(is_sound(source.data[at : at + n]) for at, n in spans):
         msg = "damaged or incomplete TIFF (its LZW codes make no sense); export or copy it again"
         raise source.error(msg)
 
@@ -193,18 +324,18 @@ def _exposure(page: TiffPage, text: str) -> float | None:
     stated = page.tags.valueof("ExposureTime") or (exif.get("ExposureTime") if isinstance(exif, dict) else None)
     if isinstance(stated, tuple) and len(stated) == 2 and stated[0] > 0 and stated[1] > 0:
         return float(stated[0] / stated[1])
-    return facts.exposure_in(text)
+    return exposure_in(text)
 
 
 def _pixel_size(page: TiffPage, text: str) -> float | None:
     resolution = [_ratio(page.tags.valueof(name)) for name in ("XResolution", "YResolution")]
     known = resolution[0] > 0 and resolution[1] > 0
     pair = (resolution[0], resolution[1]) if known else None
-    stated = facts.pixel_size_in(text, pair)
+    stated = pixel_size_in(text, pair)
     if stated is not None or pair is None:
         return stated
     per_inch = {2: 1.0, 3: 2.54}.get(int(page.tags.valueof("ResolutionUnit", default=2)))
-    return None if per_inch is None else facts.pixel_size_from_dpi((pair[0] * per_inch, pair[1] * per_inch))
+    return None if per_inch is None else pixel_size_from_dpi((pair[0] * per_inch, pair[1] * per_inch))
 
 
 def _ratio(value: object) -> float:

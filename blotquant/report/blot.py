@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from blotquant.flags import FLAGS, Flag, split_flags
-from blotquant.naming.ladder import LadderError, find_ladder
-from blotquant.report.picture import encode_picture
-from blotquant.report.profile import PROFILE_HEIGHT, PROFILE_WIDTH, lane_profiles
+from blotquant.identification.ladder import LadderError, find_ladder
+from blotquant.report.profiles import PROFILE_HEIGHT, PROFILE_WIDTH, encode_picture, lane_profiles
 from blotquant.report.tables import Cell, Record, View, table_html, value, with_sd, words
 from blotquant.report.template import is_missing, render
 
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from markupsafe import Markup
 
-    from blotquant.geometry import Lane, Layout, Polygon
-    from blotquant.pipeline import Analysis
+    from blotquant.analysis import Analysis
+    from blotquant.model.geometry import Lane, Layout, Polygon
 
 
 SHOWN_ROLES = ("sample", "standard")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from blotquant import __version__
-from blotquant.comparing.replicates import SCALINGS
+from blotquant._version import __version__
+from blotquant.statistics.scaling import SCALINGS
 
 if TYPE_CHECKING:
     import pandas as pd

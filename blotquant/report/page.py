@@ -11,11 +11,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blotquant import __version__
-from blotquant.comparing.normalize import blots_without_numerator
+from blotquant._version import __version__
 from blotquant.flags import FLAGS, split_flags
 from blotquant.io.files import atomic_write
-from blotquant.report.dilution import dilution_blocks
+from blotquant.normalization.normalize import blots_without_numerator
+from blotquant.report.figures import dilution_blocks
 from blotquant.report.methods import methods_paragraph
 from blotquant.report.sections import carry_over_table, exposure_table, index_table, ratio_blocks, ratio_table
 from blotquant.report.template import render
@@ -23,8 +23,8 @@ from blotquant.report.template import render
 if TYPE_CHECKING:
     import pandas as pd
 
-    from blotquant.comparing.linearity import DilutionFit
     from blotquant.experiment.design import Experiment
+    from blotquant.normalization.dilution import DilutionFit
     from blotquant.settings import Settings
 
 
@@ -149,7 +149,7 @@ def _flag_counts(content: Content) -> list[tuple[Any, dict[str, int]]]:
 
 
 def _versions() -> dict[str, str]:
-    from blotquant.record.session import software_versions
+    from blotquant.session.session import software_versions
 
     return software_versions()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from blotquant.synthetic.blot import SyntheticBlot, make_blot
+from blotquant.synthetic.blot import SyntheticBlot, graded_suite, make_blot
 from blotquant.synthetic.random_scenes import DIFFICULTIES, random_spec
 from blotquant.synthetic.spec import (
     NOISELESS,
@@ -15,7 +15,6 @@ from blotquant.synthetic.spec import (
     SurfaceSpec,
     plain_spec,
 )
-from blotquant.synthetic.suite import graded_suite
 from blotquant.synthetic.truth import Truth
 
 __all__ = [

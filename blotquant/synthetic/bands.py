@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf, erfc, erfcx
 
-from blotquant.geometry import Polygon, polygon
+from blotquant.model.geometry import Polygon, polygon
 from blotquant.synthetic.spec import LaneSpec, RowSpec, StripSpec
 
 Floats = NDArray[np.float64]

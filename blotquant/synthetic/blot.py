@@ -1,4 +1,9 @@
-"""`make_blot`: one synthetic picture of a membrane with its exact truth."""
+"""`make_blot`: one synthetic picture of a membrane with its exact truth.
+
+What the camera makes of the light: shot noise, read noise, offset, ceiling, stored type and polarity.
+
+Graded suites of random synthetic blots.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +16,62 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from blotquant.geometry import Band, Layout, Polygon, Strip
-from blotquant.image import BlotImage
+from blotquant.model.geometry import Band, Layout, Polygon, Strip
+from blotquant.model.image import BlotImage
 from blotquant.synthetic.bands import shape_bands
-from blotquant.synthetic.camera import expose, store, white_level
 from blotquant.synthetic.debris import render_debris, render_hot_pixels
-from blotquant.synthetic.random_scenes import random_spec
-from blotquant.synthetic.spec import BlotSpec, StripSpec
+from blotquant.synthetic.random_scenes import Difficulty, random_spec
+from blotquant.synthetic.spec import BlotSpec, CameraSpec, StripSpec
 from blotquant.synthetic.surface import inside, pixel_grid, pixels_of, render_surface, strip_outline
 from blotquant.synthetic.truth import Place, Truth, band_outline, numbered, tell_truth, true_lane
 
 Floats = NDArray[np.float64]
+
+
+
+
+def expose(light: Floats, camera: CameraSpec, rng: np.random.Generator) -> Floats:
+    """Counts that the camera reads for some light, before ceiling and rounding.
+
+    Parameters
+    ----------
+    light : ndarray, shape (H, W)
+        Expected counts above the offset.
+    camera : CameraSpec
+        The detector.
+    rng : Generator
+        Draws photons and read noise.
+
+    Notes
+    -----
+    Blurring the noise spreads it without changing its sum over a wide aperture, as an interpolating camera does.
+    """
+    noise = np.zeros(light.shape)
+    if camera.gain > 0:
+        noise += rng.poisson(np.clip(light, 0, None) / camera.gain) * camera.gain - np.clip(light, 0, None)
+    if camera.read_noise > 0:
+        noise += rng.normal(0, camera.read_noise, light.shape)
+    if camera.noise_px > 0:
+        noise = gaussian_filter(noise, camera.noise_px, mode="reflect")
+    return light + noise + camera.offset
+
+
+def store(counts: Floats, camera: CameraSpec, polarity: str) -> NDArray[Any]:
+    """Clip counts at 0 and the ceiling, round them for integer files, and turn them over for dark bands."""
+    dtype = np.dtype(camera.dtype)
+    clipped = np.clip(counts, 0 if dtype.kind == "u" else None, camera.ceiling)
+    if dtype.kind == "u":
+        clipped = np.round(clipped)
+    if polarity == "dark":
+        clipped = white_level(camera) - clipped
+    return clipped.astype(dtype)
+
+
+def white_level(camera: CameraSpec) -> float:
+    """Stored value of no light in a picture with dark bands."""
+    return camera.ceiling if np.isfinite(camera.ceiling) else 65535.0
+
+
 _SHAPES, _SURFACE, _DEBRIS, _NOISE = range(4)
 
 
@@ -190,3 +240,25 @@ def _glow(signal: Floats, spec: BlotSpec) -> Floats:
         return signal
     near, far = (gaussian_filter(signal, reach * factor, mode="reflect") for factor in (0.6, 1.8))
     return np.asarray((1 - share) * signal + share * (0.65 * near + 0.35 * far))
+
+
+def graded_suite(difficulty: Difficulty, n: int, seed: int) -> Iterator[SyntheticBlot]:
+    """Make `n` random blots of one difficulty.
+
+    Parameters
+    ----------
+    difficulty : {"easy", "medium", "hard"}
+        Which of `GRADES`.
+    n : int
+        How many.
+    seed : int
+        Blot k depends on `seed` and k alone, so that a longer suite begins with a shorter one.
+
+    Yields
+    ------
+    SyntheticBlot
+        With its truth.
+    """
+    for k in range(n):
+        scene_seed = seed * 100_003 + k
+        yield make_blot(random_spec(difficulty, np.random.default_rng([scene_seed, 77])), seed=scene_seed)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from blotquant.geometry import LaneRole
+from blotquant.model.geometry import LaneRole
 
 
 @dataclass(frozen=True, kw_only=True)

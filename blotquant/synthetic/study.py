@@ -1,21 +1,210 @@
-"""Plan of the sample experiment: an invented study of endocrine resistance, laid out as a laboratory would run it.
+"""Scenes of the sample experiment: what each probe shows on each membrane.
+
+Plan of the sample experiment: an invented study of endocrine resistance, laid out as a laboratory would run it.
 
 All amounts and fold changes are invented for the sample. Nothing here is a finding about MCF-7 or AnaR cells.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from blotquant.geometry import LaneRole
-from blotquant.synthetic.spec import BlotSpec, LaneSpec
-from blotquant.synthetic.study_scenes import PROBES, Membrane, compose_scene
+from blotquant.model.geometry import LaneRole
+from blotquant.synthetic.spec import BlotSpec, CameraSpec, DebrisSpec, LaneSpec, RowSpec, StripSpec, SurfaceSpec
 
 Floats = NDArray[np.float64]
+
+
+
+SHAPE = (420, 640)
+PATTERN = 20  # draws the lysate's band pattern and the ladder's strengths, the same on all blots
+LADDER_KDA = (220.0, 120.0, 100.0, 80.0, 60.0, 50.0, 40.0, 30.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """One antibody or stain: where it shows, how brightly, over what background.
+
+    `peak_rate` is the height of a band of one unit of protein, counts per second; `bands` are pairs of kDa and
+    share; `faint` pairs of kDa and share of unspecific rows.
+    """
+
+    name: str
+    bands: tuple[tuple[float, float], ...]
+    peak_rate: float
+    exposure_s: float
+    level: float
+    glow: float = 0.10
+    faint: tuple[tuple[float, float], ...] = ()
+
+
+PROBES = {
+    probe.name: probe
+    for probe in (
+        Probe(name="pAKT", bands=((60, 1.0),), peak_rate=200, exposure_s=30, level=9, glow=0.14, faint=((98, 0.03),)),
+        Probe(name="AKT", bands=((60, 1.0),), peak_rate=700, exposure_s=10, level=40, glow=0.10, faint=((36, 0.03),)),
+        Probe(name="pERK", bands=((44, 0.4), (42, 0.6)), peak_rate=260, exposure_s=30, level=12, glow=0.12),
+        Probe(name="ERK", bands=((44, 0.45), (42, 0.55)), peak_rate=1400, exposure_s=8, level=50, glow=0.10,
+              faint=((75, 0.02),)),
+        Probe(name="total_protein", bands=(), peak_rate=1500, exposure_s=2, level=700, glow=0.04),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Membrane:
+    """One membrane: its lanes, what was really loaded, and the probes it was shown to."""
+
+    blot: int
+    name: str
+    seed: int
+    lanes: tuple[LaneSpec, ...]
+    load: Floats
+    probes: tuple[str, ...]
+
+
+def compose_scene(membrane: Membrane, probe: Probe, amounts: pd.DataFrame, rng: np.random.Generator) -> BlotSpec:
+    """Compose the picture of one probe on one membrane, at an exposure of one second.
+
+    Parameters
+    ----------
+    membrane : Membrane
+        Lanes and what lies in them.
+    probe : Probe
+        What makes them shine.
+    amounts : DataFrame
+        True amounts of protein by ``blot`` and ``lane``, one column a probe.
+    rng : Generator
+        Draws how the membrane lies under the camera, its surface and debris.
+    """
+    stain = probe.name == "total_protein"
+    down, right = rng.uniform(-8, 8, 2)
+    last = max(lane.center for lane in membrane.lanes)
+    smear = probe.level * (0.0 if stain else 0.25)
+    lanes = tuple(
+        replace(lane, center=lane.center + right, smear=float(smear * load * rng.uniform(0.85, 1.15)))
+        for lane, load in zip(membrane.lanes, membrane.load, strict=True)
+    )
+    mw_rows = _stain_rows(membrane, probe, down) if stain else _probe_rows(membrane, probe, amounts, down)
+    strip = StripSpec(
+        box=(38 + down, 384 + down, 46 + right, min(last + 80, 590) + right),
+        lanes=lanes,
+        rows=(*mw_rows, *_ladder_rows(membrane, probe, down)),
+        tilt_deg=float(rng.uniform(-1.6, 1.6)),
+        smile_px=_of_membrane(membrane, 5.0),
+        level=probe.level,
+        ragged_px=6.0,
+        irregular=0.7,
+    )
+    return BlotSpec(
+        shape=SHAPE,
+        strips=(strip,),
+        surface=_surface(probe, rng),
+        debris=_debris(probe, rng),
+        camera=CameraSpec(offset=180.0, gain=1.4, read_noise=20.0, noise_px=0.35),
+        probe=probe.name,
+        membrane_seed=membrane.seed,
+    )
+
+
+def _of_membrane(membrane: Membrane, most: float) -> float:
+    """A number that belongs to the membrane, the same in all its pictures."""
+    return float(np.random.default_rng([membrane.seed, 9]).uniform(-1, 1) * most)
+
+
+def _row_of(kda: float, down: float) -> float:
+    """Row at which a mass runs: nearly linear in its logarithm, a little denser towards the top."""
+    share = float(np.log(LADDER_KDA[0] / kda) / np.log(LADDER_KDA[0] / 28.0))
+    return 62 + down + 296 * (0.92 * share + 0.08 * share**2)
+
+
+def _probe_rows(membrane: Membrane, probe: Probe, amounts: pd.DataFrame, down: float) -> tuple[RowSpec, ...]:
+    """Rows of the target's bands, and of faint unspecific ones that follow the load alone."""
+    of_blot = amounts[amounts["blot"] == membrane.blot].set_index("lane")[probe.name]
+    lanes = range(1, len(membrane.lanes) + 1)
+    amount = np.array([of_blot.get(lane, 0.0) for lane in lanes]) * membrane.load
+    sigma, tail = (2.6, 0.45) if len(probe.bands) == 1 else (2.2, 0.0)
+    unit = probe.peak_rate * np.sqrt(2 * np.pi) * sigma * 36
+    rows = [
+        RowSpec(target=probe.name, mw_kda=kda, row=_row_of(kda, down), sigma=sigma, tail=tail,
+                edge=1.6, bow_px=1.0, volumes=_volumes(membrane, amount * share * unit))
+        for kda, share in probe.bands
+    ]  # fmt: skip
+    rows += [
+        RowSpec(target="unspecific", mw_kda=kda, row=_row_of(kda, down), sigma=3.0, edge=1.8, bow_px=1.0,
+                volumes=_volumes(membrane, membrane.load * share * unit))
+        for kda, share in probe.faint
+    ]  # fmt: skip
+    return tuple(rows)
+
+
+def _stain_rows(membrane: Membrane, probe: Probe, down: float) -> tuple[RowSpec, ...]:
+    """The many bands and broad smears of a total-protein stain; every one follows the load alone."""
+    rng = np.random.default_rng([PATTERN, 5])
+    sharp = np.sort(rng.uniform(62, 352, 34))
+    unit = probe.peak_rate * np.sqrt(2 * np.pi) * 36
+    rows = [(float(row), float(rng.uniform(1.4, 3.2)), float(rng.lognormal(-1.9, 0.8))) for row in sharp]
+    rows += [
+        (row, 26.0, height) for row, height in ((100.0, 0.25), (160.0, 0.45), (215.0, 0.5), (275.0, 0.35), (320.0, 0.2))
+    ]
+    return tuple(
+        RowSpec(target=probe.name, row=row + down, sigma=sigma, edge=1.8, bow_px=1.0,
+                volumes=_volumes(membrane, membrane.load * unit * sigma * height))
+        for row, sigma, height in rows
+    )  # fmt: skip
+
+
+def _volumes(membrane: Membrane, light: Floats) -> tuple[float | None, ...]:
+    """Volumes by lane: 0 in a blank lane, no place in the ladder's."""
+    return tuple(
+        None if lane.role == "ladder" else 0.0 if lane.role == "blank" else float(v)
+        for lane, v in zip(membrane.lanes, light, strict=True)
+    )
+
+
+def _ladder_rows(membrane: Membrane, probe: Probe, down: float) -> tuple[RowSpec, ...]:
+    """A ladder that the antibodies bind: every probe lights it, in its own strength."""
+    rng = np.random.default_rng([PATTERN, 6])
+    height = 0.55 * probe.peak_rate * rng.uniform(0.5, 1.2, len(LADDER_KDA))
+    light = height * np.sqrt(2 * np.pi) * 2.3 * 34
+    return tuple(
+        RowSpec(target="ladder", mw_kda=kda, row=_row_of(kda, down), sigma=2.3, edge=1.5, bow_px=0.8,
+                volumes=tuple(float(v) if lane.role == "ladder" else None for lane in membrane.lanes))
+        for kda, v in zip(LADDER_KDA, light, strict=True)
+    )  # fmt: skip
+
+
+def _surface(probe: Probe, rng: np.random.Generator) -> SurfaceSpec:
+    return SurfaceSpec(
+        base=0.15 * probe.level,
+        gradient=(float(rng.normal(0, 0.06)) * probe.level, float(rng.normal(0, 0.06)) * probe.level),
+        haze=0.12 * probe.level,
+        haze_px=80.0,
+        texture=0.025,
+        texture_px=0.9,
+        glow=probe.glow,
+        glow_px=11.0,
+        smear_px=36.0,
+    )
+
+
+def _debris(probe: Probe, rng: np.random.Generator) -> DebrisSpec:
+    return DebrisSpec(
+        specks=int(rng.integers(20, 60)),
+        dust=int(rng.integers(2, 6)),
+        bubbles=int(rng.integers(0, 2)),
+        scratches=0,
+        pencil=int(rng.integers(2, 5)),
+        folds=int(rng.integers(0, 3)),
+        strength=0.5 * probe.level,
+        hot=1500.0,
+    )
+
+
 
 SEED = 2025
 REFERENCE = "parental, vehicle"

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from blotquant.synthetic.blot import SyntheticBlot, make_blot
-from blotquant.synthetic.study import CONDITIONS, REFERENCE, SEED, Shot, Study, plan_study
-from blotquant.synthetic.study_scenes import LADDER_KDA, PROBES
+from blotquant.synthetic.study import CONDITIONS, LADDER_KDA, PROBES, REFERENCE, SEED, Shot, Study, plan_study
 
 RATIOS = (("pAKT/AKT", "pAKT", "AKT"), ("pERK/ERK", "pERK", "ERK"))
 STAIN = "total_protein"
@@ -219,7 +218,7 @@ them, and every amount and fold change is invented. They say nothing about MCF-7
 
 Made by
 
-    python scripts/make_sample_images.py
+    python tools/make_sample_images.py
 
 from the fixed seed {seed}; running it again gives the same bytes (`--check` compares).
 

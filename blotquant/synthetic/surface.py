@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from blotquant.geometry import Polygon, polygon
+from blotquant.model.geometry import Polygon, polygon
 from blotquant.synthetic.bands import Frame
 from blotquant.synthetic.spec import BlotSpec, LaneSpec, StripSpec
 

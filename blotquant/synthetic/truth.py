@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from blotquant.geometry import Lane, Polygon, polygon_area
+from blotquant.model.geometry import Lane, Polygon, polygon_area
 from blotquant.synthetic.bands import BandShape, Frame
 from blotquant.synthetic.spec import BlotSpec, LaneSpec, StripSpec
 from blotquant.synthetic.surface import pixels_of

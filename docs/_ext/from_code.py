@@ -107,7 +107,7 @@ def experiment() -> str:
 
 def scalings() -> str:
     """Every way of putting blots on one scale, with its cost."""
-    from blotquant.comparing.replicates import SCALINGS
+    from blotquant.statistics.scaling import SCALINGS
 
     rows = [(f"`{name}`", method.does, method.costs) for name, method in SCALINGS.items()]
     return "\n".join(_table(("scaling", "what it does", "what it costs"), rows))
@@ -122,7 +122,7 @@ def backgrounds() -> str:
 
 def ladders() -> str:
     """Every ladder that is known by its product name."""
-    from blotquant.naming.presets import LADDERS_KDA
+    from blotquant.identification.presets import LADDERS_KDA
 
     rows = [(f"`{name}`", ", ".join(f"{kda:g}" for kda in masses)) for name, masses in LADDERS_KDA.items()]
     return "\n".join(_table(("ladder", "apparent masses, kDa"), rows))

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from blotquant.flags import FLAGS, split_flags
-from blotquant.geometry import Band, Lane, Point, Polygon, polygon
+from blotquant.model.geometry import Band, Lane, Point, Polygon, polygon
 
 Vertices = NDArray[np.float64]
 Colour = tuple[float, float, float, float]

@@ -12,9 +12,9 @@ from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QKeyEvent, QKeySequence, QShowEvent
 from qtpy.QtWidgets import QMessageBox, QPushButton, QSplitter, QVBoxLayout, QWidget
 
-from blotquant.image import BlotImage
-from blotquant.record.history import Change
-from blotquant.record.session import Session
+from blotquant.model.image import BlotImage
+from blotquant.session.history import Change
+from blotquant.session.session import Session
 from napari_blotquant._calm import set_libraries_aside, take_libraries_back
 from napari_blotquant._canvas import canvas_of
 from napari_blotquant._convert import flags_in_words

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from psygnal import Signal
 
-from blotquant.geometry import Band, Lane, LaneRole
-from blotquant.naming.ladder import said_kda
-from blotquant.record import edits
-from blotquant.record.history import Change
-from blotquant.record.places import lane_at, snap, strip_at
-from blotquant.record.strip_edits import remove_strip
+from blotquant.identification.ladder import said_kda
+from blotquant.model.geometry import Band, Lane, LaneRole
+from blotquant.session import edits
+from blotquant.session.history import Change
+from blotquant.session.hit_testing import lane_at, snap, strip_at
+from blotquant.session.strip_edits import remove_strip
 from napari_blotquant._layers import BlotLayers
 from napari_blotquant._model import Doubt
 

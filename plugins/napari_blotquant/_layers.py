@@ -15,8 +15,8 @@ import numpy as np
 from napari.layers import Image
 from psygnal import Signal
 
-from blotquant.geometry import Band, Polygon
-from blotquant.record.history import Change
+from blotquant.model.geometry import Band, Polygon
+from blotquant.session.history import Change
 from napari_blotquant._canvas import draw_quickly
 from napari_blotquant._convert import (
     COLOURS,
@@ -361,7 +361,7 @@ class BlotLayers:
         points = np.array(self.bands.data[index])
         if is_same_place(points, band.outline):
             return
-        from blotquant.record.edits import resize_band
+        from blotquant.session.edits import resize_band
 
         with suppress(ValueError):
             for row in self.editor.preview(resize_band(self.editor.layout, band.id, points)).values():

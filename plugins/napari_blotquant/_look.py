@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.image import BlotImage
+from blotquant.model.image import BlotImage
 from napari_blotquant._convert import contrast_limits
 
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from blotquant.geometry import Point
+from blotquant.model.geometry import Point
 from napari_blotquant._convert import Colour, is_same_place, to_vertices
 from napari_blotquant._reconcile import Shape
 from napari_blotquant._shapes import HandShapes

@@ -14,15 +14,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from blotquant.geometry import Layout
-from blotquant.image import BlotImage
-from blotquant.pipeline import weigh_named
-from blotquant.record.history import FIND_AGAIN, Change, Kind
-from blotquant.record.replay import Conflict, apply_changes, diff_layouts
-from blotquant.record.session import SESSION_SUFFIX, Session, relative_path, save_session
+from blotquant.analysis import weigh_named
+from blotquant.model.geometry import Layout
+from blotquant.model.image import BlotImage
+from blotquant.quantification.bands import measure_bands, weigh_bands
+from blotquant.quantification.prepared_image import Scene
+from blotquant.session.history import FIND_AGAIN, Change, Kind
+from blotquant.session.replay import Conflict, apply_changes, diff_layouts
+from blotquant.session.session import SESSION_SUFFIX, Session, relative_path, save_session
 from blotquant.tables import BAND_COLUMNS, make_table
-from blotquant.weighing.measure import measure_bands, weigh_bands
-from blotquant.weighing.scene import Scene
 from napari_blotquant._convert import SURE
 from napari_blotquant._recover import Autosaver
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QFileDialog
 
-from blotquant.image import BlotImage
-from blotquant.record.session import SESSION_SUFFIX, PictureMissingError
+from blotquant.model.image import BlotImage
+from blotquant.session.session import SESSION_SUFFIX, PictureMissingError
 from napari_blotquant import _work
 from napari_blotquant._jobs import take_turns
 from napari_blotquant._recover import autosave_path, find_rescued
 from napari_blotquant._work import Opened
 
 if TYPE_CHECKING:
-    from blotquant.study.live import Study
+    from blotquant.runs.live_ratios import Study
     from napari_blotquant._dock import BlotDock
     from napari_blotquant._model import Editor
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QLineEdit, QPushButton, QWidget
 
-from blotquant.geometry import ROLES
-from blotquant.naming.presets import LADDERS_KDA, TARGETS_KDA, ladder_kda
+from blotquant.identification.presets import LADDERS_KDA, TARGETS_KDA, ladder_kda
+from blotquant.model.geometry import ROLES
 from blotquant.settings import DetectionSettings, WeighingSettings
 from napari_blotquant._form import SettingsForm
 

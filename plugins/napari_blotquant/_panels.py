@@ -11,7 +11,7 @@ import pandas as pd
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
 
-from blotquant.geometry import Band
+from blotquant.model.geometry import Band
 from napari_blotquant._convert import flags_in_words
 from napari_blotquant._hand import KEYS
 from napari_blotquant._model import Editor

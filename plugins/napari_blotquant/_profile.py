@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from blotquant.coverage import area_weights
-from blotquant.geometry import Lane
-from blotquant.weighing.background import Aperture
-from blotquant.weighing.scene import Scene
+from blotquant.model.area_weights import area_weights
+from blotquant.model.geometry import Lane
+from blotquant.quantification.background import Aperture
+from blotquant.quantification.prepared_image import Scene
 from napari_blotquant._model import Editor
 
 MISSING = 'The profile needs pyqtgraph:\npip install "blotquant[napari]"\nEverything else works without it.'

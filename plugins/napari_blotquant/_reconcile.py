@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from blotquant.geometry import Band, Layout, Point, Polygon, polygon_area
-from blotquant.record.edits import add_lane, delete_band, draw_band, remove_lane, reshape_lane, resize_band
-from blotquant.record.history import Change
-from blotquant.record.replay import apply_changes
-from blotquant.record.strip_edits import add_strip, remove_strip, reshape_strip
+from blotquant.model.geometry import Band, Layout, Point, Polygon, polygon_area
+from blotquant.session.edits import add_lane, delete_band, draw_band, remove_lane, reshape_lane, resize_band
+from blotquant.session.history import Change
+from blotquant.session.replay import apply_changes
+from blotquant.session.strip_edits import add_strip, remove_strip, reshape_strip
 from napari_blotquant._convert import bent, handles, is_same_place, lane_nodes, to_outline
 
 MIN_AREA_PX = 4.0

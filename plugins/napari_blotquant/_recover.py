@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from blotquant.errors import OutputError, SessionError
-from blotquant.record.session import SESSION_SUFFIX, Session, load_session, save_session
+from blotquant.session.session import SESSION_SUFFIX, Session, load_session, save_session
 
 PAUSE_S = 0.5
 

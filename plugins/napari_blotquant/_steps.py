@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
-from blotquant.geometry import LaneRole
-from blotquant.record.history import Change
-from blotquant.record.plain import flatten_settings
+from blotquant.model.geometry import LaneRole
+from blotquant.session.canonical_json import flatten_settings
+from blotquant.session.history import Change
 from napari_blotquant import _work
 from napari_blotquant._hand import Hand
 from napari_blotquant._layers import BlotLayers
@@ -17,7 +17,7 @@ from napari_blotquant._model import Editor
 from napari_blotquant._pages import BandPage, LanePage, PicturePage, ResultPage, StripPage, TargetPage
 
 if TYPE_CHECKING:
-    from blotquant.again import Step
+    from blotquant.analysis import Step
     from napari_blotquant._dock import BlotDock
 
 STEPS = ("Picture", "Strips", "Lanes", "Bands", "Targets", "Result")

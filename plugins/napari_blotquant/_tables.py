@@ -199,7 +199,7 @@ def ratio_rows(bands: Rows, auto: Rows, top: str, bottom: str) -> tuple[list[str
 
 
 def _ratio_cells(top: str, bottom: str, members: dict[str, list[dict[str, Any]]], auto: Rows) -> list[Cell]:
-    from blotquant.comparing.intervals import ratio_interval
+    from blotquant.normalization.intervals import ratio_interval
 
     reason = _why_not(top, members[top]) or _why_not(bottom, members[bottom])
     if not reason and members[bottom][0]["snr"] < MIN_SNR:

@@ -11,7 +11,7 @@ from napari_blotquant._model import Editor, Rows, Weighing
 from napari_blotquant._profile import lane_curves
 
 if TYPE_CHECKING:
-    from blotquant.study.live import Study, StudyPicture
+    from blotquant.runs.live_ratios import Study, StudyPicture
     from napari_blotquant._dock import BlotDock
 
 SETTLE_MS = 600
@@ -89,7 +89,7 @@ class Weigher:
             return
 
         def work() -> tuple[Any, Any]:
-            from blotquant.study.live import ratios_with
+            from blotquant.runs.live_ratios import ratios_with
 
             ratios = ratios_with(study, picture, image, session)
             return ratios, study.tables.get("ratios", ratios)

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from blotquant.errors import BlotQuantError
-from blotquant.geometry import Layout
-from blotquant.image import BlotImage
-from blotquant.record.session import SESSION_SUFFIX, Session, load_session, make_session
+from blotquant.model.geometry import Layout
+from blotquant.model.image import BlotImage
+from blotquant.session.session import SESSION_SUFFIX, Session, load_session, make_session
 from blotquant.settings import Settings
 from napari_blotquant._look import Look, look_at
 from napari_blotquant._style import readable
 
 if TYPE_CHECKING:
-    from blotquant.again import Step
-    from blotquant.study.live import Study, StudyPicture
+    from blotquant.analysis import Step
+    from blotquant.runs.live_ratios import Study, StudyPicture
 
 PICTURE_SUFFIXES = (".tif", ".tiff", ".scn", ".gel", ".1sc", ".png", ".jpg", ".jpeg")
 
@@ -58,7 +58,7 @@ def open_blot(path: Path, settings: Settings | None = None, study: Study | None 
     BlotQuantError
         Saying what is wrong with the file and what to do.
     """
-    from blotquant.batch.work import open_picture
+    from blotquant.runs.pictures import open_picture
 
     if path.name.endswith(SESSION_SUFFIX):
         return open_session(path)
@@ -72,7 +72,7 @@ def open_blot(path: Path, settings: Settings | None = None, study: Study | None 
 
 def open_without_session(path: Path) -> Opened:
     """Read a picture and find everything anew; its session will be saved under a free name."""
-    from blotquant.batch.work import open_picture
+    from blotquant.runs.pictures import open_picture
 
     opened = start(open_picture(path, Settings()))
     names = (path.with_name(f"{path.name}.{k}{SESSION_SUFFIX}") for k in itertools.count(2))
@@ -81,7 +81,7 @@ def open_without_session(path: Path) -> Opened:
 
 def open_session(path: Path, *, picture: Path | None = None) -> Opened:
     """Read a session and its picture, wherever the user says that lies now."""
-    from blotquant.batch.work import open_session_picture
+    from blotquant.runs.pictures import open_session_picture
 
     session = load_session(path)
     image = open_session_picture(session, path.parent, given=picture)
@@ -90,7 +90,7 @@ def open_session(path: Path, *, picture: Path | None = None) -> Opened:
 
 def open_image(path: Path) -> BlotImage:
     """Read a picture, or the picture of a session, and find nothing."""
-    from blotquant.batch.work import open_picture, open_session_picture
+    from blotquant.runs.pictures import open_picture, open_session_picture
 
     if path.name.endswith(SESSION_SUFFIX):
         return open_session_picture(load_session(path), path.parent)
@@ -99,7 +99,7 @@ def open_image(path: Path) -> BlotImage:
 
 def start(image: BlotImage, settings: Settings | None = None) -> Opened:
     """Find everything in a picture and begin its session."""
-    from blotquant.automatic import find
+    from blotquant.analysis import find
 
     chosen = settings or Settings()
     return Opened(image, make_session(image, find(image, chosen), settings=chosen), None, look_at(image))
@@ -107,9 +107,9 @@ def start(image: BlotImage, settings: Settings | None = None) -> Opened:
 
 def find_again(image: BlotImage, session: Session, step: Step) -> Layout:
     """What is found now from a step on; the steps before it stand."""
-    from blotquant import again
+    from blotquant import analysis
 
-    return again.find_again(image, session, step)
+    return analysis.find_again(image, session, step)
 
 
 def list_blots(folder: Path) -> Listed:
@@ -120,7 +120,7 @@ def list_blots(folder: Path) -> Listed:
     BlotQuantError
         If there is an experiment file and it is wrong.
     """
-    from blotquant.study.live import open_study
+    from blotquant.runs.live_ratios import open_study
 
     study = open_study(folder)
     if study is not None:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from blotquant.io.files import read_table
-from blotquant.record.session import load_session, save_session
+from blotquant.session.session import load_session, save_session
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS
 
 
@@ -92,7 +92,7 @@ def test_the_number_of_lanes_wins_over_the_guess(blotquant, picture, tmp_path):
 
 
 def test_hand_corrections_in_the_results_folder_are_kept(blotquant, picture, tmp_path):
-    from blotquant.record.edits import delete_band
+    from blotquant.session.edits import delete_band
 
     out = tmp_path / "out"
     blotquant("measure", picture, "-o", out)
@@ -130,7 +130,7 @@ def test_wrong_commands_exit_with_2(blotquant, tmp_path, monkeypatch, arguments,
 
 
 def test_a_busy_results_folder_is_refused(blotquant, picture, tmp_path):
-    from blotquant.record.store import locked
+    from blotquant.runs.store import locked
 
     with locked(tmp_path / "out"):
         called = blotquant("measure", picture, "-o", tmp_path / "out")
@@ -143,7 +143,7 @@ def test_interrupting_says_how_to_go_on(blotquant, picture, tmp_path, monkeypatc
     def interrupt(*_args, **_kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("blotquant.pipeline.analyze", interrupt)
+    monkeypatch.setattr("blotquant.analysis.analyze", interrupt)
     called = blotquant("measure", picture, "-o", tmp_path / "out")
     assert called.code == 130
     assert "--resume" in called.err

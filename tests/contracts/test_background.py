@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blotquant.coverage import area_weights
-from blotquant.geometry import Band, Lane, Layout, Strip, rectangle
-from blotquant.weighing.background import BACKGROUNDS, Aperture, Background
-from blotquant.weighing.scene import find_ground
-from blotquant.weighing.uncertainty import measure_noise
+from blotquant.model.area_weights import area_weights
+from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
+from blotquant.quantification.background import BACKGROUNDS, Aperture, Background
+from blotquant.quantification.noise import measure_noise
+from blotquant.quantification.prepared_image import find_ground
 
 SHAPE = (160, 210)
 ROWS = (40.0, 80.0, 120.0)

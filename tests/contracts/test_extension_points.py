@@ -12,15 +12,15 @@ import pytest
 import test_background
 from pydantic import Field
 
-from blotquant.comparing.replicates import SCALINGS, ScalingMethod, blot_scales
 from blotquant.errors import ImageError
 from blotquant.flags import FLAGS, Flag, blocking, join_flags
 from blotquant.io import read, read_image
 from blotquant.io.read import READERS, Reader
 from blotquant.io.source import RawPicture
+from blotquant.quantification.background import BACKGROUNDS
+from blotquant.quantification.background.simple import Constant
 from blotquant.settings import Settings, WeighingSettings
-from blotquant.weighing.background import BACKGROUNDS
-from blotquant.weighing.background.simple import Constant
+from blotquant.statistics.scaling import SCALINGS, ScalingMethod, blot_scales
 
 PAGES = Path(__file__).parents[2] / "docs" / "_ext" / "from_code.py"
 

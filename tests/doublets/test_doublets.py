@@ -7,12 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blotquant.coverage import area_weights
 from blotquant.doublets.fit import fit_doublet
-from blotquant.doublets.groups import unresolved_rows
-from blotquant.doublets.shares import component_weights
-from blotquant.doublets.splitting import resolve_doublets
-from blotquant.geometry import Band, Lane, Layout, Strip, bounding_box, polygon, rectangle
+from blotquant.doublets.rows import component_weights, unresolved_rows
+from blotquant.doublets.split import resolve_doublets
+from blotquant.model.area_weights import area_weights
+from blotquant.model.geometry import Band, Lane, Layout, Strip, bounding_box, polygon, rectangle
 from blotquant.settings import NamingSettings
 
 ROOT_2PI = np.sqrt(2 * np.pi)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from blotquant.doublets.widening import widen_outlines
-from blotquant.geometry import bounding_box, rectangle
+from blotquant.doublets.split import widen_outlines
+from blotquant.model.geometry import bounding_box, rectangle
 
 
 def doublet(offsets, middle):

@@ -8,12 +8,12 @@ import pytest
 import small_experiment as small
 from PIL import Image
 
-from blotquant.comparing.normalize import normalize
 from blotquant.export.panel import Panel, choose_pictures, cut_crop, describe_panel, draw_panel, panel_name
+from blotquant.normalization.normalize import normalize
+from blotquant.quantification.bands import measure_bands
+from blotquant.quantification.lanes import measure_lanes
 from blotquant.synthetic import make_blot, plain_spec
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, make_table
-from blotquant.weighing.measure import measure_bands
-from blotquant.weighing.whole_lanes import measure_lanes
 
 LANES = 5
 

@@ -48,7 +48,7 @@ def doors(*, folder: Path, more: dict[str, bytes] | None = None) -> Iterator[Doo
     from blotquant.experiment.sheets import read_csv_sheet
     from blotquant.io import read_image
     from blotquant.io.files import read_table
-    from blotquant.record.manifest import read_manifest
+    from blotquant.runs.manifest import read_manifest
     from blotquant.settings import load_settings
     from blotquant.tables import BAND_COLUMNS, make_table
 
@@ -71,7 +71,7 @@ def doors(*, folder: Path, more: dict[str, bytes] | None = None) -> Iterator[Doo
 
 def use_session(path: Path) -> None:
     """Read a session and ask it for all that depends on what it holds."""
-    from blotquant.record.session import load_session, session_text
+    from blotquant.session.session import load_session, session_text
 
     session = load_session(path)
     _ = session.history.verify_chain(), session.layout, session.conflicts

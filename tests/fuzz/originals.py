@@ -174,9 +174,9 @@ def workbook():
 def session():
     from dataclasses import replace
 
-    from blotquant.geometry import Band, Lane, Layout, Strip, rectangle
-    from blotquant.record.history import Change
-    from blotquant.record.session import ImageReference, Session, session_text
+    from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
+    from blotquant.session.history import Change
+    from blotquant.session.session import ImageReference, Session, session_text
 
     strip = Strip(id="s1", number=1, outline=rectangle(0, 24, 0, 40), tilt_deg=0.1)
     lane = Lane(id="l1", strip="s1", number=1, center=((0.0, 8.0), (23.0, 8.5)), widths=(6.0, 6.0))
@@ -190,8 +190,8 @@ def session():
 
 
 def manifest():
-    from blotquant.record.manifest import InputRecord, Manifest, UnitRecord, manifest_text
-    from blotquant.record.plain import flatten_settings
+    from blotquant.runs.manifest import InputRecord, Manifest, UnitRecord, manifest_text
+    from blotquant.session.canonical_json import flatten_settings
     from blotquant.settings import Settings
 
     record = InputRecord(role="picture", name="a.tif", path="../a.tif", sha256="0" * 64)

@@ -16,16 +16,16 @@ import tifffile
 from harness import doors
 from originals import session
 
-from blotquant.batch.inputs import find_inputs
 from blotquant.errors import BlotQuantError, SessionError, SheetError
 from blotquant.experiment.read import read_experiment
 from blotquant.experiment.sheets import read_csv_sheet, read_workbook
 from blotquant.io import atomic_write, read_image, read_table
-from blotquant.record.manifest import InputRecord, Manifest, manifest_text, read_manifest
-from blotquant.record.session import find_image, load_session, parse_session
+from blotquant.runs.inputs import find_inputs
+from blotquant.runs.manifest import InputRecord, Manifest, manifest_text, read_manifest
+from blotquant.runs.verify import verify_folder
+from blotquant.session.session import find_image, load_session, parse_session
 from blotquant.settings import Settings, load_settings
 from blotquant.tables import BAND_COLUMNS
-from blotquant.verify import verify_folder
 
 DOORS = ("pictures", "session", "experiment", "workbook", "samples", "sheet", "settings", "table", "manifest")
 

@@ -1,4 +1,4 @@
-"""A few hundred mutated files through every door; `scripts/fuzz_readers.py` tries hundreds of thousands."""
+"""A few hundred mutated files through every door; `tools/fuzz_readers.py` tries hundreds of thousands."""
 
 import pytest
 from harness import LONGEST_S, SEEDS, Tally, doors, try_door, try_one

@@ -19,7 +19,7 @@ from PIL import Image
 
 from blotquant.errors import ImageError
 from blotquant.io import read_image
-from blotquant.io.facts import exposure_in, pixel_size_from_dpi, pixel_size_in
+from blotquant.io.metadata import exposure_in, pixel_size_from_dpi, pixel_size_in
 
 REAL = Path(__file__).parents[3] / "shared" / "real"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="the real pictures (../shared/real) are not on this machine")

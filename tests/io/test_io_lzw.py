@@ -11,7 +11,7 @@ from PIL import Image
 
 from blotquant.errors import ImageError
 from blotquant.io import read_image
-from blotquant.io.lzw import is_sound
+from blotquant.io.tiff import is_sound
 
 
 @pytest.mark.parametrize("size", [0, 1, 5, 254, 256, 1000, 4000, 4096, 8192, 100_000])

@@ -19,8 +19,8 @@ for module in () if os.environ.get("BLOTQUANT_REQUIRE_GUI") else ("qtpy.QtCore",
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from blotquant.image import BlotImage
-    from blotquant.record.session import Session
+    from blotquant.model.image import BlotImage
+    from blotquant.session.session import Session
     from napari_blotquant._model import Editor
 
 WAIT_MS = 60_000
@@ -56,7 +56,7 @@ def state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def synthetic(n_rows: int = 2, n_lanes: int = 4) -> tuple[BlotImage, Session]:
-    from blotquant.record.session import make_session
+    from blotquant.session.session import make_session
     from blotquant.synthetic import make_blot, plain_spec
 
     volumes = np.linspace(4e4, 1e5, n_rows * n_lanes).reshape(n_rows, n_lanes)
@@ -81,7 +81,7 @@ def picture(tmp_path: Path) -> Path:
     import tifffile
 
     from blotquant.io import read_image
-    from blotquant.record.session import make_session, save_session
+    from blotquant.session.session import make_session, save_session
     from blotquant.synthetic import make_blot, plain_spec
 
     volumes = np.linspace(4e4, 1e5, 8).reshape(2, 4)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from blotquant.record.edits import move_band
+from blotquant.session.edits import move_band
 
 pytest.importorskip("napari")
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blotquant.geometry import Lane, rectangle
+from blotquant.model.geometry import Lane, rectangle
 from blotquant.tables import BAND_COLUMNS, make_table
 from napari_blotquant._convert import (
     COLOURS,

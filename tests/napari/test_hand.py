@@ -122,7 +122,7 @@ def test_targets_by_click_and_the_ladders_masses_by_key(dock: Any, qtbot: Any) -
     from qtpy.QtCore import Qt
     from qtpy.QtTest import QTest
 
-    from blotquant.record.edits import draw_band
+    from blotquant.session.edits import draw_band
 
     viewer, editor, targets = dock.viewer, dock.editor, dock.steps.targets
     dock.steps.go(dock.steps.TARGETS)
@@ -162,7 +162,7 @@ def test_doubts_are_walked_and_confirmed_and_blind_mode_hides_what_lanes_are(doc
     from mouse import move_to, press
     from qtpy.QtCore import Qt
 
-    from blotquant.record.history import Change
+    from blotquant.session.history import Change
 
     viewer, editor = dock.viewer, dock.editor
     unsure = [(editor.layout.bands[1], 0.3), (editor.layout.bands[4], 0.5)]

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from blotquant.record.history import Change
-from blotquant.record.session import parse_session, session_text
-from blotquant.weighing.measure import measure_bands
+from blotquant.quantification.bands import measure_bands
+from blotquant.session.history import Change
+from blotquant.session.session import parse_session, session_text
 
 pytest.importorskip("napari")
 from napari.components import ViewerModel
@@ -166,7 +166,7 @@ def test_finding_again_keeps_the_hands_work(layers: BlotLayers) -> None:
 def test_targets_colours_and_view(layers: BlotLayers) -> None:
     editor = layers.editor
     band = editor.layout.bands[0]
-    from blotquant.record.edits import set_target
+    from blotquant.session.edits import set_target
 
     editor.do(set_target(editor.layout, band.id, "pAKT"), "target")
     assert (editor.table.loc[editor.table["row"] == band.row, "target"] == "pAKT").all()

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import tifffile
 
-from blotquant import again, automatic, pipeline
-from blotquant.batch.work import open_picture
+from blotquant.analysis import Step, analyze, find, find_again, find_bands
 from blotquant.cli import main
+from blotquant.detection.picture import find_layout
 from blotquant.errors import ImageError
-from blotquant.finding.layouts import find_layout
 from blotquant.io import table_to_csv
-from blotquant.record import edits
-from blotquant.record.history import Change
-from blotquant.record.session import save_session
+from blotquant.runs.pictures import open_picture
+from blotquant.session import edits
+from blotquant.session.history import Change
+from blotquant.session.session import save_session
 from blotquant.settings import Settings
 from napari_blotquant import _work
 from napari_blotquant._model import Editor
@@ -27,7 +27,7 @@ from napari_blotquant._reader import image_layer
 ROOT = Path(__file__).parents[2]
 PICTURES = [ROOT / "sample_images" / name for name in ("blot2_ERK.tif", "blot1_AKT.tif")]
 PLUGIN = sorted((ROOT / "plugins").rglob("*.py"))
-OWN_WAYS = ("blotquant.finding.layouts", "blotquant.io", "blotquant.doublets.splitting")
+OWN_WAYS = ("blotquant.detection.picture", "blotquant.io", "blotquant.doublets.split")
 """What would find or read in a way of its own."""
 
 
@@ -62,7 +62,7 @@ def imported(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", PICTURES, ids=lambda p: p.stem)
 def test_a_new_session_starts_with_what_the_pipeline_finds(path: Path) -> None:
-    editor, analysis = opened(path), pipeline.analyze(open_picture(path, Settings()))
+    editor, analysis = opened(path), analyze(open_picture(path, Settings()))
     assert editor.session.layout_auto == analysis.session.layout_auto
     assert table_to_csv(editor.table) == table_to_csv(analysis.bands)
     assert len(editor.table) > 20
@@ -91,11 +91,11 @@ def test_pixels_that_are_no_number_are_searched_as_on_the_command_line(tmp_path:
 
 def test_a_picture_too_small_for_a_blot_is_refused() -> None:
     image = open_picture(PICTURES[1], Settings())
-    tiny, layout = image.with_(pixels=image.pixels[:12]), automatic.find(image, Settings())
+    tiny, layout = image.with_(pixels=image.pixels[:12]), find(image, Settings())
     with pytest.raises(ImageError, match=r"blot1_AKT\.tif: 640 × 12 pixels are too few"):
         _work.start(tiny)
     with pytest.raises(ImageError, match=r"blot1_AKT\.tif: 640 × 12 pixels are too few"):
-        again.find_bands(tiny, layout, Settings())
+        find_bands(tiny, layout, Settings())
 
 
 def test_a_hand_corrected_session_weighs_the_same_bytes_as_the_command_line(tmp_path: Path) -> None:
@@ -118,18 +118,18 @@ def test_a_hand_corrected_session_weighs_the_same_bytes_as_the_command_line(tmp_
 
 
 @pytest.mark.parametrize("step", ["strips", "lanes", "bands"])
-def test_after_finding_again_the_command_line_weighs_the_same_bytes(step: again.Step, tmp_path: Path) -> None:
+def test_after_finding_again_the_command_line_weighs_the_same_bytes(step: Step, tmp_path: Path) -> None:
     editor = opened(link(PICTURES[0], tmp_path))
     editor.do(edits.move_lane(editor.layout, editor.layout.lanes[3].id, d_col=3.0), "move_lane")
     editor.do([Change("settings", "detection.min_snr", editor.session.settings.detection.min_snr, 8.0)], "settings")
     settings = editor.session.settings
     found = _work.find_again(editor.image, editor.session, step)
     if step == "strips":
-        assert found == pipeline.analyze(editor.image, settings).session.layout_auto
+        assert found == analyze(editor.image, settings).session.layout_auto
     else:
         assert found.strips == editor.layout.strips
     if step == "bands":
-        assert found == again.find_again(editor.image, editor.session)  # lanes were corrected: they stand
+        assert found == find_again(editor.image, editor.session)  # lanes were corrected: they stand
         assert found.lanes == editor.layout.lanes
     editor.find_again(found)
     editor.weigh_now()
@@ -157,7 +157,7 @@ def test_the_settings_name_the_polarity_of_a_picture(tmp_path: Path) -> None:
     settings = Settings(polarity="dark")
     blot = _work.open_blot(path, settings)
     assert blot.session.polarity == blot.image.polarity == "dark"
-    assert blot.session.layout_auto == automatic.find(open_picture(path, settings), settings)
+    assert blot.session.layout_auto == find(open_picture(path, settings), settings)
     save_session(blot.session, tmp_path / "other.blot.json")
     assert _work.open_blot(tmp_path / "other.blot.json").image.polarity == "dark"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from blotquant.geometry import Band, Layout, rectangle
+from blotquant.model.geometry import Band, Layout, rectangle
 from napari_blotquant._convert import to_vertices
 from napari_blotquant._reconcile import Shape, read_bands, read_lanes
 

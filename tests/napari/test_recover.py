@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from blotquant.record.edits import move_band
-from blotquant.record.session import load_session
+from blotquant.session.edits import move_band
+from blotquant.session.session import load_session
 from napari_blotquant._recover import Autosaver, autosave_path, find_rescued
 
 WORKER = """
 import sys, time
 sys.path.insert(0, {here!r})
 from conftest import synthetic
-from blotquant.record.edits import move_band
+from blotquant.session.edits import move_band
 from napari_blotquant._model import Editor
 from napari_blotquant._recover import Autosaver
 image, session = synthetic()

@@ -14,8 +14,8 @@ import pytest
 
 from blotquant.cli import main
 from blotquant.io import read_image, table_to_csv
-from blotquant.record.session import load_session
-from blotquant.weighing.measure import measure_bands
+from blotquant.quantification.bands import measure_bands
+from blotquant.session.session import load_session
 
 WAIT_MS = 60_000
 
@@ -134,7 +134,7 @@ def test_blind_mode_hides_lanes_and_is_on_record(dock: Any, qtbot: Any) -> None:
 
 
 def test_unsaved_edits_come_back_after_a_crash(dock: Any, qtbot: Any, picture: Path, state_folder: Path) -> None:
-    from blotquant.record.edits import move_band
+    from blotquant.session.edits import move_band
 
     editor = dock.editor
     editor.do(move_band(editor.layout, editor.layout.bands[0].id, d_row=2), "move")
@@ -148,7 +148,7 @@ def test_unsaved_edits_come_back_after_a_crash(dock: Any, qtbot: Any, picture: P
 
 
 def test_troubles_are_told_and_nothing_is_lost(dock: Any, qtbot: Any, picture: Path, tmp_path: Path) -> None:
-    from blotquant.record.edits import move_band
+    from blotquant.session.edits import move_band
 
     editor = dock.editor
     editor.do(move_band(editor.layout, editor.layout.bands[0].id, d_row=2), "move")

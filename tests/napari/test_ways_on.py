@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from blotquant.record.edits import move_band
-from blotquant.record.session import load_session
+from blotquant.session.edits import move_band
+from blotquant.session.session import load_session
 
 WAIT_MS = 60_000
 

@@ -106,8 +106,8 @@ def test_hostile_names_travel_through_a_whole_run(tmp_path, capsys):
     from tiny_study import write_tiny_study
 
     from blotquant.cli import main
+    from blotquant.runs.verify import verify_folder
     from blotquant.tables import LANE_COLUMNS
-    from blotquant.verify import verify_folder
 
     names = HOSTILE[:6]
     folder = write_tiny_study(

@@ -27,11 +27,11 @@ from quantity_one_file import scan_1sc
 from blotquant.experiment.design import Comparison, ImageEntry, Ratio, Target
 from blotquant.experiment.read import read_experiment
 from blotquant.experiment.sheets import read_csv_sheet
-from blotquant.geometry import ROLES
 from blotquant.io import read_image
-from blotquant.record.manifest import InputRecord, Manifest, UnitRecord, manifest_text, read_manifest
-from blotquant.record.session import flatten_settings, nest_settings
-from blotquant.record.store import Part, Store
+from blotquant.model.geometry import ROLES
+from blotquant.runs.manifest import InputRecord, Manifest, UnitRecord, manifest_text, read_manifest
+from blotquant.runs.store import Part, Store
+from blotquant.session.session import flatten_settings, nest_settings
 from blotquant.settings import Settings
 
 quick = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))

@@ -15,9 +15,9 @@ from simple_pictures import SHAPE, gaussians, plain_layout
 
 from blotquant.flags import FLAGS, split_flags
 from blotquant.io import read_image
+from blotquant.quantification.background import BACKGROUNDS
+from blotquant.quantification.bands import measure_bands
 from blotquant.settings import WeighingSettings
-from blotquant.weighing.background import BACKGROUNDS
-from blotquant.weighing.measure import measure_bands
 
 HEIGHTS = np.array([[900.0, 200.0], [1500.0, 400.0], [700.0, 800.0], [1100.0, 60.0]])
 EXPORT = {"low_bit_depth", "few_levels", "stepped_levels", "clipped_black"}

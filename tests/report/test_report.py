@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from report_example import BLOTS, IMG, PROBES, make_report
 
-from blotquant.geometry import Band, Lane, Layout, Strip, rectangle
-from blotquant.image import BlotImage
+from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
+from blotquant.model.image import BlotImage
 from blotquant.report.blot import kda_marks, splice_marks
+from blotquant.report.figures import plot_ratio
 from blotquant.report.methods import BACKGROUND_WORDS
-from blotquant.report.picture import MAX_PICTURE_PX, encode_picture
-from blotquant.report.plots import plot_ratio
+from blotquant.report.profiles import MAX_PICTURE_PX, encode_picture
 from blotquant.report.tables import View, interval, table_html, value, with_sd
 from blotquant.report.template import format_number
 from blotquant.settings import WeighingSettings
@@ -123,9 +123,9 @@ def test_kda_marks_stand_at_the_ladders_bands():
 
 
 def test_no_kda_marks_on_a_stain_whose_rows_are_not_the_ladders(monkeypatch):
-    from blotquant.pipeline import weigh
-    from blotquant.record.session import make_session
+    from blotquant.analysis import weigh
     from blotquant.report import blot
+    from blotquant.session.session import make_session
     from blotquant.settings import Settings
     from blotquant.synthetic import make_blot, plain_spec
 
@@ -159,9 +159,9 @@ def test_lanes_that_a_figure_panel_leaves_out_between_others_are_marked(roles, l
 
 def test_doubts_of_the_probes_bands_are_told_with_their_lanes():
     """Lane 2 of 3 is at the ceiling; a band without a name is nobody's doubt."""
-    from blotquant.pipeline import weigh
-    from blotquant.record.session import make_session
+    from blotquant.analysis import weigh
     from blotquant.report.blot import render_blot
+    from blotquant.session.session import make_session
     from blotquant.settings import Settings
     from blotquant.synthetic import make_blot, plain_spec
 
@@ -183,10 +183,10 @@ def test_doubts_of_the_probes_bands_are_told_with_their_lanes():
 def test_what_was_taken_as_written_and_who_takes_no_part_is_told(tmp_path):
     from small_experiment import experiment, image, ratio
 
-    from blotquant.comparing.compare import compare
-    from blotquant.comparing.normalize import normalize
+    from blotquant.normalization.normalize import normalize
     from blotquant.report.page import Content, write_report
     from blotquant.settings import Settings
+    from blotquant.statistics.compare import compare
     from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, make_table
 
     toml = image("p.tif", "P") + image("t.tif", "T") + image("u.tif", "T", blot=2) + ratio("P/T", "P", "T")
@@ -260,8 +260,8 @@ def test_a_plot_without_a_value_is_still_a_plot():
 def test_intervals_are_called_by_their_level_and_n_by_what_it_counts(tmp_path):
     from small_experiment import experiment, image, ratio
 
-    from blotquant.comparing.compare import compare
     from blotquant.report.sections import ratio_blocks
+    from blotquant.statistics.compare import compare
     from blotquant.tables import RATIO_COLUMNS, make_table
 
     toml = image("p.tif", "P") + image("t.tif", "T") + ratio("r", "P", "T")

@@ -1,0 +1,446 @@
+"""The composition: picture → strips, lanes, bands → hand corrections → targets → volumes.
+
+Values in, values out: nothing here touches a folder. The command line, the notebook, the batch and the plugin all
+go through these few functions, so one picture with one session gives one set of numbers.
+
+The automatic result of one picture: its strips, lanes and bands, with rows that touch taken apart.
+
+Finding again, step by step, in a picture that a person has corrected: the same for API, command line and plugin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+from blotquant.detection.membranes import find_membrane_layouts
+from blotquant.detection.picture import find_bands_again, find_lanes_again, find_layout
+from blotquant.doublets.rows import undivided_rows, unresolved_rows
+from blotquant.doublets.split import resolve_doublets
+from blotquant.errors import ImageError
+from blotquant.identification.ladder import LadderError
+from blotquant.identification.targets import Target, add_kda, assign_targets
+from blotquant.model.geometry import LaneRole, Layout, Polygon
+from blotquant.model.image import BlotImage, FloatImage
+from blotquant.quantification.bands import measure_bands
+from blotquant.quantification.lanes import measure_lanes
+from blotquant.quantification.prepared_image import Scene, weigh_scene
+from blotquant.session.replay import hand_edits
+from blotquant.session.session import Session, make_session
+from blotquant.settings import Settings
+from blotquant.threads import single_threaded, stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+MIN_EDGE_PX = 16
+"""Shorter than any lane with a band in it."""
+
+
+def check_size(image: BlotImage) -> None:
+    """Refuse a picture in which no lane has room.
+
+    Raises
+    ------
+    ImageError
+        If an edge is shorter than `MIN_EDGE_PX`.
+    """
+    rows, cols = image.shape
+    if min(rows, cols) < MIN_EDGE_PX:
+        msg = (
+            f"{image.name}: {cols} × {rows} pixels are too few for a blot; at least {MIN_EDGE_PX} × {MIN_EDGE_PX} "
+            "are needed; give the original picture"
+        )
+        raise ImageError(msg)
+
+
+@single_threaded
+def find(image: BlotImage, settings: Settings) -> Layout:
+    """Find the strips, lanes and bands of one picture: the one way in which a picture gets its automatic result.
+
+    Parameters
+    ----------
+    image : BlotImage
+        The picture.
+    settings : Settings
+        Parameters of the search and of naming (its tolerances divide rows that touch).
+
+    Raises
+    ------
+    ImageError
+        If the picture is too small for a lane.
+    """
+    detection = settings.detection
+    return found_by(
+        lambda signal: find_layout(signal, ceiling=image.ceiling, settings=detection, n_lanes=detection.n_lanes),
+        image,
+        settings,
+    )
+
+
+def found_by(search: Callable[[FloatImage], Layout], image: BlotImage, settings: Settings) -> Layout:
+    """Search the signal of a picture that has room for a lane, and take apart rows that touch."""
+    check_size(image)
+    with stage("find"):
+        layout = search(searchable(image))
+    return divided(image, layout, settings)
+
+
+def searchable(image: BlotImage) -> FloatImage:
+    """The signal with pixels that are no number at the picture's median: nothing to see there. Weighing keeps them."""
+    signal = image.signal()
+    if image.pixels.dtype.kind == "f":
+        finite = np.isfinite(signal)
+        if finite.any() and not finite.all():
+            return np.where(finite, signal, np.median(signal[finite]))
+    return signal
+
+
+def divided(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
+    """Two found rows that touch share out the signal between them."""
+    with stage("doublets"):
+        return resolve_doublets(image.signal(), layout, ceiling=image.ceiling, settings=settings.naming)
+
+
+Step = Literal["strips", "lanes", "bands"]
+
+
+@single_threaded
+def find_bands(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
+    """Find the bands of one picture in the lanes of a layout, which stay as they are.
+
+    Raises
+    ------
+    ImageError
+        If the picture is too small for a lane.
+    """
+    return found_by(lambda signal: find_bands_again(signal, layout, settings=settings.detection), image, settings)
+
+
+def find_lanes(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
+    """Find the lanes and bands of one picture in the strips of a layout, which stay as they are.
+
+    Raises
+    ------
+    ImageError
+        If the picture is too small for a lane.
+    """
+    return found_by(
+        lambda signal: find_lanes_again(signal, layout, ceiling=image.ceiling, settings=settings.detection),
+        image,
+        settings,
+    )
+
+
+FINDERS: dict[Step, Callable[[BlotImage, Layout, Settings], Layout]] = {
+    "strips": lambda image, _layout, settings: find(image, settings),
+    "lanes": find_lanes,
+    "bands": find_bands,
+}
+"""How each step is found again; the steps before it stand."""
+
+
+@single_threaded
+def find_again(image: BlotImage, session: Session, step: Step | None = None) -> Layout:
+    """Search a picture again with the session's present settings; the one way for API, command line and plugin.
+
+    Parameters
+    ----------
+    image : BlotImage
+        The session's picture.
+    session : Session
+        With its corrections.
+    step : {"strips", "lanes", "bands"}, optional
+        Where to begin; what comes before stands as corrected. When not given, nothing that a hand corrected is
+        found again: bands only where lanes were corrected, lanes where strips were.
+
+    Returns
+    -------
+    Layout
+        What is found now; `Session.take_over` lays the corrections over it.
+    """
+    kinds = {edit.kind for edit in hand_edits(session.history.edits)}
+    first: Step = "bands" if "lane" in kinds else "lanes" if "strip" in kinds else "strips"
+    return FINDERS[step or first](image, session.layout, session.settings)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Analysis:
+    """One picture, analysed.
+
+    Attributes
+    ----------
+    image : BlotImage
+        The picture, with the polarity that was used.
+    session : Session
+        The automatic result and the corrections over it.
+    layout : Layout
+        What was weighed: the session's layout with targets assigned.
+    bands, lanes : DataFrame
+        The measured tables, with the columns of `blotquant.tables`.
+    scene : Scene
+        The picture as it was prepared for weighing, for profiles and live re-measuring.
+    """
+
+    image: BlotImage
+    session: Session
+    layout: Layout
+    bands: pd.DataFrame
+    lanes: pd.DataFrame
+    scene: Scene
+
+
+@dataclass(frozen=True, kw_only=True)
+class Naming:
+    """What is known about a picture's proteins.
+
+    Attributes
+    ----------
+    probe : str or None
+        The antibody or stain it shows.
+    targets : tuple of Target
+        The proteins to look for.
+    ladder : str or tuple of float or None
+        Product name or masses in kDa of the ladder that was run.
+    """
+
+    probe: str | None = None
+    targets: tuple[Target, ...] = ()
+    ladder: str | tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Picture:
+    """One picture of a membrane, with its earlier session where it has one, and what is known of its proteins."""
+
+    image: BlotImage
+    session: Session | None = None
+    naming: Naming | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What the sample sheet says about a membrane.
+
+    Attributes
+    ----------
+    n_lanes : int or None
+        Lanes of each strip, ladder and empty ones included.
+    strip : int or None
+        The one strip of the pictures that is this membrane; all of them if not given.
+    roles : mapping of int to str
+        Role of each lane; a corrected session's own roles stand.
+    """
+
+    n_lanes: int | None = None
+    strip: int | None = None
+    roles: Mapping[int, LaneRole] = field(default_factory=dict)
+
+
+@single_threaded
+def analyze(
+    image: BlotImage,
+    settings: Settings | None = None,
+    *,
+    session: Session | None = None,
+    naming: Naming | None = None,
+    session_folder: Path | None = None,
+) -> Analysis:
+    """Find and weigh everything in one picture.
+
+    Parameters
+    ----------
+    image : BlotImage
+        The picture.
+    settings : Settings, optional
+        Parameters; the session's where one is given.
+    session : Session, optional
+        An earlier session of this picture: its automatic result and corrections are used as they stand.
+    naming : Naming, optional
+        Probe, targets and ladder; without it bands keep the targets that a hand gave them.
+    session_folder : pathlib.Path, optional
+        Where a new session will be kept; it refers to the picture relative to that folder.
+
+    Returns
+    -------
+    Analysis
+        Measured by `measure_bands` and `measure_lanes` and nothing else.
+    """
+    if session is None:
+        settings = settings or Settings()
+        session = make_session(image, find(image, settings), settings=settings, folder=session_folder)
+    return weigh(image, session, naming=naming)
+
+
+@single_threaded
+def analyze_membrane(
+    pictures: Sequence[Picture],
+    settings: Settings | None = None,
+    *,
+    expected: Expected | None = None,
+    session_folder: Path | None = None,
+) -> list[Analysis]:
+    """Find and weigh all pictures of one membrane; their lanes are found jointly.
+
+    A lane that is empty for one probe is lit for another or for the stain, so that all pictures agree about the
+    lanes. A picture that has a session keeps it.
+
+    Parameters
+    ----------
+    pictures : sequence of Picture
+        Pictures of one membrane, or of one strip of it.
+    settings : Settings, optional
+        Parameters of the search and of the weighing.
+    expected : Expected, optional
+        What the sample sheet says.
+    session_folder : pathlib.Path, optional
+        Where new sessions will be kept.
+
+    Returns
+    -------
+    list of Analysis
+        In the order of `pictures`.
+    """
+    settings, expected = settings or Settings(), expected or Expected()
+    for picture in pictures:
+        check_size(picture.image)
+    with stage("find"):
+        layouts = find_membrane_layouts(
+            [searchable(picture.image) for picture in pictures],
+            ceilings=[picture.image.ceiling for picture in pictures],
+            settings=settings.detection,
+            n_lanes=expected.n_lanes if expected.n_lanes is not None else settings.detection.n_lanes,
+            strip=expected.strip,
+            dark=[number for number, role in sorted(expected.roles.items()) if role in ("ladder", "blank")],
+        )
+    results = []
+    for picture, layout in zip(pictures, layouts, strict=True):
+        session = picture.session
+        if session is None:
+            found = _with_roles(divided(picture.image, layout, settings), expected.roles)
+            session = make_session(picture.image, found, settings=settings, folder=session_folder)
+        results.append(weigh(picture.image, session, naming=picture.naming))
+    return results
+
+
+@single_threaded
+def weigh(image: BlotImage, session: Session, *, naming: Naming | None = None) -> Analysis:
+    """Name and weigh the bands of a session, hand corrections included.
+
+    Parameters
+    ----------
+    image : BlotImage
+        The session's picture, read with the session's polarity.
+    session : Session
+        What to weigh.
+    naming : Naming, optional
+        Probe, targets and ladder.
+
+    Raises
+    ------
+    ValueError
+        If the picture was read with the other polarity: its ceiling would be the wrong one.
+    """
+    layout, scene, bands = weigh_named(image, session, naming=naming)
+    with stage("lanes"):
+        lanes = measure_lanes(image, layout, settings=session.settings.weighing)
+    return Analysis(image=image, session=session, layout=layout, bands=bands, lanes=lanes, scene=scene)
+
+
+@single_threaded
+def weigh_named(
+    image: BlotImage, session: Session, *, naming: Naming | None = None
+) -> tuple[Layout, Scene, pd.DataFrame]:
+    """Name and weigh the bands of a session, as `weigh` does, without the lanes.
+
+    Returns
+    -------
+    layout, scene, bands
+        As in `Analysis`.
+    """
+    settings = session.settings
+    if image.polarity != session.polarity:
+        msg = f"the session weighs {session.polarity} bands; read {image.name} with polarity={session.polarity!r}"
+        raise ValueError(msg)
+    layout = session.layout
+    with stage("scene"):
+        scene = weigh_scene(image, layout, settings=settings.weighing)
+    with stage("measure"):
+        bands = measure_bands(image, layout, scene=scene)
+    if naming is None:
+        return layout, scene, _with_kda(bands, layout, settings.naming.ladder)
+    if naming.targets:
+        with stage("name"):
+            named = name_bands(image, layout, bands, naming, settings=settings)
+        if _outlines(named) != _outlines(layout):
+            with stage("scene"):
+                scene = weigh_scene(image, named, settings=settings.weighing)
+        layout = named
+        with stage("measure"):
+            bands = measure_bands(image, layout, scene=scene)
+            bands = add_kda(bands, layout, targets=naming.targets, ladder=naming.ladder)
+    return layout, scene, bands
+
+
+def _with_kda(bands: pd.DataFrame, layout: Layout, ladder: str | None) -> pd.DataFrame:
+    """Masses by the settings' ladder, or by what a hand named its bands."""
+    try:
+        return add_kda(bands, layout, ladder=ladder)
+    except ValueError as error:  # a product that no preset knows
+        raise LadderError(str(error)) from None
+
+
+@single_threaded
+def name_bands(image: BlotImage, layout: Layout, bands: pd.DataFrame, naming: Naming, *, settings: Settings) -> Layout:
+    """Give bands their proteins' names; a declared doublet that shows one row is taken apart where the data carry it.
+
+    Parameters
+    ----------
+    image : BlotImage
+        The picture.
+    layout : Layout
+        What was found and corrected.
+    bands : DataFrame
+        The layout's measured bands: the strongest row of all is the likelier one.
+    naming : Naming
+        Probe, targets and ladder.
+    settings : Settings
+        The tolerances of naming.
+
+    Returns
+    -------
+    Layout
+        With targets; lanes that lacked a band in a named row have an expected one.
+    """
+
+    def assign(current: Layout, table: pd.DataFrame) -> Layout:
+        return assign_targets(
+            current,
+            naming.targets,
+            probe=naming.probe,
+            ladder=naming.ladder,
+            table=table,
+            kda_tolerance=settings.naming.kda_tolerance,
+        )
+
+    named = assign(layout, bands)
+    parts = [name for target in naming.targets if len(target.mw_kda) > 1 for name in target.band_names]
+    merged = [*unresolved_rows(named), *undivided_rows(named, parts)]
+    if not merged:
+        return named
+    divided = resolve_doublets(image.signal(), named, ceiling=image.ceiling, rows=merged, settings=settings.naming)
+    # The parts are new bands: their strength must be known before rows are chosen again.
+    return assign(divided, measure_bands(image, divided, settings=settings.weighing))
+
+
+def _with_roles(layout: Layout, roles: Mapping[int, LaneRole]) -> Layout:
+    return replace(layout, lanes=tuple(replace(x, role=roles.get(x.number, x.role)) for x in layout.lanes))
+
+
+def _outlines(layout: Layout) -> dict[str, Polygon]:
+    return {band.id: band.outline for band in layout.bands}

@@ -1,1 +1,0 @@
-"""Many pictures: which ones, by whom they are measured, and how the results reach the disk."""

@@ -1,0 +1,292 @@
+"""The command line: results and paths on stdout, words and progress on stderr, one line for an expected error.
+
+Only this module and `options` know click. Heavy imports happen inside the commands, so that ``--help`` stays quick.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from blotquant._version import __version__
+from blotquant.cli.exit_codes import EXIT_DATA, EXIT_USAGE, answer
+from blotquant.cli.options import (
+    folder_of,
+    out_option,
+    output_options,
+    settings_of,
+    settings_options,
+    worker_options,
+    workers_of,
+)
+
+if TYPE_CHECKING:
+    from blotquant.runs.folder import FolderResult
+
+
+class _Context:
+    """What the options before the command say."""
+
+    def __init__(self, *, as_json: bool, debug: bool) -> None:
+        self.as_json = as_json
+        self.debug = debug
+
+    def emit(self, document: dict[str, Any], lines: Iterable[str]) -> None:
+        """Print a result on stdout: as JSON where asked for, else as lines."""
+        from blotquant.text import harmless
+
+        if self.as_json:
+            head = {"schema_version": 1, "blotquant": __version__}
+            click.echo(json.dumps({**head, **document}, indent=1, ensure_ascii=False, default=str))
+        else:
+            for line in lines:
+                click.echo(harmless(line))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="blotquant")
+def cli() -> None:
+    """Western blot densitometry: volumes with uncertainty, and normalised ratios."""
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("blotquant_demo"))
+@output_options
+def demo(folder: Path, *, as_json: bool, debug: bool) -> None:
+    """Write the (synthetic) sample experiment, run it, and say where the results are."""
+    from blotquant.cli.summary_text import summary_lines
+    from blotquant.runs.demo import run_demo
+
+    result = run_demo(folder)
+    lines = [*summary_lines(folder / "results"), *(str(path) for path in result.files)]
+    _Context(as_json=as_json, debug=debug).emit(_document("demo", result), lines)
+    _say_what_to_open(result)
+
+
+@cli.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@settings_options
+@output_options
+def inspect(images: tuple[str, ...], *, as_json: bool, debug: bool, **options: Any) -> None:
+    """Say what a picture is: format, depth, ceiling, polarity, strips, lanes, and what is wrong with it."""
+    from blotquant.runs.inputs import find_inputs
+    from blotquant.runs.inspection import describe, inspect_picture
+    from blotquant.runs.progress import say
+
+    settings = settings_of(options)
+    reports, failures = [], {}
+    for item in find_inputs(images):
+        report = inspect_picture(item, settings)
+        if "error" in report:
+            failures[item.name] = report["error"]
+            error = report["error"]
+            say(error if error.startswith(f"{item.name}: ") else f"{item.name}: {error}")
+        else:
+            reports.append(report)
+    lines = [line for report in reports for line in describe(report)]
+    _Context(as_json=as_json, debug=debug).emit(
+        {"command": "inspect", "pictures": reports, "failures": failures}, lines
+    )
+    sys.exit(EXIT_DATA if failures else 0)
+
+
+@cli.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER|SESSION...")
+@out_option
+@settings_options
+@worker_options
+@output_options
+def measure(images: tuple[str, ...], out: Path | None, *, as_json: bool, debug: bool, **options: Any) -> None:
+    """Measure pictures into bands.csv, lanes.csv and sessions/ (globs and @list.txt work too)."""
+    from blotquant.runs.folder import measure_folder
+    from blotquant.runs.inputs import find_inputs
+
+    folder = folder_of(out)
+    settings = settings_of(options)
+    inputs = find_inputs(images, leave_out=folder)
+    result = measure_folder(inputs, folder, settings=settings, workers=workers_of(options))
+    context = _Context(as_json=as_json, debug=debug)
+    _finish(context, "measure", result, parquet=options["parquet"])
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@output_options
+def init(folder: Path, *, as_json: bool, debug: bool) -> None:
+    """Draft experiment.toml and samples.csv from the pictures that lie in a folder."""
+    from blotquant.experiment.draft import write_draft
+    from blotquant.runs.progress import say
+
+    draft = write_draft(folder)
+    files = [str(path) for path in draft.written]
+    document = {"command": "init", "files": files, "todo": list(draft.todo)}
+    _Context(as_json=as_json, debug=debug).emit(document, files)
+    say("\n".join(draft.todo))
+
+
+@cli.command()
+@click.argument("experiments", nargs=-1, required=True, metavar="EXPERIMENT...", type=click.Path(path_type=Path))
+@out_option
+@settings_options
+@worker_options
+@output_options
+def run(experiments: tuple[Path, ...], out: Path | None, *, as_json: bool, debug: bool, **options: Any) -> None:
+    """Run experiments (experiment.toml, its folder, or an .xlsx): normalised ratios, summary, report."""
+    from blotquant.cli.summary_text import dilution_lines, summary_lines
+    from blotquant.runs.study import run_experiments
+
+    folder = folder_of(out)
+    result = run_experiments(experiments, folder, settings=settings_of(options), workers=workers_of(options))
+    context = _Context(as_json=as_json, debug=debug)
+    lines = [] if len(experiments) > 1 else [*summary_lines(folder), *dilution_lines(folder)]
+    _finish(context, "run", result, lines=lines, parquet=options["parquet"])
+
+
+def _say_what_to_open(result: FolderResult) -> None:
+    from blotquant.runs.progress import say
+
+    for path in result.files:
+        if path.suffix == ".html":
+            say(f"open {path} in a browser: it shows every blot, every number and what speaks against it")
+
+
+@cli.command()
+@click.argument("target", type=click.Path(path_type=Path, exists=True), metavar="IMAGE|SESSION|OUT")
+def edit(target: Path) -> None:
+    """Open a picture, a session or a results folder in napari, ready to correct."""
+    import subprocess
+
+    from blotquant.errors import BlotQuantError
+
+    if _find_spec("napari") is None:
+        msg = 'editing needs napari: pip install "blotquant[napari]"'
+        raise BlotQuantError(msg)
+    code = subprocess.call([sys.executable, "-m", "napari_blotquant", str(target)])
+    sys.exit(code)
+
+
+@cli.command()
+@click.argument("out", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder where the originals lie now, if they were moved apart from the results.",
+)
+@output_options
+def verify(out: Path, *, images: Path | None, as_json: bool, debug: bool) -> None:
+    """Recompute every number of a results folder from the original files and say equal or different."""
+    from blotquant.runs.verify import verify_folder
+
+    findings = verify_folder(out, images=images)
+    lines = [str(finding) for finding in findings] or [f"{out}: every number is equal to the original"]
+    document = {
+        "command": "verify",
+        "folder": str(out),
+        "equal": not findings,
+        "differences": lines if findings else [],
+    }
+    _Context(as_json=as_json, debug=debug).emit(document, lines)
+    sys.exit(EXIT_DATA if findings else 0)
+
+
+@cli.command()
+@output_options
+def info(*, as_json: bool, debug: bool) -> None:
+    """Versions, for a bug report."""
+    from blotquant.runs.inspection import environment
+
+    facts = environment()
+    _Context(as_json=as_json, debug=debug).emit(
+        {"command": "info", **facts}, [f"{name}: {value}" for name, value in facts.items()]
+    )
+
+
+def _document(command: str, result: FolderResult) -> dict[str, Any]:
+    return {
+        "command": command,
+        "files": [str(path) for path in result.files],
+        "units": list(result.units),
+        "failures": dict(result.failures),
+        "kept": result.n_kept,
+    }
+
+
+def _finish(
+    context: _Context, command: str, result: FolderResult, *, lines: Sequence[str] = (), parquet: bool = False
+) -> None:
+    """Print what was done and leave with the promised exit code."""
+    from blotquant.runs.progress import say
+
+    files = list(result.files)
+    if parquet:
+        from blotquant.export.parquet import write_parquet
+        from blotquant.runs.manifest import add_outputs
+
+        written = [write_parquet(path) for path in files if path.suffix == ".csv"]
+        for folder in dict.fromkeys(path.parent for path in written):
+            add_outputs(folder, [path.name for path in written if path.parent == folder])
+        files += written
+    document = _document(command, result) if context.as_json else {}
+    context.emit(document, itertools.chain(map(_picture_line, _pictures(result)), lines, map(str, files)))
+    empty = {picture["image"]: picture["problem"] for picture in _pictures(result) if picture["problem"]}
+    for name, error in {**empty, **result.failures}.items():
+        say(f"failed: {error}" if error.startswith(f"{name}: ") else f"failed: {name}: {error}")
+    if result.n_kept:
+        say(f"{result.n_kept} finished earlier and kept")
+    _say_what_to_open(result)
+    sys.exit(EXIT_DATA if result.failures or empty else 0)
+
+
+def _pictures(result: FolderResult) -> Iterator[Mapping[str, Any]]:
+    """What is known of each picture, one at a time."""
+    return (picture for unit in result.units for picture in unit.get("pictures", ()))
+
+
+def _picture_line(picture: Mapping[str, Any]) -> str:
+    lanes = "+".join(map(str, picture["lanes"])) or "0"
+    parts = [f"{picture['strips']} strip(s)", f"{lanes} lanes", f"{picture['bands']} bands"]
+    if picture["not_detected"]:
+        parts.append(f"{picture['not_detected']} not detected")
+    if picture["hand_edits"]:
+        parts.append(f"{picture['hand_edits']} hand corrections")
+    flags = f"  [{' '.join(picture['flags'])}]" if picture["flags"] else ""
+    return f"{picture['image']}  {', '.join(parts)}{flags}"
+
+
+def _find_spec(name: str) -> object | None:
+    from importlib.util import find_spec
+
+    return find_spec(name)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; every expected error becomes one line here."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    if debug:
+        import logging
+
+        logging.basicConfig(level=logging.WARNING)
+        logging.getLogger("blotquant").setLevel(logging.DEBUG)
+
+    def command() -> int | None:
+        try:
+            code: int | None = cli.main(args=arguments, prog_name="blotquant", standalone_mode=False)
+        except click.exceptions.Abort:
+            raise KeyboardInterrupt from None
+        except click.ClickException as error:
+            error.show()
+            return EXIT_USAGE
+        return code
+
+    return answer(command, debug=debug)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

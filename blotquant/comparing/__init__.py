@@ -1,1 +1,0 @@
-"""Comparing: ratios by the declared design, replicates on one scale, conditions against the reference."""

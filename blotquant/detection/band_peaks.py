@@ -1,0 +1,280 @@
+"""Bands of the lanes: where the network sees them, measured in the lanes' own profiles and grouped into rows.
+
+Lanes in the frame of their strip: profiles along the bend of its rows, and the bands found in them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from blotquant.detection.band_rows import FWHM_OF_CORE, RowCurve
+from blotquant.detection.prediction import Grid
+from blotquant.detection.strip_candidates import Piece
+from blotquant.imaging.profiles import Profile, has_one_top, lane_profiles, prominent_peaks
+from blotquant.settings import DetectionSettings
+
+# Chance of a place that is looked at, and how far it stands out from others.
+_SEEN, _APART = 0.2, 0.1
+# Chance from which on a band is believed, and where half of the lanes show its row.
+_BELIEVED, _SHARED = 0.5, 0.35
+# Of the least SNR: for a row that half of the lanes show, each lane speaks for the others.
+_TOGETHER = 0.5
+# Of the range of a core: shallower dips are no valley between two bands.
+_DIP = 0.2
+# Of the height above the lower foot: a band that stands out less above the higher one overlaps with its neighbour.
+_OVERLAP = 0.42
+# Rows wander less than this many band heights between their first and their last lane.
+_FAR = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """One band in one lane's profile, on the coarse grid.
+
+    Attributes
+    ----------
+    lane : int
+        Index of its lane.
+    row : float
+        Where it peaks, rows from the beginning of the lane's profile.
+    level : float
+        Its place along the strip's own curve, the same for one protein in every lane.
+    width : float
+        Full width at half maximum along the lane.
+    height, snr : float
+        Counts above its feet, and over the noise of the profile.
+    chance : float
+        That it is a band, by the network.
+    group : int
+        Number of its row.
+    merged : bool
+        Whether it overlaps with its neighbour so far that the valley between them is hardly one.
+    core : float
+        Full width at half maximum by the core that the network marks.
+    """
+
+    lane: int
+    row: float
+    level: float
+    width: float
+    height: float
+    snr: float
+    chance: float
+    group: int = -1
+    merged: bool = False
+    core: float = 0.0
+
+
+def profile_noise(profile: Profile) -> float:
+    """Scatter of a profile between its bands: from the calmer half of its fine structure."""
+    rough = np.abs(profile - ndimage.gaussian_filter1d(profile, 3.0, mode="nearest"))
+    return float(np.percentile(rough, 35) / 0.4538 * 1.25)
+
+
+def find_peaks(lane: int, profile: Profile, chance: Profile, level: Profile, *, noise: float) -> list[Peak]:
+    """Find the bands of one lane.
+
+    Parameters
+    ----------
+    lane : int
+        Its index.
+    profile, chance : ndarray, shape (n,)
+        Mean counts of the lane's core and mean chance of a band there, along the lane.
+    level : ndarray, shape (n,)
+        Place of each row along the strip's own curve.
+    noise : float
+        Scatter of the profile.
+    """
+    smooth = ndimage.gaussian_filter1d(profile, 1.0, mode="nearest")
+    soft = ndimage.gaussian_filter1d(chance, 0.7, mode="nearest")
+    at, _ = prominent_peaks(np.concatenate([[0.0], soft, [0.0]]), _APART)
+    at = at[soft[at - 1] > _SEEN] - 1
+    if len(at) == 0:
+        return []
+    bounds = [0, *((a + b) // 2 for a, b in itertools.pairwise(at)), len(soft) - 1]
+    found = []
+    for k, first, last in zip(at, bounds[:-1], bounds[1:], strict=True):
+        top, bottom = _core(soft, int(k), int(first), int(last))
+        crests = _crests(smooth, top, bottom, 4 * noise)
+        usual = max(FWHM_OF_CORE * (bottom - top + 1) / len(crests), 2.0)
+        for crest in crests:
+            row, width, height, merged = _measure(smooth, crest, usual, (int(first), int(last)))
+            place = float(np.interp(row, np.arange(len(level)), level))
+            width = usual if merged else width
+            found.append(
+                Peak(lane, row, place, width, height, height / noise, float(soft[k]), merged=merged, core=usual)
+            )
+    return found
+
+
+def _core(chance: Profile, k: int, first: int, last: int) -> tuple[int, int]:
+    """First and last row around `k` in which a band is at least half as likely as there."""
+    inside = chance > 0.5 * chance[k]
+    top, bottom = k, k
+    while top > first and inside[top - 1]:
+        top -= 1
+    while bottom < last and inside[bottom + 1]:
+        bottom += 1
+    return top, bottom
+
+
+def _crests(smooth: Profile, top: int, bottom: int, least: float) -> list[int]:
+    """Rows of a core in which counts have a crest of their own; where there is none, the brightest row."""
+    part = smooth[top : bottom + 1]
+    if has_one_top(part):
+        return [top + int(np.argmax(part))]
+    least = max(least, _DIP * float(np.ptp(part)))
+    at, _ = prominent_peaks(np.concatenate([[-np.inf], part, [-np.inf]]), least)
+    return [top + int(k) - 1 for k in at] if len(at) > 1 else [top + int(np.argmax(part))]
+
+
+def _measure(smooth: Profile, crest: int, usual: float, bounds: tuple[int, int]) -> tuple[float, float, float, bool]:
+    """Row, full width at half maximum, height and overlap of a band whose crest stands at a whole row.
+
+    Twice the half width where the counts fall below half of the height on one side only; no wider than `usual`, by the
+    core that the network marks. A band overlaps with its neighbour where its higher foot is hardly below its crest.
+    """
+    room = round(1.1 * usual) + 1
+    upper, lower = max(bounds[0], crest - room), min(bounds[1], crest + room)
+    above, below = float(smooth[upper : crest + 1].min()), float(smooth[crest : lower + 1].min())
+    row, width, foot = float(crest), usual, min(above, below)
+    if 0 < crest < len(smooth) - 1 and smooth[crest] >= max(smooth[crest - 1], smooth[crest + 1]):
+        a, b, c = smooth[crest - 1], smooth[crest], smooth[crest + 1]
+        bend = a - 2 * b + c
+        row += float(np.clip(0.5 * (a - c) / bend if bend < 0 else 0.0, -0.5, 0.5))
+        low = smooth < (smooth[crest] + foot) / 2
+        sides = [crest - upper - k for k in np.flatnonzero(low[upper:crest])[-1:]]
+        sides += [k + 1 for k in np.flatnonzero(low[crest + 1 : lower + 1])[:1]]
+        width = min(usual, 2 * float(np.mean(sides)) - 1.0) if sides else usual
+    height = float(smooth[crest]) - max(above, below)
+    return row, max(width, 2.0), height, height < _OVERLAP * (float(smooth[crest]) - foot)
+
+
+def group_peaks(peaks: list[Peak]) -> list[Peak]:
+    """Number the rows: peaks of several lanes at one level, strongest first, one a lane."""
+    rows: list[list[Peak]] = []
+    for peak in sorted(peaks, key=lambda p: (-p.snr, p.lane, p.row)):
+        best, least = None, np.inf
+        for members in rows:
+            if any(m.lane == peak.lane for m in members):
+                continue
+            if abs(members[0].level - peak.level) > _FAR * max(members[0].width, peak.width, 4.0):
+                continue
+            near = sorted(members, key=lambda m: abs(m.lane - peak.lane))[:3]
+            miss = abs(peak.level - median(m.level for m in near))
+            width = median(m.width for m in near)
+            reach = 0.6 * max(width, peak.width, 4.0) * (1 + 0.15 * (abs(near[0].lane - peak.lane) - 1))
+            if miss < reach and miss < least:
+                best, least = members, miss
+        if best is None:
+            rows.append([peak])
+        else:
+            best.append(peak)
+    rows.sort(key=lambda members: median(m.level for m in members))
+    return [replace(p, group=k) for k, members in enumerate(rows) for p in members]
+
+
+def accept(peaks: list[Peak], *, n_lanes: int, min_snr: float) -> list[Peak]:
+    """Keep the peaks that are bands: likely enough, above the noise, and less of both where half of the lanes agree."""
+    groups: dict[int, list[Peak]] = {}
+    for p in peaks:
+        groups.setdefault(p.group, []).append(p)
+    kept = []
+    for members in groups.values():
+        sure = sum(m.chance >= _BELIEVED and m.snr >= _TOGETHER * min_snr for m in members)
+        shared = sure >= max(3, 0.5 * n_lanes)
+        chance, snr = (_SHARED, _TOGETHER * min_snr) if shared else (_BELIEVED, min_snr)
+        kept += [m for m in members if m.chance >= chance and m.snr >= snr]
+    return kept
+
+
+# A smooth line through a row, and the columns between which it holds.
+_Curve = tuple[np.polynomial.Polynomial, float, float]
+# Rows of a lane's profile, their places along the strip's own curve, and the slope of bands at each.
+Span = tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]
+
+# Times the noise of the usual lane: more scatter than that between bands is bands.
+_UNEVEN = 3.0
+# Half of the lane's width that its profile is taken over.
+_CORE = 0.36
+
+
+def lane_spans(grid: Grid, piece: Piece) -> list[Span]:
+    """For every lane the rows of its profile, their places along the strip and the slope of bands there."""
+    curves = _main_curves(piece)
+    middle = float(np.mean([*piece.tops, *piece.bottoms]))
+    centers = np.array([float(t.col_at(middle)) for t in piece.tracks])
+    reference = _curve_rows(curves, centers[None])[0].mean(axis=1)
+    halves = np.array([max(t.width / 2, 3) for t in piece.tracks])
+    tables = _curve_rows(curves, np.stack([centers, centers - halves, centers + halves], axis=1))
+    spans = []
+    for table, half, top, bottom in zip(tables, halves, piece.tops, piece.bottoms, strict=True):
+        rows = np.arange(int(max(0, top)), int(min(grid.pixels.shape[0], bottom + 1)))
+        level = rows + np.interp(rows, table[:, 0], reference - table[:, 0])
+        slope = np.interp(rows, table[:, 0], (table[:, 2] - table[:, 1]) / (2 * half))
+        spans.append((rows, level, slope))
+    return spans
+
+
+def _main_curves(piece: Piece) -> list[_Curve]:
+    """Smooth lines through the rows that bend the strip, the longest first."""
+    if not piece.rows:
+        return []
+    longest = max(r.covered for r in piece.rows)
+    main = sorted((r for r in piece.rows if r.covered > 0.4 * longest), key=lambda r: -r.covered)
+    fits = [(*_smooth_curve(r), r.height) for r in main]
+    # A chain that jumps between bands of different rows bends nothing but itself.
+    return [curve for curve, rough, height in fits if rough < 0.35 * height + 0.5]
+
+
+def _smooth_curve(curve: RowCurve) -> tuple[_Curve, float]:
+    """A smooth line through a row's ridges with its ends, and how far they scatter about it."""
+    cols, rows = curve.points
+    span = cols[-1] - cols[0]
+    parts = max(len(curve.ridges), span / 30)
+    degree = 1 if parts < 4 else 2 if parts < 6 else 3 if parts < 9 else 4
+    fit = np.polynomial.Polynomial.fit(cols, rows, degree)
+    return (fit, float(cols[0]), float(cols[-1])), float(np.sqrt(np.mean((rows - fit(cols)) ** 2)))
+
+
+def _curve_rows(curves: list[_Curve], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows of the curves at some sets of columns, shape (sets, curves, columns of a set), top to bottom in each.
+
+    A level line where there is no curve.
+    """
+    if not curves:
+        return np.zeros((len(x), 1, x.shape[1]))
+    table = np.stack([fit(np.clip(x, left, right)) for fit, left, right in curves], axis=1)
+    return np.take_along_axis(table, np.argsort(table.mean(axis=2), axis=1)[:, :, None], axis=1)
+
+
+def find_lane_peaks(grid: Grid, piece: Piece, settings: DetectionSettings) -> tuple[list[Peak], list[Span]]:
+    """Find the bands of a strip's lanes, and the rows, levels and slopes of the profiles they were found in."""
+    spans = lane_spans(grid, piece)
+    images = grid.pixels, grid.sight.bands
+    both = [
+        lane_profiles(images, rows, t.col_at(rows), _CORE * t.width, slope)
+        for t, (rows, _, slope) in zip(piece.tracks, spans, strict=True)
+    ]
+    profiles, chances = zip(*both, strict=True)
+    noises = [profile_noise(p) for p in profiles]
+    usual = float(np.median(noises))
+    # A ladder's many bands are no noise.
+    noises = [max(min(noise, _UNEVEN * usual), 0.7 * usual, 0.3 * grid.step, 1e-9) for noise in noises]
+    peaks = [
+        peak
+        for i, (profile, chance, noise) in enumerate(zip(profiles, chances, noises, strict=True))
+        for peak in find_peaks(i, profile, chance, spans[i][1], noise=noise)
+    ]
+    return accept(group_peaks(peaks), n_lanes=len(piece.tracks), min_snr=settings.min_snr), spans
+
+
+def of_lanes(peaks: list[Peak], first: int, last: int) -> list[Peak]:
+    """The peaks of some lanes, counted from the first of these."""
+    return [replace(p, lane=p.lane - first) for p in peaks if first <= p.lane <= last]

@@ -1,0 +1,263 @@
+"""Lanes settled on their own bands: the phase says how many there are, the bands' sides say exactly where.
+
+The search of one picture: strips with the lanes that show bands, and those bands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blotquant.detection.band_peaks import Peak, Span, find_lane_peaks, of_lanes
+from blotquant.detection.lane_traces import Track, with_count
+from blotquant.detection.prediction import Grid
+from blotquant.detection.strip_candidates import Piece, find_pieces
+from blotquant.imaging.robust import robust_sd
+from blotquant.settings import DetectionSettings
+
+Floats = NDArray[np.float64]
+
+# Width of a band with its soft sides over that between its half heights.
+_SOFT = 1.12
+# SD of the width of one sure band that is seen of it, in columns, and lanes from which their widths' spread is known.
+_WIDTH_SD, _FEW = 1.0, 4
+# Half of a band's height whose sides are looked at; share of its chance at which a side stands.
+_CORE, _SIDE = 0.4, 0.5
+# Pitches that a band's middle may lie beside its lane's, and columns per row that all lanes may lean otherwise.
+_BESIDE, _LEAN = 0.3, 0.12
+# How much a lane's own lean, and its own place, are held back against what all bands say.
+_STIFF, _OWN = 0.02, 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class _Sighting:
+    """Where one band stands beside its lane's line, its row, its width and how far it can be trusted."""
+
+    lane: int
+    row: float
+    away: float
+    width: float
+    weight: float
+
+
+def settle_lanes(grid: Grid, piece: Piece, peaks: list[Peak], spans: list[Span]) -> Piece:
+    """Move, turn and widen the lanes of a strip to where their bands stand.
+
+    All lanes lean alike; each takes the place that its own bands have. A lane without bands goes with the others.
+
+    Parameters
+    ----------
+    grid : Grid
+        The coarse copy.
+    piece : Piece
+        Strip with its lanes.
+    peaks, spans
+        Its bands, from `blotquant.detection.band_peaks.find_lane_peaks`.
+    """
+    seen = [s for p in peaks for s in [_sighting(grid, piece, p, spans[p.lane])] if s is not None]
+    if not seen:
+        return piece
+    lanes = np.array([s.lane for s in seen])
+    rows, away, width, weight = (
+        np.array([getattr(s, name) for s in seen]) for name in ("row", "away", "width", "weight")
+    )
+    middle = float(np.average(rows, weights=weight))
+    lean = _common_lean(lanes, rows - middle, away, weight)
+    left = away - lean * (rows - middle)
+    usual = float(np.average(left, weights=weight))
+    widths = lane_widths(lanes, width, weight, len(piece.tracks))
+    tracks = []
+    for k, track in enumerate(piece.tracks):
+        own = lanes == k
+        total = float(weight[own].sum())
+        place = (float((weight * left)[own].sum()) + _OWN * usual) / (total + _OWN)
+        cols = track.cols + place + lean * (track.rows - middle)
+        tracks.append(Track(track.rows, cols, _SOFT * widths[k], track.clear))
+    return replace(piece, tracks=_apart(tracks))
+
+
+def lane_widths(lanes: NDArray[np.intp], width: Floats, weight: Floats, n_lanes: int) -> list[float]:
+    """Width of each lane: the strip's usual one, and its own as far as lanes differ by more than widths are known.
+
+    The wells of a gel are alike, but bands spread; each lane is drawn towards all of them by empirical Bayes (Efron &
+    Morris 1975).
+
+    Parameters
+    ----------
+    lanes, width, weight : ndarray, shape (n,)
+        Of each band: the index of its lane, its width in columns, and how far it can be trusted, 0 to 1.
+    n_lanes : int
+        Lanes of the strip, with and without bands.
+    """
+    common = float(np.median(width))
+    total = np.bincount(lanes, weight, n_lanes)
+    known = total > 0
+    own = np.where(known, np.bincount(lanes, weight * width, n_lanes) / np.where(known, total, 1), common)
+    error = _WIDTH_SD**2 / np.where(known, total, 1)
+    if known.sum() < _FEW:
+        return [common] * n_lanes
+    spread = max(robust_sd(own[known]) ** 2 - float(np.median(error[known])), 0.0)
+    return [float(w) for w in common + (own - common) * spread / (spread + error)]
+
+
+def _sighting(grid: Grid, piece: Piece, peak: Peak, span: Span) -> _Sighting | None:
+    """The sides of a band in the chance map, looked for from its lane's middle up to its neighbours'."""
+    rows, _, slope = span
+    row = float(rows[0]) + peak.row
+    center = float(piece.tracks[peak.lane].col_at(row))
+    lower, upper = _room(piece, peak.lane, row)
+    cols = np.arange(max(0, int(np.ceil(lower))), min(grid.pixels.shape[1], int(upper) + 1))
+    if len(cols) < 3:
+        return None
+    tilt = float(np.interp(row, rows, slope))
+    half = max(1, round(_CORE * peak.width / 2))
+    at = np.rint(row + tilt * (cols - center))[None] + np.arange(-half, half + 1)[:, None]
+    image = grid.sight.bands
+    profile = image[np.clip(at.astype(int), 0, len(image) - 1), cols[None]].mean(axis=0).astype(float)
+    level = _SIDE * float(profile.max())
+    k = int(np.argmin(np.abs(cols - center)))
+    inside = np.flatnonzero(profile >= level)
+    k = int(inside[np.argmin(np.abs(inside - k))])
+    left, right = cols[0] + _side(profile[: k + 1][::-1], level, k, -1), cols[0] + _side(profile[k:], level, k, 1)
+    pitch = (upper - lower) / 2
+    if abs((left + right) / 2 - center) > _BESIDE * pitch or level < 0.15:
+        return None
+    return _Sighting(peak.lane, row, (left + right) / 2 - center, right - left, peak.chance * min(peak.snr, 30.0) / 30)
+
+
+def _side(values: Floats, level: float, start: int, step: int) -> float:
+    """Where values fall below a level on the way outwards, between two columns; their end where they do not."""
+    below = np.flatnonzero(values < level)
+    if len(below) == 0:
+        return start + step * (len(values) - 0.5)
+    k = int(below[0])
+    part = float((values[k - 1] - level) / max(values[k - 1] - values[k], 1e-9))
+    return start + step * (k - 1 + part)
+
+
+def _room(piece: Piece, lane: int, row: float) -> tuple[float, float]:
+    """Columns between which a lane's band may stand: a little beyond half way to its neighbours."""
+    tracks = piece.tracks
+    center = float(tracks[lane].col_at(row))
+    gaps = [abs(float(tracks[k].col_at(row)) - center) for k in (lane - 1, lane + 1) if 0 <= k < len(tracks)]
+    pitch = min(gaps) if gaps else 2 * tracks[lane].width
+    left = (center + float(tracks[lane - 1].col_at(row))) / 2 if lane > 0 else center - 0.8 * pitch
+    right = (center + float(tracks[lane + 1].col_at(row))) / 2 if lane < len(tracks) - 1 else center + 0.8 * pitch
+    return left, right
+
+
+def _common_lean(lanes: NDArray[np.intp], rows: Floats, away: Floats, weight: Floats) -> float:
+    """Columns per row by which all lanes lean more to the right: from bands that stand below each other."""
+    n = int(lanes.max()) + 1
+    total = np.maximum(np.bincount(lanes, weight, n), 1e-9)
+    row = rows - (np.bincount(lanes, weight * rows, n) / total)[lanes]
+    miss = away - (np.bincount(lanes, weight * away, n) / total)[lanes]
+    spread = float((weight * row**2).sum())
+    stiff = _STIFF * float((weight * rows**2).sum()) + 1e-9
+    return float(np.clip((weight * row * miss).sum() / (spread + stiff), -_LEAN, _LEAN))
+
+
+def _apart(tracks: list[Track]) -> tuple[Track, ...]:
+    """No lane reaches into its neighbours'."""
+    middles = np.array([float(np.mean(t.cols)) for t in tracks])
+    gaps = np.diff(middles)
+    room = np.minimum(np.append(gaps, np.inf), np.append(np.inf, gaps))
+    return tuple(
+        replace(t, width=float(min(t.width, 0.98 * gap))) if gap > 2 else t for t, gap in zip(tracks, room, strict=True)
+    )
+
+
+# Room above the first and below the last band of a lane: band heights, and distances of lanes.
+_HEIGHTS, _PITCHES = 5.0, 1.2
+# Columns per row by which lanes stray from right angles to the rows at the most (six degrees), and where the rows
+# leave out lanes at opposite ends; share of the longest row from which on others tell of its slope, and band heights
+# between two rows that may be of two strips.
+_ASKEW, _STAGGERED, _BROAD, _FAR = 0.105, 0.05, 0.4, 8.0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class FoundStrip:
+    """A strip with its bands and the profiles in which they were found."""
+
+    piece: Piece
+    peaks: list[Peak]
+    spans: list[Span]
+
+
+def search(grid: Grid, settings: DetectionSettings, n_lanes: int | None) -> list[FoundStrip]:
+    """Find the strips of a picture, the lanes and the bands of each, in reading order."""
+    found = [strip for piece in find_pieces(grid) for strip in _strips(grid, piece, settings, n_lanes)]
+    if len(found) > 1:
+        found = [s for s in found if len({p.lane for p in s.peaks}) > 1] or found[:1]
+    return found
+
+
+def _strips(grid: Grid, piece: Piece, settings: DetectionSettings, n_lanes: int | None) -> list[FoundStrip]:
+    """The strip of a piece with the lanes from the first to the last that show a band, or as many as are wanted.
+
+    Two strips where the lanes would have to run askew to the rows.
+    """
+    peaks, spans = find_lane_peaks(grid, piece, settings)
+    if not peaks:
+        return []
+    first, last = min(p.lane for p in peaks), max(p.lane for p in peaks)
+    own, lines = of_lanes(peaks, first, last), spans[first : last + 1]
+    kept = settle_lanes(grid, piece.between(first, last), own, lines)
+    parts = _askew_parts(grid, kept, own)
+    if parts:
+        halves = [piece.within(top, bottom) for top, bottom in parts]
+        return [strip for half in halves for strip in _strips(grid, half, settings, n_lanes)]
+    if n_lanes is None or last - first + 1 == n_lanes:
+        return [bounded(grid, FoundStrip(kept, own, lines))]
+    tracks = tuple(with_count(list(piece.tracks), n_lanes, first, last))
+    tops, bottoms = (float(np.median(ends)) for ends in (piece.tops, piece.bottoms))
+    counted = replace(piece, tracks=tracks, tops=(tops,) * n_lanes, bottoms=(bottoms,) * n_lanes)
+    return [bounded(grid, FoundStrip(counted, *find_lane_peaks(grid, counted, settings)))]
+
+
+def _askew_parts(grid: Grid, piece: Piece, peaks: list[Peak]) -> list[tuple[float, float]]:
+    """Rows of the parts of a piece whose lanes are far from right angles to its rows; none where they are not.
+
+    Two membranes that lie aside of each other look like one whose lanes lean, but a gel runs straight.
+    """
+    rows = [r for r in piece.rows if r.covered > _BROAD * max(x.covered for x in piece.rows)]
+    levels = sorted({p.group: p.level for p in peaks}.values())
+    gaps = np.diff(levels)
+    if not rows or len(gaps) == 0:
+        return []
+    slopes = [float(np.polynomial.Polynomial.fit(*r.points, 1).convert().coef[1]) for r in rows if r.covered > 1]
+    slope = float(np.average(slopes, weights=[r.covered for r in rows if r.covered > 1])) * grid.fy / grid.fx
+    ends = [(t.col_at(bottom) - t.col_at(top)) / max(bottom - top, 1.0) for t, top, bottom in piece.lines()]
+    lean = float(np.median(ends)) * grid.fx / grid.fy
+    widest = int(np.argmax(gaps))
+    heights = gaps[widest] / float(np.median([p.width for p in peaks]))
+    cut = (levels[widest] + levels[widest + 1]) / 2
+    most = _STAGGERED if _staggered(peaks, cut) else _ASKEW
+    if abs(lean + slope) < most or heights < _FAR:
+        return []
+    return [(-np.inf, cut), (cut, np.inf)]
+
+
+def _staggered(peaks: list[Peak], cut: float) -> bool:
+    """Whether the rows above a level and those below it leave out lanes at opposite ends."""
+    above, below = ([p.lane for p in peaks if (p.level < cut) == side] for side in (True, False))
+    return (min(above) - min(below)) * (max(above) - max(below)) > 0
+
+
+def bounded(grid: Grid, found: FoundStrip) -> FoundStrip:
+    """Give each lane its first and last row: some room around the strip's bands, inside the strip."""
+    piece = found.piece
+    if not found.peaks:
+        return found
+    middles = [float(np.mean(t.cols)) for t in piece.tracks]
+    pitch = float(np.median(np.diff(middles))) if len(middles) > 1 else 1.4 * piece.tracks[0].width
+    room = max(_HEIGHTS * float(np.median([p.width for p in found.peaks])), _PITCHES * pitch * grid.fx / grid.fy)
+    lowest, highest = max(p.level for p in found.peaks) + room, min(p.level for p in found.peaks) - room
+    tops, bottoms = [], []
+    for (rows, level, _), top, bottom in zip(found.spans, piece.tops, piece.bottoms, strict=True):
+        inside = rows[(level >= highest) & (level <= lowest)]
+        tops.append(max(top, float(inside[0])) if len(inside) else top)
+        bottoms.append(min(bottom, float(inside[-1])) if len(inside) else bottom)
+    return replace(found, piece=replace(piece, tops=tuple(tops), bottoms=tuple(bottoms)))

@@ -1,0 +1,222 @@
+"""The picture as it is searched: a coarse copy, and what the network sees in it.
+
+A small convolutional network that looks for bands and lanes: its numbers, and the way through it in plain NumPy.
+
+The encoder halves the picture four times, the decoder adds each scale back to the next finer one, as in Ronneberger,
+Fischer and Brox, MICCAI 2015 (U-Net), with sums in place of joined channels. It was trained on synthetic scenes alone
+(`tools/train_network.py`); its numbers are stored in half precision in ``network.npz``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from blotquant.imaging.robust import block_average, levels_of
+
+FloatArray = NDArray[np.float32]
+Weights = dict[str, FloatArray]
+
+MULTIPLE = 32
+"""Rows and columns of a picture that goes in must be multiples of this."""
+_SCALES = 4
+_BLOCK = 1 << 18
+"""Numbers that are gathered for one product of matrices: few enough to stay in the processor's cache."""
+
+
+@lru_cache(maxsize=1)
+def load_network() -> Weights:
+    """Read the trained numbers: for each layer a matrix (taps × channels in, channels out) and its offsets."""
+    with files("blotquant.detection").joinpath("network.npz").open("rb") as file, np.load(file) as stored:
+        return {name: np.asarray(stored[name], dtype=np.float32) for name in stored.files}
+
+
+def run_network(weights: Weights, channels: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Send a picture through the network.
+
+    Parameters
+    ----------
+    weights : dict
+        From `load_network`.
+    channels : ndarray, shape (3, H, W)
+        Views of one picture, see `blotquant.detection.prediction.channels_of`; H and W are multiples of `MULTIPLE`.
+
+    Returns
+    -------
+    bands : ndarray, shape (H, W)
+        Log odds that a pixel lies in the core of a band.
+    lanes : ndarray, shape (H / 2, W / 2, 4)
+        Log odds that a place lies on the lanes of a strip; cosine and sine of the place across the lanes, a turn from
+        one lane's middle to the next; width of the lane there, as a share of the distance to its nearer neighbour.
+    """
+    n, height, width = channels.shape
+    cells = channels.reshape(n, height // 2, 2, width // 2, 2).transpose(1, 3, 0, 2, 4)
+    first = np.ascontiguousarray(cells.reshape(height // 2, width // 2, 4 * n))
+    scales = [_layer(weights, "enc0", _layer(weights, "stem", first))]
+    for k in range(_SCALES):
+        scales.append(_layer(weights, f"enc.{k}", _layer(weights, f"down.{k}", scales[-1], stride=2)))
+    seen = _layer(weights, "mid", scales[-1], dilation=2)
+    for k in reversed(range(_SCALES)):
+        side = _mixed(seen, weights[f"side.{k}.w"])
+        rows, cols, depth = side.shape
+        joined = scales[k].reshape(rows, 2, cols, 2, depth) + side[:, None, :, None]
+        seen = _layer(weights, f"dec.{k}", joined.reshape(2 * rows, 2 * cols, depth))
+    lanes = _mixed(seen, weights["lane.w"]) + weights["lane.b"]
+    bands = (_mixed(seen, weights["band.w"]) + weights["band.b"]).reshape(height // 2, width // 2, 2, 2)
+    return bands.transpose(0, 2, 1, 3).reshape(height, width), lanes
+
+
+def _mixed(image: FloatArray, matrix: FloatArray) -> FloatArray:
+    """Each pixel's channels times a matrix."""
+    rows, cols, depth = image.shape
+    return np.asarray((image.reshape(-1, depth) @ matrix).reshape(rows, cols, -1))
+
+
+def _layer(weights: Weights, name: str, image: FloatArray, *, stride: int = 1, dilation: int = 1) -> FloatArray:
+    """Convolve with 3 × 3 taps, add the offsets, leave out what is negative."""
+    matrix, offset = weights[f"{name}.w"], weights[f"{name}.b"]
+    rows, cols, depth = image.shape
+    padded = np.zeros((rows + 2 * dilation, cols + 2 * dilation, depth), dtype=np.float32)
+    padded[dilation:-dilation, dilation:-dilation] = image
+    down, right, deep = padded.strides
+    shape = (rows // stride, cols // stride, 3, 3, depth)
+    taps = as_strided(padded, shape, (down * stride, right * stride, down * dilation, right * dilation, deep))
+    out = np.empty((*shape[:2], len(offset)), dtype=np.float32)
+    step = max(1, _BLOCK // (9 * depth * shape[1]))
+    for start in range(0, shape[0], step):
+        part = out[start : start + step].reshape(-1, len(offset))
+        np.matmul(taps[start : start + step].reshape(-1, 9 * depth), matrix, out=part)
+        part += offset
+        np.maximum(part, 0.0, out=part)
+    return out
+
+
+MOST = 200_000
+"""Pixels of the coarse copy at the most."""
+_AROUND = (31, 15)
+"""Rows and columns over which a pixel's surroundings are averaged: higher and wider than most bands."""
+
+# Compressed height above the surroundings, ten noise SDs, and share of the picture that stands out so far.
+_CLEAR, _MUCH = float(np.arcsinh(5.0) / 4), 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What the network sees in a coarse copy.
+
+    Attributes
+    ----------
+    bands : ndarray, shape (H, W)
+        Chance that a coarse pixel lies in the core of a band.
+    lanes : ndarray, shape (h, w)
+        Chance that a place lies on the lanes of a strip; one place stands for 2 × 2 coarse pixels.
+    phase : ndarray of complex, shape (h, w)
+        Place across the lanes: its angle is a whole turn from one lane's middle to the next, 0 there.
+    share : ndarray, shape (h, w)
+        Width of the lane over the distance to its nearer neighbour.
+    """
+
+    bands: FloatArray
+    lanes: FloatArray
+    phase: NDArray[np.complex64]
+    share: FloatArray
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The coarse copy: averages of blocks of `fy` × `fx` pixels; the picture itself, and levels of its counts."""
+
+    full: NDArray[np.floating[Any]]
+    pixels: FloatArray
+    fy: int
+    fx: int
+    levels: NDArray[np.floating[Any]]
+
+    @cached_property
+    def step(self) -> float:
+        """Smallest distance between two levels; 0 where all pixels are equal."""
+        return float(np.diff(self.levels).min()) if len(self.levels) > 1 else 0.0
+
+    @cached_property
+    def sight(self) -> Sight:
+        """What the network sees in it."""
+        return look(self.pixels)
+
+    def to_full(self, row: float, col: float) -> tuple[float, float]:
+        """Centre of a coarse pixel on the picture's own grid."""
+        return row * self.fy + (self.fy - 1) / 2, col * self.fx + (self.fx - 1) / 2
+
+
+def make_grid(signal: NDArray[np.floating]) -> Grid:
+    """Average a picture down to at most `MOST` pixels, columns by twice as much as rows: bands are wider than high."""
+    fy, fx = blocks_of((signal.shape[0], signal.shape[1]))
+    return Grid(signal, block_average(signal, fy, fx), fy, fx, levels_of(signal))
+
+
+def blocks_of(shape: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of the blocks that are averaged."""
+    fy, widest = 1, max(1, shape[1] // 100)
+    while (shape[0] // fy) * (shape[1] // min(2 * fy, widest)) > MOST:
+        fy += 1
+    return fy, min(2 * fy, widest)
+
+
+def channels_of(pixels: NDArray[np.floating]) -> FloatArray:
+    """Three views of a coarse copy, the same for any factor on the counts and any offset.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (H, W)
+        Counts, bands bright.
+
+    Returns
+    -------
+    ndarray, shape (3, H, W)
+        Height above the darkest in noise SDs, compressed; height above the surroundings likewise; height above the
+        darkest as a share of the range.
+    """
+    counts = np.asarray(pixels, dtype=np.float64)
+    low, high = np.percentile(counts[::2, ::2], [5, 99.5])
+    rough = counts[2:] - 2 * counts[1:-1] + counts[:-2]
+    noise = float(np.median(np.abs(rough))) / 0.6745 / np.sqrt(6)
+    noise = max(noise, 1e-4 * (high - low), 1e-12)
+    around = ndimage.uniform_filter1d(counts, _AROUND[0], axis=0, mode="nearest")
+    around = ndimage.uniform_filter1d(around, _AROUND[1], axis=1, mode="nearest")
+    above = counts - low
+    return np.stack(
+        [
+            np.arcsinh(above / (4 * noise)) / 4,
+            np.arcsinh((counts - around) / (2 * noise)) / 4,
+            np.clip(above / max(high - low, 1e-12), -0.5, 1.5),
+        ]
+    ).astype(np.float32)
+
+
+def look(pixels: FloatArray) -> Sight:
+    """Let the network look at a coarse copy; beyond its lower and right edge the last pixels are repeated."""
+    height, width = pixels.shape
+    room = [(0, 0), (0, -height % MULTIPLE), (0, -width % MULTIPLE)]
+    bands, lanes = run_network(load_network(), np.pad(channels_of(pixels), room, mode="edge"))
+    lanes = lanes[: -(-height // 2), : -(-width // 2)]
+    return Sight(
+        bands=_chance(bands[:height, :width]),
+        lanes=_chance(lanes[..., 0]),
+        phase=(lanes[..., 1] + np.complex64(1j) * lanes[..., 2]).astype(np.complex64),
+        share=lanes[..., 3],
+    )
+
+
+def _chance(log_odds: FloatArray) -> FloatArray:
+    return np.asarray(1 / (1 + np.exp(-np.clip(log_odds, -30, 30))), dtype=np.float32)
+
+
+def shows_something(grid: Grid) -> bool:
+    """Whether much of a picture stands out clearly from its surroundings, be it bands or not."""
+    return bool(np.mean(channels_of(grid.pixels)[1] > _CLEAR) > _MUCH)

@@ -1,0 +1,329 @@
+"""The model of a row: one or two bands of a shared shape over a local background in every lane.
+
+Amplitudes and backgrounds are solved exactly inside the search for centre, width, skew, spacing and the lanes' shifts
+(variable projection: Golub and Pereyra 1973, in Kaufman's form).
+
+The counts along one band of a row, ready for the joint fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from blotquant.doublets.rows import edges, middle_line
+from blotquant.model.geometry import Band, Polygon, bounding_box
+from blotquant.model.image import FloatImage
+
+Array = NDArray[np.float64]
+
+
+
+_MIN_COLUMNS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RowProfile:
+    """Counts and their SDs at some distances in rows from the middle of an outline."""
+
+    offsets: Array
+    counts: Array
+    sds: Array
+
+
+def row_profile(
+    signal: FloatImage, outline: Polygon, reach: int, *, ceiling: float, others: Sequence[Band]
+) -> RowProfile | None:
+    """Counts summed across the band's middle columns, each shifted by whole rows to follow the outline."""
+    box = bounding_box(outline)
+    trim = 0.15 * (box.col_stop - box.col_start)
+    cols = np.arange(max(int(np.ceil(box.col_start + trim)), 0), min(int(box.col_stop - trim), signal.shape[1]))
+    if len(cols) < _MIN_COLUMNS:
+        return None
+    middle = middle_line(outline, cols)
+    steps = np.arange(-reach, reach + 1)
+    rows = np.round(middle).astype(int) + steps[:, None]
+    inside = (rows >= 0) & (rows < signal.shape[0])
+    pixels = signal[np.clip(rows, 0, signal.shape[0] - 1), cols].astype(float)
+    known = (inside & (pixels < ceiling) & ~_covered(rows, cols, others)).all(axis=1)
+    if known.sum() < 0.6 * len(steps):
+        return None
+    bends = np.diff(pixels, n=2, axis=1) ** 2 / 6
+    variance = np.convolve(np.pad(bends.mean(axis=1), 2, mode="edge"), np.full(5, 0.2), mode="valid")
+    counts = pixels.sum(axis=1)
+    floor = 1e-6 * float(np.ptp(counts)) + 1e-150
+    sds = np.asarray(np.sqrt(variance * len(cols) + floor**2), dtype=float)
+    offsets = np.asarray(steps + np.mean(np.round(middle) - middle), dtype=float)
+    return RowProfile(offsets, np.where(known, counts, np.nan), sds)
+
+
+def _covered(rows: NDArray[np.int_], cols: NDArray[np.int_], bands: Sequence[Band]) -> NDArray[np.bool_]:
+    covered = np.zeros(rows.shape, dtype=bool)
+    for band in bands:
+        top, bottom = edges(band.outline, cols.astype(float))
+        covered |= (rows > top) & (rows < bottom)
+    return covered
+
+
+
+_MAX_SKEW = 0.6
+_SKEW_PRICE = 6.0
+_SHARPNESS = (-0.5, 1.0)  # logarithm of half the exponent of one band: Gaussian at 0, flat-topped above
+_PLAIN = {1: (2, 3), 2: (2,)}  # shape parameters that a plain Gaussian does not use
+_NARROWEST_PX = 0.8
+# A lane may sit this far off the row's own curve, in sigma of one band; more is a sign of another row.
+SHIFT_SD = 0.3
+
+
+class RowData(NamedTuple):
+    """Profiles of a row, ready for the fit."""
+
+    y: Array  # (L, n) counts, 0 where there is none
+    x: Array  # (L, n) offsets
+    w: Array  # (L, n) 1 / sd, 0 where there is none
+
+
+class Solution(NamedTuple):
+    """The best found for one or two bands."""
+
+    theta: Array  # center, log sigma, skew, sharpness (one band) or spacing (two), shifts
+    n_bands: int
+    amplitudes: Array  # (L, n_bands)
+    aicc: float
+
+
+def check_profiles(profiles: ArrayLike, sds: ArrayLike, offsets: ArrayLike | None) -> RowData:
+    """Bring profiles, SDs and offsets to one shape; NaN samples get no weight."""
+    y = np.atleast_2d(np.asarray(profiles, dtype=float))
+    n_rows = y.shape[1]
+    if n_rows < 8:
+        msg = f"a doublet fit needs at least 8 rows, got {n_rows}; give the profiles more room"
+        raise ValueError(msg)
+    sd = np.asarray(sds, dtype=float)
+    sd = np.broadcast_to(sd[:, None] if sd.ndim == 1 else sd, y.shape)
+    if not (sd > 0).all():
+        msg = f"noise SDs must be greater than 0, got {sd.min()}"
+        raise ValueError(msg)
+    x = np.arange(n_rows) - (n_rows - 1) / 2 if offsets is None else np.asarray(offsets, dtype=float)
+    known = np.isfinite(y)
+    return RowData(np.where(known, y, 0.0), np.array(np.broadcast_to(x, y.shape)), np.where(known, 1 / sd, 0.0))
+
+
+def noise_sd(data: RowData) -> Array:
+    """Noise SD of each sample, 0 where there is none."""
+    sd: Array = np.divide(1.0, data.w, out=np.zeros_like(data.w), where=data.w > 0)
+    return sd
+
+
+def fit_both(data: RowData) -> tuple[Solution, Solution]:
+    """The best single band and the best pair."""
+    single, plain = _both_shapes(data, 1, [_guess_single(data)])
+    return single, _both_shapes(data, 2, _guess_pairs(data, plain.theta))[0]
+
+
+def _both_shapes(data: RowData, n_bands: int, guesses: list[Array]) -> tuple[Solution, Solution]:
+    """The better, by AICc, of a plain Gaussian and a freer shape; and the plain one.
+
+    One band may be skewed, flat-topped or tailed as soon as that helps: on real membranes bands are, and none of that
+    is a second band. Two may be skewed only if it helps a lot, or skew would pose as a weak partner.
+    """
+    found = [_search(data, n_bands, fixed=_PLAIN[n_bands], near=guess) for guess in guesses]
+    # A band of negative area is a bend in the background, however well it fits.
+    plain = min(found, key=lambda s: (bool((s.amplitudes.sum(axis=0) <= 0).any()), s.aicc))
+    free = _search(data, n_bands, fixed=(), near=plain.theta)
+    return (free if free.aicc < plain.aicc - (n_bands - 1) * _SKEW_PRICE else plain), plain
+
+
+def half_width(u: Array, sigma: float, skew: float) -> Array:
+    """SD of the half of a band that lies above (u < 0) or below its peak."""
+    return np.asarray(np.where(u < 0, sigma * np.exp(-skew), sigma * np.exp(skew)), dtype=float)
+
+
+class _Bands(NamedTuple):
+    u: Array  # (L, n, n_bands): distance from each band's peak
+    half: Array  # SD of that side of the band
+    power: Array  # |u / half| ** exponent
+    exponent: float
+    signs: Array  # -1/2 for the upper, 1/2 for the lower band
+
+
+def _bands(data: RowData, theta: Array, n_bands: int) -> _Bands:
+    center, log_sigma, skew = theta[:3]
+    signs = np.array([0.0]) if n_bands == 1 else np.array([-0.5, 0.5])
+    middle = data.x - center - theta[-len(data.y) :, None]
+    u = middle[..., None] - signs * (theta[3] if n_bands == 2 else 0.0)
+    half = half_width(u, float(np.exp(log_sigma)), skew)
+    exponent = 2.0 * float(np.exp(theta[3])) if n_bands == 1 else 2.0
+    power = (u / half) ** 2 if exponent == 2.0 else (np.abs(u / half) + 1e-12) ** exponent
+    return _Bands(u, half, power, exponent, signs)
+
+
+def _design(data: RowData, bands: Array) -> Array:
+    """Whitened design (L, n, n_bands + 2): the bands, a constant and a slope."""
+    n_bands = bands.shape[-1]
+    design = np.empty((*bands.shape[:-1], n_bands + 2))
+    design[..., :n_bands] = bands
+    design[..., n_bands] = 1.0
+    design[..., n_bands + 1] = data.x / np.abs(data.x).max()
+    design *= data.w[..., None]
+    return design
+
+
+def shapes(data: RowData, theta: Array, n_bands: int) -> tuple[Array, Array]:
+    """Whitened design matrices (L, n, n_bands + 2) and the bands' derivatives (L, n, n_bands, n_shared)."""
+    u, half, power, exponent, signs = _bands(data, theta, n_bands)
+    g = np.exp(-0.5 * power)
+    weighted = g * data.w[..., None] * (0.5 * exponent) * power
+    slopes = np.empty((*g.shape, 4))
+    slopes[..., 0] = weighted / np.where(u == 0, 1.0, u)
+    slopes[..., 1] = weighted
+    slopes[..., 2] = weighted * np.sign(u)
+    if n_bands == 2:
+        slopes[..., 3] = slopes[..., 0] * signs
+    else:
+        slopes[..., 3] = -weighted * np.log(np.abs(u / half) + 1e-12)
+    return _design(data, g), slopes
+
+
+class Step(NamedTuple):
+    """The linear part, solved for given shapes."""
+
+    residual: Array  # (L, n), whitened
+    amplitudes: Array  # (L, n_bands)
+    blocks: Array  # (L, n, n_shared): derivatives of the residual by the shared parameters
+
+
+def project(data: RowData, theta: Array, n_bands: int) -> Step:
+    """Solve for amplitudes and background in every lane; what is left, and how it moves with the rest."""
+    design, slopes = shapes(data, theta, n_bands)
+    transposed = design.transpose(0, 2, 1)
+    normal = transposed @ design
+    # Two bands on one spot make this singular; a breath of ridge keeps the step finite.
+    normal += np.eye(normal.shape[1]) * (1e-12 * np.trace(normal, axis1=1, axis2=2) + 1e-300)[:, None, None]
+    solve = np.linalg.inv(normal) @ transposed
+    whitened = (data.y * data.w)[..., None]
+    solution = solve @ whitened
+    bent = (slopes * solution[:, None, :n_bands]).sum(axis=2)
+    blocks = bent - design @ (solve @ bent)
+    return Step((whitened - design @ solution)[..., 0], solution[:, :n_bands, 0], -blocks)
+
+
+def jacobian_of(blocks: Array, shift_sd: float) -> Array:
+    """Dense Jacobian: shared columns, one column for each lane's shift, and the shifts' prior."""
+    n_lanes, n_rows, n_shared = blocks.shape
+    dense = np.zeros((n_lanes * n_rows + n_lanes, n_shared + n_lanes))
+    dense[: n_lanes * n_rows, :n_shared] = blocks.reshape(-1, n_shared)
+    rows = np.arange(n_lanes * n_rows)
+    dense[rows, n_shared + rows // n_rows] = blocks[..., 0].ravel()
+    dense[n_lanes * n_rows :, n_shared:] = np.eye(n_lanes) / shift_sd
+    return dense
+
+
+def _search(data: RowData, n_bands: int, *, fixed: tuple[int, ...], near: Array) -> Solution:
+    """Least squares from a first guess over the shared parameters that are not `fixed` and the lanes' shifts."""
+    from scipy.optimize import leastsq
+
+    n_lanes = len(data.y)
+    shift_sd = SHIFT_SD * float(np.exp(near[1]))
+    free = np.ones(len(near), dtype=bool)
+    free[list(fixed)] = False
+    bounds = shape_limits(data, n_bands)
+    latest: dict[bytes, Step] = {}
+
+    def at(values: Array) -> tuple[Array, Step]:
+        theta = _fill(near, free, values, bounds)
+        key = values.tobytes()
+        if key not in latest:
+            latest.clear()
+            latest[key] = project(data, theta, n_bands)
+        return theta, latest[key]
+
+    def residuals(values: Array) -> Array:
+        theta, step = at(values)
+        return np.concatenate([step.residual.ravel(), theta[-n_lanes:] / shift_sd])
+
+    def jacobian(values: Array) -> Array:
+        return jacobian_of(at(values)[1].blocks, shift_sd)[:, free]
+
+    values = leastsq(residuals, near[free], Dfun=jacobian, ftol=1e-7, xtol=1e-5, maxfev=40, full_output=True)[0]
+    theta = _fill(near, free, values, bounds)
+    step = project(data, theta, n_bands)
+    n_free = int(free.sum()) + n_lanes * (n_bands + 2)
+    aicc = _aicc(float((step.residual**2).sum()), int((data.w > 0).sum()), n_free)
+    return Solution(theta, n_bands, step.amplitudes, aicc)
+
+
+def _fill(near: Array, free: NDArray[np.bool_], values: Array, bounds: tuple[Array, Array]) -> Array:
+    theta = near.copy()
+    theta[free] = values
+    n_shared = len(bounds[0])
+    theta[:n_shared] = np.clip(theta[:n_shared], *bounds)
+    return theta
+
+
+def shape_limits(data: RowData, n_bands: int) -> tuple[Array, Array]:
+    """Bounds of center, log sigma, skew and sharpness or spacing."""
+    edge = float(np.ptp(data.x[0])) / 2
+    last = _SHARPNESS if n_bands == 1 else (0.2, edge)
+    low, high = [-edge, np.log(_NARROWEST_PX), -_MAX_SKEW], [edge, np.log(edge / 2), _MAX_SKEW]
+    return np.array([*low, last[0]]), np.array([*high, last[1]])
+
+
+def _aicc(chi2: float, n_samples: int, n_free: int) -> float:
+    """AICc with the noise's scale left free, so that an odd shape common to both models does not decide."""
+    spare = max(n_samples - n_free - 2, 1)
+    return n_samples * float(np.log(max(chi2, 1e-12) / n_samples)) + 2 * n_free + 2 * n_free * (n_free + 1) / spare
+
+
+def _guess_single(data: RowData) -> Array:
+    zeros = np.zeros(len(data.y))
+    known = data.w > 0
+    mean = np.where(known, data.y, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    ends = np.linspace(mean[:3].mean(), mean[-3:].mean(), len(mean))
+    peak = float(data.x[:, int(np.argmax(mean - ends))].mean())
+    widths = np.geomspace(1.5, float(np.ptp(data.x[0])) / 6 + 1.6, 4)
+    places = (peak - 2, peak, peak + 2, 0.0)
+    return _best(data, [np.array([c, np.log(s), 0.0, 0.0, *zeros]) for c in places for s in widths], 1)
+
+
+def _guess_pairs(data: RowData, single: Array) -> list[Array]:
+    """From the single band's place and width, which may cover both bands or only the stronger one.
+
+    One guess has the weaker band above, one below, one has two alike: the search does not find its way between them.
+    """
+    center, sigma = single[0], float(np.exp(single[1]))
+    zeros = np.zeros(len(data.y))
+    tried = ((0.9, 0.85), (1.4, 0.7), (1.8, 0.45), (2.2, 0.6), (2.5, 1.0), (3.2, 0.8), (4.0, 1.0))
+    guesses = [
+        _best(
+            data,
+            [
+                np.array([center + side * gap * sigma, np.log(w * sigma), 0.0, gap * sigma, *zeros])
+                for gap, w in tried
+                for side in sides
+            ],
+            2,
+        )
+        for sides in ((-0.5, -0.25), (0.0,), (0.5, 0.25))
+    ]
+    return sorted(guesses, key=lambda theta: _cost(data, theta, 2))[:2]
+
+
+def _best(data: RowData, candidates: list[Array], n_bands: int) -> Array:
+    return min(candidates, key=lambda theta: _cost(data, theta, n_bands))
+
+
+def _cost(data: RowData, theta: Array, n_bands: int) -> float:
+    """Sum of squares left over, but for a constant, from the normal equations alone; a negative band is no start."""
+    design = _design(data, np.exp(-0.5 * _bands(data, theta, n_bands).power))
+    normal = design.transpose(0, 2, 1) @ design
+    normal += np.eye(normal.shape[1]) * (1e-9 * np.trace(normal, axis1=1, axis2=2) + 1e-300)[:, None, None]
+    moment = (design * (data.y * data.w)[..., None]).sum(axis=1)
+    solution = np.linalg.solve(normal, moment[..., None])[..., 0]
+    if n_bands == 2 and (solution[:, :2].sum(axis=0) <= 0).any():
+        return 0.0
+    return -float((moment * solution).sum())

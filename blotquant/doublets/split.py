@@ -1,0 +1,294 @@
+"""Dividing a row of bands that overlap: what `blotquant.doublets.fit` finds becomes shares of one outline.
+
+Both bands of a resolved doublet keep the outline that covers the two. Each pixel of it is divided between them by the
+fitted shapes, so that the two volumes add up to the volume of the whole, whatever the fit.
+
+Room for a declared doublet: outlines of one row widened and centred until both of its bands lie inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blotquant.doublets.fit import DoubletFit, fit_doublet
+from blotquant.doublets.row_model import RowProfile, row_profile
+from blotquant.doublets.rows import (
+    RowGroup,
+    absorb,
+    middle_line,
+    other_bands,
+    replace_bands,
+    row_numbers,
+    single_row,
+    touching_rows,
+    union,
+)
+from blotquant.model.geometry import Band, Layout, Point, Polygon, bounding_box, polygon
+from blotquant.model.image import FloatImage
+from blotquant.settings import NamingSettings
+
+Array = NDArray[np.float64]
+
+
+Profile = tuple[Array, Array]
+
+FOOT = 0.06
+"""A doublet ends where its profile has fallen to this part of its peak."""
+REACH = 2.0
+"""How far from the row's middle its bands are looked for, in heights of the outline found."""
+MARGIN_PX = 1.0
+
+
+def widen_outlines(outlines: Sequence[Polygon], read_profile: Callable[[int, int], Profile | None]) -> list[Polygon]:
+    """Widen the outlines of a row that is known to hold two bands; they keep one height, and never shrink.
+
+    Parameters
+    ----------
+    outlines : sequence of Polygon
+        One a lane: an upper edge from left to right and a lower edge back.
+    read_profile : callable
+        Of an index into `outlines` and a reach in rows: offsets from the outline's middle and counts summed across
+        it, NaN where another band or a saturated pixel lies; None where the lane tells nothing.
+
+    Returns
+    -------
+    list of Polygon
+        All of the median height that the lanes ask for; each centred on its own light, or moved like the others
+        where a lane tells nothing.
+    """
+    boxes = [bounding_box(outline) for outline in outlines]
+    height = float(np.median([box.row_stop - box.row_start for box in boxes]))
+    found = [_extent(read_profile(k, int(np.ceil(REACH * height))), height) for k in range(len(outlines))]
+    known = [extent for extent in found if extent is not None]
+    if not known:
+        return list(outlines)
+    wanted = max(float(np.median([bottom - top for top, bottom in known])) + 2 * MARGIN_PX, height)
+    usual = float(np.median([(top + bottom) / 2 for top, bottom in known]))
+    middles = [usual if extent is None else (extent[0] + extent[1]) / 2 for extent in found]
+    return [_redrawn(outline, middle, wanted) for outline, middle in zip(outlines, middles, strict=True)]
+
+
+def _extent(profile: Profile | None, height: float) -> tuple[float, float] | None:
+    """First and last offset of the light around the row's peak."""
+    if profile is None:
+        return None
+    offsets, counts = profile
+    lit = counts - np.nanmin(counts)
+    near = np.abs(offsets) <= 0.75 * height
+    if not np.isfinite(lit[near]).any():
+        return None
+    peak = int(np.flatnonzero(near)[np.nanargmax(lit[near])])
+    # What cannot be read is the row's own saturated core inside its outline, and another band beyond it.
+    core = np.isnan(lit) & (np.abs(offsets) <= height / 2)
+    bright = core | (np.nan_to_num(lit, nan=-1.0) > FOOT * lit[peak])
+    above = np.flatnonzero(~bright[:peak])
+    below = np.flatnonzero(~bright[peak:])
+    top = offsets[above[-1] + 1] if len(above) else offsets[0]
+    bottom = offsets[peak + below[0] - 1] if len(below) else offsets[-1]
+    return float(top) - 0.5, float(bottom) + 0.5
+
+
+def _redrawn(outline: Polygon, middle: float, height: float) -> Polygon:
+    points = np.asarray(outline)
+    half = len(points) // 2
+    upper, lower = points[:half], points[half:][::-1]
+    if len(points) % 2 or np.abs(upper[:, 1] - lower[:, 1]).max() > 0.5 * np.ptp(points[:, 1]):
+        return outline  # drawn by hand: not two edges that answer each other
+    rows = (upper[:, 0] + lower[:, 0]) / 2 + middle
+    top, bottom = np.column_stack([rows - height / 2, upper[:, 1]]), np.column_stack([rows + height / 2, lower[:, 1]])
+    return polygon(np.vstack([top, bottom[::-1]]))
+
+
+
+_N_NODES = 33
+_DETECTED_SE = 3.0
+# Beyond the outline, this part of its height is fitted too, to see the local background.
+_MARGIN = 0.35
+
+
+def resolve_doublets(
+    signal: FloatImage,
+    layout: Layout,
+    *,
+    ceiling: float = np.inf,
+    rows: Sequence[tuple[str, int]] | None = None,
+    settings: NamingSettings | None = None,
+) -> Layout:
+    """Take overlapping rows apart where the picture carries it.
+
+    Two found rows whose outlines touch are divided jointly, or left as they are where the fit does not hold. A single
+    row that is known to hide two bands becomes two rows, and the rows below are numbered anew. Bands drawn or edited
+    by hand are left as they are.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (H, W)
+        Counts, bands bright.
+    layout : Layout
+        With rows found.
+    ceiling : float
+        Counts at and above it say nothing about a band's shape.
+    rows : sequence of (strip id, row), optional
+        Rows known to hold a doublet, as `unresolved_rows` tells them: they become two where they can be taken apart
+        and are flagged `unresolved` where not. Rows of which nothing is known are never divided: most single bands
+        are flat-topped enough to be fitted better by two.
+    settings : NamingSettings, optional
+        When two bands count as two.
+
+    Returns
+    -------
+    Layout
+    """
+    limits = settings or NamingSettings()
+    for strip in layout.strips:
+        for pair in touching_rows(layout, strip.id):
+            layout = _divide(signal, layout, pair, ceiling=ceiling, limits=limits)
+        for row in sorted((row for of, row in rows or () if of == strip.id), reverse=True):
+            if row in row_numbers(layout, strip.id):
+                layout = absorb(layout, strip.id, row)
+                group = _with_room(signal, layout, single_row(layout, strip.id, row), ceiling=ceiling)
+                layout = _divide(signal, layout, group, ceiling=ceiling, limits=limits)
+    return layout.sorted()
+
+
+def _with_room(signal: FloatImage, layout: Layout, group: RowGroup, *, ceiling: float) -> RowGroup:
+    """The same group with outlines that have room for both bands; what a hand drew is left as it is."""
+    bands = [members[0] for members in group.members]
+    others = other_bands(layout, group)
+
+    def read(k: int, reach: int) -> tuple[Array, Array] | None:
+        if bands[k].status != "detected":
+            return None
+        profile = row_profile(signal, bands[k].outline, reach, ceiling=ceiling, others=others[k])
+        return None if profile is None else (profile.offsets, profile.counts)
+
+    outlines = widen_outlines([band.outline for band in bands], read)
+    by_hand = ("edited", "drawn")
+    return replace(
+        group,
+        members=tuple(
+            (band if band.origin in by_hand else replace(band, outline=outline),)
+            for band, outline in zip(bands, outlines, strict=True)
+        ),
+    )
+
+
+def _divide(
+    signal: FloatImage,
+    layout: Layout,
+    group: RowGroup,
+    *,
+    ceiling: float,
+    limits: NamingSettings,
+) -> Layout:
+    """Replace the bands of one group by the two that the joint fit finds, or say that it does not."""
+    outlines = [union([band.outline for band in bands]) for bands in group.members]
+    others = other_bands(layout, group)
+    profiles = [
+        row_profile(signal, outline, _height(outlines), ceiling=ceiling, others=others[k])
+        for k, outline in enumerate(outlines)
+    ]
+    usable = [
+        k for k, p in enumerate(profiles) if p is not None and any(b.status == "detected" for b in group.members[k])
+    ]
+    fit = _fit([p for k in usable if (p := profiles[k]) is not None], limits)
+    if fit is None or not fit.accepted:
+        merged: dict[str, tuple[Band, ...]] = {
+            b.id: (_flag(b, "unresolved"),) for bands in group.members for b in bands if len(bands) == 1
+        }
+        return replace_bands(layout, merged)
+    consensus = np.maximum(fit.areas, 0).sum(axis=0)
+    used = {b.id for b in layout.bands}
+    divided: dict[str, tuple[Band, ...]] = {}
+    for k, bands in enumerate(group.members):
+        at = usable.index(k) if k in usable else None
+        pair = _pair(bands, outlines[k], fit, lane=at, consensus=consensus, used=used)
+        divided |= {bands[0].id: pair} | {b.id: () for b in bands[1:]}
+    new = {band.id for pair in divided.values() for band in pair}
+    return _renumber(replace_bands(layout, divided), group, new)
+
+
+def _fit(profiles: list[RowProfile], limits: NamingSettings) -> DoubletFit | None:
+    if not profiles or len(profiles[0].counts) < 12:
+        return None
+    return fit_doublet(
+        [p.counts for p in profiles],
+        np.stack([p.sds for p in profiles]),
+        offsets=np.stack([p.offsets for p in profiles]),
+        settings=limits,
+    )
+
+
+def _height(outlines: Sequence[Polygon]) -> int:
+    heights = [box.row_stop - box.row_start for box in map(bounding_box, outlines)]
+    return int(np.ceil(np.median(heights) / 2 * (1 + 2 * _MARGIN)))
+
+
+def _pair(
+    bands: tuple[Band, ...],
+    outline: Polygon,
+    fit: DoubletFit,
+    *,
+    lane: int | None,
+    consensus: Array,
+    used: set[str],
+) -> tuple[Band, Band]:
+    """The two bands of one lane under their common outline."""
+    box = bounding_box(outline)
+    reach = (box.row_stop - box.row_start) / 2 + 2
+    offsets = np.round(np.linspace(-reach, reach, _N_NODES), 4)
+    lit = lane is not None and fit.areas[lane].sum() > _DETECTED_SE * np.hypot(*fit.area_se[lane])
+    # A lane too weak to show its own ratio is divided as the row is on the whole.
+    shift = fit.shifts[lane] if lane is not None else 0.0
+    nearest = lane if lane is not None else int(np.argmin(np.abs(fit.shifts)))
+    upper = np.round(fit.shares(nearest, offsets, weights=None if lit else consensus), 6)
+    column = np.array([bands[0].peak[1]])
+    place = float(middle_line(outline, column)[0]) + fit.center + shift
+    made = []
+    for k, (share, side) in enumerate(((upper, -0.5), (np.round(1 - upper, 6), 0.5))):
+        base = bands[min(k, len(bands) - 1)]
+        seen = lit and lane is not None and fit.areas[lane, k] > _DETECTED_SE * fit.area_se[lane, k]
+        nodes: tuple[Point, ...] = tuple((float(o), float(s)) for o, s in zip(offsets, share, strict=True))
+        made.append(
+            replace(
+                base,
+                id=base.id if k < len(bands) else _new_id(base.id, used),
+                outline=outline,
+                peak=(round(place + side * fit.spacing, 4), base.peak[1]),
+                origin="detected" if seen else "expected",
+                status="detected" if seen else "not_detected",
+                split=nodes,
+                split_sd=round(float(fit.split_sd[lane]), 6) if lane is not None else 0.0,
+                flags=tuple(flag for flag in base.flags if flag != "unresolved"),
+                row=base.row if k < len(bands) or base.row is None else base.row + 1,
+            )
+        )
+    return made[0], made[1]
+
+
+def _new_id(base: str, used: set[str]) -> str:
+    """Name the partner after its sibling; a name once given is never given again."""
+    name = next(name for n in range(2, 1000) if (name := f"{base}.{n}") not in used)
+    used.add(name)
+    return name
+
+
+def _flag(band: Band, name: str) -> Band:
+    return band if name in band.flags else replace(band, flags=(*band.flags, name))
+
+
+def _renumber(layout: Layout, group: RowGroup, new: set[str]) -> Layout:
+    """Make room in the strip's numbering for a row that became two."""
+    if len(group.rows) == 2:
+        return layout
+    row, lanes = group.rows[0], {lane.id for lane in layout.lanes_of(group.strip)}
+
+    def moved(band: Band) -> Band:
+        below = band.lane in lanes and band.id not in new and band.row is not None and band.row > row
+        return replace(band, row=band.row + 1) if below and band.row is not None else band
+
+    return replace(layout, bands=tuple(moved(band) for band in layout.bands))

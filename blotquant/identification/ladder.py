@@ -1,0 +1,293 @@
+"""From rows to molecular weight: a monotone curve of log10(kDa) against Rf through the ladder's bands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from blotquant.errors import BlotQuantError
+from blotquant.identification.presets import ladder_kda
+from blotquant.model.geometry import Lane, Layout
+
+Array = NDArray[np.float64]
+
+MIN_BANDS = 3
+# A ladder is refused when its bands, each told from the others, miss by more than this part (median).
+MAX_LOO_PART = 0.15
+# Bands of a ladder leave a smooth curve by this part of their range (SD), apparent masses being what they are.
+_ROW_SD = 0.012
+_SKIP_SDS = 3.0
+_MAX_EXTRA, _MAX_MISSING = 2, 4
+
+
+class LadderError(BlotQuantError):
+    """The bands of a ladder lane do not fit the ladder's masses."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LadderFit:
+    """Molecular weight along one strip.
+
+    Attributes
+    ----------
+    rows, kda : tuple of float
+        Places and masses of the bands used, top to bottom.
+    row_start, row_stop : float
+        Ends of the strip: Rf is 0 at the first and 1 at the second.
+    loo_kda : tuple of float
+        For each band, what the curve through the others gives less its mass, in kDa.
+    unused_rows, unused_kda : tuple of float
+        Bands of the lane and masses of the ladder that found no partner.
+    """
+
+    rows: tuple[float, ...]
+    kda: tuple[float, ...]
+    row_start: float
+    row_stop: float
+    loo_kda: tuple[float, ...] = ()
+    unused_rows: tuple[float, ...] = ()
+    unused_kda: tuple[float, ...] = ()
+
+    @property
+    def loo_error_kda(self) -> float:
+        """Median size of the leave-one-out errors, in kDa."""
+        return float(np.median(np.abs(self.loo_kda)))
+
+    def rf(self, rows: ArrayLike) -> Array:
+        """Relative front of some rows: 0 at the strip's top, 1 at its bottom."""
+        return np.asarray((np.asarray(rows, dtype=float) - self.row_start) / (self.row_stop - self.row_start))
+
+    def to_kda(self, rows: ArrayLike, *, shift: ArrayLike = 0.0) -> Array:
+        """Molecular weight at some rows.
+
+        Parameters
+        ----------
+        rows : array_like
+            Rows of the picture.
+        shift : array_like
+            How many rows lower the same protein lies there than in the ladder lane (smile, tilt).
+
+        Returns
+        -------
+        ndarray
+            kDa; beyond the ladder the end's slope goes on, see `is_outside`.
+        """
+        x = self.rf(np.asarray(rows, dtype=float) - np.asarray(shift, dtype=float))
+        return np.asarray(10 ** _curve(self.rf(self.rows), np.log10(self.kda), x))
+
+    def to_row(self, kda: ArrayLike, *, shift: ArrayLike = 0.0) -> Array:
+        """Row at which a molecular weight is expected; the inverse of `to_kda`."""
+        wanted = np.log10(np.asarray(kda, dtype=float))
+        x, y = self.rf(self.rows), np.log10(self.kda)
+        # The curve is monotone, so a bisection in Rf over all that a gel can show is safe and exact.
+        low, high = np.full(wanted.shape, -2.0), np.full(wanted.shape, 3.0)
+        for _ in range(60):
+            middle = (low + high) / 2
+            above = _curve(x, y, middle) > wanted
+            low, high = np.where(above, middle, low), np.where(above, high, middle)
+        rows = (low + high) / 2 * (self.row_stop - self.row_start) + self.row_start
+        return np.asarray(rows + np.asarray(shift, dtype=float))
+
+    def is_outside(self, rows: ArrayLike, *, shift: ArrayLike = 0.0) -> NDArray[np.bool_]:
+        """Whether rows lie beyond the ladder's first or last band, so that their kDa are extrapolated."""
+        at = np.asarray(rows, dtype=float) - np.asarray(shift, dtype=float)
+        return np.asarray((at < self.rows[0]) | (at > self.rows[-1]))
+
+
+def fit_ladder(peak_rows: ArrayLike, kda: str | Sequence[float], *, row_start: float, row_stop: float) -> LadderFit:
+    """Fit molecular weight against Rf.
+
+    Where the lane shows a few bands more or fewer than the ladder holds, bands and masses are matched in order so
+    that they lie on the smoothest curve; each one passed over has its price. Between bands the curve
+    is a monotone cubic (Fritsch and Carlson 1980).
+
+    Parameters
+    ----------
+    peak_rows : array_like, shape (n,)
+        Rows of the ladder lane's bands, in any order.
+    kda : str or sequence of float
+        Product name of a preset, or the masses.
+    row_start, row_stop : float
+        Top and bottom of the strip.
+
+    Returns
+    -------
+    LadderFit
+        With the leave-one-out error of each band in kDa.
+
+    Raises
+    ------
+    LadderError
+        If fewer than three bands can be matched, or the bands do not lie on a smooth curve.
+    ValueError
+        If the preset is not known or the strip has no length.
+    """
+    masses = np.array(ladder_kda(kda))
+    rows = np.unique(np.asarray(peak_rows, dtype=float))
+    if row_stop <= row_start:
+        msg = f"the strip must end below its start, got rows {row_start:g} to {row_stop:g}"
+        raise ValueError(msg)
+    if len(rows) < MIN_BANDS:
+        msg = f"a ladder needs at least {MIN_BANDS} bands, found {len(rows)}; mark them or leave the ladder out"
+        raise LadderError(msg)
+    pairs = _match(rows, np.log10(masses))
+    chosen, given = [i for i, _ in pairs], [j for _, j in pairs]
+    fit = LadderFit(
+        rows=tuple(map(float, rows[chosen])),
+        kda=tuple(map(float, masses[given])),
+        row_start=float(row_start),
+        row_stop=float(row_stop),
+        loo_kda=_leave_one_out(rows[chosen], masses[given]),
+        unused_rows=tuple(float(r) for i, r in enumerate(rows) if i not in chosen),
+        unused_kda=tuple(float(m) for j, m in enumerate(masses) if j not in given),
+    )
+    _refuse_misfits(fit)
+    return fit
+
+
+def find_ladder(layout: Layout, strip: str, kda: str | Sequence[float] | None) -> LadderFit | None:
+    """Fit the ladder lane of one strip; the first that fits where there are several.
+
+    Parameters
+    ----------
+    layout : Layout
+        With bands.
+    strip : str
+        The strip's id.
+    kda : str or sequence of float or None
+        Product name or masses; not needed where a hand named three or more of the lane's bands (see `said_kda`).
+
+    Returns
+    -------
+    LadderFit or None
+        None where the strip has no lane of that role, or nothing tells its masses.
+
+    Raises
+    ------
+    LadderError
+        If there is a ladder lane and none fits; the message names the lane.
+    """
+    lanes = [lane for lane in layout.lanes_of(strip) if lane.role == "ladder"]
+    rows = [row for row, _ in layout.strip(strip).outline]
+    problem: LadderError | None = None
+    for lane in lanes:
+        bands = layout.bands_of(lane.id)
+        said = sorted((b.peak[0], mass) for b in bands if (mass := said_kda(b.target)) is not None)
+        try:
+            if len(said) >= MIN_BANDS:
+                return _fit_said(said, row_start=min(rows), row_stop=max(rows))
+            if kda is not None:
+                peaks = [b.peak[0] for b in bands if b.status == "detected"]
+                return fit_ladder(peaks, kda, row_start=min(rows), row_stop=max(rows))
+        except LadderError as error:
+            problem = problem or LadderError(f"ladder in lane {lane.number}: {error}")
+    if problem is not None:
+        raise problem
+    return None
+
+
+def said_kda(target: str | None) -> float | None:
+    """Mass that a hand gave a ladder's band by naming it, as in ``55 kDa``; None for any other name."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) kDa", target or "")
+    return float(found[1]) if found and float(found[1]) > 0 else None
+
+
+def _fit_said(said: Sequence[tuple[float, float]], *, row_start: float, row_stop: float) -> LadderFit:
+    """The curve through bands whose masses a hand gave; they must fall from top to bottom."""
+    rows, masses = (np.array(column) for column in zip(*said, strict=True))
+    if (np.diff(masses) >= 0).any() or (np.diff(rows) <= 0).any():
+        shown = ", ".join(f"{mass:g}" for mass in masses)
+        msg = f"masses must fall from the top of the lane to its bottom, got {shown} kDa; name the bands again"
+        raise LadderError(msg)
+    return LadderFit(
+        rows=tuple(map(float, rows)),
+        kda=tuple(map(float, masses)),
+        row_start=float(row_start),
+        row_stop=float(row_stop),
+        loo_kda=_leave_one_out(rows, masses),
+    )
+
+
+def ladder_shift(layout: Layout, strip: str, lane: Lane) -> float:
+    """How many rows lower a lane's bands lie than the ladder lane's, from the strip's tilt; positive is lower."""
+    ladders = [other for other in layout.lanes_of(strip) if other.role == "ladder"]
+    if not ladders:
+        return 0.0
+    middle = [np.mean([col for _, col in other.center]) for other in (lane, ladders[0])]
+    return float(np.tan(np.deg2rad(layout.strip(strip).tilt_deg)) * (middle[0] - middle[1]))
+
+
+def _curve(x: Array, y: Array, at: Array) -> Array:
+    """Monotone cubic inside, straight on beyond the ends."""
+    from scipy.interpolate import PchipInterpolator
+
+    inside = np.clip(at, x[0], x[-1])
+    first, last = (y[1] - y[0]) / (x[1] - x[0]), (y[-1] - y[-2]) / (x[-1] - x[-2])
+    beyond = np.where(at < x[0], (at - x[0]) * first, np.where(at > x[-1], (at - x[-1]) * last, 0.0))
+    return np.asarray(PchipInterpolator(x, y)(inside) + beyond)
+
+
+def _leave_one_out(rows: Array, masses: Array) -> tuple[float, ...]:
+    errors = []
+    for k in range(len(rows)):
+        others = np.arange(len(rows)) != k
+        told = 10 ** _curve(rows[others], np.log10(masses[others]), rows[k : k + 1])[0]
+        errors.append(float(told - masses[k]))
+    return tuple(errors)
+
+
+def _refuse_misfits(fit: LadderFit) -> None:
+    parts = np.abs(fit.loo_kda) / np.array(fit.kda)
+    inner = parts[1:-1] if len(parts) > MIN_BANDS else parts
+    if len(fit.rows) >= 4 and np.median(inner) > MAX_LOO_PART:
+        msg = (
+            f"{len(fit.rows) + len(fit.unused_rows)} bands do not fit "
+            f"the ladder's {len(fit.kda) + len(fit.unused_kda)} "
+            f"masses: each told from the others misses by {np.median(inner):.0%}, allowed is {MAX_LOO_PART:.0%}; "
+            "check which lane is the ladder and which product it is"
+        )
+        raise LadderError(msg)
+
+
+def _match(rows: Array, log_kda: Array) -> list[tuple[int, int]]:
+    """Pair bands with masses in order: of all ways to pass over a few of either, the smoothest curve wins.
+
+    Rows are told from log10(kDa) by a parabola, or a cubic where there are bands enough; each band or mass passed
+    over costs as much as a misfit of `_SKIP_SDS`.
+    """
+    n, m = len(rows), len(log_kda)
+    if n == m:
+        return [(k, k) for k in range(n)]
+    best: tuple[float, list[tuple[int, int]]] | None = None
+    for size in range(min(n, m), max(min(n, m) - _MAX_EXTRA, MIN_BANDS + 1) - 1, -1):
+        if max(n, m) - size > _MAX_MISSING:
+            break
+        found = _smoothest(rows, log_kda, size)
+        cost = found[0] + (n + m - 2 * size) * _SKIP_SDS**2
+        if best is None or cost < best[0]:
+            best = (cost, found[1])
+    if best is None:
+        msg = f"the ladder lane shows {n} bands and the ladder holds {m}: too different; mark its bands"
+        raise LadderError(msg)
+    return best[1]
+
+
+def _smoothest(rows: Array, log_kda: Array, size: int) -> tuple[float, list[tuple[int, int]]]:
+    """Best pairing of `size` bands with as many masses, and its misfit in units of the expected SD squared."""
+    picks = np.array(list(combinations(range(len(rows)), size)))
+    scaled = rows[picks] / (_ROW_SD * np.ptp(rows))
+    best: tuple[float, list[tuple[int, int]]] = (np.inf, [])
+    for masses in combinations(range(len(log_kda)), size):
+        x = log_kda[list(masses)]
+        design = np.vander((x - x.mean()) / np.ptp(x), 4 if size >= 7 else 3)
+        basis = np.linalg.qr(design)[0]
+        misfit = (scaled**2).sum(axis=1) - ((scaled @ basis) ** 2).sum(axis=1)
+        k = int(misfit.argmin())
+        if misfit[k] < best[0]:
+            best = (float(misfit[k]), list(zip(map(int, picks[k]), masses, strict=True)))
+    return best

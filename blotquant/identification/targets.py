@@ -1,0 +1,206 @@
+"""Which row is which protein: by molecular weight, by place, by what most lanes share, and always by hand first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from blotquant.flags import join_flags, split_flags
+from blotquant.identification.ladder import LadderError, LadderFit, find_ladder, ladder_shift
+from blotquant.identification.rows import BY_HAND, Choice, Target, choose_rows, rows_of, sample_lanes
+from blotquant.model.geometry import Band, Lane, Layout, polygon
+
+__all__ = ["KDA_TOLERANCE", "Ladder", "Target", "add_kda", "assign_targets"]
+
+Ladder = str | Sequence[float] | LadderFit
+
+KDA_TOLERANCE = 0.15
+
+
+def assign_targets(
+    layout: Layout,
+    targets: Iterable[Target],
+    *,
+    probe: str | None = None,
+    ladder: Ladder | None = None,
+    table: pd.DataFrame | None = None,
+    kda_tolerance: float = KDA_TOLERANCE,
+) -> Layout:
+    """Name the bands of a picture, and give every lane a band in the named rows.
+
+    On each strip the target's row is, in this order: the row of which a hand has named at least half; the row that
+    the target states; the row at the expected mass, where a ladder lane tells masses; the row that most lanes share
+    and that is strongest. A doublet takes neighbouring rows, named ``pERK 44`` and ``pERK 42``; where it shows one
+    row only, that is its sum, named ``pERK`` and flagged `unresolved`. Bands named by hand keep their names.
+
+    Parameters
+    ----------
+    layout : Layout
+        With rows found.
+    targets : iterable of Target
+        Proteins that the experiment knows.
+    probe : str, optional
+        What the picture shows: the target of that name is looked for (one without mass if there is none). Without
+        it, all `targets` are.
+    ladder : str, sequence of float or LadderFit, optional
+        Product name or masses of the ladder in the lane of role ``ladder``, or a fit made before; bands that a hand
+        named ``55 kDa`` stand above it. Where the bands do not fit, masses are not used and the ladder's lane is
+        flagged `ladder_unused`.
+    table : DataFrame, optional
+        Measured bands (`band_id`, `volume`), to tell strong rows from weak ones; else the bands' confidence.
+    kda_tolerance : float
+        Part of the expected mass by which a band may be off; a lone row further off is named and flagged `kda_far`.
+
+    Returns
+    -------
+    Layout
+        Bands with targets; lanes that had no band in a named row have an expected, not detected one.
+    """
+    known = list(targets)
+    wanted = [t for t in known if t.name == probe] or ([Target(probe)] if probe else known)
+    strengths = _strengths(table)
+    for strip in layout.strips:
+        layout, fit = _read_ladder(layout, strip.id, ladder)
+        layout = _forget(layout, strip.id, wanted)
+        taken: set[int] = set()
+        for target in wanted:
+            rows = [row for row in rows_of(layout, strip.id, fit, strengths) if row.number not in taken]
+            choice = choose_rows(rows, target, fit, kda_tolerance)
+            taken |= set(choice.rows)
+            layout = _apply(layout, strip.id, target, choice)
+    return layout.sorted()
+
+
+def add_kda(
+    table: pd.DataFrame, layout: Layout, *, targets: Iterable[Target] = (), ladder: Ladder | None = None
+) -> pd.DataFrame:
+    """Fill `mw_kda` and `kda_residual` of a band table; masses beyond the ladder are flagged `kda_outside_ladder`.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Measured bands of this layout.
+    layout : Layout
+        With the ladder's lane.
+    targets : iterable of Target
+        To tell the residual: measured less expected mass.
+    ladder : str, sequence of float or LadderFit, optional
+        As in `assign_targets`.
+
+    Returns
+    -------
+    DataFrame
+        A copy. Without a ladder that fits, both columns stay empty.
+    """
+    known = list(targets)
+    table = table.copy()
+    for strip in layout.strips:
+        _, fit = _read_ladder(layout, strip.id, ladder)
+        if fit is None:
+            continue
+        shifts = {lane.number: ladder_shift(layout, strip.id, lane) for lane in layout.lanes_of(strip.id)}
+        mine = table["strip"].eq(strip.number).fillna(False).to_numpy(dtype=bool)
+        rows = table.loc[mine, "peak_row"].to_numpy(dtype=float)
+        shift = table.loc[mine, "lane"].map(shifts).to_numpy(dtype=float)
+        masses, outside = fit.to_kda(rows, shift=shift), fit.is_outside(rows, shift=shift)
+        expected = np.array([_expected(known, name) for name in table.loc[mine, "target"]], dtype=float)
+        table.loc[mine, "mw_kda"] = masses
+        table.loc[mine, "kda_residual"] = masses - expected
+        table.loc[mine, "flags"] = [
+            join_flags(split_flags(cell), ["kda_outside_ladder"] if out else [])
+            for cell, out in zip(table.loc[mine, "flags"], outside, strict=True)
+        ]
+    return table
+
+
+def _expected(targets: Sequence[Target], name: object) -> float:
+    """Mass at which a band of that name is expected; NaN where none is known."""
+    if not isinstance(name, str):
+        return np.nan
+    found = (target.expected_kda(name) for target in (*targets, Target(name)))
+    return next((mass for mass in found if mass is not None), np.nan)
+
+
+def _strengths(table: pd.DataFrame | None) -> dict[str, float]:
+    if table is None:
+        return {}
+    return {str(k): max(float(v), 0.0) for k, v in zip(table["band_id"], table["volume"], strict=True) if pd.notna(v)}
+
+
+def _read_ladder(layout: Layout, strip: str, ladder: Ladder | None) -> tuple[Layout, LadderFit | None]:
+    if isinstance(ladder, LadderFit):
+        return layout, ladder
+    try:
+        return layout, find_ladder(layout, strip, ladder)
+    except LadderError:
+        lanes = tuple(
+            replace(lane, flags=(*lane.flags, "ladder_unused"))
+            if lane.strip == strip and lane.role == "ladder" and "ladder_unused" not in lane.flags
+            else lane
+            for lane in layout.lanes
+        )
+        return replace(layout, lanes=lanes), None
+
+
+def _forget(layout: Layout, strip: str, wanted: Sequence[Target]) -> Layout:
+    """Drop names that an earlier run gave, so that a second run says the same."""
+    names = {name for target in wanted for name in target.members}
+    lanes = {lane.id for lane in layout.lanes_of(strip)}
+    bands = tuple(
+        replace(b, target=None) if b.lane in lanes and b.target in names and b.origin not in BY_HAND else b
+        for b in layout.bands
+    )
+    return replace(layout, bands=bands)
+
+
+def _apply(layout: Layout, strip: str, target: Target, choice: Choice) -> Layout:
+    if not choice.rows:
+        return layout
+    names = target.band_names if len(choice.rows) == len(target.band_names) else (target.name,)
+    for name, row in zip(names, choice.rows, strict=True):
+        layout = _name_row(layout, strip, row, name, flags=choice.flags, family=target.members)
+    return layout
+
+
+def _name_row(
+    layout: Layout, strip: str, row: int, name: str, *, flags: Sequence[str], family: Sequence[str]
+) -> Layout:
+    lanes = sample_lanes(layout, strip)
+    bands = list(layout.bands)
+    template = [b for b in bands if b.row == row and b.lane in {lane.id for lane in lanes}]
+    for lane in lanes:
+        mine = [k for k, b in enumerate(bands) if b.lane == lane.id]
+        # A hand's name for this protein wins over any rule, for the whole lane.
+        said = [bands[k].target for k in mine if bands[k].origin in BY_HAND and bands[k].target]
+        if name in said or family[-1] in said or (name == family[-1] and set(said) & set(family)):
+            continue
+        here = [k for k in mine if bands[k].row == row]
+        free = [k for k in here if bands[k].target is None]
+        if free:
+            band = bands[free[0]]
+            bands[free[0]] = replace(band, target=name, flags=tuple(dict.fromkeys((*band.flags, *flags))))
+        elif not here and template:
+            bands.append(replace(_expected_band(lane, layout, template, bands), target=name, flags=tuple(flags)))
+    return replace(layout, bands=tuple(bands))
+
+
+def _expected_band(lane: Lane, layout: Layout, template: Sequence[Band], bands: Sequence[Band]) -> Band:
+    """The row's aperture, moved to where the row passes through a lane that lacks it."""
+    cols = np.array([b.peak[1] for b in template])
+    places = np.array([b.peak[0] for b in template])
+    order = np.argsort(cols)
+    col = float(lane.center_at([np.median(places)])[0])
+    source = template[int(np.argmin(np.abs(cols - col)))]
+    place = float(np.interp(col, cols[order], places[order]))
+    home = float(layout.lane(source.lane).center_at([source.peak[0]])[0])
+    step = (place - source.peak[0], float(lane.center_at([place])[0]) - home)
+    used = {b.id for b in bands}
+    base = f"{lane.id}-row{source.row}"
+    name = next(n for k in range(1, 1000) if (n := base if k == 1 else f"{base}.{k}") not in used)
+    return replace(
+        source, id=name, lane=lane.id, outline=polygon(np.asarray(source.outline) + step),
+        peak=(round(place, 4), round(source.peak[1] + step[1], 4)),
+        target=None, origin="expected", status="not_detected", confidence=0.5, flags=())  # fmt: skip

@@ -1,0 +1,200 @@
+"""Where the detector's scale ends, and the marks that a processed export leaves in the pixel values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blotquant.model.image import Polarity
+
+# Full scale of 10-, 12- and 14-bit cameras, as they are or shifted up to 16 bits; of 8 and 16 bits in wider types.
+_CAMERA_FULL_SCALES = frozenset({255, 1023, 4095, 16383, 65535, 1023 << 6, 4095 << 4, 16383 << 2})
+_NEIGHBOURS = 8  # levels below the maximum that show how the tail runs out
+_PILE_UP_PX, _PILE_UP_RATIO = 10, 5.0
+_CAMERA_PILE_UP_PX, _CAMERA_PILE_UP_RATIO = 3, 3.0
+_FEW_LEVELS = 256
+_ENOUGH_PIXELS = 1024  # smaller pictures cannot show many levels
+_ENOUGH_LEVELS = 8
+_BLOCK_PX = 1 << 18
+_BLACK_SHARE = 0.001
+_FLAT_SHARE, _FLAT_DEPTH = 0.5, 0.02
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Levels:
+    """The distinct finite values of a picture and how many pixels hold each.
+
+    Attributes
+    ----------
+    values : ndarray, shape (n,)
+        Ascending, in the picture's dtype.
+    counts : ndarray of int, shape (n,)
+        Pixels per value.
+    n_nonfinite : int
+        Pixels that are NaN or infinite.
+    """
+
+    values: NDArray[Any]
+    counts: NDArray[np.int64]
+    n_nonfinite: int = 0
+
+    @property
+    def n_pixels(self) -> int:
+        """Finite pixels."""
+        return int(self.counts.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Both ends of the value scale, and what the values tell about the file's past.
+
+    Attributes
+    ----------
+    white : float
+        Stored value that dark bands are subtracted from.
+    ceiling : float
+        Effective detector ceiling on the scale of `BlotImage.signal`; `inf` for float data without a pile-up.
+    flags : tuple of str
+        ``lower_ceiling low_bit_depth few_levels stepped_levels clipped_black nonfinite_pixels saturated_picture``.
+    """
+
+    white: float
+    ceiling: float
+    flags: tuple[str, ...]
+
+
+def judge_scale(pixels: NDArray[Any], polarity: Polarity, *, full_scale: float | None = None) -> Scale:
+    """Find the effective ceiling and the marks of a processed export.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (H, W)
+        Stored values, integer or float.
+    polarity : {"bright", "dark"}
+        Direction of the signal. For dark bands saturation lies at the stored minimum.
+    full_scale : float, optional
+        Maximum that the file declares, where it does.
+
+    Returns
+    -------
+    Scale
+        ``judge_scale(p, "dark")`` equals ``judge_scale(C - p, "bright")`` for integer pixels and C their type's
+        maximum, unless a full scale below the type's shows in the values.
+    """
+    levels = count_levels(pixels)
+    declared = _declared(full_scale, levels)
+    # Floats have no full scale of their own: the declared one takes its place.
+    type_top = _type_top(pixels) if _is_integer(pixels) else declared or float("inf")
+    top = declared or (_camera_top(levels) if polarity == "dark" else None) or type_top
+    white = float(levels.values[-1]) if polarity == "dark" and np.isinf(top) else top
+    signal = levels if polarity == "bright" else _negative(levels, white)
+    limit = top if polarity == "bright" or np.isinf(top) else white - _type_bottom(pixels)
+    ceiling = min(limit, _pile_up(signal))
+    flags = [*_ceiling_flags(signal, ceiling, type_top), *_export_flags(pixels, signal, full_scale)]
+    return Scale(0.0 if np.isinf(white) else white, ceiling, tuple(flags))
+
+
+def count_levels(pixels: NDArray[Any]) -> Levels:
+    """Count the pixels of every distinct value; NaN and infinities are counted apart."""
+    if pixels.dtype in (np.uint8, np.uint16):
+        counts = _histogram(pixels.ravel())
+        values = np.flatnonzero(counts)
+        return Levels(values.astype(pixels.dtype), counts[values])
+    finite = pixels[np.isfinite(pixels)]
+    found, counts = np.unique(finite, return_counts=True)
+    return Levels(found, counts, pixels.size - finite.size)
+
+
+def _histogram(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Count values block by block: `bincount` widens its input to eight bytes, which for a block stays in the cache."""
+    n_levels = int(values.max()) + 1
+    counts = np.zeros(n_levels, dtype=np.int64)
+    for start in range(0, values.size, _BLOCK_PX):
+        counts += np.bincount(values[start : start + _BLOCK_PX], minlength=n_levels)
+    return counts
+
+
+def _negative(levels: Levels, white: float) -> Levels:
+    return Levels(white - levels.values[::-1].astype(np.float64), levels.counts[::-1], levels.n_nonfinite)
+
+
+def _is_integer(pixels: NDArray[Any]) -> bool:
+    return bool(np.issubdtype(pixels.dtype, np.integer))
+
+
+def _type_top(pixels: NDArray[Any]) -> float:
+    return float(np.iinfo(pixels.dtype).max)
+
+
+def _type_bottom(pixels: NDArray[Any]) -> float:
+    return float(np.iinfo(pixels.dtype).min) if _is_integer(pixels) else 0.0
+
+
+def _declared(full_scale: float | None, levels: Levels) -> float | None:
+    """Take the declared maximum, unless pixels above it prove it wrong."""
+    if full_scale is None or not levels.n_pixels or levels.values[-1] > full_scale:
+        return None
+    return float(full_scale)
+
+
+def _camera_top(levels: Levels) -> float | None:
+    """Full scale of a 10-, 12- or 14-bit camera, where the paper of a dark-band picture piles up at it."""
+    top = _pile_up(levels)
+    return top if top in _CAMERA_FULL_SCALES else None
+
+
+def _pile_up(levels: Levels) -> float:
+    """Highest value if far more pixels hold it than the tail below leads to expect, else `inf`."""
+    if len(levels.values) < 2:
+        return float("inf")
+    top, held = float(levels.values[-1]), int(levels.counts[-1])
+    tail = float(levels.counts[-1 - _NEIGHBOURS : -1].mean())
+    camera = top in _CAMERA_FULL_SCALES
+    enough, ratio = (_CAMERA_PILE_UP_PX, _CAMERA_PILE_UP_RATIO) if camera else (_PILE_UP_PX, _PILE_UP_RATIO)
+    return top if held >= enough and held >= ratio * tail else float("inf")
+
+
+def _ceiling_flags(signal: Levels, ceiling: float, type_top: float) -> list[str]:
+    flags = ["lower_ceiling"] if ceiling < type_top else []
+    held = int(signal.counts[signal.values >= ceiling].sum())
+    if held > 0.5 * signal.n_pixels:
+        flags.append("saturated_picture")
+    return flags
+
+
+def _export_flags(pixels: NDArray[Any], signal: Levels, full_scale: float | None) -> list[str]:
+    shallow = pixels.dtype.itemsize == 1 or (full_scale is not None and full_scale <= 255)
+    enough = signal.n_pixels >= _ENOUGH_PIXELS
+    claims = {
+        "low_bit_depth": shallow,
+        "few_levels": enough and pixels.dtype.itemsize > 1 and len(signal.values) <= _FEW_LEVELS,
+        "stepped_levels": enough and _is_integer(pixels) and _step(signal) > 1,
+        "clipped_black": enough and _is_clipped_black(signal, shallow=shallow),
+        "nonfinite_pixels": signal.n_nonfinite > 0,
+    }
+    return [name for name, holds in claims.items() if holds]
+
+
+def _step(signal: Levels) -> int:
+    """Largest step that all values are apart by; 1 where too few values tell."""
+    if len(signal.values) < _ENOUGH_LEVELS:
+        return 1
+    return int(np.gcd.reduce(np.diff(signal.values.astype(np.int64))))
+
+
+def _is_clipped_black(signal: Levels, *, shallow: bool) -> bool:
+    """Whether the background was cut off: a pile-up at zero signal, or one flat level next to it in 8 bits.
+
+    JPEG ringing scatters a few pixels beyond a cut background, so in 8 bits the flat level need not be zero itself.
+    """
+    if len(signal.values) < 2:
+        return False
+    share = signal.counts / signal.n_pixels
+    tail = float(share[1 : 1 + _NEIGHBOURS].mean())
+    piled = signal.values[0] == 0 and share[0] >= max(_BLACK_SHARE, _PILE_UP_RATIO * tail)
+    flattest = int(share.argmax())
+    near_zero = abs(float(signal.values[flattest])) <= _FLAT_DEPTH * 255
+    return bool(piled or (shallow and share[flattest] >= _FLAT_SHARE and near_zero))

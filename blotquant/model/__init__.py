@@ -1,0 +1,1 @@
+"""Values of the house: pictures, strips, lanes, bands, and area weights on the pixel grid."""

@@ -1,0 +1,1 @@
+"""From volumes to ratios, by the declared design: amounts, loading, exposures, dilution. Tables only."""

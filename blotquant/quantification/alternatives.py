@@ -1,0 +1,63 @@
+"""Volumes of one picture over all sane backgrounds and aperture heights, for the sensitivity of a claim."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from blotquant.model.geometry import Band, Layout, polygon
+from blotquant.quantification.background import BACKGROUNDS
+from blotquant.quantification.bands import weigh_aperture
+from blotquant.quantification.prepared_image import SANE, Scene, aperture_of
+from blotquant.tables import ALTERNATIVE_COLUMNS, make_table
+from blotquant.threads import single_threaded
+
+BACKGROUND_WAYS = (*SANE, "mesh")
+"""Those of the method spread, and the mesh, which is too slow to be fitted at every correction by hand."""
+APERTURE_WAYS = (0.85, 1.0, 1.15)
+"""Heights of the aperture, relative to the row's."""
+
+
+@single_threaded
+def measure_alternatives(layout: Layout, scene: Scene) -> pd.DataFrame:
+    """Weigh every named band over all sane backgrounds and aperture heights.
+
+    Parameters
+    ----------
+    layout : Layout
+        With targets assigned.
+    scene : Scene
+        The picture as it was prepared for weighing; its own background is always one of the ways.
+
+    Returns
+    -------
+    DataFrame
+        `ALTERNATIVE_COLUMNS`; one row per named band, background and aperture. Volumes are counts.
+    """
+    chosen = scene.method.split(",")[0]
+    names = tuple(dict.fromkeys((chosen, *BACKGROUND_WAYS)))
+    surfaces = {name: scene.surface if name == chosen else BACKGROUNDS[name].fit(scene.ground) for name in names}
+    rows = []
+    for band in layout.bands:
+        if band.target is None:
+            continue
+        for height in APERTURE_WAYS:
+            aperture = aperture_of(scale_height(band, height), layout, scene.signal.shape)
+            for name, surface in surfaces.items():
+                volume = weigh_aperture(scene, aperture, surface.under(aperture)).volume
+                rows.append({"band_id": band.id, "background": name, "aperture": height, "volume": volume})
+    return make_table(rows, ALTERNATIVE_COLUMNS)
+
+
+def scale_height(band: Band, factor: float) -> Band:
+    """Stretch a band's outline along the lane about its middle line, so that a slanting band keeps its slant."""
+    if factor == 1:
+        return band
+    vertices = np.asarray(band.outline)
+    cols = vertices[:, 1] - vertices[:, 1].mean()
+    slope = float(cols @ vertices[:, 0] / (cols @ cols)) if np.ptp(cols) > 0 else 0.0
+    middle = vertices[:, 0].mean() + slope * cols
+    rows = middle + factor * (vertices[:, 0] - middle)
+    return replace(band, outline=polygon(np.column_stack([rows, vertices[:, 1]])))

@@ -1,0 +1,19 @@
+"""Background methods: one protocol, one registry, one contract test for all of them.
+
+Adding one is one module with a frozen dataclass of its parameters and one entry in `BACKGROUNDS`.
+"""
+
+from __future__ import annotations
+
+from blotquant.quantification.background.base import Aperture, Background, Estimate, Ground, Surface
+from blotquant.quantification.background.baseline import LaneBaseline
+from blotquant.quantification.background.local import Local
+from blotquant.quantification.background.rolling_ball import Mesh, RollingBall
+from blotquant.quantification.background.simple import Constant, Flank, NoBackground
+
+BACKGROUNDS: dict[str, Background] = {
+    method.name: method
+    for method in (Local(), Mesh(), LaneBaseline(), Flank(), Constant(), NoBackground(), RollingBall())
+}
+
+__all__ = ["BACKGROUNDS", "Aperture", "Background", "Estimate", "Ground", "Surface"]

@@ -1,0 +1,329 @@
+"""The one place where volumes are computed: V = sum of w (p - b) over an outline, on the original pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from math import erf
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from blotquant.flags import join_flags
+from blotquant.model.area_weights import area_weights
+from blotquant.model.geometry import Band, Lane, Layout, Strip, bounding_box
+from blotquant.model.image import BlotImage, FloatImage
+from blotquant.quantification.background import Aperture, Estimate
+from blotquant.quantification.background.base import Array
+from blotquant.quantification.edge_losses import column_sums, cut_sd, end_variance, side_variance
+from blotquant.quantification.noise import LOD_SDS, LOQ_SDS, empty_variance
+from blotquant.quantification.prepared_image import Scene, apertures_of, weigh_scene
+from blotquant.quantification.quality import HOLLOW_SNR, band_shape, is_hollow, limit_flags, place_flags, saturation
+from blotquant.settings import WeighingSettings
+from blotquant.tables import BAND_COLUMNS, make_table
+from blotquant.threads import single_threaded
+
+OWN_SHARE = 0.003
+"""SD, as a part of a band's volume, of its own light that lies above and below the outline."""
+
+MOST_LEVERAGE = 0.1
+"""Variance of a background that is still well known, in units of one pixel's."""
+
+SHAPE_SHARE = 0.06
+"""SD of the share of an equal doublet's volume that the fit gives to the wrong band, bands being no Gaussians."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Weighed:
+    """What lies under one aperture.
+
+    Attributes
+    ----------
+    pixels : ndarray
+        Counts of the aperture's box.
+    background : ndarray
+        Background of the same pixels, or of a shape that broadcasts to them.
+    profile : ndarray
+        Counts above background, weighted and summed over each row.
+    volume_raw, volume : float
+        Weighted sums of counts, without and with the background taken off.
+    background_sum : float
+        Weighted sum of the background; ``volume_raw == volume + background_sum``.
+    volume_sd, empty_sd : float
+        SD of the volume, and of the volume that the same aperture would have with nothing in it.
+    n_background : float
+        Pixels that carry the background; as many as its variance is worth where that exceeds `MOST_LEVERAGE`.
+    """
+
+    pixels: FloatImage
+    background: Array
+    profile: Array
+    volume_raw: float
+    volume: float
+    background_sum: float
+    volume_sd: float
+    empty_sd: float
+    n_background: float
+
+    @property
+    def excess(self) -> Array:
+        """Counts above background of each pixel of the box."""
+        return np.asarray(self.pixels - self.background, dtype=float)
+
+
+def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None = None) -> Weighed:
+    """Weigh the pixels under one aperture.
+
+    Parameters
+    ----------
+    scene : Scene
+        The prepared picture.
+    aperture : Aperture
+        Pixels and their weights.
+    estimate : Estimate, optional
+        Background under it; the scene's chosen method when not given.
+
+    Returns
+    -------
+    Weighed
+        Volume by V = sum of w (p - b), and its variance by
+        N sigma^2 + N^2 sigma^2 kappa / n_b + g V, with correlated noise, the background's own bend, and the light
+        that crosses the outline added.
+    """
+    estimate = estimate or scene.surface.under(aperture)
+    pixels, values = scene.signal[aperture.box.slices], estimate.values
+    under = aperture.cover * values[:, 0] if values.shape[1:] == (1,) else (aperture.weights * values).sum(axis=1)
+    profile = np.einsum("ij,ij->i", aperture.weights, pixels, dtype=float) - under
+    volume, background_sum = float(profile.sum()), float(under.sum())
+    area = max(aperture.area, 1e-9)
+    empty = empty_variance(scene.noise, aperture, estimate)
+    light = max(volume, 0.0)
+    shot = (scene.noise.gain or 0.0) * scene.noise.spread * light
+    line, noise = column_sums(scene.signal, aperture.box), scene.noise.sigma * scene.noise.spread**0.5
+    cut = cut_sd(scene.signal, aperture.box, scene.cuts, noise, line=line)
+    level = background_sum / area
+    crossing = (OWN_SHARE**2 + cut**2) * light**2
+    crossing += side_variance(scene.signal, aperture, level, line=line)
+    crossing += end_variance(scene.signal, aperture, level, light=light, noise=noise)
+    return Weighed(
+        pixels=pixels,
+        background=values,
+        profile=profile,
+        volume_raw=volume + background_sum,
+        volume=volume,
+        background_sum=background_sum,
+        volume_sd=float(np.sqrt(empty + shot + crossing)),
+        empty_sd=float(np.sqrt(empty)),
+        # Many pixels that lie to one side say as little of the level under the band as a few around it.
+        n_background=min(estimate.n_pixels, 1 / estimate.leverage)
+        if estimate.leverage > MOST_LEVERAGE
+        else estimate.n_pixels,
+    )
+
+
+@single_threaded
+def measure_bands(
+    image: BlotImage,
+    layout: Layout,
+    *,
+    settings: WeighingSettings | None = None,
+    scene: Scene | None = None,
+    only: Iterable[str] | None = None,
+) -> pd.DataFrame:
+    """Weigh the bands of a picture.
+
+    Parameters
+    ----------
+    image : BlotImage
+        The picture; its pixels are read as they are, never scaled, smoothed or clipped.
+    layout : Layout
+        Strips, lanes and bands.
+    settings : WeighingSettings, optional
+        How to weigh.
+    scene : Scene, optional
+        From `weigh_scene`, to spare its preparation when bands are weighed again; its settings hold.
+    only : iterable of str, optional
+        Ids of the bands to weigh; all when not given.
+
+    Returns
+    -------
+    DataFrame
+        One row a band with `BAND_COLUMNS`, in order of strip, lane and place. Volumes are counts; negative ones
+        are kept. ``volume_raw == volume + area_px * background_mean``.
+
+    Raises
+    ------
+    KeyError
+        If `only` names a band that the layout does not hold.
+    TypeError
+        If `only` is a single string, which would be taken for the ids of its letters.
+    """
+    if isinstance(only, str):
+        msg = f"only must be several ids, got the text {only!r}; write [{only!r}]"
+        raise TypeError(msg)
+    layout = layout.sorted()
+    scene = scene or weigh_scene(image, layout, settings=settings)
+    wanted = {band.id for band in layout.bands} if only is None else set(only)
+    unknown = wanted - {band.id for band in layout.bands}
+    if unknown:
+        raise KeyError(min(unknown))
+    return make_table(weigh_bands(image, layout, scene, only=wanted), BAND_COLUMNS)
+
+
+def weigh_bands(image: BlotImage, layout: Layout, scene: Scene, *, only: Collection[str]) -> list[dict[str, Any]]:
+    """Rows of `measure_bands` as plain values, for live use: making a table takes longer than weighing a band.
+
+    Parameters
+    ----------
+    image : BlotImage
+        The picture.
+    layout : Layout
+        In its promised order (`Layout.sorted`).
+    scene : Scene
+        From `weigh_scene`.
+    only : collection of str
+        Ids of the bands to weigh.
+    """
+    bands = [band for band in layout.bands if band.id in only]
+    places, common = _places(layout, only), _common_cells(image, scene)
+    marks = place_flags(bands, layout, shape=image.shape)
+    rows = []
+    apertures = apertures_of(bands, layout, image.shape)
+    estimates = scene.surface.under_all(apertures)
+    for band, aperture, estimate in zip(bands, apertures, estimates, strict=True):
+        cells = {
+            **common,
+            **places[band.id],
+            **_band_cells(band, weigh_aperture(scene, aperture, estimate), aperture, scene),
+        }
+        cells["flags"] = join_flags(cells["flags"], marks[band.id], layout.flags, scene.flags)
+        rows.append(cells)
+    return rows
+
+
+def _common_cells(image: BlotImage, scene: Scene) -> dict[str, Any]:
+    return {
+        "image": image.name,
+        "background": scene.method,
+        "probe": image.probe,
+        "exposure_s": image.exposure_s,
+    }
+
+
+def _places(layout: Layout, only: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Strip, lane and number of bands, and how far down their strip they lie."""
+    strips = {strip.id: strip for strip in layout.strips}
+    lanes = {lane.id: lane for lane in layout.lanes}
+    counts: dict[str, int] = {}
+    places = {}
+    for band in layout.bands:
+        counts[band.lane] = counts.get(band.lane, 0) + 1
+        if band.id not in only:
+            continue
+        lane = lanes[band.lane]
+        strip = strips.get(lane.strip)
+        places[band.id] = {
+            "strip": strip.number if strip else None,
+            "lane": lane.number,
+            "band": counts[band.lane],
+            "rf": _relative_front(band, lane, strip),
+        }
+    return places
+
+
+def _relative_front(band: Band, lane: Lane, strip: Strip | None) -> float:
+    """Place of the peak between the top and bottom of its strip, 0 to 1; NaN in a strip that has no height."""
+    rows = [row for row, _ in strip.outline] if strip else lane.row_range
+    top, bottom = min(rows), max(rows)
+    return (band.peak[0] - top) / (bottom - top) if bottom > top else np.nan
+
+
+def _band_cells(band: Band, weighed: Weighed, aperture: Aperture, scene: Scene) -> dict[str, Any]:
+    if band.split:
+        weighed = replace(
+            weighed,
+            volume_sd=float(np.hypot(weighed.volume_sd, _split_sd(band, weighed, scene.signal.shape))),
+        )
+    area = aperture.area
+    snr = weighed.volume / weighed.volume_sd if weighed.volume_sd > 0 else np.nan
+    n_saturated, clipped = saturation(scene.signal[aperture.box.slices], aperture.weights, scene.ceiling)
+    spread = method_spread(scene, aperture, weighed)
+    height, width = band_shape(weighed.profile, aperture.cover)
+    cells = {
+        "band_id": band.id,
+        "row": band.row,
+        "target": band.target,
+        "origin": band.origin,
+        "status": band.status,
+        **bounding_box(band.outline)._asdict(),
+        "peak_row": band.peak[0],
+        "peak_col": band.peak[1],
+        "area_px": area,
+        "volume_raw": weighed.volume_raw,
+        "background_mean": weighed.background_sum / area if area > 0 else np.nan,
+        "volume": weighed.volume,
+        "volume_sd": weighed.volume_sd,
+        "snr": snr,
+        "lod": LOD_SDS * weighed.empty_sd,
+        "loq": LOQ_SDS * weighed.empty_sd,
+        "height": height,
+        "width_px": width,
+        "aperture_fraction": aperture_fraction(band, scene, aperture),
+        "method_spread": spread,
+        "saturated_px": n_saturated,
+        "confidence": band.confidence,
+    }
+    is_burnt = snr > HOLLOW_SNR and is_hollow(weighed.excess, aperture.weights, snr, cover=aperture.tall)
+    lane_flags = aperture.lane.flags if aperture.lane else ()
+    cells["flags"] = {
+        *band.flags,
+        *lane_flags,
+        *clipped,
+        *(("hollow",) if is_burnt else ()),
+        *limit_flags(weighed.volume, weighed.empty_sd, spread=spread, n_background=weighed.n_background),
+    }
+    return cells
+
+
+def _split_sd(band: Band, weighed: Weighed, shape: tuple[int, ...]) -> float:
+    """SD that taking a doublet apart adds to either volume, in counts: the fit's own, and that of its shape."""
+    _, weights = area_weights(band.outline, (shape[0], shape[1]))
+    whole = abs(float((weights * weighed.excess).sum()))
+    part = min(max(weighed.volume / whole, 0.0), 1.0) if whole > 0 else 0.0
+    return whole * float(np.hypot(band.split_sd, 2 * SHAPE_SHARE * np.sqrt(part * (1 - part))))
+
+
+def sum_under(values: Array, aperture: Aperture) -> float:
+    """Weighted sum of a background over an aperture."""
+    if values.shape[1:] == (1,):
+        return float(aperture.cover @ values[:, 0])
+    return float((aperture.weights * values).sum())
+
+
+def aperture_fraction(band: Band, scene: Scene, aperture: Aperture) -> float:
+    """Share of a Gaussian band of the row's typical width that an aperture of this height holds; NaN if unknown."""
+    sigma = scene.row_sigma.get((aperture.lane.strip, band.row)) if aperture.lane and band.row is not None else None
+    tall = np.sort(aperture.tall)
+    tall = tall[tall > 0]
+    if sigma is None or len(tall) == 0:
+        return float("nan")
+    middle = (tall[(len(tall) - 1) // 2] + tall[len(tall) // 2]) / 2
+    return erf(float(middle) / 2 / sigma / 2**0.5)
+
+
+def method_spread(scene: Scene, aperture: Aperture, weighed: Weighed) -> float:
+    """(max - min) / |median| of the volume over the scene's backgrounds.
+
+    Returns
+    -------
+    float
+        NaN where the median volume is 0, or with fewer than three methods.
+    """
+    volumes = [weighed.volume_raw - sum_under(surface.under(aperture).values, aperture) for surface in scene.others]
+    volumes = sorted([*volumes, weighed.volume])
+    if len(volumes) < 3 or np.isnan(weighed.volume):
+        return float("nan")
+    n = len(volumes)
+    middle = abs((volumes[(n - 1) // 2] + volumes[n // 2]) / 2)
+    return (volumes[-1] - volumes[0]) / middle if middle > 0 else float("nan")

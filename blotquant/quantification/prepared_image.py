@@ -1,0 +1,348 @@
+"""A picture prepared for weighing: every band masked, the noise known, the background fitted; done once.
+
+Optical density of light that passed through film or a stained gel: log10 of what came in over what came out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blotquant.doublets.rows import component_weights
+from blotquant.errors import ImageError
+from blotquant.imaging.robust import winsorised_sd
+from blotquant.model.area_weights import area_weights, area_weights_of, clip_box
+from blotquant.model.geometry import Band, Box, Layout, polygon, polygon_area
+from blotquant.model.image import BlotImage, FloatImage
+from blotquant.quantification.background import BACKGROUNDS, Aperture, Ground, Surface
+from blotquant.quantification.background.base import Array
+from blotquant.quantification.background.simple import Gaps
+from blotquant.quantification.edge_losses import Cuts, measure_cuts
+from blotquant.quantification.noise import Noise, measure_noise
+from blotquant.quantification.undetected_signal import hide_lit_rows
+from blotquant.settings import WeighingSettings
+from blotquant.threads import single_threaded
+
+
+def to_optical_density(image: BlotImage) -> BlotImage:
+    """Turn a scan of film or a stained gel into optical density.
+
+    Parameters
+    ----------
+    image : BlotImage
+        A scan with dark bands on a light ground; `white` is the stored value of full light.
+
+    Returns
+    -------
+    BlotImage
+        Optical density, 0 for full light, with bright bands, flagged ``film``. A pixel that stored 0 counts as half a
+        step. The ceiling is the density of the old one.
+
+    Raises
+    ------
+    ImageError
+        If bands are bright (light that the membrane gave off has no optical density), or full light is not known.
+    """
+    if image.polarity != "dark":
+        msg = "optical density needs a scan with dark bands on a light ground, got bright bands; weigh counts instead"
+        raise ImageError(msg)
+    if not image.white > 0:
+        msg = f"optical density needs the stored value of full light, got {image.white:g}; set `white` above 0"
+        raise ImageError(msg)
+    step = 0.5 if image.pixels.dtype.kind in "ui" else 1e-6 * image.white
+    light = np.maximum(image.pixels.astype(np.float64), step)
+    least = max(image.white - image.ceiling, step)
+    density = np.log10(image.white / light)
+    ceiling = float(np.log10(image.white / least)) if np.isfinite(image.ceiling) else float("inf")
+    flags = (*image.flags, *(() if "film" in image.flags else ("film",)))
+    return image.with_(pixels=density, polarity="bright", white=0.0, ceiling=ceiling, flags=flags)
+
+
+FWHM = 2.3548
+"""Full width at half maximum of a Gaussian, in SDs."""
+
+SANE = ("local", "flank", "lane")
+"""Methods that the method spread compares: each of them keeps to the lane and leaves all bands out."""
+
+EDGE_PX = 3.0
+"""A strip's cut edge is blurred that far."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Scene:
+    """Everything about one picture that all of its bands share.
+
+    Attributes
+    ----------
+    ground : Ground
+        The signal with all bands masked.
+    method : str
+        The chosen background, as tables state it.
+    surface : Surface
+        Its levels.
+    others : tuple of Surface
+        Those that the method spread compares it with.
+    noise : Noise
+        Measured from the picture.
+    ceiling : float
+        At or above which a pixel is saturated.
+    row_sigma : dict of (str, int) to float
+        Typical SD along the lane of the bands of one row of a strip, px.
+    cuts : Cuts
+        What the sides of its outlines leave out of their bands.
+    flags : tuple of str
+        What holds for every number weighed here.
+    """
+
+    ground: Ground
+    method: str
+    surface: Surface
+    others: tuple[Surface, ...]
+    noise: Noise
+    ceiling: float
+    row_sigma: dict[tuple[str, int], float]
+    cuts: Cuts = field(default_factory=Cuts)
+    flags: tuple[str, ...] = ()
+
+    @property
+    def signal(self) -> FloatImage:
+        """Counts, bands bright."""
+        return self.ground.signal
+
+
+CLEAR_SNR = (10.0, 1000.0)
+"""A band below the first needs no margin, one above the second all of it."""
+
+
+@single_threaded
+def weigh_scene(image: BlotImage, layout: Layout, *, settings: WeighingSettings | None = None) -> Scene:
+    """Prepare a picture for weighing.
+
+    Parameters
+    ----------
+    image : BlotImage
+        The picture.
+    layout : Layout
+        All of its bands: each of them is kept out of every background.
+    settings : WeighingSettings, optional
+        Background method, mask, counts or optical density.
+
+    Returns
+    -------
+    Scene
+        To be handed to `measure_bands` any number of times, as long as picture and bands stay roughly the same.
+    """
+    return _prepare(image, layout, settings or WeighingSettings(), whole_lanes=False)
+
+
+@single_threaded
+def lane_scene(image: BlotImage, layout: Layout, *, settings: WeighingSettings | None = None) -> Scene:
+    """Prepare a picture for weighing whole lanes, which the layout holds as its bands.
+
+    Only the gaps between lanes are left as ground: the mask is not widened, and they are the background for all
+    methods but those that ask nothing of the lane.
+    """
+    return _prepare(image, layout, settings or WeighingSettings(), whole_lanes=True)
+
+
+def _prepare(image: BlotImage, layout: Layout, settings: WeighingSettings, *, whole_lanes: bool) -> Scene:
+    if settings.optical_density:
+        image = to_optical_density(image)
+    margin = 0.0 if whole_lanes else settings.mask_margin
+    is_float = image.pixels.dtype.kind == "f"
+    ground = find_ground(image.signal(), layout, margin, may_lack_numbers=is_float)
+    boxes = [clip_box(band.box, image.shape) for band in layout.bands]
+    noise = measure_noise(ground.signal, ground.usable, [] if whole_lanes else boxes)
+    ground = replace(ground, noise=noise.sigma, noise_spread=noise.spread)
+    use_gaps = whole_lanes and settings.background not in ("constant", "none")
+    method = Gaps() if use_gaps else BACKGROUNDS[settings.background]
+    others = [] if whole_lanes else [name for name in SANE if name != settings.background]
+    clear = [box for band, box in zip(layout.bands, boxes, strict=True) if band.status == "detected"]
+    cuts = Cuts() if whole_lanes else measure_cuts(ground.signal, clear, noise.sigma * noise.spread**0.5)
+    flags = image.flags if noise.gain is not None or whole_lanes else (*image.flags, "noise_gain_unknown")
+    return Scene(
+        ground=ground, method=method.name + (", optical density" if settings.optical_density else ""),
+        surface=method.fit(ground),
+        others=tuple(BACKGROUNDS[name].fit(ground) for name in others), noise=noise, ceiling=image.ceiling,
+        row_sigma={} if whole_lanes else _row_sigmas(ground.signal, layout, boxes), cuts=cuts, flags=flags,
+    )  # fmt: skip
+
+
+def find_ground(signal: FloatImage, layout: Layout, margin: float, *, may_lack_numbers: bool = True) -> Ground:
+    """Take all bands (each with a margin, in heights of its outline) and all that is no membrane out of a picture."""
+    shape = (signal.shape[0], signal.shape[1])
+    boxes = [band.box for band in layout.bands]
+    height, pitch = _typical_sizes(layout, boxes, shape)
+    usable = np.isfinite(signal) if may_lack_numbers else np.ones(signal.shape, dtype=bool)
+    membrane = inside_strips(layout, shape, EDGE_PX)
+    if membrane is not None:
+        usable &= membrane
+    parts = _margin_parts(signal, boxes) if margin else [0.0] * len(boxes)
+    for band, box, part in zip(layout.bands, boxes, parts, strict=True):
+        _mask_band(usable, band, box, margin * part)
+    hide_lit_rows(signal, usable, membrane, layout, min(height, pitch))
+    return Ground(signal=signal, usable=usable, band_height=min(height, pitch), lane_pitch=pitch, lanes=layout.lanes)
+
+
+def _row_sigmas(signal: FloatImage, layout: Layout, boxes: list[Box]) -> dict[tuple[str, int], float]:
+    """Median SD of the bands of each row, from their profiles above the line between the outline's ends."""
+    strip_of = {lane.id: lane.strip for lane in layout.lanes}
+    shape = (signal.shape[0], signal.shape[1])
+    found: dict[tuple[str, int], list[float]] = {}
+    for band, box in zip(layout.bands, boxes, strict=True):
+        if band.row is None or band.status != "detected" or box.row_stop - box.row_start < 5:
+            continue
+        # Half an outline further on either side, a Gaussian has come down to the ground.
+        more = (box.row_stop - box.row_start) // 2
+        wide = clip_box(Box(box.row_start - more, box.row_stop + more, box.col_start, box.col_stop), shape)
+        profile = signal[wide.slices].mean(axis=1, dtype=float)
+        slope = (profile[-1] - profile[0]) / max(len(profile) - 1, 1)
+        width = full_width(profile - (profile[0] + slope * np.arange(len(profile))))
+        if np.isfinite(width):
+            found.setdefault((strip_of[band.lane], band.row), []).append(width / FWHM)
+    return {key: float(np.median(values)) for key, values in found.items()}
+
+
+def full_width(profile: Array) -> float:
+    """Full width at half maximum, px, between interpolated crossings; NaN where the profile does not fall to half."""
+    top = int(np.argmax(profile))
+    half = profile[top] / 2
+    if not half > 0:
+        return float("nan")
+    return _half_crossing(profile[top::-1], half) + _half_crossing(profile[top:], half)
+
+
+def _half_crossing(side: Array, half: float) -> float:
+    """Distance from the peak to where the profile first falls to half; NaN if it never does."""
+    k = int(np.argmax(side < half))
+    if not side[k] < half:
+        return float("nan")
+    return k - 1 + float((side[k - 1] - half) / (side[k - 1] - side[k]))
+
+
+def aperture_of(band: Band, layout: Layout, shape: tuple[int, int]) -> Aperture:
+    """Exact area weights of a band's outline (its share of a common one for a doublet), with its lane."""
+    box, weights = component_weights(band, shape)
+    lane = next((lane for lane in layout.lanes if lane.id == band.lane), None)
+    return Aperture(box=box, weights=weights, lane=lane)
+
+
+def apertures_of(bands: Sequence[Band], layout: Layout, shape: tuple[int, int]) -> list[Aperture]:
+    """Apertures of many bands, as `aperture_of` gives for each, in one go."""
+    lanes = {lane.id: lane for lane in layout.lanes}
+    covers = area_weights_of([band.outline for band in bands], shape)
+    return [
+        aperture_of(band, layout, shape)
+        if band.split
+        else Aperture(box=box, weights=weights, lane=lanes.get(band.lane))
+        for band, (box, weights) in zip(bands, covers, strict=True)
+    ]
+
+
+def inside_strips(layout: Layout, shape: tuple[int, int], margin: float) -> NDArray[np.bool_] | None:
+    """Pixels that lie on a strip, at least `margin` pixels from its edge; None where strips leave nothing out."""
+    if not layout.strips:
+        return None
+    inside, more = np.zeros(shape, dtype=bool), round(margin)
+    for strip in layout.strips:
+        first, left, right = _scan_lines(np.asarray(strip.outline), -more, shape[0] + more)
+        # The picture's own border is no cut edge.
+        starts = _from_edge(left, more, 0, shape[1])
+        stops = shape[1] - _from_edge(shape[1] - 1 - right, more, 0, shape[1])
+        at = np.arange(max(-first, 0), min(len(left), shape[0] - first))
+        above, below = at - more, at + more
+        keep = ((above >= 0) | (first <= 0)) & ((below < len(left)) | (first + len(left) >= shape[0]))
+        at, above, below = at[keep], np.maximum(above[keep], 0), np.minimum(below[keep], len(left) - 1)
+        # An edge that slants is as far away up and down as it is to the sides.
+        starts = np.maximum(np.maximum(starts[above], starts[below]), starts[at])
+        stops = np.minimum(np.minimum(stops[above], stops[below]), stops[at])
+        # Neighbouring rows of the same extent are set together.
+        changes = np.flatnonzero((np.diff(starts) != 0) | (np.diff(stops) != 0)) + 1
+        for run in np.split(np.arange(len(at)), changes) if len(at) else ():
+            row, stop = first + at[run[0]], first + at[run[-1]] + 1
+            inside[row:stop, starts[run[0]] : max(stops[run[0]], starts[run[0]])] = True
+    return None if inside.all() else inside
+
+
+def _from_edge(edge: NDArray[np.float64], margin: int, least: int, most: int) -> NDArray[np.intp]:
+    """First column that lies far enough from a left edge; all of them where the edge is the picture's border."""
+    upright = np.abs(np.diff(edge, append=edge[-1:])) < 1e-3
+    is_border = (edge <= 0) & (edge >= -1) & upright
+    return np.clip(np.ceil(edge + np.where(is_border, 0, margin)), least, most).astype(np.intp)
+
+
+def _scan_lines(
+    outline: NDArray[np.float64], start: int, stop: int
+) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:
+    """First row of an outline from `start` on, and its leftmost and rightmost column on each row before `stop`."""
+    first = max(int(np.ceil(outline[:, 0].min())), start)
+    rows = np.arange(first, min(int(np.floor(outline[:, 0].max())), stop - 1) + 1)
+    left, right = np.full(len(rows), np.inf), np.full(len(rows), -np.inf)
+    for (r0, c0), (r1, c1) in zip(outline, np.roll(outline, -1, axis=0), strict=True):
+        on = (rows >= min(r0, r1)) & (rows <= max(r0, r1))
+        cols = c0 + (rows[on] - r0) / (r1 - r0) * (c1 - c0) if r1 != r0 else np.full(on.sum(), c0)
+        left[on], right[on] = np.minimum(left[on], cols), np.maximum(right[on], cols)
+    return first, left, right
+
+
+def _typical_sizes(layout: Layout, boxes: list[Box], shape: tuple[int, ...]) -> tuple[float, float]:
+    heights = [box.row_stop - box.row_start for box in boxes]
+    widths = [width for lane in layout.lanes for width in lane.widths] or [b.col_stop - b.col_start for b in boxes]
+    height = float(np.median(heights)) if heights else max(shape[0] / 30, 3.0)
+    return height, 1.3 * float(np.median(widths)) if widths else max(shape[1] / 15, 3.0)
+
+
+def _margin_parts(signal: FloatImage, boxes: list[Box]) -> list[float]:
+    """Part of the full margin that each band needs: all of it for a strong one, none for one that the noise hides.
+
+    What of a band lies outside its outline lifts the ground beside it by a fixed part of the band. The stronger the
+    band is against the noise, the further away that must have faded.
+    """
+    free = np.ones(signal.shape, dtype=bool)
+    for box in boxes:
+        more = (box.row_stop - box.row_start) // 2
+        free[max(box.row_start - more, 0) : box.row_stop + more, max(box.col_start, 0) : box.col_stop] = False
+    steps = (signal[2::4, ::2] - signal[:-2:4, ::2])[free[2::4, ::2] & free[:-2:4, ::2]]
+    finite = np.isfinite(steps)
+    noise = winsorised_sd(steps if finite.all() else steps[finite]) / 2**0.5
+    return [_margin_part(signal, box, noise) for box in boxes]
+
+
+def _margin_part(signal: FloatImage, box: Box, noise: float) -> float:
+    more = (box.row_stop - box.row_start) // 2
+    quarter = (box.col_stop - box.col_start) // 4
+    wide = Box(box.row_start - more, box.row_stop + more, box.col_start + quarter, box.col_stop - quarter)
+    wide = clip_box(wide, (signal.shape[0], signal.shape[1]))
+    profile = signal[wide.slices].mean(axis=1, dtype=float)
+    if len(profile) < 4:
+        return 1.0
+    # The darkest of the rows around it: a neighbour that reaches in only makes the margin wider.
+    light = float((profile[more : len(profile) - more or None] - np.sort(profile)[len(profile) // 8]).sum())
+    if not np.isfinite(light):
+        return 1.0
+    snr = light * (wide.col_stop - wide.col_start) ** 0.5 / (noise * len(profile) ** 0.5) if noise > 0 else np.inf
+    return min(max(log(max(snr, 1.0) / CLEAR_SNR[0]) / log(CLEAR_SNR[1] / CLEAR_SNR[0]), 0.0), 1.0)
+
+
+def _mask_band(usable: NDArray[np.bool_], band: Band, box: Box, margin: float) -> None:
+    """Take a band and a margin around it out of the ground."""
+    rows = max(1, round(margin * (box.row_stop - box.row_start)))
+    # Bands end sharply to the sides, and the gaps between lanes are needed.
+    cols = max(2, round(0.25 * rows))
+    wide = clip_box(
+        Box(box.row_start - rows, box.row_stop + rows, box.col_start - cols, box.col_stop + cols),
+        (usable.shape[0], usable.shape[1]),
+    )
+    if polygon_area(band.outline) > 0.6 * (box.row_stop - box.row_start) * (box.col_stop - box.col_start):
+        usable[wide.slices] = False
+        return
+    # A slanting outline fills little of its box: widen the outline itself.
+    vertices = np.asarray(band.outline)
+    for dr in (-rows, 0, rows):
+        for dc in (-cols, 0, cols):
+            part, weights = area_weights(polygon(vertices + np.array([dr, dc])), (usable.shape[0], usable.shape[1]))
+            usable[part.slices] &= weights == 0

@@ -1,0 +1,175 @@
+"""Each lane's profile for the report: mean counts along the lane, and the background under each of its bands.
+
+A whole picture as a data URI: uncropped, grey linear in the counts, small enough for two hundred of them.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blotquant.model.area_weights import area_weights
+from blotquant.quantification.prepared_image import aperture_of
+
+if TYPE_CHECKING:
+    from blotquant.analysis import Analysis
+    from blotquant.model.geometry import Band, Lane
+    from blotquant.model.image import BlotImage
+
+
+MAX_PICTURE_PX = 1000
+"""Longest edge of an embedded picture: 200 blots must still open in a browser."""
+QUALITY = 88
+"""Of the embedded JPEG: for the eye only, nothing is ever measured on it."""
+SHOWN = (0.05, 99.95)
+"""Percentiles of the whole picture that are shown white and black."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """An embedded picture.
+
+    Attributes
+    ----------
+    uri : str
+        Data URI of a JPEG, bands dark.
+    low, high : float
+        Counts shown white and black.
+    step : int
+        Pixels of the original that were averaged to one, along each edge.
+    """
+
+    uri: str
+    low: float
+    high: float
+    step: int
+
+
+def encode_picture(image: BlotImage) -> Picture:
+    """Encode the whole picture, bands dark, grey linear between two percentiles of all its pixels."""
+    from PIL import Image
+
+    signal = image.signal()
+    step = -(-max(signal.shape) // MAX_PICTURE_PX)
+    # The last cells may be smaller: nothing is cut off at the edge.
+    edges = [np.arange(0, size, step) for size in signal.shape]
+    sums = np.add.reduceat(np.add.reduceat(np.nan_to_num(signal, copy=True).astype(float), edges[0], 0), edges[1], 1)
+    sizes = [np.diff(np.append(edge, size)) for edge, size in zip(edges, signal.shape, strict=True)]
+    reduced = sums / np.outer(*sizes)
+    low, high = (float(v) for v in np.percentile(reduced, SHOWN))
+    grey = 255 - np.clip((reduced - low) / (high - low if high > low else 1.0) * 255, 0, 255)
+    buffer = io.BytesIO()
+    Image.fromarray(grey.round().astype(np.uint8)).save(buffer, format="JPEG", quality=QUALITY, optimize=True)
+    uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return Picture(uri=uri, low=low, high=high, step=step)
+
+
+PROFILE_WIDTH, PROFILE_HEIGHT = 240, 90
+_POINTS = 160
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShadedBand:
+    """One band in a profile, in units of the drawing: left edge, width, name, and its background's polyline."""
+
+    x: float
+    width: float
+    label: str
+    ground: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """One lane's mean signal along its centre line, ready to draw.
+
+    Attributes
+    ----------
+    lane, strip : int
+        Numbers.
+    label : str
+        Sample or role, where known.
+    signal : str
+        Points of an SVG polyline; the top of the strip is at the left.
+    bands : tuple of ShadedBand
+        Those that were detected.
+    low, high : float
+        Counts at the bottom and the top of the frame.
+    """
+
+    lane: int
+    strip: int
+    label: str
+    signal: str
+    bands: tuple[ShadedBand, ...]
+    low: float
+    high: float
+
+
+def lane_profiles(analysis: Analysis, labels: Mapping[int, str]) -> list[Profile]:
+    """Draw every lane: mean counts across it against the row, and under each band the background taken off there."""
+    return [_profile(analysis, lane, labels.get(lane.number, "")) for lane in analysis.layout.lanes]
+
+
+def _profile(analysis: Analysis, lane: Lane, label: str) -> Profile:
+    scene = analysis.scene
+    box, weights = area_weights(lane.outline, analysis.image.shape)
+    covered = np.maximum(weights.sum(axis=1), 1e-9)
+    counts = (weights * np.nan_to_num(scene.signal[box.slices].astype(float))).sum(axis=1) / covered
+    grounds = [
+        (band, *_ground(analysis, band)) for band in analysis.layout.bands_of(lane.id) if band.status == "detected"
+    ]
+    levels = np.concatenate([counts, *(level for _, _, level in grounds)]) if len(counts) else np.zeros(1)
+    low, high = float(levels.min()), float(levels.max())
+    frame = _Frame(first=box.row_start, length=max(len(counts), 1), low=low, high=high)
+    bands = tuple(
+        ShadedBand(
+            x=frame.x(band.box.row_start),
+            width=frame.x(band.box.row_stop) - frame.x(band.box.row_start),
+            label=band.target or "",
+            ground=frame.curve(rows[0], level, points=12),
+        )
+        for band, rows, level in grounds
+        if len(rows)
+    )
+    strip = analysis.layout.strip(lane.strip).number
+    signal = frame.curve(box.row_start, counts, points=_POINTS)
+    return Profile(lane=lane.number, strip=strip, label=label, signal=signal, bands=bands, low=low, high=high)
+
+
+def _ground(analysis: Analysis, band: Band) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
+    """Mean background of each row under a band: the same estimate that its volume was computed with."""
+    aperture = aperture_of(band, analysis.layout, analysis.image.shape)
+    weights = aperture.weights
+    values = np.broadcast_to(analysis.scene.surface.under(aperture).values, weights.shape)
+    covered = weights.sum(axis=1)
+    inside = covered > 0
+    rows = np.arange(aperture.box.row_start, aperture.box.row_stop)[inside]
+    return rows, (weights * values).sum(axis=1)[inside] / covered[inside]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Frame:
+    first: int
+    length: int
+    low: float
+    high: float
+
+    def x(self, row: float) -> float:
+        return (row - self.first) / self.length * PROFILE_WIDTH
+
+    def curve(self, first: int, values: NDArray[np.float64], *, points: int) -> str:
+        """Points of a polyline; each drawn column keeps the highest value, so that no peak is lost."""
+        if len(values) == 0:
+            return ""
+        edges = np.unique(np.linspace(0, len(values), min(points, len(values)) + 1).astype(int))
+        peaks = np.maximum.reduceat(values, edges[:-1])
+        x = [self.x(first + (a + b) / 2) for a, b in pairwise(edges)]
+        y = PROFILE_HEIGHT * (1 - (peaks - self.low) / (self.high - self.low if self.high > self.low else 1.0))
+        return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))

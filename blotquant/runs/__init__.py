@@ -1,0 +1,1 @@
+"""Many pictures and whole studies: inputs, workers, the results folder, resume and verify."""

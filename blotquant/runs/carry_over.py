@@ -1,0 +1,219 @@
+"""Whether a probe still shows after the membrane was stripped and probed again.
+
+Where both probes show the same row nothing can be told apart: the second's own band covers what is left of the first.
+What can be told is what became of the *other* bands of the first picture: a band that the second probe has no business
+with, and that shows in its picture with the same shape at the same place, was left there. The residual map (the
+later picture above its background, the later probe's own rows taken out) is regressed on the earlier picture, pixel
+by pixel inside those bands, each band with a level of its own; the slope is the part that was left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from blotquant.experiment.design import Experiment
+from blotquant.flags import join_flags, split_flags
+from blotquant.model.geometry import Band, Box, Layout
+from blotquant.quantification.background.base import Array
+from blotquant.quantification.prepared_image import Scene, aperture_of
+from blotquant.tables import CARRY_OVER_COLUMNS, make_table
+from blotquant.threads import single_threaded
+
+MIN_BANDS = 3
+MIN_FRACTION = 0.01
+MIN_SIGNIFICANCE = 4.0
+MIN_CORRELATION = 0.3
+_MIN_SNR = 10.0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Probing:
+    """One picture of a membrane: what it shows, and where.
+
+    Attributes
+    ----------
+    probe, image : str
+        Antibody, and the picture's name.
+    layout : Layout
+        With the probe's own bands named; bands without a name are nobody's.
+    scene : Scene
+        The picture as it was prepared for weighing.
+    """
+
+    probe: str
+    image: str
+    layout: Layout
+    scene: Scene
+
+
+@dataclass(frozen=True, kw_only=True)
+class CarryOver:
+    """What a later picture shows of an earlier one.
+
+    Attributes
+    ----------
+    fraction, fraction_sd : float
+        Part of the earlier signal that is left, and its standard error over bands; NaN if it cannot be told.
+    correlation : float
+        Correlation of residual map and earlier picture inside the bands compared.
+    n_bands : int
+        Bands compared.
+    carried_over : bool or None
+        None if it cannot be told.
+    reason : str
+        Why not.
+    """
+
+    fraction: float = np.nan
+    fraction_sd: float = np.nan
+    correlation: float = np.nan
+    n_bands: int = 0
+    carried_over: bool | None = None
+    reason: str = ""
+
+
+@single_threaded
+def find_carry_over(first: Probing, second: Probing) -> CarryOver:
+    """Compare a reprobed picture with the first probe's.
+
+    Parameters
+    ----------
+    first, second : Probing
+        The earlier and the later picture of one membrane, on one pixel grid.
+
+    Returns
+    -------
+    CarryOver
+        Carried over where more than 1 % is left, at four standard errors, with a correlation above 0.3.
+    """
+    if first.scene.signal.shape != second.scene.signal.shape:
+        return CarryOver(reason="the two pictures differ in size, so that their pixels cannot be compared")
+    bands = list(_foreign_bands(first, second))
+    if len(bands) < MIN_BANDS:
+        reason = f"{len(bands)} bands of {first.probe} lie outside the rows of {second.probe}, {MIN_BANDS} are needed"
+        return CarryOver(n_bands=len(bands), reason=reason)
+    moments = np.array([_moments(band, first, second) for band in bands])
+    xy, xx, yy = moments.sum(axis=0)
+    if not xx > 0:
+        return CarryOver(n_bands=len(bands), reason=f"the bands of {first.probe} have no shape to be recognised by")
+    fraction = float(xy / xx)
+    # Bands are the independent pieces: neighbouring pixels share their noise.
+    residuals = moments[:, 0] - fraction * moments[:, 1]
+    sd = float(np.sqrt((residuals**2).sum() * len(bands) / (len(bands) - 1)) / xx)
+    correlation = float(xy / np.sqrt(xx * yy)) if yy > 0 else 0.0
+    shows = fraction > max(MIN_FRACTION, MIN_SIGNIFICANCE * sd) and correlation > MIN_CORRELATION
+    return CarryOver(
+        fraction=fraction,
+        fraction_sd=sd,
+        correlation=correlation,
+        n_bands=len(bands),
+        carried_over=bool(shows),
+    )
+
+
+def _foreign_bands(first: Probing, second: Probing) -> Iterator[Band]:
+    """Clear bands of the first picture's sample lanes that lie clear of the second probe's own."""
+    own = [_widened(band.box) for band in second.layout.bands if band.target is not None]
+    for band in first.layout.bands:
+        if band.status != "detected" or first.layout.lane(band.lane).role not in ("sample", "standard"):
+            continue
+        if any(_overlap(band.box, box) for box in own):
+            continue
+        aperture = aperture_of(band, first.layout, first.scene.signal.shape)
+        excess = first.scene.signal[aperture.box.slices] - first.scene.surface.under(aperture).values
+        if aperture.weights.size and excess.max() > _MIN_SNR * max(first.scene.noise.sigma, 1e-12):
+            yield band
+
+
+def _widened(box: Box) -> Box:
+    margin = (box.row_stop - box.row_start) // 2
+    return box._replace(row_start=box.row_start - margin, row_stop=box.row_stop + margin)
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return (
+        a.row_start < b.row_stop and b.row_start < a.row_stop and a.col_start < b.col_stop and b.col_start < a.col_stop
+    )
+
+
+def _moments(band: Band, first: Probing, second: Probing) -> tuple[float, float, float]:
+    """Weighted covariance and variances of the two pictures inside one band."""
+    aperture = aperture_of(band, first.layout, first.scene.signal.shape)
+    weights = aperture.weights
+    x, y = (_centered(probing.scene.signal[aperture.box.slices].astype(float), weights) for probing in (first, second))
+    return float((weights * x * y).sum()), float((weights * x * x).sum()), float((weights * y * y).sum())
+
+
+def _centered(values: Array, weights: Array) -> Array:
+    total = weights.sum()
+    return values - float((weights * values).sum()) / total if total > 0 else values
+
+
+def check_membrane(probings: Sequence[Probing], *, blot: str, membrane: str) -> pd.DataFrame:
+    """Compare the pictures of one membrane, in the order in which the experiment lists them.
+
+    Parameters
+    ----------
+    probings : sequence of Probing
+        Of one strip, stains left out; of several exposures of one probe the first listed counts.
+    blot, membrane : str
+        For the table.
+
+    Returns
+    -------
+    DataFrame
+        `CARRY_OVER_COLUMNS`; one row for each pair of probes.
+    """
+    pictures = list({probing.probe: probing for probing in reversed(probings)}.values())[::-1]
+    rows = []
+    for k, second in enumerate(pictures):
+        for first in pictures[:k]:
+            if first.image == second.image:
+                continue  # probed together: one picture says nothing about what was there before
+            found = find_carry_over(first, second)
+            rows.append(
+                {"blot": blot, "membrane": membrane, "first": first.probe, "first_image": first.image,
+                 "second": second.probe, "second_image": second.image, "fraction": found.fraction,
+                 "fraction_sd": found.fraction_sd, "correlation": found.correlation, "n_bands": found.n_bands,
+                 "carried_over": found.carried_over, "reason": found.reason or None}
+            )  # fmt: skip
+    return make_table(rows, CARRY_OVER_COLUMNS)
+
+
+def flag_carry_over(experiment: Experiment, ratios: pd.DataFrame, checked: pd.DataFrame) -> pd.DataFrame:
+    """Flag ratios of two probes of one membrane of which one still shows in the other's picture.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Names numerators and denominators.
+    ratios : DataFrame
+        From `normalize`.
+    checked : DataFrame
+        From `check_membrane`, of all membranes.
+
+    Returns
+    -------
+    DataFrame
+        The ratios, with `carry_over` among the flags where it was found.
+    """
+    shown = checked[checked["carried_over"].fillna(value=False).astype(bool)]
+    found = {(row.blot, row.membrane, frozenset((row.first, row.second))) for row in shown.itertuples()}
+    if not found:
+        return ratios
+    probes = {ratio.name: (ratio.numerator, ratio.denominator) for ratio in experiment.ratios}
+    flags = []
+    for row in ratios.to_dict("records"):
+        numerator, denominators = probes.get(_base(str(row["ratio"]), probes), ("", ()))
+        hit = any((row["blot"], row["membrane"], frozenset((numerator, d))) in found for d in denominators)
+        flags.append(join_flags(split_flags(row["flags"]), ("carry_over",) if hit else ()))
+    return ratios.assign(flags=pd.array(flags, dtype="string"))
+
+
+def _base(name: str, known: dict[str, tuple[str, tuple[str, ...]]]) -> str:
+    """Name of the ratio that one band's ratio, such as ``pERK/ERK (44 kDa)``, belongs to."""
+    return name if name in known else name.rpartition(" (")[0]

@@ -1,0 +1,299 @@
+"""Writing a results folder: pictures are measured by any number of workers, tables come out in the input's order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from blotquant.errors import BlotQuantError, OutputError
+from blotquant.runs.inputs import Input
+from blotquant.runs.progress import ProgressStyle, progress
+from blotquant.runs.store import ChangedError, Part, Store, locked
+from blotquant.runs.workers import Outcome, run_tasks
+from blotquant.settings import Settings
+from blotquant.text import guard_cell
+from blotquant.threads import STAGES
+
+if TYPE_CHECKING:
+    from blotquant.runs.manifest import Manifest
+    from blotquant.runs.pictures import PictureTask
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """Who does the work.
+
+    Attributes
+    ----------
+    jobs : int
+        Worker processes.
+    scheduler : str or None
+        Address of a dask scheduler, used instead.
+    resume : bool
+        Whether finished units whose inputs are unchanged are kept.
+    time_limit_s : float or None
+        Longest time for one unit.
+    progress : ProgressStyle
+        How progress is shown.
+    timings : bool
+        Whether seconds of each stage are recorded.
+    """
+
+    jobs: int = 1
+    scheduler: str | None = None
+    resume: bool = False
+    time_limit_s: float | None = None
+    progress: ProgressStyle = "auto"
+    timings: bool = False
+
+
+TIMINGS = "timings.csv"
+"""Seconds of each unit's stages, as they came: no result, so no part of the manifest."""
+
+
+class Summaries(Iterable[Mapping[str, Any]]):
+    """The summaries of finished units, read from disk one at a time, as often as they are gone through.
+
+    Parameters
+    ----------
+    *places : (Store, mapping)
+        Folders and the keys of their units, in order of the input.
+    """
+
+    def __init__(self, *places: tuple[Store, Iterable[str]]) -> None:
+        self._places = tuple((store, tuple(keys)) for store, keys in places)
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        for store, keys in self._places:
+            yield from (part.summary for key in keys if (part := store.load(key)) is not None)
+
+    def __add__(self, other: Summaries) -> Summaries:
+        return Summaries(*self._places, *other._places)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderResult:
+    """What a run left in its folder.
+
+    Attributes
+    ----------
+    files : tuple of pathlib.Path
+        The tables written.
+    units : Summaries
+        The summary of each finished unit, in order of the input.
+    failures : mapping of str to str
+        Unit to the line that says why it failed.
+    n_kept : int
+        Units that `--resume` found finished.
+    """
+
+    files: tuple[Path, ...]
+    units: Summaries = field(default_factory=Summaries)
+    failures: Mapping[str, str] = field(default_factory=dict)
+    n_kept: int = 0
+
+
+class _Task(Protocol):
+    @property
+    def fingerprint(self) -> str: ...
+
+
+TaskT = TypeVar("TaskT", bound=_Task)
+
+
+def measure_folder(
+    inputs: Sequence[Input],
+    out: Path,
+    *,
+    settings: Settings | None = None,
+    workers: Workers | None = None,
+) -> FolderResult:
+    """Measure pictures and sessions into a results folder.
+
+    Parameters
+    ----------
+    inputs : sequence of Input
+        See `blotquant.runs.inputs.find_inputs`.
+    out : pathlib.Path
+        The folder: bands.csv, lanes.csv, sessions/, manifest.json. Sessions with hand corrections that lie there are
+        kept and used.
+    settings : Settings, optional
+        Parameters for pictures without a session.
+    workers : Workers, optional
+        Who does the work.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written or another process is writing to it.
+    """
+    from blotquant.runs.manifest import publish
+    from blotquant.runs.pictures import measure_picture
+
+    workers = workers or Workers()
+    used = _without_doubles(inputs)
+    with locked(out) as store:
+        tasks = picture_tasks(used, out, settings or Settings(), timings=workers.timings)
+        failures, n_kept = run_units(store, measure_picture, tasks, workers=workers, what="pictures")
+        names = [path.name for path in assemble_measured(store, tasks)]
+        manifest = _record(store, tasks, settings or Settings(), failures)
+        publish(store, manifest, sessions=session_names(store, tasks))
+        files = tuple(out / name for name in names)
+        return FolderResult(files=files, units=Summaries((store, tasks)), failures=failures, n_kept=n_kept)
+
+
+def picture_tasks(
+    inputs: Sequence[Input], out: Path, settings: Settings, *, timings: bool = False
+) -> dict[str, PictureTask]:
+    """The units of work of some pictures and sessions; corrected sessions that lie in the folder are used."""
+    from blotquant.runs.pictures import PictureTask
+
+    sessions = (out / "sessions").absolute()
+    return {
+        item.name: PictureTask(
+            input=item,
+            settings=settings,
+            session_folder=sessions,
+            session=None if item.is_session else sessions / item.session_name,
+            timings=timings,
+        )
+        for item in inputs
+    }
+
+
+def assemble_measured(store: Store, keys: Mapping[str, object]) -> list[Path]:
+    """Make the tables of `measure` ready, in order of the input."""
+    from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS
+
+    store.clear_new()
+    return [
+        store.assemble(keys, table, header=",".join(columns) + "\n")
+        for table, columns in (("bands", BAND_COLUMNS), ("lanes", LANE_COLUMNS))
+    ]
+
+
+def session_names(store: Store, keys: Mapping[str, object]) -> list[str]:
+    """File names of the sessions that finished units left."""
+    parts = (store.load(key) for key in keys)
+    return [name for part in parts if part is not None for name in part.sessions]
+
+
+def _record(
+    store: Store, tasks: Mapping[str, PictureTask], settings: Settings, failures: Mapping[str, str]
+) -> Manifest:
+    from blotquant.runs.manifest import input_record, make_manifest
+    from blotquant.session.canonical_json import flatten_settings
+    from blotquant.session.session import find_image, load_session
+
+    inputs, out = [], store.folder
+    for key, task in tasks.items():
+        part = store.load(key)
+        checksum = part.summary["pictures"][0]["sha256"] if part is not None else None
+        path = task.input.path
+        if not task.input.is_session:
+            inputs.append(input_record("picture", path, out, name=key, sha256=checksum))
+            continue
+        inputs.append(input_record("session", path, out, name=key))
+        if part is not None:
+            picture = find_image(load_session(path), path.parent)
+            inputs.append(input_record("picture of session", picture, out, sha256=checksum))
+    return make_manifest(
+        "measure", store, settings=flatten_settings(settings), inputs=inputs, units=tasks, failed=failures
+    )
+
+
+def run_units(
+    store: Store,
+    function: Callable[[TaskT], Part],
+    tasks: Mapping[str, TaskT],
+    *,
+    workers: Workers,
+    what: str,
+) -> tuple[dict[str, str], int]:
+    """Carry out tasks, keep each part as it comes, and return the failures and how many were already finished."""
+    failures: dict[str, str] = {}
+    waiting = dict(tasks)
+    if workers.resume:
+        waiting = {key: task for key, task in tasks.items() if not _is_finished(store, key, task)}
+    keys = list(waiting)
+    with ExitStack() as stack:
+        note = stack.enter_context(_timings(store.folder / TIMINGS)) if workers.timings else None
+        step = stack.enter_context(progress(len(waiting), what=what, style=workers.progress))
+        outcomes = run_tasks(
+            function,
+            waiting.values(),
+            jobs=workers.jobs,
+            scheduler=workers.scheduler,
+            time_limit_s=workers.time_limit_s,
+        )
+        # Closed even if writing fails or a hand interrupts: no worker outlives the run.
+        stack.enter_context(closing(outcomes))
+        for outcome in outcomes:
+            key, started = keys[outcome.index], time.perf_counter()
+            error = outcome.error if outcome.value is None else _keep(store, outcome.value)
+            if error is not None or outcome.value is None:
+                failures[key] = error or "failed"
+                store.save(Part(key=key, fingerprint="", error=failures[key]))
+            if note is not None:
+                note(outcome, time.perf_counter() - started)
+            step(key, error)
+    ordered = {key: failures[key] for key in tasks if key in failures}
+    return ordered, len(tasks) - len(waiting)
+
+
+@contextmanager
+def _timings(path: Path) -> Iterator[Callable[[Outcome[Any, Part], float], None]]:
+    """Write the seconds of each unit as it comes: its stages, saving it, and all of it as the parent saw it."""
+    import csv
+
+    try:
+        stream = path.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        msg = f"{path}: cannot be written ({error.strerror or error})"
+        raise OutputError(msg) from error
+    with stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["unit", *(f"{name}_s" for name in STAGES), "write_s", "elapsed_s"])
+
+        def note(outcome: Outcome[Any, Part], saving: float) -> None:
+            part = outcome.value
+            seconds = {} if part is None else part.summary.get("timings_s", {})
+            unit = part.key if part is not None else getattr(outcome.task, "key", "")
+            stages = [f"{seconds[name]:.6f}" if name in seconds else "" for name in STAGES]
+            writer.writerow([guard_cell(unit), *stages, f"{saving:.6f}", f"{outcome.seconds:.6f}"])
+
+        yield note
+
+
+def _keep(store: Store, part: Part) -> str | None:
+    """Save a part; the line that says why not, if its sessions were changed meanwhile."""
+    try:
+        store.save(part)
+    except ChangedError as error:
+        return str(error)
+    return None
+
+
+def _is_finished(store: Store, key: str, task: _Task) -> bool:
+    try:
+        return store.load(key, fingerprint=task.fingerprint) is not None
+    except OSError:
+        return False  # the picture cannot be read: let the worker say so
+
+
+def _without_doubles(inputs: Sequence[Input]) -> list[Input]:
+    """Leave out a picture whose session is given too: the session has its corrections."""
+    from blotquant.session.session import load_session
+
+    pictures_of_sessions = set()
+    for item in inputs:
+        if item.is_session:
+            try:
+                pictures_of_sessions.add((item.path.parent / load_session(item.path).image.path).resolve())
+            except BlotQuantError:
+                continue  # its own task will say what is wrong with it
+    return [item for item in inputs if item.is_session or item.path.resolve() not in pictures_of_sessions]

@@ -1,0 +1,133 @@
+"""What a picture is, before anything is weighed; and what this installation is, for a bug report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from blotquant.errors import BlotQuantError
+from blotquant.flags import FLAGS
+from blotquant.runs.inputs import Input
+from blotquant.settings import Settings
+
+if TYPE_CHECKING:
+    from blotquant.model.geometry import Layout
+    from blotquant.model.image import BlotImage
+
+
+def inspect_picture(item: Input, settings: Settings) -> dict[str, Any]:
+    """Read one picture and look for strips and lanes; of a session, tell what it holds.
+
+    Returns
+    -------
+    dict
+        Plain values; with the single key ``error`` beside ``image`` where the picture cannot be read.
+    """
+    from blotquant.analysis import find
+    from blotquant.runs.pictures import open_picture, open_session_picture
+    from blotquant.session.session import load_session
+
+    try:
+        if item.is_session:
+            session = load_session(item.path)
+            image, layout = open_session_picture(session, item.path.parent), session.layout
+        else:
+            image = open_picture(item.path, settings)
+            layout = find(image, settings)
+    except BlotQuantError as error:
+        return {"image": item.name, "error": str(error)}
+    return {"image": item.name, **_picture(image), **_findings(layout)}
+
+
+def _picture(image: BlotImage) -> dict[str, Any]:
+    import numpy as np
+
+    values = image.pixels
+    finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+    return {
+        "rows": image.shape[0],
+        "columns": image.shape[1],
+        "dtype": str(values.dtype),
+        "lowest": finite.min().item() if finite.size else None,
+        "highest": finite.max().item() if finite.size else None,
+        "ceiling": None if np.isinf(image.ceiling) else image.ceiling,
+        "saturated_px": int(np.count_nonzero(image.signal() >= image.ceiling)),
+        "polarity": image.polarity,
+        "polarity_confidence": round(image.polarity_confidence, 3),
+        "photometric": image.photometric,
+        "channel": image.channel,
+        "exposure_s": image.exposure_s,
+        "pixel_size_um": image.pixel_size_um,
+        "imager": image.imager,
+        "sha256": image.sha256,
+        "picture_flags": list(image.flags),
+    }
+
+
+def _findings(layout: Layout) -> dict[str, Any]:
+    strips = []
+    for strip in layout.strips:
+        lanes = layout.lanes_of(strip.id)
+        bands = [band for lane in lanes for band in layout.bands_of(lane.id)]
+        strips.append(
+            {
+                "strip": strip.number,
+                "confidence": round(strip.confidence, 3),
+                "tilt_deg": round(strip.tilt_deg, 2),
+                "lanes": len(lanes),
+                "lowest_lane_confidence": round(min((lane.confidence for lane in lanes), default=0.0), 3),
+                "bands": sum(band.status == "detected" for band in bands),
+                "alternatives": [
+                    {"lanes": other.n_lanes, "confidence": round(other.confidence, 3)}
+                    for other in layout.alternatives
+                    if other.strip == strip.id
+                ],
+            }
+        )
+    return {"strips": strips, "layout_flags": list(layout.flags)}
+
+
+def describe(report: dict[str, Any]) -> list[str]:
+    """The report in words, the picture first, then its strips, then what is wrong and what to do."""
+    size = f"{report['columns']} × {report['rows']} px, {report['dtype']}"
+    ceiling = "no ceiling known" if report["ceiling"] is None else f"ceiling {report['ceiling']:g}"
+    polarity = f"bands {report['polarity']} ({report['polarity_confidence']:.0%} sure)"
+    saturated = f", {report['saturated_px']} pixels saturated" if report["saturated_px"] else ""
+    lines = [f"{report['image']}: {size}, {ceiling}{saturated}, {polarity}"]
+    facts = {
+        "exposure": None if report["exposure_s"] is None else f"{report['exposure_s']:g} s",
+        "pixel": None if report["pixel_size_um"] is None else f"{report['pixel_size_um']:g} µm",
+        "imager": report["imager"],
+        "channel": report["channel"],
+    }
+    known = ", ".join(f"{name} {value}" for name, value in facts.items() if value)
+    lines += [f"  {known}"] if known else []
+    for strip in report["strips"]:
+        others = "".join(f"; or {other['lanes']} ({other['confidence']:.0%})" for other in strip["alternatives"])
+        lines.append(
+            f"  strip {strip['strip']}: {strip['lanes']} lanes{others}, {strip['bands']} bands, "
+            f"tilt {strip['tilt_deg']:.1f}°, least sure lane {strip['lowest_lane_confidence']:.0%}"
+        )
+    for name in (*report["picture_flags"], *report["layout_flags"]):
+        lines.append(f"  {name}: {FLAGS[name].meaning} {FLAGS[name].advice}")
+    return lines
+
+
+def environment() -> dict[str, str]:
+    """Versions of Python and of the libraries that can change a number or a window."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    from blotquant._version import __version__
+
+    facts = {
+        "blotquant": __version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+    libraries = "numpy scipy pandas tifffile imagecodecs pillow sep pydantic"
+    for name in (*libraries.split(), "napari", "pyqtgraph", "PySide6", "distributed", "pyarrow"):
+        try:
+            facts[name] = version(name)
+        except PackageNotFoundError:
+            facts[name] = "not installed"
+    return facts

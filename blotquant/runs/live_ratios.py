@@ -1,0 +1,213 @@
+"""One picture of a study that is being corrected: the study's ratios with that picture's present numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blotquant.errors import BlotQuantError
+from blotquant.experiment.design import Experiment, ImageEntry
+from blotquant.runs.membranes import MembraneTask
+from blotquant.runs.study import membrane_tasks, settings_of
+from blotquant.session.session import SESSION_SUFFIX
+from blotquant.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from blotquant.analysis import Naming
+    from blotquant.model.image import BlotImage
+    from blotquant.session.session import Session
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyPicture:
+    """One picture of a study.
+
+    Attributes
+    ----------
+    entry : ImageEntry
+        As the experiment file lists it.
+    path : pathlib.Path
+        The picture's file.
+    session : pathlib.Path
+        Where its session lies or will lie.
+    naming : Naming
+        What is known about its proteins.
+    samples : mapping of int to str
+        Sample of each lane.
+    n_lanes : int or None
+        Lanes by the sample sheet.
+    """
+
+    entry: ImageEntry
+    path: Path
+    session: Path
+    naming: Naming
+    samples: Mapping[int, str]
+    n_lanes: int | None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Study:
+    """An experiment with its results, where it has any.
+
+    Attributes
+    ----------
+    experiment : Experiment
+        What belongs together.
+    out : pathlib.Path or None
+        The folder of its results.
+    settings : Settings
+        The experiment's parameters.
+    pictures : tuple of StudyPicture
+        In the order of the experiment's membranes.
+    """
+
+    experiment: Experiment
+    out: Path | None
+    settings: Settings
+    pictures: tuple[StudyPicture, ...]
+
+    @cached_property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The bands, lanes, ratios and carry-over of the results, read once; none where there are no results."""
+        from blotquant.io.files import read_table
+        from blotquant.tables import BAND_COLUMNS, CARRY_OVER_COLUMNS, LANE_COLUMNS, RATIO_COLUMNS
+
+        columns = {
+            "bands": BAND_COLUMNS,
+            "lanes": LANE_COLUMNS,
+            "ratios": RATIO_COLUMNS,
+            "carry_over": CARRY_OVER_COLUMNS,
+        }
+        if self.out is None or not all((self.out / f"{name}.csv").is_file() for name in columns):
+            return {}
+        return {name: read_table(self.out / f"{name}.csv", of) for name, of in columns.items()}
+
+    def picture_of(self, session: Path | None, path: Path | None) -> StudyPicture | None:
+        """The picture whose session or file that is; None if it is none of the study's."""
+        return next((p for p in self.pictures if session is not None and _same(p.session, session)), None) or next(
+            (p for p in self.pictures if path is not None and _same(p.path, path)), None
+        )
+
+
+def open_study(place: Path) -> Study | None:
+    """Read the study behind an experiment file, its folder, or a folder of results.
+
+    Returns
+    -------
+    Study or None
+        None where there is no experiment.
+
+    Raises
+    ------
+    BlotQuantError
+        If the experiment file is wrong; the message names all mistakes.
+    """
+    from blotquant.experiment.read import read_experiment
+
+    out, file = _find(place)
+    if file is None:
+        return None
+    experiment = read_experiment(file)
+    settings = settings_of(experiment, None)
+    sessions = (out / "sessions" if out is not None else file.parent).absolute()
+    tasks = membrane_tasks(experiment, settings, sessions)
+    pictures = tuple(picture for task in tasks.values() for picture in _pictures(task, beside=out is None))
+    return Study(experiment=experiment, out=out, settings=settings, pictures=pictures)
+
+
+def ratios_with(study: Study, picture: StudyPicture, image: BlotImage, session: Session) -> pd.DataFrame:
+    """The ratios of the picture's blot with the picture weighed as its session stands now.
+
+    Parameters
+    ----------
+    study : Study
+        With results: the other pictures' numbers are taken from there.
+    picture : StudyPicture
+        Which picture is being corrected.
+    image : BlotImage
+        The picture.
+    session : Session
+        With its corrections.
+
+    Returns
+    -------
+    DataFrame
+        As `blotquant.normalization.normalize.normalize` gives it; empty where the study has no results.
+    """
+    import pandas as pd
+
+    from blotquant.analysis import weigh
+    from blotquant.normalization.normalize import normalize
+    from blotquant.runs.carry_over import flag_carry_over
+    from blotquant.tables import RATIO_COLUMNS, make_table
+
+    if not study.tables:
+        return make_table([], RATIO_COLUMNS)
+    entry = picture.entry
+    analysis = weigh(image, session, naming=picture.naming)
+    exposure_s = image.exposure_s if entry.exposure_s is None else entry.exposure_s
+    constants = {"image": entry.name, "blot": entry.blot, "membrane": entry.membrane, "probe": entry.probe}
+    tables = {}
+    for name, mine in (("bands", analysis.bands), ("lanes", analysis.lanes)):
+        theirs = study.tables[name]
+        others = theirs[(theirs["blot"] == entry.blot) & (theirs["image"] != entry.name)]
+        own = mine.assign(**constants, exposure_s=float("nan") if exposure_s is None else exposure_s)
+        own = own.reindex(columns=[c for c in own if c in others])
+        own = study.experiment.attach_sheet(own.astype({c: others[c].dtype for c in own}))
+        tables[name] = pd.concat([others, own], ignore_index=True)
+    one = replace(study.experiment, images=study.experiment.images_of(blot=entry.blot))
+    ratios = normalize(one, tables["bands"], tables["lanes"], strict=False)
+    ratios = ratios[ratios["blot"] == entry.blot].reset_index(drop=True)
+    return flag_carry_over(one, ratios, study.tables["carry_over"])
+
+
+def _find(place: Path) -> tuple[Path | None, Path | None]:
+    """The results folder and the experiment file that a place stands for."""
+    from blotquant.runs.manifest import MANIFEST, read_manifest
+
+    if place.is_dir() and (place / MANIFEST).is_file():
+        records = read_manifest(place).inputs_as("experiment")
+        return (place, (place / records[0].path).resolve()) if records else (None, None)
+    file = place / "experiment.toml" if place.is_dir() else place
+    if not file.is_file() or file.name.endswith(SESSION_SUFFIX):
+        return None, None
+    for out in (file.parent / "results", file.parent.parent / "results"):
+        if (out / MANIFEST).is_file() and _is_of(out, file):
+            return out, file
+    return None, file
+
+
+def _is_of(out: Path, file: Path) -> bool:
+    from blotquant.runs.manifest import read_manifest
+
+    try:
+        records = read_manifest(out).inputs_as("experiment")
+    except BlotQuantError:
+        return False
+    return any(_same(out / record.path, file) for record in records)
+
+
+def _same(a: Path, b: Path) -> bool:
+    return a.resolve() == b.resolve()
+
+
+def _pictures(task: MembraneTask, *, beside: bool) -> list[StudyPicture]:
+    """The pictures of one membrane; without results their sessions lie beside them."""
+    rows: Any = zip(task.pictures, task.namings, task.session_paths, strict=True)
+    return [
+        StudyPicture(
+            entry=entry,
+            path=path,
+            session=path.with_name(path.name + SESSION_SUFFIX) if beside else session,
+            naming=naming,
+            samples=task.samples,
+            n_lanes=len(task.roles) or None,
+        )
+        for (entry, path), naming, session in rows
+    ]

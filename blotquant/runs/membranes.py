@@ -1,0 +1,266 @@
+"""One membrane as a unit of work: all of its pictures, their lanes found jointly, checked against the sample sheet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blotquant.detection.picture import ladder_lane
+from blotquant.errors import LaneCountError
+from blotquant.io import read_image
+from blotquant.io.files import sha256_of, table_to_csv
+from blotquant.model.geometry import LaneRole, Layout
+from blotquant.runs.pictures import corrected_session, make_part, named, software, with_timings
+from blotquant.runs.store import Part, fingerprint
+from blotquant.session.session import check_same_picture
+from blotquant.settings import Settings
+from blotquant.threads import stage, timed
+
+if TYPE_CHECKING:
+    from blotquant.analysis import Analysis, Naming, Picture
+    from blotquant.experiment.design import ImageEntry
+    from blotquant.model.image import BlotImage
+    from blotquant.session.session import Session
+
+
+@dataclass(frozen=True, kw_only=True)
+class MembraneTask:
+    """Measure all pictures of one membrane, their lanes found jointly.
+
+    Attributes
+    ----------
+    blot, membrane : str
+        Which.
+    pictures : tuple of (ImageEntry, pathlib.Path)
+        The entries of the experiment file and where the files lie.
+    namings : tuple of Naming
+        Probe, targets and ladder of each picture.
+    roles : mapping of int to str
+        Role of each lane by the sheet; their number is the lane count that guides the search. Empty where the
+        sheet is silent.
+    samples : mapping of int to str
+        What lies in each lane, for the report.
+    settings : Settings
+        Parameters.
+    session_folder : pathlib.Path
+        Where sessions are kept; corrected ones that lie there are used.
+    timings : bool
+        Whether the summary tells the seconds of each stage.
+    """
+
+    blot: str
+    membrane: str
+    pictures: tuple[tuple[ImageEntry, Path], ...]
+    namings: tuple[Naming, ...]
+    roles: Mapping[int, LaneRole]
+    samples: Mapping[int, str]
+    settings: Settings
+    session_folder: Path
+    timings: bool = False
+
+    @property
+    def key(self) -> str:
+        """Name of the unit."""
+        return unit_key(self.blot, self.membrane)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over everything that the result depends on; reads the files."""
+        records = [
+            session.history.edits[-1].hash if (session := corrected_session(path)) else None
+            for path in self.session_paths
+        ]
+        entries = [(entry.name, entry.model_dump(mode="json")) for entry, _ in self.pictures]
+        namings = [repr(naming) for naming in self.namings]
+        files = [sha256_of(path) for _, path in self.pictures]
+        roles = sorted((lane, role, self.samples.get(lane)) for lane, role in self.roles.items())
+        settings = self.settings.model_dump(mode="json")
+        return fingerprint(software(), entries, namings, files, records, roles, settings)
+
+    @property
+    def session_paths(self) -> tuple[Path, ...]:
+        """Where the session of each picture lies."""
+        return tuple(self.session_folder / entry.session_name for entry, _ in self.pictures)
+
+
+def unit_key(blot: str, membrane: str) -> str:
+    """Name of a membrane's unit of work."""
+    return f"blot {blot}, membrane {membrane}"
+
+
+def measure_membrane(task: MembraneTask) -> Part:
+    """Measure one membrane.
+
+    Raises
+    ------
+    BlotQuantError
+        If a picture cannot be read or the lanes do not fit the sheet; the message names it.
+    """
+    with timed(wanted=task.timings) as seconds:
+        with stage("read"):
+            mark = task.fingerprint
+            pictures = _pictures(task)
+        analyses = _analyses(task, pictures)
+        with stage("tables"):
+            part = _make_part(task, mark, analyses)
+        with stage("more"):
+            tables = {**part.tables, **_more_tables(task, analyses)}
+    return with_timings(replace(part, tables=tables), seconds)
+
+
+def _pictures(task: MembraneTask) -> list[Picture]:
+    from blotquant.analysis import Picture
+
+    sessions = [corrected_session(path) for path in task.session_paths]
+    images = [
+        _read(entry, path, session, task.settings)
+        for (entry, path), session in zip(task.pictures, sessions, strict=True)
+    ]
+    return [
+        Picture(image=image, session=session, naming=naming)
+        for image, session, naming in zip(images, sessions, task.namings, strict=True)
+    ]
+
+
+def _analyses(task: MembraneTask, pictures: Sequence[Picture]) -> list[Analysis]:
+    """Lanes are found jointly over the pictures of one strip; another strip has rows and centre lines of its own."""
+    from blotquant.analysis import Expected, analyze_membrane
+
+    found: dict[int, Analysis] = {}
+    with named(task.key):
+        for strip in dict.fromkeys(entry.strip for entry, _ in task.pictures):
+            mine = [k for k, (entry, _) in enumerate(task.pictures) if entry.strip == strip]
+            expected = Expected(n_lanes=len(task.roles) or None, strip=strip, roles=task.roles)
+            analyses = analyze_membrane(
+                [pictures[k] for k in mine], task.settings, expected=expected, session_folder=task.session_folder
+            )
+            found |= dict(zip(mine, analyses, strict=True))
+        for k, (entry, _) in enumerate(task.pictures):
+            check_lane_count(found[k].layout, len(task.roles), picture=entry.name)
+        check_ladder_place([found[k].layout for k in range(len(task.pictures))], task.roles)
+    return [found[k] for k in range(len(pictures))]
+
+
+def _make_part(task: MembraneTask, mark: str, analyses: Sequence[Analysis]) -> Part:
+    from blotquant.report.blot import PictureWords
+
+    names = [path.name for path in task.session_paths]
+    extra, pairs = {}, {}
+    for name, (entry, _), analysis in zip(names, task.pictures, analyses, strict=True):
+        exposure_s = analysis.image.exposure_s
+        extra[name] = {
+            "blot": task.blot,
+            "membrane": task.membrane,
+            "probe": entry.probe,
+            "exposure_s": float("nan") if exposure_s is None else exposure_s,
+        }
+        pairs[name] = (entry.name, analysis)
+    known = {
+        name: PictureWords(samples=task.samples, ladder=naming.ladder, stain=not naming.targets, strip=entry.strip)
+        for name, naming, (entry, _) in zip(names, task.namings, task.pictures, strict=True)
+    }
+    return make_part(task.key, mark, pairs, extra=extra, draw=known)
+
+
+def _more_tables(task: MembraneTask, analyses: Sequence[Analysis]) -> dict[str, str]:
+    """What only the worker, who has the pictures at hand, can weigh: other ways of weighing, and carry-over."""
+    import pandas as pd
+
+    from blotquant.quantification.alternatives import measure_alternatives
+    from blotquant.runs.carry_over import Probing, check_membrane
+    from blotquant.tables import ALTERNATIVE_COLUMNS, CARRY_OVER_COLUMNS, make_table
+
+    volumes = []
+    probings: dict[int | None, list[Probing]] = {}
+    for (entry, _), naming, analysis in zip(task.pictures, task.namings, analyses, strict=True):
+        if not naming.targets:
+            continue  # a stain has no bands of its own
+        layout, scene = analysis.layout, analysis.scene
+        constants: dict[str, Any] = {
+            "image": entry.name,
+            "blot": task.blot,
+            "membrane": task.membrane,
+            "probe": entry.probe,
+            "exposure_s": math.nan if analysis.image.exposure_s is None else analysis.image.exposure_s,
+        }
+        volumes.append(measure_alternatives(layout, scene).assign(**constants))
+        probing = Probing(probe=entry.probe, image=entry.name, layout=layout, scene=scene)
+        probings.setdefault(entry.strip, []).append(probing)
+    carried = [check_membrane(found, blot=task.blot, membrane=task.membrane) for found in probings.values()]
+    return {
+        "alternatives": table_to_csv(pd.concat([make_table([], ALTERNATIVE_COLUMNS), *volumes])),
+        "carry_over": table_to_csv(pd.concat([make_table([], CARRY_OVER_COLUMNS), *carried])),
+    }
+
+
+def check_lane_count(layout: Layout, n_expected: int, *, picture: str) -> None:
+    """Compare the lanes of a picture with the sheet's.
+
+    Raises
+    ------
+    LaneCountError
+        If they differ, showing both counts and the lane that is most in doubt.
+    """
+    if not n_expected:
+        return
+    if len(layout.strips) > 1:
+        msg = f"{picture}: {len(layout.strips)} strips found; say which one this entry means, such as strip = 1"
+        raise LaneCountError(msg)
+    if len(layout.lanes) != n_expected:
+        doubtful = min(layout.lanes, key=lambda lane: lane.confidence, default=None)
+        doubt = f"; most in doubt is lane {doubtful.number}" if doubtful else ""
+        msg = (
+            f"{picture}: {len(layout.lanes)} lanes in the picture, {n_expected} in the sample sheet{doubt}; "
+            "correct the sheet (empty lanes and the ladder count), or the lanes with `blotquant edit`"
+        )
+        raise LaneCountError(msg)
+
+
+def check_ladder_place(layouts: Sequence[Layout], roles: Mapping[int, LaneRole]) -> None:
+    """Compare the end at which the sheet has its ladder with the ladder in the pictures.
+
+    A sheet with one lane too many is met by a guessed lane at an end, and every sample moves by one lane. A ladder that
+    is not seen in chemiluminescence is no such sign; one that stands in the next lane is.
+
+    Raises
+    ------
+    LaneCountError
+        If the sheet's ladder is an empty lane in every picture while some picture shows a ladder right beside it.
+    """
+    ends = [end for end in (1, len(roles)) if roles.get(end) == "ladder"]
+    for end in ends:
+        if not all("empty_lane" in lane.flags for layout in layouts for lane in layout.lanes if lane.number == end):
+            continue
+        for layout in layouts:
+            others = [lane for lane in layout.lanes if lane.number != end]
+            seen = ladder_lane([list(layout.bands_of(lane.id)) for lane in others])
+            beside = others[seen].number if seen is not None else None
+            if beside is not None and abs(beside - end) == 1:
+                msg = (
+                    f"the sheet lists {len(roles)} lanes with the ladder in lane {end}, but the ladder stands in "
+                    f"what would be lane {beside}, nothing beyond it: {len(roles) - 1} lanes stand in the picture; "
+                    "correct the sheet, or the lanes with `blotquant edit`"
+                )
+                raise LaneCountError(msg)
+
+
+def _read(entry: ImageEntry, path: Path, session: Session | None, settings: Settings) -> BlotImage:
+    """Read a picture as its entry says, else as it was corrected, else as the settings say."""
+    said = "polarity" in entry.model_fields_set
+    polarity = entry.polarity if said else settings.polarity
+    known = settings if session is None else session.image
+    with named(entry.name):
+        image = read_image(
+            path,
+            page=known.page if entry.page is None else entry.page,
+            channel=known.channel if entry.channel is None else entry.channel,
+            polarity=session.polarity if session is not None else None if polarity == "auto" else polarity,
+            exposure_s=entry.exposure_s,
+            max_pixels=settings.max_pixels,
+        ).with_(probe=entry.probe)
+        if session is not None:
+            check_same_picture(session, image.sha256, where=entry.name)
+        return image

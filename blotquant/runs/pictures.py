@@ -1,0 +1,263 @@
+"""Units of work for any worker: files in, one `Part` of text out.
+
+A task is a small picklable value and its function lives at module level, so that this process, another or a cluster
+can carry it out and give the same bytes.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blotquant.errors import BlotQuantError
+from blotquant.flags import FLAGS, split_flags
+from blotquant.io import read_image
+from blotquant.io.files import sha256_of, table_to_csv
+from blotquant.runs.inputs import Input
+from blotquant.runs.store import Part, fingerprint
+from blotquant.session.session import Session, find_image, load_session, session_text, software_versions
+from blotquant.settings import Settings
+from blotquant.threads import stage, timed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from blotquant.analysis import Analysis
+    from blotquant.model.image import BlotImage
+    from blotquant.report.blot import PictureWords
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureTask:
+    """Measure one picture, or one session with its corrections.
+
+    Attributes
+    ----------
+    input : Input
+        The picture or session.
+    settings : Settings
+        Parameters for pictures without a session.
+    session : pathlib.Path or None
+        Where an earlier session of the picture may lie, whose hand corrections are kept.
+    session_folder : pathlib.Path
+        Where its session will be kept.
+    timings : bool
+        Whether the summary tells the seconds of each stage.
+    """
+
+    input: Input
+    settings: Settings
+    session_folder: Path
+    session: Path | None = None
+    timings: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over everything that the result depends on; reads the files."""
+        return self.fingerprint_with(sha256_of(self.input.path))
+
+    def fingerprint_with(self, sha256: str) -> str:
+        """The same for an input of that checksum, whose file need not be read again."""
+        earlier = None if self.session is None else corrected_session(self.session)
+        record = earlier.history.edits[-1].hash if earlier else None
+        settings = self.settings.model_dump(mode="json")
+        return fingerprint(software(), self.input.name, sha256, record, settings)
+
+
+def measure_picture(task: PictureTask) -> Part:
+    """Measure one picture.
+
+    Raises
+    ------
+    BlotQuantError
+        If it cannot be read, weighed or matched with its session; the message names it.
+    """
+    from blotquant.analysis import analyze
+
+    with timed(wanted=task.timings) as seconds:
+        with named(task.input.name):
+            with stage("read"):
+                image, session = _open(task)
+                mark = task.fingerprint if task.input.is_session else task.fingerprint_with(image.sha256)
+            analysis = analyze(image, task.settings, session=session, session_folder=task.session_folder)
+        name = session.image.name if session is not None and task.input.is_session else task.input.name
+        with stage("tables"):
+            part = make_part(task.input.name, mark, {task.input.session_name: (name, analysis)})
+    return with_timings(part, seconds)
+
+
+@functools.cache
+def software() -> Mapping[str, str]:
+    """Versions of what can change a number; they do not change while a process lives."""
+    return software_versions()
+
+
+def with_timings(part: Part, seconds: Mapping[str, float]) -> Part:
+    """Put the seconds of each stage into a part's summary, where there are any."""
+    return replace(part, summary={**part.summary, "timings_s": dict(seconds)}) if seconds else part
+
+
+def corrected_session(path: Path) -> Session | None:
+    """Load a session if there is one and a hand corrected it; an untouched one is made anew.
+
+    Raises
+    ------
+    SessionError
+        If it is damaged or of a newer version.
+    """
+    session = load_session(path) if path.is_file() else None
+    return session if session is not None and len(session.history) else None
+
+
+def _open(task: PictureTask) -> tuple[BlotImage, Session | None]:
+    """Read the picture, and the session where there is one to keep."""
+    if task.input.is_session:
+        session: Session | None = load_session(task.input.path)
+    else:
+        session = None if task.session is None else corrected_session(task.session)
+    if session is None:
+        return open_picture(task.input.path, task.settings), None
+    beside = task.input.path if task.input.is_session else task.session
+    assert beside is not None
+    given = None if task.input.is_session else task.input.path
+    image = open_session_picture(session, beside.parent, given=given, max_pixels=task.settings.max_pixels)
+    return image, session
+
+
+def open_picture(path: Path, settings: Settings) -> BlotImage:
+    """Read a picture with the page, channel and polarity that the settings name."""
+    polarity = None if settings.polarity == "auto" else settings.polarity
+    return read_image(
+        path,
+        page=settings.page,
+        channel=settings.channel,
+        polarity=polarity,
+        max_pixels=settings.max_pixels,
+    )
+
+
+def open_session_picture(
+    session: Session, folder: Path, *, given: Path | None = None, max_pixels: int | None = None
+) -> BlotImage:
+    """Read the picture of a session with the session's page, channel and polarity.
+
+    Parameters
+    ----------
+    session : Session
+        Whose picture to read.
+    folder : pathlib.Path
+        Where the session lies.
+    given : pathlib.Path, optional
+        Where the user says the picture is.
+    max_pixels : int, optional
+        The most to read; the session's own limit if not given.
+
+    Raises
+    ------
+    BlotQuantError
+        If it is not there, is another picture, or cannot be read.
+    """
+    reference = session.image
+    return read_image(
+        find_image(session, folder, given=given),
+        page=reference.page,
+        channel=reference.channel,
+        polarity=session.polarity,
+        max_pixels=max_pixels if max_pixels is not None else session.settings.max_pixels,
+    )
+
+
+def make_part(
+    key: str,
+    mark: str,
+    analyses: Mapping[str, tuple[str, Analysis]],
+    *,
+    extra: Mapping[str, Mapping[str, Any]] | None = None,
+    draw: Mapping[str, PictureWords] | None = None,
+) -> Part:
+    """Put the tables and sessions of some analyses into one part.
+
+    Parameters
+    ----------
+    key, mark : str
+        Name and fingerprint of the unit.
+    analyses : mapping of str to (str, Analysis)
+        Session file name to the picture's name in the tables and its analysis.
+    extra : mapping of str to mapping, optional
+        Session file name to constant columns (blot, membrane, probe) of its rows.
+    draw : mapping of str to PictureWords, optional
+        Session file name to what the experiment knows about the picture; with it, its piece of the report is made.
+    """
+    import pandas as pd
+
+    from blotquant.report.blot import render_blot
+
+    bands, lanes, sessions, pictures, figures = [], [], {}, [], {}
+    for session_name, (name, analysis) in analyses.items():
+        constants = {"image": name, **((extra or {}).get(session_name, {}))}
+        bands.append(_with_constants(analysis.bands, constants))
+        lanes.append(_with_constants(analysis.lanes, constants))
+        sessions[session_name] = session_text(analysis.session)
+        pictures.append({"session": session_name, **summarize(name, analysis)})
+        if draw is not None:
+            known = draw.get(session_name)
+            figures[session_name] = render_blot(
+                analysis, title=name, session=session_name, constants=constants, known=known
+            )
+    tables = {"bands": table_to_csv(pd.concat(bands)), "lanes": table_to_csv(pd.concat(lanes))}
+    summary = {"pictures": pictures}
+    return Part(key=key, fingerprint=mark, tables=tables, sessions=sessions, figures=figures, summary=summary)
+
+
+def _with_constants(frame: pd.DataFrame, constants: Mapping[str, Any]) -> pd.DataFrame:
+    import pandas as pd
+
+    dtypes = {name: frame[name].dtype if name in frame else None for name in constants}
+    columns = {name: pd.Series(value, frame.index, dtypes[name]) for name, value in constants.items()}
+    return frame.assign(**columns)
+
+
+def summarize(name: str, analysis: Analysis) -> dict[str, Any]:
+    """Counts, flags and doubts of one picture, as plain values."""
+    layout, statuses = analysis.layout, analysis.bands["status"].tolist()
+    cells = {*analysis.bands["flags"].tolist()}
+    flags = sorted({flag for cell in cells for flag in split_flags(cell)} | {*analysis.image.flags, *layout.flags})
+    return {
+        "image": name,
+        "sha256": analysis.image.sha256,
+        "strips": len(layout.strips),
+        "lanes": [len(layout.lanes_of(strip.id)) for strip in layout.strips],
+        "bands": statuses.count("detected"),
+        "not_detected": statuses.count("not_detected"),
+        "hand_edits": len(analysis.session.history.effective()),
+        "problem": _nothing_to_weigh(analysis),
+        "conflicts": [conflict.reason for conflict in analysis.session.conflicts],
+        "flags": flags,
+    }
+
+
+def _nothing_to_weigh(analysis: Analysis) -> str | None:
+    """One line for a picture without a lane: it was read, and there is nothing in it to weigh."""
+    if analysis.layout.lanes:
+        return None
+    names = dict.fromkeys((*analysis.image.flags, *analysis.layout.flags))
+    reasons = [FLAGS[name] for name in names if name in ("blank", "not_a_blot", "saturated_picture")]
+    words = " ".join(f"{flag.meaning} {flag.advice}" for flag in reasons)
+    return words or "no lane was found; draw the lanes by hand with `blotquant edit`"
+
+
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Put the picture's name before messages that lack it."""
+    try:
+        yield
+    except BlotQuantError as error:
+        text = str(error)
+        if Path(name).name in text:
+            raise
+        message = f"{name}: {text}"
+        raise type(error)(message) from error

@@ -1,0 +1,329 @@
+"""Running whole experiments: every membrane is a unit of work, then ratios, summary and report in one place."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blotquant.io.files import atomic_write, read_table, write_table
+from blotquant.normalization.dilution_files import DILUTION_FILE
+from blotquant.runs.folder import FolderResult, Summaries, Workers, run_units, session_names
+from blotquant.runs.membranes import MembraneTask, measure_membrane, unit_key
+from blotquant.runs.progress import say
+from blotquant.runs.store import Store, locked
+from blotquant.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from blotquant.analysis import Naming
+    from blotquant.experiment.design import Experiment, ImageEntry
+    from blotquant.runs.manifest import Manifest
+
+
+def run_experiments(
+    paths: Sequence[Path], out: Path, *, settings: Settings | None = None, workers: Workers | None = None
+) -> FolderResult:
+    """Run one experiment into a folder, or several into folders of their names below it.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+        Experiment files or folders that hold one. All are read and checked before any work starts.
+    out : pathlib.Path
+        Results folder.
+    settings : Settings, optional
+        Parameters; those that are set here win over those of the experiment file.
+    workers : Workers, optional
+        Who does the work.
+
+    Raises
+    ------
+    SheetError
+        With every mistake in all the files.
+    OutputError
+        If a folder cannot be written or another process is writing to it.
+    """
+    from blotquant.errors import SheetError
+    from blotquant.experiment.read import read_experiment
+
+    experiments, problems = [], []
+    for path in paths:
+        try:
+            experiments.append(read_experiment(path))
+        except SheetError as error:
+            problems.append(str(error))
+    if problems:
+        raise SheetError("\n".join(problems))
+    folders = [out] if len(experiments) == 1 else _folders(experiments, out)
+    used, done = workers or Workers(), []
+    for experiment, folder in zip(experiments, folders, strict=True):
+        done.append(run_experiment(experiment, folder, settings=settings, workers=used))
+    return FolderResult(
+        files=tuple(file for result in done for file in result.files),
+        units=sum((result.units for result in done), Summaries()),
+        failures={
+            name if len(done) == 1 else f"{experiment.name}: {name}": error
+            for experiment, result in zip(experiments, done, strict=True)
+            for name, error in result.failures.items()
+        },
+        n_kept=sum(result.n_kept for result in done),
+    )
+
+
+def run_experiment(
+    experiment: Experiment, out: Path, *, settings: Settings | None = None, workers: Workers | None = None
+) -> FolderResult:
+    """Run one experiment: measure its membranes, then normalise and compare whatever could be measured.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        From `read_experiment`.
+    out : pathlib.Path
+        Results folder.
+    settings : Settings, optional
+        Parameters; those that are set here win over those of the experiment file.
+    workers : Workers, optional
+        Who does the work.
+
+    Returns
+    -------
+    FolderResult
+        The files written, what was measured, and what failed and why.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written or another process is writing to it.
+    """
+    from blotquant.normalization.dilution_files import earlier_fits
+    from blotquant.runs.manifest import publish
+
+    workers = workers or Workers()
+    earlier_fits(experiment)  # what is wrong with those files is told before the work
+    used = settings_of(experiment, settings)
+    tasks = membrane_tasks(experiment, used, (out / "sessions").absolute(), timings=workers.timings)
+    for warning in experiment.warnings:
+        say(f"note: {warning}")
+    with locked(out) as store:
+        failures, n_kept = run_units(store, measure_membrane, tasks, workers=workers, what="membranes")
+        ready = assemble_run(experiment, store, tasks, settings=used, failures=failures)
+        ready += _write_panels(experiment, store)
+        manifest = _record(experiment, store, tasks, settings=used, failures=failures)
+        publish(store, manifest, sessions=session_names(store, tasks))
+        files = tuple(out / path.relative_to(store.new) for path in ready)
+    return FolderResult(files=files, units=Summaries((store, tasks)), failures=failures, n_kept=n_kept)
+
+
+def assemble_run(
+    experiment: Experiment,
+    store: Store,
+    keys: Mapping[str, object],
+    *,
+    settings: Settings,
+    failures: Mapping[str, str],
+) -> list[Path]:
+    """Make every table, the workbook and the report ready from the parts of an experiment's membranes."""
+    store.clear_new()
+    tables = _write_tables(experiment, store, keys)
+    files = [*(store.new / f"{name}.csv" for name in tables), store.new / "prism.csv"]
+    files += [path for path in (store.new / DILUTION_FILE,) if path.exists()]
+    units = tuple(Summaries((store, keys)))
+    return files + _write_reports(experiment, store, tables, settings=settings, units=units, failures=failures)
+
+
+def _record(
+    experiment: Experiment,
+    store: Store,
+    tasks: Mapping[str, MembraneTask],
+    *,
+    settings: Settings,
+    failures: Mapping[str, str],
+) -> Manifest:
+    from blotquant.experiment.read import source_files
+    from blotquant.normalization.dilution_files import dilution_files
+    from blotquant.runs.manifest import input_record, make_manifest
+    from blotquant.session.canonical_json import flatten_settings
+
+    out = store.folder
+    file, *sheets = source_files(experiment.path)
+    inputs = [input_record("experiment", file, out), *(input_record("samples", path, out) for path in sheets)]
+    inputs += [input_record("dilution", path, out) for path in dilution_files(experiment)]
+    for key, task in tasks.items():
+        part = store.load(key)
+        checksums = [picture["sha256"] for picture in part.summary["pictures"]] if part else [None] * len(task.pictures)
+        inputs += [
+            input_record("picture", path, out, name=entry.name, sha256=checksum)
+            for (entry, path), checksum in zip(task.pictures, checksums, strict=True)
+        ]
+    return make_manifest("run", store, settings=flatten_settings(settings), inputs=inputs, units=tasks, failed=failures)
+
+
+def _folders(experiments: Sequence[Experiment], out: Path) -> list[Path]:
+    """One folder for each experiment below the results folder; equal names are numbered."""
+    folders: list[Path] = []
+    for experiment in experiments:
+        stem = re.sub(r"[^\w.-]+", "_", experiment.name).strip("._")[:80] or "experiment"
+        taken = {folder.name.lower() for folder in folders}
+        names = (stem if k == 1 else f"{stem}_{k}" for k in itertools.count(1))
+        folders.append(out / next(name for name in names if name.lower() not in taken))
+    return folders
+
+
+def settings_of(experiment: Experiment, settings: Settings | None) -> Settings:
+    """The experiment file's parameters, with what was set by hand (on the command line) laid over them.
+
+    The file's `ladder` stands above the `naming.ladder` of its `[settings]`, and below one that was set by hand.
+    """
+    written = experiment.settings.model_dump(exclude_unset=True)
+    if experiment.ladder is not None:
+        written.get("naming", {}).pop("ladder", None)
+    given = settings.model_dump(exclude_unset=True) if settings is not None else {}
+    return Settings.model_validate(_merge(written, given))
+
+
+def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    return base | {
+        key: _merge(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+        for key, value in over.items()
+    }
+
+
+def membrane_tasks(
+    experiment: Experiment, settings: Settings, session_folder: Path, *, timings: bool = False
+) -> dict[str, MembraneTask]:
+    """The units of work of an experiment, by name; corrected sessions that lie in the folder are used."""
+    tasks = (
+        MembraneTask(
+            blot=blot,
+            membrane=membrane,
+            pictures=tuple((entry, experiment.image_path(entry).absolute()) for entry in entries),
+            namings=tuple(_naming(experiment, entry, settings) for entry in entries),
+            roles=experiment.roles_of(blot, membrane),
+            samples=_samples(experiment, blot, membrane),
+            settings=settings,
+            session_folder=session_folder,
+            timings=timings,
+        )
+        for blot, membrane, entries in experiment.membranes()
+    )
+    return {task.key: task for task in tasks}
+
+
+def _samples(experiment: Experiment, blot: str, membrane: str) -> dict[int, str]:
+    rows = experiment.samples_of(blot, membrane).dropna(subset=["sample"])
+    return {int(lane): str(sample) for lane, sample in zip(rows["lane"], rows["sample"], strict=True)}
+
+
+def _naming(experiment: Experiment, entry: ImageEntry, settings: Settings) -> Naming:
+    from blotquant.analysis import Naming
+    from blotquant.identification.targets import Target
+
+    ladder = settings.naming.ladder or experiment.ladder
+    if experiment.is_stain(entry.probe):
+        return Naming(probe=entry.probe, ladder=ladder)
+    declared = experiment.targets.get(entry.probe)
+    row = declared.row if declared is not None else None
+    target = Target(name=entry.probe, mw_kda=experiment.mw_of(entry.probe), row=row)
+    return Naming(probe=entry.probe, targets=(target,), ladder=ladder)
+
+
+def _write_tables(experiment: Experiment, store: Store, keys: Mapping[str, object]) -> dict[str, pd.DataFrame]:
+    """Put the membranes' rows together, then normalise and compare."""
+    from blotquant.export.workbook import write_prism
+    from blotquant.normalization.exposures import fit_exposure_series
+    from blotquant.normalization.normalize import normalize
+    from blotquant.runs.carry_over import flag_carry_over
+    from blotquant.statistics.compare import compare
+    from blotquant.statistics.sensitivity import vary_analysis
+    from blotquant.tables import ALTERNATIVE_COLUMNS, BAND_COLUMNS, CARRY_OVER_COLUMNS, LANE_COLUMNS
+
+    bands_file = store.assemble(keys, "bands", header=",".join(BAND_COLUMNS) + "\n")
+    lanes_file = store.assemble(keys, "lanes", header=",".join(LANE_COLUMNS) + "\n")
+    ways_file = store.assemble(keys, "alternatives", header=",".join(ALTERNATIVE_COLUMNS) + "\n", private=True)
+    checks_file = store.assemble(keys, "carry_over", header=",".join(CARRY_OVER_COLUMNS) + "\n")
+    bands = experiment.attach_sheet(read_table(bands_file, BAND_COLUMNS))
+    carried = read_table(checks_file, CARRY_OVER_COLUMNS)
+    lanes = experiment.attach_sheet(read_table(lanes_file, LANE_COLUMNS))
+    bands, lanes, series = _hold_to_range(experiment, store, bands, lanes)
+    experiment = experiment.without_dilutions()
+    ratios = flag_carry_over(experiment, normalize(experiment, bands, lanes, strict=False), carried)
+    tables = {
+        "bands": bands,
+        "lanes": lanes,
+        "exposures": fit_exposure_series(bands),
+        "ratios": ratios,
+        "summary": compare(experiment, ratios),
+        "sensitivity": vary_analysis(experiment, bands, lanes, read_table(ways_file, ALTERNATIVE_COLUMNS)),
+        "carry_over": carried,
+        **series,
+    }
+    for name, table in tables.items():
+        write_table(table, store.new / f"{name}.csv")
+    write_prism(store.new / "prism.csv", experiment, ratios)
+    return tables
+
+
+def _hold_to_range(
+    experiment: Experiment, store: Store, bands: pd.DataFrame, lanes: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Fit the experiment's dilution series, keep them in their file, and flag what lies outside their ranges."""
+    from blotquant.normalization.dilution_files import (
+        dilution_table,
+        earlier_fits,
+        fit_dilutions,
+        flag_tables,
+        write_fits,
+    )
+
+    fits = fit_dilutions(experiment, bands, lanes) if experiment.dilution.blots else {}
+    bands, lanes = flag_tables(bands, lanes, earlier_fits(experiment) | fits)
+    if not experiment.dilution.blots:
+        return bands, lanes, {}
+    atomic_write(store.new / DILUTION_FILE, write_fits(fits.values()))
+    return bands, lanes, {"dilution": dilution_table(experiment, fits)}
+
+
+def _write_reports(
+    experiment: Experiment,
+    store: Store,
+    tables: Mapping[str, pd.DataFrame],
+    *,
+    settings: Settings,
+    units: Sequence[Mapping[str, Any]],
+    failures: Mapping[str, str],
+) -> list[Path]:
+    from blotquant.export.workbook import write_workbook
+    from blotquant.normalization.dilution_files import read_fits
+    from blotquant.report.page import Content, write_report
+
+    workbook, page = store.new / "results.xlsx", store.new / "report.html"
+    write_workbook(workbook, tables, experiment=experiment, failures=failures)
+    record = [picture for unit in units for picture in unit["pictures"]]
+    series = read_fits(store.new / DILUTION_FILE) if (store.new / DILUTION_FILE).exists() else {}
+    content = Content(
+        experiment=experiment, settings=settings, tables=tables, record=record, failures=failures, dilution=series
+    )
+    write_report(page, content, _figures(experiment, store))
+    return [workbook, page]
+
+
+def _figures(experiment: Experiment, store: Store) -> Iterator[str]:
+    """The pieces of the report, one picture at a time."""
+    for blot, membrane, _ in experiment.membranes():
+        part = store.load(unit_key(blot, membrane))
+        if part is not None:
+            yield from part.figures.values()
+
+
+def _write_panels(experiment: Experiment, store: Store) -> list[Path]:
+    from blotquant.runs.panels import write_panels
+    from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, RATIO_COLUMNS
+
+    columns = {"bands": BAND_COLUMNS, "lanes": LANE_COLUMNS, "ratios": RATIO_COLUMNS}
+    tables = {name: read_table(store.new / f"{name}.csv", of) for name, of in columns.items()}
+    return write_panels(experiment, tables, sessions=store.folder / "sessions", folder=store.new / "figures")

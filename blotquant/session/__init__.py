@@ -1,0 +1,1 @@
+"""What was found and what a hand changed: edits, history, replay and hit testing."""

@@ -1,0 +1,345 @@
+"""What a hand can do to a layout: each verb takes a layout and returns the changes, and makes none itself.
+
+`blotquant.session.replay.apply_changes` makes them, `blotquant.session.history.History.append` records them. Lanes
+carry their bands along. The partners of a doublet have one outline in common and change together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from blotquant.model.geometry import ROLES, Band, BandOrigin, Lane, LaneRole, Layout, Point, Polygon, polygon
+from blotquant.session.history import Change
+from blotquant.session.hit_testing import (
+    carry,
+    cut_outline,
+    hull_of,
+    is_in_row,
+    lane_at,
+    middle_of,
+    nearest_lane,
+    row_near,
+    row_span,
+    strip_at,
+)
+from blotquant.session.replay import new_id
+
+HAND_BAND, HAND_LANE = "hand", "hand-lane"
+"""What the ids of drawn bands and lanes begin with; no detector uses them."""
+MIN_HEIGHT = 0.5
+
+
+# bands
+
+
+def move_band(layout: Layout, band_id: str, *, d_row: float = 0.0, d_col: float = 0.0) -> list[Change]:
+    """Move a band by some pixels.
+
+    Raises
+    ------
+    KeyError
+        If there is no such band; so in all verbs.
+    """
+    band = layout.band(band_id)
+    return resize_band(layout, band_id, [(r + d_row, c + d_col) for r, c in band.outline])
+
+
+def resize_band(layout: Layout, band_id: str, outline: ArrayLike) -> list[Change]:
+    """Give a band another outline; its peak keeps its place within it, its lane is the one it now lies in.
+
+    Parameters
+    ----------
+    layout : Layout
+        The layout.
+    band_id : str
+        The band.
+    outline : array_like, shape (n, 2)
+        Vertices in (row, col).
+    """
+    band, new = layout.band(band_id), polygon(outline)
+    if new == band.outline:
+        return []
+    row, col = middle_of(new)
+    place = lane_at(layout, row, col) or layout.lane(band.lane)
+    changes = []
+    for member in partners(layout, band):
+        moved = replace(_with_outline(member, new), lane=place.id)
+        if place.id != band.lane:
+            moved = replace(moved, row=row_near(layout, place, moved.peak[0]))
+        changes.append(Change("band", member.id, member, moved))
+    return changes
+
+
+def set_band_rows(layout: Layout, band_id: str, *, top: float, bottom: float) -> list[Change]:
+    """Stretch a band between two rows; its sides follow its lane.
+
+    Raises
+    ------
+    ValueError
+        If there is less than half a pixel between the rows.
+    """
+    if bottom - top < MIN_HEIGHT:
+        msg = f"a band must be at least {MIN_HEIGHT} px high, got rows {top:.1f} to {bottom:.1f}"
+        raise ValueError(msg)
+    band = layout.band(band_id)
+    lane = layout.lane(band.lane)
+    old_top, old_bottom = row_span(band.outline)
+    points = np.asarray(band.outline, dtype=float)
+    rows = top + (points[:, 0] - old_top) * (bottom - top) / (old_bottom - old_top)
+    cols = points[:, 1] + lane.center_at(rows) - lane.center_at(points[:, 0])
+    return resize_band(layout, band_id, np.column_stack([rows, cols]))
+
+
+def draw_band(
+    layout: Layout, outline: ArrayLike, *, used_ids: Iterable[str] = (), peak: Point | None = None
+) -> list[Change]:
+    """Add a band with an outline drawn by hand, in the lane that it lies in or nearest to.
+
+    Raises
+    ------
+    ValueError
+        If the layout has no lanes, or the outline is none.
+    """
+    new = polygon(outline)
+    row, col = peak or middle_of(new)
+    lane = lane_at(layout, row, col) or nearest_lane(layout, row, col)
+    key = new_id(HAND_BAND, {*used_ids, *(band.id for band in layout.bands)})
+    number = row_near(layout, lane, row)
+    target = next((b.target for b in layout.bands if number and is_in_row(layout, b, lane.strip, number)), None)
+    band = Band(
+        id=key,
+        lane=lane.id,
+        outline=new,
+        peak=(float(row), float(col)),
+        row=number,
+        target=target,
+        origin="drawn",
+    )
+    return [Change("band", key, None, band)]
+
+
+def delete_band(layout: Layout, band_id: str) -> list[Change]:
+    """Remove a band; its doublet partner, if any, keeps the whole outline for itself."""
+    band = layout.band(band_id)
+    left = [b for b in partners(layout, band) if b.id != band_id]
+    alone = [Change("band", b.id, b, replace(b, split=(), split_sd=0.0, origin="edited")) for b in left]
+    return [Change("band", band_id, band, None), *alone]
+
+
+def split_band(layout: Layout, band_id: str, *, row: float, used_ids: Iterable[str] = ()) -> list[Change]:
+    """Cut a band at a row: the upper part keeps its id, the lower one is new.
+
+    Raises
+    ------
+    ValueError
+        If the row does not cross the band.
+    """
+    band = layout.band(band_id)
+    top, bottom = row_span(band.outline)
+    if not top + MIN_HEIGHT <= row <= bottom - MIN_HEIGHT:
+        msg = f"row {row:.1f} does not cross band {band_id} (rows {top:.1f} to {bottom:.1f}); click inside it"
+        raise ValueError(msg)
+    upper, lower = (
+        cut_outline(band.outline, row, keep_above=True),
+        cut_outline(band.outline, row, keep_above=False),
+    )
+    key = new_id(HAND_BAND, {*used_ids, *(b.id for b in layout.bands)})
+    first = replace(band, outline=upper, peak=_inside(band.peak, upper), origin="edited", split=(), split_sd=0.0)
+    second = replace(first, id=key, outline=lower, peak=_inside(band.peak, lower), origin="drawn", target=None)
+    return [Change("band", band_id, band, first), Change("band", key, None, second)]
+
+
+def merge_bands(layout: Layout, band_ids: Sequence[str]) -> list[Change]:
+    """Make one band of several in one lane: the first of them grows around all, the others go.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two, or they lie in different lanes.
+    """
+    bands = [layout.band(key) for key in dict.fromkeys(band_ids)]
+    lanes = {band.lane for band in bands}
+    if len(bands) < 2 or len(lanes) > 1:
+        msg = f"select two or more bands of one lane to merge, got {len(bands)} in {len(lanes)} lanes"
+        raise ValueError(msg)
+    points = np.vstack([np.asarray(band.outline) for band in bands])
+    around = replace(bands[0], outline=hull_of(points), origin="edited", status="detected", split=(), split_sd=0.0)
+    return [
+        Change("band", bands[0].id, bands[0], around),
+        *(Change("band", b.id, b, None) for b in bands[1:]),
+    ]
+
+
+def set_target(layout: Layout, band_id: str, target: str | None, *, whole_row: bool = True) -> list[Change]:
+    """Say which protein a band is; so are all bands of its row on the strip."""
+    band = layout.band(band_id)
+    strip = layout.lane(band.lane).strip
+    members: Sequence[Band] = [band]
+    if whole_row and band.row is not None:
+        members = [b for b in layout.bands if is_in_row(layout, b, strip, band.row)]
+    return [Change("band", b.id, b, replace(b, target=target)) for b in members if b.target != target]
+
+
+def copy_aperture_along_row(layout: Layout, band_id: str) -> list[Change]:
+    """Give all bands of a row the shape of one, each about its own peak and along its own lane."""
+    band = layout.band(band_id)
+    source = layout.lane(band.lane)
+    changes = []
+    for other in layout.bands:
+        if band.row is None or other.id == band.id or not is_in_row(layout, other, source.strip, band.row):
+            continue
+        new = carry(band.outline, source, layout.lane(other.lane), d_row=other.peak[0] - band.peak[0])
+        if new != other.outline:
+            changed = replace(_with_outline(other, new), peak=other.peak)
+            changes.append(Change("band", other.id, other, changed))
+    return changes
+
+
+# lanes
+
+
+def reshape_lane(layout: Layout, lane_id: str, *, center: Sequence[Point], widths: Sequence[float]) -> list[Change]:
+    """Give a lane another centre line and widths; its bands go along.
+
+    Raises
+    ------
+    ValueError
+        If the centre line does not run down the picture or a width is not positive.
+    """
+    lane = layout.lane(lane_id)
+    nodes = tuple((float(r), float(c)) for r, c in center)
+    new = replace(lane, center=nodes, widths=tuple(float(w) for w in widths), confidence=1.0)
+    if (new.center, new.widths) == (lane.center, lane.widths):
+        return []
+    bands = [Change("band", b.id, b, _carried(b, lane, new)) for b in layout.bands_of(lane_id)]
+    return [Change("lane", lane_id, lane, new), *bands]
+
+
+def move_lane(layout: Layout, lane_id: str, *, d_col: float) -> list[Change]:
+    """Shift a lane sideways with its bands."""
+    lane = layout.lane(lane_id)
+    return reshape_lane(layout, lane_id, center=[(r, c + d_col) for r, c in lane.center], widths=lane.widths)
+
+
+def set_lane_width(layout: Layout, lane_id: str, *, width: float) -> list[Change]:
+    """Set the lane's mean width; its bands grow or shrink with it.
+
+    Raises
+    ------
+    ValueError
+        If the width is not positive.
+    """
+    lane = layout.lane(lane_id)
+    if width <= 0:
+        msg = f"a lane must be wider than 0, got {width}"
+        raise ValueError(msg)
+    scale = width / float(np.mean(lane.widths))
+    return reshape_lane(layout, lane_id, center=lane.center, widths=[w * scale for w in lane.widths])
+
+
+def add_lane(layout: Layout, *, row: float, col: float, used_ids: Iterable[str] = ()) -> list[Change]:
+    """Add a lane where the picture was clicked, shaped as the nearest lane of that strip.
+
+    It gets a place in every row of its neighbour, as ``expected`` bands; the lanes right of it are renumbered.
+
+    Raises
+    ------
+    ValueError
+        If there is no strip.
+    """
+    strip = strip_at(layout, row, col)
+    used = {*used_ids, *(x.id for x in layout.lanes), *(b.id for b in layout.bands)}
+    key = new_id(HAND_LANE, used)
+    others = layout.lanes_of(strip.id)
+    if not others:
+        top, bottom = row_span(strip.outline)
+        left, right = np.asarray(strip.outline)[:, 1].min(), np.asarray(strip.outline)[:, 1].max()
+        width = float(right - left) / 10
+        lane = Lane(id=key, strip=strip.id, number=1, center=((top, col), (bottom, col)), widths=(width, width))
+        return [Change("lane", key, None, lane)]
+    model = min(others, key=lambda x: abs(float(x.center_at(row)) - col))
+    shift = col - float(model.center_at(row))
+    lane = replace(
+        model,
+        id=key,
+        center=tuple((r, c + shift) for r, c in model.center),
+        role="sample",
+        confidence=1.0,
+        flags=(),
+    )
+    changes = [Change("lane", key, None, lane)]
+    for band in layout.bands_of(model.id):
+        if band.row is not None and not band.split:
+            copy = replace(_carried(band, model, lane), id=new_id(HAND_BAND, used), lane=key, origin="expected")
+            used.add(copy.id)
+            changes.append(Change("band", copy.id, None, replace(copy, flags=(), confidence=1.0)))
+    return changes
+
+
+def remove_lane(layout: Layout, lane_id: str) -> list[Change]:
+    """Remove a lane and its bands; the lanes right of it are renumbered."""
+    bands = [Change("band", b.id, b, None) for b in layout.bands_of(lane_id)]
+    return [*bands, Change("lane", lane_id, layout.lane(lane_id), None)]
+
+
+def set_role(layout: Layout, lane_id: str, role: LaneRole) -> list[Change]:
+    """Say what was loaded in a lane.
+
+    Raises
+    ------
+    ValueError
+        If there is no such role.
+    """
+    if role not in ROLES:
+        msg = f"a lane's role is one of {', '.join(ROLES)}, got {role!r}"
+        raise ValueError(msg)
+    lane = layout.lane(lane_id)
+    return [] if lane.role == role else [Change("lane", lane_id, lane, replace(lane, role=role))]
+
+
+# both
+
+
+def confirm(layout: Layout, object_id: str) -> list[Change]:
+    """Say that a lane or band was looked at and is right: its confidence becomes 1."""
+    lanes = [Change("lane", x.id, x, replace(x, confidence=1.0)) for x in layout.lanes if x.id == object_id]
+    bands = [Change("band", b.id, b, replace(b, confidence=1.0)) for b in layout.bands if b.id == object_id]
+    return [change for change in (*lanes, *bands) if change.before != change.after]
+
+
+# helpers
+
+
+def partners(layout: Layout, band: Band) -> tuple[Band, ...]:
+    """The band and those that share its outline as members of one doublet."""
+    if not band.split:
+        return (band,)
+    return tuple(b for b in layout.bands_of(band.lane) if b.split and b.outline == band.outline)
+
+
+def _carried(band: Band, old: Lane, new: Lane) -> Band:
+    share = (band.peak[1] - float(old.center_at(band.peak[0]))) / float(old.width_at(band.peak[0]))
+    col = float(new.center_at(band.peak[0])) + share * float(new.width_at(band.peak[0]))
+    return replace(band, outline=carry(band.outline, old, new), peak=(band.peak[0], col))
+
+
+def _with_outline(band: Band, outline: Polygon) -> Band:
+    """The band with another outline: peak at the same place within it, doublet shares at the same rows."""
+    old_low, old_high = np.min(band.outline, axis=0), np.max(band.outline, axis=0)
+    new_low, new_high = np.min(outline, axis=0), np.max(outline, axis=0)
+    share = (np.asarray(band.peak) - old_low) / np.maximum(old_high - old_low, 1e-9)
+    row, col = new_low + share * (new_high - new_low)
+    shift = float((old_low[0] + old_high[0] - new_low[0] - new_high[0]) / 2)
+    is_move = np.allclose(new_high - new_low, old_high - old_low, atol=1e-3)
+    split = band.split if is_move else tuple((offset + shift, part) for offset, part in band.split)
+    origin: BandOrigin = "drawn" if band.origin == "drawn" else "edited"
+    return replace(band, outline=outline, peak=(float(row), float(col)), split=split, origin=origin)
+
+
+def _inside(point: Point, outline: Polygon) -> Point:
+    top, bottom = row_span(outline)
+    return (point[0] if top <= point[0] <= bottom else (top + bottom) / 2), point[1]

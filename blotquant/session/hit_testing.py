@@ -1,0 +1,177 @@
+"""Where things lie: the lane under a point, an outline taken to another lane, the band under a rough click."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from blotquant.model.geometry import Band, Lane, Layout, Point, Polygon, Strip, polygon
+
+FOOT = 0.1
+"""A snapped outline reaches to where the profile has fallen to this part of the band's height."""
+
+
+def strip_at(layout: Layout, row: float, col: float) -> Strip:
+    """The strip under a point, or the nearest one; `ValueError` if there is none."""
+    if not layout.strips:
+        msg = "there is no strip to put a lane on; find strips first"
+        raise ValueError(msg)
+    return min(layout.strips, key=lambda s: float(np.hypot(*_outside(s.outline, row, col))))
+
+
+def lane_at(layout: Layout, row: float, col: float) -> Lane | None:
+    """The lane under a point, by its nearest centre line; None beside all lanes."""
+    under = [
+        (abs(col - float(lane.center_at(row))), k)
+        for k, lane in enumerate(layout.lanes)
+        if lane.row_range[0] - 0.5 <= row <= lane.row_range[1] + 0.5
+        and abs(col - float(lane.center_at(row))) <= float(lane.width_at(row)) / 2
+    ]
+    return layout.lanes[min(under)[1]] if under else None
+
+
+def nearest_lane(layout: Layout, row: float, col: float) -> Lane:
+    """The lane of the strip under a point whose centre line is nearest; `ValueError` if there are no lanes."""
+    if not layout.lanes:
+        msg = "a band needs a lane to lie in, and there is none; add a lane first"
+        raise ValueError(msg)
+    strip = strip_at(layout, row, col) if layout.strips else None
+    lanes = (layout.lanes_of(strip.id) if strip else ()) or layout.lanes
+    return min(lanes, key=lambda lane: abs(float(lane.center_at(row)) - col))
+
+
+def row_near(layout: Layout, lane: Lane, row: float) -> int | None:
+    """The row whose bands in the other lanes of the strip lie at this height and that this lane has no band of yet."""
+    taken = {band.row for band in layout.bands_of(lane.id)}
+    best: tuple[float, int] | None = None
+    for other in layout.lanes_of(lane.strip):
+        for band in layout.bands_of(other.id):
+            top, bottom = row_span(band.outline)
+            if band.row is None or band.row in taken or not top <= row <= bottom:
+                continue
+            apart = (abs(other.number - lane.number) + abs(band.peak[0] - row) / (bottom - top), band.row)
+            best = apart if best is None else min(best, apart)
+    return best[1] if best else None
+
+
+def is_in_row(layout: Layout, band: Band, strip: str, number: int) -> bool:
+    """Whether a band belongs to a row of a strip."""
+    return band.row == number and layout.lane(band.lane).strip == strip
+
+
+def middle_of(outline: Polygon) -> Point:
+    """Middle of an outline's bounding box."""
+    low, high = np.min(outline, axis=0), np.max(outline, axis=0)
+    return float(low[0] + high[0]) / 2, float(low[1] + high[1]) / 2
+
+
+def row_span(outline: Polygon) -> tuple[float, float]:
+    """First and last row of an outline."""
+    rows = [r for r, _ in outline]
+    return min(rows), max(rows)
+
+
+def _outside(outline: Polygon, row: float, col: float) -> NDArray[np.float64]:
+    """How far a point lies outside the bounding box, in rows and columns."""
+    low, high, point = np.min(outline, axis=0), np.max(outline, axis=0), np.array([row, col])
+    return np.asarray(np.maximum(0, np.maximum(low - point, point - high)), dtype=np.float64)
+
+
+def carry(outline: Polygon, old: Lane, new: Lane, *, d_row: float = 0.0) -> Polygon:
+    """Take an outline from one lane to another: same place across the lane, in shares of its width."""
+    points = np.asarray(outline, dtype=float)
+    rows = points[:, 0] + d_row
+    across = (points[:, 1] - old.center_at(points[:, 0])) / old.width_at(points[:, 0])
+    return polygon(np.column_stack([rows, new.center_at(rows) + across * new.width_at(rows)]))
+
+
+def along_lane(lane: Lane, rows: ArrayLike, half: float) -> Polygon:
+    """The lane's outline between some rows, `half` of its width to each side."""
+    r = np.asarray(rows, dtype=float)
+    center, width = lane.center_at(r), half * lane.width_at(r)
+    left, right = np.column_stack([r, center - width]), np.column_stack([r, center + width])
+    return polygon(np.vstack([left, right[::-1]]))
+
+
+def cut_outline(outline: Polygon, row: float, *, keep_above: bool) -> Polygon:
+    """The part of a polygon on one side of a row (Sutherland and Hodgman's clipping against one line)."""
+    side = 1.0 if keep_above else -1.0
+    kept: list[Point] = []
+    for (r0, c0), (r1, c1) in zip(outline, (*outline[1:], outline[0]), strict=True):
+        if side * (row - r0) >= 0:
+            kept.append((r0, c0))
+        if (row - r0) * (row - r1) < 0:
+            kept.append((row, c0 + (c1 - c0) * (row - r0) / (r1 - r0)))
+    return polygon(kept)
+
+
+def hull_of(points: NDArray[np.float64]) -> Polygon:
+    """Convex outline around points (scipy's Qhull)."""
+    from scipy.spatial import ConvexHull
+
+    return polygon(points[ConvexHull(points).vertices])
+
+
+def snap(
+    signal: NDArray[np.floating], lane: Lane, row: float, *, reach_px: float = 12.0
+) -> tuple[Polygon, Point] | None:
+    """Outline of the band under a rough click.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (H, W)
+        Counts, bands bright.
+    lane : Lane
+        The lane that was clicked.
+    row : float
+        The row that was clicked.
+    reach_px : float
+        The peak is looked for this far from the click.
+
+    Returns
+    -------
+    (Polygon, Point) or None
+        Outline and peak: from the profile's maximum near the click down to a tenth of its height or to the valley
+        before the next band. None where nothing rises there.
+    """
+    rows, profile = lane_profile(signal, lane)
+    near = np.flatnonzero(np.abs(rows - row) <= reach_px)
+    if near.size == 0:
+        return None
+    smooth = np.convolve(np.pad(profile, 2, mode="edge"), [0.06, 0.24, 0.40, 0.24, 0.06], mode="valid")
+    top = int(near[np.argmax(smooth[near])])
+    first, last = _foot(smooth, top, -1), _foot(smooth, top, 1)
+    if last - first < 2:
+        return None
+    edges = np.array([rows[first] - 0.5, rows[last] + 0.5])
+    nodes = np.unique([edges[0], *(r for r, _ in lane.center if edges[0] < r < edges[1]), edges[1]])
+    outline = along_lane(lane, nodes, 0.5)
+    return outline, (float(rows[top]), float(lane.center_at(rows[top])))
+
+
+def lane_profile(signal: NDArray[np.floating], lane: Lane) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean counts of the lane's middle four fifths at each row of the picture that it crosses.
+
+    Returns
+    -------
+    rows, profile : ndarray, shape (n,)
+        Whole rows, and mean counts of the whole pixels there.
+    """
+    first, last = lane.row_range
+    rows = np.arange(max(int(np.ceil(first)), 0), min(int(np.floor(last)), signal.shape[0] - 1) + 1)
+    center, half = lane.center_at(rows), 0.4 * lane.width_at(rows)
+    cols = np.arange(signal.shape[1])
+    inside = np.abs(cols[None] - center[:, None]) <= np.maximum(half, 0.5)[:, None]
+    counts = np.where(inside, signal[rows], 0).sum(axis=1, dtype=float)
+    return rows.astype(float), counts / np.maximum(inside.sum(axis=1), 1)
+
+
+def _foot(profile: NDArray[np.float64], top: int, step: int) -> int:
+    """Walk down one side of a peak, to a tenth of its height above the lowest point or to a valley."""
+    side = profile[top::step]
+    floor = float(side[: max(3, len(side) // 4 + 1)].min())
+    level = floor + FOOT * (profile[top] - floor)
+    k = 0
+    while k + 1 < len(side) and side[k] > level and side[k + 1] < side[k]:
+        k += 1
+    return top + step * k

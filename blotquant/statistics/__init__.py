@@ -1,0 +1,1 @@
+"""From ratios to claims: scaling between blots, models, intervals. Tables only."""

@@ -1,0 +1,146 @@
+"""How much a fold change depends on choices that nobody can defend as the only right ones.
+
+Background, height of the aperture and scaling of the replicates are chosen in every analysis, and a reviewer may
+ask for another choice of each. The worker measures every named band over all sane backgrounds and apertures while it
+has the picture at hand (`blotquant.quantification.alternatives`); the ratios and fold changes of every combination are
+then computed from those volumes (`vary_analysis`), and summed up as the range that the claim has over them
+(`claim_ranges`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import numpy as np
+import pandas as pd
+
+from blotquant.errors import DesignError
+from blotquant.experiment.design import Experiment, Scaling
+from blotquant.normalization.normalize import normalize
+from blotquant.statistics.compare import fit_folds
+from blotquant.statistics.scaling import average_technical, blot_scales, log_matrix
+from blotquant.tables import SENSITIVITY_COLUMNS, make_table
+from blotquant.threads import single_threaded
+
+SCALING_WAYS: tuple[Scaling, ...] = ("alignment", "fixed_point", "sum", "interblot_control")
+"""Scalings between blots that could each be defended."""
+_SAME = 1e-9
+_KEY = ["image", "band_id", "blot", "membrane", "probe", "exposure_s"]
+
+
+@single_threaded
+def vary_analysis(
+    experiment: Experiment, bands: pd.DataFrame, lanes: pd.DataFrame, alternatives: pd.DataFrame
+) -> pd.DataFrame:
+    """Compute the fold change of every condition for every sane way of analysing it.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Declares ratios and reference.
+    bands, lanes : DataFrame
+        As they were measured; errors, limits and flags are taken from here. Stains are weighed one way only.
+    alternatives : DataFrame
+        From `measure_alternatives`, for all pictures.
+
+    Returns
+    -------
+    DataFrame
+        `SENSITIVITY_COLUMNS`; empty without a reference. Where no way of scaling changes a ratio's fold changes,
+        because every condition stands on every blot, the ways differ in background and aperture only and scaling
+        is ``any``.
+    """
+    if experiment.compare.reference is None or alternatives.empty:
+        return make_table([], SENSITIVITY_COLUMNS)
+    # Lanes count by their pictures, so that pictures without a named band still tell their number of lanes.
+    named = bands[bands["target"].notna().fillna(value=False)]
+    parts = []
+    for way, volumes in alternatives.groupby(["background", "aperture"], sort=False):
+        background, aperture = cast(tuple[str, float], way)
+        ratios = normalize(experiment, _with_volumes(named, volumes), lanes, strict=False)
+        folds = pd.DataFrame(list(_fold_changes(experiment, ratios)))
+        parts.append(folds.assign(background=str(background), aperture=float(aperture)))
+    table = pd.concat(parts, ignore_index=True)
+    return make_table(_merge_scalings(table) if len(table) else [], SENSITIVITY_COLUMNS)
+
+
+def _with_volumes(bands: pd.DataFrame, volumes: pd.DataFrame) -> pd.DataFrame:
+    """Put other volumes in place of those that were measured; pictures that lack them keep their own."""
+    known = pd.Series(volumes["volume"].to_numpy(dtype=float), index=_index(volumes))
+    found = known.reindex(_index(bands)).to_numpy(dtype=float)
+    return bands.assign(volume=np.where(np.isnan(found), bands["volume"].to_numpy(dtype=float), found))
+
+
+def _index(table: pd.DataFrame) -> pd.MultiIndex:
+    """Name every row's band; two exposures may lie in one file."""
+    return pd.MultiIndex.from_frame(table[_KEY].assign(exposure_s=table["exposure_s"].fillna(0.0)))
+
+
+def _fold_changes(experiment: Experiment, ratios: pd.DataFrame) -> Iterator[dict[str, object]]:
+    """Fold change of each condition by each scaling."""
+    reference = experiment.compare.reference
+    for name in dict.fromkeys(ratios["ratio"].dropna()):
+        units = average_technical(ratios[(ratios["ratio"] == name).fillna(value=False)])
+        standards = units.loc[units["role"] == "standard", "condition"].unique().tolist()
+        samples = units[units["role"] != "standard"]
+        if reference is None or reference not in set(samples["condition"]):
+            continue
+        logs = log_matrix(units)
+        for scaling in dict.fromkeys((experiment.compare.scaling, *SCALING_WAYS)):
+            scaled = None
+            if scaling != "alignment":  # the claim's own model aligns
+                try:
+                    scales = blot_scales(logs, scaling, reference=reference, standards=standards)
+                except DesignError:
+                    continue
+                scaled = samples["log_value"] - samples["blot"].map(scales).astype(float)
+                if scaled.isna().all():
+                    continue
+            fit = fit_folds(samples, reference, scaled=scaled)
+            for level, (condition, difference) in enumerate(fit.differences().items(), 1):
+                if not np.isnan(difference):
+                    n = int((fit.condition == level).sum())
+                    yield {"ratio": name, "condition": condition, "scaling": scaling,
+                           "fold_change": float(np.exp(difference)), "n": n}  # fmt: skip
+
+
+def _merge_scalings(table: pd.DataFrame) -> list[dict[str, object]]:
+    """Count scalings once for a ratio whose fold changes they all agree upon."""
+    rows: list[dict[str, object]] = []
+    for _, mine in table.groupby("ratio", sort=False):
+        ways = mine.groupby(["condition", "background", "aperture"], sort=False)["fold_change"]
+        if mine["scaling"].nunique() > 1 and (ways.max() <= ways.min() * (1 + _SAME)).all():
+            mine = mine[mine["scaling"] == mine["scaling"].iloc[0]].assign(scaling="any")
+        rows += [{str(k): v for k, v in row.items()} for row in mine.to_dict("records")]
+    return rows
+
+
+def claim_ranges(summary: pd.DataFrame, sensitivity: pd.DataFrame) -> pd.DataFrame:
+    """Say in one line per condition how far its fold change moves over all ways of analysing it.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        From `compare`.
+    sensitivity : DataFrame
+        From `vary_analysis`.
+
+    Returns
+    -------
+    DataFrame
+        `ratio`, `condition`, `fold_change` (as claimed), `lowest`, `highest` (the claim included), `n_ways` and
+        `claim`, the sentence.
+    """
+    columns = ["ratio", "condition", "fold_change", "lowest", "highest", "n_ways", "claim"]
+    groups = {key: ways["fold_change"] for key, ways in sensitivity.groupby(["ratio", "condition"], sort=False)}
+    rows = []
+    for ratio, condition, fold in summary[["ratio", "condition", "fold_change"]].itertuples(index=False, name=None):
+        ways = groups.get((ratio, condition))
+        if ways is None or pd.isna(fold):
+            continue
+        values = [float(fold), *ways.astype(float)]
+        low, high = min(values), max(values)
+        claim = f"{fold:#.3g}-fold; {low:#.3g}–{high:#.3g} over {len(ways)} ways of analysing it"
+        rows.append((ratio, condition, float(fold), low, high, len(ways), claim))
+    return pd.DataFrame(rows, columns=columns)

@@ -1,1 +1,0 @@
-"""One study from its experiment file to its report."""

@@ -1,0 +1,96 @@
+"""Direction of the signal, guessed from pixels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from blotquant.imaging.polarity import UNCERTAIN_BELOW, guess_polarity
+
+REAL = Path(__file__).parents[2] / "shared" / "real"
+
+
+def membrane(*, frame: float = 200, glow: float = 900, peak: float = 4000, seed: int = 0) -> np.ndarray:
+    """Synthetic membrane inside a frame, ten bands, two pencil marks that take light away."""
+    rng = np.random.default_rng(seed)
+    rows, cols = np.mgrid[:300, :400]
+    picture = np.full((300, 400), frame, float)
+    picture[60:240, 40:360] = glow
+    for k in range(10):
+        picture += (peak - glow) * np.exp(-((rows - 150) ** 2) / 18 - ((cols - 75 - 28 * k) / 9.0) ** 4)
+    picture[80:100, 45:60] *= 0.4
+    picture[200:204, 50:65] *= 0.4
+    return rng.poisson(picture.clip(0)).astype("u2")
+
+
+def test_bright_bands_on_a_glowing_membrane_in_a_black_frame() -> None:
+    polarity, confidence = guess_polarity(membrane())
+    assert polarity == "bright"
+    assert confidence > 0.95
+
+
+def test_dark_bands_on_a_white_membrane_in_a_black_frame() -> None:
+    polarity, confidence = guess_polarity(membrane(frame=100, glow=5000, peak=800))
+    assert polarity == "dark"
+    assert confidence > 0.95
+
+
+def test_weak_bands_in_noise() -> None:
+    rng = np.random.default_rng(4)
+    picture = rng.normal(1000, 30, (200, 300))
+    picture[100:106, 40:260] += 60
+    assert guess_polarity(picture)[0] == "bright"
+    assert guess_polarity(-picture)[0] == "dark"
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u4"])
+def test_negative_gives_exactly_the_opposite(dtype: str) -> None:
+    for seed in range(3):
+        picture = (membrane(seed=seed) // (20 if dtype == "u1" else 1)).astype(dtype)
+        there = guess_polarity(picture)
+        back = guess_polarity(np.iinfo(dtype).max - picture)
+        assert {there[0], back[0]} == {"bright", "dark"}
+        assert there[1] == back[1]
+
+
+def test_factor_and_dtype_change_nothing() -> None:
+    picture = membrane()
+    for other in (picture * 7.3, picture.astype("f4") / 65535, picture.astype("i4") * 1000):
+        assert guess_polarity(other) == guess_polarity(picture)
+
+
+def test_noise_flat_and_tiny_pictures_are_a_coin() -> None:
+    rng = np.random.default_rng(5)
+    for picture in (
+        rng.normal(500, 20, (300, 300)),
+        np.full((80, 80), 7, "u2"),
+        np.arange(9.0).reshape(3, 3),
+        np.ones((1, 60)),
+    ):
+        assert guess_polarity(picture)[1] < UNCERTAIN_BELOW
+
+
+def test_nan_pixels_do_not_matter() -> None:
+    picture = membrane().astype("f4")
+    picture[10:14, 10:300] = np.nan
+    assert guess_polarity(picture) == ("bright", pytest.approx(guess_polarity(membrane())[1], abs=0.02))
+
+
+TRUTHS = sorted((REAL / "truth").glob("*.json")) if REAL.is_dir() else []
+
+
+@pytest.mark.skipif(not TRUTHS, reason="the real pictures (../shared/real) are not on this machine")
+@pytest.mark.parametrize("path", TRUTHS, ids=lambda p: p.stem)
+def test_real_pictures_whole_and_cropped(path: Path) -> None:
+    from blotquant.io import read_image
+
+    truth = json.loads(path.read_text())
+    image = read_image(REAL / truth["file"])
+    left, top, right, bottom = (int(edge) for edge in truth["region"])
+    for pixels in (image.pixels, image.pixels[top:bottom, left:right]):
+        polarity, confidence = guess_polarity(pixels)
+        assert polarity == truth["polarity"]
+        assert confidence >= UNCERTAIN_BELOW

@@ -1,0 +1,384 @@
+"""Backgrounds against the textbook's own formulas, solved the slow way, and against ranges counted by hand.
+
+In these grounds a band height is 8 rows and a lane pitch 32 columns, so that every cell is one pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.linalg import null_space
+
+from blotquant.model.geometry import Box, Lane
+from blotquant.quantification.background.base import Aperture, Ground
+from blotquant.quantification.background.baseline import LaneBaseline
+from blotquant.quantification.background.kriging import PRIOR_WEIGHT, RAGGED, Roughness, Witnesses, krige
+from blotquant.quantification.background.local import GLOW, Local
+from blotquant.quantification.background.simple import Constant, Flank, NoBackground, _line, weighted_median
+
+ROUGH = Roughness(pixel=9.0, row=2.0, shared=50.0, level=30.0, uneven=20.0, length=16.0)
+SHAPE = (100, 96)
+
+
+def lane(number: int = 1, center: float = 48.0, width: float = 10.0) -> Lane:
+    return Lane(id=f"l{number}", strip="s", number=number, center=((0, center), (99, center)), widths=(width, width))
+
+
+def aperture(rows: tuple[int, int] = (40, 50), cols: tuple[int, int] = (43, 53), of: Lane | None = None) -> Aperture:
+    return Aperture(box=Box(*rows, *cols), weights=np.ones((rows[1] - rows[0], cols[1] - cols[0])), lane=of)
+
+
+def ground(
+    masked: tuple[int, int] = (38, 52), lanes: tuple[Lane, ...] = (), *, signal: np.ndarray | None = None
+) -> Ground:
+    """A ground with some rows masked on the middle columns, 40 to 55."""
+    usable = np.ones(SHAPE, bool)
+    usable[masked[0] : masked[1], 40:56] = False
+    rows = np.indices(SHAPE)[0]
+    known = 500.0 + 0.5 * rows + 5 * np.sin(rows / 7) if signal is None else signal
+    return Ground(signal=known, usable=usable, band_height=8, lane_pitch=32, noise=3.0, lanes=lanes)
+
+
+# kriging: the augmented system of universal kriging, dense, one band at a time
+
+
+def witnesses(rows: np.ndarray, n_own: int, seed: int, glow: float = 4.0) -> Witnesses:
+    rng = np.random.default_rng(seed)
+    own = np.arange(len(rows)) < n_own
+    lit = np.where(own, 0.0, glow * rng.uniform(0.5, 1.0, len(rows)))
+    return Witnesses(rows, 500 + rows + rng.normal(0, 9, len(rows)), rng.uniform(5, 40, len(rows)), own, lit)
+
+
+def textbook(seen: Witnesses, of: Aperture, rough: Roughness, step: int) -> tuple[np.ndarray, float, float]:
+    """Level along the rows, leverage and SD of the mean's bend."""
+    inside = np.arange(of.box.row_start, of.box.row_stop)
+    at = np.linspace(inside[0], inside[-1], int(np.ceil(len(inside) / step)) + 1)
+    hats = np.array([np.interp(inside, at, unit) for unit in np.eye(len(at))]).T
+    share = of.weights.sum(axis=1) / of.weights.sum() @ hats
+
+    def alike(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        far = np.sqrt(3) * np.abs(np.subtract.outer(a, b)) / rough.length
+        return (1 + far) * np.exp(-far)
+
+    both = np.outer(seen.own, seen.own)
+    texture = alike(seen.rows, seen.rows) * (rough.shared + rough.uneven * both) + rough.level * both
+    texture += np.outer(seen.glow, seen.glow) + np.diag(rough.row + (RAGGED * seen.glow) ** 2)
+    full = texture + np.diag(rough.pixel / seen.counts)
+    to_nodes = alike(at, seen.rows) * (rough.shared + rough.uneven * seen.own) + rough.level * seen.own
+    of_nodes = alike(at, at) * (rough.shared + rough.uneven) + rough.level
+    drift = np.stack([np.ones(len(seen.rows)), seen.rows], axis=1)
+    system = np.block([[full, drift], [drift.T, np.zeros((2, 2))]])
+    weights = np.linalg.solve(system, np.vstack([to_nodes.T, np.ones(len(at)), at]))[: len(seen.rows)]
+    mean = weights @ share
+    bend = share @ of_nodes @ share - 2 * mean @ to_nodes.T @ share + mean @ texture @ mean
+    # Restricted likelihood: only what no straight line explains.
+    left = null_space(drift.T)
+    inner = np.linalg.inv(left.T @ full @ left)
+    mixed = inner @ (left.T @ texture @ left)
+    off = left @ inner @ left.T @ seen.means
+    found = off @ texture @ off / np.trace(mixed)
+    told = np.trace(mixed) ** 2 / np.trace(mixed @ mixed)
+    scale = (PRIOR_WEIGHT + told * found) / (PRIOR_WEIGHT + told)
+    return hats @ (seen.means @ weights), float((mean**2 / seen.counts).sum()), float(np.sqrt(bend * scale))
+
+
+def ragged_aperture(start: int, height: int) -> Aperture:
+    weights = np.random.default_rng(height).uniform(0, 1, (height, 6)) * np.linspace(0.2, 1, height)[:, None]
+    return Aperture(box=Box(start, start + height, 10, 16), weights=weights)
+
+
+def test_kriging_is_the_textbooks() -> None:
+    """Bands of several heights and numbers of witnesses, solved together."""
+    places = np.concatenate([np.arange(20.0, 48, 4), np.arange(76.0, 100, 5)])
+    cases = [
+        (witnesses(places[2:9], 4, 1), ragged_aperture(50, 23)),
+        (witnesses(places, 7, 2), ragged_aperture(50, 23)),
+        (witnesses(places[:8], 8, 3), ragged_aperture(52, 20)),
+        (witnesses(np.concatenate([places, places + 0.5]), len(places), 4, 30.0), ragged_aperture(55, 8)),
+        (witnesses(places[:5], 5, 5), ragged_aperture(60, 2)),
+    ]
+    for found, (seen, of) in zip(krige(cases, ROUGH, 4), cases, strict=True):
+        values, leverage, sd = textbook(seen, of, ROUGH, 4)
+        np.testing.assert_allclose(found.values[:, 0], values, rtol=1e-7)
+        assert found.leverage == pytest.approx(leverage, rel=1e-5)
+        assert found.model_sd == pytest.approx(sd, rel=1e-5)
+        assert found.n_pixels == pytest.approx(seen.counts.sum(), rel=1e-12)
+
+
+def test_an_aperture_of_one_row_or_without_cover_is_kriged() -> None:
+    seen = witnesses(np.arange(20.0, 40, 2), 10, 6)
+    row = Aperture(box=Box(50, 51, 10, 16), weights=np.ones((1, 6)))
+    three = Aperture(box=Box(49, 52, 10, 16), weights=np.ones((3, 6)))
+    bare = replace(three, weights=np.zeros((3, 6)))
+    one, whole, empty = krige([(seen, row), (seen, three), (seen, bare)], ROUGH, 1)
+    # The three rows are joined by straight lines between four places.
+    assert one.values[0, 0] == pytest.approx(whole.values[1, 0], rel=1e-5)
+    assert (empty.leverage, empty.model_sd) == pytest.approx((whole.leverage, whole.model_sd), rel=1e-9)
+
+
+def test_a_witness_that_glows_without_limit_says_nothing() -> None:
+    places = np.arange(20.0, 50, 3)
+    both = witnesses(np.concatenate([places, places + 1]), len(places), 7, 1e12)
+    alone = Witnesses(*(part[: len(places)] for part in both))
+    with_gaps, without = krige([(both, ragged_aperture(55, 8)), (alone, ragged_aperture(55, 8))], ROUGH, 4)
+    np.testing.assert_allclose(with_gaps.values, without.values, rtol=1e-6)
+    assert with_gaps.leverage == pytest.approx(without.leverage, rel=1e-4)
+
+
+def test_witnesses_on_a_straight_line_tell_a_calm_place() -> None:
+    """Without any residual the scale is the prior's share alone, whatever was seen."""
+    rows = np.arange(20.0, 80, 4)
+    straight = Witnesses(rows, 100 + rows, np.full(len(rows), 20.0), np.ones(len(rows), bool), np.zeros(len(rows)))
+    [found] = krige([(straight, ragged_aperture(40, 8))], ROUGH, 4)
+    values, _, sd = textbook(straight, ragged_aperture(40, 8), ROUGH, 4)
+    np.testing.assert_allclose(values, 100 + np.arange(40, 48), rtol=1e-9)
+    np.testing.assert_allclose(found.values[:, 0], values, rtol=1e-9)
+    assert found.model_sd == pytest.approx(sd, rel=1e-5)
+
+
+# local: which pixels are asked
+
+
+def seen_by(of: Aperture, on: Ground, method: Local | None = None) -> Witnesses:
+    return (method or Local()).fit(on)._witnesses(of)
+
+
+def test_local_asks_one_and_a_half_band_heights_to_either_side() -> None:
+    """12 rows beyond 40 to 50 are 28 to 62; the band is masked from 38 to 51, the gaps beyond columns 40 to 55 not."""
+    seen = seen_by(aperture(), ground())
+    free = [*range(28, 38), *range(52, 63)]
+    assert seen.rows[seen.own].tolist() == free
+    assert seen.counts[seen.own].tolist() == [10.0] * len(free)
+    # Three columns of the gap on each side, 40 to 42 and 53 to 55, are masked with the band.
+    assert seen.rows[~seen.own].tolist() == free
+    np.testing.assert_allclose(seen.counts[~seen.own], 4 / (1 / 3 + 1 / 3))
+    assert (seen.glow == 0).all()
+    np.testing.assert_allclose(seen.means, ground().signal[seen.rows.astype(int), 0])
+
+
+@pytest.mark.parametrize(("max_bins", "first"), [(57, 9), (58, 0)])
+def test_local_grows_until_it_sees_enough(max_bins: int, first: int) -> None:
+    """Nothing is free below: reaches of 12, 19.2, 30.72 rows begin at 28, 20, 9 and give 10, 18, 29 bins twice over."""
+    seen = seen_by(aperture(), ground((38, 100)), Local(max_bins=max_bins))
+    assert seen.rows[seen.own].tolist() == list(range(first, 38))
+
+
+@pytest.mark.parametrize(("min_bins", "n"), [(21, 21), (22, 37)])
+def test_local_grows_until_its_bins_are_enough(min_bins: int, n: int) -> None:
+    """The first window holds 10 + 11 rows; 19.2 rows beyond are 20 to 70, 18 rows above and 19 below."""
+    assert int(seen_by(aperture(), ground(), Local(min_bins=min_bins)).own.sum()) == n
+
+
+@pytest.mark.parametrize(("stop", "n"), [(60, 5), (61, 20)])
+def test_five_bins_are_enough(stop: int, n: int) -> None:
+    """Rows 28 and 29 above and 60 to 62 below; without row 60, rows 20 to 29 above and 61 to 70 below."""
+    assert int(seen_by(aperture(), ground((30, stop))).own.sum()) == n
+
+
+@pytest.mark.parametrize(
+    ("masked", "expected"),
+    [([(38, 62)], [*range(28, 38), 62]), ([(0, 40), (41, 52)], [40, *range(52, 82)]),
+     ([(38, 50), (51, 100)], [*range(28, 38), 50])],
+)  # fmt: skip
+def test_one_row_beyond_the_band_is_a_side(masked: list[tuple[int, int]], expected: list[int]) -> None:
+    """Row 62 is below a band of rows 40 to 49 and so is row 50; row 40 is not above it, and the window grows to 81."""
+    on = ground((0, 0))
+    for start, stop in masked:
+        on.usable[start:stop, 40:56] = False
+    seen = seen_by(aperture(), on)
+    assert seen.rows[seen.own].tolist() == expected
+
+
+def test_gaps_end_at_the_neighbours() -> None:
+    """A fifth of 30 columns is 6; the neighbour on the left ends at column 30, that on the right begins at 66."""
+    lanes = (lane(1, 20, 20), lane(2, 48, 30), lane(3, 76, 20))
+    surface = Local().fit(ground(lanes=lanes))
+    wide = aperture(cols=(33, 63), of=lanes[1])
+    assert surface._gaps(wide) == ((30, 33), (63, 67))
+    assert surface._gaps(replace(wide, lane=None)) == ((27, 33), (63, 69))
+    # Edges at 29.5 and 66.4: the neighbours' columns reach to 29 and begin at 67.
+    inner = replace(lanes[0], widths=(19.0, 19.0)), lanes[1], replace(lanes[2], widths=(19.2, 19.2))
+    assert Local().fit(ground(lanes=inner))._gaps(replace(wide, lane=inner[1])) == ((30, 33), (63, 67))
+    outer = replace(lanes[0], widths=(20.8, 20.8)), lanes[1], replace(lanes[2], widths=(20.8, 20.8))
+    assert Local().fit(ground(lanes=outer))._gaps(replace(wide, lane=outer[1])) == ((31, 33), (63, 66))
+    # One column is no gap.
+    tight = aperture(cols=(31, 66), of=lanes[1])
+    assert surface._gaps(tight) == ((30, 30), (66, 66))
+    assert surface._gaps(aperture(cols=(45, 51), of=lanes[1])) == ((42, 45), (51, 54))
+
+
+def test_gaps_glow_with_the_brightest_band_beside_them() -> None:
+    """100 counts of light in the lane, 200 in its neighbour: a part of 200 may lie on the gap between them."""
+    lanes = (lane(1), lane(2, 80))
+    signal = np.full(SHAPE, 10.0)
+    signal[38:52, 43:54] += 100
+    signal[44:48, 75:86] += 200
+    on = ground(lanes=lanes, signal=signal)
+    on.usable[:, 40:43] = on.usable[:, 53:56] = True
+    on.usable[44:48, 75:86] = False
+    seen = seen_by(aperture(of=lanes[0]), on)
+    rows = np.arange(28, 63)
+    expected = GLOW * np.select([(rows >= 44) & (rows < 48), (rows >= 38) & (rows < 52)], [200.0, 100.0], 0.0)
+    assert seen.rows[~seen.own].tolist() == rows.tolist()
+    np.testing.assert_allclose(seen.glow[~seen.own], expected)
+    assert (seen.glow[seen.own] == 0).all()
+    assert (seen_by(aperture(), on).glow == 0).all()
+
+
+@pytest.mark.parametrize(("n_free", "is_kriged"), [(2, False), (3, True)])
+def test_local_needs_three_witnesses(n_free: int, is_kriged: bool) -> None:
+    on = ground((0, 100))
+    on.usable[10 : 10 + n_free, 43:53] = True
+    found = Local().fit(on).under(aperture())
+    assert found.n_pixels == (10 * n_free if is_kriged else on.usable.sum())
+    assert (found.values.shape == (10, 1)) == is_kriged
+
+
+def test_apertures_without_pixels_stand_between_others() -> None:
+    surface = Local().fit(ground())
+    empty = Aperture(box=Box(40, 40, 43, 53), weights=np.ones((0, 10)))
+    one, none, two = surface.under_all([aperture(), empty, aperture((41, 49))])
+    assert none.values.size == 0
+    np.testing.assert_array_equal(one.values, surface.under(aperture()).values)
+    np.testing.assert_array_equal(two.values, surface.under(aperture((41, 49))).values)
+
+
+# one number, one line
+
+
+@pytest.mark.parametrize(
+    ("values", "weights", "expected"),
+    [([5, 1, 3], [1, 1, 2], 3), ([4, 1, 2, 3], [1, 1, 1, 1], 2.5), ([1, 9], [1, 3], 9), ([9, 1], [1, 1], 5),
+     ([7], [2], 7)],
+)  # fmt: skip
+def test_weighted_median(values: list[float], weights: list[float], expected: float) -> None:
+    assert weighted_median(np.array(values, float), np.array(weights, float)) == expected
+
+
+def test_backgrounds_of_one_number() -> None:
+    on = ground()
+    n = float(on.usable.sum())
+    found = Constant().fit(on).under(aperture())
+    assert (found.leverage, found.n_pixels) == (pytest.approx(np.pi / 2 / n), n)
+    assert found.values.shape == (10, 10)
+    assert found.values[0, 0] == pytest.approx(np.median(on.signal[on.usable]), abs=2.0)
+    nothing = NoBackground().fit(on).under(aperture())
+    assert (nothing.values.max(), nothing.leverage, nothing.n_pixels) == (0.0, 0.0, float(on.signal.size))
+    dark = replace(on, usable=np.zeros(SHAPE, bool))
+    blind = Constant().fit(dark).under(aperture())
+    assert (blind.values[0, 0], blind.leverage, blind.n_pixels) == (np.median(on.signal), 1.0, 0.0)
+
+
+def test_flank_is_the_weighted_least_squares_line() -> None:
+    rng = np.random.default_rng(8)
+    rows, counts = np.array([30.0, 33, 36, 52, 55, 60, 61]), rng.integers(3, 9, 7).astype(float)
+    means = 100 + 2 * rows + rng.normal(0, 4, 7)
+    found = _line(rows, means * counts, counts, aperture())
+    line = np.polyfit(rows, means, 1, w=np.sqrt(counts))
+    np.testing.assert_allclose(found.values[:, 0], np.polyval(line, np.arange(40, 50)), rtol=1e-10)
+    design = np.stack([np.ones(7), rows], axis=1)
+    covariance = np.linalg.inv(design.T @ (counts[:, None] * design))
+    assert found.leverage == pytest.approx(np.array([1, 44.5]) @ covariance @ np.array([1, 44.5]), rel=1e-9)
+    assert found.n_pixels == counts.sum()
+
+
+@pytest.mark.parametrize(
+    ("rows", "counts", "is_sloped"),
+    [((39, 50), (3, 3), True), ((39, 50), (2, 9), False), ((39, 50), (9, 2), False), ((40, 50), (9, 9), False),
+     ((39, 49), (9, 9), False)],
+)  # fmt: skip
+def test_flank_slopes_only_between_two_sides(rows: tuple[int, int], counts: tuple[int, int], is_sloped: bool) -> None:
+    at, n = np.array(rows, float), np.array(counts, float)
+    found = _line(at, np.array([100.0, 210.0]) * n, n, aperture())
+    assert (np.ptp(found.values) > 0) == is_sloped
+    if not is_sloped:
+        assert found.values[0, 0] == pytest.approx((100 * n[0] + 210 * n[1]) / n.sum())
+        assert found.leverage == pytest.approx(1 / n.sum())
+
+
+@pytest.mark.parametrize(("min_pixels", "n"), [(170, 170), (171, 370)])
+def test_flank_doubles_its_reach(min_pixels: int, n: int) -> None:
+    """Rows 30 to 60 with the band's 38 to 51 masked are 17 rows of 10 pixels, rows 20 to 70 are 37."""
+    found = Flank(reach=1.0, min_pixels=min_pixels).fit(ground()).under(aperture())
+    assert found.n_pixels == n
+
+
+def test_flank_reaches_as_far_as_the_aperture_is_tall() -> None:
+    """Rows 30 to 60 of five columns, less the masked ones."""
+    assert Flank(reach=1.0).fit(ground()).under(aperture(cols=(43, 48))).n_pixels == 17 * 5
+
+
+def test_flank_reaches_to_the_pictures_last_row() -> None:
+    """Rows 68 to 77 above the mask, and 92 to 99 below it, of ten columns each."""
+    assert Flank(reach=1.0).fit(ground((78, 92))).under(aperture((78, 88))).n_pixels == (10 + 7) * 10
+    assert Flank(reach=1.0).fit(ground((78, 92))).under(aperture((80, 92))).n_pixels == (10 + 8) * 10
+
+
+@pytest.mark.parametrize("n_free", [2, 3])
+def test_flank_of_three_pixels_is_their_mean(n_free: int) -> None:
+    on = ground((0, 100))
+    on.usable[10, 43:53] = False
+    on.usable[10 : 10 + n_free, 43] = True
+    found = Flank().fit(replace(on, usable=on.usable & (np.indices(SHAPE)[1] < 90))).under(aperture(cols=(43, 44)))
+    assert found.n_pixels == n_free
+    assert found.leverage == pytest.approx(1.0 if n_free == 2 else 1 / 3)
+    if n_free == 3:
+        assert found.values[0, 0] == pytest.approx(on.signal[10:13, 0].mean())
+
+
+# along a lane
+
+
+def test_lane_baseline_is_eilers_smoother() -> None:
+    """lambda = (L / 2 pi)^4 for waves of L = 6 band heights, over the lane's bins, weighted by their free pixels."""
+    own = lane()
+    on = ground(lanes=(own,))
+    on.usable[10, 46:49] = False
+    found = LaneBaseline().fit(on).under(aperture(of=own))
+    # Edges at 43 and 53 run through the middle of those columns; 44 to 52 lie wholly between.
+    free = on.usable[:, 44:53].sum(axis=1).astype(float)
+    weights = free / free[free > 0].mean()
+    bends = np.diff(np.eye(100), 2, axis=0)
+    smooth = np.linalg.solve(np.diag(weights) + (48 / 2 / np.pi) ** 4 * bends.T @ bends, weights * on.signal[:, 0])
+    np.testing.assert_allclose(found.values[:, 0], smooth[40:50], rtol=1e-7)
+    # 24 rows of 99 speak for one place.
+    assert found.n_pixels == pytest.approx(free.sum() * 24 / 99)
+    assert found.leverage == pytest.approx(99 / 24 / free.sum())
+
+
+def test_a_wave_is_as_long_in_bins_of_two_rows() -> None:
+    """Every row twice, bands twice as high: the same smoother over as many bins."""
+    own = lane()
+    one = ground(lanes=(own,))
+    tall = replace(own, center=((0, 48.0), (199, 48.0)))
+    signal, usable = np.repeat(one.signal, 2, axis=0), np.repeat(one.usable, 2, axis=0)
+    two = replace(one, signal=signal, usable=usable, band_height=16, lanes=(tall,))
+    assert (one.cells.steps, two.cells.steps) == ((1, 1), (2, 1))
+    found = LaneBaseline().fit(two).under(aperture((80, 100), of=tall))
+    level = LaneBaseline().fit(one).under(aperture((30, 60), of=own)).values[:, 0]
+    expected = np.interp(np.arange(80, 100), 2 * np.arange(30, 60) + 0.5, level)
+    np.testing.assert_allclose(found.values[:, 0], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("n_free", [2, 3])
+def test_lane_without_rows_takes_the_flanks(n_free: int) -> None:
+    own = lane()
+    on = ground((0, 100), (own,))
+    on.usable[60 : 60 + n_free, 43:53] = True
+    found = LaneBaseline().fit(on).under(aperture(of=own))
+    flank = Flank().fit(on).under(aperture(of=own))
+    same = found.n_pixels == flank.n_pixels and bool((found.values == flank.values).all())
+    assert same == (n_free == 2)
+    outside = LaneBaseline().fit(on).under(aperture())
+    np.testing.assert_array_equal(outside.values, flank.values)
+
+
+def test_bins_of_four_rows_stand_at_their_middles() -> None:
+    """A band of 32 rows has bins of 4; a bin with nothing free stands at its middle too."""
+    cells = replace(ground((0, 100)), band_height=32).cells
+    middles = [1.5 + 4 * k for k in range(25)]
+    assert cells.middles().tolist() == middles
+    assert cells.read(43, 53).rows.tolist() == middles
+    assert cells.read(0, 40, slice(2, 5)).rows.tolist() == middles[2:5]

@@ -1,0 +1,103 @@
+"""What the first probe left behind on a membrane that was probed again."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import small_experiment as small
+
+from blotquant.model.image import BlotImage
+from blotquant.normalization.normalize import normalize
+from blotquant.quantification.prepared_image import weigh_scene
+from blotquant.runs.carry_over import Probing, check_membrane, find_carry_over, flag_carry_over
+from blotquant.synthetic import make_blot, plain_spec
+from blotquant.tables import CARRY_OVER_COLUMNS, make_table
+
+N = 6
+STRONG = np.array([3e5, 5e5, 2e5, 4e5, 6e5, 3.5e5])
+
+
+def probing(pixels, made, probe, *, own):
+    """A picture and its true layout; bands of rows other than `own` are nobody's."""
+    layout = made.true_layout()
+    bands = tuple(b if b.target == own else dataclasses.replace(b, target=None) for b in layout.bands)
+    layout = dataclasses.replace(layout, bands=bands)
+    image = BlotImage(pixels=pixels, polarity="bright", ceiling=65535, white=0.0)
+    return Probing(probe=probe, image=f"{probe}.tif", layout=layout, scene=weigh_scene(image, layout))
+
+
+def two_pictures(fraction, *, seed=0):
+    """The first shows rows one and two; the second row three, and what was left of the first."""
+    first = make_blot(plain_spec([STRONG, STRONG * 0.8], shape=(200, 300), targets=("P", "other")), seed=seed)
+    rows = np.full((1, N), 4e5) * np.linspace(0.8, 1.2, N)
+    base = plain_spec(rows, shape=(200, 300), targets=("T",))
+    strip = base.strips[0]
+    moved = dataclasses.replace(strip, rows=tuple(dataclasses.replace(row, row=170.0) for row in strip.rows))
+    second = make_blot(base.with_(strips=(moved,)), seed=seed + 1)
+    left = np.random.default_rng(seed).poisson(np.maximum(fraction * first.truth.signal, 0))
+    return probing(first.pixels, first, "P", own="P"), probing(
+        second.pixels + left.astype(np.uint16), second, "T", own="T"
+    )
+
+
+@pytest.mark.parametrize("fraction", [0.02, 0.1, 0.4])
+def test_what_was_left_is_found_and_measured(fraction):
+    found = find_carry_over(*two_pictures(fraction))
+    assert found.carried_over is True
+    assert found.fraction == pytest.approx(fraction, rel=0.1)
+    assert found.n_bands == 2 * N
+
+
+def test_a_clean_membrane_is_not_accused():
+    found = [find_carry_over(*two_pictures(0.0, seed=seed)) for seed in range(0, 20, 2)]
+    assert [one.carried_over for one in found] == [False] * 10
+    assert max(abs(one.fraction) for one in found) < 0.01
+
+
+def test_rows_that_coincide_cannot_be_told():
+    first, _ = two_pictures(0.1)
+    here = dataclasses.replace(
+        first.layout, bands=tuple(dataclasses.replace(b, target="P") for b in first.layout.bands)
+    )
+    both = dataclasses.replace(first, layout=here)
+    found = find_carry_over(both, dataclasses.replace(both, probe="T"))
+    assert found.carried_over is None
+    assert found.reason == "0 bands of P lie outside the rows of T, 3 are needed"
+
+
+def test_pictures_of_different_size_are_not_compared():
+    first, _second = two_pictures(0.1)
+    made = make_blot(plain_spec([STRONG], shape=(100, 300), targets=("T",)), seed=5)
+    other = probing(made.pixels, made, "T", own="T")
+    found = find_carry_over(first, other)
+    assert found.carried_over is None
+    assert "differ in size" in found.reason
+
+
+def test_every_pair_of_probes_is_checked_once_in_order():
+    first, second = two_pictures(0.1)
+    longer = dataclasses.replace(first, image="P_long.tif")
+    table = check_membrane([first, longer, second], blot="1", membrane="1a")
+    assert list(table) == list(CARRY_OVER_COLUMNS)
+    assert table[["first_image", "second_image", "membrane"]].to_numpy().tolist() == [["P.tif", "T.tif", "1a"]]
+    assert check_membrane([first], blot="1", membrane="1").empty
+
+
+def test_only_ratios_of_that_membrane_are_flagged(tmp_path):
+    toml = "".join(small.image(f"{b}{p}.tif", p, blot=b) for b in ("1", "2") for p in ("P", "T"))
+    toml += small.ratio("P/T", "P", "T")
+    sheet = "blot,lane,sample,condition,role\n1,1,A,a,sample\n1,2,B,b,sample\n2,1,A,a,sample\n2,2,B,b,sample\n"
+    experiment = small.experiment(tmp_path, toml, sheet)
+    bands = small.band_table(
+        *[small.bands(f"{b}{p}.tif", p, {1: 1e4, 2: 2e4}, blot=b) for b in ("1", "2") for p in ("P", "T")]
+    )
+    ratios = normalize(experiment, bands, small.lane_table())
+    row = {"blot": "2", "membrane": "2", "first": "P", "second": "T", "carried_over": True}
+    flagged = flag_carry_over(experiment, ratios, make_table([row], CARRY_OVER_COLUMNS))
+    told = ["carry_over" in (cell if isinstance(cell, str) else "") for cell in flagged["flags"]]
+    assert dict(zip(zip(flagged["blot"], flagged["lane"], strict=True), told, strict=True)) == {
+        ("1", 1): False, ("1", 2): False, ("2", 1): True, ("2", 2): True,
+    }  # fmt: skip
+    clean = flag_carry_over(experiment, ratios, make_table([row | {"carried_over": None}], CARRY_OVER_COLUMNS))
+    pd.testing.assert_frame_equal(clean, ratios)

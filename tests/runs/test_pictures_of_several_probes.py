@@ -1,0 +1,48 @@
+"""One file that shows two probes: two strips of one picture, or two rows of one strip."""
+
+import numpy as np
+import pytest
+import tifffile
+from small_experiment import image, ratio
+
+from blotquant.experiment.read import read_experiment
+from blotquant.io.files import read_table
+from blotquant.runs.study import run_experiment
+from blotquant.runs.verify import verify_folder
+from blotquant.synthetic import make_blot, plain_spec
+from blotquant.tables import CARRY_OVER_COLUMNS, RATIO_COLUMNS
+
+TARGET = np.array([40_000, 25_000, 60_000, 15_000, 30_000, 45_000])
+LOADING = np.array([50_000, 52_000, 48_000, 51_000, 49_000, 50_500])
+SHEET = "blot,lane,condition\n" + "".join(f"1,{k},{'control' if k % 2 else 'drug'}\n" for k in range(1, 7))
+
+
+def write_picture(folder, *, cut):
+    upper = make_blot(plain_spec(TARGET, shape=(90, 220)), seed=1).pixels
+    lower = make_blot(plain_spec(LOADING, shape=(90, 220)), seed=2).pixels
+    gap = [np.zeros((24, 220), upper.dtype)] if cut else []
+    tifffile.imwrite(folder / "both.tif", np.vstack([upper, *gap, lower]))
+
+
+def run(folder, toml):
+    (folder / "samples.csv").write_text(SHEET, encoding="utf-8")
+    (folder / "experiment.toml").write_text(f'samples = "samples.csv"\n{toml}', encoding="utf-8")
+    result = run_experiment(read_experiment(folder), folder / "out")
+    assert result.failures == {}
+    return read_table(folder / "out" / "ratios.csv", RATIO_COLUMNS)
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_target_over_the_loading_control_of_one_picture(tmp_path, cut):
+    """The ratios are those of the two synthetic pictures that were put together, whatever tells the probes apart."""
+    write_picture(tmp_path, cut=cut)
+    strips = ({"strip": 1}, {"strip": 2}) if cut else ({}, {})
+    toml = image("both.tif", "pX", **strips[0]) + image("both.tif", "GAPDH", **strips[1])
+    toml += "" if cut else "[targets.pX]\nrow = 1\n[targets.GAPDH]\nrow = 2\n"
+    ratios = run(tmp_path, toml + ratio("pX/GAPDH", "pX", "GAPDH"))
+    assert ratios["included"].all()
+    assert ratios["value"].to_numpy() == pytest.approx(TARGET / LOADING, rel=0.12)
+    assert ratios["formula"].str.contains("both.tif, strip 1" if cut else "both.tif", regex=False).all()
+    assert verify_folder(tmp_path / "out") == []
+    # One picture says nothing about what was on the membrane before.
+    assert read_table(tmp_path / "out" / "carry_over.csv", CARRY_OVER_COLUMNS).empty

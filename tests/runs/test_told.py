@@ -1,0 +1,35 @@
+"""The lines that the command line tells of a study."""
+
+from blotquant.cli.summary_text import fold_words, summary_lines
+from blotquant.io.files import write_table
+from blotquant.tables import SUMMARY_COLUMNS, make_table
+
+FULL = {"ratio": "R", "condition": "drug", "n": 3, "fold_change": 1.8, "fold_ci_low": 1.2, "fold_ci_high": 2.7,
+        "p_adjusted": 0.012, "test": "t-test on log ratios, paired by blot"}  # fmt: skip
+NONE = {"ratio": "R", "condition": "burnt", "n": 0, "test": "no test: no value is left (saturated)"}
+
+
+def test_a_condition_in_one_line(tmp_path):
+    write_table(make_table([FULL, NONE], SUMMARY_COLUMNS), tmp_path / "summary.csv")
+    assert summary_lines(tmp_path) == [
+        "R  drug: n = 3, 1.8-fold (1.2 to 2.7), adjusted p = 0.012",
+        "R  burnt: n = 0; no test: no value is left (saturated)",
+    ]
+    assert summary_lines(tmp_path / "elsewhere") == []
+
+
+def test_without_a_reference_the_mean_is_told():
+    row = make_table([NONE | {"n": 1, "geometric_mean": 0.5581, "test": "no test: no reference"}], SUMMARY_COLUMNS)
+    assert fold_words(row.iloc[0].to_dict()) == "R  burnt: n = 1, geometric mean 0.558; no test: no reference"
+
+
+def test_two_blots_say_why_there_is_no_p():
+    row = make_table([FULL | {"n": 2, "p_adjusted": None, "test": "no test: n = 2"}], SUMMARY_COLUMNS).iloc[0]
+    assert fold_words(row.to_dict()) == "R  drug: n = 2, 1.8-fold (1.2 to 2.7); no test: n = 2"
+
+
+def test_the_reference_is_called_so():
+    row = FULL | {"fold_change": 1.0, "fold_ci_low": None, "fold_ci_high": None, "p_adjusted": None}
+    row |= {"test": "reference: 1 by construction, not tested"}
+    told = fold_words(make_table([row], SUMMARY_COLUMNS).iloc[0].to_dict())
+    assert told == "R  drug: n = 3, the reference"

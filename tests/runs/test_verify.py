@@ -1,0 +1,268 @@
+"""`verify` finds every change to results, sessions, history, settings and originals, and changes nothing itself."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+
+import openpyxl
+import pytest
+import tifffile
+from tiny_study import all_bytes, write_tiny_study
+
+from blotquant.errors import SessionError
+from blotquant.experiment.read import read_experiment
+from blotquant.runs.differences import Finding, compare_files
+from blotquant.runs.folder import measure_folder
+from blotquant.runs.inputs import find_inputs
+from blotquant.runs.manifest import MANIFEST, inspect_manifest, manifest_text
+from blotquant.runs.study import run_experiment
+from blotquant.runs.verify import check_record, compare_again, recompute, verify_folder
+from blotquant.session.edits import delete_band
+from blotquant.session.session import load_session, save_session
+
+WHEN = "2026-01-02T03:04:05Z"
+SESSION = "sessions/blot1_AKT.tif.blot.json"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Run once, with one hand correction; tests work on copies."""
+    folder = tmp_path_factory.mktemp("made")
+    experiment = read_experiment(write_tiny_study(folder / "in", n_blots=1))
+    run_experiment(experiment, folder / "out")
+    path = folder / "out" / SESSION
+    session = load_session(path)
+    gone = session.layout.bands[0].id
+    corrected = session.edit(delete_band(session.layout, gone), action="delete", who="Ada", when=WHEN)
+    save_session(corrected, path)
+    run_experiment(experiment, folder / "out")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def again(made, tmp_path_factory):
+    """The same folder made again once, for changes that recomputing does not depend on."""
+    manifest, _ = inspect_manifest(made / "out")
+    return recompute(manifest, made / "out", tmp_path_factory.mktemp("again"))
+
+
+@pytest.fixture
+def out(made, tmp_path):
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "out"
+
+
+def reseal(out, **changes):
+    """Do what a careful forger does: bring the manifest's checksums in line with the changed files."""
+    manifest, _ = inspect_manifest(out)
+    outputs = {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in manifest.outputs}
+    (out / MANIFEST).write_text(manifest_text(replace(manifest, outputs=outputs, **changes)), encoding="utf-8")
+
+
+def change_cell(path, column, line, value):
+    lines = path.read_text(encoding="utf-8").split("\n")
+    cells = lines[line - 1].split(",")
+    cells[lines[0].split(",").index(column)] = value
+    lines[line - 1] = ",".join(cells)
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def found(out, **options):
+    return [str(finding) for finding in verify_folder(out, **options)]
+
+
+def compared(out, again):
+    """What `verify_folder` finds, with the recomputing done before."""
+    manifest, _ = inspect_manifest(out)
+    return [str(x) for x in (*check_record(out, manifest), *compare_again(out, manifest, again))]
+
+
+def test_an_untouched_folder_is_equal_and_stays_as_it_is(out):
+    before = all_bytes(out)
+    assert found(out) == []
+    assert all_bytes(out) == before
+
+
+@pytest.mark.parametrize("forged", [False, True])
+def test_an_altered_number_is_named_with_row_column_and_both_values(out, again, forged):
+    change_cell(out / "bands.csv", "volume", 4, "123.5")
+    if forged:
+        reseal(out)
+    lines = compared(out, again)
+    assert any(
+        line.startswith("bands.csv: line 4 (blot1_pAKT.tif, blot 1, strip 1, lane 3") and "column volume" in line
+        for line in lines
+    )
+    assert any("recorded 123.5, recomputed " in line for line in lines)
+    assert ("bands.csv: changed since the results were written" in lines) is not forged
+
+
+@pytest.mark.parametrize("table", ["lanes.csv", "ratios.csv", "summary.csv", "carry_over.csv", "sensitivity.csv"])
+def test_every_table_is_made_again(out, again, table):
+    text = (out / table).read_text(encoding="utf-8")
+    (out / table).write_text(text + text.splitlines()[-1] + "\n", encoding="utf-8")
+    reseal(out)
+    assert any(line.startswith(f"{table}: other number of rows") for line in compared(out, again))
+
+
+def test_a_changed_cell_of_the_workbook_is_named(out, again):
+    book = openpyxl.load_workbook(out / "results.xlsx")
+    book["Ratios"]["G3"] = 77
+    book.save(out / "results.xlsx")
+    reseal(out)
+    assert any(
+        line.startswith("results.xlsx: sheet Ratios, cell G3: different: recorded 77") for line in compared(out, again)
+    )
+
+
+def test_a_changed_report_is_named_by_line(out, again):
+    path = out / "report.html"
+    path.write_text(path.read_text(encoding="utf-8").replace("pAKT/AKT", "pAKT/ERK", 1), encoding="utf-8")
+    reseal(out)
+    assert any(line.startswith("report.html: line ") for line in compared(out, again))
+
+
+def test_a_changed_figure_is_told(out, again):
+    figure = next((out / "figures").glob("*.svg"))
+    figure.write_bytes(figure.read_bytes() + b" ")
+    assert f"figures/{figure.name}: changed since the results were written" in compared(out, again)
+    reseal(out)
+    assert any(line.startswith(f"figures/{figure.name}: line ") for line in compared(out, again))
+
+
+def test_a_changed_edit_breaks_the_chain(out):
+    path = out / SESSION
+    path.write_text(path.read_text(encoding="utf-8").replace('"who":"Ada"', '"who": "Eve"'), encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace('"who": "Ada"', '"who": "Eve"'), encoding="utf-8")
+    reseal(out)
+    assert any(
+        "history: edit 1 (delete band" in line and "was changed after it was written" in line for line in found(out)
+    )
+
+
+def test_a_removed_edit_changes_the_numbers(out):
+    data = json.loads((out / SESSION).read_text(encoding="utf-8"))
+    data["history"] = []
+    (out / SESSION).write_text(json.dumps(data), encoding="utf-8")
+    reseal(out)
+    assert any(line.startswith("bands.csv: ") for line in found(out))
+
+
+def test_a_correction_made_after_the_run_is_told(out):
+    session = load_session(out / SESSION)
+    changes = delete_band(session.layout, session.layout.bands[0].id)
+    save_session(session.edit(changes, action="delete", who="Ada", when=WHEN), out / SESSION)
+    lines = found(out)
+    assert f"{SESSION}: changed since the results were written" in lines
+    assert any(line.startswith("bands.csv: ") for line in lines)
+
+
+def test_a_changed_automatic_result_is_told(out, again):
+    path = out / "sessions" / "blot1_pAKT.tif.blot.json"
+    data = json.loads(path.read_text(encoding="utf-8"))
+    data["layout_auto"]["bands"][0]["confidence"] = 0.123
+    path.write_text(json.dumps(data), encoding="utf-8")
+    reseal(out)
+    assert any("layout_auto.bands[" in line and "recorded 0.123" in line for line in compared(out, again))
+
+
+def test_a_changed_setting_is_told_and_changes_the_numbers(out):
+    manifest, _ = inspect_manifest(out)
+    reseal(out, settings={**manifest.settings, "weighing.background": "constant"})
+    lines = found(out)
+    assert any("column background" in line or "column background_mean" in line for line in lines)
+    assert any("settings_at_start.weighing.background: different" in line for line in lines)
+
+
+def test_any_byte_of_the_manifest_counts(out):
+    (out / MANIFEST).write_bytes((out / MANIFEST).read_bytes() + b" ")
+    assert found(out) == [f"{MANIFEST}: changed since it was written: its seal does not fit its content"]
+
+
+def test_missing_and_additional_files_are_told(out, again):
+    (out / "lanes.csv").unlink()
+    (out / "extra.csv").write_text("a,b\n")
+    (out / "sessions" / "new.tif.blot.json").write_text("{}")
+    (out / "notes.docx").write_text("a person's own file is none of our business")
+    assert compared(out, again) == [
+        "lanes.csv: missing",
+        "extra.csv: additional: it does not belong to these results",
+        "sessions/new.tif.blot.json: additional: it does not belong to these results",
+    ]
+
+
+def test_another_picture_is_told_with_both_checksums(out):
+    path = out.parent / "in" / "blot1_pAKT.tif"
+    pixels = tifffile.imread(path)
+    pixels[40:50, 30:40] += 500
+    tifffile.imwrite(path, pixels)
+    lines = found(out)
+    assert any(
+        line.startswith("../in/blot1_pAKT.tif: the original picture is another file: recorded ") for line in lines
+    )
+    assert any(line.startswith("bands.csv: line ") for line in lines)
+
+
+def test_another_picture_of_a_corrected_session_is_refused(out):
+    path = out.parent / "in" / "blot1_AKT.tif"
+    path.write_bytes((out.parent / "in" / "blot1_pAKT.tif").read_bytes())
+    assert any("blot 1" in line and "can no longer be measured" in line and "SHA-256" in line for line in found(out))
+
+
+def test_a_missing_original_is_told(out):
+    (out.parent / "in" / "blot1_pAKT.tif").unlink()
+    lines = found(out)
+    assert "../in/blot1_pAKT.tif: the original is missing; say where it is with --images" in lines
+    assert any("nothing could be recomputed" in line for line in lines)
+
+
+def test_moved_originals_are_found_where_the_user_says(out):
+    (out.parent / "in").rename(out.parent / "elsewhere")
+    assert any("the original is missing" in line for line in found(out))
+    assert found(out, images=out.parent / "elsewhere") == []
+
+
+def test_a_measured_folder_with_bad_pictures_and_sessions(tmp_path):
+    folder = write_tiny_study(tmp_path / "in", n_blots=1)
+    (folder / "broken.tif").write_bytes(b"II*\0broken")
+    measure_folder(find_inputs([folder]), tmp_path / "out")
+    assert found(tmp_path / "out") == []
+    measure_folder(find_inputs([tmp_path / "out" / "sessions" / "blot1_AKT.tif.blot.json"]), tmp_path / "again")
+    assert found(tmp_path / "again") == []
+    (folder / "broken.tif").write_bytes((folder / "blot1_AKT.tif").read_bytes())
+    lines = found(tmp_path / "out")
+    assert any("broken.tif: could not be measured then, and can be now" in line for line in lines)
+
+
+def test_a_working_file_that_resume_would_use_is_checked(out, again):
+    part = next((out / ".blotquant" / "parts").iterdir())
+    part.write_text(part.read_text(encoding="utf-8").replace("detected", "defected", 1), encoding="utf-8")
+    assert any("its working file was changed" in line for line in compared(out, again))
+
+
+def test_a_folder_without_a_manifest_says_so(tmp_path):
+    with pytest.raises(SessionError, match=r"has no manifest.json, which would say"):
+        verify_folder(tmp_path)
+
+
+def test_numbers_may_differ_by_the_tolerance_only():
+    a, b = b"image,volume\nx,1.0\n", b"image,volume\nx,1.0000000001\n"
+    assert compare_files("t.csv", a, b, tolerance=1e-9) == []
+    assert compare_files("t.csv", a, b) == [
+        Finding(
+            file="t.csv",
+            where="line 2 (x), column volume",
+            what="different",
+            recorded="1.0",
+            recomputed="1.0000000001",
+        )
+    ]
+
+
+def test_long_lists_of_differences_are_counted():
+    rows = [f"x,{k}" for k in range(50)]
+    text = "image,volume\n" + "\n".join(rows)
+    findings = compare_files("t.csv", text.encode(), text.replace("x,", "x,9").encode())
+    assert len(findings) == 6
+    assert str(findings[-1]) == "t.csv: 45 more differences"

@@ -1,0 +1,171 @@
+"""Where the time and the memory go: one picture, one core, stage by stage, and the start-up of the command.
+
+``OMP_NUM_THREADS=1 python tools/benchmarks/speed.py [--sides 512 2048 4096] [--repeats 9]``. The pictures are
+synthetic: 16 bits, 15 lanes × 5 bands. Times are medians of wall time and of processor time (the one to trust on a busy
+machine),
+the ratio is to `tifffile.imread` of the same file, memory is the peak that Python and numpy took, over the picture's
+own bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import tracemalloc
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+N_ROWS, N_LANES = 5, 15
+BAND_SIGMA = 14.0
+"""Pixels of a 2048² picture. Rows of thinner bands that lie so far apart are found as five strips, of 75 lanes."""
+
+
+def write_picture(path: Path, side: int) -> None:
+    import tifffile
+
+    from blotquant.synthetic import make_blot, plain_spec
+
+    scale = side / 2048
+    volumes = np.random.default_rng(0).uniform(8e5, 8e6, (N_ROWS, N_LANES)) * scale**2
+    blot = make_blot(plain_spec(volumes, shape=(side, side), sigma=BAND_SIGMA * scale), seed=1)
+    tifffile.imwrite(path, blot.pixels)
+
+
+def clock(function: Callable[[], Any], repeats: int) -> tuple[float, float]:
+    """Median wall and processor seconds of a call, after one that warms up."""
+    function()
+    walls, cpus = [], []
+    for _ in range(repeats):
+        wall, cpu = time.perf_counter(), time.process_time()
+        function()
+        walls.append(time.perf_counter() - wall)
+        cpus.append(time.process_time() - cpu)
+    return statistics.median(walls), statistics.median(cpus)
+
+
+def peak_bytes(function: Callable[[], Any]) -> int:
+    tracemalloc.start()
+    function()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
+
+
+def stages(path: Path, out: Path) -> dict[str, Callable[[], Any]]:
+    """The steps of `measure` for one picture, each on the finished work of the steps before it."""
+    import tifffile
+
+    from blotquant.analysis import analyze
+    from blotquant.detection.picture import detect_bands, detect_lanes, find_layout, find_strips
+    from blotquant.detection.prediction import look, make_grid
+    from blotquant.doublets.split import resolve_doublets
+    from blotquant.io import read_image
+    from blotquant.io.files import sha256_of
+    from blotquant.quantification.bands import measure_bands
+    from blotquant.quantification.lanes import measure_lanes
+    from blotquant.quantification.prepared_image import weigh_scene
+    from blotquant.report.blot import render_blot
+    from blotquant.runs.inputs import find_inputs
+    from blotquant.runs.pictures import PictureTask, make_part, measure_picture
+    from blotquant.runs.store import Store
+    from blotquant.settings import Settings
+
+    image = read_image(path)
+    signal = image.signal()
+    strips = find_strips(signal)
+    lanes, coarse = detect_lanes(signal, strips[0]), make_grid(signal).pixels
+    layout = find_layout(signal, ceiling=image.ceiling)
+    if (len(layout.strips), len(layout.lanes), len(layout.bands)) != (1, N_LANES, N_LANES * N_ROWS):
+        sys.exit(f"{path.name} is not found as {N_LANES} lanes × {N_ROWS} bands: figures would be of another layout")
+    scene = weigh_scene(image, layout)
+    analysis = analyze(image)
+    part = make_part("picture", "", {"picture.blot.json": ("picture", analysis)})
+    task = PictureTask(input=find_inputs([path])[0], settings=Settings(), session_folder=out)
+    return {
+        "tifffile.imread": lambda: tifffile.imread(path),
+        "one pass in float": lambda: float(image.pixels.astype(np.float32).sum()),
+        "read": lambda: read_image(path),
+        "checksum alone": lambda: sha256_of(path),
+        "strips": lambda: find_strips(signal),
+        "lanes": lambda: detect_lanes(signal, strips[0]),
+        "bands": lambda: detect_bands(signal, lanes),
+        "strips, lanes, bands": lambda: find_layout(signal, ceiling=image.ceiling),
+        "network alone": lambda: look(coarse),
+        "touching rows": lambda: resolve_doublets(signal, layout, ceiling=image.ceiling),
+        "background": lambda: weigh_scene(image, layout),
+        "measure bands": lambda: measure_bands(image, layout, scene=scene),
+        "measure lanes": lambda: measure_lanes(image, layout),
+        "tables and session": lambda: make_part("p", "", {"p.blot.json": ("p", analysis)}),
+        "write": lambda: Store(out).save(part),
+        "report": lambda: render_blot(analysis, title="picture", session="p", constants={}),
+        "all of measure": lambda: measure_picture(task),
+    }
+
+
+def picture_table(side: int, repeats: int, folder: Path) -> None:
+    path = folder / f"{side}.tif"
+    write_picture(path, side)
+    steps = stages(path, folder / "out")
+    times = {name: clock(step, repeats) for name, step in steps.items()}
+    reading = times["tifffile.imread"][1]
+    print(f"\n{side} × {side}, 16 bits, {N_LANES} lanes × {N_ROWS} bands, median of {repeats}")
+    for name, (wall, cpu) in times.items():
+        print(f"  {name:22} {1e3 * wall:8.1f} ms wall {1e3 * cpu:8.1f} ms cpu {cpu / reading:8.1f} × imread")
+    peak = peak_bytes(steps["all of measure"])
+    print(f"  peak memory of measure {peak / 2**20:.0f} MB, {peak / (2 * side * side):.1f} × the picture")
+
+
+def command_seconds(*arguments: str, repeats: int) -> tuple[float, float]:
+    """Median wall and processor seconds of the command from a cold start."""
+    walls, cpus = [], []
+    for _ in range(repeats):
+        before, wall = os.times(), time.perf_counter()
+        subprocess.run([sys.executable, "-m", "blotquant", *arguments], check=True, stdout=subprocess.DEVNULL)
+        after = os.times()
+        walls.append(time.perf_counter() - wall)
+        used = after.children_user + after.children_system - before.children_user - before.children_system
+        cpus.append(used)
+    return statistics.median(walls), statistics.median(cpus)
+
+
+def start_up(repeats: int, folder: Path) -> None:
+    import tifffile
+
+    from blotquant.synthetic import make_blot, plain_spec
+
+    small = folder / "small.tif"
+    volumes = [[40_000, 25_000, 60_000, 15_000, 30_000, 45_000], [30_000] * 6]
+    tifffile.imwrite(small, make_blot(plain_spec(volumes), seed=3).pixels)
+    calls = {
+        "blotquant --help": ("--help",),
+        "blotquant measure, one picture of 240 × 400": ("measure", str(small), "-o", str(folder / "results")),
+    }
+    print("\nstart-up")
+    for name, arguments in calls.items():
+        wall, cpu = command_seconds(*arguments, repeats=repeats)
+        print(f"  {name:44} {wall:6.2f} s wall {cpu:6.2f} s cpu")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sides", type=int, nargs="+", default=[512, 2048, 4096])
+    parser.add_argument("--repeats", type=int, default=9)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        start_up(min(options.repeats, 5), Path(name))
+        for side in options.sides:
+            picture_table(side, options.repeats, Path(name))
+
+
+if __name__ == "__main__":
+    main()

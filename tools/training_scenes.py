@@ -1,0 +1,387 @@
+"""Synthetic scenes from which the network of `blotquant.detection.prediction` learns, wider than any graded suite.
+
+Membranes with one to three strips above or beside each other, rows of a gel, narrow and wide lanes, hollow and
+frowning bands, and what people do to pictures before they measure them: annotations, borders, contrast, 8 bits. One
+in twenty is no blot at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from matplotlib.path import Path as Outline
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from blotquant.detection.prediction import blocks_of, channels_of
+from blotquant.imaging.robust import block_average
+from blotquant.model.geometry import Lane, Strip
+from blotquant.synthetic import SyntheticBlot, make_blot
+from blotquant.synthetic import random_scenes as scenes
+from blotquant.synthetic.spec import BlotSpec, RowSpec, StripSpec
+
+Floats = NDArray[np.float64]
+Maps = dict[str, NDArray[np.float16]]
+MOST_PIXELS = 900_000
+SHOWN, HARDLY = 5.0, 2.0
+"""SNR from which on a band must be seen, and below which nobody asks."""
+
+
+@dataclass(frozen=True)
+class Coarse:
+    """How a scene became the picture that is looked at: blocks that were averaged, then a zoom."""
+
+    blocks: tuple[int, int]
+    zoom: tuple[float, float] = (1.0, 1.0)
+
+    def rows(self, count: int, step: int) -> Floats:
+        """Rows of the scene at the middles of so many runs of `step` coarse rows."""
+        return (np.arange(count) + 0.5) * step / self.zoom[0] * self.blocks[0] - 0.5
+
+    def cols(self, count: int, step: int) -> Floats:
+        """Columns likewise."""
+        return (np.arange(count) + 0.5) * step / self.zoom[1] * self.blocks[1] - 0.5
+
+
+def sample(seed: int) -> tuple[NDArray[np.float16], Maps]:
+    """One picture as the network sees it, and the maps that it should answer with."""
+    rng = np.random.default_rng([seed, 4711])
+    blot = None if rng.random() < 0.05 else _blot(rng)
+    picture = no_blot(rng) if blot is None else blot.image().signal().astype(np.float64).copy()
+    coarse, how = _coarse(retouched(picture, rng), rng)
+    shape = (coarse.shape[0] // 2 * 2, coarse.shape[1] // 2 * 2)
+    maps = empty_maps(shape) if blot is None else true_maps(blot, how, shape)
+    views = channels_of(coarse[: shape[0], : shape[1]]).astype(np.float16)
+    return views, {name: image.astype(np.float16) for name, image in maps.items()}
+
+
+def _blot(rng: np.random.Generator) -> SyntheticBlot:
+    while True:
+        spec = wide_spec(rng)
+        if spec.shape[0] * spec.shape[1] <= MOST_PIXELS:
+            try:
+                return make_blot(spec, seed=int(rng.integers(1 << 30)))
+            except ValueError:  # a band beyond the picture's edge
+                continue
+
+
+def _coarse(picture: Floats, rng: np.random.Generator) -> tuple[Floats, Coarse]:
+    """The coarse copy as a search would make it, or a little finer, coarser or stretched."""
+    fy, fx = blocks_of(picture.shape)
+    if rng.random() < 0.3 and fy == 1:
+        fx = int(rng.integers(1, 3))
+    if rng.random() < 0.12 and min(picture.shape) > 300:
+        fy, fx = fy + 1, 2 * (fy + 1)
+    coarse = block_average(picture, fy, fx).astype(np.float64)
+    zoom = np.exp(rng.uniform(-0.35, 0.35, 2))
+    if rng.random() < 0.5 or min(coarse.shape * zoom) <= 40:
+        return coarse, Coarse((fy, fx))
+    places = [(np.arange(int(n * z)) + 0.5) / z - 0.5 for n, z in zip(coarse.shape, zoom, strict=True)]
+    grid = np.meshgrid(*places, indexing="ij")
+    stretched = ndimage.map_coordinates(coarse, grid, order=1, mode="nearest")
+    return stretched, Coarse((fy, fx), (float(zoom[0]), float(zoom[1])))
+
+
+def mixed_grade(rng: np.random.Generator) -> scenes.Grade:
+    """A difficulty anywhere between easy and a little worse than hard, each nuisance by itself."""
+    easy, hard, how_hard = scenes.GRADES["easy"], scenes.GRADES["hard"], rng.uniform(0, 1.15)
+    drawn = {}
+    for field in fields(easy):
+        if field.name != "lanes":
+            a, b = getattr(easy, field.name), getattr(hard, field.name)
+            drawn[field.name] = a + (b - a) * float(np.clip(how_hard * rng.uniform(0.3, 1.2), 0, 1.15))
+    lanes = (int(rng.integers(2, 6)), int(rng.choice([10, 13, 16, 20, 26])))
+    drawn |= {"fused": rng.choice([0.1, 0.3]), "empty": float(rng.choice([0.0, 0.05, 0.12, 0.2])), "two_strips": 0.3}
+    return scenes.Grade(lanes=lanes, **{**drawn, "doublet": 0.25, "dark": 0.0})
+
+
+def wide_spec(rng: np.random.Generator) -> BlotSpec:
+    """One scene of one to three strips."""
+    grade, level = mixed_grade(rng), float(rng.lognormal(np.log(300), 0.9))
+    count = int(rng.choice([1, 1, 1, 1, 2, 2, 3]))
+    strips: list[StripSpec] = []
+    for _ in range(count):
+        n = len(strips[0].lanes) if strips and rng.random() < 0.6 else None
+        own = grade if n is None else replace(grade, lanes=(n, n))
+        strips.append(_placed(strips, remodelled(scenes._random_strip(own, level, rng), own, rng), rng))
+    framed = rng.random() < (0.6 if count == 1 else 0.9)
+    margin = float(rng.uniform(10, 80)) if framed else 0.0
+    left = -min(*(s.box[2] for s in strips), 0.0)
+    tilted = max(abs(np.sin(np.deg2rad(s.tilt_deg))) * (s.box[3] - s.box[2]) / 2 for s in strips) if framed else 0.0
+    strips = [scenes._moved(s, margin + float(tilted), margin + left) for s in strips]
+    shape = (
+        int(max(s.box[1] for s in strips) + margin * rng.uniform(0.5, 1.5) + tilted),
+        int(max(s.box[3] for s in strips) + margin * rng.uniform(0.5, 1.5)),
+    )
+    strips = strips if framed else [scenes._unframed(s, shape) for s in strips]
+    strips = [replace(s, level=0.0) for s in strips] if rng.random() < 0.25 else strips
+    return BlotSpec(
+        shape=shape,
+        strips=tuple(strips),
+        surface=scenes._random_surface(grade, level, rng),
+        debris=scenes._random_debris(grade, level, rng),
+        camera=scenes._random_camera(rng),
+    )
+
+
+def _placed(others: list[StripSpec], strip: StripSpec, rng: np.random.Generator) -> StripSpec:
+    if not others:
+        return strip
+    if rng.random() < 0.12:
+        return scenes._moved(strip, others[-1].box[0], others[-1].box[3] + float(rng.uniform(15, 60)))
+    below = scenes._below(max(others, key=lambda s: s.box[1]), strip)
+    aside = float(rng.uniform(-8, 25)) if rng.random() < 0.5 else 0.0
+    return scenes._moved(below, float(rng.uniform(-10, 40)), aside)
+
+
+def remodelled(strip: StripSpec, grade: scenes.Grade, rng: np.random.Generator) -> StripSpec:
+    """Another width of lanes and form of bands, and at times a gel of many rows, a cropped row, or higher bands."""
+    strip = _widened(strip, rng)
+    chance = rng.random()
+    if chance < 0.18:
+        return _many_rows(strip, grade, rng)
+    if chance < 0.30 and not any(r.target.endswith("_minor") for r in strip.rows):
+        return _one_row(strip, grade, rng)
+    if chance < 0.42:
+        return _higher(strip, float(rng.uniform(1.2, 2.5)))
+    return strip
+
+
+def _scaled(like: RowSpec, factor: float, **changes: float) -> RowSpec:
+    return replace(like, volumes=tuple(None if v is None else v * factor for v in like.volumes), **changes)
+
+
+def _widened(strip: StripSpec, rng: np.random.Generator) -> StripSpec:
+    """Narrow bands with wide gaps, wide lanes, hollow and frowning bands."""
+    first, last = strip.box[2:]
+    if rng.random() < 0.3:
+        share = float(rng.uniform(0.45, 1.0))
+        lanes = tuple(replace(lane, width=lane.width * share) for lane in strip.lanes)
+        strip = replace(strip, lanes=lanes, rows=tuple(_scaled(r, share) for r in strip.rows))
+    if rng.random() < 0.15 and len(strip.lanes) < 11:
+        f = float(rng.uniform(1.3, 2.4))
+        lanes = tuple(replace(x, center=first + (x.center - first) * f, width=x.width * f) for x in strip.lanes)
+        box = (*strip.box[:3], first + (last - first) * f)
+        strip = replace(strip, box=box, lanes=lanes, rows=tuple(_scaled(r, f) for r in strip.rows))
+    if rng.random() < 0.22:
+        hollow = float(rng.uniform(0.2, 0.75)) if rng.random() < 0.7 else 0.0
+        bow = float(rng.uniform(-3, 6) * strip.rows[0].sigma)
+        strip = replace(
+            strip,
+            rows=tuple(
+                r
+                if r.target == "ladder"
+                else replace(r, bow_px=bow, hollow=hollow if rng.random() < 0.75 else r.hollow)
+                for r in strip.rows
+            ),
+        )
+    return strip
+
+
+def _samples_only(strip: StripSpec) -> StripSpec:
+    roles = tuple(replace(x, role="sample" if x.role == "ladder" else x.role) for x in strip.lanes)
+    return replace(strip, lanes=roles)
+
+
+def _peak(strip: StripSpec) -> float:
+    return max(v or 0.0 for row in strip.rows for v in row.volumes)
+
+
+def _many_rows(strip: StripSpec, grade: scenes.Grade, rng: np.random.Generator) -> StripSpec:
+    """A gel: up to fourteen rows, of which each lane shows some."""
+    height, sigma, peak, like = float(rng.uniform(150, 380)), strip.rows[0].sigma, _peak(strip), strip.rows[0]
+    places, y = [], 25.0 + abs(strip.smile_px)
+    while y < height - 20 - abs(strip.smile_px):
+        places.append(y)
+        y += sigma * rng.uniform(5, 16)
+    n, chance, rows = len(strip.lanes), rng.uniform(0.35, 1), []
+    for k, place in enumerate(places[:14], 1):
+        light = 10 ** -(rng.random() * grade.decades * 0.7 + rng.random(n) * grade.decades * 0.5)
+        light *= rng.random(n) < (chance if rng.random() < 0.7 else 1)
+        volumes = tuple(0.0 if x.role == "blank" else float(peak * v) for x, v in zip(strip.lanes, light, strict=True))
+        own = sigma * float(rng.uniform(0.8, 1.3))
+        rows.append(replace(like, target=f"row{k}", row=place, sigma=own, hollow=0.0, volumes=volumes))
+    box = (strip.box[0], strip.box[0] + height, *strip.box[2:])
+    return replace(_samples_only(strip), box=box, rows=tuple(rows))
+
+
+def _one_row(strip: StripSpec, grade: scenes.Grade, rng: np.random.Generator) -> StripSpec:
+    """A strip that was cropped to one row."""
+    row = max((r for r in strip.rows if r.target != "ladder"), key=lambda r: sum(v or 0.0 for v in r.volumes))
+    front = 2 * abs(strip.smile_px) + abs(np.tan(np.deg2rad(strip.tilt_deg))) * (strip.box[3] - strip.box[2]) / 2
+    half, peak, top = float(rng.uniform(4, 12)) * row.sigma + float(front) / 1.5 + 6, _peak(strip), strip.box[0]
+    volumes = tuple(peak * 10 ** -float(rng.uniform(0, grade.decades * 0.6)) if v is None else v for v in row.volumes)
+    row = replace(row, row=top + half * float(rng.uniform(0.8, 1.2)), volumes=volumes)
+    return replace(_samples_only(strip), box=(top, top + 2 * half, *strip.box[2:]), rows=(row,))
+
+
+def _higher(strip: StripSpec, factor: float) -> StripSpec:
+    top, bottom = strip.box[:2]
+    rows = tuple(
+        _scaled(r, factor, row=top + (r.row - top) * factor, sigma=r.sigma * factor, bow_px=r.bow_px * factor)
+        for r in strip.rows
+    )
+    return replace(strip, box=(top, top + (bottom - top) * factor, *strip.box[2:]), rows=rows)
+
+
+def retouched(picture: Floats, rng: np.random.Generator) -> Floats:
+    """What is done to pictures: annotations, lines, gamma, blur, clipping, 8 bits, a border; each now and then."""
+    low, high = np.percentile(picture, [1, 99.7])
+    span = max(high - low, 1e-6)
+    steps = [
+        (0.2, lambda p: _annotated(p, low, span, rng)),
+        (0.1, lambda p: _lined(p, low, high, rng)),
+        (0.15, lambda p: low + span * np.sign(p - low) * np.abs((p - low) / span) ** rng.uniform(0.6, 1.8)),
+        (0.15, lambda p: ndimage.gaussian_filter(p, rng.uniform(0.5, 1.4))),
+        (0.12, lambda p: np.minimum(p, low + span * rng.uniform(0.15, 0.9))),
+        (0.08, lambda p: np.maximum(p, low + span * rng.uniform(0, 0.1))),
+        (0.2, lambda p: np.rint((p - p.min()) / max(p.max() - p.min(), 1e-9) * 255)),
+        (0.12, lambda p: _bordered(p, rng)),
+    ]
+    for chance, change in steps:
+        if rng.random() < chance:
+            picture = change(picture)
+    return picture
+
+
+def _annotated(picture: Floats, low: float, span: float, rng: np.random.Generator) -> Floats:
+    """Letters and arrows that are burnt in."""
+    height, width = picture.shape
+    for _ in range(int(rng.integers(1, 8))):
+        y, x, size = rng.uniform(5, height - 10), rng.uniform(0, width), rng.uniform(6, 16)
+        value = low + span * rng.choice([0.0, 1.0, 0.5, -0.3])
+        for stroke in range(3 * int(rng.integers(1, 6))):
+            a, b = rng.uniform(0, 1, (2, 2)) * size + [y, x + stroke // 3 * size * 0.8]
+            at = np.rint(a + np.linspace(0, 1, 40)[:, None] * (b - a)).astype(int)
+            inside = (at >= 0).all(axis=1) & (at[:, 0] < height - 1) & (at[:, 1] < width)
+            picture[at[inside, 0], at[inside, 1]] = picture[at[inside, 0] + 1, at[inside, 1]] = value
+    return picture
+
+
+def _lined(picture: Floats, low: float, high: float, rng: np.random.Generator) -> Floats:
+    for _ in range(int(rng.integers(1, 4))):
+        line = picture if rng.random() < 0.5 else picture.T
+        line[int(rng.uniform(0, len(line)))] = rng.choice([low, high])
+    return picture
+
+
+def _bordered(picture: Floats, rng: np.random.Generator) -> Floats:
+    top, bottom, left, right = (int(v) for v in rng.uniform(0, 25, 4))
+    value = rng.choice([picture.min(), picture.max(), np.median(picture)])
+    inner = picture[top : len(picture) - bottom, left : picture.shape[1] - right]
+    framed = np.full_like(picture, value)
+    framed[top : len(picture) - bottom, left : picture.shape[1] - right] = inner
+    return framed
+
+
+def no_blot(rng: np.random.Generator) -> Floats:
+    """Haze, and on it dots, bars, writing or nothing."""
+    shape = (int(rng.uniform(150, 500)), int(rng.uniform(150, 600)))
+    haze = ndimage.gaussian_filter(rng.standard_normal(shape), rng.uniform(8, 50)) * 20
+    picture = 100 + rng.uniform(0, 300) * haze + rng.normal(0, rng.uniform(2, 20), shape)
+    draw = (_dots, _bars, _writing, lambda p, _: p)[int(rng.integers(0, 4))]
+    return draw(picture, rng)
+
+
+def _dots(picture: Floats, rng: np.random.Generator) -> Floats:
+    pitch = rng.uniform(25, 60)
+    size, (rows, cols) = pitch * rng.uniform(0.2, 0.42), np.mgrid[: picture.shape[0], : picture.shape[1]]
+    for y in np.arange(pitch, picture.shape[0] - pitch / 2, pitch):
+        for x in np.arange(pitch, picture.shape[1] - pitch / 2, pitch):
+            edge = np.clip((np.hypot(rows - y, cols - x) - size) / 1.5, -50, 50)
+            picture += 3000 * 10 ** -rng.uniform(0, 1.5) / (1 + np.exp(edge))
+    return picture
+
+
+def _bars(picture: Floats, rng: np.random.Generator) -> Floats:
+    height, x = len(picture), 40
+    while x < picture.shape[1] - 30:
+        width = int(rng.uniform(10, 40))
+        picture[int(rng.uniform(20, height - 30)) : height - 25, x : x + width] = rng.choice([2000, 3000, 4000])
+        x += width + int(rng.uniform(5, 40))
+    picture[height - 25 : height - 23] = 4000
+    return picture
+
+
+def _writing(picture: Floats, rng: np.random.Generator) -> Floats:
+    for y in np.arange(15, len(picture) - 10, rng.uniform(12, 24)):
+        for x in np.cumsum(rng.uniform(4, 9, 200)) + 10:
+            if x < picture.shape[1] - 15 and rng.random() < 0.85:
+                picture[int(y) : int(y + rng.uniform(4, 8)), int(x) : int(x + rng.uniform(1, 3))] = 3000
+                picture[int(y + rng.uniform(0, 6)), int(x) : int(x + 6)] = 3000
+    return picture
+
+
+def empty_maps(shape: tuple[int, int]) -> dict[str, NDArray[np.float32]]:
+    """Maps of a picture without bands: at half the resolution all but ``band`` and ``band_care``."""
+    half = (shape[0] // 2, shape[1] // 2)
+    maps = {name: np.zeros(half, np.float32) for name in ("region", "cos", "sin", "ratio")}
+    return {**maps, "care": np.ones(half, np.float32), "band": np.zeros(shape, np.float32),
+            "band_care": np.ones(shape, np.float32)}  # fmt: skip
+
+
+def true_maps(blot: SyntheticBlot, how: Coarse, shape: tuple[int, int]) -> dict[str, NDArray[np.float32]]:
+    """What the network should answer: where lanes and band cores are, and where nobody can say."""
+    maps, layout = empty_maps(shape), blot.true_layout()
+    rows, cols = how.rows(shape[0] // 2, 2), how.cols(shape[1] // 2, 2)
+    for strip in layout.strips:
+        _draw_lanes(maps, blot, strip, layout.lanes_of(strip.id), (rows, cols))
+    _draw_bands(maps, blot, how, shape)
+    return maps
+
+
+def _draw_lanes(
+    maps: dict[str, NDArray[np.float32]],
+    blot: SyntheticBlot,
+    strip: Strip,
+    lanes: tuple[Lane, ...],
+    grid: tuple[Floats, Floats],
+) -> None:
+    rows, cols = grid
+    points = np.stack(np.meshgrid(rows, cols, indexing="ij"), axis=-1).reshape(-1, 2)
+    inside = Outline(np.asarray(strip.outline)).contains_points(points).reshape(len(rows), len(cols))
+    table = blot.truth.bands
+    best = table[(table["strip"] == strip.number) & table["present"]].groupby("lane")["snr"].max()
+    seen = [k for k, lane in enumerate(lanes) if best.get(lane.number, 0.0) >= SHOWN]
+    if not seen:
+        maps["care"][inside] = 0
+        return
+    for i in np.flatnonzero(inside.any(axis=1)):
+        centers = np.array([float(x.center_at(rows[i])) for x in lanes])
+        widths = np.array([float(x.width_at(rows[i])) for x in lanes])
+        gaps = np.diff(centers) if len(lanes) > 1 else widths / 0.8
+        known = np.concatenate([[centers[0] - gaps[0]], centers, [centers[-1] + gaps[-1]]])
+        place = np.interp(cols, known, np.arange(-1, len(lanes) + 1))
+        left, right = centers - widths / 2 - 1, centers + widths / 2 + 1
+        own = inside[i] & (cols >= left[0]) & (cols <= right[-1])
+        # Nobody can count the lanes beyond the first and the last that show a band.
+        blind = own & ((cols < left[seen[0]]) | (cols > right[seen[-1]]))
+        nearest = np.clip(np.rint(place), 0, len(lanes) - 1).astype(int)
+        share = widths / np.minimum(np.append(gaps, gaps[-1]), np.append(gaps[0], gaps))[: len(lanes)]
+        maps["region"][i, own & ~blind], maps["care"][i, blind] = 1, 0
+        maps["cos"][i, own], maps["sin"][i, own] = np.cos(2 * np.pi * place[own]), np.sin(2 * np.pi * place[own])
+        maps["ratio"][i, own] = share[nearest[own]]
+
+
+def _draw_bands(maps: dict[str, NDArray[np.float32]], blot: SyntheticBlot, how: Coarse, shape: tuple[int, int]) -> None:
+    rows, cols = how.rows(shape[0], 1), how.cols(shape[1], 1)
+    snr = dict(zip(blot.band_ids, blot.truth.bands["snr"], strict=True))
+    for place in blot.places:
+        strength = snr[f"s{place.strip}l{place.lane}r{place.row}"]
+        if place.volume <= 0 or strength < HARDLY:
+            continue
+        outline = np.asarray(place.shape.outline(4, place.shape.width / 2))
+        window = tuple(
+            slice(*np.searchsorted(axis, [side.min(), side.max()]))
+            for axis, side in zip((rows, cols), outline.T, strict=True)
+        )
+        across, along = place.shape.coordinates(*np.meshgrid(rows[window[0]], cols[window[1]], indexing="ij"))
+        half = max(0.8 * place.shape.spread, 0.75 * how.blocks[0] / how.zoom[0])
+        inside, away = np.abs(across) <= place.shape.width / 2, np.abs(along - place.shape.mode)
+        band, care = maps["band"][window], maps["band_care"][window]
+        if strength >= SHOWN:
+            band[inside & (away <= half)] = 1
+            care[inside & (away > half) & (away <= 1.35 * half) & (band == 0)] = 0.2
+        else:
+            care[inside & (away <= half) & (band == 0)] = 0
