@@ -28,7 +28,7 @@ from blotquant.model.geometry import LaneRole, Layout, Polygon
 from blotquant.model.image import BlotImage, FloatImage
 from blotquant.quantification.bands import measure_bands
 from blotquant.quantification.lanes import measure_lanes
-from blotquant.quantification.prepared_image import Scene, weigh_scene
+from blotquant.quantification.prepared_image import PreparedImage, prepare_image
 from blotquant.session.replay import hand_edits
 from blotquant.session.session import Session, make_session
 from blotquant.settings import Settings
@@ -104,7 +104,7 @@ def searchable(image: BlotImage) -> FloatImage:
 def divided(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
     """Two found rows that touch share out the signal between them."""
     with stage("doublets"):
-        return resolve_doublets(image.signal(), layout, ceiling=image.ceiling, settings=settings.naming)
+        return resolve_doublets(image.signal(), layout, ceiling=image.ceiling, settings=settings.identification)
 
 
 Step = Literal["strips", "lanes", "bands"]
@@ -183,7 +183,7 @@ class Analysis:
         What was weighed: the session's layout with targets assigned.
     bands, lanes : DataFrame
         The measured tables, with the columns of `blotquant.tables`.
-    scene : Scene
+    scene : PreparedImage
         The picture as it was prepared for weighing, for profiles and live re-measuring.
     """
 
@@ -192,7 +192,7 @@ class Analysis:
     layout: Layout
     bands: pd.DataFrame
     lanes: pd.DataFrame
-    scene: Scene
+    scene: PreparedImage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,7 +251,7 @@ def analyze(
     naming: Naming | None = None,
     session_folder: Path | None = None,
 ) -> Analysis:
-    """Find and weigh everything in one picture.
+    """Find and quantify everything in one picture.
 
     Parameters
     ----------
@@ -274,7 +274,7 @@ def analyze(
     if session is None:
         settings = settings or Settings()
         session = make_session(image, find(image, settings), settings=settings, folder=session_folder)
-    return weigh(image, session, naming=naming)
+    return quantify(image, session, naming=naming)
 
 
 @single_threaded
@@ -285,7 +285,7 @@ def analyze_membrane(
     expected: Expected | None = None,
     session_folder: Path | None = None,
 ) -> list[Analysis]:
-    """Find and weigh all pictures of one membrane; their lanes are found jointly.
+    """Find and quantify all pictures of one membrane; their lanes are found jointly.
 
     A lane that is empty for one probe is lit for another or for the stain, so that all pictures agree about the
     lanes. A picture that has a session keeps it.
@@ -324,20 +324,20 @@ def analyze_membrane(
         if session is None:
             found = _with_roles(divided(picture.image, layout, settings), expected.roles)
             session = make_session(picture.image, found, settings=settings, folder=session_folder)
-        results.append(weigh(picture.image, session, naming=picture.naming))
+        results.append(quantify(picture.image, session, naming=picture.naming))
     return results
 
 
 @single_threaded
-def weigh(image: BlotImage, session: Session, *, naming: Naming | None = None) -> Analysis:
-    """Name and weigh the bands of a session, hand corrections included.
+def quantify(image: BlotImage, session: Session, *, naming: Naming | None = None) -> Analysis:
+    """Name and quantify the bands of a session, hand corrections included.
 
     Parameters
     ----------
     image : BlotImage
         The session's picture, read with the session's polarity.
     session : Session
-        What to weigh.
+        What to quantify.
     naming : Naming, optional
         Probe, targets and ladder.
 
@@ -346,17 +346,17 @@ def weigh(image: BlotImage, session: Session, *, naming: Naming | None = None) -
     ValueError
         If the picture was read with the other polarity: its ceiling would be the wrong one.
     """
-    layout, scene, bands = weigh_named(image, session, naming=naming)
+    layout, scene, bands = quantify_bands(image, session, naming=naming)
     with stage("lanes"):
-        lanes = measure_lanes(image, layout, settings=session.settings.weighing)
+        lanes = measure_lanes(image, layout, settings=session.settings.quantification)
     return Analysis(image=image, session=session, layout=layout, bands=bands, lanes=lanes, scene=scene)
 
 
 @single_threaded
-def weigh_named(
+def quantify_bands(
     image: BlotImage, session: Session, *, naming: Naming | None = None
-) -> tuple[Layout, Scene, pd.DataFrame]:
-    """Name and weigh the bands of a session, as `weigh` does, without the lanes.
+) -> tuple[Layout, PreparedImage, pd.DataFrame]:
+    """Name and quantify the bands of a session, as `quantify` does, without the lanes.
 
     Returns
     -------
@@ -369,17 +369,17 @@ def weigh_named(
         raise ValueError(msg)
     layout = session.layout
     with stage("scene"):
-        scene = weigh_scene(image, layout, settings=settings.weighing)
+        scene = prepare_image(image, layout, settings=settings.quantification)
     with stage("measure"):
         bands = measure_bands(image, layout, scene=scene)
     if naming is None:
-        return layout, scene, _with_kda(bands, layout, settings.naming.ladder)
+        return layout, scene, _with_kda(bands, layout, settings.identification.ladder)
     if naming.targets:
         with stage("name"):
             named = name_bands(image, layout, bands, naming, settings=settings)
         if _outlines(named) != _outlines(layout):
             with stage("scene"):
-                scene = weigh_scene(image, named, settings=settings.weighing)
+                scene = prepare_image(image, named, settings=settings.quantification)
         layout = named
         with stage("measure"):
             bands = measure_bands(image, layout, scene=scene)
@@ -425,7 +425,7 @@ def name_bands(image: BlotImage, layout: Layout, bands: pd.DataFrame, naming: Na
             probe=naming.probe,
             ladder=naming.ladder,
             table=table,
-            kda_tolerance=settings.naming.kda_tolerance,
+            kda_tolerance=settings.identification.kda_tolerance,
         )
 
     named = assign(layout, bands)
@@ -433,9 +433,11 @@ def name_bands(image: BlotImage, layout: Layout, bands: pd.DataFrame, naming: Na
     merged = [*unresolved_rows(named), *undivided_rows(named, parts)]
     if not merged:
         return named
-    divided = resolve_doublets(image.signal(), named, ceiling=image.ceiling, rows=merged, settings=settings.naming)
+    divided = resolve_doublets(
+        image.signal(), named, ceiling=image.ceiling, rows=merged, settings=settings.identification
+    )
     # The parts are new bands: their strength must be known before rows are chosen again.
-    return assign(divided, measure_bands(image, divided, settings=settings.weighing))
+    return assign(divided, measure_bands(image, divided, settings=settings.quantification))
 
 
 def _with_roles(layout: Layout, roles: Mapping[int, LaneRole]) -> Layout:

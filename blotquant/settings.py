@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from blotquant.errors import SheetError
 from blotquant.io.bounded import read_bounded
@@ -39,7 +39,7 @@ class DetectionSettings(_Section):
     )
 
 
-class WeighingSettings(_Section):
+class QuantificationSettings(_Section):
     """How bands are weighed."""
 
     background: Literal["local", "mesh", "lane", "flank", "constant", "none", "rolling_ball"] = Field(
@@ -57,7 +57,7 @@ class WeighingSettings(_Section):
     )
 
 
-class NamingSettings(_Section):
+class IdentificationSettings(_Section):
     """How bands get their protein's name, and when a doublet is taken apart."""
 
     ladder: str | None = Field(None, description="Ladder on the gel, by product name; see the list of presets")
@@ -78,6 +78,10 @@ class NamingSettings(_Section):
     )
 
 
+EARLIER_SECTIONS = {"weighing": "quantification", "naming": "identification"}
+"""Sections as files and commands of version 0.1 name them; read for one release more."""
+
+
 class Settings(_Section):
     """All parameters of an analysis."""
 
@@ -88,8 +92,20 @@ class Settings(_Section):
     page: int | None = Field(None, ge=0, description="Page of a multi-page file, from 0")
     max_pixels: int = Field(200_000_000, ge=1, description="Larger pictures are refused, in px")
     detection: DetectionSettings = DetectionSettings()
-    weighing: WeighingSettings = WeighingSettings()
-    naming: NamingSettings = NamingSettings()
+    quantification: QuantificationSettings = QuantificationSettings()
+    identification: IdentificationSettings = IdentificationSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_earlier_names(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not EARLIER_SECTIONS.keys() & data.keys():
+            return data
+        renamed: dict[str, Any] = {}
+        for name, value in data.items():
+            present = EARLIER_SECTIONS.get(str(name), str(name))
+            known = renamed.get(present)
+            renamed[present] = {**known, **value} if isinstance(known, dict) and isinstance(value, dict) else value
+        return renamed
 
     def to_toml(self) -> str:
         """Write the settings as TOML; parameters that are not set are left out."""
@@ -139,6 +155,7 @@ class Settings(_Section):
             name, equals, value = text.partition("=")
             place: Any = values
             *sections, last = name.strip().split(".")
+            sections = [EARLIER_SECTIONS.get(section, section) for section in sections]
             for section in sections:
                 place = place.get(section) if isinstance(place, dict) else None
             if not equals or not isinstance(place, dict) or last not in place or isinstance(place[last], dict):

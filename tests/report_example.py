@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from blotquant.analysis import weigh
+from blotquant.analysis import quantify
 from blotquant.experiment.read import read_experiment
 from blotquant.normalization.normalize import normalize
 from blotquant.quantification.alternatives import measure_alternatives
 from blotquant.quantification.bands import measure_bands
 from blotquant.quantification.lanes import measure_lanes
-from blotquant.quantification.prepared_image import weigh_scene
+from blotquant.quantification.prepared_image import prepare_image
 from blotquant.report.blot import PictureWords, render_blot
 from blotquant.report.page import Content, write_report
 from blotquant.session.session import make_session
@@ -32,7 +32,7 @@ def quoted(text):
 
 
 def write_files(folder):
-    """The experiment's files, with empty pictures: the tests weigh pictures made in memory."""
+    """The experiment's files, with empty pictures: the tests quantify pictures made in memory."""
     lines = ['name = "Synthetic & <small>"', 'samples = "samples.csv"']
     sheet = ["blot,lane,sample,condition,role"]
     for blot in BLOTS:
@@ -75,11 +75,11 @@ def measured(experiment):
                 "probe": probe,
                 "exposure_s": 10.0,
             }
-            scene = weigh_scene(image, layout)
+            scene = prepare_image(image, layout)
             bands.append(measure_bands(image, layout, scene=scene).assign(**place))
             lanes.append(measure_lanes(image, layout).assign(**place))
             ways.append(measure_alternatives(layout, scene).assign(**place))
-            analysis = weigh(image, make_session(image, layout, settings=Settings()))
+            analysis = quantify(image, make_session(image, layout, settings=Settings()))
             session = f"{place['image']}.blot.json"
             known = PictureWords(samples={k: f"{c} {blot}" for k, c in enumerate(CONDITIONS, 1)})
             pieces.append(render_blot(analysis, title=place["image"], session=session, constants=place, known=known))

@@ -47,7 +47,7 @@ def test_overrides_from_the_command_line():
     assert changed.polarity == "dark"
     assert changed.channel is None
     assert Settings().with_overrides(["channel=red", "channel=none"]).channel is None
-    assert Settings().with_overrides(["weighing.background=none"]).weighing.background == "none"
+    assert Settings().with_overrides(["quantification.background=none"]).quantification.background == "none"
 
 
 @pytest.mark.parametrize("text", ["detection.n_lines=9", "nothing", "detection=3", "a.b.c=1"])

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 
-from blotquant.detection import layouts, refine
+from blotquant.detection import outlines, picture
 from blotquant.synthetic import DIFFICULTIES, graded_suite
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
@@ -29,10 +29,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 from detection_scores import Score, judge_strips, score_blot
 
 BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1.01)
-IN_FORCE = {"lanes": refine.lane_confidence, "strips": lambda clear: layouts.strip_confidence([clear])}
+IN_FORCE = {"lanes": outlines.lane_confidence, "strips": lambda clear: picture.strip_confidence([clear])}
 CONSTANTS = {
-    "lanes": (refine._STEEP, refine._EVEN),
-    "strips": (layouts._STEEPNESS, 0.8 - layouts._AT_EIGHT / layouts._STEEPNESS),
+    "lanes": (outlines._STEEP, outlines._EVEN),
+    "strips": (picture._STEEPNESS, 0.8 - picture._AT_EIGHT / picture._STEEPNESS),
 }
 """Steepness and middle in force."""
 LIMITS = {"lanes": (0.05, 0.99), "strips": (0.01, 0.98)}
@@ -67,13 +67,13 @@ def collect(n: int, seed: int) -> dict[str, pd.DataFrame]:
 
 def score_clearness(blot: object) -> Score:
     """Search a picture and score it, with how clear things are in the place of their confidence."""
-    kept = refine.lane_confidence, layouts.strip_confidence
-    refine.lane_confidence, layouts.strip_confidence = float, min
+    kept = outlines.lane_confidence, picture.strip_confidence
+    outlines.lane_confidence, picture.strip_confidence = float, min
     try:
         image = blot.image()
-        return score_blot(blot, lambda _: layouts.find_layout(image.signal(), ceiling=image.ceiling))
+        return score_blot(blot, lambda _: picture.find_layout(image.signal(), ceiling=image.ceiling))
     finally:
-        refine.lane_confidence, layouts.strip_confidence = kept
+        outlines.lane_confidence, picture.strip_confidence = kept
 
 
 def curve(clear: float, steep: float, even: float, limits: tuple[float, float]) -> float:

@@ -85,7 +85,7 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
         "polarity": options["polarity"],
         "channel": options["channel"],
         "page": options["page"],
-        "weighing.background": options["background"],
+        "quantification.background": options["background"],
     }
     given = [f"{name}={value}" for name, value in named.items() if value is not None]
     return settings.with_overrides([*given, *options["overrides"]])

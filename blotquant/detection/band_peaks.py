@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from blotquant.detection.band_rows import FWHM_OF_CORE, RowCurve
-from blotquant.detection.prediction import Grid
-from blotquant.detection.strip_candidates import Piece
+from blotquant.detection.band_rows import FWHM_OF_CORE, BandRow
+from blotquant.detection.prediction import SearchCopy
+from blotquant.detection.strip_candidates import StripCandidate
 from blotquant.imaging.profiles import Profile, has_one_top, lane_profiles, prominent_peaks
 from blotquant.settings import DetectionSettings
 
@@ -205,7 +205,7 @@ _UNEVEN = 3.0
 _CORE = 0.36
 
 
-def lane_spans(grid: Grid, piece: Piece) -> list[Span]:
+def lane_spans(grid: SearchCopy, piece: StripCandidate) -> list[Span]:
     """For every lane the rows of its profile, their places along the strip and the slope of bands there."""
     curves = _main_curves(piece)
     middle = float(np.mean([*piece.tops, *piece.bottoms]))
@@ -222,7 +222,7 @@ def lane_spans(grid: Grid, piece: Piece) -> list[Span]:
     return spans
 
 
-def _main_curves(piece: Piece) -> list[_Curve]:
+def _main_curves(piece: StripCandidate) -> list[_Curve]:
     """Smooth lines through the rows that bend the strip, the longest first."""
     if not piece.rows:
         return []
@@ -233,7 +233,7 @@ def _main_curves(piece: Piece) -> list[_Curve]:
     return [curve for curve, rough, height in fits if rough < 0.35 * height + 0.5]
 
 
-def _smooth_curve(curve: RowCurve) -> tuple[_Curve, float]:
+def _smooth_curve(curve: BandRow) -> tuple[_Curve, float]:
     """A smooth line through a row's ridges with its ends, and how far they scatter about it."""
     cols, rows = curve.points
     span = cols[-1] - cols[0]
@@ -254,10 +254,12 @@ def _curve_rows(curves: list[_Curve], x: NDArray[np.float64]) -> NDArray[np.floa
     return np.take_along_axis(table, np.argsort(table.mean(axis=2), axis=1)[:, :, None], axis=1)
 
 
-def find_lane_peaks(grid: Grid, piece: Piece, settings: DetectionSettings) -> tuple[list[Peak], list[Span]]:
+def find_lane_peaks(
+    grid: SearchCopy, piece: StripCandidate, settings: DetectionSettings
+) -> tuple[list[Peak], list[Span]]:
     """Find the bands of a strip's lanes, and the rows, levels and slopes of the profiles they were found in."""
     spans = lane_spans(grid, piece)
-    images = grid.pixels, grid.sight.bands
+    images = grid.pixels, grid.prediction.bands
     both = [
         lane_profiles(images, rows, t.col_at(rows), _CORE * t.width, slope)
         for t, (rows, _, slope) in zip(piece.tracks, spans, strict=True)

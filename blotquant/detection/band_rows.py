@@ -48,7 +48,7 @@ class Ridge:
 
 
 @dataclass(frozen=True, eq=False)
-class RowCurve:
+class BandRow:
     """One row of bands across the lanes: where it runs on the coarse grid."""
 
     ridges: tuple[Ridge, ...]
@@ -136,7 +136,7 @@ def _core_heights(bands: FloatArray, rows: NDArray[np.intp], cols: NDArray[np.in
     return heights
 
 
-def chain_rows(ridges: tuple[Ridge, ...], *, reach: float) -> tuple[RowCurve, ...]:
+def chain_rows(ridges: tuple[Ridge, ...], *, reach: float) -> tuple[BandRow, ...]:
     """Chain ridges that follow each other from left to right: each takes its best partner if that is mutual.
 
     Parameters
@@ -163,7 +163,7 @@ def chain_rows(ridges: tuple[Ridge, ...], *, reach: float) -> tuple[RowCurve, ..
         while k >= 0:
             chain.append(ridges[k])
             k = int(follower[k])
-        rows.append(RowCurve(tuple(chain)))
+        rows.append(BandRow(tuple(chain)))
     return tuple(rows)
 
 

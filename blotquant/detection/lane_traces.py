@@ -25,7 +25,7 @@ _PARTS, _PART_ROWS, _STRAY = 8, 4, 0.3
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Track:
+class LaneTrace:
     """One lane on the coarse grid.
 
     Attributes
@@ -54,12 +54,12 @@ class Track:
         near = float(np.clip(row, self.rows[0] + 2, self.rows[-1] - 2))
         return float(self.col_at(near + 2) - self.col_at(near - 2)) / 4
 
-    def moved(self, rows: float, cols: float) -> Track:
+    def moved(self, rows: float, cols: float) -> LaneTrace:
         """The lane a number of rows down and columns to the right."""
-        return Track(self.rows + rows, self.cols + cols, self.width, self.clear)
+        return LaneTrace(self.rows + rows, self.cols + cols, self.width, self.clear)
 
 
-def trace_lanes(phase: Phase, weight: Floats, share: NDArray[np.floating]) -> list[Track]:
+def trace_lanes(phase: Phase, weight: Floats, share: NDArray[np.floating]) -> list[LaneTrace]:
     """Find the lanes of one piece.
 
     The phase's own slope tells how the lanes lean, fan out and bend as a whole; along lines of that form the phase is
@@ -68,7 +68,7 @@ def trace_lanes(phase: Phase, weight: Floats, share: NDArray[np.floating]) -> li
     Parameters
     ----------
     phase : ndarray of complex, shape (h, w)
-        See `blotquant.detection.prediction.Sight`.
+        See `blotquant.detection.prediction.Prediction`.
     weight : ndarray, shape (h, w)
         Trust in each place; 0 outside of the piece.
     share : ndarray, shape (h, w)
@@ -106,7 +106,7 @@ def trace_lanes(phase: Phase, weight: Floats, share: NDArray[np.floating]) -> li
     wide = (along[3].sum(axis=0) @ near) / np.maximum(trusts.sum(axis=0), 1e-9)
     cols = lines[:, :1] - places[0] + centers + down * fan * (centers - places[0]) / width + own
     rows, widths = np.arange(height, dtype=float), np.clip(wide, 0.3, 1.0) * pitches
-    return [Track(rows, *one) for one in zip(np.ascontiguousarray(cols.T), widths.tolist(), clear, strict=True)]
+    return [LaneTrace(rows, *one) for one in zip(np.ascontiguousarray(cols.T), widths.tolist(), clear, strict=True)]
 
 
 def _form(phase: Phase, weight: Floats, middle: float) -> Floats:
@@ -174,12 +174,12 @@ def _deviations(turned: Phase, trust: Floats) -> Floats:
     return np.asarray(np.vander(rows, 3, increasing=True) @ curves[:, :, 0].T)
 
 
-def with_count(tracks: list[Track], n_lanes: int, first: int, last: int) -> list[Track]:
+def with_count(tracks: list[LaneTrace], n_lanes: int, first: int, last: int) -> list[LaneTrace]:
     """Bring a strip to a given number of lanes.
 
     Parameters
     ----------
-    tracks : list of Track
+    tracks : list of LaneTrace
         All lanes that the phase tells of.
     n_lanes : int
         How many are wanted.
@@ -206,9 +206,9 @@ def with_count(tracks: list[Track], n_lanes: int, first: int, last: int) -> list
         widest = int(np.argmax(gaps)) if gaps else 0
         if gaps and gaps[widest] > 1.5 * usual:
             a, b = kept[widest], kept[widest + 1]
-            between = Track(a.rows, (a.cols + np.interp(a.rows, b.rows, b.cols)) / 2, min(a.width, b.width), 0.0)
+            between = LaneTrace(a.rows, (a.cols + np.interp(a.rows, b.rows, b.cols)) / 2, min(a.width, b.width), 0.0)
             kept.insert(widest + 1, between)
         else:
             end = kept[-1]
-            kept.append(Track(end.rows, end.cols + usual, end.width, 0.0))
+            kept.append(LaneTrace(end.rows, end.cols + usual, end.width, 0.0))
     return kept

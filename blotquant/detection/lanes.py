@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.detection.band_peaks import Peak, Span, find_lane_peaks, of_lanes
-from blotquant.detection.lane_traces import Track, with_count
-from blotquant.detection.prediction import Grid
-from blotquant.detection.strip_candidates import Piece, find_pieces
+from blotquant.detection.lane_traces import LaneTrace, with_count
+from blotquant.detection.prediction import SearchCopy
+from blotquant.detection.strip_candidates import StripCandidate, find_strip_candidates
 from blotquant.imaging.robust import robust_sd
 from blotquant.settings import DetectionSettings
 
@@ -42,16 +42,16 @@ class _Sighting:
     weight: float
 
 
-def settle_lanes(grid: Grid, piece: Piece, peaks: list[Peak], spans: list[Span]) -> Piece:
+def settle_lanes(grid: SearchCopy, piece: StripCandidate, peaks: list[Peak], spans: list[Span]) -> StripCandidate:
     """Move, turn and widen the lanes of a strip to where their bands stand.
 
     All lanes lean alike; each takes the place that its own bands have. A lane without bands goes with the others.
 
     Parameters
     ----------
-    grid : Grid
+    grid : SearchCopy
         The coarse copy.
-    piece : Piece
+    piece : StripCandidate
         Strip with its lanes.
     peaks, spans
         Its bands, from `blotquant.detection.band_peaks.find_lane_peaks`.
@@ -74,7 +74,7 @@ def settle_lanes(grid: Grid, piece: Piece, peaks: list[Peak], spans: list[Span])
         total = float(weight[own].sum())
         place = (float((weight * left)[own].sum()) + _OWN * usual) / (total + _OWN)
         cols = track.cols + place + lean * (track.rows - middle)
-        tracks.append(Track(track.rows, cols, _SOFT * widths[k], track.clear))
+        tracks.append(LaneTrace(track.rows, cols, _SOFT * widths[k], track.clear))
     return replace(piece, tracks=_apart(tracks))
 
 
@@ -102,7 +102,7 @@ def lane_widths(lanes: NDArray[np.intp], width: Floats, weight: Floats, n_lanes:
     return [float(w) for w in common + (own - common) * spread / (spread + error)]
 
 
-def _sighting(grid: Grid, piece: Piece, peak: Peak, span: Span) -> _Sighting | None:
+def _sighting(grid: SearchCopy, piece: StripCandidate, peak: Peak, span: Span) -> _Sighting | None:
     """The sides of a band in the chance map, looked for from its lane's middle up to its neighbours'."""
     rows, _, slope = span
     row = float(rows[0]) + peak.row
@@ -114,7 +114,7 @@ def _sighting(grid: Grid, piece: Piece, peak: Peak, span: Span) -> _Sighting | N
     tilt = float(np.interp(row, rows, slope))
     half = max(1, round(_CORE * peak.width / 2))
     at = np.rint(row + tilt * (cols - center))[None] + np.arange(-half, half + 1)[:, None]
-    image = grid.sight.bands
+    image = grid.prediction.bands
     profile = image[np.clip(at.astype(int), 0, len(image) - 1), cols[None]].mean(axis=0).astype(float)
     level = _SIDE * float(profile.max())
     k = int(np.argmin(np.abs(cols - center)))
@@ -137,7 +137,7 @@ def _side(values: Floats, level: float, start: int, step: int) -> float:
     return start + step * (k - 1 + part)
 
 
-def _room(piece: Piece, lane: int, row: float) -> tuple[float, float]:
+def _room(piece: StripCandidate, lane: int, row: float) -> tuple[float, float]:
     """Columns between which a lane's band may stand: a little beyond half way to its neighbours."""
     tracks = piece.tracks
     center = float(tracks[lane].col_at(row))
@@ -159,7 +159,7 @@ def _common_lean(lanes: NDArray[np.intp], rows: Floats, away: Floats, weight: Fl
     return float(np.clip((weight * row * miss).sum() / (spread + stiff), -_LEAN, _LEAN))
 
 
-def _apart(tracks: list[Track]) -> tuple[Track, ...]:
+def _apart(tracks: list[LaneTrace]) -> tuple[LaneTrace, ...]:
     """No lane reaches into its neighbours'."""
     middles = np.array([float(np.mean(t.cols)) for t in tracks])
     gaps = np.diff(middles)
@@ -181,20 +181,22 @@ _ASKEW, _STAGGERED, _BROAD, _FAR = 0.105, 0.05, 0.4, 8.0
 class FoundStrip:
     """A strip with its bands and the profiles in which they were found."""
 
-    piece: Piece
+    piece: StripCandidate
     peaks: list[Peak]
     spans: list[Span]
 
 
-def search(grid: Grid, settings: DetectionSettings, n_lanes: int | None) -> list[FoundStrip]:
+def search(grid: SearchCopy, settings: DetectionSettings, n_lanes: int | None) -> list[FoundStrip]:
     """Find the strips of a picture, the lanes and the bands of each, in reading order."""
-    found = [strip for piece in find_pieces(grid) for strip in _strips(grid, piece, settings, n_lanes)]
+    found = [strip for piece in find_strip_candidates(grid) for strip in _strips(grid, piece, settings, n_lanes)]
     if len(found) > 1:
         found = [s for s in found if len({p.lane for p in s.peaks}) > 1] or found[:1]
     return found
 
 
-def _strips(grid: Grid, piece: Piece, settings: DetectionSettings, n_lanes: int | None) -> list[FoundStrip]:
+def _strips(
+    grid: SearchCopy, piece: StripCandidate, settings: DetectionSettings, n_lanes: int | None
+) -> list[FoundStrip]:
     """The strip of a piece with the lanes from the first to the last that show a band, or as many as are wanted.
 
     Two strips where the lanes would have to run askew to the rows.
@@ -217,7 +219,7 @@ def _strips(grid: Grid, piece: Piece, settings: DetectionSettings, n_lanes: int 
     return [bounded(grid, FoundStrip(counted, *find_lane_peaks(grid, counted, settings)))]
 
 
-def _askew_parts(grid: Grid, piece: Piece, peaks: list[Peak]) -> list[tuple[float, float]]:
+def _askew_parts(grid: SearchCopy, piece: StripCandidate, peaks: list[Peak]) -> list[tuple[float, float]]:
     """Rows of the parts of a piece whose lanes are far from right angles to its rows; none where they are not.
 
     Two membranes that lie aside of each other look like one whose lanes lean, but a gel runs straight.
@@ -246,7 +248,7 @@ def _staggered(peaks: list[Peak], cut: float) -> bool:
     return (min(above) - min(below)) * (max(above) - max(below)) > 0
 
 
-def bounded(grid: Grid, found: FoundStrip) -> FoundStrip:
+def bounded(grid: SearchCopy, found: FoundStrip) -> FoundStrip:
     """Give each lane its first and last row: some room around the strip's bands, inside the strip."""
     piece = found.piece
     if not found.peaks:

@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from blotquant.detection.band_peaks import Peak, Span
-from blotquant.detection.lane_traces import Track
+from blotquant.detection.lane_traces import LaneTrace
 from blotquant.detection.lanes import FoundStrip
-from blotquant.detection.prediction import Grid
-from blotquant.detection.strip_candidates import Piece
+from blotquant.detection.prediction import SearchCopy
+from blotquant.detection.strip_candidates import StripCandidate
 from blotquant.model.geometry import Band, Lane, Strip, polygon
 
 Floats = NDArray[np.float64]
@@ -191,7 +191,7 @@ _STRAIGHT, _NODES = 0.25, 5
 _EVEN, _STEEP = 0.35, 12.0
 
 
-def full_strip(grid: Grid, piece: Piece, strip_id: str, number: int) -> Strip:
+def full_strip(grid: SearchCopy, piece: StripCandidate, strip_id: str, number: int) -> Strip:
     """A strip on the picture's own grid: all of its lanes with some room beside."""
     first, last = piece.tracks[0], piece.tracks[-1]
     (top_left, top_right), (bottom_left, bottom_right) = ((ends[0], ends[-1]) for ends in (piece.tops, piece.bottoms))
@@ -206,7 +206,7 @@ def full_strip(grid: Grid, piece: Piece, strip_id: str, number: int) -> Strip:
     return Strip(id=strip_id, number=number, outline=polygon([grid.to_full(*c) for c in corners]), tilt_deg=tilt)
 
 
-def full_lane(grid: Grid, piece: Piece, i: int, lane_id: str, strip_id: str) -> Lane:
+def full_lane(grid: SearchCopy, piece: StripCandidate, i: int, lane_id: str, strip_id: str) -> Lane:
     """Lane `i` of a strip on the picture's own grid; a straight one has two nodes."""
     t, top, bottom = piece.tracks[i], piece.tops[i], max(piece.bottoms[i], piece.tops[i] + 1)
     rows = np.linspace(top, bottom, _NODES)
@@ -234,7 +234,7 @@ def lane_confidence(clear: float) -> float:
     return float(np.clip(1 / (1 + np.exp(-_STEEP * (clear - _EVEN))), 0.05, 0.99))
 
 
-def draw_bands(grid: Grid, found: FoundStrip, lane_ids: list[str]) -> list[list[Band]]:
+def draw_bands(grid: SearchCopy, found: FoundStrip, lane_ids: list[str]) -> list[list[Band]]:
     """Bands of every lane from top to bottom: detected ones, and expected ones where most lanes show a row."""
     groups: dict[int, list[Peak]] = {}
     for p in found.peaks:
@@ -257,7 +257,7 @@ def _near(peak: Peak, other: Peak) -> bool:
     )
 
 
-def _distance(grid: Grid, peak: Peak, peaks: list[Peak]) -> float:
+def _distance(grid: SearchCopy, peak: Peak, peaks: list[Peak]) -> float:
     """Pixels to the nearest band of the same lane that a valley parts from this one; infinite without such."""
     others = [o for o in peaks if o.lane == peak.lane and o.group != peak.group]
     near = min(others, key=lambda o: abs(o.row - peak.row), default=None)
@@ -265,7 +265,7 @@ def _distance(grid: Grid, peak: Peak, peaks: list[Peak]) -> float:
 
 
 def _draw_row(
-    grid: Grid, found: FoundStrip, members: list[Peak], crowded: set[tuple[int, float]]
+    grid: SearchCopy, found: FoundStrip, members: list[Peak], crowded: set[tuple[int, float]]
 ) -> list[tuple[int, Band]]:
     """Bands of one row with the index of their lanes, all of one height."""
     piece, spans = found.piece, found.spans
@@ -312,7 +312,7 @@ def _confidence(p: Peak) -> float:
     return float(np.clip(p.chance, 0.01, 0.99))
 
 
-def _expected(grid: Grid, piece: Piece, p: Peak, spans: list[Span]) -> Trace:
+def _expected(grid: SearchCopy, piece: StripCandidate, p: Peak, spans: list[Span]) -> Trace:
     """Where a band lies by its lane and its row's line."""
     rows, _, slope = spans[p.lane]
     track = piece.tracks[p.lane]
@@ -322,7 +322,7 @@ def _expected(grid: Grid, piece: Piece, p: Peak, spans: list[Span]) -> Trace:
     return Trace(row, col, tilt, 0.0, track.width * grid.fx / 2, p.width * grid.fy, (row, col))
 
 
-def _band(track: Track, trace: Trace, reach: float, confidence: float, grid: Grid) -> Band:
+def _band(track: LaneTrace, trace: Trace, reach: float, confidence: float, grid: SearchCopy) -> Band:
     """Outline along a band's own curve, its ends parallel to the lane; confidence 0: nothing stands there."""
     nodes = 2 if abs(trace.bow) < _STRAIGHT else 7
     cols = trace.col + trace.half * np.linspace(-1, 1, nodes)

@@ -16,15 +16,14 @@ from blotquant.detection.figure_pages import is_figure_page
 from blotquant.detection.lanes import FoundStrip, search
 from blotquant.detection.mirror import flip_band, flip_lane, flip_layout, in_reading_order, leans_left
 from blotquant.detection.outlines import draw_bands, full_lane, full_strip
-from blotquant.detection.prediction import Grid, make_grid, shows_something
+from blotquant.detection.prediction import SearchCopy, make_search_copy, shows_something
 from blotquant.detection.registration import shift_layout
-from blotquant.detection.strip_candidates import piece_of_lanes
+from blotquant.detection.strip_candidates import candidate_of_lanes
 from blotquant.model.geometry import Band, Box, Lane, LaneAlternative, LaneRole, Layout, Strip, bounding_box
 from blotquant.settings import DetectionSettings
 from blotquant.threads import single_threaded
 
 FloatImage = NDArray[np.floating[Any]]
-
 
 
 # Log odds that a strip is right whose least clear lane stands out by 0.8, and by how much they rise with it.
@@ -74,7 +73,7 @@ def find_layout(
 
 def _found(signal: FloatImage, settings: DetectionSettings, n_lanes: int | None) -> Layout:
     """Find strips, lanes and bands in a picture as it lies."""
-    grid = make_grid(signal)
+    grid = make_search_copy(signal)
     found = search(grid, settings, n_lanes)
     if not found:
         return Layout(flags=("not_a_blot" if shows_something(grid) else "blank",))
@@ -121,7 +120,7 @@ def detect_bands(
 
 def _bands_of(signal: FloatImage, lanes: list[Lane], settings: DetectionSettings) -> tuple[Band, ...]:
     """Bands of given lanes, numbered from left to right within each strip."""
-    grid = make_grid(signal)
+    grid = make_search_copy(signal)
     bands: list[Band] = []
     for strip in dict.fromkeys(lane.strip for lane in lanes):
         bands += _bands_in(grid, [lane for lane in lanes if lane.strip == strip], settings)
@@ -134,14 +133,14 @@ def find_bands_again(signal: FloatImage, layout: Layout, *, settings: DetectionS
     return replace(layout, bands=detect_bands(signal, layout.lanes, settings=settings)).sorted()
 
 
-def _bands_in(grid: Grid, lanes: list[Lane], settings: DetectionSettings) -> list[Band]:
+def _bands_in(grid: SearchCopy, lanes: list[Lane], settings: DetectionSettings) -> list[Band]:
     """Bands of given lanes of one strip."""
-    piece = piece_of_lanes(grid, lanes)
+    piece = candidate_of_lanes(grid, lanes)
     found = FoundStrip(piece, *find_lane_peaks(grid, piece, settings))
     return [band for own in draw_bands(grid, found, [lane.id for lane in lanes]) for band in own]
 
 
-def _layout(grid: Grid, found: list[FoundStrip], *, counted: bool) -> Layout:
+def _layout(grid: SearchCopy, found: list[FoundStrip], *, counted: bool) -> Layout:
     """Draw what was found; where lanes were not counted by someone, with the other counts that are possible."""
     layout = Layout()
     for k, f in enumerate(found, start=1):
@@ -171,7 +170,7 @@ def _with_doubts(layout: Layout) -> Layout:
     return replace(layout, lanes=lanes, alternatives=tuple(doubts))
 
 
-def _with_strip(layout: Layout, grid: Grid, f: FoundStrip, strip_id: str) -> Layout:
+def _with_strip(layout: Layout, grid: SearchCopy, f: FoundStrip, strip_id: str) -> Layout:
     names = [f"{strip_id}l{i}" for i in range(1, len(f.piece.tracks) + 1)]
     drawn = draw_bands(grid, f, names)
     ladder = ladder_lane(drawn)
@@ -226,8 +225,6 @@ def looks_like_blot(layout: Layout) -> bool:
         return False
     sure = float(np.median([lane.confidence for lane in layout.lanes]))
     return shape > 0.6 and filled >= 0.4 and sure > 0.4
-
-
 
 
 def find_lanes_again(

@@ -108,7 +108,7 @@ _CLEAR, _MUCH = float(np.arcsinh(5.0) / 4), 0.002
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Prediction:
     """What the network sees in a coarse copy.
 
     Attributes
@@ -130,7 +130,7 @@ class Sight:
 
 
 @dataclass(frozen=True)
-class Grid:
+class SearchCopy:
     """The coarse copy: averages of blocks of `fy` × `fx` pixels; the picture itself, and levels of its counts."""
 
     full: NDArray[np.floating[Any]]
@@ -145,19 +145,19 @@ class Grid:
         return float(np.diff(self.levels).min()) if len(self.levels) > 1 else 0.0
 
     @cached_property
-    def sight(self) -> Sight:
+    def prediction(self) -> Prediction:
         """What the network sees in it."""
-        return look(self.pixels)
+        return predict(self.pixels)
 
     def to_full(self, row: float, col: float) -> tuple[float, float]:
         """Centre of a coarse pixel on the picture's own grid."""
         return row * self.fy + (self.fy - 1) / 2, col * self.fx + (self.fx - 1) / 2
 
 
-def make_grid(signal: NDArray[np.floating]) -> Grid:
+def make_search_copy(signal: NDArray[np.floating]) -> SearchCopy:
     """Average a picture down to at most `MOST` pixels, columns by twice as much as rows: bands are wider than high."""
     fy, fx = blocks_of((signal.shape[0], signal.shape[1]))
-    return Grid(signal, block_average(signal, fy, fx), fy, fx, levels_of(signal))
+    return SearchCopy(signal, block_average(signal, fy, fx), fy, fx, levels_of(signal))
 
 
 def blocks_of(shape: tuple[int, int]) -> tuple[int, int]:
@@ -199,13 +199,13 @@ def channels_of(pixels: NDArray[np.floating]) -> FloatArray:
     ).astype(np.float32)
 
 
-def look(pixels: FloatArray) -> Sight:
+def predict(pixels: FloatArray) -> Prediction:
     """Let the network look at a coarse copy; beyond its lower and right edge the last pixels are repeated."""
     height, width = pixels.shape
     room = [(0, 0), (0, -height % MULTIPLE), (0, -width % MULTIPLE)]
     bands, lanes = run_network(load_network(), np.pad(channels_of(pixels), room, mode="edge"))
     lanes = lanes[: -(-height // 2), : -(-width // 2)]
-    return Sight(
+    return Prediction(
         bands=_chance(bands[:height, :width]),
         lanes=_chance(lanes[..., 0]),
         phase=(lanes[..., 1] + np.complex64(1j) * lanes[..., 2]).astype(np.complex64),
@@ -217,6 +217,6 @@ def _chance(log_odds: FloatArray) -> FloatArray:
     return np.asarray(1 / (1 + np.exp(-np.clip(log_odds, -30, 30))), dtype=np.float32)
 
 
-def shows_something(grid: Grid) -> bool:
+def shows_something(grid: SearchCopy) -> bool:
     """Whether much of a picture stands out clearly from its surroundings, be it bands or not."""
     return bool(np.mean(channels_of(grid.pixels)[1] > _CLEAR) > _MUCH)

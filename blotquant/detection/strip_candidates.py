@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from blotquant.detection.band_rows import Ridge, RowCurve, chain_rows, find_ridges
-from blotquant.detection.lane_traces import Track, trace_lanes
-from blotquant.detection.prediction import Grid, Sight
+from blotquant.detection.band_rows import BandRow, Ridge, chain_rows, find_ridges
+from blotquant.detection.lane_traces import LaneTrace, trace_lanes
+from blotquant.detection.prediction import Prediction, SearchCopy
 from blotquant.model.geometry import Lane
 
 # Chance from which on a place belongs to a strip, and places likely to be bands that a strip holds at the least.
@@ -28,30 +28,30 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Piece:
+class StripCandidate:
     """One strip on the coarse grid.
 
     Attributes
     ----------
-    tracks : tuple of Track
+    tracks : tuple of LaneTrace
         Its lanes from left to right, with and without bands.
-    rows : tuple of RowCurve
+    rows : tuple of BandRow
         Rows of bands that cross them.
     tops, bottoms : tuple of float
         First and last row of each lane.
     """
 
-    tracks: tuple[Track, ...]
-    rows: tuple[RowCurve, ...]
+    tracks: tuple[LaneTrace, ...]
+    rows: tuple[BandRow, ...]
     tops: tuple[float, ...]
     bottoms: tuple[float, ...]
 
-    def between(self, first: int, last: int) -> Piece:
+    def between(self, first: int, last: int) -> StripCandidate:
         """The piece with some of its lanes only."""
         own = slice(first, last + 1)
         return replace(self, tracks=self.tracks[own], tops=self.tops[own], bottoms=self.bottoms[own])
 
-    def within(self, top: float, bottom: float) -> Piece:
+    def within(self, top: float, bottom: float) -> StripCandidate:
         """The piece between two rows."""
         return replace(
             self,
@@ -60,24 +60,24 @@ class Piece:
             bottoms=tuple(float(np.clip(b, top, bottom)) for b in self.bottoms),
         )
 
-    def lines(self) -> Iterator[tuple[Track, float, float]]:
+    def lines(self) -> Iterator[tuple[LaneTrace, float, float]]:
         """Each lane with its first and last row."""
         return zip(self.tracks, self.tops, self.bottoms, strict=True)
 
 
-def find_pieces(grid: Grid) -> list[Piece]:
+def find_strip_candidates(grid: SearchCopy) -> list[StripCandidate]:
     """Find the strips of a picture with all lanes that the phase tells of, in reading order."""
-    sight = grid.sight
-    bands = _halved(sight)
+    prediction = grid.prediction
+    bands = _halved(prediction)
     near = ndimage.maximum_filter(bands, _NEAR, mode="nearest")
-    labels, _ = ndimage.label(sight.lanes > _INSIDE)
-    ridges = find_ridges(sight.bands)
+    labels, _ = ndimage.label(prediction.lanes > _INSIDE)
+    ridges = find_ridges(prediction.bands)
     pieces = []
     for k, box in enumerate(ndimage.find_objects(labels), 1):
-        whole = (labels[box] == k) & (sight.lanes[box] > _INSIDE)
-        for own in _parted(whole, sight.lanes[box], bands[box] > 0.5):
-            weight = np.asarray(own * sight.lanes[box] * (_ELSEWHERE + near[box]), dtype=np.float64)
-            tracks = trace_lanes(sight.phase[box], weight, sight.share[box])
+        whole = (labels[box] == k) & (prediction.lanes[box] > _INSIDE)
+        for own in _parted(whole, prediction.lanes[box], bands[box] > 0.5):
+            weight = np.asarray(own * prediction.lanes[box] * (_ELSEWHERE + near[box]), dtype=np.float64)
+            tracks = trace_lanes(prediction.phase[box], weight, prediction.share[box])
             if tracks:
                 pieces.append(_piece(grid, own, (box[0].start, box[1].start), tracks, ridges))
     return sorted(pieces, key=lambda p: (float(np.median(p.tops)), float(p.tracks[0].cols[0])))
@@ -112,16 +112,18 @@ def _above_each_other(labels: NDArray[np.signedinteger], main: NDArray[np.intp],
     return all(min(a[2], b[2]) - max(a[1], b[1]) > 0.5 * min(a[2] - a[1], b[2] - b[1]) for a, b in pairwise(spans))
 
 
-def _halved(sight: Sight) -> NDArray[np.float32]:
+def _halved(prediction: Prediction) -> NDArray[np.float32]:
     """The likeliest of the four coarse pixels of each place."""
-    height, width = sight.lanes.shape
-    room = [(0, 2 * n - m) for n, m in zip((height, width), sight.bands.shape, strict=True)]
-    bands = np.pad(sight.bands, room)
+    height, width = prediction.lanes.shape
+    room = [(0, 2 * n - m) for n, m in zip((height, width), prediction.bands.shape, strict=True)]
+    bands = np.pad(prediction.bands, room)
     lines = np.maximum(bands[::2], bands[1::2])
     return np.asarray(np.maximum(lines[:, ::2], lines[:, 1::2]))
 
 
-def _piece(grid: Grid, own: Mask, corner: tuple[int, int], tracks: list[Track], ridges: tuple[Ridge, ...]) -> Piece:
+def _piece(
+    grid: SearchCopy, own: Mask, corner: tuple[int, int], tracks: list[LaneTrace], ridges: tuple[Ridge, ...]
+) -> StripCandidate:
     """Turn places of 2 × 2 coarse pixels into coarse pixels, and gather the rows."""
     tops, bottoms = [], []
     for track in tracks:
@@ -131,10 +133,10 @@ def _piece(grid: Grid, own: Mask, corner: tuple[int, int], tracks: list[Track], 
         tops.append(2.0 * (seen[0] + corner[0]))
         bottoms.append(min(2.0 * (seen[-1] + corner[0]) + 1, grid.pixels.shape[0] - 1.0))
     wide = tuple(
-        Track(2 * (t.rows + corner[0]) + 0.5, 2 * (t.cols + corner[1]) + 0.5, 2 * t.width, t.clear) for t in tracks
+        LaneTrace(2 * (t.rows + corner[0]) + 0.5, 2 * (t.cols + corner[1]) + 0.5, 2 * t.width, t.clear) for t in tracks
     )
     inside = tuple(r for r in ridges if _lies_on(r, own, corner))
-    return Piece(wide, rows_of(inside, wide), tuple(tops), tuple(bottoms))
+    return StripCandidate(wide, rows_of(inside, wide), tuple(tops), tuple(bottoms))
 
 
 def _lies_on(ridge: Ridge, own: Mask, corner: tuple[int, int]) -> bool:
@@ -145,25 +147,25 @@ def _lies_on(ridge: Ridge, own: Mask, corner: tuple[int, int]) -> bool:
     return bool(np.count_nonzero(own[rows[ok], cols[ok]]) > 0.5 * len(rows))
 
 
-def rows_of(ridges: tuple[Ridge, ...], tracks: tuple[Track, ...]) -> tuple[RowCurve, ...]:
+def rows_of(ridges: tuple[Ridge, ...], tracks: tuple[LaneTrace, ...]) -> tuple[BandRow, ...]:
     """Chain a strip's ridges; a row may leave out two lanes."""
     middles = [float(np.mean(t.cols)) for t in tracks]
     pitch = float(np.median(np.diff(middles))) if len(middles) > 1 else 1.4 * tracks[0].width
     return chain_rows(ridges, reach=2.7 * pitch)
 
 
-def piece_of_lanes(grid: Grid, lanes: list[Lane]) -> Piece:
+def candidate_of_lanes(grid: SearchCopy, lanes: list[Lane]) -> StripCandidate:
     """The piece of given lanes, as they stand, with the rows that cross them."""
     tracks = tuple(_track_of(grid, lane) for lane in lanes)
     tops = tuple((lane.row_range[0] - (grid.fy - 1) / 2) / grid.fy for lane in lanes)
     bottoms = tuple((lane.row_range[1] - (grid.fy - 1) / 2) / grid.fy for lane in lanes)
     left, right = (float(np.mean(t.cols)) + side * t.width for t, side in ((tracks[0], -1), (tracks[-1], 1)))
     inside = tuple(
-        r for r in find_ridges(grid.sight.bands) if min(tops) < r.row < max(bottoms) and left < r.col < right
+        r for r in find_ridges(grid.prediction.bands) if min(tops) < r.row < max(bottoms) and left < r.col < right
     )
-    return Piece(tracks, rows_of(inside, tracks), tops, bottoms)
+    return StripCandidate(tracks, rows_of(inside, tracks), tops, bottoms)
 
 
-def _track_of(grid: Grid, lane: Lane) -> Track:
+def _track_of(grid: SearchCopy, lane: Lane) -> LaneTrace:
     nodes = (np.asarray(lane.center) - ((grid.fy - 1) / 2, (grid.fx - 1) / 2)) / (grid.fy, grid.fx)
-    return Track(nodes[:, 0], nodes[:, 1], float(np.mean(lane.widths)) / grid.fx, 1.0)
+    return LaneTrace(nodes[:, 0], nodes[:, 1], float(np.mean(lane.widths)) / grid.fx, 1.0)

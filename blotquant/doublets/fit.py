@@ -26,7 +26,7 @@ from blotquant.doublets.row_model import (
     shape_limits,
     shapes,
 )
-from blotquant.settings import NamingSettings
+from blotquant.settings import IdentificationSettings
 
 _ROOT_2PI = float(np.sqrt(2 * np.pi))
 # The separation is accepted where it is surely (this many SE) less than this far below the limit.
@@ -109,7 +109,7 @@ def fit_doublet(
     sds: ArrayLike,
     *,
     offsets: ArrayLike | None = None,
-    settings: NamingSettings | None = None,
+    settings: IdentificationSettings | None = None,
 ) -> DoubletFit:
     """Fit one and two bands to the profiles of a row and judge whether there are two.
 
@@ -127,7 +127,7 @@ def fit_doublet(
     offsets : array_like, shape (n_rows,) or (n_lanes, n_rows), optional
         Distance of each sample from the row's place in its lane, in rows, increasing; by default counted from the
         middle of the profiles.
-    settings : NamingSettings, optional
+    settings : IdentificationSettings, optional
         The limits named above.
 
     Returns
@@ -139,13 +139,13 @@ def fit_doublet(
     ValueError
         If the shapes do not match, an SD is not positive, or there are fewer than 8 rows.
     """
-    limits = settings or NamingSettings()
+    limits = settings or IdentificationSettings()
     data = check_profiles(profiles, sds, offsets)
     single, double = fit_both(data)
     return _judge(data, double, single.aicc - double.aicc, limits)
 
 
-def _judge(data: RowData, best: Solution, delta_aicc: float, limits: NamingSettings) -> DoubletFit:
+def _judge(data: RowData, best: Solution, delta_aicc: float, limits: IdentificationSettings) -> DoubletFit:
     n_lanes = len(data.y)
     sigma, spacing, skew = float(np.exp(best.theta[1])), float(best.theta[3]), float(best.theta[2])
     residual, amplitudes, blocks = project(data, best.theta, 2)

@@ -22,7 +22,6 @@ from blotquant.model.image import FloatImage
 Array = NDArray[np.float64]
 
 
-
 _MIN_COLUMNS = 3
 
 
@@ -67,7 +66,6 @@ def _covered(rows: NDArray[np.int_], cols: NDArray[np.int_], bands: Sequence[Ban
         top, bottom = edges(band.outline, cols.astype(float))
         covered |= (rows > top) & (rows < bottom)
     return covered
-
 
 
 _MAX_SKEW = 0.6

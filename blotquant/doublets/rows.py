@@ -20,8 +20,6 @@ from blotquant.model.geometry import Band, Box, Lane, Layout, Polygon, polygon
 Array = NDArray[np.float64]
 
 
-
-
 def edges(outline: Polygon, cols: Array) -> tuple[Array, Array]:
     """Topmost and bottommost row of an outline at some columns; beyond its ends those of its last column."""
     points = np.asarray(outline)
@@ -48,8 +46,6 @@ def union(outlines: Sequence[Polygon]) -> Polygon:
     top, bottom = edges(outlines[0], vertices)[0], edges(outlines[-1], vertices)[1]
     upper, lower = np.column_stack([top, vertices]), np.column_stack([bottom, vertices])
     return polygon(np.vstack([upper, lower[::-1]]))
-
-
 
 
 def component_weights(band: Band, shape: tuple[int, int]) -> tuple[Box, Array]:

@@ -29,7 +29,7 @@ from blotquant.doublets.rows import (
 )
 from blotquant.model.geometry import Band, Layout, Point, Polygon, bounding_box, polygon
 from blotquant.model.image import FloatImage
-from blotquant.settings import NamingSettings
+from blotquant.settings import IdentificationSettings
 
 Array = NDArray[np.float64]
 
@@ -103,7 +103,6 @@ def _redrawn(outline: Polygon, middle: float, height: float) -> Polygon:
     return polygon(np.vstack([top, bottom[::-1]]))
 
 
-
 _N_NODES = 33
 _DETECTED_SE = 3.0
 # Beyond the outline, this part of its height is fitted too, to see the local background.
@@ -116,7 +115,7 @@ def resolve_doublets(
     *,
     ceiling: float = np.inf,
     rows: Sequence[tuple[str, int]] | None = None,
-    settings: NamingSettings | None = None,
+    settings: IdentificationSettings | None = None,
 ) -> Layout:
     """Take overlapping rows apart where the picture carries it.
 
@@ -136,14 +135,14 @@ def resolve_doublets(
         Rows known to hold a doublet, as `unresolved_rows` tells them: they become two where they can be taken apart
         and are flagged `unresolved` where not. Rows of which nothing is known are never divided: most single bands
         are flat-topped enough to be fitted better by two.
-    settings : NamingSettings, optional
+    settings : IdentificationSettings, optional
         When two bands count as two.
 
     Returns
     -------
     Layout
     """
-    limits = settings or NamingSettings()
+    limits = settings or IdentificationSettings()
     for strip in layout.strips:
         for pair in touching_rows(layout, strip.id):
             layout = _divide(signal, layout, pair, ceiling=ceiling, limits=limits)
@@ -183,7 +182,7 @@ def _divide(
     group: RowGroup,
     *,
     ceiling: float,
-    limits: NamingSettings,
+    limits: IdentificationSettings,
 ) -> Layout:
     """Replace the bands of one group by the two that the joint fit finds, or say that it does not."""
     outlines = [union([band.outline for band in bands]) for bands in group.members]
@@ -212,7 +211,7 @@ def _divide(
     return _renumber(replace_bands(layout, divided), group, new)
 
 
-def _fit(profiles: list[RowProfile], limits: NamingSettings) -> DoubletFit | None:
+def _fit(profiles: list[RowProfile], limits: IdentificationSettings) -> DoubletFit | None:
     if not profiles or len(profiles[0].counts) < 12:
         return None
     return fit_doublet(

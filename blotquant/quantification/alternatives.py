@@ -9,8 +9,8 @@ import pandas as pd
 
 from blotquant.model.geometry import Band, Layout, polygon
 from blotquant.quantification.background import BACKGROUNDS
-from blotquant.quantification.bands import weigh_aperture
-from blotquant.quantification.prepared_image import SANE, Scene, aperture_of
+from blotquant.quantification.bands import measure_aperture
+from blotquant.quantification.prepared_image import SANE, PreparedImage, aperture_of
 from blotquant.tables import ALTERNATIVE_COLUMNS, make_table
 from blotquant.threads import single_threaded
 
@@ -21,14 +21,14 @@ APERTURE_WAYS = (0.85, 1.0, 1.15)
 
 
 @single_threaded
-def measure_alternatives(layout: Layout, scene: Scene) -> pd.DataFrame:
+def measure_alternatives(layout: Layout, scene: PreparedImage) -> pd.DataFrame:
     """Weigh every named band over all sane backgrounds and aperture heights.
 
     Parameters
     ----------
     layout : Layout
         With targets assigned.
-    scene : Scene
+    scene : PreparedImage
         The picture as it was prepared for weighing; its own background is always one of the ways.
 
     Returns
@@ -46,7 +46,7 @@ def measure_alternatives(layout: Layout, scene: Scene) -> pd.DataFrame:
         for height in APERTURE_WAYS:
             aperture = aperture_of(scale_height(band, height), layout, scene.signal.shape)
             for name, surface in surfaces.items():
-                volume = weigh_aperture(scene, aperture, surface.under(aperture)).volume
+                volume = measure_aperture(scene, aperture, surface.under(aperture)).volume
                 rows.append({"band_id": band.id, "background": name, "aperture": height, "volume": volume})
     return make_table(rows, ALTERNATIVE_COLUMNS)
 

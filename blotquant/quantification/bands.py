@@ -18,9 +18,9 @@ from blotquant.quantification.background import Aperture, Estimate
 from blotquant.quantification.background.base import Array
 from blotquant.quantification.edge_losses import column_sums, cut_sd, end_variance, side_variance
 from blotquant.quantification.noise import LOD_SDS, LOQ_SDS, empty_variance
-from blotquant.quantification.prepared_image import Scene, apertures_of, weigh_scene
+from blotquant.quantification.prepared_image import PreparedImage, apertures_of, prepare_image
 from blotquant.quantification.quality import HOLLOW_SNR, band_shape, is_hollow, limit_flags, place_flags, saturation
-from blotquant.settings import WeighingSettings
+from blotquant.settings import QuantificationSettings
 from blotquant.tables import BAND_COLUMNS, make_table
 from blotquant.threads import single_threaded
 
@@ -35,7 +35,7 @@ SHAPE_SHARE = 0.06
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Weighed:
+class Measurement:
     """What lies under one aperture.
 
     Attributes
@@ -72,12 +72,12 @@ class Weighed:
         return np.asarray(self.pixels - self.background, dtype=float)
 
 
-def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None = None) -> Weighed:
+def measure_aperture(scene: PreparedImage, aperture: Aperture, estimate: Estimate | None = None) -> Measurement:
     """Weigh the pixels under one aperture.
 
     Parameters
     ----------
-    scene : Scene
+    scene : PreparedImage
         The prepared picture.
     aperture : Aperture
         Pixels and their weights.
@@ -86,7 +86,7 @@ def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None =
 
     Returns
     -------
-    Weighed
+    Measurement
         Volume by V = sum of w (p - b), and its variance by
         N sigma^2 + N^2 sigma^2 kappa / n_b + g V, with correlated noise, the background's own bend, and the light
         that crosses the outline added.
@@ -106,7 +106,7 @@ def weigh_aperture(scene: Scene, aperture: Aperture, estimate: Estimate | None =
     crossing = (OWN_SHARE**2 + cut**2) * light**2
     crossing += side_variance(scene.signal, aperture, level, line=line)
     crossing += end_variance(scene.signal, aperture, level, light=light, noise=noise)
-    return Weighed(
+    return Measurement(
         pixels=pixels,
         background=values,
         profile=profile,
@@ -127,8 +127,8 @@ def measure_bands(
     image: BlotImage,
     layout: Layout,
     *,
-    settings: WeighingSettings | None = None,
-    scene: Scene | None = None,
+    settings: QuantificationSettings | None = None,
+    scene: PreparedImage | None = None,
     only: Iterable[str] | None = None,
 ) -> pd.DataFrame:
     """Weigh the bands of a picture.
@@ -139,10 +139,10 @@ def measure_bands(
         The picture; its pixels are read as they are, never scaled, smoothed or clipped.
     layout : Layout
         Strips, lanes and bands.
-    settings : WeighingSettings, optional
+    settings : QuantificationSettings, optional
         How to weigh.
-    scene : Scene, optional
-        From `weigh_scene`, to spare its preparation when bands are weighed again; its settings hold.
+    scene : PreparedImage, optional
+        From `prepare_image`, to spare its preparation when bands are weighed again; its settings hold.
     only : iterable of str, optional
         Ids of the bands to weigh; all when not given.
 
@@ -163,15 +163,17 @@ def measure_bands(
         msg = f"only must be several ids, got the text {only!r}; write [{only!r}]"
         raise TypeError(msg)
     layout = layout.sorted()
-    scene = scene or weigh_scene(image, layout, settings=settings)
+    scene = scene or prepare_image(image, layout, settings=settings)
     wanted = {band.id for band in layout.bands} if only is None else set(only)
     unknown = wanted - {band.id for band in layout.bands}
     if unknown:
         raise KeyError(min(unknown))
-    return make_table(weigh_bands(image, layout, scene, only=wanted), BAND_COLUMNS)
+    return make_table(measure_rows(image, layout, scene, only=wanted), BAND_COLUMNS)
 
 
-def weigh_bands(image: BlotImage, layout: Layout, scene: Scene, *, only: Collection[str]) -> list[dict[str, Any]]:
+def measure_rows(
+    image: BlotImage, layout: Layout, scene: PreparedImage, *, only: Collection[str]
+) -> list[dict[str, Any]]:
     """Rows of `measure_bands` as plain values, for live use: making a table takes longer than weighing a band.
 
     Parameters
@@ -180,8 +182,8 @@ def weigh_bands(image: BlotImage, layout: Layout, scene: Scene, *, only: Collect
         The picture.
     layout : Layout
         In its promised order (`Layout.sorted`).
-    scene : Scene
-        From `weigh_scene`.
+    scene : PreparedImage
+        From `prepare_image`.
     only : collection of str
         Ids of the bands to weigh.
     """
@@ -195,14 +197,14 @@ def weigh_bands(image: BlotImage, layout: Layout, scene: Scene, *, only: Collect
         cells = {
             **common,
             **places[band.id],
-            **_band_cells(band, weigh_aperture(scene, aperture, estimate), aperture, scene),
+            **_band_cells(band, measure_aperture(scene, aperture, estimate), aperture, scene),
         }
         cells["flags"] = join_flags(cells["flags"], marks[band.id], layout.flags, scene.flags)
         rows.append(cells)
     return rows
 
 
-def _common_cells(image: BlotImage, scene: Scene) -> dict[str, Any]:
+def _common_cells(image: BlotImage, scene: PreparedImage) -> dict[str, Any]:
     return {
         "image": image.name,
         "background": scene.method,
@@ -239,7 +241,7 @@ def _relative_front(band: Band, lane: Lane, strip: Strip | None) -> float:
     return (band.peak[0] - top) / (bottom - top) if bottom > top else np.nan
 
 
-def _band_cells(band: Band, weighed: Weighed, aperture: Aperture, scene: Scene) -> dict[str, Any]:
+def _band_cells(band: Band, weighed: Measurement, aperture: Aperture, scene: PreparedImage) -> dict[str, Any]:
     if band.split:
         weighed = replace(
             weighed,
@@ -286,7 +288,7 @@ def _band_cells(band: Band, weighed: Weighed, aperture: Aperture, scene: Scene) 
     return cells
 
 
-def _split_sd(band: Band, weighed: Weighed, shape: tuple[int, ...]) -> float:
+def _split_sd(band: Band, weighed: Measurement, shape: tuple[int, ...]) -> float:
     """SD that taking a doublet apart adds to either volume, in counts: the fit's own, and that of its shape."""
     _, weights = area_weights(band.outline, (shape[0], shape[1]))
     whole = abs(float((weights * weighed.excess).sum()))
@@ -301,7 +303,7 @@ def sum_under(values: Array, aperture: Aperture) -> float:
     return float((aperture.weights * values).sum())
 
 
-def aperture_fraction(band: Band, scene: Scene, aperture: Aperture) -> float:
+def aperture_fraction(band: Band, scene: PreparedImage, aperture: Aperture) -> float:
     """Share of a Gaussian band of the row's typical width that an aperture of this height holds; NaN if unknown."""
     sigma = scene.row_sigma.get((aperture.lane.strip, band.row)) if aperture.lane and band.row is not None else None
     tall = np.sort(aperture.tall)
@@ -312,7 +314,7 @@ def aperture_fraction(band: Band, scene: Scene, aperture: Aperture) -> float:
     return erf(float(middle) / 2 / sigma / 2**0.5)
 
 
-def method_spread(scene: Scene, aperture: Aperture, weighed: Weighed) -> float:
+def method_spread(scene: PreparedImage, aperture: Aperture, weighed: Measurement) -> float:
     """(max - min) / |median| of the volume over the scene's backgrounds.
 
     Returns

@@ -44,7 +44,7 @@ FEWEST = 4
 """Columns that an outline needs for anything to be said of its sides."""
 
 
-class Cuts(NamedTuple):
+class EdgeLosses(NamedTuple):
     """What the sides of a picture's outlines leave out of their bands, as a part of the volume.
 
     Attributes
@@ -223,7 +223,7 @@ def _row_sums(
     return np.asarray(lines.sum(axis=1, dtype=float)[::step])
 
 
-def measure_cuts(signal: FloatImage, boxes: Sequence[Box], noise: float) -> Cuts:
+def measure_edge_losses(signal: FloatImage, boxes: Sequence[Box], noise: float) -> EdgeLosses:
     """What the outlines of a picture's clear bands leave out at their sides.
 
     Parameters
@@ -242,12 +242,12 @@ def measure_cuts(signal: FloatImage, boxes: Sequence[Box], noise: float) -> Cuts
         if light > CLEAR * noise * _pixels(box) ** 0.5 and light > 0
     ]
     if len(shares) < 3:
-        return Cuts()
+        return EdgeLosses()
     typical = float(np.median(shares))
-    return Cuts(typical, winsorised_sd(np.array(shares) - typical))
+    return EdgeLosses(typical, winsorised_sd(np.array(shares) - typical))
 
 
-def cut_sd(signal: FloatImage, box: Box, cuts: Cuts, noise: float, *, line: Line | None = None) -> float:
+def cut_sd(signal: FloatImage, box: Box, cuts: EdgeLosses, noise: float, *, line: Line | None = None) -> float:
     """SD of a volume, as a part of it, for light that its sides leave out more or less than the picture's others.
 
     What lies beyond may be the band's or not: truth is anywhere between none of it and all, and the SD that of a

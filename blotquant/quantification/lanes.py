@@ -10,10 +10,10 @@ from blotquant.flags import join_flags
 from blotquant.model.geometry import Band, Lane, Layout, bounding_box
 from blotquant.model.image import BlotImage
 from blotquant.quantification.background import Aperture
-from blotquant.quantification.bands import weigh_aperture
-from blotquant.quantification.prepared_image import Scene, aperture_of, lane_scene
+from blotquant.quantification.bands import measure_aperture
+from blotquant.quantification.prepared_image import PreparedImage, aperture_of, prepare_lanes
 from blotquant.quantification.quality import limit_flags, saturation
-from blotquant.settings import WeighingSettings
+from blotquant.settings import QuantificationSettings
 from blotquant.tables import LANE_COLUMNS, make_table
 from blotquant.threads import single_threaded
 
@@ -23,7 +23,7 @@ def measure_lanes(
     image: BlotImage,
     layout: Layout,
     *,
-    settings: WeighingSettings | None = None,
+    settings: QuantificationSettings | None = None,
     window: tuple[float, float] | None = None,
 ) -> pd.DataFrame:
     """Weigh whole lanes, as a total-protein stain is.
@@ -36,7 +36,7 @@ def measure_lanes(
         The picture.
     layout : Layout
         Strips and lanes.
-    settings : WeighingSettings, optional
+    settings : QuantificationSettings, optional
         How to weigh.
     window : (float, float), optional
         Half-open range of rows to weigh; the whole lane when not given.
@@ -51,7 +51,7 @@ def measure_lanes(
     strips = {strip.id: strip.number for strip in layout.strips}
     lanes = [(lane, _lane_band(lane, window)) for lane in layout.lanes]
     stand_ins = Layout(strips=layout.strips, lanes=layout.lanes, bands=tuple(band for _, band in lanes if band))
-    scene = lane_scene(image, stand_ins, settings=settings)
+    scene = prepare_lanes(image, stand_ins, settings=settings)
     rows = []
     for lane, band in lanes:
         row = {
@@ -73,8 +73,8 @@ def measure_lanes(
     return make_table(rows, LANE_COLUMNS)
 
 
-def _lane_cells(aperture: Aperture, scene: Scene) -> dict[str, Any]:
-    weighed = weigh_aperture(scene, aperture)
+def _lane_cells(aperture: Aperture, scene: PreparedImage) -> dict[str, Any]:
+    weighed = measure_aperture(scene, aperture)
     n_saturated, clipped = saturation(weighed.pixels, aperture.weights, scene.ceiling)
     limits = limit_flags(weighed.volume, weighed.empty_sd, spread=float("nan"), n_background=weighed.n_background)
     return {

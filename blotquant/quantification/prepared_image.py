@@ -18,13 +18,13 @@ from blotquant.imaging.robust import winsorised_sd
 from blotquant.model.area_weights import area_weights, area_weights_of, clip_box
 from blotquant.model.geometry import Band, Box, Layout, polygon, polygon_area
 from blotquant.model.image import BlotImage, FloatImage
-from blotquant.quantification.background import BACKGROUNDS, Aperture, Ground, Surface
+from blotquant.quantification.background import BACKGROUNDS, Aperture, BackgroundPixels, FittedBackground
 from blotquant.quantification.background.base import Array
 from blotquant.quantification.background.simple import Gaps
-from blotquant.quantification.edge_losses import Cuts, measure_cuts
+from blotquant.quantification.edge_losses import EdgeLosses, measure_edge_losses
 from blotquant.quantification.noise import Noise, measure_noise
-from blotquant.quantification.undetected_signal import hide_lit_rows
-from blotquant.settings import WeighingSettings
+from blotquant.quantification.undetected_signal import exclude_undetected_signal
+from blotquant.settings import QuantificationSettings
 from blotquant.threads import single_threaded
 
 
@@ -73,18 +73,18 @@ EDGE_PX = 3.0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Scene:
+class PreparedImage:
     """Everything about one picture that all of its bands share.
 
     Attributes
     ----------
-    ground : Ground
+    ground : BackgroundPixels
         The signal with all bands masked.
     method : str
         The chosen background, as tables state it.
-    surface : Surface
+    surface : FittedBackground
         Its levels.
-    others : tuple of Surface
+    others : tuple of FittedBackground
         Those that the method spread compares it with.
     noise : Noise
         Measured from the picture.
@@ -92,20 +92,20 @@ class Scene:
         At or above which a pixel is saturated.
     row_sigma : dict of (str, int) to float
         Typical SD along the lane of the bands of one row of a strip, px.
-    cuts : Cuts
+    cuts : EdgeLosses
         What the sides of its outlines leave out of their bands.
     flags : tuple of str
         What holds for every number weighed here.
     """
 
-    ground: Ground
+    ground: BackgroundPixels
     method: str
-    surface: Surface
-    others: tuple[Surface, ...]
+    surface: FittedBackground
+    others: tuple[FittedBackground, ...]
     noise: Noise
     ceiling: float
     row_sigma: dict[tuple[str, int], float]
-    cuts: Cuts = field(default_factory=Cuts)
+    cuts: EdgeLosses = field(default_factory=EdgeLosses)
     flags: tuple[str, ...] = ()
 
     @property
@@ -119,7 +119,7 @@ CLEAR_SNR = (10.0, 1000.0)
 
 
 @single_threaded
-def weigh_scene(image: BlotImage, layout: Layout, *, settings: WeighingSettings | None = None) -> Scene:
+def prepare_image(image: BlotImage, layout: Layout, *, settings: QuantificationSettings | None = None) -> PreparedImage:
     """Prepare a picture for weighing.
 
     Parameters
@@ -128,33 +128,33 @@ def weigh_scene(image: BlotImage, layout: Layout, *, settings: WeighingSettings 
         The picture.
     layout : Layout
         All of its bands: each of them is kept out of every background.
-    settings : WeighingSettings, optional
+    settings : QuantificationSettings, optional
         Background method, mask, counts or optical density.
 
     Returns
     -------
-    Scene
+    PreparedImage
         To be handed to `measure_bands` any number of times, as long as picture and bands stay roughly the same.
     """
-    return _prepare(image, layout, settings or WeighingSettings(), whole_lanes=False)
+    return _prepare(image, layout, settings or QuantificationSettings(), whole_lanes=False)
 
 
 @single_threaded
-def lane_scene(image: BlotImage, layout: Layout, *, settings: WeighingSettings | None = None) -> Scene:
+def prepare_lanes(image: BlotImage, layout: Layout, *, settings: QuantificationSettings | None = None) -> PreparedImage:
     """Prepare a picture for weighing whole lanes, which the layout holds as its bands.
 
     Only the gaps between lanes are left as ground: the mask is not widened, and they are the background for all
     methods but those that ask nothing of the lane.
     """
-    return _prepare(image, layout, settings or WeighingSettings(), whole_lanes=True)
+    return _prepare(image, layout, settings or QuantificationSettings(), whole_lanes=True)
 
 
-def _prepare(image: BlotImage, layout: Layout, settings: WeighingSettings, *, whole_lanes: bool) -> Scene:
+def _prepare(image: BlotImage, layout: Layout, settings: QuantificationSettings, *, whole_lanes: bool) -> PreparedImage:
     if settings.optical_density:
         image = to_optical_density(image)
     margin = 0.0 if whole_lanes else settings.mask_margin
     is_float = image.pixels.dtype.kind == "f"
-    ground = find_ground(image.signal(), layout, margin, may_lack_numbers=is_float)
+    ground = find_background_pixels(image.signal(), layout, margin, may_lack_numbers=is_float)
     boxes = [clip_box(band.box, image.shape) for band in layout.bands]
     noise = measure_noise(ground.signal, ground.usable, [] if whole_lanes else boxes)
     ground = replace(ground, noise=noise.sigma, noise_spread=noise.spread)
@@ -162,9 +162,9 @@ def _prepare(image: BlotImage, layout: Layout, settings: WeighingSettings, *, wh
     method = Gaps() if use_gaps else BACKGROUNDS[settings.background]
     others = [] if whole_lanes else [name for name in SANE if name != settings.background]
     clear = [box for band, box in zip(layout.bands, boxes, strict=True) if band.status == "detected"]
-    cuts = Cuts() if whole_lanes else measure_cuts(ground.signal, clear, noise.sigma * noise.spread**0.5)
+    cuts = EdgeLosses() if whole_lanes else measure_edge_losses(ground.signal, clear, noise.sigma * noise.spread**0.5)
     flags = image.flags if noise.gain is not None or whole_lanes else (*image.flags, "noise_gain_unknown")
-    return Scene(
+    return PreparedImage(
         ground=ground, method=method.name + (", optical density" if settings.optical_density else ""),
         surface=method.fit(ground),
         others=tuple(BACKGROUNDS[name].fit(ground) for name in others), noise=noise, ceiling=image.ceiling,
@@ -172,7 +172,9 @@ def _prepare(image: BlotImage, layout: Layout, settings: WeighingSettings, *, wh
     )  # fmt: skip
 
 
-def find_ground(signal: FloatImage, layout: Layout, margin: float, *, may_lack_numbers: bool = True) -> Ground:
+def find_background_pixels(
+    signal: FloatImage, layout: Layout, margin: float, *, may_lack_numbers: bool = True
+) -> BackgroundPixels:
     """Take all bands (each with a margin, in heights of its outline) and all that is no membrane out of a picture."""
     shape = (signal.shape[0], signal.shape[1])
     boxes = [band.box for band in layout.bands]
@@ -184,8 +186,10 @@ def find_ground(signal: FloatImage, layout: Layout, margin: float, *, may_lack_n
     parts = _margin_parts(signal, boxes) if margin else [0.0] * len(boxes)
     for band, box, part in zip(layout.bands, boxes, parts, strict=True):
         _mask_band(usable, band, box, margin * part)
-    hide_lit_rows(signal, usable, membrane, layout, min(height, pitch))
-    return Ground(signal=signal, usable=usable, band_height=min(height, pitch), lane_pitch=pitch, lanes=layout.lanes)
+    exclude_undetected_signal(signal, usable, membrane, layout, min(height, pitch))
+    return BackgroundPixels(
+        signal=signal, usable=usable, band_height=min(height, pitch), lane_pitch=pitch, lanes=layout.lanes
+    )
 
 
 def _row_sigmas(signal: FloatImage, layout: Layout, boxes: list[Box]) -> dict[tuple[str, int], float]:

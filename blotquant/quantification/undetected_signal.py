@@ -45,7 +45,7 @@ BESIDE = 2.0
 """Light of a lane reaches so far beyond its sides, px."""
 
 
-def hide_lit_rows(
+def exclude_undetected_signal(
     signal: FloatImage,
     usable: NDArray[np.bool_],
     membrane: NDArray[np.bool_] | None,
@@ -83,14 +83,14 @@ def hide_lit_rows(
     excess, peaks = (np.where(known, profiles - np.where(known, opened(bounded, n), 0.0), 0.0) for n in reaches)
     for k, lane in enumerate(layout.lanes):
         extents = [(band.box.row_start / step, band.box.row_stop / step) for band in layout.bands_of(lane.id)]
-        lit = find_lit(excess[k], peaks[k], free[k] & known[k], extents, NEAR * height / step)
+        lit = find_undetected_signal(excess[k], peaks[k], free[k] & known[k], extents, NEAR * height / step)
         # A place stands for the rows around it; bands end between places.
         lit[1:] |= lit[:-1].copy()
         lit[:-1] |= lit[1:].copy()
         _hide(usable, lane, rows[lit], step)
 
 
-def find_lit(
+def find_undetected_signal(
     excess: Array, peaks: Array, free: NDArray[np.bool_], bands: list[tuple[float, float]], near: float
 ) -> NDArray[np.bool_]:
     """Tell which free places of one lane are lit.

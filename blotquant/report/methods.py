@@ -38,16 +38,17 @@ def methods_paragraph(experiment: Experiment, settings: Settings, tables: dict[s
     tables : dict of str to DataFrame
         ``ratios``, ``summary``, and ``sensitivity`` where there is one.
     """
-    weighing = settings.weighing
-    unit = "optical density" if weighing.optical_density else "counts"
+    quantification = settings.quantification
+    unit = "optical density" if quantification.optical_density else "counts"
     sentences = [
         f"Band intensities were measured with blotquant {__version__} on the unprocessed image files ({unit}).",
         "Lanes and bands were detected automatically; hand corrections, where any were made, are kept as a record.",
         f"A band's volume is the sum of {unit} inside its outline, edge pixels by their covered part, minus the "
         "background; the lanes of one row share one aperture height unless a hand changed it; negative volumes were "
         "kept.",
-        f"The background was {BACKGROUND_WORDS.get(weighing.background, weighing.background)}; a margin of up to "
-        f"{weighing.mask_margin:g} band heights around every band, the more the stronger it is, was left out.",
+        f"The background was {BACKGROUND_WORDS.get(quantification.background, quantification.background)}; a margin "
+        f"of up to {quantification.mask_margin:g} band heights around every band, the more the "
+        "stronger it is, was left out.",
         *_stains(experiment),
         "Bands with a pixel at the detector's ceiling are lower bounds and were left out of means.",
         *_exposures(experiment),

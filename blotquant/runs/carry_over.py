@@ -19,7 +19,7 @@ from blotquant.experiment.design import Experiment
 from blotquant.flags import join_flags, split_flags
 from blotquant.model.geometry import Band, Box, Layout
 from blotquant.quantification.background.base import Array
-from blotquant.quantification.prepared_image import Scene, aperture_of
+from blotquant.quantification.prepared_image import PreparedImage, aperture_of
 from blotquant.tables import CARRY_OVER_COLUMNS, make_table
 from blotquant.threads import single_threaded
 
@@ -40,14 +40,14 @@ class Probing:
         Antibody, and the picture's name.
     layout : Layout
         With the probe's own bands named; bands without a name are nobody's.
-    scene : Scene
+    scene : PreparedImage
         The picture as it was prepared for weighing.
     """
 
     probe: str
     image: str
     layout: Layout
-    scene: Scene
+    scene: PreparedImage
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -142,7 +142,7 @@ def ratios_with(study: Study, picture: StudyPicture, image: BlotImage, session: 
     """
     import pandas as pd
 
-    from blotquant.analysis import weigh
+    from blotquant.analysis import quantify
     from blotquant.normalization.normalize import normalize
     from blotquant.runs.carry_over import flag_carry_over
     from blotquant.tables import RATIO_COLUMNS, make_table
@@ -150,7 +150,7 @@ def ratios_with(study: Study, picture: StudyPicture, image: BlotImage, session: 
     if not study.tables:
         return make_table([], RATIO_COLUMNS)
     entry = picture.entry
-    analysis = weigh(image, session, naming=picture.naming)
+    analysis = quantify(image, session, naming=picture.naming)
     exposure_s = image.exposure_s if entry.exposure_s is None else entry.exposure_s
     constants = {"image": entry.name, "blot": entry.blot, "membrane": entry.membrane, "probe": entry.probe}
     tables = {}

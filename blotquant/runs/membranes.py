@@ -166,7 +166,7 @@ def _make_part(task: MembraneTask, mark: str, analyses: Sequence[Analysis]) -> P
 
 
 def _more_tables(task: MembraneTask, analyses: Sequence[Analysis]) -> dict[str, str]:
-    """What only the worker, who has the pictures at hand, can weigh: other ways of weighing, and carry-over."""
+    """What only the worker, who has the pictures at hand, can quantify: other ways of weighing, and carry-over."""
     import pandas as pd
 
     from blotquant.quantification.alternatives import measure_alternatives

@@ -241,7 +241,7 @@ def summarize(name: str, analysis: Analysis) -> dict[str, Any]:
 
 
 def _nothing_to_weigh(analysis: Analysis) -> str | None:
-    """One line for a picture without a lane: it was read, and there is nothing in it to weigh."""
+    """One line for a picture without a lane: it was read, and there is nothing in it to quantify."""
     if analysis.layout.lanes:
         return None
     names = dict.fromkeys((*analysis.image.flags, *analysis.layout.flags))

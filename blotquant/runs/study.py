@@ -177,7 +177,8 @@ def _folders(experiments: Sequence[Experiment], out: Path) -> list[Path]:
 def settings_of(experiment: Experiment, settings: Settings | None) -> Settings:
     """The experiment file's parameters, with what was set by hand (on the command line) laid over them.
 
-    The file's `ladder` stands above the `naming.ladder` of its `[settings]`, and below one that was set by hand.
+    The file's `ladder` stands above the `identification.ladder` of its `[settings]`, and below one that was set by
+    hand.
     """
     written = experiment.settings.model_dump(exclude_unset=True)
     if experiment.ladder is not None:
@@ -223,7 +224,7 @@ def _naming(experiment: Experiment, entry: ImageEntry, settings: Settings) -> Na
     from blotquant.analysis import Naming
     from blotquant.identification.targets import Target
 
-    ladder = settings.naming.ladder or experiment.ladder
+    ladder = settings.identification.ladder or experiment.ladder
     if experiment.is_stain(entry.probe):
         return Naming(probe=entry.probe, ladder=ladder)
     declared = experiment.targets.get(entry.probe)

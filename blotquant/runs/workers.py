@@ -216,7 +216,6 @@ class _Processes:
     def __init__(self, jobs: int, time_limit_s: float | None) -> None:
         import multiprocessing
 
-
         self._pool: ProcessPool = QuietPool(max_workers=jobs, context=multiprocessing.get_context("spawn"))
         self._time_limit_s = time_limit_s
         self.window = 2 * jobs + 2

@@ -28,8 +28,6 @@ from blotquant.synthetic.truth import Place, Truth, band_outline, numbered, tell
 Floats = NDArray[np.float64]
 
 
-
-
 def expose(light: Floats, camera: CameraSpec, rng: np.random.Generator) -> Floats:
     """Counts that the camera reads for some light, before ceiling and rounding.
 

@@ -19,7 +19,6 @@ from blotquant.synthetic.spec import BlotSpec, CameraSpec, DebrisSpec, LaneSpec,
 Floats = NDArray[np.float64]
 
 
-
 SHAPE = (420, 640)
 PATTERN = 20  # draws the lysate's band pattern and the ladder's strengths, the same on all blots
 LADDER_KDA = (220.0, 120.0, 100.0, 80.0, 60.0, 50.0, 40.0, 30.0)
@@ -203,7 +202,6 @@ def _debris(probe: Probe, rng: np.random.Generator) -> DebrisSpec:
         strength=0.5 * probe.level,
         hot=1500.0,
     )
-
 
 
 SEED = 2025

@@ -14,11 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from blotquant.analysis import weigh_named
+from blotquant.analysis import quantify_bands
 from blotquant.model.geometry import Layout
 from blotquant.model.image import BlotImage
-from blotquant.quantification.bands import measure_bands, weigh_bands
-from blotquant.quantification.prepared_image import Scene
+from blotquant.quantification.bands import measure_bands, measure_rows
+from blotquant.quantification.prepared_image import PreparedImage
 from blotquant.session.history import FIND_AGAIN, Change, Kind
 from blotquant.session.replay import Conflict, apply_changes, diff_layouts
 from blotquant.session.session import SESSION_SUFFIX, Session, relative_path, save_session
@@ -52,7 +52,7 @@ class Weighing(NamedTuple):
     """Exact numbers of one state of the layout."""
 
     session: Session
-    scene: Scene
+    scene: PreparedImage
     table: pd.DataFrame
     rows: Rows
 
@@ -90,7 +90,7 @@ class Editor:
     """One picture being corrected.
 
     An edit gives the touched bands new numbers at once, weighed in the scene as it was before (other bands' masks
-    move by a hair with it). `weigh` gives the exact numbers of the present layout; until its result is accepted,
+    move by a hair with it). `quantify` gives the exact numbers of the present layout; until its result is accepted,
     `is_exact` is False. What is saved, exported or shown as final is always exact.
 
     Attributes
@@ -128,7 +128,7 @@ class Editor:
         self.who = who or user_name()
         self.clock = clock
         self.autosaver = autosaver
-        self.scene: Scene | None = None
+        self.scene: PreparedImage | None = None
         self.rows: Rows = {}
         self.auto_rows: Rows = {}
         self._table: pd.DataFrame | None = None
@@ -277,22 +277,22 @@ class Editor:
     def _weigh_only(self, layout: Layout, wanted: set[str]) -> Rows:
         if not wanted or self.scene is None:
             return {}
-        return {row["band_id"]: row for row in weigh_bands(self.image, layout, self.scene, only=wanted)}
+        return {row["band_id"]: row for row in measure_rows(self.image, layout, self.scene, only=wanted)}
 
     def preview(self, changes: Sequence[Change]) -> Rows:
         """Numbers that changed bands would have; nothing is done. Empty before the first weighing."""
         keys = {change.object_id for change in changes if change.kind == "band" and change.after is not None}
         return self._weigh_only(apply_changes(self.layout, changes), keys)
 
-    def weigh(self) -> Weighing:
+    def quantify(self) -> Weighing:
         """Exact numbers of the present layout: the same that the command line gives. Changes nothing; slow."""
         session = self.session
-        _, scene, table = weigh_named(self.image, session)
+        _, scene, table = quantify_bands(self.image, session)
         return Weighing(session, scene, table, rows_of(table))
 
     def weigh_auto(self) -> Rows:
         """Numbers of the automatic result."""
-        settings = self.session.settings_at_start.weighing
+        settings = self.session.settings_at_start.quantification
         return rows_of(measure_bands(self.image, self.session.layout_auto, settings=settings))
 
     def accept(self, weighing: Weighing, auto_rows: Rows | None = None) -> bool:
@@ -309,7 +309,7 @@ class Editor:
 
     def weigh_now(self) -> None:
         """Weigh and take over at once."""
-        self.accept(self.weigh(), self.weigh_auto() if not self.auto_rows else None)
+        self.accept(self.quantify(), self.weigh_auto() if not self.auto_rows else None)
 
     # doubts
 

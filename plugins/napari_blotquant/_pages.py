@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QLineEdit, QPushButto
 
 from blotquant.identification.presets import LADDERS_KDA, TARGETS_KDA, ladder_kda
 from blotquant.model.geometry import ROLES
-from blotquant.settings import DetectionSettings, WeighingSettings
+from blotquant.settings import DetectionSettings, QuantificationSettings
 from napari_blotquant._form import SettingsForm
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class TargetPage(_Page):
         self.kda.setCurrentIndex(min(self.kda.currentIndex() + 1, self.kda.count() - 1))
 
     def _set_ladder(self, name: str) -> None:
-        self.steps.set_value("naming.ladder", None if name == NO_LADDER else name)
+        self.steps.set_value("identification.ladder", None if name == NO_LADDER else name)
 
     def _name_kda(self) -> None:
         self.steps.by_hand("name_kda")
@@ -188,7 +188,7 @@ class ResultPage(_Page):
 
     def __init__(self, steps: StepPages) -> None:
         super().__init__(steps)
-        self.form = SettingsForm(WeighingSettings, "weighing.", steps.set_value)
+        self.form = SettingsForm(QuantificationSettings, "weighing.", steps.set_value)
         self.put(self.form, 0, 0)
         self.put(_button("Save the session  (Ctrl+S)", "Beside the picture", lambda: steps.dock.save()), 1, 0)
 

@@ -13,16 +13,16 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 from blotquant.model.area_weights import area_weights
 from blotquant.model.geometry import Lane
 from blotquant.quantification.background import Aperture
-from blotquant.quantification.prepared_image import Scene
+from blotquant.quantification.prepared_image import PreparedImage
 from napari_blotquant._model import Editor
 
 MISSING = 'The profile needs pyqtgraph:\npip install "blotquant[napari]"\nEverything else works without it.'
 Curves = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
-_known: WeakKeyDictionary[Scene, dict[Lane, Curves]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[PreparedImage, dict[Lane, Curves]] = WeakKeyDictionary()
 Limits = Callable[[str, float, float], None]
 
 
-def lane_curves(scene: Scene, lane: Lane) -> Curves:
+def lane_curves(scene: PreparedImage, lane: Lane) -> Curves:
     """Rows, mean counts and mean background of a lane, each row weighted by the covered part of its pixels.
 
     Made once for each scene: the background below a whole lane is slow.
@@ -33,7 +33,7 @@ def lane_curves(scene: Scene, lane: Lane) -> Curves:
     return known[lane]
 
 
-def _lane_curves(scene: Scene, lane: Lane) -> Curves:
+def _lane_curves(scene: PreparedImage, lane: Lane) -> Curves:
     box, weights = area_weights(lane.outline, scene.signal.shape)
     aperture = Aperture(box=box, weights=weights, lane=lane)
     cover = np.maximum(weights.sum(axis=1), 1e-9)

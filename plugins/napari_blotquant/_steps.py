@@ -85,8 +85,8 @@ class StepPages(QWidget):
             self.picture.show_polarity(self.editor.session.polarity)
             self.lanes.form.show_values(settings.detection)
             self.bands.form.show_values(settings.detection)
-            self.targets.show_ladder(settings.naming.ladder)
-            self.result.form.show_values(settings.weighing)
+            self.targets.show_ladder(settings.identification.ladder)
+            self.result.form.show_values(settings.quantification)
 
     # what the pages do
 

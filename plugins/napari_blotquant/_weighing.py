@@ -64,7 +64,7 @@ class Weigher:
         needs_auto, shown = not editor.auto_rows, self.dock.profile.lane_id
 
         def work() -> tuple[Weighing, Rows | None]:
-            weighing = editor.weigh()
+            weighing = editor.quantify()
             for lane in [lane for lane in weighing.session.layout.lanes if lane.id == shown] or editor.layout.lanes[:1]:
                 lane_curves(weighing.scene, lane)  # kept; the window need not wait for them
             return weighing, editor.weigh_auto() if needs_auto else None

@@ -12,7 +12,7 @@ from blotquant.model.area_weights import area_weights
 from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
 from blotquant.quantification.background import BACKGROUNDS, Aperture, Background
 from blotquant.quantification.noise import measure_noise
-from blotquant.quantification.prepared_image import find_ground
+from blotquant.quantification.prepared_image import find_background_pixels
 
 SHAPE = (160, 210)
 ROWS = (40.0, 80.0, 120.0)
@@ -41,7 +41,7 @@ def picture(seed: int = 1) -> np.ndarray:
 
 
 def levels(method: Background, image: np.ndarray) -> np.ndarray:
-    ground = find_ground(image, layout(), 0.4)
+    ground = find_background_pixels(image, layout(), 0.4)
     surface = method.fit(replace(ground, noise=measure_noise(ground.signal, ground.usable, []).sigma))
     out = []
     for band in layout().bands:
@@ -93,7 +93,7 @@ class TestContract:
             np.testing.assert_array_equal(found[0], other)
 
     def test_survives_a_picture_without_free_ground(self, method):
-        ground = find_ground(picture(), layout(), 0.4)
+        ground = find_background_pixels(picture(), layout(), 0.4)
         ground.usable[:] = False
         box, weights = area_weights(layout().bands[0].outline, SHAPE)
         estimate = method.fit(ground).under(Aperture(box=box, weights=weights, lane=layout().lanes[0]))

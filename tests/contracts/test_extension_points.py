@@ -19,7 +19,7 @@ from blotquant.io.read import READERS, Reader
 from blotquant.io.source import RawPicture
 from blotquant.quantification.background import BACKGROUNDS
 from blotquant.quantification.background.simple import Constant
-from blotquant.settings import Settings, WeighingSettings
+from blotquant.settings import QuantificationSettings, Settings
 from blotquant.statistics.scaling import SCALINGS, ScalingMethod, blot_scales
 
 PAGES = Path(__file__).parents[2] / "docs" / "_ext" / "from_code.py"
@@ -90,14 +90,14 @@ def test_a_flag_is_one_entry(monkeypatch):
 
 
 def test_a_parameter_is_one_field(monkeypatch):
-    class More(WeighingSettings):
+    class More(QuantificationSettings):
         wobble: float = Field(1.5, ge=0, le=9, description="How much to wobble")
 
     class All(Settings):
-        weighing: More = More()
+        quantification: More = More()
 
     monkeypatch.setattr("blotquant.settings.Settings", All)
-    changed = All().with_overrides(["weighing.wobble=2.5"])
-    assert changed.weighing.wobble == 2.5
+    changed = All().with_overrides(["quantification.wobble=2.5"])
+    assert changed.quantification.wobble == 2.5
     assert All.from_toml(changed.to_toml()) == changed
-    assert "| `weighing.wobble` | number, ≥ 0, ≤ 9 | `1.5` | How much to wobble |" in page("settings")
+    assert "| `quantification.wobble` | number, ≥ 0, ≤ 9 | `1.5` | How much to wobble |" in page("settings")

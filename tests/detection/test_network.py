@@ -7,7 +7,7 @@ import pytest
 from scipy import signal as filters
 
 from blotquant.detection.band_rows import chain_rows, find_ridges
-from blotquant.detection.lane_traces import Track, trace_lanes, with_count
+from blotquant.detection.lane_traces import LaneTrace, trace_lanes, with_count
 from blotquant.detection.prediction import (
     MOST,
     MULTIPLE,
@@ -15,7 +15,7 @@ from blotquant.detection.prediction import (
     blocks_of,
     channels_of,
     load_network,
-    make_grid,
+    make_search_copy,
     run_network,
 )
 
@@ -85,8 +85,8 @@ def test_no_lanes_without_trust() -> None:
 
 
 def test_a_wanted_number_of_lanes() -> None:
-    def lane(col: float, clear: float = 0.9) -> Track:
-        return Track(np.array([0.0, 10.0]), np.array([col, col]), 6.0, clear)
+    def lane(col: float, clear: float = 0.9) -> LaneTrace:
+        return LaneTrace(np.array([0.0, 10.0]), np.array([col, col]), 6.0, clear)
 
     tracks = [lane(0, 0.5), lane(10), lane(20), lane(40), lane(50, 0.7)]
     middles = [float(np.mean(t.cols)) for t in with_count(tracks, 4, 1, 3)]
@@ -110,4 +110,4 @@ def test_ridges_follow_the_crest_and_chain_over_a_gap() -> None:
 
 def test_empty_picture_has_no_ridges() -> None:
     assert find_ridges(np.zeros((20, 30), dtype=np.float32)) == ()
-    assert make_grid(np.ones((40, 50))).sight.bands.max() < 0.5
+    assert make_search_copy(np.ones((40, 50))).prediction.bands.max() < 0.5

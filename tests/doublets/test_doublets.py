@@ -12,7 +12,7 @@ from blotquant.doublets.rows import component_weights, unresolved_rows
 from blotquant.doublets.split import resolve_doublets
 from blotquant.model.area_weights import area_weights
 from blotquant.model.geometry import Band, Lane, Layout, Strip, bounding_box, polygon, rectangle
-from blotquant.settings import NamingSettings
+from blotquant.settings import IdentificationSettings
 
 ROOT_2PI = np.sqrt(2 * np.pi)
 ROW = [("s1", 1)]
@@ -101,7 +101,7 @@ def test_standard_errors_match_the_scatter():
 def test_stronger_limits_refuse():
     profiles, sds, _ = row_of_doublets(2.0, 1)
     assert fit_doublet(profiles, sds).accepted
-    fit = fit_doublet(profiles, sds, settings=NamingSettings(min_separation_sigma=2.5))
+    fit = fit_doublet(profiles, sds, settings=IdentificationSettings(min_separation_sigma=2.5))
     assert "sigma apart" in fit.reason
 
 

@@ -26,7 +26,7 @@ def test_everything_written_is_read(tmp_path):
         + image("a.tif", "total_protein", membrane="1a")
         + "[targets.pAKT]\nmw_kda = 60\n[targets.pERK]\nmw_kda = [44, 42]\n[targets.Dye]\nstain = true\n"
         + '[compare]\nreference = "vehicle"\nscaling = "fixed_point"\nadjust = "holm"\nalpha = 0.01\n'
-        + '[settings.weighing]\nbackground = "lane"\n'
+        + '[settings.quantification]\nbackground = "lane"\n'
     )
     study = experiment(tmp_path, toml)
     assert (study.name, study.ladder, study.blots) == ("A study", "PageRuler", ("1",))
@@ -39,7 +39,7 @@ def test_everything_written_is_read(tmp_path):
     assert study.mw_of("GAPDH") == (37,)  # a preset
     assert study.ratios[0].loading == ("total_protein",)
     assert (study.compare.reference, study.compare.scaling, study.compare.adjust) == ("vehicle", "fixed_point", "holm")
-    assert study.settings.weighing.background == "lane"
+    assert study.settings.quantification.background == "lane"
     assert study.image_path(first) == tmp_path / "p.tif"
     assert (study.is_stain("total_protein"), study.is_stain("Dye"), study.is_stain("pAKT")) == (True, True, False)
 
@@ -105,7 +105,7 @@ def test_folder_file_and_absence(tmp_path):
         (BASE + "[targets.AKT]\nmw_kda = -3\n", "targets.AKT: mw_kda.1: input should be greater than 0 (got -3)"),
         (BASE + "[targets.AKT]\nkda = 60\n", "targets.AKT: kda: unknown key; did you mean 'mw_kda'?"),
         ("ladder = [1]\n" + BASE, "ladder: give a product name or a list of two or more kDa values (got [1])"),
-        (BASE + "[settings.weighing]\nbackgroud = 3\n", "settings: weighing.backgroud: unknown key; did you mean 'background'?"),
+        (BASE + "[settings.quantification]\nbackgroud = 3\n", "settings: weighing.backgroud: unknown key; did you mean 'background'?"),
     ],
 )  # fmt: skip
 def test_each_mistake_says_where_what_and_what_is_allowed(tmp_path, toml, message):

@@ -56,7 +56,7 @@ def doors(*, folder: Path, more: dict[str, bytes] | None = None) -> Iterator[Doo
         (folder / name).touch()
     (folder / "samples.csv").write_text(SAMPLES, encoding="utf-8")
     table = make_table([{"image": "a", "lane": 1, "volume": 0.1}], BAND_COLUMNS).to_csv(index=False).encode()
-    settings = b'polarity = "dark"\n[detection]\nmin_snr = 4\n[weighing]\nbackground = "lane"\n'
+    settings = b'polarity = "dark"\n[detection]\nmin_snr = 4\n[quantification]\nbackground = "lane"\n'
     (folder / "sheet.toml").write_text('samples = "cells.csv"\n' + EXPERIMENT.partition("\n")[2].partition("\n")[2])
     yield Door("pictures", pictures() | (more or {}), read_image)
     yield Door("session", {"a.blot.json": session()}, use_session)

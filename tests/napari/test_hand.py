@@ -142,7 +142,7 @@ def test_targets_by_click_and_the_ladders_masses_by_key(dock: Any, qtbot: Any) -
     press(viewer, Qt.Key.Key_W)
     assert "mass in kDa" in dock.messages.message.text()
     targets.ladder.setCurrentText("PageRuler")
-    assert editor.session.settings.naming.ladder == "PageRuler"
+    assert editor.session.settings.identification.ladder == "PageRuler"
     press(viewer, Qt.Key.Key_W)
     assert "press G to mark it" in dock.messages.message.text()
     press(viewer, Qt.Key.Key_G)

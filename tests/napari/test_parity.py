@@ -106,7 +106,7 @@ def test_a_hand_corrected_session_weighs_the_same_bytes_as_the_command_line(tmp_
     editor.do(edits.set_target(editor.layout, first.id, "ERK"), "target")
     editor.do(edits.delete_band(editor.layout, last.id), "delete")
     editor.do(edits.set_role(editor.layout, editor.layout.lanes[0].id, "ladder"), "role")
-    editor.do([Change("settings", "weighing.background", "local", "rolling_ball")], "settings")
+    editor.do([Change("settings", "quantification.background", "local", "rolling_ball")], "settings")
     editor.undo()
     editor.do(edits.move_lane(editor.layout, editor.layout.lanes[3].id, d_col=1.0), "move_lane")
     editor.weigh_now()

@@ -70,7 +70,7 @@ def test_open_correct_undo_save_reopen_with_a_real_mouse(dock: Any, qtbot: Any, 
     again = load_session(picture.with_name("blot.tif.blot.json"))
     assert again.layout == after
     image = read_image(picture, polarity=again.polarity)
-    by_api = measure_bands(image, again.layout, settings=again.settings.weighing)
+    by_api = measure_bands(image, again.layout, settings=again.settings.quantification)
     assert main(["measure", str(picture.with_name("blot.tif.blot.json")), "-o", str(tmp_path / "out")]) == 0
     by_command = (tmp_path / "out" / "bands.csv").read_bytes()
     assert by_command == table_to_csv(by_api).encode() == table_to_csv(shown).encode()

@@ -17,7 +17,7 @@ from blotquant.flags import FLAGS, split_flags
 from blotquant.io import read_image
 from blotquant.quantification.background import BACKGROUNDS
 from blotquant.quantification.bands import measure_bands
-from blotquant.settings import WeighingSettings
+from blotquant.settings import QuantificationSettings
 
 HEIGHTS = np.array([[900.0, 200.0], [1500.0, 400.0], [700.0, 800.0], [1100.0, 60.0]])
 EXPORT = {"low_bit_depth", "few_levels", "stepped_levels", "clipped_black"}
@@ -31,7 +31,7 @@ def counts() -> np.ndarray:
 def weigh_file(path: Path, pixels: np.ndarray, method: str) -> pd.DataFrame:
     tifffile.imwrite(path, pixels, photometric="minisblack")
     image = read_image(path, polarity="bright")
-    return measure_bands(image, plain_layout(), settings=WeighingSettings(background=method))  # type: ignore[arg-type]
+    return measure_bands(image, plain_layout(), settings=QuantificationSettings(background=method))  # type: ignore[arg-type]
 
 
 def of_measurement(table: pd.DataFrame) -> list[set[str]]:

@@ -12,7 +12,7 @@ import pytest
 from scipy.linalg import null_space
 
 from blotquant.model.geometry import Box, Lane
-from blotquant.quantification.background.base import Aperture, Ground
+from blotquant.quantification.background.base import Aperture, BackgroundPixels
 from blotquant.quantification.background.baseline import LaneBaseline
 from blotquant.quantification.background.kriging import PRIOR_WEIGHT, RAGGED, Roughness, Witnesses, krige
 from blotquant.quantification.background.local import GLOW, Local
@@ -32,13 +32,13 @@ def aperture(rows: tuple[int, int] = (40, 50), cols: tuple[int, int] = (43, 53),
 
 def ground(
     masked: tuple[int, int] = (38, 52), lanes: tuple[Lane, ...] = (), *, signal: np.ndarray | None = None
-) -> Ground:
+) -> BackgroundPixels:
     """A ground with some rows masked on the middle columns, 40 to 55."""
     usable = np.ones(SHAPE, bool)
     usable[masked[0] : masked[1], 40:56] = False
     rows = np.indices(SHAPE)[0]
     known = 500.0 + 0.5 * rows + 5 * np.sin(rows / 7) if signal is None else signal
-    return Ground(signal=known, usable=usable, band_height=8, lane_pitch=32, noise=3.0, lanes=lanes)
+    return BackgroundPixels(signal=known, usable=usable, band_height=8, lane_pitch=32, noise=3.0, lanes=lanes)
 
 
 # kriging: the augmented system of universal kriging, dense, one band at a time
@@ -141,7 +141,7 @@ def test_witnesses_on_a_straight_line_tell_a_calm_place() -> None:
 # local: which pixels are asked
 
 
-def seen_by(of: Aperture, on: Ground, method: Local | None = None) -> Witnesses:
+def seen_by(of: Aperture, on: BackgroundPixels, method: Local | None = None) -> Witnesses:
     return (method or Local()).fit(on)._witnesses(of)
 
 

@@ -11,7 +11,7 @@ import sep
 from blotquant.imaging.robust import winsorised_sd
 from blotquant.model.geometry import Box, Lane
 from blotquant.quantification.background.background_pixels import NEAR, OUTLIER, find_specks, lane_light, make_cells
-from blotquant.quantification.background.base import Aperture, Ground
+from blotquant.quantification.background.base import Aperture, BackgroundPixels
 from blotquant.quantification.background.rolling_ball import Mesh, RollingBall, interpolate_cells
 
 
@@ -62,7 +62,7 @@ def test_the_grid_is_a_third_of_a_band(height: float, pitch: float, step: int) -
     rng = np.random.default_rng(6)
     signal, usable = rng.normal(100, 5, (20, 26)), rng.random((20, 26)) > 0.3
     usable[:9, :9] = False
-    grid = Ground(signal=signal, usable=usable, band_height=height, lane_pitch=pitch).grid
+    grid = BackgroundPixels(signal=signal, usable=usable, band_height=height, lane_pitch=pitch).grid
     assert grid.step == step
     for r in range(0, 20, step):
         for c in range(0, 26, step):
@@ -149,12 +149,12 @@ def test_the_ball_opens_the_picture_and_is_lifted_to_the_grounds_middle(height: 
     lowest = windows(windows(signal, half, np.min), half, np.max)
     smooth = windows(lowest, half, np.mean)
     lift = np.median((signal - smooth)[usable])
-    ground = Ground(signal=signal, usable=usable, band_height=height, lane_pitch=pitch)
+    ground = BackgroundPixels(signal=signal, usable=usable, band_height=height, lane_pitch=pitch)
     found = RollingBall().fit(ground).under(everything(signal.shape))
     np.testing.assert_allclose(found.values, smooth + lift, rtol=1e-9)
     assert found.n_pixels == (2 * half + 1) ** 2
     # Without any ground there is nothing to be lifted to.
-    dark = Ground(signal=signal, usable=~usable & usable, band_height=height, lane_pitch=pitch)
+    dark = BackgroundPixels(signal=signal, usable=~usable & usable, band_height=height, lane_pitch=pitch)
     np.testing.assert_allclose(RollingBall().fit(dark).under(everything(signal.shape)).values, smooth, rtol=1e-9)
 
 
@@ -167,7 +167,7 @@ def test_the_ball_sees_the_means_of_cells() -> None:
     kept = np.where(usable, signal, 0.0)
     cells = np.array([[kept[r : r + 2, c : c + 2].mean() for c in range(0, 36, 2)] for r in range(0, 41, 2)])
     smooth = windows(windows(windows(cells, 6, np.min), 6, np.max), 6, np.mean)
-    ground = Ground(signal=signal, usable=usable, band_height=6, lane_pitch=32)
+    ground = BackgroundPixels(signal=signal, usable=usable, band_height=6, lane_pitch=32)
     found = RollingBall(heights=2.0, pitches=0.1).fit(ground).under(everything(signal.shape))
     expected = interpolate_cells(smooth, 2, everything(signal.shape))
     np.testing.assert_allclose(np.ptp(found.values - expected), 0, atol=1e-9)
@@ -182,7 +182,7 @@ def test_the_mesh_is_that_of_sep(height: float, pitch: float, step: int, size: i
     rng = np.random.default_rng(7)
     signal, usable = rng.normal(100, 5, (48, 40)) + np.arange(48)[:, None], rng.random((48, 40)) > 0.4
     usable[20:30, 10:20] = False
-    ground = Ground(signal=signal, usable=usable, band_height=height, lane_pitch=pitch)
+    ground = BackgroundPixels(signal=signal, usable=usable, band_height=height, lane_pitch=pitch)
     mean, count = np.zeros((2, -(-48 // step), -(-40 // step)))
     for r, c in np.ndindex(mean.shape):
         cell = slice(step * r, step * (r + 1)), slice(step * c, step * (c + 1))
@@ -202,7 +202,7 @@ def test_the_mesh_of_a_masked_picture() -> None:
     signal = np.arange(48.0 * 40).reshape(48, 40)
     few = np.zeros(signal.shape, bool)
     few[::2, ::2] = True
-    ground = Ground(signal=np.where(few, 30.0, signal), usable=few, band_height=6, lane_pitch=24)
+    ground = BackgroundPixels(signal=np.where(few, 30.0, signal), usable=few, band_height=6, lane_pitch=24)
     np.testing.assert_allclose(Mesh().fit(ground).cells, 30.0)
     none = Mesh().fit(replace(ground, signal=signal, usable=few & ~few)).under(everything(signal.shape))
     assert (none.values == np.median(signal)).all()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from blotquant.model.geometry import Box, Lane
-from blotquant.quantification.background.base import Aperture, Ground
+from blotquant.quantification.background.base import Aperture, BackgroundPixels
 from blotquant.quantification.background.simple import Constant, Gaps
 
 SHAPE = (100, 96)
@@ -21,15 +21,17 @@ def lane(number: int = 2, center: float = 48.0, width: float = 10.0, strip: str 
     return Lane(id=f"l{number}", strip=strip, number=number, center=((0, center), (99, center)), widths=(width, width))
 
 
-def ground(signal: np.ndarray, *, lanes: tuple[Lane, ...] = (), usable: np.ndarray = FREE, pitch: float = 32) -> Ground:
-    return Ground(signal=signal, usable=usable.copy(), band_height=8, lane_pitch=pitch, lanes=lanes)
+def ground(
+    signal: np.ndarray, *, lanes: tuple[Lane, ...] = (), usable: np.ndarray = FREE, pitch: float = 32
+) -> BackgroundPixels:
+    return BackgroundPixels(signal=signal, usable=usable.copy(), band_height=8, lane_pitch=pitch, lanes=lanes)
 
 
 def whole(of: Lane | None, rows: tuple[int, int] = (0, 100)) -> Aperture:
     return Aperture(box=Box(*rows, 43, 54), weights=np.ones((rows[1] - rows[0], 11)), lane=of)
 
 
-def columns_read(on: Ground, of: Lane, rows: tuple[int, int] = (0, 100)) -> tuple[list[int], int]:
+def columns_read(on: BackgroundPixels, of: Lane, rows: tuple[int, int] = (0, 100)) -> tuple[list[int], int]:
     """Columns whose pixels the level depends on, and how many pixels were used."""
     n = Gaps().fit(on).under(whole(of, rows)).n_pixels
     used = []

@@ -8,9 +8,9 @@ import pytest
 from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
 from blotquant.model.image import BlotImage
 from blotquant.quantification.bands import measure_bands
-from blotquant.quantification.prepared_image import find_ground, weigh_scene
-from blotquant.quantification.undetected_signal import find_lit, hide_lit_rows, opened
-from blotquant.settings import WeighingSettings
+from blotquant.quantification.prepared_image import find_background_pixels, prepare_image
+from blotquant.quantification.undetected_signal import exclude_undetected_signal, find_undetected_signal, opened
+from blotquant.settings import QuantificationSettings
 
 HEIGHT, WIDTH, SIGMA = 240, 240, 4.0
 CENTERS = (40.0, 120.0, 200.0)
@@ -71,7 +71,7 @@ def test_an_unfound_band_is_no_ground_for_its_neighbours():
 
 @pytest.mark.parametrize("method", ["local", "flank", "lane", "mesh"])
 def test_volumes_are_those_of_a_picture_whose_bands_were_all_found(method):
-    image, settings = picture(CROWDED), WeighingSettings(background=method)
+    image, settings = picture(CROWDED), QuantificationSettings(background=method)
     whole, less = (
         measure_bands(image, layout, settings=settings).set_index("band_id")["volume"]
         for layout in (layout_of(ROWS), layout_of(ROWS, lacking=FOUND_ONCE))
@@ -86,22 +86,22 @@ def test_rows_of_one_lane_alone_take_no_ground_from_the_others():
     lacking = ((1, 4), (2, 4), (1, 5), (2, 5))
     image, layout = picture(rows), layout_of((*ROWS, 170.0, 200.0), lacking=lacking)
     plain = replace(layout, bands=tuple(replace(band, row=None) for band in layout.bands))
-    with_rows, without = (find_ground(image.signal(), each, 0.4).usable for each in (layout, plain))
+    with_rows, without = (find_background_pixels(image.signal(), each, 0.4).usable for each in (layout, plain))
     assert (with_rows == without).all()
 
 
 def test_a_picture_without_free_rows_says_nothing():
     image, layout = picture(CROWDED), layout_of(ROWS, lacking=FOUND_ONCE)
     usable = np.zeros(image.shape, dtype=bool)
-    hide_lit_rows(image.signal(), usable, None, layout, 21.0)
+    exclude_undetected_signal(image.signal(), usable, None, layout, 21.0)
     assert not usable.any()
-    assert weigh_scene(image, layout).ground.usable.any()
+    assert prepare_image(image, layout).ground.usable.any()
 
 
 def test_noise_alone_hides_nothing():
     image, layout = picture(dict.fromkeys(ROWS, (0.0, 0.0, 0.0))), layout_of(ROWS)
     usable = np.ones(image.shape, dtype=bool)
-    hide_lit_rows(image.signal(), usable, None, layout, 21.0)
+    exclude_undetected_signal(image.signal(), usable, None, layout, 21.0)
     assert usable.all()
 
 
@@ -115,7 +115,7 @@ def test_a_faint_band_in_haze_is_weighed_above_the_haze():
     usable = np.ones(plain.shape, dtype=bool)
     usable[layout.bands[0].box.slices] = False
     before = usable.copy()
-    hide_lit_rows(hazy.signal(), usable, None, layout, 21.0)
+    exclude_undetected_signal(hazy.signal(), usable, None, layout, 21.0)
     assert (usable == before).all()
     clean, inside = (measure_bands(image, layout).iloc[0] for image in (plain, hazy))
     assert inside["volume"] == pytest.approx(clean["volume"], abs=1.96 * inside["volume_sd"])
@@ -140,7 +140,7 @@ def lane_with(stretch: float, peaks: float, band: float = 100.0) -> np.ndarray:
     tops = np.where(excess == stretch, peaks, 0.0)
     free = np.ones(60, dtype=bool)
     free[20:30] = False
-    lit = find_lit(excess, tops, free, [(20.0, 30.0)], 4.0)
+    lit = find_undetected_signal(excess, tops, free, [(20.0, 30.0)], 4.0)
     assert not lit[:20].any()
     assert not lit[33:].any()
     return lit[30:33]
@@ -166,7 +166,7 @@ def test_a_long_even_stretch_is_haze():
     excess[20:30], excess[30:] = 100.0, 36.0
     free = np.ones(60, dtype=bool)
     free[20:30] = False
-    assert not find_lit(excess, np.zeros(60), free, [(20.0, 30.0)], 4.0).any()
+    assert not find_undetected_signal(excess, np.zeros(60), free, [(20.0, 30.0)], 4.0).any()
 
 
 def test_a_band_far_away_says_nothing_of_a_stretch():
@@ -174,7 +174,7 @@ def test_a_band_far_away_says_nothing_of_a_stretch():
     excess[5:10], excess[40:43] = 100.0, 20.0
     free = np.ones(60, dtype=bool)
     free[[*range(5, 10), 30, 50]] = False
-    assert not find_lit(excess, np.zeros(60), free, [(5.0, 10.0)], 4.0).any()
+    assert not find_undetected_signal(excess, np.zeros(60), free, [(5.0, 10.0)], 4.0).any()
 
 
 def hidden(
@@ -208,7 +208,7 @@ def hidden(
     usable[taken[0] : taken[1]] = False
     before = usable.copy()
     layout = Layout(strips=(), lanes=(lane,), bands=(band,))
-    hide_lit_rows(signal, usable, None if on == (0, 500) else membrane, layout, 24.0)
+    exclude_undetected_signal(signal, usable, None if on == (0, 500) else membrane, layout, 24.0)
     return before & ~usable
 
 
@@ -258,7 +258,7 @@ def test_a_place_that_is_taken_in_part_is_not_read():
     signal[96:105, 20:41] += 200
     lane = Lane(id="l1", strip="s1", number=1, center=((0, 30.0), (499, 30.0)), widths=(20.0, 20.0))
     band = Band(id="b", lane="l1", outline=rectangle(60, 84, 20, 40), peak=(72.0, 30.0))
-    hide_lit_rows(signal, usable, None, Layout(strips=(), lanes=(lane,), bands=(band,)), 24.0)
+    exclude_undetected_signal(signal, usable, None, Layout(strips=(), lanes=(lane,), bands=(band,)), 24.0)
     assert (usable == before).all()
 
 
@@ -274,7 +274,7 @@ def test_light_on_either_side_of_a_lane_counts(side, is_hidden):
     usable = np.ones(signal.shape, bool)
     usable[60:84, 20:41] = False
     before = usable.copy()
-    hide_lit_rows(signal, usable, None, Layout(strips=(), lanes=(lane,), bands=(band,)), 24.0)
+    exclude_undetected_signal(signal, usable, None, Layout(strips=(), lanes=(lane,), bands=(band,)), 24.0)
     assert (before & ~usable).any() == is_hidden
 
 

@@ -16,8 +16,8 @@ from blotquant.model.geometry import Layout, polygon, rectangle
 from blotquant.quantification.background import BACKGROUNDS
 from blotquant.quantification.bands import measure_bands
 from blotquant.quantification.lanes import measure_lanes
-from blotquant.quantification.prepared_image import weigh_scene
-from blotquant.settings import WeighingSettings
+from blotquant.quantification.prepared_image import prepare_image
+from blotquant.settings import QuantificationSettings
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS
 
 METHODS = sorted(BACKGROUNDS)
@@ -30,7 +30,7 @@ def noisy(seed: int = 0, *, sd: float = 8.0) -> np.ndarray:
 
 
 def volumes(pixels: np.ndarray, method: str = "local", **fields: object) -> np.ndarray:
-    settings = WeighingSettings(background=method)  # type: ignore[arg-type]
+    settings = QuantificationSettings(background=method)  # type: ignore[arg-type]
     return measure_bands(as_image(pixels, **fields), plain_layout(), settings=settings)["volume"].to_numpy()
 
 
@@ -51,7 +51,7 @@ class TestExact:
 
     def test_raw_volume_is_volume_and_background(self):
         for method in METHODS:
-            table = measure_bands(as_image(noisy()), plain_layout(), settings=WeighingSettings(background=method))
+            table = measure_bands(as_image(noisy()), plain_layout(), settings=QuantificationSettings(background=method))
             np.testing.assert_allclose(
                 table["volume_raw"], table["volume"] + table["area_px"] * table["background_mean"], rtol=1e-12
             )
@@ -62,7 +62,7 @@ class TestExact:
         layout = replace(layout, bands=(replace(layout.bands[0], outline=slanted),))
         image = noisy()
         box, weights = area_weights(slanted, SHAPE)
-        table = measure_bands(as_image(image), layout, settings=WeighingSettings(background="none"))
+        table = measure_bands(as_image(image), layout, settings=QuantificationSettings(background="none"))
         assert table["volume"][0] == pytest.approx((weights * image[box.slices]).sum(), rel=1e-12)
         assert table["area_px"][0] == pytest.approx(weights.sum(), rel=1e-12)
 
@@ -113,7 +113,7 @@ class TestBackground:
 
     @pytest.mark.parametrize("method", ["local", "lane", "flank", "mesh", "rolling_ball"])
     def test_scale_changes_nothing_but_the_scale(self, method):
-        settings = WeighingSettings(background=method)
+        settings = QuantificationSettings(background=method)
         base = measure_bands(as_image(noisy()), plain_layout(), settings=settings)
         for factor in (1e-3, 3.7, 1e4):
             other = measure_bands(as_image(noisy() * factor), plain_layout(), settings=settings)
@@ -156,7 +156,7 @@ class TestBackground:
 
     def test_a_band_weighed_alone_is_the_same_to_the_last_bit(self):
         image, layout = as_image(noisy()), plain_layout()
-        scene = weigh_scene(image, layout)
+        scene = prepare_image(image, layout)
         table = measure_bands(image, layout, scene=scene)
         alone = [measure_bands(image, layout, scene=scene, only=[band_id]) for band_id in table["band_id"]]
         pd.testing.assert_frame_equal(pd.concat(alone, ignore_index=True), table, check_exact=True)
@@ -198,7 +198,7 @@ class TestTable:
 
     def test_one_band_again_gives_the_same_row(self):
         image, layout = as_image(noisy()), plain_layout()
-        scene = weigh_scene(image, layout)
+        scene = prepare_image(image, layout)
         whole = measure_bands(image, layout, scene=scene)
         again = measure_bands(image, layout, scene=scene, only=["l2r1"])
         assert again.iloc[0].equals(whole[whole["band_id"] == "l2r1"].iloc[0])

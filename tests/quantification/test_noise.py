@@ -23,7 +23,7 @@ from blotquant.quantification.noise import (
     measure_noise,
     shot_gain,
 )
-from blotquant.quantification.prepared_image import weigh_scene
+from blotquant.quantification.prepared_image import prepare_image
 
 CORRELATION = np.array([
     [0.0, 0.1, 0.05, 0.0, 0.02],
@@ -252,5 +252,5 @@ def test_sharp_sides_of_bands_are_no_shot_noise(seed: int) -> None:
     for box in (band.box for band in layout.bands):
         rows = np.arange(box.row_start, box.row_stop)[:, None] - (box.row_start + box.row_stop - 1) / 2
         light[box.slices] += 4000 * np.exp(-0.5 * (rows / 4) ** 2)
-    noise = weigh_scene(as_image(rng.poisson(light).astype(float)), layout).noise
+    noise = prepare_image(as_image(rng.poisson(light).astype(float)), layout).noise
     assert noise.gain == pytest.approx(1.0, rel=0.35)

@@ -12,7 +12,7 @@ import pytest
 
 from blotquant.imaging.robust import winsorised_sd
 from blotquant.model.geometry import Lane
-from blotquant.quantification.background.base import Ground
+from blotquant.quantification.background.base import BackgroundPixels
 from blotquant.quantification.background.kriging import Roughness, _beyond_noise, matern, measure_roughness
 
 SHAPE = (100, 96)
@@ -27,7 +27,9 @@ def lanes() -> tuple[Lane, ...]:
     )
 
 
-def ground(inside: np.ndarray, between: np.ndarray, *, usable: np.ndarray | None = None, edge: float = 0.0) -> Ground:
+def ground(
+    inside: np.ndarray, between: np.ndarray, *, usable: np.ndarray | None = None, edge: float = 0.0
+) -> BackgroundPixels:
     """Lanes with the rows of `inside`; gaps with those of `between`, and `edge` more counts on their outermost columns.
 
     A gap begins a pixel beyond the lane's side: from the one at 21 to the next at 43 it is columns 22 to 41.
@@ -39,7 +41,7 @@ def ground(inside: np.ndarray, between: np.ndarray, *, usable: np.ndarray | None
     for column in (21, 22, 41, 42, 53, 54, 73, 74):
         signal[:, column] += edge if column in (22, 41, 54, 73) else -edge
     free = np.ones(SHAPE, bool) if usable is None else usable
-    return Ground(
+    return BackgroundPixels(
         signal=signal, usable=free, band_height=8, lane_pitch=32, noise=NOISE, noise_spread=SPREAD, lanes=lanes()
     )
 
@@ -170,7 +172,9 @@ def test_few_rows_say_nothing(n_rows: int) -> None:
 
 
 def test_without_lanes_there_is_nothing_to_measure() -> None:
-    bare = Ground(signal=np.zeros(SHAPE), usable=np.ones(SHAPE, bool), band_height=8, lane_pitch=32, noise=3.0)
+    bare = BackgroundPixels(
+        signal=np.zeros(SHAPE), usable=np.ones(SHAPE, bool), band_height=8, lane_pitch=32, noise=3.0
+    )
     assert_same(measure_roughness(bare), Roughness(pixel=9.0, row=0, shared=0, level=0, uneven=0, length=16.0))
 
 

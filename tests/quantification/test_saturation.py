@@ -16,7 +16,7 @@ from blotquant.quantification.bands import measure_bands
 from blotquant.quantification.lanes import measure_lanes
 from blotquant.quantification.prepared_image import to_optical_density
 from blotquant.quantification.quality import is_hollow, saturation
-from blotquant.settings import WeighingSettings
+from blotquant.settings import QuantificationSettings
 
 CEILING = 4095.0
 
@@ -94,7 +94,7 @@ class TestOpticalDensity:
         density = gaussians(np.array([[0.4, 0.2], [0.8, 0.4], [0.4, 0.2], [0.8, 0.4]]))
         film = np.round(60000 * 10**-density).astype(np.uint16)
         image = as_image(film, polarity="dark", white=60000.0)
-        settings = WeighingSettings(optical_density=True)
+        settings = QuantificationSettings(optical_density=True)
         table = measure_bands(image, plain_layout(), settings=settings).set_index("band_id")
         assert table.loc["l1r0", "volume"] / table.loc["l0r0", "volume"] == pytest.approx(2, rel=1e-3)
         assert (table["background"] == "local, optical density").all()

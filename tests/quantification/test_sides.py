@@ -9,12 +9,12 @@ from blotquant.model.area_weights import area_weights
 from blotquant.model.geometry import Box, Layout, Strip, polygon, rectangle
 from blotquant.quantification.background import Aperture
 from blotquant.quantification.edge_losses import (
-    Cuts,
+    EdgeLosses,
     column_sums,
     cut_light,
     cut_sd,
     end_variance,
-    measure_cuts,
+    measure_edge_losses,
     side_variance,
 )
 from blotquant.quantification.prepared_image import inside_strips
@@ -70,35 +70,37 @@ class TestCuts:
 
     def test_typical_share_and_its_scatter(self):
         """0, 10 and 20 % are cut: the median is 10 %; cut alike, they do not scatter."""
-        cuts = measure_cuts(self.picture(), self.boxes(), noise=1.0)
+        cuts = measure_edge_losses(self.picture(), self.boxes(), noise=1.0)
         assert cuts.typical == pytest.approx(0.1)
         assert 0.05 < cuts.spread < 0.15
-        alike = measure_cuts(self.picture((2, 2, 2)), self.boxes(), noise=1.0)
+        alike = measure_edge_losses(self.picture((2, 2, 2)), self.boxes(), noise=1.0)
         assert alike == pytest.approx((0.2, 0.0), abs=1e-12)
 
     def test_too_few_clear_bands_say_nothing(self):
-        assert measure_cuts(self.picture(), self.boxes()[:2], noise=1.0) == Cuts() == (0.0, 0.0)
-        assert measure_cuts(self.picture(), self.boxes(), noise=1e6) == Cuts()
+        assert measure_edge_losses(self.picture(), self.boxes()[:2], noise=1.0) == EdgeLosses() == (0.0, 0.0)
+        assert measure_edge_losses(self.picture(), self.boxes(), noise=1e6) == EdgeLosses()
 
     def test_a_clear_band_tells_its_own_share(self):
         image, boxes = self.picture(), self.boxes()
-        cuts = Cuts(typical=0.1, spread=0.05)
+        cuts = EdgeLosses(typical=0.1, spread=0.05)
         found = [cut_sd(image, box, cuts, noise=1e-6) for box in boxes]
         assert found == pytest.approx([0.1 / 3**0.5, 0.0, 0.1 / 3**0.5], abs=1e-9)
 
     def test_a_faint_band_has_the_pictures_scatter(self):
-        cuts = Cuts(typical=0.1, spread=0.05)
+        cuts = EdgeLosses(typical=0.1, spread=0.05)
         assert cut_sd(self.picture(), self.boxes()[0], cuts, noise=1e9) == pytest.approx(0.05)
         assert cut_sd(field(), BOX, cuts, noise=1.0) == 0.05
 
     def test_any_factor_changes_no_share(self):
         image, boxes = self.picture((1, 2, 5)), self.boxes()
-        assert measure_cuts(3.7 * image, boxes, noise=3.7) == pytest.approx(measure_cuts(image, boxes, noise=1.0))
+        assert measure_edge_losses(3.7 * image, boxes, noise=3.7) == pytest.approx(
+            measure_edge_losses(image, boxes, noise=1.0)
+        )
 
     @pytest.mark.parametrize("noise", [1.0, 10.0, 40.0])
     def test_between_clear_and_faint_by_the_squares(self, noise: float):
         """A band is half clear at 30 SDs of its 100 pixels' noise; what noise alone shows beyond is taken off."""
-        cuts = Cuts(typical=0.02, spread=0.05)
+        cuts = EdgeLosses(typical=0.02, spread=0.05)
         light, cut = 10 * 10 * 1000.0, 0.2
         grain = noise**2 * 100 / light**2
         clear = light**2 / (light**2 + (30 * noise) ** 2 * 100)
@@ -109,8 +111,10 @@ class TestCuts:
     def test_bands_count_from_thirty_sds_of_their_pixels(self):
         """1000 counts on each of 100 pixels are 30 SDs where one pixel's is 333."""
         clear = 1e5 / 30 / 10
-        assert measure_cuts(self.picture((2, 2, 2)), self.boxes(), noise=0.999 * clear).typical == pytest.approx(0.2)
-        assert measure_cuts(self.picture((2, 2, 2)), self.boxes(), noise=1.001 * clear) == Cuts()
+        assert measure_edge_losses(self.picture((2, 2, 2)), self.boxes(), noise=0.999 * clear).typical == pytest.approx(
+            0.2
+        )
+        assert measure_edge_losses(self.picture((2, 2, 2)), self.boxes(), noise=1.001 * clear) == EdgeLosses()
 
 
 def light_of_columns(image: np.ndarray, box: Box, level: float) -> np.ndarray:

@@ -11,25 +11,25 @@ from simple_pictures import HEIGHT, LANES, ROWS, SHAPE, WIDTH, as_image, gaussia
 
 from blotquant.model.geometry import Box, Lane, polygon, rectangle
 from blotquant.quantification.background import BACKGROUNDS
-from blotquant.quantification.background.base import Aperture, Estimate, Surface
+from blotquant.quantification.background.base import Aperture, Estimate, FittedBackground
 from blotquant.quantification.bands import (
     OWN_SHARE,
     aperture_fraction,
+    measure_aperture,
     measure_bands,
     method_spread,
     sum_under,
-    weigh_aperture,
 )
-from blotquant.quantification.edge_losses import Cuts, cut_sd, end_variance, side_variance
+from blotquant.quantification.edge_losses import EdgeLosses, cut_sd, end_variance, side_variance
 from blotquant.quantification.lanes import measure_lanes
 from blotquant.quantification.noise import Noise, empty_variance
-from blotquant.quantification.prepared_image import apertures_of, weigh_scene
-from blotquant.settings import WeighingSettings
+from blotquant.quantification.prepared_image import apertures_of, prepare_image
+from blotquant.settings import QuantificationSettings
 
 SLANTED = polygon([(50.3, 25.2), (52.9, 54.6), (71.4, 54.1), (69.8, 25.9)])
 
 
-class Level(Surface):
+class Level(FittedBackground):
     """A background of one value everywhere."""
 
     def __init__(self, value: float) -> None:
@@ -53,11 +53,11 @@ def slanted_aperture() -> Aperture:
 
 @pytest.mark.parametrize("method", sorted(BACKGROUNDS))
 def test_a_volume_is_the_weighted_sum_pixel_by_pixel(method: str) -> None:
-    scene = weigh_scene(as_image(sloping()), plain_layout(), settings=WeighingSettings(background=method))
+    scene = prepare_image(as_image(sloping()), plain_layout(), settings=QuantificationSettings(background=method))
     aperture = slanted_aperture()
     background = np.broadcast_to(scene.surface.under(aperture).values, aperture.shape)
     pixels = sloping()[aperture.box.slices]
-    weighed = weigh_aperture(scene, aperture)
+    weighed = measure_aperture(scene, aperture)
     assert weighed.volume == pytest.approx((aperture.weights * (pixels - background)).sum(), rel=1e-9)
     assert weighed.background_sum == pytest.approx((aperture.weights * background).sum(), rel=1e-12, abs=1e-9)
     assert sum_under(scene.surface.under(aperture).values, aperture) == pytest.approx(weighed.background_sum, rel=1e-12)
@@ -73,12 +73,12 @@ def test_sums_of_backgrounds_of_any_shape() -> None:
 
 def spread_of(volumes: list[float]) -> float:
     """Method spread where the first volume is the band's own and the others those of other backgrounds."""
-    scene = weigh_scene(as_image(np.full(SHAPE, 100.0)), plain_layout())
+    scene = prepare_image(as_image(np.full(SHAPE, 100.0)), plain_layout())
     aperture = Aperture(box=Box(50, 60, 20, 30), weights=np.ones((10, 10)))
     raw = 100 * 100.0
     levels = [Level((raw - volume) / 100) for volume in volumes]
     scene = replace(scene, surface=levels[0], others=tuple(levels[1:]))
-    return method_spread(scene, aperture, weigh_aperture(scene, aperture))
+    return method_spread(scene, aperture, measure_aperture(scene, aperture))
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_aperture_fraction_goes_by_the_median_height(heights: list[float]) -> No
     weights = (np.arange(20)[:, None] < np.array(heights)).astype(float)
     layout = plain_layout()
     aperture = Aperture(box=Box(50, 70, 20, 20 + len(heights)), weights=weights, lane=layout.lanes[0])
-    scene = replace(weigh_scene(as_image(sloping()), layout), row_sigma={("s", 1): 4.0})
+    scene = replace(prepare_image(as_image(sloping()), layout), row_sigma={("s", 1): 4.0})
     middle = float(np.median([h for h in heights if h]))
     expected = erf(middle / 2 / 4.0 / np.sqrt(2))
     assert aperture_fraction(layout.bands[0], scene, aperture) == pytest.approx(expected, rel=1e-12)
@@ -116,7 +116,7 @@ def test_aperture_fraction_goes_by_the_median_height(heights: list[float]) -> No
 
 def test_no_aperture_fraction_where_the_row_is_not_known() -> None:
     layout = plain_layout()
-    scene = replace(weigh_scene(as_image(sloping()), layout), row_sigma={("s", 1): 4.0, ("s", None): 9.0})
+    scene = replace(prepare_image(as_image(sloping()), layout), row_sigma={("s", 1): 4.0, ("s", None): 9.0})
     aperture = Aperture(box=Box(50, 60, 20, 30), weights=np.ones((10, 10)), lane=layout.lanes[0])
     assert np.isnan(aperture_fraction(replace(layout.bands[0], row=None), scene, aperture))
     assert np.isnan(aperture_fraction(replace(layout.bands[0], row=2), scene, aperture))
@@ -183,13 +183,13 @@ def test_the_parts_of_a_variance() -> None:
     """An empty outline's, shot noise, light at the ends and sides, and what the band keeps or loses of its own."""
     image = as_image(sloping() + np.random.default_rng(3).normal(0, 4, SHAPE))
     layout = plain_layout(height=14)
-    scene = weigh_scene(image, layout)
+    scene = prepare_image(image, layout)
     noise = Noise(sigma=4.0, correlation=np.array([[0.0, 0.2, 0.0], [0.15, 1.0, 0.15], [0.0, 0.2, 0.0]]), gain=2.0)
-    scene = replace(scene, noise=noise, cuts=Cuts(typical=0.01, spread=0.05))
+    scene = replace(scene, noise=noise, cuts=EdgeLosses(typical=0.01, spread=0.05))
     parts = np.zeros(5)
     for aperture in apertures_of(layout.bands, layout, SHAPE):
         estimate = scene.surface.under(aperture)
-        weighed = weigh_aperture(scene, aperture, estimate)
+        weighed = measure_aperture(scene, aperture, estimate)
         level = weighed.background_sum / aperture.area
         cut = cut_sd(scene.signal, aperture.box, scene.cuts, 4.0 * np.sqrt(1.7))
         own = [
@@ -225,9 +225,9 @@ def test_a_doublets_band_bears_the_error_of_its_division(
     shares = ((-20.0, share), (20.0, share)) if share is not None else ((-0.5, 1.0), (0.5, 0.0))
     layout = plain_layout()
     band = replace(layout.bands[0], outline=rectangle(50, 70, 25, 55), split=shares, split_sd=0.05)
-    scene = replace(weigh_scene(as_image(image), layout), surface=Level(100.0), others=())
+    scene = replace(prepare_image(as_image(image), layout), surface=Level(100.0), others=())
     whole = abs(upper + lower) * 300
-    alone = weigh_aperture(scene, apertures_of([band], layout, SHAPE)[0])
+    alone = measure_aperture(scene, apertures_of([band], layout, SHAPE)[0])
     extra = whole * np.hypot(0.05, 0.12 * np.sqrt(part * (1 - part))) if part is not None else 0.0
     row = measure_bands(as_image(image), replace(layout, bands=(band,)), scene=scene).iloc[0]
     assert row["volume"] == pytest.approx(alone.volume)
@@ -242,8 +242,8 @@ def test_a_doublet_at_the_pictures_edge_is_divided_where_it_is_seen() -> None:
     layout = plain_layout()
     outline = rectangle(190, 215, 25, 55)
     band = replace(layout.bands[0], outline=outline, split=((-40.0, 0.25), (40.0, 0.25)), split_sd=0.05)
-    scene = replace(weigh_scene(as_image(image), layout), surface=Level(100.0), others=())
-    alone = weigh_aperture(scene, apertures_of([band], layout, SHAPE)[0])
+    scene = replace(prepare_image(as_image(image), layout), surface=Level(100.0), others=())
+    alone = measure_aperture(scene, apertures_of([band], layout, SHAPE)[0])
     row = measure_bands(as_image(image), replace(layout, bands=(band,)), scene=scene).iloc[0]
     extra = 40.0 * 300 * np.hypot(0.05, 0.12 * np.sqrt(0.25 * 0.75))
     assert row["volume_sd"] == pytest.approx(np.hypot(alone.volume_sd, extra), rel=1e-9)
@@ -251,12 +251,12 @@ def test_a_doublet_at_the_pictures_edge_is_divided_where_it_is_seen() -> None:
 
 @pytest.mark.parametrize(("leverage", "n"), [(0.02, 500.0), (0.0999, 500.0), (0.12, 1 / 0.12), (0.5, 2.0), (1.0, 1.0)])
 def test_pixels_far_to_one_side_count_as_many_as_their_variance_is_worth(leverage: float, n: float) -> None:
-    scene = weigh_scene(as_image(sloping()), plain_layout())
+    scene = prepare_image(as_image(sloping()), plain_layout())
     estimate = Estimate(values=np.full((1, 1), 300.0), leverage=leverage, n_pixels=500.0)
     aperture = Aperture(box=Box(50, 60, 20, 30), weights=np.ones((10, 10)))
-    assert weigh_aperture(scene, aperture, estimate).n_background == pytest.approx(n)
+    assert measure_aperture(scene, aperture, estimate).n_background == pytest.approx(n)
     few = replace(estimate, n_pixels=1.5)
-    assert weigh_aperture(scene, aperture, few).n_background == min(1.5, n)
+    assert measure_aperture(scene, aperture, few).n_background == min(1.5, n)
 
 
 def test_a_peak_stands_in_its_own_row_and_column() -> None:

@@ -13,11 +13,11 @@ from blotquant.flags import split_flags
 from blotquant.imaging.robust import winsorised_sd
 from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
 from blotquant.quantification.background import BACKGROUNDS
-from blotquant.quantification.bands import OWN_SHARE, measure_bands, weigh_aperture
+from blotquant.quantification.bands import OWN_SHARE, measure_aperture, measure_bands
 from blotquant.quantification.edge_losses import side_variance
 from blotquant.quantification.noise import measure_noise, shot_gain
-from blotquant.quantification.prepared_image import aperture_of, weigh_scene
-from blotquant.settings import WeighingSettings
+from blotquant.quantification.prepared_image import aperture_of, prepare_image
+from blotquant.settings import QuantificationSettings
 
 EMPTY = (640, 640)
 
@@ -50,9 +50,9 @@ def empties():
     for name in ("local", "flank", "mesh", "lane", "constant", "rolling_ball"):
         found = []
         for seed in range(10):
-            scene = weigh_scene(as_image(draw(seed)), layout, settings=WeighingSettings(background=name))
+            scene = prepare_image(as_image(draw(seed)), layout, settings=QuantificationSettings(background=name))
             for band in layout.bands:
-                weighed = weigh_aperture(scene, aperture_of(band, layout, EMPTY))
+                weighed = measure_aperture(scene, aperture_of(band, layout, EMPTY))
                 found.append((weighed.volume, weighed.volume_sd, 3 * weighed.empty_sd))
         out[name] = np.array(found).T
     return out
@@ -75,9 +75,9 @@ class TestEmptyPlaces:
     def test_correlated_noise_is_accounted_for(self):
         layout, found = empty_layout(), []
         for seed in range(6):
-            scene = weigh_scene(as_image(draw(seed, noise_px=0.8)), layout)
+            scene = prepare_image(as_image(draw(seed, noise_px=0.8)), layout)
             for band in layout.bands:
-                weighed = weigh_aperture(scene, aperture_of(band, layout, EMPTY))
+                weighed = measure_aperture(scene, aperture_of(band, layout, EMPTY))
                 found.append((weighed.volume, weighed.volume_sd))
         volume, sd = np.array(found).T
         assert np.sqrt((sd**2).mean()) == pytest.approx(volume.std(), rel=0.12)
@@ -130,7 +130,7 @@ class TestGroundAroundABand:
         counts = []
         for height in (0.0, 30.0, 100.0, 20_000.0):
             image = noise + gaussians(np.full((4, 2), height), sigma=(3.0, 8.0))
-            counts.append(int(weigh_scene(as_image(image), plain_layout()).ground.usable.sum()))
+            counts.append(int(prepare_image(as_image(image), plain_layout()).ground.usable.sum()))
         assert counts == sorted(counts, reverse=True)
         boxes = 8 * (HEIGHT + 2) * (WIDTH + 4)  # at least a pixel above and below, and two at the sides
         assert counts[0] == SHAPE[0] * SHAPE[1] - boxes
@@ -138,7 +138,7 @@ class TestGroundAroundABand:
 
     def test_margin_does_not_depend_on_scale(self):
         image = gaussians(np.full((4, 2), 60.0)) + np.random.default_rng(14).normal(500, 10, SHAPE)
-        scenes = [weigh_scene(as_image(image * factor), plain_layout()) for factor in (1e-3, 1.0, 1e4)]
+        scenes = [prepare_image(as_image(image * factor), plain_layout()) for factor in (1e-3, 1.0, 1e4)]
         for scene in scenes[1:]:
             np.testing.assert_array_equal(scene.ground.usable, scenes[0].ground.usable)
 
@@ -185,10 +185,10 @@ class TestLightAcrossTheSides:
 
     def test_a_lone_band_in_a_wide_outline_loses_nothing(self):
         image = gaussians(np.full((4, 2), 3000.0), sigma=(3.0, 4.0)) + 500
-        scene, layout = weigh_scene(as_image(image), plain_layout()), plain_layout()
+        scene, layout = prepare_image(as_image(image), plain_layout()), plain_layout()
         for band in layout.bands:
             aperture = aperture_of(band, layout, SHAPE)
-            volume = weigh_aperture(scene, aperture).volume
+            volume = measure_aperture(scene, aperture).volume
             assert side_variance(scene.signal, aperture, 500.0) < (1e-3 * volume) ** 2
 
     def test_a_narrow_outline_is_not_sure_of_its_place(self):
@@ -266,7 +266,7 @@ def test_every_method_states_what_carries_it():
     scene_layout = plain_layout()
     image = as_image(np.random.default_rng(12).normal(500, 10, SHAPE))
     for name in BACKGROUNDS:
-        scene = weigh_scene(image, scene_layout, settings=WeighingSettings(background=name))
+        scene = prepare_image(image, scene_layout, settings=QuantificationSettings(background=name))
         estimate = scene.surface.under(aperture_of(scene_layout.bands[0], scene_layout, SHAPE))
         assert estimate.n_pixels > 30
         assert 0 <= estimate.leverage < 0.1

@@ -16,7 +16,7 @@ from blotquant.report.methods import BACKGROUND_WORDS
 from blotquant.report.profiles import MAX_PICTURE_PX, encode_picture
 from blotquant.report.tables import View, interval, table_html, value, with_sd
 from blotquant.report.template import format_number
-from blotquant.settings import WeighingSettings
+from blotquant.settings import QuantificationSettings
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_methods_name_version_background_and_exclusions(words):
 
 
 def test_every_background_that_can_be_set_has_words():
-    allowed = WeighingSettings.model_json_schema()["properties"]["background"]["enum"]
+    allowed = QuantificationSettings.model_json_schema()["properties"]["background"]["enum"]
     assert set(BACKGROUND_WORDS) == set(allowed)
 
 
@@ -123,14 +123,14 @@ def test_kda_marks_stand_at_the_ladders_bands():
 
 
 def test_no_kda_marks_on_a_stain_whose_rows_are_not_the_ladders(monkeypatch):
-    from blotquant.analysis import weigh
+    from blotquant.analysis import quantify
     from blotquant.report import blot
     from blotquant.session.session import make_session
     from blotquant.settings import Settings
     from blotquant.synthetic import make_blot, plain_spec
 
     made = make_blot(plain_spec([2e5, 4e5], shape=(120, 160), targets=("pX",)), seed=3)
-    analysis = weigh(made.image(), make_session(made.image(), made.true_layout(), settings=Settings()))
+    analysis = quantify(made.image(), make_session(made.image(), made.true_layout(), settings=Settings()))
     monkeypatch.setattr(blot, "kda_marks", lambda *_: [(20.0, "77")])
     for stain in (False, True):
         words = blot.PictureWords(ladder=(77.0, 50.0), stain=stain)
@@ -159,7 +159,7 @@ def test_lanes_that_a_figure_panel_leaves_out_between_others_are_marked(roles, l
 
 def test_doubts_of_the_probes_bands_are_told_with_their_lanes():
     """Lane 2 of 3 is at the ceiling; a band without a name is nobody's doubt."""
-    from blotquant.analysis import weigh
+    from blotquant.analysis import quantify
     from blotquant.report.blot import render_blot
     from blotquant.session.session import make_session
     from blotquant.settings import Settings
@@ -172,11 +172,11 @@ def test_doubts_of_the_probes_bands_are_told_with_their_lanes():
     row, col = (box.row_start + box.row_stop) // 2, (box.col_start + box.col_stop) // 2
     pixels[row - 2 : row + 2, col - 4 : col + 4] = 65535
     burnt = dataclasses.replace(image, pixels=pixels)
-    page = render_blot(weigh(burnt, make_session(burnt, layout, settings=Settings())), title="synthetic")
+    page = render_blot(quantify(burnt, make_session(burnt, layout, settings=Settings())), title="synthetic")
     assert '<li class="block"><b>saturated</b> (lane 2) ' in page
     assert "(lane 1)" not in page
     nameless = dataclasses.replace(layout, bands=tuple(dataclasses.replace(b, target=None) for b in layout.bands))
-    page = render_blot(weigh(burnt, make_session(burnt, nameless, settings=Settings())), title="synthetic")
+    page = render_blot(quantify(burnt, make_session(burnt, nameless, settings=Settings())), title="synthetic")
     assert "<b>saturated</b> (lane" not in page
 
 

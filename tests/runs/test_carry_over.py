@@ -9,7 +9,7 @@ import small_experiment as small
 
 from blotquant.model.image import BlotImage
 from blotquant.normalization.normalize import normalize
-from blotquant.quantification.prepared_image import weigh_scene
+from blotquant.quantification.prepared_image import prepare_image
 from blotquant.runs.carry_over import Probing, check_membrane, find_carry_over, flag_carry_over
 from blotquant.synthetic import make_blot, plain_spec
 from blotquant.tables import CARRY_OVER_COLUMNS, make_table
@@ -24,7 +24,7 @@ def probing(pixels, made, probe, *, own):
     bands = tuple(b if b.target == own else dataclasses.replace(b, target=None) for b in layout.bands)
     layout = dataclasses.replace(layout, bands=bands)
     image = BlotImage(pixels=pixels, polarity="bright", ceiling=65535, white=0.0)
-    return Probing(probe=probe, image=f"{probe}.tif", layout=layout, scene=weigh_scene(image, layout))
+    return Probing(probe=probe, image=f"{probe}.tif", layout=layout, scene=prepare_image(image, layout))
 
 
 def two_pictures(fraction, *, seed=0):

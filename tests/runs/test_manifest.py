@@ -10,13 +10,13 @@ from tiny_study import all_bytes, write_tiny_study
 
 from blotquant.errors import OutputError, SessionError
 from blotquant.experiment.read import read_experiment
+from blotquant.runs import manifest as manifests
 from blotquant.runs.folder import Workers, measure_folder
 from blotquant.runs.inputs import find_inputs
 from blotquant.runs.manifest import MANIFEST, add_outputs, inspect_manifest, read_manifest
 from blotquant.runs.store import ChangedError, Part, Store, locked
 from blotquant.runs.study import run_experiment
 from blotquant.runs.verify import check_record
-from blotquant.session import manifest as manifests
 from blotquant.session.edits import delete_band
 from blotquant.session.session import load_session, save_session, session_text
 from blotquant.settings import Settings

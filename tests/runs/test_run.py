@@ -44,7 +44,7 @@ def outcome(study, out, overrides=()):
     [
         ("channel=red", "channel"),
         ("page=3", "page"),
-        ("naming.ladder=nonsense", "no ladder named 'nonsense'"),
+        ("identification.ladder=nonsense", "no ladder named 'nonsense'"),
     ],
 )
 def test_what_does_not_fit_the_pictures_is_refused(study, tmp_path, override, refusal):
@@ -57,7 +57,7 @@ def test_what_does_not_fit_the_pictures_is_refused(study, tmp_path, override, re
     assert refusal in outcome(study, tmp_path / "out", [override])
 
 
-@pytest.mark.parametrize("override", ["polarity=dark", "weighing.background=none"])
+@pytest.mark.parametrize("override", ["polarity=dark", "quantification.background=none"])
 def test_what_fits_changes_the_volumes(study, plain, tmp_path, override):
     assert isinstance(plain, list)
     assert outcome(study, tmp_path, [override]) != plain
@@ -84,10 +84,10 @@ def experiment_with(study, **changes):
 
 
 def test_a_given_option_wins_over_the_file_and_the_file_over_the_default(study):
-    file = Settings.from_toml('polarity = "dark"\n[weighing]\nbackground = "mesh"\nmask_margin = 1.0')
+    file = Settings.from_toml('polarity = "dark"\n[quantification]\nbackground = "mesh"\nmask_margin = 1.0')
     experiment = experiment_with(study, settings=file)
-    used = settings_of(experiment, Settings().with_overrides(["weighing.background=lane"]))
-    assert (used.polarity, used.weighing.background, used.weighing.mask_margin) == ("dark", "lane", 1.0)
+    used = settings_of(experiment, Settings().with_overrides(["quantification.background=lane"]))
+    assert (used.polarity, used.quantification.background, used.quantification.mask_margin) == ("dark", "lane", 1.0)
     assert settings_of(experiment, Settings()) == file
     # What is given counts even where it is the default's value.
     assert settings_of(experiment, Settings().with_overrides(["polarity=auto"])).polarity == "auto"
@@ -97,7 +97,7 @@ def test_the_command_line_wins_over_the_experiment_file(study, plain, tmp_path):
     for path in study.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     with (tmp_path / "experiment.toml").open("a", encoding="utf-8") as stream:
-        stream.write('\n[settings.weighing]\nbackground = "none"\n')
+        stream.write('\n[settings.quantification]\nbackground = "none"\n')
     assert outcome(tmp_path, tmp_path / "file") != plain
     assert main(["run", str(tmp_path), "-o", str(tmp_path / "given"), "--background", "local"]) == 0
     assert read_table(tmp_path / "given" / "bands.csv", BAND_COLUMNS)["volume"].tolist() == pytest.approx(plain)
@@ -110,7 +110,7 @@ def test_the_command_line_wins_over_the_experiment_file(study, plain, tmp_path):
 )  # fmt: skip
 def test_which_ladder_is_used(study, tmp_path, ladder, in_settings, given, used):
     file = Settings.model_validate({"naming": {"ladder": in_settings}} if in_settings else {})
-    options = Settings().with_overrides([f"naming.ladder={given}"] if given else [])
+    options = Settings().with_overrides([f"identification.ladder={given}"] if given else [])
     experiment = experiment_with(study, ladder=ladder, settings=file)
     [task] = membrane_tasks(experiment, settings_of(experiment, options), tmp_path).values()
     assert {naming.ladder for naming in task.namings} == {used}

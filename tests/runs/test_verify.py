@@ -169,10 +169,10 @@ def test_a_changed_automatic_result_is_told(out, again):
 
 def test_a_changed_setting_is_told_and_changes_the_numbers(out):
     manifest, _ = inspect_manifest(out)
-    reseal(out, settings={**manifest.settings, "weighing.background": "constant"})
+    reseal(out, settings={**manifest.settings, "quantification.background": "constant"})
     lines = found(out)
     assert any("column background" in line or "column background_mean" in line for line in lines)
-    assert any("settings_at_start.weighing.background: different" in line for line in lines)
+    assert any("settings_at_start.quantification.background: different" in line for line in lines)
 
 
 def test_any_byte_of_the_manifest_counts(out):

@@ -9,7 +9,8 @@ from test_session import small_session
 from blotquant.errors import SessionError
 from blotquant.session import session as session_module
 from blotquant.session.history import Change
-from blotquant.session.schema import MIGRATIONS, migrate, published_path, schema_text, session_schema
+from blotquant.session.migrations import MIGRATIONS, migrate
+from blotquant.session.schema import published_path, schema_text, session_schema
 from blotquant.session.session import SCHEMA_VERSION, parse_session, session_text
 
 WHEN = "2026-01-02T03:04:05Z"

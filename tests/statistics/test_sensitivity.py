@@ -12,8 +12,8 @@ from blotquant.model.geometry import Band
 from blotquant.normalization.normalize import normalize
 from blotquant.quantification.alternatives import APERTURE_WAYS, BACKGROUND_WAYS, measure_alternatives, scale_height
 from blotquant.quantification.bands import measure_bands
-from blotquant.quantification.prepared_image import weigh_scene
-from blotquant.settings import WeighingSettings
+from blotquant.quantification.prepared_image import prepare_image
+from blotquant.settings import QuantificationSettings
 from blotquant.statistics.compare import compare
 from blotquant.statistics.sensitivity import claim_ranges, vary_analysis
 from blotquant.synthetic import make_blot, plain_spec
@@ -75,7 +75,7 @@ def test_stretching_keeps_the_middle_and_the_slant():
 def test_alternatives_hold_the_very_volume_that_was_measured(background):
     made = make_blot(plain_spec([[3e5, 5e5]], shape=(120, 160)), seed=1)
     image, layout = made.image(), made.true_layout()
-    scene = weigh_scene(image, layout, settings=WeighingSettings(background=background))
+    scene = prepare_image(image, layout, settings=QuantificationSettings(background=background))
     table = measure_alternatives(layout, scene)
     assert len(table) == 2 * len({background, *BACKGROUND_WAYS}) * len(APERTURE_WAYS)
     same = table[(table["background"] == scene.method) & (table["aperture"] == 1)]
@@ -88,7 +88,7 @@ def test_alternatives_of_a_gaussian_band_follow_the_aperture():
 
     made = make_blot(plain_spec([[4e6]], shape=(160, 160), sigma=5.0), seed=2)
     layout = made.true_layout(2.0)
-    table = measure_alternatives(layout, weigh_scene(made.image(), layout))
+    table = measure_alternatives(layout, prepare_image(made.image(), layout))
     (truth,) = made.volumes.values()
     for aperture, rows in table.groupby("aperture"):
         share = erf(2.0 * aperture / sqrt(2))
@@ -99,7 +99,7 @@ def test_only_named_bands_are_weighed():
     made = make_blot(plain_spec([[3e5, 5e5]], shape=(120, 160)), seed=1)
     layout = made.true_layout()
     unnamed = dataclasses.replace(layout, bands=tuple(dataclasses.replace(band, target=None) for band in layout.bands))
-    table = measure_alternatives(unnamed, weigh_scene(made.image(), unnamed))
+    table = measure_alternatives(unnamed, prepare_image(made.image(), unnamed))
     assert list(table) == list(ALTERNATIVE_COLUMNS)
     assert len(table) == 0
 

@@ -30,7 +30,7 @@ from blotquant.model.image import BlotImage
 from blotquant.quantification.background import BACKGROUNDS
 from blotquant.quantification.bands import measure_bands
 from blotquant.quantification.prepared_image import aperture_of
-from blotquant.settings import WeighingSettings
+from blotquant.settings import QuantificationSettings
 from blotquant.synthetic import DIFFICULTIES, SyntheticBlot, graded_suite
 
 
@@ -47,7 +47,7 @@ def truth_of(blot: SyntheticBlot) -> pd.DataFrame:
 
 def weigh(blot: SyntheticBlot, truth: pd.DataFrame, method: str) -> tuple[np.ndarray, np.ndarray]:
     """Relative errors of strong bands, and deviations of all bands in SDs."""
-    table = measure_bands(blot.image(), blot.true_layout(), settings=WeighingSettings(background=method))
+    table = measure_bands(blot.image(), blot.true_layout(), settings=QuantificationSettings(background=method))
     table = table.merge(truth, on="band_id")
     alone = table["foreign"].abs() < 0.06 * table["true_volume"] + 3 * table["sd_limit"]
     table = table[alone & ~table["saturated"] & (table["hollow"] == 0)]
@@ -89,7 +89,7 @@ def real_pictures() -> Iterator[tuple[BlotImage, Layout]]:
 
 def weigh_empty(image: BlotImage, layout: Layout, method: str) -> tuple[np.ndarray, np.ndarray]:
     """Volumes of empty places as a part of the median band, and in SDs."""
-    table = measure_bands(image, layout, settings=WeighingSettings(background=method))
+    table = measure_bands(image, layout, settings=QuantificationSettings(background=method))
     empty = table["band_id"].str.startswith("hidden_")
     typical = table.loc[~empty & (table["status"] == "detected"), "volume"].median()
     part = table[empty]

@@ -24,8 +24,8 @@ from blotquant.doublets.split import resolve_doublets
 from blotquant.model.geometry import Band, Layout, polygon_area
 from blotquant.quantification.background import Aperture
 from blotquant.quantification.background.base import Estimate
-from blotquant.quantification.bands import measure_bands, weigh_aperture
-from blotquant.quantification.prepared_image import Scene, apertures_of, weigh_scene
+from blotquant.quantification.bands import measure_aperture, measure_bands
+from blotquant.quantification.prepared_image import PreparedImage, apertures_of, prepare_image
 from blotquant.synthetic import DIFFICULTIES, SyntheticBlot, graded_suite
 
 TERMS = ["noise", "ground", "halo", "share"]
@@ -85,7 +85,7 @@ def budget(blot: SyntheticBlot, found: bool) -> pd.DataFrame:
     signal = image.signal()
     layout = find_layout(signal, ceiling=image.ceiling) if found else blot.true_layout()
     layout = resolve_doublets(signal, layout, ceiling=blot.spec.camera.ceiling).sorted()
-    scene = weigh_scene(image, layout)
+    scene = prepare_image(image, layout)
     apertures = apertures_of(layout.bands, layout, blot.pixels.shape)
     bare = replace(scene.ground, signal=(signal - blot.truth.signal).astype(signal.dtype))
     plain = replace(scene.surface, ground=bare, near_light={}).under_all(apertures)
@@ -120,7 +120,7 @@ def budget(blot: SyntheticBlot, found: bool) -> pd.DataFrame:
 
 
 def split_error(
-    blot: SyntheticBlot, scene: Scene, aperture: Aperture, unlit: Estimate, owners: list[str]
+    blot: SyntheticBlot, scene: PreparedImage, aperture: Aperture, unlit: Estimate, owners: list[str]
 ) -> dict[str, float]:
     """Terms of one volume's error but its share, and the stated SDs, in counts."""
     box, w = aperture.box.slices, aperture.weights
@@ -132,7 +132,7 @@ def split_error(
         "ground": float((w * (dark - unlit.values)).sum()),
         "halo": float((w * (bands - light + unlit.values - estimate.values)).sum()),
         "held": float((w * light).sum()),
-        "sd_empty": weigh_aperture(scene, aperture, estimate).empty_sd,
+        "sd_empty": measure_aperture(scene, aperture, estimate).empty_sd,
         "sd_model": aperture.area * estimate.model_sd,
     }
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from blotquant.analysis import Analysis, weigh
+from blotquant.analysis import Analysis, quantify
 from blotquant.experiment.design import Experiment
 from blotquant.experiment.read import read_experiment
 from blotquant.normalization.normalize import normalize
@@ -53,11 +53,11 @@ def write_experiment(folder: Path, n_blots: int) -> Experiment:
 
 
 def draw(probe: str, seed: int) -> Analysis:
-    """Draw and weigh one picture over its true outlines."""
+    """Draw and quantify one picture over its true outlines."""
     volumes = np.random.default_rng(seed).lognormal(12, 0.4, LANES)
     spec = plain_spec(volumes, shape=SHAPE, targets=(probe,), surface=SurfaceSpec(haze=15, texture=0.02))
     made = make_blot(spec, seed=seed)
-    return weigh(made.image(), make_session(made.image(), made.true_layout(), settings=Settings()))
+    return quantify(made.image(), make_session(made.image(), made.true_layout(), settings=Settings()))
 
 
 def main(n_blots: int, folder: Path) -> None:

@@ -18,7 +18,7 @@ from blotquant.detection.picture import find_layout
 from blotquant.model.geometry import Band, Layout, rectangle
 from blotquant.model.image import BlotImage
 from blotquant.quantification.bands import measure_bands
-from blotquant.settings import WeighingSettings
+from blotquant.settings import QuantificationSettings
 
 LADDER_NG = np.array([40, 40, 48, 40, 32, 120, 40, 57, 45, 122, 34, 31, 27, 23, 124, 49, 37, 32, 61], dtype=float)
 MERGED = slice(10, 14)  # 0.9 to 0.6 kb run together and are not marked
@@ -52,7 +52,7 @@ def ladder(table: pd.DataFrame) -> tuple[float, float, int]:
 def weigh_found(image: BlotImage, marked: Layout, method: str = "local") -> pd.DataFrame:
     """Weigh what is found, one row for each marked band: the volume, or none where nothing was found there."""
     layout = find_layout(image.signal(), ceiling=image.ceiling)
-    table = measure_bands(image, layout, settings=WeighingSettings(background=method))
+    table = measure_bands(image, layout, settings=QuantificationSettings(background=method))
     rows = []
     for band in marked.bands:
         box, centre = band.box, float(marked.lane(band.lane).center_at(band.peak[0]))
@@ -84,7 +84,7 @@ if __name__ == "__main__":
         gel, gel_layout = pictures["gelgenie_ladder"]
         strip, strip_layout = pictures["chibidragon_test2"]
         for method in ("local", "flank", "mesh", "lane", "constant"):
-            settings = WeighingSettings(background=method)
+            settings = QuantificationSettings(background=method)
             report(
                 f"marked +{spread:.0%} {method}",
                 measure_bands(gel, with_merged(gel_layout), settings=settings),

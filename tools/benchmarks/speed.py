@@ -67,13 +67,13 @@ def stages(path: Path, out: Path) -> dict[str, Callable[[], Any]]:
 
     from blotquant.analysis import analyze
     from blotquant.detection.picture import detect_bands, detect_lanes, find_layout, find_strips
-    from blotquant.detection.prediction import look, make_grid
+    from blotquant.detection.prediction import look, make_search_copy
     from blotquant.doublets.split import resolve_doublets
     from blotquant.io import read_image
     from blotquant.io.files import sha256_of
     from blotquant.quantification.bands import measure_bands
     from blotquant.quantification.lanes import measure_lanes
-    from blotquant.quantification.prepared_image import weigh_scene
+    from blotquant.quantification.prepared_image import prepare_image
     from blotquant.report.blot import render_blot
     from blotquant.runs.inputs import find_inputs
     from blotquant.runs.pictures import PictureTask, make_part, measure_picture
@@ -83,11 +83,11 @@ def stages(path: Path, out: Path) -> dict[str, Callable[[], Any]]:
     image = read_image(path)
     signal = image.signal()
     strips = find_strips(signal)
-    lanes, coarse = detect_lanes(signal, strips[0]), make_grid(signal).pixels
+    lanes, coarse = detect_lanes(signal, strips[0]), make_search_copy(signal).pixels
     layout = find_layout(signal, ceiling=image.ceiling)
     if (len(layout.strips), len(layout.lanes), len(layout.bands)) != (1, N_LANES, N_LANES * N_ROWS):
         sys.exit(f"{path.name} is not found as {N_LANES} lanes × {N_ROWS} bands: figures would be of another layout")
-    scene = weigh_scene(image, layout)
+    scene = prepare_image(image, layout)
     analysis = analyze(image)
     part = make_part("picture", "", {"picture.blot.json": ("picture", analysis)})
     task = PictureTask(input=find_inputs([path])[0], settings=Settings(), session_folder=out)
@@ -102,7 +102,7 @@ def stages(path: Path, out: Path) -> dict[str, Callable[[], Any]]:
         "strips, lanes, bands": lambda: find_layout(signal, ceiling=image.ceiling),
         "network alone": lambda: look(coarse),
         "touching rows": lambda: resolve_doublets(signal, layout, ceiling=image.ceiling),
-        "background": lambda: weigh_scene(image, layout),
+        "background": lambda: prepare_image(image, layout),
         "measure bands": lambda: measure_bands(image, layout, scene=scene),
         "measure lanes": lambda: measure_lanes(image, layout),
         "tables and session": lambda: make_part("p", "", {"p.blot.json": ("p", analysis)}),

@@ -29,11 +29,11 @@ from blotquant.doublets.split import resolve_doublets
 from blotquant.model.area_weights import area_weights
 from blotquant.model.geometry import Layout
 from blotquant.quantification.bands import measure_bands
-from blotquant.quantification.prepared_image import find_ground
-from blotquant.settings import WeighingSettings
+from blotquant.quantification.prepared_image import find_background_pixels
+from blotquant.settings import QuantificationSettings
 from blotquant.synthetic import DIFFICULTIES, SyntheticBlot, graded_suite
 
-METHODS = get_args(WeighingSettings.model_fields["background"].annotation)
+METHODS = get_args(QuantificationSettings.model_fields["background"].annotation)
 KNOWN = ("known", "known+glow")
 CLASSES = (("SNR >= 10", 10.0, np.inf), ("SNR 3-10", 3.0, 10.0))
 
@@ -71,7 +71,7 @@ def weigh(blot: SyntheticBlot, method: str, spreads: float) -> pd.DataFrame:
         measured = weigh_known(blot, layout, glow=method == "known+glow")
     else:
         layout = resolve_doublets(blot.image().signal(), layout, ceiling=blot.spec.camera.ceiling)
-        measured = measure_bands(blot.image(), layout, settings=WeighingSettings(background=method))
+        measured = measure_bands(blot.image(), layout, settings=QuantificationSettings(background=method))
     divided = {band.id for band in layout.bands if band.split}
     truth = blot.truth.bands
     table = truth.assign(band_id=blot.band_ids).merge(
@@ -100,7 +100,7 @@ def limits(blot: SyntheticBlot, layout: Layout) -> pd.DataFrame:
     `sd_limit` knows the level and counts photons and readout; `sd_grain` has the membrane's grain under the outline;
     `sd_best` the best estimate of the level.
     """
-    usable = find_ground(blot.image().signal(), layout, 0.0).usable
+    usable = find_background_pixels(blot.image().signal(), layout, 0.0).usable
     surface, lines = blot.spec.surface, []
     truth = blot.truth.bands.assign(band_id=blot.band_ids).set_index("band_id")
     for band in layout.bands:

@@ -5,7 +5,7 @@ Adding one is one module with a frozen dataclass of its parameters and one entry
 
 from __future__ import annotations
 
-from blotquant.quantification.background.base import Aperture, Background, Estimate, Ground, Surface
+from blotquant.quantification.background.base import Aperture, Background, BackgroundPixels, Estimate, FittedBackground
 from blotquant.quantification.background.baseline import LaneBaseline
 from blotquant.quantification.background.local import Local
 from blotquant.quantification.background.rolling_ball import Mesh, RollingBall
@@ -16,4 +16,4 @@ BACKGROUNDS: dict[str, Background] = {
     for method in (Local(), Mesh(), LaneBaseline(), Flank(), Constant(), NoBackground(), RollingBall())
 }
 
-__all__ = ["BACKGROUNDS", "Aperture", "Background", "Estimate", "Ground", "Surface"]
+__all__ = ["BACKGROUNDS", "Aperture", "Background", "BackgroundPixels", "Estimate", "FittedBackground"]

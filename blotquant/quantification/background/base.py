@@ -66,7 +66,7 @@ class Aperture:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Grid:
+class CellGrid:
     """The ground averaged over square cells, so that a whole picture is cheap to look at.
 
     Attributes
@@ -85,7 +85,7 @@ class Grid:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Ground:
+class BackgroundPixels:
     """A picture with all of its bands taken out.
 
     Attributes
@@ -113,10 +113,10 @@ class Ground:
     lanes: tuple[Lane, ...] = ()
 
     @cached_property
-    def grid(self) -> Grid:
+    def grid(self) -> CellGrid:
         """The ground averaged over square cells of a third of a band's height."""
         step = int(np.clip(min(self.band_height, self.lane_pitch / 4) / 3, 1, 8))
-        return bin_ground(self.signal, self.usable, step)
+        return bin_background_pixels(self.signal, self.usable, step)
 
     @cached_property
     def cells(self) -> Cells:
@@ -157,7 +157,7 @@ class Estimate:
     model_sd: float = 0.0
 
 
-class Surface(Protocol):
+class FittedBackground(Protocol):
     """A background fitted to one picture."""
 
     def under(self, aperture: Aperture) -> Estimate:
@@ -177,18 +177,18 @@ class Background(Protocol):
         """As it stands in settings and tables."""
         ...
 
-    def fit(self, ground: Ground) -> Surface:
+    def fit(self, ground: BackgroundPixels) -> FittedBackground:
         """Prepare the method for one picture; the picture is left as it is."""
         ...
 
 
-def bin_ground(signal: NDArray[np.floating[Any]], usable: NDArray[np.bool_], step: int) -> Grid:
+def bin_background_pixels(signal: NDArray[np.floating[Any]], usable: NDArray[np.bool_], step: int) -> CellGrid:
     """Average the usable pixels over square cells of `step` pixels; cells at the far edges may be smaller."""
     kept = np.where(usable, signal, signal.dtype.type(0))
     count = _sum_cells(usable.view(np.uint8), step, np.dtype(np.float32))
     total = _sum_cells(kept, step, np.dtype(np.float64))
     mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
-    return Grid(mean=mean, count=count.astype(np.float64), step=step)
+    return CellGrid(mean=mean, count=count.astype(np.float64), step=step)
 
 
 def _sum_cells(values: NDArray[Any], step: int, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from blotquant.model.geometry import Lane
 from blotquant.quantification.background.background_pixels import read_lane
-from blotquant.quantification.background.base import Aperture, Array, Estimate, Ground, Surface
+from blotquant.quantification.background.base import Aperture, Array, BackgroundPixels, Estimate, FittedBackground
 from blotquant.quantification.background.simple import Flank
 
 
@@ -25,15 +25,15 @@ class LaneBaseline:
     stiffness: float = 6.0
     name: str = "lane"
 
-    def fit(self, ground: Ground) -> _LaneSurface:
+    def fit(self, ground: BackgroundPixels) -> _LaneSurface:
         """Nothing is learnt before a lane is asked for."""
         return _LaneSurface(self, ground)
 
 
 @dataclass(frozen=True, eq=False)
-class _LaneSurface(Surface):
+class _LaneSurface(FittedBackground):
     method: LaneBaseline
-    ground: Ground
+    ground: BackgroundPixels
     # Filled as lanes are asked for; the same lane always gives the same course, in any order and thread.
     courses: dict[str, tuple[Array, Array, float]] = field(default_factory=dict)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from blotquant.imaging.robust import winsorised_sd
 from blotquant.model.geometry import Lane
 from blotquant.quantification.background.background_pixels import Course, read_lane
-from blotquant.quantification.background.base import Aperture, Array, Estimate, Ground
+from blotquant.quantification.background.base import Aperture, Array, BackgroundPixels, Estimate
 
 LENGTH = 2.0
 """Over how many band heights the ground is alike."""
@@ -59,7 +59,7 @@ def matern(distance: Array) -> Array:
     return np.asarray((1 + scaled) * np.exp(-scaled))
 
 
-def measure_roughness(ground: Ground) -> Roughness:
+def measure_roughness(ground: BackgroundPixels) -> Roughness:
     """Measure the ground's variances from the courses of free rows in all lanes and gaps.
 
     The half mean square difference of rows some way apart, less that of neighbouring rows, is the course's variance
@@ -85,7 +85,7 @@ def measure_roughness(ground: Ground) -> Roughness:
     )
 
 
-def _courses(ground: Ground) -> tuple[Array, Array, float]:
+def _courses(ground: BackgroundPixels) -> tuple[Array, Array, float]:
     """Means of the free bins of every lane and of the gaps beside it (NaN where bands are), and a full bin's pixels."""
     cells = ground.cells
     if not ground.lanes:
@@ -101,7 +101,7 @@ def _courses(ground: Ground) -> tuple[Array, Array, float]:
     return inside, gaps, max(float(np.median([course.counts.max() for course in own])), 1.0)
 
 
-def _gap_after(ground: Ground, lane: Lane) -> Course:
+def _gap_after(ground: BackgroundPixels, lane: Lane) -> Course:
     """Course of the gap between a lane and the next one to its right; empty at the last."""
     rows = ground.cells.middles()
     for other in ground.beside(lane):

@@ -16,7 +16,7 @@ import numpy as np
 
 from blotquant.model.geometry import Lane
 from blotquant.quantification.background.background_pixels import Course, both_sides
-from blotquant.quantification.background.base import Aperture, Array, Estimate, Ground, Surface
+from blotquant.quantification.background.base import Aperture, Array, BackgroundPixels, Estimate, FittedBackground
 from blotquant.quantification.background.kriging import Roughness, Witnesses, krige, measure_roughness
 from blotquant.quantification.background.simple import Constant
 
@@ -46,17 +46,17 @@ class Local:
     max_bins: int = 60
     name: str = "local"
 
-    def fit(self, ground: Ground) -> LocalSurface:
+    def fit(self, ground: BackgroundPixels) -> LocalSurface:
         """Measure how rough the ground is; levels are estimated when a band is asked for."""
         return LocalSurface(self, ground, measure_roughness(ground))
 
 
 @dataclass(frozen=True, eq=False)
-class LocalSurface(Surface):
+class LocalSurface(FittedBackground):
     """The method on one picture."""
 
     method: Local
-    ground: Ground
+    ground: BackgroundPixels
     rough: Roughness
     # Filled as lanes are asked for.
     near_light: dict[str, Array] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from blotquant.quantification.background.base import Aperture, Array, Estimate, Ground, Surface
+from blotquant.quantification.background.base import Aperture, Array, BackgroundPixels, Estimate, FittedBackground
 from blotquant.quantification.background.simple import MEDIAN_COST, weighted_median
 
 
@@ -28,7 +28,7 @@ class Mesh:
     pitches: float = 1.0
     name: str = "mesh"
 
-    def fit(self, ground: Ground) -> CellSurface:
+    def fit(self, ground: BackgroundPixels) -> CellSurface:
         """Fit the mesh to the picture's cells; where everything is masked the median of what is left stands in."""
         import sep
 
@@ -50,7 +50,7 @@ class Mesh:
 
 
 @dataclass(frozen=True, eq=False)
-class CellSurface(Surface):
+class CellSurface(FittedBackground):
     """Levels on a grid of cells, interpolated between their centres."""
 
     cells: Array
@@ -96,7 +96,7 @@ class RollingBall:
     pitches: float = 0.75
     name: str = "rolling_ball"
 
-    def fit(self, ground: Ground) -> CellSurface:
+    def fit(self, ground: BackgroundPixels) -> CellSurface:
         """Open the picture's cells."""
         grid = ground.grid
         finite = np.where(np.isfinite(ground.signal), ground.signal, 0)

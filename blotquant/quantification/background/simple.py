@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.model.geometry import Lane
-from blotquant.quantification.background.base import Aperture, Array, Estimate, Ground, Surface
+from blotquant.quantification.background.base import Aperture, Array, BackgroundPixels, Estimate, FittedBackground
 
 MEDIAN_COST = np.pi / 2
 """Variance of a median against that of a mean, for normal noise."""
@@ -23,7 +23,7 @@ class NoBackground:
 
     name: str = "none"
 
-    def fit(self, ground: Ground) -> _Constant:
+    def fit(self, ground: BackgroundPixels) -> _Constant:
         """Nothing to learn from the picture."""
         return _Constant(value=0.0, leverage=0.0, n_pixels=float(ground.signal.size))
 
@@ -34,7 +34,7 @@ class Constant:
 
     name: str = "constant"
 
-    def fit(self, ground: Ground) -> _Constant:
+    def fit(self, ground: BackgroundPixels) -> _Constant:
         """Take the median of the cells, each by its usable pixels."""
         cells = ground.grid.count > 0
         n = float(ground.grid.count.sum())
@@ -45,7 +45,7 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class _Constant(Surface):
+class _Constant(FittedBackground):
     value: float
     leverage: float
     n_pixels: float
@@ -70,15 +70,15 @@ class Flank:
     min_pixels: int = 60
     name: str = "flank"
 
-    def fit(self, ground: Ground) -> _Flanks:
+    def fit(self, ground: BackgroundPixels) -> _Flanks:
         """Nothing is learnt before a band is asked for."""
         return _Flanks(self, ground)
 
 
 @dataclass(frozen=True, eq=False)
-class _Flanks(Surface):
+class _Flanks(FittedBackground):
     method: Flank
-    ground: Ground
+    ground: BackgroundPixels
 
     def under(self, aperture: Aperture) -> Estimate:
         box, cells, n_rows = aperture.box, self.ground.cells, self.ground.signal.shape[0]
@@ -138,15 +138,15 @@ class Gaps:
     reach: float = 0.25
     name: str = "gaps"
 
-    def fit(self, ground: Ground) -> _GapSurface:
+    def fit(self, ground: BackgroundPixels) -> _GapSurface:
         """Nothing is learnt before a lane is asked for."""
         return _GapSurface(self, ground)
 
 
 @dataclass(frozen=True, eq=False)
-class _GapSurface(Surface):
+class _GapSurface(FittedBackground):
     method: Gaps
-    ground: Ground
+    ground: BackgroundPixels
 
     def under(self, aperture: Aperture) -> Estimate:
         """Level of the gaps along the aperture's rows; the picture's constant level where lanes leave no gap."""
