@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blotquant.errors import BlotQuantError
 from blotquant.experiment.design import Experiment, ImageEntry
+from blotquant.io.files import sha256_of
 from blotquant.runs.membranes import MembraneTask
+from blotquant.runs.pictures import open_session_picture
 from blotquant.runs.study import membrane_tasks, settings_of
-from blotquant.session.session import SESSION_SUFFIX
+from blotquant.session.session import SESSION_SUFFIX, load_session, relative_path
 from blotquant.settings import Settings
 
 if TYPE_CHECKING:
@@ -71,6 +73,32 @@ class Study:
     out: Path | None
     settings: Settings
     pictures: tuple[StudyPicture, ...]
+    _corrected: dict[tuple[str, str], dict[str, pd.DataFrame]] = field(default_factory=dict)
+
+    @cached_property
+    def written(self) -> Mapping[str, str]:
+        """Checksums of the results' files as the last run wrote them."""
+        from blotquant.runs.manifest import read_manifest
+
+        return {} if self.out is None else read_manifest(self.out).outputs
+
+    def tables_of(self, picture: StudyPicture) -> dict[str, pd.DataFrame]:
+        """The bands and lanes of one picture: those of the results, or measured anew if its session was saved since."""
+        tables = {name: self.tables[name] for name in ("bands", "lanes")}
+        entry = picture.entry
+        mine = {k: t[(t["image"] == entry.name) & (t["probe"] == entry.probe)] for k, t in tables.items()}
+        if self.out is None or not picture.session.is_file():
+            return mine
+        checksum = sha256_of(picture.session)
+        name = relative_path(picture.session, self.out)
+        if self.written.get(name) == checksum:
+            return mine
+        key = (entry.name, checksum)
+        if key not in self._corrected:
+            session = load_session(picture.session)
+            image = open_session_picture(session, picture.session.parent)
+            self._corrected[key] = _measured(self, picture, image, session)
+        return self._corrected[key]
 
     @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -127,7 +155,7 @@ def ratios_with(study: Study, picture: StudyPicture, image: BlotImage, session: 
     Parameters
     ----------
     study : Study
-        With results: the other pictures' numbers are taken from there.
+        With results: the other pictures' numbers are taken from there, or measured from sessions that were saved since.
     picture : StudyPicture
         Which picture is being corrected.
     image : BlotImage
@@ -142,29 +170,37 @@ def ratios_with(study: Study, picture: StudyPicture, image: BlotImage, session: 
     """
     import pandas as pd
 
-    from blotquant.analysis import quantify
     from blotquant.normalization.normalize import normalize
     from blotquant.runs.carry_over import flag_carry_over
     from blotquant.tables import RATIO_COLUMNS, make_table
 
     if not study.tables:
         return make_table([], RATIO_COLUMNS)
+    blot = picture.entry.blot
+    parts = [_measured(study, picture, image, session)]
+    parts += [study.tables_of(p) for p in study.pictures if p.entry.blot == blot and p is not picture]
+    bands, lanes = (pd.concat([part[name] for part in parts], ignore_index=True) for name in ("bands", "lanes"))
+    one = replace(study.experiment, images=study.experiment.images_of(blot=blot))
+    ratios = normalize(one, bands, lanes, strict=False)
+    ratios = ratios[ratios["blot"] == blot].reset_index(drop=True)
+    return flag_carry_over(one, ratios, study.tables["carry_over"])
+
+
+def _measured(study: Study, picture: StudyPicture, image: BlotImage, session: Session) -> dict[str, pd.DataFrame]:
+    """The bands and lanes of one picture as its session stands, with the columns of the study's results."""
+    from blotquant.analysis import quantify
+
     entry = picture.entry
     analysis = quantify(image, session, naming=picture.naming)
     exposure_s = image.exposure_s if entry.exposure_s is None else entry.exposure_s
     constants = {"image": entry.name, "blot": entry.blot, "membrane": entry.membrane, "probe": entry.probe}
     tables = {}
-    for name, mine in (("bands", analysis.bands), ("lanes", analysis.lanes)):
-        theirs = study.tables[name]
-        others = theirs[(theirs["blot"] == entry.blot) & (theirs["image"] != entry.name)]
-        own = mine.assign(**constants, exposure_s=float("nan") if exposure_s is None else exposure_s)
-        own = own.reindex(columns=[c for c in own if c in others])
-        own = study.experiment.attach_sheet(own.astype({c: others[c].dtype for c in own}))
-        tables[name] = pd.concat([others, own], ignore_index=True)
-    one = replace(study.experiment, images=study.experiment.images_of(blot=entry.blot))
-    ratios = normalize(one, tables["bands"], tables["lanes"], strict=False)
-    ratios = ratios[ratios["blot"] == entry.blot].reset_index(drop=True)
-    return flag_carry_over(one, ratios, study.tables["carry_over"])
+    for name, measured in (("bands", analysis.bands), ("lanes", analysis.lanes)):
+        written = study.tables[name]
+        own = measured.assign(**constants, exposure_s=float("nan") if exposure_s is None else exposure_s)
+        own = own.reindex(columns=[c for c in own if c in written])
+        tables[name] = study.experiment.attach_sheet(own.astype({c: written[c].dtype for c in own}))
+    return tables
 
 
 def _find(place: Path) -> tuple[Path | None, Path | None]:

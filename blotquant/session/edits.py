@@ -108,7 +108,7 @@ def draw_band(
     row, col = peak or middle_of(new)
     lane = lane_at(layout, row, col) or nearest_lane(layout, row, col)
     key = new_id(HAND_BAND, {*used_ids, *(band.id for band in layout.bands)})
-    number = row_near(layout, lane, row)
+    number = row_near(layout, lane, row, span=row_span(new))
     target = next((b.target for b in layout.bands if number and is_in_row(layout, b, lane.strip, number)), None)
     band = Band(
         id=key,
@@ -133,6 +133,9 @@ def delete_band(layout: Layout, band_id: str) -> list[Change]:
 def split_band(layout: Layout, band_id: str, *, row: float, used_ids: Iterable[str] = ()) -> list[Change]:
     """Cut a band at a row: the upper part keeps its id, the lower one is new.
 
+    A doublet, whose two members share one outline, is cut into its members: each keeps its id and gets one side of
+    the cut, so that no pixel is counted twice.
+
     Raises
     ------
     ValueError
@@ -147,6 +150,11 @@ def split_band(layout: Layout, band_id: str, *, row: float, used_ids: Iterable[s
         cut_outline(band.outline, row, keep_above=True),
         cut_outline(band.outline, row, keep_above=False),
     )
+    members = partners(layout, band)
+    if len(members) > 1:
+        whole = [replace(b, origin="edited", split=(), split_sd=0.0) for b in members]
+        sides = [replace(b, outline=o, peak=_inside(b.peak, o)) for b, o in zip(whole, (upper, lower), strict=True)]
+        return [Change("band", b.id, b, side) for b, side in zip(members, sides, strict=True)]
     key = new_id(HAND_BAND, {*used_ids, *(b.id for b in layout.bands)})
     first = replace(band, outline=upper, peak=_inside(band.peak, upper), origin="edited", split=(), split_sd=0.0)
     second = replace(first, id=key, outline=lower, peak=_inside(band.peak, lower), origin="drawn", target=None)
@@ -156,15 +164,18 @@ def split_band(layout: Layout, band_id: str, *, row: float, used_ids: Iterable[s
 def merge_bands(layout: Layout, band_ids: Sequence[str]) -> list[Change]:
     """Make one band of several in one lane: the first of them grows around all, the others go.
 
+    The partner of a doublet's member goes along, since the two share one outline.
+
     Raises
     ------
     ValueError
         If there are fewer than two, or they lie in different lanes.
     """
-    bands = [layout.band(key) for key in dict.fromkeys(band_ids)]
+    named = [layout.band(key) for key in dict.fromkeys(band_ids)]
+    bands = list({b.id: b for band in named for b in (band, *partners(layout, band))}.values())
     lanes = {band.lane for band in bands}
     if len(bands) < 2 or len(lanes) > 1:
-        msg = f"select two or more bands of one lane to merge, got {len(bands)} in {len(lanes)} lanes"
+        msg = f"select two or more bands of one lane to merge, got {len(named)} in {len(lanes)} lanes"
         raise ValueError(msg)
     points = np.vstack([np.asarray(band.outline) for band in bands])
     around = replace(bands[0], outline=hull_of(points), origin="edited", status="detected", split=(), split_sd=0.0)
@@ -194,8 +205,9 @@ def copy_aperture_along_row(layout: Layout, band_id: str) -> list[Change]:
             continue
         new = carry(band.outline, source, layout.lane(other.lane), d_row=other.peak[0] - band.peak[0])
         if new != other.outline:
-            changed = replace(_with_outline(other, new), peak=other.peak)
-            changes.append(Change("band", other.id, other, changed))
+            for member in partners(layout, other):
+                changed = replace(_with_outline(member, new), peak=member.peak)
+                changes.append(Change("band", member.id, member, changed))
     return changes
 
 
@@ -249,9 +261,13 @@ def add_lane(layout: Layout, *, row: float, col: float, used_ids: Iterable[str] 
     Raises
     ------
     ValueError
-        If there is no strip.
+        If there is no strip, or a lane is there already.
     """
     strip = strip_at(layout, row, col)
+    there = lane_at(layout, row, col)
+    if there is not None:
+        msg = f"lane {there.number} is here already; point beside it to add one"
+        raise ValueError(msg)
     used = {*used_ids, *(x.id for x in layout.lanes), *(b.id for b in layout.bands)}
     key = new_id(HAND_LANE, used)
     others = layout.lanes_of(strip.id)
@@ -278,6 +294,29 @@ def add_lane(layout: Layout, *, row: float, col: float, used_ids: Iterable[str] 
             used.add(copy.id)
             changes.append(Change("band", copy.id, None, replace(copy, flags=(), confidence=1.0)))
     return changes
+
+
+def draw_lane(layout: Layout, outline: ArrayLike, *, used_ids: Iterable[str] = ()) -> list[Change]:
+    """Add a lane with the width and height of a drawn outline, bent as the nearest lane of its strip.
+
+    Raises
+    ------
+    ValueError
+        If there is no strip, or a lane is there already.
+    """
+    points = np.asarray(polygon(outline))
+    (top, left), (bottom, right) = points.min(axis=0), points.max(axis=0)
+    row, col = float(top + bottom) / 2, float(left + right) / 2
+    lane_change, *bands = add_lane(layout, row=row, col=col, used_ids=used_ids)
+    lane = lane_change.after
+    assert isinstance(lane, Lane)
+    inner = [r for r, _ in lane.center if top < r < bottom]
+    rows = np.unique([float(top), *inner, float(bottom)])
+    nodes = tuple((float(r), float(c)) for r, c in zip(rows, lane.center_at(rows), strict=True))
+    drawn = replace(lane, center=nodes, widths=(float(right - left),) * len(nodes))
+    kept = [c.after for c in bands if isinstance(c.after, Band) and top <= c.after.peak[0] <= bottom]
+    changes = [Change("lane", drawn.id, None, drawn)]
+    return changes + [Change("band", b.id, None, replace(_carried(b, lane, drawn), lane=drawn.id)) for b in kept]
 
 
 def remove_lane(layout: Layout, lane_id: str) -> list[Change]:

@@ -40,14 +40,29 @@ def nearest_lane(layout: Layout, row: float, col: float) -> Lane:
     return min(lanes, key=lambda lane: abs(float(lane.center_at(row)) - col))
 
 
-def row_near(layout: Layout, lane: Lane, row: float) -> int | None:
-    """The row whose bands in the other lanes of the strip lie at this height and that this lane has no band of yet."""
+def row_near(layout: Layout, lane: Lane, row: float, *, span: tuple[float, float] | None = None) -> int | None:
+    """The row whose bands in the other lanes of the strip lie at this height and that this lane has no band of yet.
+
+    Parameters
+    ----------
+    layout : Layout
+        The layout.
+    lane : Lane
+        Where the band lies.
+    row : float
+        Its peak.
+    span : (float, float), optional
+        Its first and last row: a band that overlaps half of another's height is of its row too.
+    """
     taken = {band.row for band in layout.bands_of(lane.id)}
     best: tuple[float, int] | None = None
     for other in layout.lanes_of(lane.strip):
         for band in layout.bands_of(other.id):
             top, bottom = row_span(band.outline)
-            if band.row is None or band.row in taken or not top <= row <= bottom:
+            if band.row is None or band.row in taken:
+                continue
+            shared = min(bottom, span[1]) - max(top, span[0]) if span else 0.0
+            if not top <= row <= bottom and shared < 0.5 * min(bottom - top, span[1] - span[0] if span else np.inf):
                 continue
             apart = (abs(other.number - lane.number) + abs(band.peak[0] - row) / (bottom - top), band.row)
             best = apart if best is None else min(best, apart)

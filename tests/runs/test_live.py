@@ -59,6 +59,28 @@ def test_an_uncorrected_picture_gives_the_ratios_of_the_run(results: Path) -> No
     pd.testing.assert_frame_equal(live[columns], written[columns], check_dtype=False, rtol=1e-9)
 
 
+def test_ratios_with_takes_the_other_pictures_from_the_sessions_that_were_saved(results: Path, tmp_path: Path) -> None:
+    """p-AKT is corrected and saved, then AKT is opened: its ratios know of the correction."""
+    import shutil
+
+    folder = tmp_path / "copy"
+    shutil.copytree(results.parent, folder)
+    study = open_study(folder / "results")
+    assert study is not None
+    picture, image, session = opened(study)
+    other, other_image, other_session = opened(study, 1)
+    assert other.entry.blot == picture.entry.blot
+    before = ratios_with(study, other, other_image, other_session)
+    first = session.layout.bands[0]
+    edit = move_band(session.layout, first.id, d_row=3.0)
+    session = session.edit(edit, action="move", who="Ada", when="2026-01-02T03:04:05Z")
+    expected = ratios_with(study, picture, image, session)
+    assert not expected["value"].equals(before["value"])
+    save_session(session, picture.session)
+    after = ratios_with(study, other, other_image, other_session)
+    pd.testing.assert_frame_equal(after, expected, rtol=1e-9)
+
+
 def test_corrections_change_the_ratios_as_a_new_run_does(results: Path, tmp_path: Path) -> None:
     import shutil
 

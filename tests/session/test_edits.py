@@ -13,6 +13,7 @@ from blotquant.session.edits import (
     copy_aperture_along_row,
     delete_band,
     draw_band,
+    draw_lane,
     merge_bands,
     move_band,
     move_lane,
@@ -255,6 +256,54 @@ def test_a_resized_doublet_keeps_its_shares_at_their_rows(doublet: Layout) -> No
 def test_deleting_one_of_a_doublet_gives_its_signal_to_the_other(doublet: Layout) -> None:
     after = apply_changes(doublet, delete_band(doublet, "l1b1"))
     assert after.band("partner").split == ()
+
+
+def test_split_band_cuts_a_doublet_into_its_members_and_counts_no_pixel_twice(doublet: Layout) -> None:
+    after = apply_changes(doublet, split_band(doublet, "partner", row=45.0))
+    assert len(after.bands) == len(doublet.bands)
+    upper, lower = after.band("l1b1"), after.band("partner")
+    assert (upper.split, lower.split) == ((), ())
+    assert upper.outline == rectangle(40, 45.5, 22, 39)
+    areas = [polygon_area(band.outline) for band in (upper, lower)]
+    assert sum(areas) == pytest.approx(polygon_area(doublet.band("l1b1").outline))
+
+
+def test_merge_bands_takes_a_doublets_partner_along(doublet: Layout) -> None:
+    after = apply_changes(doublet, merge_bands(doublet, ["l1b1", "l1b2"]))
+    assert [band.id for band in after.bands_of("l1")] == ["l1b1"]
+    assert after.band("l1b1").split == ()
+    alone = apply_changes(doublet, merge_bands(doublet, ["partner"]))
+    assert [band.id for band in alone.bands_of("l1")] == ["partner", "l1b2"]
+
+
+def test_copy_aperture_along_row_keeps_a_doublets_members_on_one_outline(doublet: Layout) -> None:
+    after = apply_changes(doublet, resize_band(doublet, "l2b1", rectangle(38, 52, 52, 69)))
+    after = apply_changes(after, copy_aperture_along_row(after, "l2b1"))
+    assert after.band("l1b1").outline == after.band("partner").outline != doublet.band("l1b1").outline
+
+
+def test_draw_band_joins_the_row_that_its_outline_overlaps(layout: Layout) -> None:
+    without = apply_changes(layout, delete_band(layout, "l2b1"))
+    drawn = draw_band(without, rectangle(46, 62, 52, 69))
+    assert drawn[0].after.row is None, "it has little in common with the row"
+    drawn = draw_band(without, rectangle(44, 58, 52, 69))
+    assert drawn[0].after.row == 1
+
+
+def test_draw_lane_takes_the_width_and_height_that_were_drawn(layout: Layout) -> None:
+    after = apply_changes(layout, draw_lane(layout, rectangle(20, 60, 145, 160)))
+    lane = after.lanes[-1]
+    assert lane.number == 5
+    assert lane.row_range == (19.5, 59.5)
+    assert set(lane.widths) == {15.0}
+    assert lane.center[0][1] == pytest.approx(152.0)
+    assert [band.row for band in after.bands_of(lane.id)] == [1]
+
+
+@pytest.mark.parametrize("col", [60.0, 52.0])
+def test_add_lane_refuses_a_lane_inside_a_lane(layout: Layout, col: float) -> None:
+    with pytest.raises(ValueError, match="lane 2 is here already; point beside it"):
+        add_lane(layout, row=50, col=col)
 
 
 # snapping
