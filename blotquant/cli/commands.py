@@ -121,9 +121,10 @@ def measure(images: tuple[str, ...], out: Path | None, *, as_json: bool, debug: 
 def init(folder: Path, *, as_json: bool, debug: bool) -> None:
     """Draft experiment.toml and samples.csv from the pictures that lie in a folder."""
     from blotquant.experiment.draft import write_draft
+    from blotquant.runs.picture_facts import look
     from blotquant.runs.progress import say
 
-    draft = write_draft(folder)
+    draft = write_draft(folder, look=look)
     files = [str(path) for path in draft.written]
     document = {"command": "init", "files": files, "todo": list(draft.todo)}
     _Context(as_json=as_json, debug=debug).emit(document, files)
@@ -233,10 +234,11 @@ def _finish(
             add_outputs(folder, [path.name for path in written if path.parent == folder])
         files += written
     document = _document(command, result) if context.as_json else {}
-    context.emit(document, itertools.chain(map(_picture_line, _pictures(result)), lines, map(str, files)))
     empty = {picture["image"]: picture["problem"] for picture in _pictures(result) if picture["problem"]}
+    # Causes before what follows from them: what could not be measured leaves ratios without values.
     for name, error in {**empty, **result.failures}.items():
         say(f"failed: {error}" if error.startswith(f"{name}: ") else f"failed: {name}: {error}")
+    context.emit(document, itertools.chain(map(_picture_line, _pictures(result)), lines, map(str, files)))
     if result.n_kept:
         say(f"{result.n_kept} finished earlier and kept")
     _say_what_to_open(result)

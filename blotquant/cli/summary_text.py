@@ -7,15 +7,38 @@ from pathlib import Path
 from typing import Any
 
 from blotquant.io.files import read_table
-from blotquant.tables import SUMMARY_COLUMNS
+from blotquant.tables import RATIO_COLUMNS, SUMMARY_COLUMNS
+
+MOST_REASONS = 3
+"""Reasons for missing values that are told on the terminal; ratios.csv has them all."""
 
 
 def summary_lines(folder: Path) -> list[str]:
-    """Tell the summary of a results folder, one line for each ratio and condition; none where it has no summary."""
+    """Tell the summary of a results folder, one line for each ratio and condition; none where it has no summary.
+
+    A ratio without any value has one line in all, with the reasons that stand in ratios.csv.
+    """
     path = folder / "summary.csv"
     if not path.is_file():
         return []
-    return [fold_words(row) for row in read_table(path, SUMMARY_COLUMNS).to_dict("records")]
+    summary = read_table(path, SUMMARY_COLUMNS)
+    if summary.empty and read_table(folder / "ratios.csv", RATIO_COLUMNS).empty:
+        return ["no ratio: the experiment declares no [[ratios]]; bands and lanes are measured"]
+    lines = []
+    for name, rows in summary.groupby("ratio", sort=False):
+        if (rows["n"] > 0).any() or rows["geometric_mean"].notna().any():
+            lines += [fold_words(row) for row in rows.to_dict("records")]
+        else:
+            lines.append(f"{name}  no value in any condition{_reasons(folder, str(name))}")
+    return lines
+
+
+def _reasons(folder: Path, ratio: str) -> str:
+    """Why a ratio has no value, each reason with the number of lanes."""
+    ratios = read_table(folder / "ratios.csv", RATIO_COLUMNS)
+    counts = ratios.loc[ratios["ratio"] == ratio, "reason"].dropna().value_counts()
+    told = "; ".join(f"{reason} ({n} lanes)" for reason, n in counts.head(MOST_REASONS).items())
+    return f": {told}" if told else ""
 
 
 def dilution_lines(folder: Path) -> list[str]:

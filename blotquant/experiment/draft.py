@@ -1,4 +1,9 @@
-"""`blotquant init`: a first experiment.toml and samples.csv from file names and from what the pictures show."""
+"""`blotquant init`: a first experiment.toml and samples.csv from file names and from what the pictures show.
+
+Every picture's name is read by itself (`filenames.parse_name`); then the folder is looked at as a whole, since one name
+alone cannot tell whether its date or its bare number counts replicates. Every value that could be read in another way
+is marked in the draft as a guess, and what nothing tells is asked for there.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +15,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from blotquant.errors import BlotQuantError, OutputError, SheetError
+from blotquant.errors import OutputError, SheetError
 from blotquant.experiment.design import is_known_control
-from blotquant.experiment.draft_text import STAIN, Draft, experiment_text, samples_text
-from blotquant.experiment.filenames import NameParts, parse_name
+from blotquant.experiment.draft_text import (
+    Draft,
+    experiment_text,
+    is_phospho,
+    lane_doubts,
+    samples_text,
+)
+from blotquant.experiment.filenames import STAIN, UNKNOWN, NameParts, parse_name
 
 SUFFIXES = (".scn", ".gel", ".1sc", ".tif", ".tiff", ".png", ".jpg", ".jpeg")
 """Endings looked for, the camera's own files before exports."""
 
-_FEWEST = 0.5
+FEWEST_LANES = 0.5
 """A strip with fewer lanes than this part of the picture's fullest one is a scrap, and is not drafted."""
+
+SAME_EXPOSURE = 0.05
+"""Exposure times of name and file that differ by less than this part are one time, rounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +55,10 @@ class Seen:
     roles: tuple[tuple[str, ...], ...] = ()
 
 
+Look = Callable[[Path], Seen]
+"""Looks at one picture; `blotquant.runs.picture_facts.look` is the one that the command line hands in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Drafted:
     """What was written, what was there before and is kept, and what is to be done with it, one line each."""
@@ -50,26 +68,15 @@ class Drafted:
     todo: tuple[str, ...]
 
 
-def look(path: Path) -> Seen:
-    """Read a picture and count its strips and lanes; nothing where it cannot be read."""
-    from blotquant.detection.picture import find_layout
-    from blotquant.io import read_image
-
-    try:
-        image = read_image(path)
-        layout = find_layout(image.signal(), ceiling=image.ceiling)
-    except BlotQuantError:
-        return Seen()
-    lanes = [layout.lanes_of(strip.id) for strip in layout.strips]
-    roles = tuple(
-        tuple("ladder" if x.role == "ladder" else "blank" if "empty_lane" in x.flags else "sample" for x in own)
-        for own in lanes
-    )
-    return Seen(tuple(map(len, lanes)), image.exposure_s, roles)
-
-
-def write_draft(folder: Path | str) -> Drafted:
+def write_draft(folder: Path | str, *, look: Look | None = None) -> Drafted:
     """Write experiment.toml and samples.csv into a folder of pictures; one that is there already is kept.
+
+    Parameters
+    ----------
+    folder : path
+        Where the pictures lie.
+    look : callable, optional
+        Looks at one picture; without it only file names count.
 
     Raises
     ------
@@ -87,10 +94,13 @@ def write_draft(folder: Path | str) -> Drafted:
             "draft anew"
         )
         raise OutputError(msg)
+    drafts: list[Draft] = []
     if targets[0] in kept:
-        texts: tuple[str, ...] = ("", draft_samples(targets[0], inspect=look))
+        drafts = _listed_drafts(targets[0], look)
+        texts: tuple[str, ...] = ("", samples_text(drafts))
     else:
-        texts = draft_experiment(folder, inspect=look)
+        drafts, left_out = _folder_drafts(folder, look)
+        texts = experiment_text(folder.resolve().name or "experiment", drafts, left_out), samples_text(drafts)
     written = []
     for path, text in zip(targets, texts, strict=True):
         if path in kept:
@@ -102,10 +112,10 @@ def write_draft(folder: Path | str) -> Drafted:
             msg = f"{path}: cannot be written ({error.strerror or error}); choose a folder that you may write to"
             raise OutputError(msg) from None
         written.append(path)
-    return Drafted(tuple(written), tuple(kept), tuple(_todo(folder, written, kept)))
+    return Drafted(tuple(written), tuple(kept), tuple(_todo(folder, written, kept, drafts)))
 
 
-def _todo(folder: Path, written: Sequence[Path], kept: Sequence[Path]) -> Iterator[str]:
+def _todo(folder: Path, written: Sequence[Path], kept: Sequence[Path], drafts: Sequence[Draft]) -> Iterator[str]:
     """What to do next, in order; the draft is read as a run would read it."""
     import shlex
 
@@ -113,27 +123,37 @@ def _todo(folder: Path, written: Sequence[Path], kept: Sequence[Path]) -> Iterat
 
     yield from (f"{path.name} was there and is kept" for path in kept)
     toml, csv = folder / "experiment.toml", folder / "samples.csv"
+    steps = []
     if csv in written:
-        yield f"1. {csv}: write into each row what lies in that lane: condition, sample, role"
-    yield f"{'2' if csv in written else '1'}. {toml}: read it through; what the file names did not tell is marked"
+        steps.append([f"{csv}: write into each row what lies in that lane: condition, sample, role"])
+        steps[-1] += lane_doubts(drafts)
+    steps.append([f"{toml}: read it through; every guess is marked in it"])
+    if toml in written:
+        guessed = sum(bool(draft.notes) for draft in drafts)
+        nameless = [draft.file for draft in drafts if draft.probe.startswith(UNKNOWN)]
+        steps[-1] += [f"{guessed} of {len(drafts)} pictures hold a guess"] if guessed else []
+        if nameless:
+            steps[-1].append(f"no antibody in the name of {', '.join(nameless[:4])}{' …' * (len(nameless) > 4)}")
     try:
         read_experiment(toml)
     except SheetError as error:
-        yield "   and correct what does not fit yet:"
-        yield from (f"   {line}" for line in str(error).splitlines())
+        steps[-1] += ["correct what does not fit yet:", *str(error).splitlines()]
     where = shlex.quote(str(folder))
-    yield f"{'3' if csv in written else '2'}. blotquant run {where} -o {shlex.quote(str(folder / 'results'))}"
+    steps.append([f"blotquant run {where} -o {shlex.quote(str(folder / 'results'))}"])
+    for number, (first, *more) in enumerate(steps, 1):
+        yield f"{number}. {first}"
+        yield from (f"   {line}" for line in more)
 
 
-def draft_experiment(folder: Path | str, *, inspect: Callable[[Path], Seen] | None = None) -> tuple[str, str]:
+def draft_experiment(folder: Path | str, *, look: Look | None = None) -> tuple[str, str]:
     """Draft an experiment from the pictures in a folder and its subfolders.
 
     Parameters
     ----------
     folder : path
         Where the pictures lie.
-    inspect : callable, optional
-        Looks at one picture, such as `look`; without it only file names count.
+    look : callable, optional
+        Looks at one picture; without it only file names count.
 
     Returns
     -------
@@ -146,20 +166,11 @@ def draft_experiment(folder: Path | str, *, inspect: Callable[[Path], Seen] | No
         If the folder holds no pictures.
     """
     folder = Path(folder)
-    files, doubles = _pictures(folder)
-    if not files:
-        msg = f"{folder}: no pictures here ({', '.join(SUFFIXES)}); give the folder that holds the blots"
-        raise SheetError(msg)
-    names = {file: parse_name(file) for file in files}
-    left_out = [(file, "looks like a marker or merged picture") for file in files if names[file].is_no_probe]
-    left_out += [(file, f"same picture as {kept}") for file, kept in doubles]
-    used = [file for file in files if not names[file].is_no_probe] or list(files)
-    seen = {file: inspect(folder / file) if inspect else Seen() for file in used}
-    entries = _entries({file: names[file] for file in used}, seen)
-    return experiment_text(folder.resolve().name or "experiment", entries, left_out), samples_text(entries)
+    drafts, left_out = _folder_drafts(folder, look)
+    return experiment_text(folder.resolve().name or "experiment", drafts, left_out), samples_text(drafts)
 
 
-def draft_samples(experiment: Path, *, inspect: Callable[[Path], Seen] | None = None) -> str:
+def draft_samples(experiment: Path, *, look: Look | None = None) -> str:
     """Draft the sample sheet of an experiment.toml that is there already.
 
     Raises
@@ -167,24 +178,56 @@ def draft_samples(experiment: Path, *, inspect: Callable[[Path], Seen] | None = 
     SheetError
         If it is not valid TOML or lists no pictures.
     """
+    return samples_text(_listed_drafts(experiment, look))
+
+
+def _listed_drafts(experiment: Path, look: Look | None) -> list[Draft]:
+    """The pictures that an experiment.toml lists, with the lanes that they show."""
     try:
         raw: dict[str, Any] = tomllib.loads(experiment.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         msg = f"{experiment.name}: cannot be read ({error}); correct it, or move it away to draft it anew"
         raise SheetError(msg) from None
     images = raw.get("images")
-    listed = [item for item in images if isinstance(item, Mapping)] if isinstance(images, list) else []
     drafts = []
-    for item in listed:
+    for item in images if isinstance(images, list) else ():
+        if not isinstance(item, Mapping):
+            continue
         file, blot, strip = str(item.get("file", "")), str(item.get("blot", "")), item.get("strip")
-        seen = inspect(experiment.parent / file) if inspect else Seen()
+        seen = look(experiment.parent / file) if look else Seen()
         lanes, roles = _of_strip(seen, strip if isinstance(strip, int) else 1)
         draft = Draft(file=file, blot=blot, membrane=str(item.get("membrane", blot)), probe=str(item.get("probe", "")))
         drafts.append(replace(draft, n_lanes=lanes, roles=roles))
     if not drafts:
         msg = f"{experiment.name}: lists no pictures; move it away and let init draft it anew"
         raise SheetError(msg)
-    return samples_text(drafts)
+    return drafts
+
+
+def _folder_drafts(folder: Path, look: Look | None) -> tuple[list[Draft], list[tuple[str, str]]]:
+    """The pictures of a folder as they will be listed, and those left out with the reason."""
+    files, doubles = _pictures(folder)
+    if not files:
+        msg = f"{folder}: no pictures here ({', '.join(SUFFIXES)}); give the folder that holds the blots"
+        raise SheetError(msg)
+    names = {file: _parse(file) for file in files}
+    left_out = [(file, "looks like a marker or merged picture") for file in files if names[file].is_no_probe]
+    left_out += [(file, f"same picture as {kept}") for file, kept in doubles]
+    used = [file for file in files if not names[file].is_no_probe] or list(files)
+    seen = {file: look(folder / file) if look else Seen() for file in used}
+    return _drafts({file: names[file] for file in used}, seen), left_out
+
+
+def _parse(file: str) -> NameParts:
+    """A picture's name; what it does not tell, its folder's name may."""
+    own = parse_name(file)
+    parent = Path(file).parent.name
+    if not parent:
+        return own
+    around = parse_name(parent + ".tif")
+    if own.probe == UNKNOWN and around.is_known:
+        own = replace(own, probe=around.probe, site=around.site, guesses=(*own.guesses, ("probe", "from the folder")))
+    return replace(own, blot=own.blot or around.blot, date=own.date or around.date)
 
 
 def _pictures(folder: Path) -> tuple[list[str], list[tuple[str, str]]]:
@@ -201,39 +244,91 @@ def _pictures(folder: Path) -> tuple[list[str], list[tuple[str, str]]]:
     return sorted(chosen.values(), key=str.lower), doubles
 
 
-def _entries(names: Mapping[str, NameParts], seen: Mapping[str, Seen]) -> list[Draft]:
-    """Decide blot, membrane and probe of every picture and strip; each stays apart from the others."""
-    folders = list(dict.fromkeys(Path(file).parent.as_posix() for file in names))
+def _drafts(names: Mapping[str, NameParts], seen: Mapping[str, Seen]) -> list[Draft]:
+    """Decide blot, membrane, probe and exposure of every picture and strip, each with what is guessed of it."""
     sites: dict[str, set[str]] = {}
     for name in names.values():
         sites.setdefault(name.probe, set()).update({name.site} - {""})
-    by_date = len({name.date for name in names.values()}) > 1
-    blots = {
-        file: name.blot or (name.date if by_date else "") or str(folders.index(Path(file).parent.as_posix()) + 1)
-        for file, name in names.items()
-    }
+    blots = _blots(names)
     # A control of "B2AR_GAPDH" was reprobed on the membrane of B2AR: both pictures share its lanes.
-    reprobed = {(blots[file], name.reprobed) for file, name in names.items() if name.reprobed}
+    reprobed = {(blots[file][0], name.reprobed) for file, name in names.items() if name.reprobed}
     drafts: list[Draft] = []
     for file, name in names.items():
-        blot = blots[file]
+        blot, doubt = blots[file]
         own = name.reprobed or (name.probe if (blot, name.probe) in reprobed else "")
+        exposure_s, told = _exposure(name, seen[file])
+        notes = dict(name.guesses)
+        if not name.is_known:
+            nothing = "the file name tells no antibody: write it here"
+            notes["probe"] = nothing if name.probe == UNKNOWN else "taken from the file name: check"
+        notes |= {"blot": doubt} if doubt else {}
+        notes |= {"exposure_s": told} if told and "exposure_s" not in notes else {}
+        if own and not name.membrane:
+            notes["membrane"] = f"guessed: {name.reprobed or 'its control'} on the same membrane, reprobed"
         whole = Draft(
             file=file,
             blot=blot,
-            membrane=name.membrane or (f"{blot} {own}" if own else blot),
+            membrane=name.membrane or (f"{blot} {own}" if own and len({m for _, m in reprobed}) > 1 else blot),
             probe=f"{name.probe} {name.site}" if name.site and len(sites[name.probe]) > 1 else name.probe,
-            exposure_s=name.exposure_s if name.exposure_s is not None else seen[file].exposure_s,
-            is_known=name.is_known,
+            exposure_s=exposure_s,
+            notes=notes,
         )
         drafts += _by_strip(whole, seen[file])
     return sorted(_told_apart(drafts), key=_place)
 
 
+def _exposure(name: NameParts, seen: Seen) -> tuple[float | None, str]:
+    """Exposure time and what is doubtful of it: the file's own time stands above the one in its name."""
+    if seen.exposure_s is None:
+        return name.exposure_s, "from the file name" if name.exposure_s is not None else ""
+    if name.exposure_s is None or abs(name.exposure_s - seen.exposure_s) <= SAME_EXPOSURE * seen.exposure_s:
+        return seen.exposure_s, ""
+    return seen.exposure_s, f"as the file itself says; its name says {name.exposure_s:g} s: check"
+
+
+def _blots(names: Mapping[str, NameParts]) -> dict[str, tuple[str, str]]:
+    """Blot of every picture, and what is doubtful of it, empty where the name says it plainly.
+
+    In this order: a number that the name calls a replicate, blot, gel or alike; a date, where dates separate pictures
+    of one probe or hold several pictures each; a bare number, where it does the same; the folder; else one blot.
+    """
+    folders = list(dict.fromkeys(Path(file).parent.as_posix() for file in names))
+    by_date = _separates(names, "date")
+    by_number = _separates(names, "number")
+    blots = {}
+    for file, name in names.items():
+        if name.blot:
+            blots[file] = (name.blot, "")
+        elif by_date and name.date:
+            blots[file] = (name.date, "guessed from the date in the file name")
+        elif by_number and name.number:
+            blots[file] = (name.number, "guessed from the bare number in the file name")
+        elif len(folders) > 1:
+            blots[file] = (str(folders.index(Path(file).parent.as_posix()) + 1), "guessed: one folder, one blot")
+        else:
+            alone = sum(other.probe == name.probe and other.site == name.site for other in names.values()) == 1
+            doubt = "guessed: all of one blot" if alone else "the file name tells no blot or replicate: check"
+            blots[file] = ("1", doubt)
+    return blots
+
+
+def _separates(names: Mapping[str, NameParts], part: str) -> bool:
+    """Whether a part of the names counts blots: it takes several values, and pictures of one probe differ by it."""
+    values = {file: getattr(name, part) for file, name in names.items() if getattr(name, part)}
+    if len(set(values.values())) < 2:
+        return False
+    by_probe: dict[tuple[str, str], set[str]] = {}
+    for file, found in values.items():
+        by_probe.setdefault((names[file].probe, names[file].site), set()).add(found)
+    repeated = any(len(found) > 1 for found in by_probe.values())
+    shared = any(count > 1 for count in Counter(values.values()).values())
+    return (repeated and (shared or len(by_probe) == 1)) or (part == "date" and shared)
+
+
 def _by_strip(whole: Draft, seen: Seen) -> list[Draft]:
     """One draft for each strip that is no scrap; strips are taken as blots of their own."""
     fullest = max(seen.lanes, default=0)
-    strips = [k for k, n in enumerate(seen.lanes, 1) if n >= _FEWEST * fullest]
+    strips = [k for k, n in enumerate(seen.lanes, 1) if n >= FEWEST_LANES * fullest]
     if len(seen.lanes) < 2:
         lanes, roles = _of_strip(seen, 1)
         return [replace(whole, n_lanes=lanes, roles=roles)]
@@ -241,10 +336,11 @@ def _by_strip(whole: Draft, seen: Seen) -> list[Draft]:
     for k in strips:
         lanes, roles = _of_strip(seen, k)
         apart = f" strip {k}" if len(strips) > 1 else ""
+        notes = dict(whole.notes) | ({"blot": "guessed: each strip a blot of its own"} if apart else {})
         drafts.append(
             replace(
                 whole, blot=whole.blot + apart, membrane=whole.membrane + apart, strip=k, n_strips=len(seen.lanes),
-                n_lanes=lanes, roles=roles,
+                n_lanes=lanes, roles=roles, notes=notes,
             )
         )  # fmt: skip
     return drafts
@@ -258,19 +354,26 @@ def _of_strip(seen: Seen, strip: int) -> tuple[int, tuple[str, ...]]:
 
 def _told_apart(drafts: Sequence[Draft]) -> list[Draft]:
     """Give pictures that look alike by name a number behind their probe, so that the draft is valid."""
-    counts: Counter[tuple[object, ...]] = Counter()
+    timed = {(d.blot, d.membrane, d.probe) for d in drafts if d.exposure_s is not None}
+    taken: dict[tuple[str, str, str], list[float | None]] = {}
     result = []
     for draft in drafts:
-        key = (draft.blot, draft.membrane, draft.probe, draft.exposure_s)
-        counts[key] += 1
-        result.append(draft if counts[key] == 1 else replace(draft, probe=f"{draft.probe} ({counts[key]})"))
+        place = (draft.blot, draft.membrane, draft.probe)
+        others = taken.setdefault(place, [])
+        if draft.exposure_s in others or (draft.exposure_s is None and place in timed):
+            why = "looks like another picture by name: a further exposure, blot or probe? write which"
+            notes = dict(draft.notes) | {"probe": why}
+            result.append(replace(draft, probe=f"{draft.probe} ({len(others) + 1})", notes=notes))
+        else:
+            result.append(draft)
+        others.append(draft.exposure_s)
     return result
 
 
 def _place(draft: Draft) -> tuple[object, ...]:
     """Blots and membranes by name; on a membrane the usual order of probing: phospho, total, loading control, stain."""
-    first = draft.probe.startswith("p") and not is_known_control(draft.probe)
-    rank = 3 if draft.probe.startswith(STAIN) else 2 if is_known_control(draft.probe) else 0 if first else 1
+    control = is_known_control(draft.probe)
+    rank = 3 if draft.probe.startswith(STAIN) else 2 if control else 0 if is_phospho(draft.probe) else 1
     return _natural(draft.blot), _natural(draft.membrane), rank, _natural(draft.probe), _natural(draft.file)
 
 

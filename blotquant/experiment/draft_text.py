@@ -1,20 +1,25 @@
-"""The words of a drafted experiment: what was guessed, and comments that teach the two files."""
+"""The text of a drafted experiment: what was found, guesses marked, and comments that teach the two files."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from blotquant.experiment.design import is_known_control
+from blotquant.experiment.filenames import STAIN, UNKNOWN
 from blotquant.identification.presets import target_kda
 
-STAIN = "total_protein"
-_GUESSED_LANES = 10
-_MOST_LANES = 60
+GUESSED_LANES = 10
+"""Rows of the sample sheet for a blot whose pictures could not be looked at."""
+MOST_LANES = 60
+"""The most lanes that a sheet may list."""
+PLACEHOLDER = re.compile(r"(?:blot .+, )?lane \d+")
+"""Conditions as the draft writes them, until a person writes what was loaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +32,8 @@ class Draft:
         As in `[[images]]`.
     exposure_s : float or None
         Exposure time in seconds.
-    is_known : bool
-        Whether the probe was recognised rather than taken over from the file's name.
+    notes : mapping of str to str
+        What is guessed, or asked for, of each of these keys.
     strip : int or None
         Which strip, where the picture shows several.
     n_strips, n_lanes : int
@@ -42,24 +47,31 @@ class Draft:
     membrane: str
     probe: str
     exposure_s: float | None = None
-    is_known: bool = True
+    notes: Mapping[str, str] = field(default_factory=dict)
     strip: int | None = None
     n_strips: int = 0
     n_lanes: int = 0
     roles: tuple[str, ...] = ()
 
 
+def is_phospho(probe: str) -> bool:
+    """Whether a probe is written as a phosphorylated protein: pAKT, pp38, pmTOR, but not p38 or PTEN."""
+    return bool(re.match(r"p(?=[A-Zα-ω4]|p\d|mTOR|c-)", probe))
+
+
 def experiment_text(name: str, drafts: Sequence[Draft], left_out: Sequence[tuple[str, str]]) -> str:
     """Write experiment.toml."""
     probes = list(dict.fromkeys(draft.probe for draft in drafts))
     strips = _STRIPS if any(draft.n_strips > 1 for draft in drafts) else ""
-    entries = [strips, *map(_image, drafts)]
+    doubts = [f"# check: {line}\n" for line in lane_doubts(drafts)]
+    entries = [strips, *(["\n"] if doubts else []), *doubts, *map(_image, drafts)]
     return "".join([*_head(name, left_out), *entries, *_targets(probes), *_ratios(probes), _COMPARE])
 
 
 _GUIDE = """\
 # samples.csv has one row for every lane of a blot, from the left; the ladder and empty lanes count too.
-#   condition  what is compared, spelled alike on every blot; lanes of one condition on one blot are technical repeats
+#   condition  what is compared, spelled alike on every blot; lanes of one condition on one blot are technical repeats.
+#              The draft names every lane by its place, so that nothing is pooled before you have written what it is
 #   role       sample, ladder, blank, standard (the same lysate on every blot) or excluded
 #   and, where needed, columns of your own (drug, dose ...), and these two:
 #   membrane   where the membranes of a blot were loaded differently
@@ -71,7 +83,7 @@ _GUIDE = """\
 #   probe      the antibody or stain; several exposures of one probe may be listed, with their times
 #   strip      which piece of membrane, from the top, where a picture shows several
 # List the pictures of one membrane in the order in which it was probed: what an earlier probe left is looked for in
-# the later pictures.
+# the later pictures. Here all pictures of one blot are taken as one membrane unless a name says otherwise.
 """
 
 _STRIPS = """
@@ -89,7 +101,8 @@ adjust = "dunnett"            # many conditions against one reference; or holm, 
 
 def _head(name: str, left_out: Sequence[tuple[str, str]]) -> Iterator[str]:
     yield (
-        "# A draft from file names and from what the pictures show: read it through and correct it.\n"
+        "# A draft from file names and from what the pictures show: read it through and correct it. What could be\n"
+        "# read in another way is marked at its line.\n"
         "# Then fill in samples.csv, and run:  blotquant run . -o results\n\n"
         f"name = {_quoted(name)}\n"
         'samples = "samples.csv"       # one row per lane: what was loaded\n'
@@ -100,11 +113,20 @@ def _head(name: str, left_out: Sequence[tuple[str, str]]) -> Iterator[str]:
 
 
 def _image(draft: Draft) -> str:
-    check = "" if draft.is_known else "   # taken from the file name: check"
-    lines = ["", "[[images]]", f"file = {_quoted(draft.file)}", f"blot = {_quoted(draft.blot)}"]
-    lines += [f"membrane = {_quoted(draft.membrane)}", f"probe = {_quoted(draft.probe)}{check}"]
+    values = {
+        "file": _quoted(draft.file),
+        "blot": _quoted(draft.blot),
+        "membrane": _quoted(draft.membrane),
+        "probe": _quoted(draft.probe),
+    }
     if draft.exposure_s is not None:
-        lines.append(f"exposure_s = {draft.exposure_s:g}")
+        values["exposure_s"] = f"{draft.exposure_s:g}"
+    lines = ["", "[[images]]"]
+    for key, value in values.items():
+        note = draft.notes.get(key, "")
+        lines.append(f"{key} = {value}" + (f"   # {note}" if note else ""))
+    if draft.exposure_s is None and "exposure_s" in draft.notes:
+        lines.append(f"# exposure_s =   # {draft.notes['exposure_s']}")
     if draft.strip is not None:
         lines.append(f"strip = {draft.strip}   # of {draft.n_strips} in the picture; it shows {draft.n_lanes} lanes")
     return "\n".join(lines) + "\n"
@@ -121,49 +143,65 @@ def _targets(probes: Sequence[str]) -> Iterator[str]:
 def _target(probe: str) -> str:
     kda = target_kda(probe.split(" ")[0])
     if not kda:
-        return f"# [targets.{_quoted(probe)}]\n# mw_kda = 50\n"
+        return f"# [targets.{_quoted(probe)}]\n# mw_kda = 50   # not known here: write where it runs\n"
     value = f"{kda[0]:g}" if len(kda) == 1 else f"[{', '.join(f'{k:g}' for k in kda)}]"
     return f"[targets.{_quoted(probe)}]\nmw_kda = {value}\n"
 
 
 def _ratios(probes: Sequence[str]) -> Iterator[str]:
-    """Phospho over total where both are there; what is left over a loading control."""
+    """Phospho over total where both are there; what is left over a loading control; else the question stands there."""
     controls = [probe for probe in probes if is_known_control(probe)]
     loading = STAIN if STAIN in probes else controls[0] if controls else ""
     yield (
         "\n# Ratios. On one membrane loading cancels and is not divided out again; on twin membranes each side is\n"
         "# divided by its own loading, so both membranes need a picture of it.\n"
     )
-    targets = [probe for probe in probes if probe != STAIN and probe not in controls]
-    totals = {
-        probe: probe.split(" ")[0][1:]
-        for probe in targets
-        if probe.startswith("p") and probe.split(" ")[0][1:] in probes
-    }
+    named = [p for p in probes if not p.startswith(UNKNOWN) and not re.search(r" \(\d+\)$", p)]
+    targets = [p for p in named if p != STAIN and p not in controls]
+    partner = {probe: probe.split(" ")[0][1:] for probe in targets if is_phospho(probe)}
+    totals = {probe: total for probe, total in partner.items() if total in probes}
     done = {*totals, *totals.values()}
     for probe, total in totals.items():
         yield _ratio(f"{probe}/{total}", probe, total, loading)
     for probe in (probe for probe in targets if probe not in done):
+        note = f"guessed: no picture here is named as total {partner[probe]}" if probe in partner else ""
         if loading == STAIN:
-            yield _ratio(f"{probe}/total protein", probe, "", loading)
+            yield _ratio(f"{probe}/total protein", probe, "", loading, note=note)
         elif loading:
-            yield _ratio(f"{probe}/{loading}", probe, loading, "")
+            yield _ratio(f"{probe}/{loading}", probe, loading, "", note=note or "guessed from the file names")
+        else:
+            missing = f"total {partner[probe]} or a loading control" if probe in partner else "what it is divided by"
+            yield _asked(f"no picture here is named as {missing}", probe)
+    if not targets:
+        yield _asked("no ratio could be drafted from the file names; without one `run` measures bands only", "pAKT")
 
 
-def _ratio(name: str, numerator: str, denominator: str, loading: str) -> str:
-    lines = ["", "[[ratios]]", f"name = {_quoted(name)}", f"numerator = {_quoted(numerator)}"]
+def _ratio(name: str, numerator: str, denominator: str, loading: str, *, note: str = "") -> str:
+    lines = ["", "[[ratios]]" + (f"   # {note}" if note else "")]
+    lines += [f"name = {_quoted(name)}", f"numerator = {_quoted(numerator)}"]
     lines += [f"denominator = {_quoted(denominator)}"] if denominator else []
     lines += [f"loading = {_quoted(loading)}"] if loading else []
     return "\n".join(lines) + "\n"
 
 
+def _asked(why: str, numerator: str) -> str:
+    """A ratio to be completed: valid TOML as it stands, since it is a comment."""
+    total = numerator[1:] if is_phospho(numerator) else "..."
+    return (
+        f"\n# {why}. Complete this and take the # away:\n# [[ratios]]\n# name = {_quoted(f'{numerator}/{total}')}\n"
+        f"# numerator = {_quoted(numerator)}\n# denominator = {_quoted(total)}\n"
+    )
+
+
 def samples_text(drafts: Sequence[Draft]) -> str:
     """Write samples.csv: one row per lane, as many as the pictures show; conditions are to be filled in.
 
-    Membranes of one blot that show different numbers of lanes get rows of their own.
+    Membranes of one blot that show different numbers of lanes get rows of their own. A condition is called by its blot
+    and lane where there are several blots: lanes of two blots are never pooled because nobody has named them yet.
     """
     rows: list[tuple[object, ...]] = []
-    for blot in dict.fromkeys(draft.blot for draft in drafts):
+    blots = list(dict.fromkeys(draft.blot for draft in drafts))
+    for blot in blots:
         mine = [draft for draft in drafts if draft.blot == blot]
         membranes = list(dict.fromkeys(draft.membrane for draft in mine))
         counts = {m: _lanes_of([draft for draft in mine if draft.membrane == m]) for m in membranes}
@@ -172,7 +210,8 @@ def samples_text(drafts: Sequence[Draft]) -> str:
             shown = [draft for draft in mine if not differ or draft.membrane == membrane]
             for lane in range(1, counts[membrane] + 1):
                 role = _role(shown, lane)
-                condition = f"lane {lane}" if role == "sample" else ""
+                place = f"lane {lane}" if len(blots) == 1 else f"blot {blot}, lane {lane}"
+                condition = place if role == "sample" else ""
                 sample = f"S{lane}" if role == "sample" else ""
                 rows.append((blot, membrane if differ else "", lane, sample, condition, role, ""))
     columns = ["blot", "membrane", "lane", "sample", "condition", "role", "load_ug"]
@@ -183,18 +222,38 @@ def samples_text(drafts: Sequence[Draft]) -> str:
     return text.getvalue()
 
 
+def lane_doubts(drafts: Sequence[Draft]) -> list[str]:
+    """Where pictures of one membrane disagree about their lanes, one line each: their number, or a lane's role."""
+    lines = []
+    for blot, membrane in dict.fromkeys((draft.blot, draft.membrane) for draft in drafts):
+        mine = [d for d in drafts if (d.blot, d.membrane) == (blot, membrane) and d.n_lanes]
+        counts = {draft.file: draft.n_lanes for draft in mine}
+        if len(set(counts.values())) > 1:
+            told = ", ".join(f"{n} in {file}" for file, n in counts.items())
+            lines.append(f"blot {blot}, membrane {membrane}: the pictures show different numbers of lanes ({told})")
+        for lane in range(1, max(counts.values(), default=0) + 1):
+            shown = {d.file: d.roles[lane - 1] for d in mine if len(d.roles) >= lane}
+            if {"ladder", "sample"} <= set(shown.values()):
+                ladders = ", ".join(file for file, role in shown.items() if role == "ladder")
+                others = ", ".join(file for file, role in shown.items() if role == "sample")
+                lines.append(
+                    f"blot {blot}, lane {lane}: a ladder in {ladders}, a sample in {others}; drafted as the ladder"
+                )
+    return lines
+
+
 def _lanes_of(drafts: Sequence[Draft]) -> int:
     """The number that most pictures show, the larger of equals: a probe leaves lanes empty."""
     shown = [draft.n_lanes for draft in drafts if draft.n_lanes]
-    return min(max(shown, key=lambda n: (shown.count(n), n), default=_GUESSED_LANES), _MOST_LANES)
+    return min(max(shown, key=lambda n: (shown.count(n), n), default=GUESSED_LANES), MOST_LANES)
 
 
 def _role(drafts: Sequence[Draft], lane: int) -> str:
-    """What a lane seems to be: blank only where no picture shows a band in it."""
+    """What a lane seems to be: a ladder where any picture shows one, blank only where no picture shows a band in it."""
     seen = Counter(draft.roles[lane - 1] for draft in drafts if len(draft.roles) >= lane)
-    if seen["sample"]:
-        return "sample"
-    return "ladder" if seen["ladder"] else "blank" if seen["blank"] else "sample"
+    if seen["ladder"]:
+        return "ladder"
+    return "sample" if seen["sample"] or not seen["blank"] else "blank"
 
 
 def _quoted(text: str) -> str:

@@ -140,9 +140,15 @@ def _read_toml(file: Path) -> tuple[dict[str, Any], Sheet | None, list[str]]:
 
 
 def _toml_hint(text: str, error: str) -> str:
-    """What is most often behind broken TOML: text without quotes, and Windows paths."""
+    """What is most often behind broken TOML: decimal commas, curly quotes, text without quotes, Windows paths."""
     place = re.search(r"at line (\d+)", error)
     line = text.splitlines()[int(place[1]) - 1] if place and int(place[1]) <= len(text.splitlines()) else ""
+    comma = re.match(r"\s*([\w.-]+)\s*=\s*(\d+),(\d+)\s*(?:#.*)?$", line)
+    if comma:
+        return f"; decimals stand behind a point: {comma[1]} = {comma[2]}.{comma[3]}"
+    if re.search("[\u2018-\u201f\u00ab\u00bb]", line):
+        straight = re.sub("[\u201c-\u201f\u00ab\u00bb]", '"', line).strip()
+        return f"; curly quotes: write straight ones, as a plain-text editor does: {straight}"
     bare = re.match(r"\s*([\w.-]+)\s*=\s*([^\"'\[{#\s][^\"'#]*)", line)
     if bare and bare[2].strip() not in ("true", "false"):
         return f"; text stands in quotes: {bare[1]} = {json.dumps(bare[2].strip(), ensure_ascii=False)}"

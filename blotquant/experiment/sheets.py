@@ -11,7 +11,7 @@ import io
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,10 @@ _MAX_PART = 1 << 20  # styles, themes and whatever else a workbook carries
 _MAX_TEXTS = 100_000
 _MAX_TAGS = 1_500_000
 _MAX_CELLS = 200_000
+RARE_IN_WINDOWS = frozenset("ŠšŽžŸŒœƒ†‡ˆ‰‹›˜€…¡¢¤¥¦§¨ª¬¯´¶¸º¿Æ")
+"""Characters of Windows-1252 that hardly stand in a sample sheet, but whose bytes are common letters on old Macs."""
+COMMON_ON_MACS = frozenset("ÄÅÉÑÖÜáàâäãåéóòöõúûüß°®´¨≠∞∂∆Δπ∫Ωø")
+"""What those bytes mean in Mac Roman."""
 WORKBOOK_SUFFIXES = (".xlsx", ".xlsm")
 
 
@@ -100,11 +104,28 @@ def decode_text(data: bytes, *, where: str) -> str:
         raise SheetError(msg)
     for encoding in encodings:
         try:
-            return data.decode(encoding)
+            text = data.decode(encoding)
         except UnicodeDecodeError:
             continue
+        if encoding == "cp1252":
+            _refuse_mac_roman(text, data.decode("mac_roman"), where=where)
+        return text
     msg = f"{where}: text is neither UTF-8 nor Windows-1252; save it as csv (UTF-8)"
     raise SheetError(msg)
+
+
+def _refuse_mac_roman(windows: str, mac: str, *, where: str) -> None:
+    """Ask which it is where a text reads better as an old Mac's than as Windows': no letter says so itself."""
+    for one, other in zip(windows.splitlines(), mac.splitlines(), strict=False):
+        doubtful = [k for k, c in enumerate(one) if c in RARE_IN_WINDOWS and other[k : k + 1] in COMMON_ON_MACS]
+        if doubtful:
+            k = doubtful[0]
+            near = slice(max(k - 8, 0), k + 9)
+            msg = (
+                f"{where}: not UTF-8, and its letters can be read in two ways: {other[near].strip()!r} (Mac Roman) or "
+                f"{one[near].strip()!r} (Windows); save it as csv (UTF-8)"
+            )
+            raise SheetError(msg)
 
 
 def read_workbook(path: Path) -> dict[str, Sheet]:
@@ -137,11 +158,42 @@ def read_workbook(path: Path) -> dict[str, Sheet]:
         for sheet in book.worksheets:
             lines.append((sheet.title, list(_lines(sheet, left, path.name))))
             left -= sum(len(cells) for _, cells in lines[-1][1])
+        unsaved = _formulas_without_value(data, {sheet.title: sheet for sheet in book.worksheets})
     except broken as error:
         reason = one_line(str(error)) or type(error).__name__
         msg = f"{path.name}: not a readable .xlsx workbook ({reason}); save it again as Excel workbook"
         raise SheetError(msg) from None
-    return {title.strip().lower(): _make_sheet(f"{path.name}, sheet {title}", rows) for title, rows in lines}
+    sheets = {title.strip().lower(): _make_sheet(f"{path.name}, sheet {title}", rows) for title, rows in lines}
+    for title, cells in unsaved.items():
+        sheet = sheets[title.strip().lower()]
+        told = f"{', '.join(cells[:3])}{' …' if len(cells) > 3 else ''}"
+        text = (
+            f"{sheet.name}: {len(cells)} formulas without a saved value ({told}): open the file in a spreadsheet "
+            "program and save it there, or put values in their place"
+        )
+        sheets[title.strip().lower()] = replace(sheet, problems=(*sheet.problems, text))
+    return sheets
+
+
+def _formulas_without_value(data: io.BytesIO, shown: dict[str, Any]) -> dict[str, list[str]]:
+    """Cells of each sheet that hold a formula and no result: written by a program that does not calculate."""
+    import zipfile
+
+    import openpyxl
+
+    with zipfile.ZipFile(data) as archive:
+        sheets = [name for name in archive.namelist() if name.lower().startswith("xl/worksheets/")]
+        if not any(re.search(rb"<f[ >/]", archive.read(name)) for name in sheets):
+            return {}
+    found: dict[str, list[str]] = {}
+    for sheet in openpyxl.load_workbook(data, read_only=True).worksheets:
+        limits = {"max_row": _MAX_ROWS, "max_col": _MAX_COLUMNS}
+        pairs = zip(sheet.iter_rows(**limits), shown[sheet.title].iter_rows(values_only=True, **limits), strict=False)
+        for row, values in pairs:
+            for cell, value in zip(row, values, strict=False):
+                if value is None and cell.data_type == "f":
+                    found.setdefault(sheet.title, []).append(f"{cell.coordinate}: {cell.value}")
+    return found
 
 
 def _check_unpacked(name: str, archive: Any) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from blotquant.errors import BlotQuantError
 from blotquant.flags import FLAGS
 from blotquant.runs.inputs import Input
+from blotquant.runs.verdict import judge
 from blotquant.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def inspect_picture(item: Input, settings: Settings) -> dict[str, Any]:
             layout = find(image, settings)
     except BlotQuantError as error:
         return {"image": item.name, "error": str(error)}
-    return {"image": item.name, **_picture(image), **_findings(layout)}
+    return {"image": item.name, **_picture(image), **_findings(layout), "verdict": judge(image, layout)}
 
 
 def _picture(image: BlotImage) -> dict[str, Any]:
@@ -107,6 +108,7 @@ def describe(report: dict[str, Any]) -> list[str]:
             f"  strip {strip['strip']}: {strip['lanes']} lanes{others}, {strip['bands']} bands, "
             f"tilt {strip['tilt_deg']:.1f}°, least sure lane {strip['lowest_lane_confidence']:.0%}"
         )
+    lines.append(f"  good for quantification? {report['verdict']}")
     for name in (*report["picture_flags"], *report["layout_flags"]):
         lines.append(f"  {name}: {FLAGS[name].meaning} {FLAGS[name].advice}")
     return lines

@@ -107,7 +107,7 @@ def run_experiment(
     earlier_fits(experiment)  # what is wrong with those files is told before the work
     used = settings_of(experiment, settings)
     tasks = membrane_tasks(experiment, used, (out / "sessions").absolute(), timings=workers.timings)
-    for warning in experiment.warnings:
+    for warning in (*experiment.warnings, *_still_drafted(experiment)):
         say(f"note: {warning}")
     with locked(out) as store:
         failures, n_kept = run_units(store, measure_membrane, tasks, workers=workers, what="membranes")
@@ -117,6 +117,24 @@ def run_experiment(
         publish(store, manifest, sessions=session_names(store, tasks))
         files = tuple(out / path.relative_to(store.new) for path in ready)
     return FolderResult(files=files, units=Summaries((store, tasks)), failures=failures, n_kept=n_kept)
+
+
+def _still_drafted(experiment: Experiment) -> Iterator[str]:
+    """What `init` has left to a person and nobody has filled in yet."""
+    from blotquant.experiment.draft_text import PLACEHOLDER
+
+    if not experiment.ratios:
+        yield (
+            f"{experiment.path.name}: no [[ratios]] is declared: bands and lanes are measured, and no ratio is formed; "
+            'give each ratio a name, a numerator and a denominator, such as "pAKT" and "AKT"'
+        )
+    conditions = experiment.samples["condition"].dropna()
+    left = conditions[conditions.str.fullmatch(PLACEHOLDER.pattern)]
+    if len(left):
+        yield (
+            f"{len(left)} lanes still have the draft's condition, such as {left.iloc[0]!r}: write what was loaded into "
+            "the sample sheet; lanes of one condition are compared over the blots"
+        )
 
 
 def assemble_run(

@@ -1,12 +1,17 @@
 """Drafts of an experiment from the names of the files in a folder."""
 
 # ruff: noqa: E501  (tables of names read better on long lines)
+import json
+import re
+import tomllib
+
 import pytest
 
 from blotquant.errors import OutputError, SheetError
-from blotquant.experiment.draft import Seen, draft_experiment, look, write_draft
+from blotquant.experiment.draft import Seen, draft_experiment, write_draft
 from blotquant.experiment.filenames import parse_name
 from blotquant.experiment.read import read_experiment
+from blotquant.runs.picture_facts import look
 
 
 @pytest.mark.parametrize(
@@ -66,7 +71,7 @@ def test_a_draft_is_a_valid_experiment(tmp_path):
     names = [
         f"blot{b}_{x}.tif" for b in (1, 2, 3) for x in ("pAKT_30s", "pAKT_2min", "tAKT", "phospho-ERK", "ERK", "Revert")
     ]
-    study, toml = draft(tmp_path, names, inspect=lambda _: Seen((8,)))
+    study, toml = draft(tmp_path, names, look=lambda _: Seen((8,)))
     assert study.blots == ("1", "2", "3")
     assert study.n_lanes("2", "2") == 8
     assert [(r.name, r.numerator, r.denominator, r.loading) for r in study.ratios] == [
@@ -80,13 +85,13 @@ def test_a_draft_is_a_valid_experiment(tmp_path):
 
 
 def test_controls_markers_formats_and_doubtful_names(tmp_path):
-    names = ["pAKT.scn", "pAKT.tif", "AKT.tif", "HER2.tif", "actin.tif", "marker.jpg", "notes.txt", "AKT copy.tif"]
+    names = ["pAKT.scn", "pAKT.tif", "AKT.tif", "FOXM1.tif", "actin.tif", "marker.jpg", "notes.txt", "AKT copy.tif"]
     study, toml = draft(tmp_path, names)
-    assert {i.file for i in study.images} == {"pAKT.scn", "AKT.tif", "HER2.tif", "actin.tif", "AKT copy.tif"}
+    assert {i.file for i in study.images} == {"pAKT.scn", "AKT.tif", "FOXM1.tif", "actin.tif", "AKT copy.tif"}
     assert "# left out: pAKT.tif (same picture as pAKT.scn)" in toml
     assert "# left out: marker.jpg (looks like a marker or merged picture)" in toml
-    assert 'probe = "HER2"   # taken from the file name: check' in toml
-    assert ("HER2/beta-actin", ("beta-actin",)) in [(r.name, r.denominator) for r in study.ratios]
+    assert 'probe = "FOXM1"   # taken from the file name: check' in toml
+    assert ("FOXM1/beta-actin", ("beta-actin",)) in [(r.name, r.denominator) for r in study.ratios]
     assert len({i.probe for i in study.images}) == 5
 
 
@@ -99,7 +104,7 @@ def test_reprobed_controls_share_the_membrane(tmp_path):
 
 
 def test_subfolders_are_blots_and_strips_are_told(tmp_path):
-    study, toml = draft(tmp_path, ["a/pAKT.tif", "a/AKT.tif", "b/pAKT.tif"], inspect=lambda _: Seen((5, 7), 12.0))
+    study, toml = draft(tmp_path, ["a/pAKT.tif", "a/AKT.tif", "b/pAKT.tif"], look=lambda _: Seen((5, 7), 12.0))
     assert study.blots == ("1 strip 1", "1 strip 2", "2 strip 1", "2 strip 2")
     assert "strip = 1   # of 2 in the picture; it shows 5 lanes" in toml
     assert "strip = 2   # of 2 in the picture; it shows 7 lanes" in toml
@@ -109,21 +114,21 @@ def test_subfolders_are_blots_and_strips_are_told(tmp_path):
 
 
 def test_a_scrap_is_no_strip(tmp_path):
-    study, toml = draft(tmp_path, ["pAKT.tif"], inspect=lambda _: Seen((9, 2)))
+    study, toml = draft(tmp_path, ["pAKT.tif"], look=lambda _: Seen((9, 2)))
     assert [(i.blot, i.strip) for i in study.images] == [("1", 1)]
     assert "strip = 1   # of 2 in the picture; it shows 9 lanes" in toml
 
 
 def test_membranes_of_one_blot_with_other_lanes_have_rows_of_their_own(tmp_path):
     found = {"blot1a_pAKT.tif": 8, "blot1b_AKT.tif": 10}
-    study, _ = draft(tmp_path, list(found), inspect=lambda path: Seen((found[path.name],)))
+    study, _ = draft(tmp_path, list(found), look=lambda path: Seen((found[path.name],)))
     assert (study.n_lanes("1", "1a"), study.n_lanes("1", "1b")) == (8, 10)
 
 
 def test_ladder_and_empty_lanes_are_seen(tmp_path):
     """A lane is blank only where none of the membrane's pictures shows a band in it."""
     roles = {"pAKT.tif": ("ladder", "blank", "sample", "blank"), "AKT.tif": ("ladder", "sample", "sample", "blank")}
-    study, _ = draft(tmp_path, list(roles), inspect=lambda path: Seen((4,), None, (roles[path.name],)))
+    study, _ = draft(tmp_path, list(roles), look=lambda path: Seen((4,), None, (roles[path.name],)))
     assert study.roles_of("1", "1") == {1: "ladder", 2: "sample", 3: "sample", 4: "blank"}
 
 
@@ -179,9 +184,9 @@ def test_what_to_do_next_is_told(tmp_path):
     folder.mkdir()
     (folder / "pAKT.tif").write_bytes(b"no picture")
     todo = write_draft(folder).todo
-    assert len(todo) == 3
+    assert [line for line in todo if line[0] != " "][1].endswith("every guess is marked in it")
     assert todo[0].startswith(f"1. {folder / 'samples.csv'}: write into each row")
-    assert todo[2] == f"3. blotquant run '{folder}' -o '{folder / 'results'}'"
+    assert todo[-1] == f"3. blotquant run '{folder}' -o '{folder / 'results'}'"
 
 
 def test_pictures_that_cannot_be_read_are_drafted_by_name(tmp_path):
@@ -194,3 +199,86 @@ def test_pictures_that_cannot_be_read_are_drafted_by_name(tmp_path):
 def test_a_folder_without_pictures(tmp_path):
     with pytest.raises(SheetError, match="no pictures here"):
         draft_experiment(tmp_path)
+
+
+TWENTY = {
+    # file name: (probe, blot, exposure in s, keys that must be marked as guesses)
+    "MCF7 rep1 p-Akt (Ser473) 30 s.tif": ("pAKT", "1", 30, {"exposure_s"}),
+    "MCF7 rep1 total Akt 10 s.tif": ("AKT", "1", 10, {"exposure_s"}),
+    "MCF7 rep1 β-actin 2 s.tif": ("beta-actin", "1", 2, {"exposure_s"}),
+    "MCF7 rep2 p-Akt (Ser473) 30 s.tif": ("pAKT", "2", 30, {"exposure_s"}),
+    "MCF7 rep2 total Akt 10 s.tif": ("AKT", "2", 10, {"exposure_s"}),
+    "2024-03-12_p-ERK1-2_T202-Y204_n3_exp120s.tif": ("pERK", "3", 120, {"exposure_s"}),
+    "2024-03-12_ERK1-2_n3_exp1,5s.tif": ("ERK", "3", 1.5, {"exposure_s"}),
+    "20240312_tubulin_n3.tif": ("alpha-tubulin", "3", None, {"probe"}),
+    "HeLa EGF 10 min p-EGFR Y1068 blot 3 5s.tif": ("pEGFR", "3", 5, {"exposure_s"}),
+    "HeLa EGF 10 min EGFR blot 3 5s.tif": ("EGFR", "3", 5, {"exposure_s"}),
+    "phospho-GSK3β biorep2 2min.tif": ("pGSK3beta", "2", 120, {"exposure_s"}),
+    "GSK3β biorep2.tif": ("GSK3beta", "2", None, set()),
+    "AKT reprobe after pAKT gel 4.tif": ("AKT", "4", None, set()),
+    "pAKT473 gel 4 short exp.tif": ("pAKT", "4", None, set()),
+    "Ponceau rep1.jpg": ("total_protein", "1", None, set()),
+    "FOXM1 rep2 45sec.tif": ("FOXM1", "2", 45, {"probe", "exposure_s"}),
+    "Cleaved caspase-3 rep. 2 1min30s.tif": ("Cleaved caspase-3", "2", 90, {"exposure_s"}),
+    "Admin 2023-05-12 11hr 23min_Exposure 36.3sec.scn": ("unknown", "2023-05-12", 36.3, {"probe", "blot", "exposure_s"}),
+    "ChemiDoc 2023-05-19 14hr 05min 33sec.scn": ("unknown", "2023-05-19", None, {"probe", "blot"}),
+    "IMG_0042.tif": ("unknown", "1", None, {"probe", "blot"}),
+}  # fmt: skip
+
+
+def test_twenty_realistic_names_are_drafted_and_guesses_marked(tmp_path):
+    """What an imager or a person calls pictures: probe, blot and exposure right, and no guess without its mark."""
+    _, toml = draft(tmp_path, list(TWENTY))
+    blocks = {json.loads(b.split("\n")[1].removeprefix("file = ")): b for b in re.split(r"\n(?=\[\[images)", toml)[1:]}
+    for name, (probe, blot, exposure_s, guessed) in TWENTY.items():
+        block = blocks[name].split("\n\n")[0]
+        entry = tomllib.loads(block)["images"][0]
+        assert (entry["probe"], entry["blot"], entry.get("exposure_s")) == (probe, blot, exposure_s), name
+        assert {line.split(" = ")[0] for line in block.splitlines() if "   # " in line} == guessed, name
+    pairs = {(r["numerator"], r.get("denominator")) for r in tomllib.loads(toml)["ratios"]}
+    assert {("pAKT", "AKT"), ("pERK", "ERK"), ("pEGFR", "EGFR"), ("pGSK3beta", "GSK3beta")} <= pairs
+
+
+def test_lanes_of_two_blots_are_never_pooled_by_their_number(tmp_path):
+    study, _ = draft(tmp_path, ["blot1_pAKT.tif", "blot2_pAKT.tif"], look=lambda _: Seen((3,)))
+    assert study.samples["condition"].is_unique
+    assert list(study.samples["condition"][:2]) == ["blot 1, lane 1", "blot 1, lane 2"]
+
+
+def test_a_ladder_that_pictures_disagree_about_is_asked_for(tmp_path):
+    roles = {"pAKT.tif": ("sample", "sample"), "AKT.tif": ("ladder", "sample")}
+    study, toml = draft(tmp_path, list(roles), look=lambda path: Seen((2,), None, (roles[path.name],)))
+    assert study.roles_of("1", "1") == {1: "ladder", 2: "sample"}
+    assert "# check: blot 1, lane 1: a ladder in AKT.tif, a sample in pAKT.tif; drafted as the ladder" in toml
+
+
+def test_the_exposure_of_the_file_stands_above_that_of_its_name(tmp_path):
+    _, toml = draft(tmp_path, ["pAKT 30s.tif"], look=lambda _: Seen((2,), 36.3))
+    assert "exposure_s = 36.3   # as the file itself says; its name says 30 s: check" in toml
+
+
+def test_dates_count_blots_only_where_they_separate_pictures_of_one_probe(tmp_path):
+    (tmp_path / "one").mkdir()
+    study, _ = draft(tmp_path / "one", ["240312 pAKT.tif", "240313 AKT.tif"])
+    assert study.blots == ("1",)  # a membrane that was reprobed the next day
+    (tmp_path / "two").mkdir()
+    study, _ = draft(tmp_path / "two", ["240312 pAKT.tif", "240312 AKT.tif", "240319 pAKT.tif", "240319 AKT.tif"])
+    assert study.blots == ("240312", "240319")
+
+
+def test_running_numbers_count_no_blots(tmp_path):
+    study, _ = draft(tmp_path, ["01_pAKT.tif", "02_AKT.tif", "03_pERK.tif", "04_ERK.tif"])
+    assert study.blots == ("1",)
+
+
+def test_bare_numbers_shared_by_probes_count_blots(tmp_path):
+    study, toml = draft(tmp_path, ["pAKT_1.tif", "AKT_1.tif", "pAKT_2.tif", "AKT_2.tif"])
+    assert study.blots == ("1", "2")
+    assert toml.count("# guessed from the bare number in the file name") == 4
+
+
+def test_a_ratio_that_names_do_not_tell_is_asked_for(tmp_path):
+    study, toml = draft(tmp_path, ["pSTAT3.tif"])
+    assert study.ratios == ()
+    assert "# no picture here is named as total STAT3 or a loading control. Complete this" in toml
+    assert '# numerator = "pSTAT3"\n# denominator = "STAT3"' in toml

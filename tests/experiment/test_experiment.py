@@ -250,7 +250,9 @@ def test_a_file_is_not_listed_both_whole_and_by_strip(tmp_path):
 
 @pytest.mark.parametrize(
     ("line", "hint"),
-    [("blot = 1a", 'text stands in quotes: blot = "1a"'), ("name = My study", 'text stands in quotes: name = "My study"'),
+    [("exposure_s = 36,282", "decimals stand behind a point: exposure_s = 36.282"),
+     ("file = “a.tif”", 'curly quotes: write straight ones, as a plain-text editor does: file = "a.tif"'),
+     ("blot = 1a", 'text stands in quotes: blot = "1a"'), ("name = My study", 'text stands in quotes: name = "My study"'),
      ("name = ", None)],
 )  # fmt: skip
 def test_text_without_quotes_is_told(tmp_path, line, hint):

@@ -2,6 +2,7 @@
 
 # ruff: noqa: E501  (a message stands on one line, as the user reads it)
 import datetime
+import re
 
 import openpyxl
 import pytest
@@ -180,3 +181,31 @@ def test_all_mistakes_come_at_once():
 
 def test_a_membrane_may_add_lanes_to_those_of_the_blot():
     assert not samples("blot,membrane,lane,condition\n1,,1,v\n1,b,2,w\n").problems
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("Südwest", "'1,1,Südwest' (Mac Roman) or '1,1,SŸdwest' (Windows)"), ("37 °C", "'1,1,37 °C'")]
+)
+def test_read_csv_sheet_asks_where_letters_may_be_mac_roman(tmp_path, name, told):
+    with pytest.raises(SheetError, match=re.escape(told)):
+        read(tmp_path, f"blot,lane,condition\r1,1,{name}\r".encode("mac_roman"))
+
+
+def test_read_csv_sheet_takes_windows_letters_of_many_languages(tmp_path):
+    names = ["Größe", "œ'il “x” – y’s", "forêt noire", "señal ±5 µM", "50 °C", "Ålesund", "½ dose"]
+    for name in names[:1] + names[2:]:
+        sheet = read(tmp_path, f"blot,lane,condition\n1,1,{name}\n".encode("cp1252"))
+        assert sheet.rows[0].cells["condition"] == name
+
+
+def test_read_workbook_names_formulas_without_a_saved_value(tmp_path):
+    """A program that writes formulas without calculating leaves nothing to read: no lane is called ''."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = "samples"
+    sheet.append(["blot", "lane", "condition"])
+    sheet.append([1, 1, "vehicle"])
+    sheet.append([1, "=B2+1", "drug"])
+    book.save(tmp_path / "study.xlsx")
+    (problem,) = read_workbook(tmp_path / "study.xlsx")["samples"].problems
+    assert problem.startswith("study.xlsx, sheet samples: 1 formulas without a saved value (B3: =B2+1): open the file")
