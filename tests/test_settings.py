@@ -64,3 +64,9 @@ def test_override_out_of_range():
 def test_only_what_was_set_counts_as_set():
     changed = Settings.from_toml('polarity = "dark"').with_overrides(["detection.min_snr=7"])
     assert changed.model_dump(exclude_unset=True) == {"polarity": "dark", "detection": {"min_snr": 7.0}}
+
+
+def test_settings_read_the_earlier_names_of_sections() -> None:
+    written = Settings.from_toml('[weighing]\nbackground = "lane"\n[naming]\nladder = "BLUeye"\n')
+    assert written == Settings.from_toml('[quantification]\nbackground = "lane"\n[identification]\nladder = "BLUeye"\n')
+    assert Settings().with_overrides(["weighing.background=none"]).quantification.background == "none"

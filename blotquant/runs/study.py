@@ -200,7 +200,7 @@ def settings_of(experiment: Experiment, settings: Settings | None) -> Settings:
     """
     written = experiment.settings.model_dump(exclude_unset=True)
     if experiment.ladder is not None:
-        written.get("naming", {}).pop("ladder", None)
+        written.get("identification", {}).pop("ladder", None)
     given = settings.model_dump(exclude_unset=True) if settings is not None else {}
     return Settings.model_validate(_merge(written, given))
 

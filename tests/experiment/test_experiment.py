@@ -105,7 +105,7 @@ def test_folder_file_and_absence(tmp_path):
         (BASE + "[targets.AKT]\nmw_kda = -3\n", "targets.AKT: mw_kda.1: input should be greater than 0 (got -3)"),
         (BASE + "[targets.AKT]\nkda = 60\n", "targets.AKT: kda: unknown key; did you mean 'mw_kda'?"),
         ("ladder = [1]\n" + BASE, "ladder: give a product name or a list of two or more kDa values (got [1])"),
-        (BASE + "[settings.quantification]\nbackgroud = 3\n", "settings: weighing.backgroud: unknown key; did you mean 'background'?"),
+        (BASE + "[settings.quantification]\nbackgroud = 3\n", "settings: quantification.backgroud: unknown key; did you mean 'background'?"),
     ],
 )  # fmt: skip
 def test_each_mistake_says_where_what_and_what_is_allowed(tmp_path, toml, message):

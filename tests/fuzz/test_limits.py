@@ -52,7 +52,7 @@ def test_a_pipe_is_refused_and_not_waited_for(door, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("door", [name for name in DOORS if name != "pictures"], indirect=True)
 def test_a_file_without_end_is_refused(door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("record.session", "record.manifest", "experiment.read", "experiment.sheets", "settings", "io.files"):
+    for module in ("session.session", "runs.manifest", "experiment.read", "experiment.sheets", "settings", "io.files"):
         monkeypatch.setattr(sys.modules[f"blotquant.{module}"], "MAX_BYTES", 5000)
     path = place_of(door, tmp_path)
     path.write_bytes(b" " * 5001)

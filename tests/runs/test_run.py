@@ -48,7 +48,7 @@ def outcome(study, out, overrides=()):
     ],
 )
 def test_what_does_not_fit_the_pictures_is_refused(study, tmp_path, override, refusal):
-    if override.startswith("naming"):
+    if override.startswith("identification"):
         sheet = (study / "samples.csv").read_text(encoding="utf-8")
         for name in ("experiment.toml", *(path.name for path in study.glob("*.tif"))):
             (tmp_path / name).write_bytes((study / name).read_bytes())
@@ -109,7 +109,7 @@ def test_the_command_line_wins_over_the_experiment_file(study, plain, tmp_path):
      ("B", "A", "C", "C"), ((100.0, 50.0), None, "C", "C")],
 )  # fmt: skip
 def test_which_ladder_is_used(study, tmp_path, ladder, in_settings, given, used):
-    file = Settings.model_validate({"naming": {"ladder": in_settings}} if in_settings else {})
+    file = Settings.model_validate({"identification": {"ladder": in_settings}} if in_settings else {})
     options = Settings().with_overrides([f"identification.ladder={given}"] if given else [])
     experiment = experiment_with(study, ladder=ladder, settings=file)
     [task] = membrane_tasks(experiment, settings_of(experiment, options), tmp_path).values()
