@@ -91,3 +91,14 @@ def test_an_import_loads_only_what_it_must(statement, absent):
     code = f"{statement}\nimport sys\nprint(' '.join({{m.split('.')[0] for m in sys.modules}}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not set(loaded) & absent
+
+
+def test_every_dependency_stands_with_its_reason_on_the_design_page():
+    import re
+    import tomllib
+
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    page = (ROOT.parent / "docs" / "design.md").read_text(encoding="utf-8").partition("## Dependencies")[2]
+    stated = {name.strip() for row in re.findall(r"^\| ([\w, -]+) \| .+ \|$", page, re.M) for name in row.split(",")}
+    required = {re.split(r"[<>=\[; ]", text)[0] for text in project["dependencies"]}
+    assert required - stated == set()
