@@ -1,4 +1,4 @@
-"""Figures of the structure that docs/design.md quotes: how many pieces the core has, and how a picture goes through them.
+"""Figures of the structure: how many pieces the core has, and how a picture goes through them.
 
     python tools/structure_figures.py [PICTURE]
 
@@ -36,9 +36,9 @@ def code_lines(source: str) -> int:
     for node in ast.walk(ast.parse(source)):
         for statement in getattr(node, "body", []) if isinstance(node, documented) else []:
             # A text that stands alone documents a module, class, function or the constant above it.
-            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-                if isinstance(statement.value.value, str):
-                    lines -= set(range(statement.lineno, statement.end_lineno + 1))
+            value = statement.value if isinstance(statement, ast.Expr) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                lines -= set(range(statement.lineno, statement.end_lineno + 1))
     return len(lines - {0}) - 1
 
 
