@@ -215,7 +215,12 @@ _ALL = (
         "Two bands overlap so that the data cannot tell them apart; the sum is reported.",
         "Report the sum, or run the gel longer.",
     ),
-    _band("touches_neighbour", "warn", "The outline overlaps another band's.", "Check the outlines."),
+    _band(
+        "touches_neighbour",
+        "warn",
+        "The outline overlaps another band's: the light under both is shared between them.",
+        "Check the outlines.",
+    ),
     _band(
         "touches_edge",
         "warn",

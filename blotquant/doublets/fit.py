@@ -6,20 +6,20 @@ free in every lane, and each lane may lie a little higher or lower.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from blotquant.doublets.row_model import (
     SHIFT_SD,
     Array,
     RowData,
     Solution,
+    band_steepness,
     check_profiles,
     fit_both,
-    half_width,
     jacobian_of,
     noise_sd,
     project,
@@ -28,9 +28,17 @@ from blotquant.doublets.row_model import (
 )
 from blotquant.settings import IdentificationSettings
 
-_ROOT_2PI = float(np.sqrt(2 * np.pi))
-# The separation is accepted where it is surely (this many SE) less than this far below the limit.
-_SURE_SDS, _NEAR_SIGMA = 3.5, 0.1
+FWHM = 2.3548
+"""Full width at half maximum of a Gaussian, in SDs."""
+
+_SURE_SDS = 3.5
+"""The separation must be known to lie, by so many of its SEs, at the limit or above."""
+
+_NEAR_SIGMA = 0.1
+"""So far below the limit it may lie within them, in sigma."""
+
+ODD_SPLIT_SD = 0.15
+"""SD of a division by the other lanes' shape where a lane's own profile is spoilt, as a part of the pair's volume."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -43,9 +51,11 @@ class DoubletFit:
         Whether the data carry two bands.
     reason : str
         Why not; empty if accepted.
-    center, spacing, sigma, skew : float
-        Middle between the two peaks (on the scale of the offsets), their distance and their width (SD of a Gaussian)
-        in rows; `skew` is the logarithm of the root of the ratio of the lower to the upper half width.
+    center, spacing, sigma : float
+        Middle between the two peaks (on the scale of the offsets), their distance and their width (SD of the Gaussian
+        of the same full width at half maximum) in rows.
+    shape : ndarray, shape (5,)
+        Shape of both bands, as `blotquant.doublets.row_model.band_steepness` takes it.
     shifts : ndarray, shape (n_lanes,)
         How much lower each lane lies than the row's curve, in rows.
     areas, area_se : ndarray, shape (n_lanes, 2)
@@ -65,7 +75,7 @@ class DoubletFit:
     center: float
     spacing: float
     sigma: float
-    skew: float
+    shape: Array = field(repr=False)
     shifts: Array = field(repr=False)
     areas: Array = field(repr=False)
     area_se: Array = field(repr=False)
@@ -73,6 +83,18 @@ class DoubletFit:
     delta_aicc: float
     relative_se: tuple[float, float]
     residual: float
+
+    @property
+    def skew(self) -> float:
+        """Logarithm of the root of the ratio of the lower to the upper half width."""
+        return float(self.shape[2])
+
+    def reach(self, outside: float) -> tuple[float, float]:
+        """Distances above and below its peak, in rows, beyond which lies that part of a band."""
+        fine = np.linspace(-8, 8, 3201) * float(np.exp(self.shape[1]))
+        sums = np.cumsum(np.exp(-0.5 * band_steepness(fine, self.shape)[0]))
+        top, bottom = np.interp(np.array([outside, 1 - outside]) * sums[-1], sums, fine)
+        return -float(top), float(bottom)
 
     def shares(self, lane: int, offsets: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
         """Return the upper band's share of the signal at some offsets of one lane.
@@ -94,8 +116,7 @@ class DoubletFit:
         upper, lower = np.maximum(self.areas[lane] if weights is None else np.asarray(weights, float), 0.0)
         middle = np.asarray(offsets, dtype=float) - self.center - self.shifts[lane]
         exponents = [
-            -0.5 * (u / half_width(u, self.sigma, self.skew)) ** 2
-            for u in (middle + self.spacing / 2, middle - self.spacing / 2)
+            -0.5 * band_steepness(u, self.shape)[0] for u in (middle + self.spacing / 2, middle - self.spacing / 2)
         ]
         # Far out both bands underflow: the ratio is taken of exponents, which stay finite.
         log_ratio = np.clip(exponents[1] - exponents[0], -600, 600)
@@ -142,18 +163,55 @@ def fit_doublet(
     limits = settings or IdentificationSettings()
     data = check_profiles(profiles, sds, offsets)
     single, double = fit_both(data)
-    return _judge(data, double, single.aicc - double.aicc, limits)
+    odd = _odd_lanes(data, double, limits.max_residual)
+    if not odd.any():
+        return _judge(data, double, single.aicc - double.aicc, limits)
+    # A scratch or a speck in one lane says nothing of the row's shape: that lane is divided by the others' shape.
+    kept = RowData(data.y[~odd], data.x[~odd], data.w[~odd])
+    single, double = fit_both(kept)
+    fit = _judge(kept, double, single.aicc - double.aicc, limits)
+    shifts = np.zeros(len(odd))
+    shifts[~odd] = fit.shifts
+    theta = np.concatenate([double.theta[: -len(kept.y)], shifts])
+    areas = np.maximum(project(data, theta, 2).amplitudes, 0.0) * _area_of(theta)
+    areas[~odd] = fit.areas
+    area_se = 0.5 * areas.sum(axis=1, keepdims=True) * np.ones(2)
+    area_se[~odd] = fit.area_se
+    split_sd = np.full(len(odd), ODD_SPLIT_SD)
+    split_sd[~odd] = fit.split_sd
+    return replace(fit, shifts=shifts, areas=areas, area_se=area_se, split_sd=split_sd)
+
+
+def _odd_lanes(data: RowData, best: Solution, most: float) -> NDArray[np.bool_]:
+    """Lanes, a third at most, that the shape of the row fits far worse than the others."""
+    residual, amplitudes, _ = project(data, best.theta, 2)
+    excess, peaks = _excess(residual, data, amplitudes)
+    part = np.sqrt(np.maximum(excess, 0.0)) / np.maximum(peaks, 1e-300)
+    odd = (part > np.maximum(most, 3 * np.median(part))) & (excess > 0.05 * excess.max(initial=0.0))
+    least = len(data.y) - len(data.y) // 3
+    if odd.sum() > len(data.y) - least:
+        odd &= part > np.sort(part)[least - 1]
+    return np.asarray(odd & (len(data.y) >= 3), dtype=bool)
+
+
+def _area_of(theta: Array) -> float:
+    """Area of a band of height 1."""
+    fine = np.linspace(-40, 40, 8001) * float(np.exp(theta[1]))
+    return float(np.exp(-0.5 * band_steepness(fine, theta)[0]).sum() * (fine[1] - fine[0]))
 
 
 def _judge(data: RowData, best: Solution, delta_aicc: float, limits: IdentificationSettings) -> DoubletFit:
     n_lanes = len(data.y)
-    sigma, spacing, skew = float(np.exp(best.theta[1])), float(best.theta[3]), float(best.theta[2])
+    sigma, spacing = float(np.exp(best.theta[1])), float(best.theta[5])
     residual, amplitudes, blocks = project(data, best.theta, 2)
-    to_area = sigma * _ROOT_2PI * float(np.cosh(skew))
+    to_area = _area_of(best.theta)
+    fine = np.linspace(0, 6, 3001) * sigma
+    halves = (band_steepness(side * fine, best.theta)[0] for side in (-1, 1))
+    like = sum(float(np.interp(2 * np.log(2), power, fine)) for power in halves) / FWHM
     errors = _errors(data, best, blocks, to_area)
     left_over = _left_over(residual, data, amplitudes)
     relative = errors.total_se / np.maximum(np.abs(amplitudes.sum(axis=0)) * to_area, 1e-300)
-    separation, least = spacing / sigma, limits.min_separation_sigma
+    separation, least = spacing / like, limits.min_separation_sigma
     low, high = (np.exp(bound[1]) for bound in shape_limits(data, 2))
     on_bound = sigma < low * 1.02 or sigma > high * 0.98
     doubts = [
@@ -173,8 +231,8 @@ def _judge(data: RowData, best: Solution, delta_aicc: float, limits: Identificat
         reason=reason,
         center=float(best.theta[0]),
         spacing=spacing,
-        sigma=sigma,
-        skew=skew,
+        sigma=like,
+        shape=best.theta[:5],
         shifts=best.theta[-n_lanes:],
         areas=amplitudes * to_area,
         area_se=errors.area_se,
@@ -187,13 +245,17 @@ def _judge(data: RowData, best: Solution, delta_aicc: float, limits: Identificat
 
 def _left_over(residual: Array, data: RowData, amplitudes: Array) -> float:
     """RMS residual beyond the noise over the RMS peak, pooled over the lanes."""
-    known = data.w > 0
-    n = known.sum(axis=1)
-    variance = noise_sd(data) ** 2
-    excess = (residual**2 * variance).sum(axis=1) / n - variance.sum(axis=1) / n * (1 - 5 / n)
-    peaks = np.maximum(amplitudes, 0).max(axis=1)
+    excess, peaks = _excess(residual, data, amplitudes)
     signal = float((peaks**2).sum())
     return float(np.sqrt(max(float(excess.sum()), 0.0) / signal)) if signal > 0 else float("inf")
+
+
+def _excess(residual: Array, data: RowData, amplitudes: Array) -> tuple[Array, Array]:
+    """Mean square residual of each lane beyond its noise, and its peak."""
+    n = np.maximum((data.w > 0).sum(axis=1), 1)
+    variance = noise_sd(data) ** 2
+    excess = (residual**2 * variance).sum(axis=1) / n - variance.sum(axis=1) / n * (1 - 5 / n)
+    return excess, np.maximum(amplitudes, 0).max(axis=1)
 
 
 class _Errors(NamedTuple):
@@ -210,6 +272,9 @@ def _errors(data: RowData, best: Solution, blocks: Array, to_area: float) -> _Er
     dense = jacobian_of(blocks, SHIFT_SD * float(np.exp(best.theta[1])))
     if best.theta[2] == 0.0:
         dense[:, 2] = 0.0
+    for k in (3, 4):
+        if best.theta[k] == 0.0:
+            dense[:, k] = 0.0
     covariance = np.linalg.pinv(dense.T @ dense, hermitian=True)
     inverse: Array = np.asarray(np.linalg.pinv(design), dtype=float)  # (L, 4, n)
     by_shared = -np.einsum("lkn,lnp->lkp", inverse[:, :2], np.einsum("lnbp,lb->lnp", slopes, best.amplitudes))
@@ -225,7 +290,7 @@ def _errors(data: RowData, best: Solution, blocks: Array, to_area: float) -> _Er
     total_var = np.diagonal(linear, axis1=1, axis2=2).sum(axis=0) + np.einsum("kp,pq,kq->k", total, covariance, total)
     split = _split_sd(data, best, design, inverse, shared, to_area)
     by_separation = np.zeros(dense.shape[1])
-    by_separation[[1, 3]] = -best.theta[3], 1.0
+    by_separation[[1, 5]] = -best.theta[5], 1.0
     separation_se = float(np.sqrt(by_separation @ covariance @ by_separation) / np.exp(best.theta[1]))
     return _Errors(separation_se, area_se, np.sqrt(np.maximum(total_var, 0.0)), split)
 

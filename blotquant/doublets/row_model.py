@@ -1,9 +1,13 @@
 """The model of a row: one or two bands of a shared shape over a local background in every lane.
 
-Amplitudes and backgrounds are solved exactly inside the search for centre, width, skew, spacing and the lanes' shifts
-(variable projection: Golub and Pereyra 1973, in Kaufman's form).
+1. `row_profile` sums the counts across a band's middle columns, along its outline's bend.
+2. A band falls off from its peak as `steepness` says: a Gaussian, flatter on top, or with tails, each half its own.
+   All lanes share shape and spacing; heights and a sloping background are free in each, and each may lie a little off.
+3. Heights and backgrounds are solved exactly inside the search for the shared values and the lanes' shifts.
 
-The counts along one band of a row, ready for the joint fit.
+References
+----------
+Variable projection: Golub and Pereyra 1973, in Kaufman's form. docs/methods.md, "Bands that touch".
 """
 
 from __future__ import annotations
@@ -23,6 +27,10 @@ Array = NDArray[np.float64]
 
 
 _MIN_COLUMNS = 3
+"""Columns that a profile needs."""
+
+_LEAST_KNOWN = 0.45
+"""Part of a profile's rows that must be known: one half of a doublet may be saturated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,7 @@ def row_profile(
     inside = (rows >= 0) & (rows < signal.shape[0])
     pixels = signal[np.clip(rows, 0, signal.shape[0] - 1), cols].astype(float)
     known = (inside & (pixels < ceiling) & ~_covered(rows, cols, others)).all(axis=1)
-    if known.sum() < 0.6 * len(steps):
+    if known.sum() < _LEAST_KNOWN * len(steps):
         return None
     bends = np.diff(pixels, n=2, axis=1) ** 2 / 6
     variance = np.convolve(np.pad(bends.mean(axis=1), 2, mode="edge"), np.full(5, 0.2), mode="valid")
@@ -69,12 +77,28 @@ def _covered(rows: NDArray[np.int_], cols: NDArray[np.int_], bands: Sequence[Ban
 
 
 _MAX_SKEW = 0.6
+"""Bound of the logarithm of the root of the ratio of the two half widths."""
+
 _SKEW_PRICE = 6.0
-_SHARPNESS = (-0.5, 1.0)  # logarithm of half the exponent of one band: Gaussian at 0, flat-topped above
-_PLAIN = {1: (2, 3), 2: (2,)}  # shape parameters that a plain Gaussian does not use
+"""AICc by which two skewed bands must beat two upright ones: a skew may pose as a weak partner."""
+
+_SHARPNESS = (-5.0, 1.0)
+"""Bounds: Gaussian at 0, flat-topped above, with exponential tails below."""
+
+_LEAN = (-2.5, 2.5)
+"""Bounds of half the difference in sharpness between the upper and the lower half."""
+
+_PLAIN = (2, 3, 4)
+"""Skew, sharpness and lean, which a plain Gaussian does not use."""
+
+_SHAPE_TOLERANCE = 0.004
+"""RMS, as a part of the peak, by which real bands depart from every shape that is offered."""
+
 _NARROWEST_PX = 0.8
-# A lane may sit this far off the row's own curve, in sigma of one band; more is a sign of another row.
+"""Least half width."""
+
 SHIFT_SD = 0.3
+"""How far a lane may sit off the row's own curve, in half widths of one band; more is a sign of another row."""
 
 
 class RowData(NamedTuple):
@@ -88,7 +112,7 @@ class RowData(NamedTuple):
 class Solution(NamedTuple):
     """The best found for one or two bands."""
 
-    theta: Array  # center, log sigma, skew, sharpness (one band) or spacing (two), shifts
+    theta: Array  # center, log sigma, skew, sharpness, lean, spacing (of two bands), shifts
     n_bands: int
     amplitudes: Array  # (L, n_bands)
     aicc: float
@@ -124,16 +148,20 @@ def fit_both(data: RowData) -> tuple[Solution, Solution]:
 
 
 def _both_shapes(data: RowData, n_bands: int, guesses: list[Array]) -> tuple[Solution, Solution]:
-    """The better, by AICc, of a plain Gaussian and a freer shape; and the plain one.
+    """The best, by AICc, of a plain Gaussian and freer shapes; and the plain one.
 
-    One band may be skewed, flat-topped or tailed as soon as that helps: on real membranes bands are, and none of that
-    is a second band. Two may be skewed only if it helps a lot, or skew would pose as a weak partner.
+    Bands may be flat-topped or tailed, and skewed: on real membranes they are, and none of that is a second band. Of
+    two bands skew must help a lot, or it would pose as a weak partner.
     """
-    found = [_search(data, n_bands, fixed=_PLAIN[n_bands], near=guess) for guess in guesses]
+    found = [_search(data, n_bands, fixed=_PLAIN, near=guess) for guess in guesses]
     # A band of negative area is a bend in the background, however well it fits.
     plain = min(found, key=lambda s: (bool((s.amplitudes.sum(axis=0) <= 0).any()), s.aicc))
-    free = _search(data, n_bands, fixed=(), near=plain.theta)
-    return (free if free.aicc < plain.aicc - (n_bands - 1) * _SKEW_PRICE else plain), plain
+    best = plain
+    for fixed, price in (((2, 4), 0.0), ((4,), (n_bands - 1) * _SKEW_PRICE), ((), (n_bands - 1) * _SKEW_PRICE)):
+        freer = _search(data, n_bands, fixed=fixed, near=best.theta)
+        if freer.aicc < best.aicc - price and (freer.amplitudes.sum(axis=0) > 0).all():
+            best = freer
+    return best, plain
 
 
 def half_width(u: Array, sigma: float, skew: float) -> Array:
@@ -141,23 +169,47 @@ def half_width(u: Array, sigma: float, skew: float) -> Array:
     return np.asarray(np.where(u < 0, sigma * np.exp(-skew), sigma * np.exp(skew)), dtype=float)
 
 
+def steepness(v: Array, sharpness: float) -> tuple[Array, Array, Array]:
+    """Minus twice the logarithm of a band at v half widths from its peak; v times its slope; its slope by sharpness.
+
+    0 is a Gaussian (v squared); above, |v| to a power that rises (flat-topped); below, a hyperbola that goes over from
+    a Gaussian into exponential tails.
+    """
+    if sharpness >= 0:
+        exponent = 2.0 * float(np.exp(sharpness))
+        power = v**2 if exponent == 2.0 else (np.abs(v) + 1e-12) ** exponent
+        return power, exponent * power, exponent * power * np.log(np.abs(v) + 1e-12)
+    k = -sharpness
+    root = np.sqrt(1 + k * v**2)
+    power = 2 * v**2 / (root + 1)
+    return power, 2 * v**2 / root, (power - v**2 / root) / k
+
+
+def band_steepness(u: Array, theta: Array) -> tuple[Array, Array, Array]:
+    """`steepness` of a band at distances u from its peak; its upper half is sharper by twice the lean."""
+    half = half_width(u, float(np.exp(theta[1])), theta[2])
+    v = u / half
+    above, below = steepness(v, theta[3] + theta[4]), steepness(v, theta[3] - theta[4])
+    if theta[4] == 0.0:
+        return above
+    upper = u < 0
+    power, rise, by_sharpness = (np.where(upper, a, b) for a, b in zip(above, below, strict=True))
+    return power, rise, by_sharpness
+
+
 class _Bands(NamedTuple):
     u: Array  # (L, n, n_bands): distance from each band's peak
-    half: Array  # SD of that side of the band
-    power: Array  # |u / half| ** exponent
-    exponent: float
+    power: Array  # minus twice the logarithm of each band
+    rise: Array  # u times its derivative
+    by_sharpness: Array
     signs: Array  # -1/2 for the upper, 1/2 for the lower band
 
 
 def _bands(data: RowData, theta: Array, n_bands: int) -> _Bands:
-    center, log_sigma, skew = theta[:3]
     signs = np.array([0.0]) if n_bands == 1 else np.array([-0.5, 0.5])
-    middle = data.x - center - theta[-len(data.y) :, None]
-    u = middle[..., None] - signs * (theta[3] if n_bands == 2 else 0.0)
-    half = half_width(u, float(np.exp(log_sigma)), skew)
-    exponent = 2.0 * float(np.exp(theta[3])) if n_bands == 1 else 2.0
-    power = (u / half) ** 2 if exponent == 2.0 else (np.abs(u / half) + 1e-12) ** exponent
-    return _Bands(u, half, power, exponent, signs)
+    middle = data.x - theta[0] - theta[-len(data.y) :, None]
+    u = middle[..., None] - signs * (theta[5] if n_bands == 2 else 0.0)
+    return _Bands(u, *band_steepness(u, theta), signs)
 
 
 def _design(data: RowData, bands: Array) -> Array:
@@ -173,17 +225,18 @@ def _design(data: RowData, bands: Array) -> Array:
 
 def shapes(data: RowData, theta: Array, n_bands: int) -> tuple[Array, Array]:
     """Whitened design matrices (L, n, n_bands + 2) and the bands' derivatives (L, n, n_bands, n_shared)."""
-    u, half, power, exponent, signs = _bands(data, theta, n_bands)
+    u, power, rise, by_sharpness, signs = _bands(data, theta, n_bands)
     g = np.exp(-0.5 * power)
-    weighted = g * data.w[..., None] * (0.5 * exponent) * power
-    slopes = np.empty((*g.shape, 4))
+    whitened = g * data.w[..., None]
+    weighted = 0.5 * whitened * rise
+    slopes = np.empty((*g.shape, 4 + n_bands))
     slopes[..., 0] = weighted / np.where(u == 0, 1.0, u)
     slopes[..., 1] = weighted
     slopes[..., 2] = weighted * np.sign(u)
+    slopes[..., 3] = -0.5 * whitened * by_sharpness
+    slopes[..., 4] = slopes[..., 3] * np.where(u < 0, 1.0, -1.0)
     if n_bands == 2:
-        slopes[..., 3] = slopes[..., 0] * signs
-    else:
-        slopes[..., 3] = -weighted * np.log(np.abs(u / half) + 1e-12)
+        slopes[..., 5] = slopes[..., 0] * signs
     return _design(data, g), slopes
 
 
@@ -251,8 +304,17 @@ def _search(data: RowData, n_bands: int, *, fixed: tuple[int, ...], near: Array)
     theta = _fill(near, free, values, bounds)
     step = project(data, theta, n_bands)
     n_free = int(free.sum()) + n_lanes * (n_bands + 2)
-    aicc = _aicc(float((step.residual**2).sum()), int((data.w > 0).sum()), n_free)
+    # What no offered shape tells of a real band counts with the noise, alike for one band and two.
+    odd = (_SHAPE_TOLERANCE * _peaks(data)[:, None] * data.w) ** 2
+    aicc = _aicc(float((step.residual**2).sum() + odd.sum()), int((data.w > 0).sum()), n_free)
     return Solution(theta, n_bands, step.amplitudes, aicc)
+
+
+def _peaks(data: RowData) -> Array:
+    """Height of each lane's profile above its darkest sample."""
+    known = data.w > 0
+    top, bottom = np.where(known, data.y, -np.inf).max(axis=1), np.where(known, data.y, np.inf).min(axis=1)
+    return np.asarray(top - bottom, dtype=float)
 
 
 def _fill(near: Array, free: NDArray[np.bool_], values: Array, bounds: tuple[Array, Array]) -> Array:
@@ -264,11 +326,11 @@ def _fill(near: Array, free: NDArray[np.bool_], values: Array, bounds: tuple[Arr
 
 
 def shape_limits(data: RowData, n_bands: int) -> tuple[Array, Array]:
-    """Bounds of center, log sigma, skew and sharpness or spacing."""
+    """Bounds of center, log sigma, skew, sharpness and spacing."""
     edge = float(np.ptp(data.x[0])) / 2
-    last = _SHARPNESS if n_bands == 1 else (0.2, edge)
-    low, high = [-edge, np.log(_NARROWEST_PX), -_MAX_SKEW], [edge, np.log(edge / 2), _MAX_SKEW]
-    return np.array([*low, last[0]]), np.array([*high, last[1]])
+    low = [-edge, np.log(_NARROWEST_PX), -_MAX_SKEW, _SHARPNESS[0], _LEAN[0], 0.2]
+    high = [edge, np.log(edge / 2), _MAX_SKEW, _SHARPNESS[1], _LEAN[1], edge]
+    return np.array(low[: 4 + n_bands]), np.array(high[: 4 + n_bands])
 
 
 def _aicc(chi2: float, n_samples: int, n_free: int) -> float:
@@ -285,7 +347,7 @@ def _guess_single(data: RowData) -> Array:
     peak = float(data.x[:, int(np.argmax(mean - ends))].mean())
     widths = np.geomspace(1.5, float(np.ptp(data.x[0])) / 6 + 1.6, 4)
     places = (peak - 2, peak, peak + 2, 0.0)
-    return _best(data, [np.array([c, np.log(s), 0.0, 0.0, *zeros]) for c in places for s in widths], 1)
+    return _best(data, [np.array([c, np.log(s), 0.0, 0.0, 0.0, *zeros]) for c in places for s in widths], 1)
 
 
 def _guess_pairs(data: RowData, single: Array) -> list[Array]:
@@ -300,7 +362,7 @@ def _guess_pairs(data: RowData, single: Array) -> list[Array]:
         _best(
             data,
             [
-                np.array([center + side * gap * sigma, np.log(w * sigma), 0.0, gap * sigma, *zeros])
+                np.array([center + side * gap * sigma, np.log(w * sigma), 0.0, 0.0, 0.0, gap * sigma, *zeros])
                 for gap, w in tried
                 for side in sides
             ],

@@ -36,8 +36,15 @@ Array = NDArray[np.float64]
 
 Profile = tuple[Array, Array]
 
-FOOT = 0.06
-"""A doublet ends where its profile has fallen to this part of its peak."""
+FOOT = 0.1
+"""A doublet ends where its profile has fallen to this part of its peak above its background."""
+
+MOST_REACH = 1.3
+"""A doublet ends so many heights of the outline found from its peak at the latest."""
+
+CLEAR_SDS = 8.0
+"""A lane whose peak stands out by fewer SDs of its noise tells nothing of its extent."""
+
 REACH = 2.0
 """How far from the row's middle its bands are looked for, in heights of the outline found."""
 MARGIN_PX = 1.0
@@ -68,7 +75,10 @@ def widen_outlines(outlines: Sequence[Polygon], read_profile: Callable[[int, int
         return list(outlines)
     wanted = max(float(np.median([bottom - top for top, bottom in known])) + 2 * MARGIN_PX, height)
     usual = float(np.median([(top + bottom) / 2 for top, bottom in known]))
-    middles = [usual if extent is None else (extent[0] + extent[1]) / 2 for extent in found]
+    middles = np.array([usual if extent is None else (extent[0] + extent[1]) / 2 for extent in found])
+    # A weak half that one lane does not show moves that lane's extent, not its place: lanes follow their neighbours.
+    if len(middles) >= 3:
+        middles = np.median([np.append(middles[1], middles[:-1]), middles, np.append(middles[1:], middles[-2])], axis=0)
     return [_redrawn(outline, middle, wanted) for outline, middle in zip(outlines, middles, strict=True)]
 
 
@@ -77,14 +87,26 @@ def _extent(profile: Profile | None, height: float) -> tuple[float, float] | Non
     if profile is None:
         return None
     offsets, counts = profile
-    lit = counts - np.nanmin(counts)
+    known, third = np.isfinite(counts), len(counts) // 3
     near = np.abs(offsets) <= 0.75 * height
-    if not np.isfinite(lit[near]).any():
+    if not (known & near).any():
         return None
+    # The background: a line through the darkest places on either side.
+    first, last = (np.where(known, counts, np.inf)[part] for part in (slice(0, third), slice(-third, None)))
+    ends = [int(np.argmin(first)), len(counts) - third + int(np.argmin(last))]
+    if np.isfinite(counts[ends]).all():
+        lit = counts - np.interp(offsets, offsets[ends], counts[ends])
+    else:
+        lit = counts - np.nanmin(counts)
     peak = int(np.flatnonzero(near)[np.nanargmax(lit[near])])
+    bends = np.diff(counts, n=2)
+    noise = 1.4826 * float(np.nanmedian(np.abs(bends))) / 6**0.5 if np.isfinite(bends).any() else 0.0
+    if not lit[peak] > CLEAR_SDS * noise:
+        return None
     # What cannot be read is the row's own saturated core inside its outline, and another band beyond it.
     core = np.isnan(lit) & (np.abs(offsets) <= height / 2)
     bright = core | (np.nan_to_num(lit, nan=-1.0) > FOOT * lit[peak])
+    bright &= np.abs(offsets - offsets[peak]) <= MOST_REACH * height
     above = np.flatnonzero(~bright[:peak])
     below = np.flatnonzero(~bright[peak:])
     top = offsets[above[-1] + 1] if len(above) else offsets[0]
@@ -104,9 +126,19 @@ def _redrawn(outline: Polygon, middle: float, height: float) -> Polygon:
 
 
 _N_NODES = 33
+"""Nodes of a share along the lane."""
+
 _DETECTED_SE = 3.0
-# Beyond the outline, this part of its height is fitted too, to see the local background.
+"""A band is there from so many standard errors of its area."""
+
 _MARGIN = 0.35
+"""Beyond the outline, this part of its height is fitted too, to see the local background."""
+
+OUTSIDE = 0.012
+"""Part of a band that may lie beyond either end of the common outline, as beyond 2.25 SDs of a Gaussian."""
+
+MOST_GROWTH = 1.6
+"""The common outline grows to so many times its height at most."""
 
 
 def resolve_doublets(
@@ -200,12 +232,13 @@ def _divide(
             b.id: (_flag(b, "unresolved"),) for bands in group.members for b in bands if len(bands) == 1
         }
         return replace_bands(layout, merged)
+    outlines, moved = _holding_both(outlines, fit)
     consensus = np.maximum(fit.areas, 0).sum(axis=0)
     used = {b.id for b in layout.bands}
     divided: dict[str, tuple[Band, ...]] = {}
     for k, bands in enumerate(group.members):
         at = usable.index(k) if k in usable else None
-        pair = _pair(bands, outlines[k], fit, lane=at, consensus=consensus, used=used)
+        pair = _pair(bands, (outlines[k], moved[k]), fit, lane=at, consensus=consensus, used=used)
         divided |= {bands[0].id: pair} | {b.id: () for b in bands[1:]}
     new = {band.id for pair in divided.values() for band in pair}
     return _renumber(replace_bands(layout, divided), group, new)
@@ -227,16 +260,31 @@ def _height(outlines: Sequence[Polygon]) -> int:
     return int(np.ceil(np.median(heights) / 2 * (1 + 2 * _MARGIN)))
 
 
+def _holding_both(outlines: Sequence[Polygon], fit: DoubletFit) -> tuple[list[Polygon], list[float]]:
+    """Outlines made tall enough for what the fit found, alike in all lanes, and how far down their middles moved."""
+    heights = [box.row_stop - box.row_start for box in map(bounding_box, outlines)]
+    half = float(np.median(heights)) / 2
+    above, below = fit.reach(OUTSIDE)
+    top = min(max(fit.center - fit.spacing / 2 - above, -MOST_GROWTH * half), -half)
+    bottom = max(min(fit.center + fit.spacing / 2 + below, MOST_GROWTH * half), half)
+    if bottom - top < 2 * half + 1:
+        return list(outlines), [0.0] * len(outlines)
+    taller = [_redrawn(outline, (top + bottom) / 2, bottom - top) for outline in outlines]
+    moved = [0.0 if new is old else (top + bottom) / 2 for new, old in zip(taller, outlines, strict=True)]
+    return taller, moved
+
+
 def _pair(
     bands: tuple[Band, ...],
-    outline: Polygon,
+    held: tuple[Polygon, float],
     fit: DoubletFit,
     *,
     lane: int | None,
     consensus: Array,
     used: set[str],
 ) -> tuple[Band, Band]:
-    """The two bands of one lane under their common outline."""
+    """The two bands of one lane under their common outline, whose middle has moved against the fit's offsets."""
+    outline, moved = held
     box = bounding_box(outline)
     reach = (box.row_stop - box.row_start) / 2 + 2
     offsets = np.round(np.linspace(-reach, reach, _N_NODES), 4)
@@ -244,9 +292,9 @@ def _pair(
     # A lane too weak to show its own ratio is divided as the row is on the whole.
     shift = fit.shifts[lane] if lane is not None else 0.0
     nearest = lane if lane is not None else int(np.argmin(np.abs(fit.shifts)))
-    upper = np.round(fit.shares(nearest, offsets, weights=None if lit else consensus), 6)
+    upper = np.round(fit.shares(nearest, offsets + moved, weights=None if lit else consensus), 6)
     column = np.array([bands[0].peak[1]])
-    place = float(middle_line(outline, column)[0]) + fit.center + shift
+    place = float(middle_line(outline, column)[0]) + fit.center + shift - moved
     made = []
     for k, (share, side) in enumerate(((upper, -0.5), (np.round(1 - upper, 6), 0.5))):
         base = bands[min(k, len(bands) - 1)]

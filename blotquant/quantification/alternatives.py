@@ -44,7 +44,7 @@ def measure_alternatives(layout: Layout, scene: PreparedImage) -> pd.DataFrame:
         if band.target is None:
             continue
         for height in APERTURE_WAYS:
-            aperture = aperture_of(scale_height(band, height), layout, scene.signal.shape)
+            aperture = aperture_of(scale_height(band, height), layout, scene.signal)
             for name, surface in surfaces.items():
                 volume = measure_aperture(scene, aperture, surface.under(aperture)).volume
                 rows.append({"band_id": band.id, "background": name, "aperture": height, "volume": volume})

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from blotquant.doublets.shared_light import UNKNOWN_DOUBT
 from blotquant.flags import join_flags
 from blotquant.model.area_weights import area_weights
 from blotquant.model.geometry import Band, Lane, Layout, Strip, bounding_box
@@ -26,6 +27,9 @@ from blotquant.threads import single_threaded
 
 OWN_SHARE = 0.003
 """SD, as a part of a band's volume, of its own light that lies above and below the outline."""
+
+OWN_PART = 0.25
+"""Part of a shared pixel that makes its clipping a band's own."""
 
 MOST_LEVERAGE = 0.1
 """Variance of a background that is still well known, in units of one pixel's."""
@@ -191,7 +195,7 @@ def measure_rows(
     places, common = _places(layout, only), _common_cells(image, scene)
     marks = place_flags(bands, layout, shape=image.shape)
     rows = []
-    apertures = apertures_of(bands, layout, image.shape)
+    apertures = apertures_of(bands, layout, scene.signal)
     estimates = scene.surface.under_all(apertures)
     for band, aperture, estimate in zip(bands, apertures, estimates, strict=True):
         cells = {
@@ -242,14 +246,20 @@ def _relative_front(band: Band, lane: Lane, strip: Strip | None) -> float:
 
 
 def _band_cells(band: Band, weighed: Measurement, aperture: Aperture, scene: PreparedImage) -> dict[str, Any]:
+    shared_sd = 0.0
     if band.split:
-        weighed = replace(
-            weighed,
-            volume_sd=float(np.hypot(weighed.volume_sd, _split_sd(band, weighed, scene.signal.shape))),
-        )
+        shared_sd = _split_sd(band, weighed, scene.signal.shape)
+    if aperture.contested is not None:
+        in_dispute = max(float((aperture.contested * weighed.excess).sum()), 0.0)
+        shared_sd = float(np.hypot(shared_sd, aperture.doubt * in_dispute))
+    if shared_sd:
+        weighed = replace(weighed, volume_sd=float(np.hypot(weighed.volume_sd, shared_sd)))
     area = aperture.area
     snr = weighed.volume / weighed.volume_sd if weighed.volume_sd > 0 else np.nan
-    n_saturated, clipped = saturation(scene.signal[aperture.box.slices], aperture.weights, scene.ceiling)
+    # Of pixels that it has in common with another a band is clipped where a good part of them is its own.
+    least = OWN_PART if band.split or aperture.contested is not None else 0.0
+    mine = np.where(aperture.weights >= least, aperture.weights, 0.0)
+    n_saturated, clipped = saturation(scene.signal[aperture.box.slices], mine, scene.ceiling)
     spread = method_spread(scene, aperture, weighed)
     height, width = band_shape(weighed.profile, aperture.cover)
     cells = {
@@ -283,6 +293,8 @@ def _band_cells(band: Band, weighed: Measurement, aperture: Aperture, scene: Pre
         *lane_flags,
         *clipped,
         *(("hollow",) if is_burnt else ()),
+        *(("touches_neighbour",) if aperture.contested is not None else ()),
+        *(("unresolved",) if aperture.doubt >= UNKNOWN_DOUBT else ()),
         *limit_flags(weighed.volume, weighed.empty_sd, spread=spread, n_background=weighed.n_background),
     }
     return cells

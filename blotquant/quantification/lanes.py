@@ -67,7 +67,7 @@ def measure_lanes(
         }
         cells: dict[str, Any] = {"flags": ()}
         if band is not None:  # one at a time: the weights of all lanes are larger than the picture
-            cells = _lane_cells(aperture_of(band, stand_ins, image.shape), scene)
+            cells = _lane_cells(aperture_of(band, stand_ins, scene.signal), scene)
         cells["flags"] = join_flags(cells["flags"], lane.flags, scene.flags, layout.flags)
         rows.append(row | cells)
     return make_table(rows, LANE_COLUMNS)

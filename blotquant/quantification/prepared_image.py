@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.doublets.rows import component_weights
+from blotquant.doublets.shared_light import share_light
 from blotquant.errors import ImageError
 from blotquant.imaging.robust import winsorised_sd
 from blotquant.model.area_weights import area_weights, area_weights_of, clip_box
@@ -228,23 +229,45 @@ def _half_crossing(side: Array, half: float) -> float:
     return k - 1 + float((side[k - 1] - half) / (side[k - 1] - side[k]))
 
 
-def aperture_of(band: Band, layout: Layout, shape: tuple[int, int]) -> Aperture:
-    """Exact area weights of a band's outline (its share of a common one for a doublet), with its lane."""
-    box, weights = component_weights(band, shape)
-    lane = next((lane for lane in layout.lanes if lane.id == band.lane), None)
-    return Aperture(box=box, weights=weights, lane=lane)
+def aperture_of(band: Band, layout: Layout, signal: FloatImage) -> Aperture:
+    """Aperture of one band, as `apertures_of` gives it."""
+    return apertures_of([band], layout, signal)[0]
 
 
-def apertures_of(bands: Sequence[Band], layout: Layout, shape: tuple[int, int]) -> list[Aperture]:
-    """Apertures of many bands, as `aperture_of` gives for each, in one go."""
+def apertures_of(bands: Sequence[Band], layout: Layout, signal: FloatImage) -> list[Aperture]:
+    """Pixels and weights that bands are measured over: no pixel counts more than once over all bands of a layout.
+
+    Parameters
+    ----------
+    bands : sequence of Band
+        Those to measure.
+    layout : Layout
+        Lanes, and all bands of the picture: outlines that overlap share the light between them.
+    signal : ndarray, shape (H, W)
+        Counts, bands bright.
+
+    Returns
+    -------
+    list of Aperture
+        Exact area weights of each outline: less what another band has of the pixels in both outlines, and the share of
+        the common outline for one of a doublet.
+    """
     lanes = {lane.id: lane for lane in layout.lanes}
+    shape = (signal.shape[0], signal.shape[1])
+    shares = share_light(layout, signal, only={band.id for band in bands})
     covers = area_weights_of([band.outline for band in bands], shape)
-    return [
-        aperture_of(band, layout, shape)
-        if band.split
-        else Aperture(box=box, weights=weights, lane=lanes.get(band.lane))
-        for band, (box, weights) in zip(bands, covers, strict=True)
-    ]
+    apertures = []
+    for band, (box, cover) in zip(bands, covers, strict=True):
+        share, weights = shares.get(band.id), cover
+        if share is None and band.split:
+            box, weights = component_weights(band, shape)
+        elif share is not None:
+            box, weights = share.box, share.weights
+        contested, doubt = (share.contested, share.doubt) if share is not None else (None, 0.0)
+        apertures.append(
+            Aperture(box=box, weights=weights, lane=lanes.get(band.lane), contested=contested, doubt=doubt)
+        )
+    return apertures
 
 
 def inside_strips(layout: Layout, shape: tuple[int, int], margin: float) -> NDArray[np.bool_] | None:

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from blotquant.model.area_weights import area_weights
 from blotquant.model.geometry import Band, Layout, Polygon
 from blotquant.quantification.background.base import Array
 from blotquant.quantification.noise import LOD_SDS, LOQ_SDS
@@ -116,33 +115,22 @@ def place_flags(bands: Sequence[Band], layout: Layout, *, shape: tuple[int, int]
     Parameters
     ----------
     bands : sequence of Band
-        Those to look at; their rivals are all bands of the layout.
+        Those to look at.
     layout : Layout
-        Strips, lanes and bands.
+        Strips and lanes.
     shape : (int, int)
         Rows and columns of the picture.
     """
-    every = np.array([_extent(band.outline) for band in layout.bands])
-    own = np.array([_extent(band.outline) for band in bands])
     strip_of = {lane.id: lane.strip for lane in layout.lanes}
     strips = {strip.id: _extent(strip.outline) for strip in layout.strips}
     picture = (-0.5, shape[0] - 0.5, -0.5, shape[1] - 0.5)
     found = {}
-    for band, here in zip(bands, own, strict=True):
+    for band in bands:
+        here = _extent(band.outline)
         strip = strips.get(strip_of.get(band.lane, ""), (-np.inf, np.inf, -np.inf, np.inf))
         cut = not _lies_within(here, picture) or not _lies_within(here, strip, slack=1.0)
-        meet = (here[0] < every[:, 1]) & (every[:, 0] < here[1])
-        meet &= (here[2] < every[:, 3]) & (every[:, 2] < here[3])
-        shared = any(_are_rivals(band, layout.bands[k]) for k in np.flatnonzero(meet))
-        found[band.id] = ({"touches_edge"} if cut else set()) | ({"touches_neighbour"} if shared else set())
+        found[band.id] = {"touches_edge"} if cut else set()
     return found
-
-
-def _are_rivals(band: Band, other: Band) -> bool:
-    """Whether two bands share pixels, unless they are one band or the two of one doublet."""
-    if other.id == band.id or (band.split and other.outline == band.outline):
-        return False
-    return _shared_area(band, other) > 1e-6
 
 
 Extent = tuple[float, float, float, float]
@@ -158,22 +146,6 @@ def _extent(outline: Polygon) -> Extent:
 def _lies_within(own: Extent | Array, outer: Extent, *, slack: float = 1e-6) -> bool:
     low = own[0] >= outer[0] - slack and own[2] >= outer[2] - slack
     return low and own[1] <= outer[1] + slack and own[3] <= outer[3] + slack
-
-
-def _shared_area(band: Band, other: Band) -> float:
-    """Area in px that surely lies in both outlines, from the covered parts of each pixel."""
-    far = 10**9, 10**9
-    (a, mine), (b, theirs) = area_weights(band.outline, far), area_weights(other.outline, far)
-    rows = max(a.row_start, b.row_start), min(a.row_stop, b.row_stop)
-    cols = max(a.col_start, b.col_start), min(a.col_stop, b.col_stop)
-    own, their = (
-        weights[
-            rows[0] - box.row_start : rows[1] - box.row_start,
-            cols[0] - box.col_start : cols[1] - box.col_start,
-        ]
-        for box, weights in ((a, mine), (b, theirs))
-    )
-    return float(np.clip(own + their - 1, 0, None).sum())
 
 
 def band_shape(sums: Array, cover: Array) -> tuple[float, float]:

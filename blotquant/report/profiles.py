@@ -145,7 +145,7 @@ def _profile(analysis: Analysis, lane: Lane, label: str) -> Profile:
 
 def _ground(analysis: Analysis, band: Band) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
     """Mean background of each row under a band: the same estimate that its volume was computed with."""
-    aperture = aperture_of(band, analysis.layout, analysis.image.shape)
+    aperture = aperture_of(band, analysis.layout, analysis.scene.signal)
     weights = aperture.weights
     values = np.broadcast_to(analysis.scene.surface.under(aperture).values, weights.shape)
     covered = weights.sum(axis=1)

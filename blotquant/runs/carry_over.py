@@ -123,7 +123,7 @@ def _foreign_bands(first: Probing, second: Probing) -> Iterator[Band]:
             continue
         if any(_overlap(band.box, box) for box in own):
             continue
-        aperture = aperture_of(band, first.layout, first.scene.signal.shape)
+        aperture = aperture_of(band, first.layout, first.scene.signal)
         excess = first.scene.signal[aperture.box.slices] - first.scene.surface.under(aperture).values
         if aperture.weights.size and excess.max() > _MIN_SNR * max(first.scene.noise.sigma, 1e-12):
             yield band
@@ -142,7 +142,7 @@ def _overlap(a: Box, b: Box) -> bool:
 
 def _moments(band: Band, first: Probing, second: Probing) -> tuple[float, float, float]:
     """Weighted covariance and variances of the two pictures inside one band."""
-    aperture = aperture_of(band, first.layout, first.scene.signal.shape)
+    aperture = aperture_of(band, first.layout, first.scene.signal)
     weights = aperture.weights
     x, y = (_centered(probing.scene.signal[aperture.box.slices].astype(float), weights) for probing in (first, second))
     return float((weights * x * y).sum()), float((weights * x * x).sum()), float((weights * y * y).sum())

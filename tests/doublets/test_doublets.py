@@ -86,7 +86,6 @@ def test_one_flat_topped_or_tailed_band_is_not_a_doublet(exponent):
     profiles = 1000 + heights * np.exp(-0.5 * np.abs((x - rng.normal(0, 0.3, (8, 1))) / 5) ** exponent)
     fit = fit_doublet(profiles + rng.normal(0, 30, profiles.shape), np.full(8, 30.0))
     assert not fit.accepted
-    assert "one band explains the row as well" in fit.reason
 
 
 def test_standard_errors_match_the_scatter():

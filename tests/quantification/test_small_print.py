@@ -187,7 +187,7 @@ def test_the_parts_of_a_variance() -> None:
     noise = Noise(sigma=4.0, correlation=np.array([[0.0, 0.2, 0.0], [0.15, 1.0, 0.15], [0.0, 0.2, 0.0]]), gain=2.0)
     scene = replace(scene, noise=noise, cuts=EdgeLosses(typical=0.01, spread=0.05))
     parts = np.zeros(5)
-    for aperture in apertures_of(layout.bands, layout, SHAPE):
+    for aperture in apertures_of(layout.bands, layout, scene.signal):
         estimate = scene.surface.under(aperture)
         weighed = measure_aperture(scene, aperture, estimate)
         level = weighed.background_sum / aperture.area
@@ -227,7 +227,7 @@ def test_a_doublets_band_bears_the_error_of_its_division(
     band = replace(layout.bands[0], outline=rectangle(50, 70, 25, 55), split=shares, split_sd=0.05)
     scene = replace(prepare_image(as_image(image), layout), surface=Level(100.0), others=())
     whole = abs(upper + lower) * 300
-    alone = measure_aperture(scene, apertures_of([band], layout, SHAPE)[0])
+    alone = measure_aperture(scene, apertures_of([band], layout, scene.signal)[0])
     extra = whole * np.hypot(0.05, 0.12 * np.sqrt(part * (1 - part))) if part is not None else 0.0
     row = measure_bands(as_image(image), replace(layout, bands=(band,)), scene=scene).iloc[0]
     assert row["volume"] == pytest.approx(alone.volume)
@@ -243,7 +243,7 @@ def test_a_doublet_at_the_pictures_edge_is_divided_where_it_is_seen() -> None:
     outline = rectangle(190, 215, 25, 55)
     band = replace(layout.bands[0], outline=outline, split=((-40.0, 0.25), (40.0, 0.25)), split_sd=0.05)
     scene = replace(prepare_image(as_image(image), layout), surface=Level(100.0), others=())
-    alone = measure_aperture(scene, apertures_of([band], layout, SHAPE)[0])
+    alone = measure_aperture(scene, apertures_of([band], layout, scene.signal)[0])
     row = measure_bands(as_image(image), replace(layout, bands=(band,)), scene=scene).iloc[0]
     extra = 40.0 * 300 * np.hypot(0.05, 0.12 * np.sqrt(0.25 * 0.75))
     assert row["volume_sd"] == pytest.approx(np.hypot(alone.volume_sd, extra), rel=1e-9)

@@ -39,7 +39,7 @@ def truth_of(blot: SyntheticBlot) -> pd.DataFrame:
     layout, bands = blot.true_layout(), blot.truth.bands
     ids = [f"s{s}l{lane}r{row}" for s, lane, row in bands[["strip", "lane", "row"]].itertuples(index=False)]
     truth = bands.assign(band_id=ids)[["band_id", "volume", "snr", "sd_limit", "saturated", "hollow"]]
-    apertures = {band.id: aperture_of(band, layout, blot.pixels.shape) for band in layout.bands}
+    apertures = {band.id: aperture_of(band, layout, blot.image().signal()) for band in layout.bands}
     inside = {key: float((a.weights * blot.truth.signal[a.box.slices]).sum()) for key, a in apertures.items()}
     truth["foreign"] = truth["band_id"].map(inside) - truth["volume"]
     return truth.rename(columns={"volume": "true_volume", "snr": "true_snr"})

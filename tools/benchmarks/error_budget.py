@@ -86,7 +86,7 @@ def budget(blot: SyntheticBlot, found: bool) -> pd.DataFrame:
     layout = find_layout(signal, ceiling=image.ceiling) if found else blot.true_layout()
     layout = resolve_doublets(signal, layout, ceiling=blot.spec.camera.ceiling).sorted()
     scene = prepare_image(image, layout)
-    apertures = apertures_of(layout.bands, layout, blot.pixels.shape)
+    apertures = apertures_of(layout.bands, layout, signal)
     bare = replace(scene.ground, signal=(signal - blot.truth.signal).astype(signal.dtype))
     plain = replace(scene.surface, ground=bare, near_light={}).under_all(apertures)
     owners = owners_of(blot, layout, apertures, found)

@@ -28,11 +28,18 @@ class Aperture:
         Covered part of each pixel, 0 to 1.
     lane : Lane or None
         The lane that it lies in.
+    contested : ndarray or None, shape of `box`
+        How far each pixel's light is in dispute with the bands of outlines that overlap this one
+        (`blotquant.doublets.shared_light`); None where none does.
+    doubt : float
+        SD of this band's part of the contested light.
     """
 
     box: Box
     weights: Array
     lane: Lane | None = None
+    contested: Array | None = None
+    doubt: float = 0.0
 
     @property
     def shape(self) -> tuple[int, int]:
