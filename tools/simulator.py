@@ -124,10 +124,8 @@ def make_blot(grade: str, seed: int, *, n_lanes: int | None = None) -> Picture:
     n_rows = int(rng.integers(1, 4))
     shape = (int(90 * n_rows + 70), int(lanes[-1, 0] + 1.4 * pitch))
     peak = float(rng.lognormal(np.log(6000), 0.6))
-    fall = np.tan(np.deg2rad(rng.uniform(-tilt, tilt)))
-    smile = rng.uniform(-1, 1) * 3 * tilt
     cols = np.arange(shape[1])
-    front = fall * (cols - shape[1] / 2) + smile * ((cols / shape[1] - 0.5) * 2) ** 2
+    front = _front(cols, tilt, rng)
     light, bands, pair = np.zeros(shape), [], -1
     lean, rim, soft = rng.uniform(-0.25, 0.25), rng.uniform(-0.1, 0.2), rng.uniform(1.5, 4.0)
     ceiling = 65535.0
@@ -155,7 +153,7 @@ def make_blot(grade: str, seed: int, *, n_lanes: int | None = None) -> Picture:
                 bands.append(TrueBand(k, place, middle, float(own_light.sum()), sd, lane[2], pair if is_pair else -1))
     glow = _blurred(light, rng.uniform(8, 20)) * rng.uniform(0, 0.12 if grade != "clean" else 0.02)
     ground = shade(shape, rng.lognormal(np.log(500), 0.5), haze * np.median(light.max(axis=0)), rng)
-    dirt, hit = _dirt(shape, bands, lanes, peak, rng) if rng.random() < scratch else (np.zeros(shape), set())
+    dirt, hit = _dirt(shape, bands, peak, rng) if rng.random() < scratch else (np.zeros(shape), set())
     total = light + glow + ground + dirt
     if rng.random() < clipped:
         ceiling = float(np.round(rng.uniform(0.5, 0.9) * light.max() + ground.mean()))
@@ -200,12 +198,19 @@ def make_stain(grade: str, seed: int, *, n_lanes: int | None = None) -> Picture:
     ground = shade(shape, rng.uniform(0.3, 2) * typical, worse * typical / 2, rng)
     dirt = np.zeros(shape)
     if grade != "clean":
-        dirt, _ = _dirt(shape, [], lanes, 4 * typical, rng)
+        dirt, _ = _dirt(shape, [], 4 * typical, rng)
     scale = rng.uniform(8000, 30000) / float(np.quantile(light, 0.999))
     return Picture(camera((light + np.maximum(haze, 0) + ground + dirt) * scale, rng), [], lanes, light * scale, loads)
 
 
-def _dirt(shape, bands, lanes, peak, rng):
+def _front(cols, tilt, rng):
+    """Rows by which the running front lies lower at each column: a fall and a smile."""
+    fall = np.tan(np.deg2rad(rng.uniform(-tilt, tilt)))
+    smile = rng.uniform(-1, 1) * 3 * tilt
+    return fall * (cols - len(cols) / 2) + smile * ((cols / len(cols) - 0.5) * 2) ** 2
+
+
+def _dirt(shape, bands, peak, rng):
     """Scratches, specks and streaks, and the bands that they lie on."""
     dirt, hit = np.zeros(shape), set()
     rows, cols = np.arange(shape[0])[:, None], np.arange(shape[1])[None]
