@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -64,7 +65,7 @@ def demo(folder: Path, *, as_json: bool, debug: bool) -> None:
     from blotquant.runs.demo import run_demo
 
     result = run_demo(folder)
-    lines = [*summary_lines(folder / "results"), *(str(path) for path in result.files)]
+    lines = [*summary_lines(folder / "results"), *_paths(result.files)]
     _Context(as_json=as_json, debug=debug).emit(_document("demo", result), lines)
     _say_what_to_open(result)
 
@@ -208,6 +209,15 @@ def info(*, as_json: bool, debug: bool) -> None:
     )
 
 
+def _paths(files: Sequence[Path]) -> Iterator[str]:
+    """One line a file; those of the figures' folder in one line."""
+    figures = [path for path in files if path.parent.name == "figures"]
+    yield from (str(path) for path in files if path.parent.name != "figures")
+    for folder in dict.fromkeys(path.parent for path in figures):
+        n = sum(path.parent == folder for path in figures)
+        yield f"{folder}{os.sep}  {n} files: panels and graphs of the ratios, source blots"
+
+
 def _document(command: str, result: FolderResult) -> dict[str, Any]:
     return {
         "command": command,
@@ -238,7 +248,7 @@ def _finish(
     # Causes before what follows from them: what could not be measured leaves ratios without values.
     for name, error in {**empty, **result.failures}.items():
         say(f"failed: {error}" if error.startswith(f"{name}: ") else f"failed: {name}: {error}")
-    context.emit(document, itertools.chain(map(_picture_line, _pictures(result)), lines, map(str, files)))
+    context.emit(document, itertools.chain(map(_picture_line, _pictures(result)), lines, _paths(files)))
     if result.n_kept:
         say(f"{result.n_kept} finished earlier and kept")
     _say_what_to_open(result)

@@ -1,8 +1,9 @@
 """A figure panel of one ratio: cropped strips of its probes with lane labels, kDa marks and dividers.
 
-Made from the same pictures and outlines as the numbers. Contrast is linear between two percentiles of the *whole*
-picture, the same for every pixel; pixels are neither turned nor smoothed. Lanes that do not lie side by side in the
-picture stand apart with a divider between them. What was cut out of which picture stands in a sidecar file.
+Made from the same pictures and outlines as the numbers. Contrast is linear, the same for every pixel of a strip, and
+chosen from its bands (`contrast.band_contrast`): no band is clipped that the camera did not clip. Pixels are neither
+turned nor smoothed. Lanes that do not lie side by side in the picture stand apart with a divider between them. What was
+cut out of which picture, and the counts shown white and black, stand in a sidecar file.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from blotquant._version import __version__
+from blotquant.export.contrast import WHITE_PERCENTILE, band_contrast, to_grey
+from blotquant.export.graph import as_tiff, graph_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,10 +31,17 @@ if TYPE_CHECKING:
     from blotquant.model.image import BlotImage
 
 DPI = 600
-SHOWN = (0.05, 99.95)
-"""Percentiles of the whole picture that are shown white and black."""
-_MARGIN = 1.0
-_LANE_CM, _GAP_CM, _LABEL_CM = 1.0, 0.12, 2.2
+"""Dots per inch of the raster figure, as journals ask for combined line and half-tone work."""
+MARGIN = 1.0
+"""Rows shown above and below the bands, in band heights."""
+LANE_CM = 1.0
+"""Width of a lane in the figure, cm."""
+GAP_CM = 0.12
+"""Width of the gap that a divider stands in, cm."""
+LABEL_CM = 2.2
+"""Room for the probe's name at the left, cm."""
+STAIN_CM = 3.0
+"""Most height of a total-protein strip, cm: it is a whole lane, not a row of bands."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -54,6 +64,10 @@ class Crop:
         Counts that are shown white and black.
     kda : tuple of float
         Masses of the probe's bands as measured on the ladder; empty without one.
+    ladder : tuple of (float, str)
+        Row and mass of the ladder's bands that lie inside the crop.
+    is_stain : bool
+        Whether whole lanes of a total-protein stain are shown.
     """
 
     entry: ImageEntry
@@ -62,7 +76,9 @@ class Crop:
     cols: tuple[tuple[int, int], ...]
     grey: tuple[NDArray[np.uint8], ...]
     shown: tuple[float, float]
-    kda: tuple[float, ...]
+    kda: tuple[float, ...] = ()
+    ladder: tuple[tuple[float, str], ...] = ()
+    is_stain: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -90,36 +106,45 @@ def panel_name(ratio: str) -> str:
     return "panel_" + (re.sub(r"[^\w.-]+", "_", ratio).strip("._")[:80] or "ratio")
 
 
-def choose_pictures(experiment: Experiment, ratio: Ratio, ratios: pd.DataFrame) -> tuple[str, list[ImageEntry]]:
-    """Choose the blot with the most included values (the first of equals), and its pictures.
+def blots_shown(ratio: Ratio, ratios: pd.DataFrame) -> list[str]:
+    """Blots with a value of the ratio, the one with most included values (the first of equals) first."""
+    rows = ratios[(ratios["ratio"] == ratio.name) & ratios["value"].notna()]
+    counts = rows["included"].fillna(value=False).groupby(rows["blot"], sort=False).sum()
+    return [str(blot) for blot in counts.sort_values(ascending=False, kind="stable").index]
+
+
+def choose_pictures(experiment: Experiment, ratio: Ratio, ratios: pd.DataFrame, blot: str) -> list[ImageEntry]:
+    """Choose the pictures of one blot that show a ratio.
 
     Returns
     -------
-    blot : str
-        Empty where the ratio has no value at all.
-    entries : list of ImageEntry
-        One for each probe that has bands, on the numerator's membrane where it is there; of several exposures the one
-        that the ratio was computed from.
+    list of ImageEntry
+        One for each probe and stain, the numerator's first; of several exposures the one that the ratio was computed
+        from. Empty where the ratio has no value on that blot.
     """
-    rows = ratios[(ratios["ratio"] == ratio.name) & ratios["value"].notna()]
+    rows = ratios[(ratios["ratio"] == ratio.name) & (ratios["blot"] == blot) & ratios["value"].notna()]
     if rows.empty:
-        return "", []
-    counts = rows.groupby("blot", sort=False)["included"].sum()
-    blot = str(counts.index[int(np.argmax(counts.to_numpy(dtype=int)))])
-    formula = str(rows.loc[rows["blot"] == blot, "formula"].iloc[0])
-    probes = [p for p in (ratio.numerator, *ratio.denominator, *ratio.loading) if not experiment.is_stain(p)]
+        return []
+    formula = str(rows["formula"].iloc[0])
     entries = []
-    for probe in dict.fromkeys(probes):
+    for probe in dict.fromkeys((ratio.numerator, *ratio.denominator, *ratio.loading)):
         images = experiment.images_of(blot=blot, probe=probe)
         used = [image for image in images if f"[{image.describe()}]" in formula] or list(images)
-        entries += used[:1]
-    return blot, entries
+        # Twin membranes have a stain each; a probe's exposures are one membrane.
+        entries += used if experiment.is_stain(probe) else used[:1]
+    return entries
 
 
 def cut_crop(
-    entry: ImageEntry, image: BlotImage, bands: pd.DataFrame, lanes: pd.DataFrame, keep: Sequence[int]
+    entry: ImageEntry,
+    image: BlotImage,
+    bands: pd.DataFrame | None,
+    lanes: pd.DataFrame,
+    keep: Sequence[int],
+    *,
+    marks: Sequence[tuple[float, str]] = (),
 ) -> Crop | None:
-    """Cut one probe's row out of its picture.
+    """Cut one probe's row out of its picture, or the whole lanes of a stain.
 
     Parameters
     ----------
@@ -128,21 +153,24 @@ def cut_crop(
     image : BlotImage
         The picture.
     bands, lanes : DataFrame
-        Measured rows of that picture.
+        Measured rows of that picture; bands are None for a total-protein stain, whose whole lanes are shown.
     keep : sequence of int
         Lanes to show, left to right.
+    marks : sequence of (float, str)
+        Row and mass in kDa of the ladder's bands.
 
     Returns
     -------
     Crop or None
         None where no lane shown has a band of the probe.
     """
-    own = bands[bands["target"].fillna("").str.startswith(entry.probe) & bands["lane"].isin(keep)]
+    own = lanes if bands is None else bands[bands["target"].fillna("").str.startswith(entry.probe)]
+    own = own[own["lane"].isin(keep)]
     if own.empty:
         return None
     height, width = image.shape
     top, bottom = int(own["row_start"].min()), int(own["row_stop"].max())
-    margin = round(_MARGIN * float((own["row_stop"] - own["row_start"]).median()))
+    margin = 0 if bands is None else round(MARGIN * float((own["row_stop"] - own["row_start"]).median()))
     rows = max(top - margin, 0), min(bottom + margin, height)
     ends = {
         int(lane): (int(start), int(stop))
@@ -151,12 +179,29 @@ def cut_crop(
     blocks = _blocks([lane for lane in keep if lane in ends])
     half_gap = _half_gap(lanes)
     cols = tuple((max(ends[block[0]][0] - half_gap, 0), min(ends[block[-1]][1] + half_gap, width)) for block in blocks)
-    signal = image.signal()
-    low, high = (float(v) for v in np.nanpercentile(signal, SHOWN))
-    grey = tuple(_grey(signal[rows[0] : rows[1], a:b], low, high) for a, b in cols)
-    masses = own.dropna(subset=["mw_kda"]).groupby("target")["mw_kda"].median()
-    kda = tuple(sorted((float(mass) for mass in masses), reverse=True))
-    return Crop(entry=entry, lanes=tuple(blocks), rows=rows, cols=cols, grey=grey, shown=(low, high), kda=kda)
+    cuts = [image.signal()[rows[0] : rows[1], a:b] for a, b in cols]
+    # Boxes of everything that counts as a band here, shifted into the blocks that stand side by side.
+    boxes, offset = [], 0
+    seen = lanes if bands is None else bands
+    seen = seen[seen["lane"].isin(keep) & (seen["row_start"] < rows[1]) & (seen["row_stop"] > rows[0])]
+    for a, b in cols:
+        inside = seen[(seen["col_start"] >= a) & (seen["col_stop"] <= b)]
+        places = inside[["row_start", "row_stop", "col_start", "col_stop"]].to_numpy(dtype=int)
+        boxes += [(r0 - rows[0], r1 - rows[0], c0 - a + offset, c1 - a + offset) for r0, r1, c0, c1 in places]
+        offset += b - a
+    white, black = band_contrast(np.concatenate(cuts, axis=1), boxes)
+    masses: Iterable[float] = [] if bands is None else own.groupby("target")["mw_kda"].median().dropna()
+    return Crop(
+        entry=entry,
+        lanes=tuple(blocks),
+        rows=rows,
+        cols=cols,
+        grey=tuple(to_grey(cut, white, black) for cut in cuts),
+        shown=(white, black),
+        kda=tuple(sorted((float(mass) for mass in masses), reverse=True)),
+        ladder=tuple((row, kda) for row, kda in marks if rows[0] <= row < rows[1]),
+        is_stain=bands is None,
+    )
 
 
 def _blocks(lanes: Sequence[int]) -> list[tuple[int, ...]]:
@@ -180,13 +225,6 @@ def _half_gap(lanes: pd.DataFrame) -> int:
     return max(round(gap / 2), round(0.1 * float(np.median(widths))))
 
 
-def _grey(signal: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
-    counts = np.nan_to_num(np.asarray(signal, dtype=float), nan=low)
-    share = np.clip((counts - low) / (high - low if high > low else 1.0), 0, 1)
-    grey: NDArray[np.uint8] = np.round(255 * (1 - share)).astype(np.uint8)
-    return grey
-
-
 def draw_panel(panel: Panel) -> dict[str, bytes]:
     """Draw a panel.
 
@@ -203,29 +241,14 @@ def draw_panel(panel: Panel) -> dict[str, bytes]:
     """
     import matplotlib as mpl
 
-    style: Any = {
-        "svg.hashsalt": "blotquant",
-        "svg.fonttype": "none",
-        "font.size": 8,
-        "font.family": "DejaVu Sans",
-    }
-    with mpl.rc_context(style):
+    with mpl.rc_context(graph_style(font_size=8)):
         figure = _figure(panel)
         svg = io.BytesIO()
         figure.savefig(svg, format="svg", dpi=DPI, metadata={"Date": None, "Creator": None})
         raster = io.BytesIO()
         figure.savefig(raster, format="png", dpi=DPI, metadata={"Software": None})
     sidecar = json.dumps(describe_panel(panel), indent=2, ensure_ascii=False) + "\n"
-    return {".svg": svg.getvalue(), ".tif": _as_tiff(raster), ".json": sidecar.encode()}
-
-
-def _as_tiff(png: io.BytesIO) -> bytes:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    with Image.open(png) as image:
-        image.convert("RGB").save(buffer, format="TIFF", compression="tiff_lzw", dpi=(DPI, DPI))
-    return buffer.getvalue()
+    return {".svg": svg.getvalue(), ".tif": as_tiff(raster), ".json": sidecar.encode()}
 
 
 def describe_panel(panel: Panel) -> dict[str, Any]:
@@ -234,12 +257,16 @@ def describe_panel(panel: Panel) -> dict[str, Any]:
         "made_by": f"blotquant {__version__}",
         "ratio": panel.ratio,
         "blot": panel.blot,
-        "contrast": f"linear, white and black at the {SHOWN[0]} and {SHOWN[1]} percentiles of the whole picture",
+        "contrast": (
+            "linear in the counts, one for each strip; black is the highest count of its bands, so that none is "
+            f"clipped that the camera did not clip; white is the {WHITE_PERCENTILE} percentile of the strip"
+        ),
         "strips": [
             {
                 "picture": crop.entry.file,
                 "probe": crop.entry.probe,
                 "exposure_s": crop.entry.exposure_s,
+                "ladder_kda": [kda for _, kda in crop.ladder],
                 "shown_white_counts": crop.shown[0],
                 "shown_black_counts": crop.shown[1],
                 "crops": [
@@ -258,10 +285,10 @@ def _figure(panel: Panel) -> Figure:
     from matplotlib.figure import Figure
 
     n_lanes = max(sum(len(block) for block in crop.lanes) for crop in panel.crops)
-    body = n_lanes * _LANE_CM + _GAP_CM * max(len(crop.lanes) - 1 for crop in panel.crops)
+    body = n_lanes * LANE_CM + GAP_CM * max(len(crop.lanes) - 1 for crop in panel.crops)
     heights = [_height(crop, body) for crop in panel.crops]
     top = 0.25 + 0.125 * max((len(text) for text in panel.labels.values()), default=0)
-    left, right = _LABEL_CM, 1.9
+    left, right = LABEL_CM, 1.9
     size = left + body + right, top + sum(heights) + 0.25 * len(heights)
     figure = Figure(figsize=(size[0] / 2.54, size[1] / 2.54))
     y = size[1] - top
@@ -274,14 +301,15 @@ def _figure(panel: Panel) -> Figure:
 
 
 def _height(crop: Crop, body: float) -> float:
-    """Height in cm at which pixels are square."""
+    """Height in cm at which pixels are square; a stain's whole lanes may be shown flatter."""
     n_cols = sum(b - a for a, b in crop.cols)
-    return (crop.rows[1] - crop.rows[0]) / n_cols * (body - _GAP_CM * (len(crop.cols) - 1))
+    height = (crop.rows[1] - crop.rows[0]) / n_cols * (body - GAP_CM * (len(crop.cols) - 1))
+    return min(height, STAIN_CM) if crop.is_stain else height
 
 
 def _draw_crop(axes: Axes, crop: Crop, body: float, *, labels: Mapping[int, str]) -> None:
     height = _height(crop, body)
-    scale = (body - _GAP_CM * (len(crop.cols) - 1)) / sum(b - a for a, b in crop.cols)
+    scale = (body - GAP_CM * (len(crop.cols) - 1)) / sum(b - a for a, b in crop.cols)
     x = 0.0
     for block, (start, stop), grey in zip(crop.lanes, crop.cols, crop.grey, strict=True):
         wide = (stop - start) * scale
@@ -291,12 +319,17 @@ def _draw_crop(axes: Axes, crop: Crop, body: float, *, labels: Mapping[int, str]
         for k, lane in enumerate(block):
             axes.text(x + wide * (k + 0.5) / len(block), height + 0.12, labels.get(lane, ""), rotation=60, ha="left",
                       va="bottom", rotation_mode="anchor", fontsize=7, parse_math=False)  # fmt: skip
-        x += wide + _GAP_CM
+        x += wide + GAP_CM
         if block is not crop.lanes[-1]:
-            axes.plot([x - _GAP_CM / 2] * 2, [-0.06, height + 0.06], color="black", linewidth=1.2, clip_on=False)
+            axes.plot([x - GAP_CM / 2] * 2, [-0.06, height + 0.06], color="black", linewidth=1.2, clip_on=False)
     axes.set(xlim=(0, body), ylim=(0, height))
     axes.axis("off")
-    axes.text(-0.12, height / 2, crop.entry.probe, ha="right", va="center", parse_math=False)
-    if crop.kda:
-        text = f"– {', '.join(f'{mass:.0f}' for mass in crop.kda)} kDa"
+    axes.text(-0.12, height / 2, crop.entry.probe.replace("_", " "), ha="right", va="center", parse_math=False)
+    scale_rows = height / (crop.rows[1] - crop.rows[0])
+    for row, kda in crop.ladder:
+        y = height - (row + 0.5 - crop.rows[0]) * scale_rows
+        axes.plot([body + 0.03, body + 0.13], [y, y], color="black", linewidth=0.8, clip_on=False)
+        axes.text(body + 0.18, y, kda, ha="left", va="center", fontsize=7 if not crop.is_stain else 5)
+    if crop.kda and not crop.ladder:
+        text = f"≈ {', '.join(f'{mass:.0f}' for mass in crop.kda)} kDa"
         axes.text(body + 0.12, height / 2, text, ha="left", va="center", fontsize=7)

@@ -90,7 +90,7 @@ def render_blot(
         title=title,
         facts=_facts(constants or {}) | ({} if known.strip is None else {"strip": str(known.strip)}),
         image=analysis.image,
-        picture=encode_picture(analysis.image),
+        picture=encode_picture(analysis.image, analysis.layout),
         width=width,
         height=height,
         font=font,

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from blotquant.export.contrast import to_grey
+from blotquant.export.source_blots import picture_contrast
 from blotquant.model.area_weights import area_weights
 from blotquant.quantification.prepared_image import aperture_of
 
 if TYPE_CHECKING:
     from blotquant.analysis import Analysis
-    from blotquant.model.geometry import Band, Lane
+    from blotquant.model.geometry import Band, Lane, Layout
     from blotquant.model.image import BlotImage
 
 
@@ -28,8 +30,6 @@ MAX_PICTURE_PX = 1000
 """Longest edge of an embedded picture: 200 blots must still open in a browser."""
 QUALITY = 88
 """Of the embedded JPEG: for the eye only, nothing is ever measured on it."""
-SHOWN = (0.05, 99.95)
-"""Percentiles of the whole picture that are shown white and black."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +52,8 @@ class Picture:
     step: int
 
 
-def encode_picture(image: BlotImage) -> Picture:
-    """Encode the whole picture, bands dark, grey linear between two percentiles of all its pixels."""
+def encode_picture(image: BlotImage, layout: Layout) -> Picture:
+    """Encode the whole picture, bands dark, grey linear in the counts up to the highest of its samples' bands."""
     from PIL import Image
 
     signal = image.signal()
@@ -63,16 +63,19 @@ def encode_picture(image: BlotImage) -> Picture:
     sums = np.add.reduceat(np.add.reduceat(np.nan_to_num(signal, copy=True).astype(float), edges[0], 0), edges[1], 1)
     sizes = [np.diff(np.append(edge, size)) for edge, size in zip(edges, signal.shape, strict=True)]
     reduced = sums / np.outer(*sizes)
-    low, high = (float(v) for v in np.percentile(reduced, SHOWN))
-    grey = 255 - np.clip((reduced - low) / (high - low if high > low else 1.0) * 255, 0, 255)
+    low, high = picture_contrast(image, layout)
     buffer = io.BytesIO()
-    Image.fromarray(grey.round().astype(np.uint8)).save(buffer, format="JPEG", quality=QUALITY, optimize=True)
+    Image.fromarray(to_grey(reduced, low, high)).save(buffer, format="JPEG", quality=QUALITY, optimize=True)
     uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
     return Picture(uri=uri, low=low, high=high, step=step)
 
 
-PROFILE_WIDTH, PROFILE_HEIGHT = 240, 90
-_POINTS = 160
+PROFILE_WIDTH = 240
+"""Width of a lane's profile in units of its drawing."""
+PROFILE_HEIGHT = 90
+"""Height of a lane's profile in units of its drawing."""
+PROFILE_POINTS = 160
+"""Most points of a profile's line; each keeps the highest value of its rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +142,7 @@ def _profile(analysis: Analysis, lane: Lane, label: str) -> Profile:
         if len(rows)
     )
     strip = analysis.layout.strip(lane.strip).number
-    signal = frame.curve(box.row_start, counts, points=_POINTS)
+    signal = frame.curve(box.row_start, counts, points=PROFILE_POINTS)
     return Profile(lane=lane.number, strip=strip, label=label, signal=signal, bands=bands, low=low, high=high)
 
 

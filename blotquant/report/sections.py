@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from blotquant.export.graph import MOST_NAMED
 from blotquant.flags import FLAGS, split_flags
 from blotquant.report.blot import anchor_of
-from blotquant.report.figures import MOST_NAMED, plot_ratio, plot_sensitivity
+from blotquant.report.figures import plot_ratio, plot_sensitivity
 from blotquant.report.tables import Cell, Record, View, bounded, interval, table_html, value, with_sd, words
 from blotquant.report.template import is_missing
 from blotquant.statistics.sensitivity import claim_ranges

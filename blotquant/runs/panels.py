@@ -1,7 +1,12 @@
-"""Figure panels of a finished run, made from the pictures and the tables that its numbers were made from."""
+"""Figures of a finished run, made from the pictures, sessions and tables that its numbers were made from.
+
+For each declared ratio a panel of every blot and a graph; for all pictures the clean source blots and one PDF that
+shows each beside its annotated twin. `verify` makes them again from the same function.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +14,7 @@ from typing import TYPE_CHECKING
 from blotquant.errors import BlotQuantError
 from blotquant.io import read_image
 from blotquant.io.files import atomic_write
-from blotquant.report.blot import SHOWN_ROLES
+from blotquant.report.blot import SHOWN_ROLES, kda_marks
 from blotquant.session.session import load_session
 
 if TYPE_CHECKING:
@@ -17,61 +22,95 @@ if TYPE_CHECKING:
 
     from blotquant.experiment.design import Experiment, ImageEntry, Ratio
     from blotquant.export.panel import Crop, Panel
+    from blotquant.export.source_blots import SourceBlot
+    from blotquant.model.geometry import Layout
     from blotquant.model.image import BlotImage
 
+Ladder = str | tuple[float, ...] | None
+"""Product name or masses in kDa of the ladder."""
 
-def write_panels(
-    experiment: Experiment, tables: Mapping[str, pd.DataFrame], *, sessions: Path, folder: Path
+
+def write_figures(
+    experiment: Experiment, tables: Mapping[str, pd.DataFrame], *, sessions: Path, folder: Path, ladder: Ladder
 ) -> list[Path]:
-    """Write a panel of each declared ratio that has a value, as SVG, 600-dpi TIFF and a sidecar of its crops.
+    """Write every figure of a run into a folder, which is made where there is one.
 
     Parameters
     ----------
     experiment : Experiment
         What belongs together.
     tables : mapping of str to DataFrame
-        ``bands``, ``lanes`` and ``ratios``.
+        ``bands``, ``lanes``, ``ratios`` and ``summary``.
     sessions : pathlib.Path
         Where the pictures' sessions lie.
     folder : pathlib.Path
-        Where the panels go; made where there is one.
+        Where the figures go.
+    ladder : str, tuple of float or None
+        Product name or masses in kDa of the ladder.
 
     Returns
     -------
     list of pathlib.Path
         The files.
     """
-    from blotquant.export.panel import draw_panel, panel_name
-
     files = []
-    for ratio in experiment.ratios:
-        panel = make_panel(experiment, ratio, tables, sessions)
-        if panel is None:
-            continue
+    for name, data in draw_figures(experiment, tables, sessions=sessions, ladder=ladder):
         folder.mkdir(exist_ok=True)
-        for ending, data in draw_panel(panel).items():
-            files.append(folder / (panel_name(ratio.name) + ending))
-            atomic_write(files[-1], data)
+        files.append(folder / name)
+        atomic_write(files[-1], data)
     return files
 
 
+def draw_figures(
+    experiment: Experiment, tables: Mapping[str, pd.DataFrame], *, sessions: Path, ladder: Ladder
+) -> Iterator[tuple[str, bytes]]:
+    """Draw every figure of a run; file name and content, one at a time."""
+    from blotquant.export.graph import draw_graph, graph_name
+    from blotquant.export.panel import blots_shown, draw_panel, panel_name
+    from blotquant.export.source_blots import PDF_NAME, clean_picture, draw_source_pdf
+
+    ratios, summary = tables["ratios"], tables["summary"]
+    for ratio in experiment.ratios:
+        for place, blot in enumerate(blots_shown(ratio, ratios)):
+            panel = make_panel(experiment, ratio, blot, tables, sessions=sessions, ladder=ladder)
+            name = panel_name(ratio.name) if place == 0 else panel_name(f"{ratio.name} blot {blot}")
+            for ending, data in draw_panel(panel).items() if panel is not None else ():
+                yield name + ending, data
+        mine = summary[summary["ratio"] == ratio.name]
+        if mine["geometric_mean"].notna().any():
+            own = ratios[ratios["ratio"] == ratio.name]
+            drawn = draw_graph(own, mine, reference=experiment.compare.reference)
+            yield from ((graph_name(ratio.name) + ending, data) for ending, data in drawn.items())
+    sources = []
+    for source in _source_blots(experiment, tables["bands"], sessions=sessions, ladder=ladder):
+        yield f"{source.stem}.png", clean_picture(source)
+        sources.append(source)
+    if sources:
+        yield PDF_NAME, draw_source_pdf(sources, study=experiment.name)
+
+
 def make_panel(
-    experiment: Experiment, ratio: Ratio, tables: Mapping[str, pd.DataFrame], sessions: Path
+    experiment: Experiment,
+    ratio: Ratio,
+    blot: str,
+    tables: Mapping[str, pd.DataFrame],
+    *,
+    sessions: Path,
+    ladder: Ladder = None,
 ) -> Panel | None:
-    """Cut the strips of one ratio; None where it has no value or no band."""
+    """Cut the strips of one ratio on one blot; None where it has no value or no band there."""
     from blotquant.export.panel import Panel, choose_pictures
 
-    blot, entries = choose_pictures(experiment, ratio, tables["ratios"])
+    entries = choose_pictures(experiment, ratio, tables["ratios"], blot)
     if not entries:
         return None
-    home = entries[0].membrane
-    rows = experiment.samples_of(blot, home)
+    rows = experiment.samples_of(blot, entries[0].membrane)
     rows = rows[rows["role"].isin(SHOWN_ROLES)]
     labels = {
         int(lane): str(condition if isinstance(condition, str) else sample)
         for lane, condition, sample in zip(rows["lane"], rows["condition"], rows["sample"], strict=True)
     }
-    crops = tuple(_crops(experiment, tables, entries, list(labels), sessions))
+    crops = tuple(_crops(experiment, tables, entries, list(labels), sessions, ladder))
     return Panel(ratio=ratio.name, blot=blot, crops=crops, labels=labels) if crops else None
 
 
@@ -81,20 +120,72 @@ def _crops(
     entries: list[ImageEntry],
     keep: list[int],
     sessions: Path,
+    ladder: Ladder,
 ) -> Iterator[Crop]:
     from blotquant.export.panel import cut_crop
     from blotquant.normalization.normalize import match_lanes
 
     for entry in entries:
         partner = match_lanes(experiment, entry.blot, entries[0].membrane, entry.membrane)
-        image = _open(experiment, entry, sessions)
-        if image is None:
+        opened = _open(experiment, entry, sessions)
+        if opened is None:
             continue
-        mine = {name: _of_picture(tables[name], entry) for name in ("bands", "lanes")}
-        lanes = [partner[lane] for lane in keep if lane in partner]
-        crop = cut_crop(entry, image, mine["bands"], mine["lanes"], lanes)
+        image, layout = opened
+        is_stain = experiment.is_stain(entry.probe)
+        crop = cut_crop(
+            entry,
+            image,
+            None if is_stain else _of_picture(tables["bands"], entry),
+            _of_picture(tables["lanes"], entry),
+            [partner[lane] for lane in keep if lane in partner],
+            marks=() if is_stain else _ladder_marks(experiment, entry, layout, sessions, ladder),
+        )
         if crop is not None:
             yield crop
+
+
+def _ladder_marks(
+    experiment: Experiment, entry: ImageEntry, layout: Layout, sessions: Path, ladder: Ladder
+) -> list[tuple[float, str]]:
+    """Rows and masses of the ladder; where this exposure does not show it, those of another exposure of the probe."""
+    marks = kda_marks(layout, ladder)
+    for other in experiment.images_of(blot=entry.blot, probe=entry.probe):
+        if marks or other.membrane != entry.membrane or other.strip != entry.strip:
+            continue
+        opened = _open(experiment, other, sessions)
+        if opened is not None:
+            marks = kda_marks(opened[1], ladder)
+    return marks
+
+
+def _source_blots(
+    experiment: Experiment, bands: pd.DataFrame, *, sessions: Path, ladder: Ladder
+) -> Iterator[SourceBlot]:
+    from blotquant.export.source_blots import SourceBlot, whole_picture
+    from blotquant.session.session import SESSION_SUFFIX
+
+    names = {entry.session_name: entry.session_name.removesuffix(SESSION_SUFFIX) for entry in experiment.images}
+    # pAKT.tif is called pAKT unless pAKT.scn lies beside it.
+    plain = Counter(Path(name).stem for name in names.values())
+
+    for blot, membrane, entries in experiment.membranes():
+        samples = experiment.samples_of(blot, membrane).dropna(subset=["sample"])
+        labels = {int(lane): str(name) for lane, name in zip(samples["lane"], samples["sample"], strict=True)}
+        for entry in entries:
+            opened = _open(experiment, entry, sessions)
+            if opened is None:
+                continue
+            image, layout = opened
+            name, own = names[entry.session_name], _of_picture(bands, entry)
+            time = "" if image.exposure_s is None else f", {image.exposure_s:g} s"
+            yield SourceBlot(
+                **whole_picture(image, layout),
+                stem="source_" + (Path(name).stem if plain[Path(name).stem] == 1 else name),
+                title=f"Blot {blot}, membrane {membrane}: {entry.probe}{time}",
+                marks=[] if experiment.is_stain(entry.probe) else kda_marks(layout, ladder),
+                labels=labels,
+                named=frozenset(own.loc[own["target"].notna(), "band_id"]),
+            )
 
 
 def _of_picture(table: pd.DataFrame, entry: ImageEntry) -> pd.DataFrame:
@@ -104,11 +195,17 @@ def _of_picture(table: pd.DataFrame, entry: ImageEntry) -> pd.DataFrame:
     return table[table["strip"] == entry.strip] if entry.strip is not None else table
 
 
-def _open(experiment: Experiment, entry: ImageEntry, sessions: Path) -> BlotImage | None:
-    """Read a picture as it was measured; None where it was not."""
+def _open(experiment: Experiment, entry: ImageEntry, sessions: Path) -> tuple[BlotImage, Layout] | None:
+    """Read a picture as it was measured, and what was found in it; None where it was not."""
     try:
         session = load_session(sessions / entry.session_name)
-        page, channel = session.image.page, session.image.channel
-        return read_image(experiment.image_path(entry), page=page, channel=channel, polarity=session.polarity)
+        image = read_image(
+            experiment.image_path(entry),
+            page=session.image.page,
+            channel=session.image.channel,
+            polarity=session.polarity,
+            exposure_s=entry.exposure_s,
+        )
     except (BlotQuantError, OSError):
         return None
+    return image, session.layout

@@ -112,7 +112,7 @@ def run_experiment(
     with locked(out) as store:
         failures, n_kept = run_units(store, measure_membrane, tasks, workers=workers, what="membranes")
         ready = assemble_run(experiment, store, tasks, settings=used, failures=failures)
-        ready += _write_panels(experiment, store)
+        ready += write_figures_of(experiment, store, settings=used, folder=store.folder)
         manifest = _record(experiment, store, tasks, settings=used, failures=failures)
         publish(store, manifest, sessions=session_names(store, tasks))
         files = tuple(out / path.relative_to(store.new) for path in ready)
@@ -339,10 +339,12 @@ def _figures(experiment: Experiment, store: Store) -> Iterator[str]:
             yield from part.figures.values()
 
 
-def _write_panels(experiment: Experiment, store: Store) -> list[Path]:
-    from blotquant.runs.panels import write_panels
-    from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, RATIO_COLUMNS
+def write_figures_of(experiment: Experiment, store: Store, *, settings: Settings, folder: Path) -> list[Path]:
+    """Draw the figures from the tables that lie ready in the store."""
+    from blotquant.runs.panels import write_figures
+    from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS
 
-    columns = {"bands": BAND_COLUMNS, "lanes": LANE_COLUMNS, "ratios": RATIO_COLUMNS}
+    columns = {"bands": BAND_COLUMNS, "lanes": LANE_COLUMNS, "ratios": RATIO_COLUMNS, "summary": SUMMARY_COLUMNS}
     tables = {name: read_table(store.new / f"{name}.csv", of) for name, of in columns.items()}
-    return write_panels(experiment, tables, sessions=store.folder / "sessions", folder=store.new / "figures")
+    ladder = settings.identification.ladder or experiment.ladder
+    return write_figures(experiment, tables, sessions=folder / "sessions", folder=store.new / "figures", ladder=ladder)

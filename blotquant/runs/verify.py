@@ -8,6 +8,7 @@ The folder itself is only read.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,6 @@ from blotquant.session.canonical_json import nest_settings
 from blotquant.session.session import SESSION_SUFFIX, load_session, software_versions
 
 if TYPE_CHECKING:
-    from blotquant.experiment.design import Experiment
     from blotquant.settings import Settings
 
 OTHER_VERSIONS_TOLERANCE = 1e-9
@@ -240,33 +240,17 @@ def _measure_again(
 def _run_again(manifest: Manifest, out: Path, store: Store, settings: Settings, images: Path | None) -> dict[str, str]:
     from blotquant.experiment.read import read_experiment
     from blotquant.runs.membranes import measure_membrane
-    from blotquant.runs.study import assemble_run, membrane_tasks
+    from blotquant.runs.study import assemble_run, membrane_tasks, write_figures_of
 
     [record] = manifest.inputs_as("experiment")
     experiment = read_experiment(find_original(record, out, images))
     tasks = membrane_tasks(experiment, settings, (out / "sessions").absolute())
     failures, _ = run_units(store, measure_membrane, tasks, workers=_ALONE, what="membranes")
     assemble_run(experiment, store, tasks, settings=settings, failures=failures)
-    _draw_again(experiment, out, store)
+    # An original or a session that is not what it was is told elsewhere.
+    with contextlib.suppress(BlotQuantError):
+        write_figures_of(experiment, store, settings=settings, folder=out)
     return failures
-
-
-def _draw_again(experiment: Experiment, out: Path, store: Store) -> None:
-    """The figure panels, from the recomputed tables and the sessions as they lie there."""
-    from blotquant.export.panel import draw_panel, panel_name
-    from blotquant.io.files import atomic_write, read_table
-    from blotquant.runs.panels import make_panel
-    from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, RATIO_COLUMNS
-
-    columns = {"bands": BAND_COLUMNS, "lanes": LANE_COLUMNS, "ratios": RATIO_COLUMNS}
-    tables = {name: read_table(store.new / f"{name}.csv", of) for name, of in columns.items()}
-    for ratio in experiment.ratios:
-        try:
-            panel = make_panel(experiment, ratio, tables, out / "sessions")
-        except BlotQuantError:
-            continue  # an original or a session is not what it was, which is told elsewhere
-        for ending, data in draw_panel(panel).items() if panel is not None else ():
-            atomic_write(store.folder / "figures" / (panel_name(ratio.name) + ending), data)
 
 
 _ALONE = Workers(progress="none")

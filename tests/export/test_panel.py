@@ -8,7 +8,7 @@ import pytest
 import small_experiment as small
 from PIL import Image
 
-from blotquant.export.panel import Panel, choose_pictures, cut_crop, describe_panel, draw_panel, panel_name
+from blotquant.export.panel import Panel, blots_shown, choose_pictures, cut_crop, describe_panel, draw_panel, panel_name
 from blotquant.normalization.normalize import normalize
 from blotquant.quantification.bands import measure_bands
 from blotquant.quantification.lanes import measure_lanes
@@ -45,12 +45,14 @@ def test_a_lane_left_out_or_moved_is_a_divider(entry):
     assert crop.cols[0][1] <= crop.cols[1][0]
 
 
-def test_grey_is_linear_in_the_counts_of_the_whole_picture(entry):
+def test_cut_crop_is_linear_up_to_the_highest_count_of_its_bands(entry):
+    """A band that the camera did not cut off is not cut off in the figure: at most one pixel is quite black."""
     crop, image = crop_of(entry, [2, 3])
     signal = image.signal()
-    low, high = np.percentile(signal, (0.05, 99.95))
-    assert crop.shown == pytest.approx((low, high))
     cut = signal[crop.rows[0] : crop.rows[1], crop.cols[0][0] : crop.cols[0][1]]
+    low, high = np.percentile(cut, 0.5), cut.max()
+    assert crop.shown == pytest.approx((low, high))
+    assert (crop.grey[0] == 0).sum() <= 2
     expected = 255 * (1 - np.clip((cut - low) / (high - low), 0, 1))
     assert np.abs(crop.grey[0] - expected).max() <= 0.5
 
@@ -101,8 +103,9 @@ def test_the_blot_with_most_values_and_the_exposure_used_are_shown(tmp_path):
         small.bands("2T.tif", "T", {1: 1e4, 2: 1e4}, blot="2"),
     )
     ratios = normalize(experiment, bands, make_table([], LANE_COLUMNS))
-    blot, entries = choose_pictures(experiment, experiment.ratios[0], ratios)
-    assert blot == "2"
-    assert [one.file for one in entries] == ["2P.tif", "2T.tif"]
+    (ratio,) = experiment.ratios
+    assert blots_shown(ratio, ratios) == ["2", "1"]
+    assert [one.file for one in choose_pictures(experiment, ratio, ratios, "2")] == ["2P.tif", "2T.tif"]
     nothing = normalize(experiment, make_table([], BAND_COLUMNS), make_table([], LANE_COLUMNS))
-    assert choose_pictures(experiment, experiment.ratios[0], nothing) == ("", [])
+    assert blots_shown(ratio, nothing) == []
+    assert choose_pictures(experiment, ratio, nothing, "1") == []

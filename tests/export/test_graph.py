@@ -1,0 +1,53 @@
+"""The quantification graph as files for a journal."""
+
+import io
+import re
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from blotquant.export.graph import COLUMN_WIDTHS_MM, draw_graph, graph_name
+
+
+def tables(n_conditions):
+    names = [f"condition {k}" for k in range(n_conditions)]
+    ratios = pd.DataFrame(
+        [
+            {"blot": blot, "condition": name, "value": 1.0 + k, "relative": (1.0 + k) * factor, "included": True}
+            for blot, factor in (("1", 1.0), ("2", 1.1), ("3", 0.9))
+            for k, name in enumerate(names)
+        ]
+    )
+    summary = pd.DataFrame(
+        [{"ratio": "pAKT/AKT", "condition": name, "fold_change": 1.0 + k, "fold_ci_low": 0.8 + k,
+          "fold_ci_high": 1.3 + k, "geometric_mean": 1.0 + k, "ci_low": 0.8 + k, "ci_high": 1.3 + k}
+         for k, name in enumerate(names)]
+    )  # fmt: skip
+    return ratios, summary
+
+
+@pytest.mark.parametrize(("n_conditions", "width"), [(3, 85.0), (8, 85.0), (12, 114.0), (30, 174.0)])
+def test_draw_graph_has_a_journals_column_width(n_conditions, width):
+    files = draw_graph(*tables(n_conditions), reference="condition 0")
+    assert width in COLUMN_WIDTHS_MM
+    with Image.open(io.BytesIO(files[".tif"])) as picture:
+        assert picture.info["dpi"] == (600, 600)
+        assert picture.size[0] == pytest.approx(width / 25.4 * 600, abs=1)
+    root = ElementTree.fromstring(files[".svg"])
+    assert float(root.get("width").removesuffix("pt")) == pytest.approx(width / 25.4 * 72, abs=0.01)
+
+
+def test_draw_graph_keeps_text_as_text_and_the_same_bytes():
+    files = draw_graph(*tables(3), reference="condition 0")
+    assert files == draw_graph(*tables(3), reference="condition 0")
+    texts = re.findall(rb"<text[^>]*>([^<]+)</text>", files[".svg"])
+    assert {b"condition 1", b"pAKT/AKT", b"blot 3"} <= set(texts)
+    assert b"Arial" in files[".svg"]
+    assert files[".pdf"].startswith(b"%PDF")
+    assert b"/Type3" not in files[".pdf"]  # outlines in place of letters cannot be edited
+
+
+def test_graph_name_is_safe_for_files():
+    assert graph_name("pAKT/AKT") == "graph_pAKT_AKT"

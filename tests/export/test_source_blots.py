@@ -1,0 +1,35 @@
+"""Whole pictures for a journal: clean as they are, and beside their annotated twin."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from blotquant.export.source_blots import SourceBlot, clean_picture, draw_source_pdf, picture_contrast, whole_picture
+from blotquant.synthetic import make_blot, plain_spec
+
+
+def source(volume=4e5):
+    made = make_blot(plain_spec(np.full((1, 4), volume), shape=(120, 240)), seed=5)
+    image, layout = made.image(), made.true_layout()
+    return image, SourceBlot(
+        **whole_picture(image, layout), stem="source_a", title="Blot 1: P", marks=[(60.0, "60")], labels={1: "a $x$"}
+    )
+
+
+def test_clean_picture_holds_every_pixel_and_no_mark():
+    image, blot = source()
+    with Image.open(io.BytesIO(clean_picture(blot))) as picture:
+        grey = np.asarray(picture)
+    assert grey.shape == image.shape
+    white, black = picture_contrast(image, blot.layout)
+    expected = 255 * (1 - np.clip((image.signal() - white) / (black - white), 0, 1))
+    assert np.abs(grey - expected).max() <= 0.5
+    assert blot.saturated_px == 0
+
+
+def test_draw_source_pdf_has_three_pictures_on_a_page_and_the_same_bytes():
+    _, blot = source()
+    pdf = draw_source_pdf([blot] * 4, study="a study")
+    assert pdf == draw_source_pdf([blot] * 4, study="a study")
+    assert pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page ") == 2
