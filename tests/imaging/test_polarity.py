@@ -56,6 +56,51 @@ def test_negative_gives_exactly_the_opposite(dtype: str) -> None:
         assert there[1] == back[1]
 
 
+def pieces(*, bands: float, level: float, ground: float, side_by_side: bool = False, seed: int = 1) -> np.ndarray:
+    """Synthetic picture: two pieces of membrane with a row of six bands each, on a ground of another level."""
+    rng = np.random.default_rng(seed)
+    rows, cols = np.mgrid[:160, :400]
+    piece = np.full((160, 400), float(level))
+    for k in range(6):
+        piece += (bands - level) * np.exp(-((rows - 80) ** 2) / 18 - ((cols - 60 - 56 * k) / 18.0) ** 4)
+    both = [np.pad(piece, 25, constant_values=ground) for _ in range(2)]
+    picture = np.hstack(both) if side_by_side else np.vstack(both)
+    return rng.normal(picture, 0.02 * level + 20).clip(0).astype("u2")
+
+
+@pytest.mark.parametrize("side_by_side", [False, True])
+@pytest.mark.parametrize(
+    ("bands", "level", "ground", "expected"),
+    [
+        (3000, 1500, 200, "bright"),  # light on pieces that glow more than the ground
+        (3000, 1500, 9000, "bright"),  # on a lighter ground
+        (5000, 30000, 300, "dark"),  # film and stains on a dark table
+        (5000, 30000, 60000, "dark"),
+    ],
+)
+def test_guess_polarity_of_pieces_on_a_ground(
+    bands: float, level: float, ground: float, expected: str, side_by_side: bool
+) -> None:
+    guess = guess_polarity(pieces(bands=bands, level=level, ground=ground, side_by_side=side_by_side))
+    assert guess[0] == expected
+    assert guess[1] > 0.95
+
+
+def test_guess_polarity_in_a_black_frame_and_white_margins() -> None:
+    bright = np.pad(pieces(bands=3000, level=1500, ground=200), 20, constant_values=60000)
+    dark = np.pad(pieces(bands=5000, level=30000, ground=60000), 20, constant_values=0)
+    assert guess_polarity(np.pad(bright, 8))[0] == "bright"
+    assert guess_polarity(dark)[0] == "dark"
+
+
+def test_guess_polarity_doubts_pieces_that_contradict_each_other() -> None:
+    bright = pieces(bands=30000, level=15000, ground=15000)[:210]
+    dark = pieces(bands=2000, level=17000, ground=17000)[:210]
+    ground = np.full((60, bright.shape[1]), 40000, "u2")
+    polarity, confidence = guess_polarity(np.vstack([bright, ground, dark]))
+    assert confidence < UNCERTAIN_BELOW, polarity
+
+
 def test_factor_and_dtype_change_nothing() -> None:
     picture = membrane()
     for other in (picture * 7.3, picture.astype("f4") / 65535, picture.astype("i4") * 1000):
