@@ -116,36 +116,82 @@ RATIO_COLUMNS: dict[str, Column] = {
     "loading_factor": Column(
         _REAL, "", "Loading of the lane / mean loading; on twin membranes the numerator's / the denominator's"
     ),
-    "value": Column(_REAL, "", "The normalised ratio"),
-    "bound": Column(_TEXT, "", "≥ or ≤ where a saturated band makes the value a bound"),
+    "value": Column(_REAL, "", "The normalised ratio, or its bound"),
+    "bound": Column(
+        _TEXT,
+        "",
+        "≥ or ≤ where the value is a bound: a band is saturated, or not above its limit of detection (the value is then the ratio at that limit)",
+    ),
     "ci_low": Column(_REAL, "", "Lower end of the 95 % confidence interval (measurement error only)"),
     "ci_high": Column(_REAL, "", "Upper end"),
     "relative": Column(_REAL, "", "value / geometric mean of the reference condition's lanes on this blot"),
     "relative_ci_low": Column(_REAL, "", "Lower end of its 95 % confidence interval"),
     "relative_ci_high": Column(_REAL, "", "Upper end"),
-    "included": Column(_BOOL, "", "Whether it enters the summary"),
+    "included": Column(_BOOL, "", "Whether it enters means as a value"),
     "reason": Column(_TEXT, "", "Why it does not"),
+    "enters_as_bound": Column(_BOOL, "", "Whether it enters the comparison of conditions as a bound"),
     **_FLAGS,
     "formula": Column(_TEXT, "", "The formula used"),
 }
 
+_LEVEL = "95 %, or 1 - alpha of the experiment"
+
 SUMMARY_COLUMNS: dict[str, Column] = {
     "ratio": RATIO_COLUMNS["ratio"],
     "condition": RATIO_COLUMNS["condition"],
-    "n": Column(_INT, "", "Biological replicates (blots)"),
+    "n": Column(_INT, "", "Biological replicates, those with a bound included; a sample on several blots counts once"),
     "geometric_mean": Column(_REAL, "", "Geometric mean over the replicates after scaling"),
-    "ci_low": Column(_REAL, "", "Lower end of its confidence interval: 95 %, or 1 - alpha of the experiment"),
+    "ci_low": Column(_REAL, "", f"Lower end of its confidence interval: {_LEVEL}"),
     "ci_high": Column(_REAL, "", "Upper end"),
     "fold_change": Column(_REAL, "", "Against the reference condition"),
-    "fold_ci_low": Column(_REAL, "", "Lower end of its confidence interval: 95 %, or 1 - alpha of the experiment"),
+    "fold_ci_low": Column(_REAL, "", f"Lower end of its confidence interval for this comparison alone: {_LEVEL}"),
     "fold_ci_high": Column(_REAL, "", "Upper end"),
-    "p_value": Column(_REAL, "", "Exact p of the paired log-ratio comparison with the reference"),
+    "p_value": Column(_REAL, "", "Exact p of the log-ratio comparison with the reference, for this comparison alone"),
     "p_adjusted": Column(_REAL, "", "Adjusted for many-to-one comparisons"),
     "test": Column(_TEXT, "", "The test used, or why there is none"),
     "scaling": Column(_TEXT, "", "How blots were put on one scale"),
     "n_excluded": Column(_INT, "", "Values left out, with their reasons in the ratio table"),
+    "bound": Column(_TEXT, "", "≥ or ≤ where the fold change is only known to be at least or at most this"),
+    "simultaneous_ci_low": Column(
+        _REAL, "", "Lower end of the interval that holds for all comparisons at once: it belongs to p_adjusted"
+    ),
+    "simultaneous_ci_high": Column(_REAL, "", "Upper end"),
+    "n_bounds": Column(_INT, "", "Replicates that are only a bound: not detected or saturated"),
+    "test_note": Column(_TEXT, "", "What to know about the comparison"),
 }
 
+CONTRAST_COLUMNS: dict[str, Column] = {
+    "ratio": RATIO_COLUMNS["ratio"],
+    "family": Column(_TEXT, "", "Comparisons whose p-values are adjusted together, from the experiment file"),
+    "contrast": Column(_TEXT, "", "What is compared with what"),
+    "estimate_fold": Column(
+        _REAL, "", "Fold change; of an interaction the ratio of fold changes; of a trend the fold per step"
+    ),
+    "ci_low": Column(_REAL, "", f"Lower end of its confidence interval for this contrast alone: {_LEVEL}"),
+    "ci_high": Column(_REAL, "", "Upper end"),
+    "simultaneous_ci_low": Column(
+        _REAL, "", "Lower end of the interval that holds for the whole family at once: it belongs to p_adjusted"
+    ),
+    "simultaneous_ci_high": Column(_REAL, "", "Upper end"),
+    "p_value": Column(_REAL, "", "Exact p of this contrast alone"),
+    "p_adjusted": Column(_REAL, "", "Adjusted for the family"),
+    "n": Column(_INT, "", "Biological replicates: the smallest number among the conditions compared"),
+    "test": Column(_TEXT, "", "The test used, or why there is none"),
+    "quantity": Column(_TEXT, "", "fold change, ratio of fold changes, or fold change per step of a trend"),
+    "bound": SUMMARY_COLUMNS["bound"],
+    "se_log": Column(_REAL, "", "Standard error of the natural logarithm of estimate_fold"),
+    "df": Column(_REAL, "", "Its degrees of freedom"),
+    "detectable_fold": Column(
+        _REAL,
+        "",
+        "Smallest change upwards that this design finds with 80 % power after adjustment, at the spread that was seen",
+    ),
+    "ic50": Column(_REAL, "", "Half-effective dose of a four-parameter fit, in the column's unit"),
+    "ic50_ci_low": Column(_REAL, "", f"Lower end of its profile interval: {_LEVEL}"),
+    "ic50_ci_high": Column(_REAL, "", "Upper end"),
+    "test_note": SUMMARY_COLUMNS["test_note"],
+    "sentence": Column(_TEXT, "", "The contrast in one sentence"),
+}
 
 DILUTION_COLUMNS: dict[str, Column] = {
     "target": Column(_TEXT, "", "Protein (or stain) that was diluted"),

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from blotquant.io.files import read_table
-from blotquant.tables import RATIO_COLUMNS, SUMMARY_COLUMNS
+from blotquant.tables import CONTRAST_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS
 
 MOST_REASONS = 3
 """Reasons for missing values that are told on the terminal; ratios.csv has them all."""
 
 
 def summary_lines(folder: Path) -> list[str]:
-    """Tell the summary of a results folder, one line for each ratio and condition; none where it has no summary.
+    """Tell what a results folder found: the summary's conditions, then the declared contrasts in their sentences.
 
     A ratio without any value has one line in all, with the reasons that stand in ratios.csv.
     """
@@ -30,7 +30,7 @@ def summary_lines(folder: Path) -> list[str]:
             lines += [fold_words(row) for row in rows.to_dict("records")]
         else:
             lines.append(f"{name}  no value in any condition{_reasons(folder, str(name))}")
-    return lines
+    return lines + contrast_lines(folder)
 
 
 def _reasons(folder: Path, ratio: str) -> str:
@@ -39,6 +39,19 @@ def _reasons(folder: Path, ratio: str) -> str:
     counts = ratios.loc[ratios["ratio"] == ratio, "reason"].dropna().value_counts()
     told = "; ".join(f"{reason} ({n} lanes)" for reason, n in counts.head(MOST_REASONS).items())
     return f": {told}" if told else ""
+
+
+def contrast_lines(folder: Path) -> list[str]:
+    """Every contrast beside the comparison with the reference, one sentence each, under the names of the families."""
+    path = folder / "contrasts.csv"
+    if not path.is_file():
+        return []
+    table = read_table(path, CONTRAST_COLUMNS)
+    asked = table[~table["family"].fillna("").str.startswith("against ") & table["estimate_fold"].notna()]
+    lines: list[str] = []
+    for family, rows in asked.groupby("family", sort=False):
+        lines += [f"{family}:", *(f"  {sentence}" for sentence in rows["sentence"].dropna())]
+    return lines
 
 
 def dilution_lines(folder: Path) -> list[str]:
@@ -55,12 +68,15 @@ def fold_words(row: Mapping[Hashable, Any]) -> str:
     if str(row["test"]).startswith("reference"):
         text += ", the reference"
     elif row["fold_change"] == row["fold_change"]:
-        text += f", {row['fold_change']:.3g}-fold"
+        bound = row["bound"] + " " if isinstance(row.get("bound"), str) else ""
+        text += f", {bound}{row['fold_change']:.3g}-fold"
     elif row["geometric_mean"] == row["geometric_mean"]:
         text += f", geometric mean {row['geometric_mean']:.3g}"
-    if row["fold_ci_low"] == row["fold_ci_low"]:
-        text += f" ({row['fold_ci_low']:.3g} to {row['fold_ci_high']:.3g})"
+    alone = row["p_adjusted"] == row["p_value"]
+    low, high = ("fold_ci_low", "fold_ci_high") if alone else ("simultaneous_ci_low", "simultaneous_ci_high")
+    if row[low] == row[low] and row[high] == row[high]:
+        text += f" ({'' if alone else 'simultaneous interval '}{row[low]:.3g} to {row[high]:.3g})"
     if row["p_adjusted"] == row["p_adjusted"]:
-        text += f", adjusted p = {row['p_adjusted']:.2g}"
+        text += f", {'' if alone else 'adjusted '}p = {row['p_adjusted']:.2g}"
     said = row["test"] if isinstance(row["test"], str) else ""
     return text + (f"; {said}" if said.startswith("no test: ") else "")

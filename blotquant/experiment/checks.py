@@ -286,6 +286,11 @@ def check_compare(compare: Comparison, samples: SampleSheet) -> list[str]:
             f"compare: reference {compare.reference!r} is no condition of the sample sheet; "
             f"{_meant(compare.reference, conditions)}"
         )
+    problems += [
+        f"compare: factor {name!r} is no column of the sample sheet; {did_you_mean(name, samples.extra_columns)}"
+        for name in compare.factors
+        if name not in samples.extra_columns
+    ]
     if compare.scaling in ("fixed_point", "control_mean") and compare.reference is None:
         problems.append(f"compare: scaling {compare.scaling!r} needs a reference condition")
     if compare.scaling == "interblot_control" and "standard" not in set(rows["role"]):

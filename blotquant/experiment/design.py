@@ -20,7 +20,9 @@ from blotquant.settings import Settings
 from blotquant.text import file_name
 
 Scaling = Literal["none", "fixed_point", "sum", "control_mean", "interblot_control", "alignment"]
-Adjustment = Literal["dunnett", "holm", "none"]
+Adjustment = Literal["dunnett", "step_down", "holm", "none"]
+Spread = Literal["equal", "unequal"]
+ReplicateUnit = Literal["blot", "sample"]
 
 
 def _as_name(value: object) -> object:
@@ -111,12 +113,43 @@ class Ratio(_Part):
     loading: Names = ()
 
 
+class Contrast(_Part):
+    """One family of comparisons beside the one with the reference: its p-values are adjusted together."""
+
+    name: Name | None = Field(None, description="Name of the family, for tables and the report")
+    reference: Names = Field(
+        (), description="Condition (with within: level of the other factor) to compare with; two for two controls"
+    )
+    within: Names = Field((), description="Factors inside whose levels is compared")
+    pairs: tuple[Annotated[tuple[Name, Name], Field(strict=False)], ...] = Field(
+        (), description="Chosen pairs of conditions, each as [condition, compared with]"
+    )
+    all_pairs: bool = Field(False, description="Every condition with every other")
+    interaction: Names = Field(
+        (), max_length=2, description="Two factors: does the second act differently by the first?"
+    )
+    trend: Name | None = Field(None, description="Column of doses or times that the ratio may follow")
+    scale: Literal["log", "linear"] = Field("log", description="Scale of the trend: per ten-fold, or per unit")
+    adjust: Adjustment | None = Field(None, description="Adjustment of this family; that of [compare] if not given")
+
+
 class Comparison(_Part):
     """How conditions are compared."""
 
-    reference: str | None = Field(None, description="Condition that the others are compared with")
+    reference: Name | None = Field(None, description="Condition that the others are compared with")
+    factors: Names = Field(
+        (), description="Columns of the sheet that make up the conditions, such as cell line and drug"
+    )
     scaling: Scaling = Field("alignment", description="How blots are put on one scale before values are averaged")
-    adjust: Adjustment = Field("dunnett", description="Adjustment of p for many comparisons with one reference")
+    adjust: Adjustment = Field(
+        "dunnett", description="Adjustment of p: dunnett (joint t), step_down (Dunnett-Tamhane), holm or none"
+    )
+    spread: Spread = Field(
+        "equal", description="unequal: each comparison by the spread of its own conditions (Welch), adjusted by Holm"
+    )
+    replicates: ReplicateUnit | None = Field(
+        None, description="What is independent where the sheet has no replicate column: each blot, or each sample"
+    )
     alpha: float = Field(0.05, gt=0, lt=0.5, description="1 - confidence of intervals over replicates")
 
     @property
@@ -213,6 +246,8 @@ class Experiment:
         In the order written.
     compare : Comparison
         How conditions are compared.
+    contrasts : tuple of Contrast
+        Families of comparisons beside the one with the reference.
     dilution : Dilution
         Dilution series, and the files of earlier ones.
     settings : Settings
@@ -230,6 +265,7 @@ class Experiment:
     ladder: str | tuple[float, ...] | None = None
     ratios: tuple[Ratio, ...] = ()
     compare: Comparison = field(default_factory=Comparison)
+    contrasts: tuple[Contrast, ...] = ()
     dilution: Dilution = field(default_factory=Dilution)
     settings: Settings = field(default_factory=Settings)
     warnings: tuple[str, ...] = ()

@@ -25,7 +25,18 @@ from blotquant.experiment.checks import (
     written_images,
     written_probes,
 )
-from blotquant.experiment.design import Adjustment, Comparison, Dilution, Experiment, ImageEntry, Ratio, Scaling, Target
+from blotquant.experiment.design import (
+    Adjustment,
+    Comparison,
+    Contrast,
+    Dilution,
+    Experiment,
+    ImageEntry,
+    Ratio,
+    Scaling,
+    Target,
+)
+from blotquant.experiment.families import condition_levels, resolve_families
 from blotquant.experiment.sample_sheet import parse_samples
 from blotquant.experiment.sheets import MAX_BYTES, WORKBOOK_SUFFIXES, Sheet, decode_text, read_csv_sheet, read_workbook
 from blotquant.io.bounded import is_file, is_folder, read_bounded
@@ -47,7 +58,7 @@ __all__ = [
 ]
 
 _Model = TypeVar("_Model", bound=BaseModel)
-_KEYS = ("name", "samples", "ladder", "images", "targets", "ratios", "compare", "dilution", "settings")
+_KEYS = ("name", "samples", "ladder", "images", "targets", "ratios", "compare", "contrasts", "dilution", "settings")
 
 
 def find_experiment(path: Path | str) -> Path:
@@ -173,8 +184,10 @@ def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[
         if (target := _one(Target, value, f"{where}: targets.{name}", problems)) is not None
     }
     compare = _one(Comparison, _mapping(raw, "compare", where, problems), f"{where}: compare", problems)
+    contrasts = _list_of(Contrast, raw, "contrasts", where, problems)
     settings = _one(Settings, _mapping(raw, "settings", where, problems), f"{where}: settings", problems)
-    samples = parse_samples(sheet) if sheet is not None else None
+    factors = compare.factors if compare else ()
+    samples = parse_samples(sheet, factors=factors) if sheet is not None else None
     problems += samples.problems if samples else ()
     dilution = _one(Dilution, _mapping(raw, "dilution", where, problems), f"{where}: dilution", problems) or Dilution()
     ladder = _read_ladder(raw.get("ladder"), where, problems)
@@ -186,6 +199,9 @@ def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[
         complete = len(images) == len(written_images(raw))
         problems += check_samples(where, sheet.name, images, samples, complete=complete)
         problems += [f"{where}: {text}" for text in check_compare(compare or Comparison(), samples)]
+        if compare is not None and not samples.problems:
+            wrong = resolve_families(contrasts, compare, condition_levels(samples.rows))[1]
+            problems += [f"{where}: {text}" for text in wrong]
         problems += [f"{where}: {text}" for text in check_dilution(dilution, samples, images, file.parent)]
     if problems or samples is None:
         raise SheetError("\n".join(dict.fromkeys(problems)))
@@ -199,6 +215,7 @@ def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[
         ladder=ladder,
         ratios=tuple(ratios),
         compare=compare or Comparison(),
+        contrasts=tuple(contrasts),
         dilution=dilution,
         settings=settings or Settings(),
     )

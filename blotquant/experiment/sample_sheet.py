@@ -6,7 +6,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -41,13 +41,15 @@ class SampleSheet:
     problems: tuple[str, ...]
 
 
-def parse_samples(sheet: Sheet) -> SampleSheet:
+def parse_samples(sheet: Sheet, *, factors: Sequence[str] = ()) -> SampleSheet:
     """Read the sample sheet: types, roles, lanes counted without gaps, every lane once.
 
     Parameters
     ----------
     sheet : Sheet
         As it was written.
+    factors : sequence of str
+        Columns that make up the conditions, where the sheet has no column of that name.
 
     Returns
     -------
@@ -55,6 +57,9 @@ def parse_samples(sheet: Sheet) -> SampleSheet:
         The rows that could be read, and one line for every mistake.
     """
     names = {column: column.lower() if column.lower() in _DTYPES else column for column in sheet.columns}
+    if "condition" not in names.values() and factors and all(name in names.values() for name in factors):
+        sheet = _with_conditions(sheet, factors)
+        names["condition"] = "condition"
     meant = _misspelt(list(names.values()))
     problems = [*sheet.problems, *_check_columns(sheet, list(names.values()), meant)]
     names = {column: meant.get(name, name) for column, name in names.items()}
@@ -74,6 +79,15 @@ def parse_samples(sheet: Sheet) -> SampleSheet:
     columns = [*_DTYPES, *extra]
     frame = pd.DataFrame(rows, columns=columns).astype({**dict.fromkeys(extra, "string"), **_DTYPES})
     return SampleSheet(frame, extra, tuple(problems))
+
+
+def _with_conditions(sheet: Sheet, factors: Sequence[str]) -> Sheet:
+    """Name each lane's condition by its levels of the factors, such as ``AnaR, vehicle``."""
+    rows = [
+        Row(row.where, {**row.cells, "condition": ", ".join(row.cells[name] for name in factors if row.cells[name])})
+        for row in sheet.rows
+    ]
+    return replace(sheet, columns=(*sheet.columns, "condition"), rows=tuple(rows))
 
 
 def _misspelt(names: Sequence[str]) -> dict[str, str]:

@@ -28,6 +28,7 @@ from blotquant.statistics.scaling import SCALINGS
 from blotquant.tables import (
     BAND_COLUMNS,
     CARRY_OVER_COLUMNS,
+    CONTRAST_COLUMNS,
     DILUTION_COLUMNS,
     EXPOSURE_COLUMNS,
     LANE_COLUMNS,
@@ -99,6 +100,7 @@ _SHEETS: dict[str, tuple[str, Mapping[str, Column]]] = {
     "dilution": ("Dilution", DILUTION_COLUMNS),
     "ratios": ("Ratios", RATIO_COLUMNS),
     "summary": ("Summary", SUMMARY_COLUMNS),
+    "contrasts": ("Contrasts", CONTRAST_COLUMNS),
     "sensitivity": ("Sensitivity", SENSITIVITY_COLUMNS),
     "carry_over": ("Carry-over", CARRY_OVER_COLUMNS),
 }

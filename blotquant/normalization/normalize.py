@@ -16,16 +16,13 @@ Whether technical repeats agree: lanes of one condition and biological replicate
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pandas as pd
 
 from blotquant.errors import LaneCountError
 from blotquant.experiment.design import Experiment, Ratio, is_known_control
-from blotquant.flags import join_flags, split_flags
 from blotquant.normalization.amounts import (
     WHOLE,
     Signal,
@@ -35,55 +32,11 @@ from blotquant.normalization.amounts import (
     part_names,
     read_signal,
 )
-from blotquant.normalization.intervals import Z95
 from blotquant.normalization.lane_ratios import LaneRatio, Parts, divide, finish_blot
 from blotquant.normalization.loading import Loading, read_loading
-from blotquant.statistics.scaling import aligned_rows
+from blotquant.normalization.repeats import flag_discordant_repeats
 from blotquant.tables import RATIO_COLUMNS, make_table
 from blotquant.threads import single_threaded
-
-DISCORDANT_FOLD = 1.5
-"""Repeats further apart than this are a question, not an average."""
-
-
-def flag_discordant_repeats(ratios: pd.DataFrame) -> pd.DataFrame:
-    """Flag technical repeats that differ by more than 1.5-fold and by more than their measurement errors explain.
-
-    Parameters
-    ----------
-    ratios : DataFrame
-        Ratio table; membranes of one blot are put on one scale first, as for averaging.
-
-    Returns
-    -------
-    DataFrame
-        A copy with `discordant_repeats` among the flags of such rows. They stay included: which of them is wrong
-        cannot be told from the numbers.
-    """
-    found: set[object] = set()
-    rows = aligned_rows(ratios)
-    for _, mine in rows.groupby(["ratio", "condition", "role", "blot", "replicate"], sort=False, dropna=True):
-        if len(mine) > 1 and _differ(mine):
-            found |= set(mine["place"])
-    if not found:
-        return ratios
-    flags = [
-        join_flags(split_flags(cell), ("discordant_repeats",) if k in found else ()) or pd.NA
-        for k, cell in enumerate(ratios["flags"])
-    ]
-    return ratios.assign(flags=pd.array(flags, dtype="string"))
-
-
-def _differ(rows: pd.DataFrame) -> bool:
-    logs = rows["log_value"].to_numpy(dtype=float)
-    ends = [int(np.argmin(logs)), int(np.argmax(logs))]
-    low, high = (rows[name].to_numpy(dtype=float) for name in ("ci_low", "ci_high"))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        sd = np.where(low > 0, np.log(high / low) / (2 * Z95), np.inf)[ends]
-    known = [value for value in sd if not math.isnan(value)]
-    gap = float(logs[ends[1]] - logs[ends[0]])
-    return gap > max(math.log(DISCORDANT_FOLD), Z95 * math.hypot(*known))
-
 
 _IN_RATIOS = ("sample", "standard", "excluded")
 

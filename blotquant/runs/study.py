@@ -258,6 +258,7 @@ def _write_tables(experiment: Experiment, store: Store, keys: Mapping[str, objec
     from blotquant.normalization.normalize import normalize
     from blotquant.runs.carry_over import flag_carry_over
     from blotquant.statistics.compare import compare
+    from blotquant.statistics.contrasts import compare_contrasts
     from blotquant.statistics.sensitivity import vary_analysis
     from blotquant.tables import ALTERNATIVE_COLUMNS, BAND_COLUMNS, CARRY_OVER_COLUMNS, LANE_COLUMNS
 
@@ -277,6 +278,7 @@ def _write_tables(experiment: Experiment, store: Store, keys: Mapping[str, objec
         "exposures": fit_exposure_series(bands),
         "ratios": ratios,
         "summary": compare(experiment, ratios),
+        "contrasts": compare_contrasts(experiment, ratios),
         "sensitivity": vary_analysis(experiment, bands, lanes, read_table(ways_file, ALTERNATIVE_COLUMNS)),
         "carry_over": carried,
         **series,

@@ -1,8 +1,8 @@
-"""Replicates on one scale: technical ones averaged, blots scaled to each other, on the log scale throughout."""
+"""Blots on one scale: each divided by a factor of its own before values are averaged, on the log scale throughout."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from blotquant.errors import DesignError
 from blotquant.experiment.design import Scaling
-from blotquant.threads import single_threaded
+from blotquant.normalization.repeats import align
 
 Floats = NDArray[np.float64]
 
@@ -68,106 +68,6 @@ SCALINGS: dict[Scaling, ScalingMethod] = {
         "the smallest added error; the factors use up one degree of freedom per blot",
     ),
 }
-
-
-@single_threaded
-def average_technical(ratios: pd.DataFrame) -> pd.DataFrame:
-    """Average the included values of one ratio to one log value per biological replicate and condition.
-
-    Membranes of one blot have scales of their own (exposure, antibody, transfer). They are aligned on the log scale
-    first, so that a lane that is missing on one of them does not pull its condition towards the other's scale.
-
-    Parameters
-    ----------
-    ratios : DataFrame
-        Rows of the ratio table; `replicate`, `role` and `membrane` columns are used where they are there.
-
-    Returns
-    -------
-    DataFrame
-        `ratio`, `condition`, `role`, `blot`, `replicate` (the blot where the sheet names none), `log_value` (natural
-        logarithm, mean over technical repeats) and `n_technical`, in the order of first appearance. Blots that
-        `unlinked_membranes` names are left out.
-    """
-    keys = ["ratio", "condition", "role", "blot", "replicate"]
-    grouped = aligned_rows(ratios).groupby(keys, sort=False, dropna=True)["log_value"]
-    return grouped.agg(log_value="mean", n_technical="size").reset_index()
-
-
-def aligned_rows(ratios: pd.DataFrame) -> pd.DataFrame:
-    """Give the values that technical repeats are averaged from, one row a lane.
-
-    Parameters
-    ----------
-    ratios : DataFrame
-        As for `average_technical`.
-
-    Returns
-    -------
-    DataFrame
-        Included rows above 0 with `role` and `replicate` filled, `log_value` on one scale for all membranes of a blot,
-        and `place`, the row's position in `ratios`.
-    """
-    rows = _usable(ratios.assign(place=range(len(ratios))))
-    rows["role"] = rows.get("role", "sample")
-    replicate = rows["replicate"] if "replicate" in rows else pd.Series(pd.NA, index=rows.index, dtype="string")
-    rows["replicate"] = replicate.astype("string").fillna(rows["blot"].astype("string"))
-    return _align_membranes(rows)
-
-
-def _usable(ratios: pd.DataFrame) -> pd.DataFrame:
-    """Included rows above 0 with their `log_value`, and `membrane` as text."""
-    rows = ratios[ratios["included"].fillna(value=False).astype(bool) & (ratios["value"] > 0)].copy()
-    membrane = rows["membrane"] if "membrane" in rows else pd.Series(pd.NA, index=rows.index, dtype="string")
-    return rows.assign(
-        membrane=membrane.astype("string").fillna(""), log_value=np.log(rows["value"].to_numpy(dtype=float))
-    )
-
-
-def _membrane_matrices(rows: pd.DataFrame) -> Iterator[tuple[str, pd.Index, pd.DataFrame]]:
-    """Each ratio's blots that have several membranes: blot, index of its rows, log values by condition and membrane."""
-    for (_, blot), mine in rows.dropna(subset=["condition"]).groupby(["ratio", "blot"], sort=False):
-        if mine["membrane"].nunique() > 1:
-            yield str(blot), mine.index, log_matrix(mine.assign(blot=mine["membrane"]))
-
-
-def _align_membranes(rows: pd.DataFrame) -> pd.DataFrame:
-    rows, left_out = rows.reset_index(drop=True), []
-    for _, index, logs in _membrane_matrices(rows):
-        if len(_connected(logs.to_numpy(dtype=float))) > 1:
-            left_out += index.tolist()
-            continue
-        factors = rows.loc[index, "membrane"].map(align(logs)[0]).astype(float)
-        rows.loc[index, "log_value"] -= factors
-    return rows.drop(index=left_out)
-
-
-def unlinked_membranes(ratios: pd.DataFrame) -> list[str]:
-    """Say of which blots the membranes share no condition, so that nothing relates their scales.
-
-    Parameters
-    ----------
-    ratios : DataFrame
-        As for `average_technical`, which leaves these blots out.
-
-    Returns
-    -------
-    list of str
-        One text for each such blot.
-    """
-    texts = []
-    for blot, _, logs in _membrane_matrices(_usable(ratios).reset_index(drop=True)):
-        groups = _connected(logs.to_numpy(dtype=float))
-        if len(groups) > 1:
-            names = " and ".join(", ".join(str(logs.columns[k]) for k in group) for group in groups)
-            texts.append(f"blot {blot} left out, its membranes {names} share no condition")
-    return list(dict.fromkeys(texts))
-
-
-def log_matrix(units: pd.DataFrame) -> pd.DataFrame:
-    """Lay one ratio's units out as conditions × blots (mean log value; NaN where missing), in order of appearance."""
-    table = units.pivot_table(index="condition", columns="blot", values="log_value", aggfunc="mean", sort=False)
-    return table.reindex(index=units["condition"].unique(), columns=units["blot"].unique()).astype(float)
 
 
 def blot_scales(
@@ -228,57 +128,3 @@ def _by_control_mean(logs: pd.DataFrame, reference: str | None) -> pd.Series:
 
 def _by_alignment(logs: pd.DataFrame) -> pd.Series:
     return align(logs)[0]
-
-
-@single_threaded
-def align(logs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Fit ``log value = blot + condition`` by least squares; conditions may be missing on some blots.
-
-    Parameters
-    ----------
-    logs : DataFrame
-        Log values, conditions × blots; NaN where missing.
-
-    Returns
-    -------
-    scales : Series
-        Log factor by blot; they sum to 0.
-    means : Series
-        Fitted log value by condition.
-
-    Raises
-    ------
-    DesignError
-        If blots fall into groups that share no condition, so that nothing relates their scales.
-
-    References
-    ----------
-    Degasperi et al., "Evaluating strategies to normalise biological replicates of Western blot data",
-    PLoS ONE 9 (2014) e87293.
-    """
-    values = logs.to_numpy(dtype=float)
-    i, j = np.nonzero(np.isfinite(values))
-    groups = _connected(values)
-    if len(groups) > 1:
-        names = " and ".join(", ".join(str(logs.columns[k]) for k in group) for group in groups)
-        msg = f"blots {names} share no condition, directly or through other blots"
-        raise DesignError(msg)
-    n_conditions, n_blots = values.shape
-    design = np.zeros((len(i) + 1, n_conditions + n_blots))
-    design[np.arange(len(i)), i] = 1
-    design[np.arange(len(i)), n_conditions + j] = 1
-    design[-1, n_conditions:] = 1  # the factors sum to 0
-    solution = np.linalg.lstsq(design, np.append(values[i, j], 0.0), rcond=None)[0]
-    return (
-        pd.Series(solution[n_conditions:], index=logs.columns),
-        pd.Series(solution[:n_conditions], index=logs.index),
-    )
-
-
-def _connected(values: Floats) -> list[list[int]]:
-    """Groups of blots that are linked by shared conditions."""
-    from scipy.sparse.csgraph import connected_components
-
-    there = np.isfinite(values).astype(float)
-    _, label = connected_components(there.T @ there > 0, directed=False)
-    return [np.flatnonzero(label == k).tolist() for k in np.unique(label)]

@@ -18,8 +18,10 @@ import pandas as pd
 from blotquant.errors import DesignError
 from blotquant.experiment.design import Experiment, Scaling
 from blotquant.normalization.normalize import normalize
-from blotquant.statistics.compare import fit_folds
-from blotquant.statistics.scaling import average_technical, blot_scales, log_matrix
+from blotquant.normalization.repeats import average_technical, log_matrix
+from blotquant.statistics.contrasts import model_of
+from blotquant.statistics.linear_model import design_matrix, least_squares
+from blotquant.statistics.scaling import blot_scales
 from blotquant.tables import SENSITIVITY_COLUMNS, make_table
 from blotquant.threads import single_threaded
 
@@ -81,28 +83,33 @@ def _fold_changes(experiment: Experiment, ratios: pd.DataFrame) -> Iterator[dict
     """Fold change of each condition by each scaling."""
     reference = experiment.compare.reference
     for name in dict.fromkeys(ratios["ratio"].dropna()):
-        units = average_technical(ratios[(ratios["ratio"] == name).fillna(value=False)])
-        standards = units.loc[units["role"] == "standard", "condition"].unique().tolist()
-        samples = units[units["role"] != "standard"]
-        if reference is None or reference not in set(samples["condition"]):
+        mine = ratios[(ratios["ratio"] == name).fillna(value=False)]
+        model = model_of(experiment, mine)
+        if reference is None or reference not in model.names:
             continue
+        others = [level for level, condition in enumerate(model.names) if condition != reference]
+        weights = np.zeros((len(others), len(model.names)))
+        weights[range(len(others)), others] = 1
+        weights[:, model.names.index(reference)] = -1
+        units = average_technical(mine)
+        standards = units.loc[units["role"] == "standard", "condition"].unique().tolist()
         logs = log_matrix(units)
         for scaling in dict.fromkeys((experiment.compare.scaling, *SCALING_WAYS)):
-            scaled = None
-            if scaling != "alignment":  # the claim's own model aligns
+            if scaling == "alignment":  # the claim's own model aligns
+                folds = model.compare(weights)[0].estimate if len(others) else np.array([])
+            else:
                 try:
                     scales = blot_scales(logs, scaling, reference=reference, standards=standards)
                 except DesignError:
                     continue
-                scaled = samples["log_value"] - samples["blot"].map(scales).astype(float)
-                if scaled.isna().all():
-                    continue
-            fit = fit_folds(samples, reference, scaled=scaled)
-            for level, (condition, difference) in enumerate(fit.differences().items(), 1):
-                if not np.isnan(difference):
-                    n = int((fit.condition == level).sum())
-                    yield {"ratio": name, "condition": condition, "scaling": scaling,
-                           "fold_change": float(np.exp(difference)), "n": n}  # fmt: skip
+                scaled = model.units["log_value"] - model.units["blot"].map(scales).astype(float)
+                known = scaled.notna().to_numpy()
+                design = design_matrix(model.condition[known], n_conditions=len(model.names))
+                folds = least_squares(scaled[known], design, weights).estimate
+            for level, fold in zip(others, folds, strict=True):
+                if not np.isnan(fold):
+                    yield {"ratio": name, "condition": model.names[level], "scaling": scaling,
+                           "fold_change": float(np.exp(fold)), "n": model.n_of(level)}  # fmt: skip
 
 
 def _merge_scalings(table: pd.DataFrame) -> list[dict[str, object]]:

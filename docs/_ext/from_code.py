@@ -27,6 +27,7 @@ TABLES = {
     "exposures.csv": "EXPOSURE_COLUMNS",
     "ratios.csv": "RATIO_COLUMNS",
     "summary.csv": "SUMMARY_COLUMNS",
+    "contrasts.csv": "CONTRAST_COLUMNS",
     "sensitivity.csv": "SENSITIVITY_COLUMNS",
     "carry_over.csv": "CARRY_OVER_COLUMNS",
     "dilution.csv": "DILUTION_COLUMNS",
@@ -93,6 +94,7 @@ def experiment() -> str:
         "[targets.NAME]": design.Target,
         "[[ratios]]": design.Ratio,
         "[compare]": design.Comparison,
+        "[[contrasts]]": design.Contrast,
         "[dilution]": design.Dilution,
     }
     parts = []

@@ -10,7 +10,6 @@ from small_experiment import experiment, image, ratio
 
 from blotquant.io.files import read_table, write_table
 from blotquant.statistics.compare import compare, scaled_units
-from blotquant.statistics.log_model import dunnett, dunnett_critical, fit_log_model, max_t_probability, step_down
 from blotquant.tables import RATIO_COLUMNS, SUMMARY_COLUMNS, make_table
 
 VALUES = {"vehicle": [1.0, 1.2, 0.8, 1.1], "drug": [2.1, 2.0, 1.9, 2.6], "other": [1.0, 1.3, 0.9, 1.0]}
@@ -125,10 +124,10 @@ def test_geometric_mean_and_its_interval(tmp_path):
     assert (first["ci_low"], first["ci_high"]) == pytest.approx((2 * math.exp(-half), 2 * math.exp(half)))
 
 
-def test_means_after_alignment_carry_the_error_of_the_fit(tmp_path):
+def test_means_after_alignment_carry_the_error_of_the_fit():
     """The interval of a mean holds 95 % over 800 experiments of three blots; one of its own spread alone does not."""
-    from blotquant.statistics.log_model import fit_condition_means
-    from blotquant.statistics.scaling import align
+    from blotquant.normalization.repeats import align
+    from blotquant.statistics.compare import condition_mean_errors
 
     rng = np.random.default_rng(5)
     n_blots, n_conditions, truth = 3, 4, np.array([0.0, 0.7, -0.4, 0.2])
@@ -137,12 +136,11 @@ def test_means_after_alignment_carry_the_error_of_the_fit(tmp_path):
     for _ in range(800):
         scales = rng.normal(0, 1, n_blots)
         y = truth[condition] + scales[block] + rng.normal(0, 0.2, len(block))
-        fit = fit_condition_means(y, condition.tolist(), block)
+        se, df = condition_mean_errors(y, condition, block)
         matrix = pd.DataFrame(y.reshape(n_blots, n_conditions).T)
         aligned = matrix - align(matrix)[0]
-        assert fit.mean == pytest.approx(aligned.mean(axis=1).to_numpy())
-        off = np.abs(fit.mean - truth - scales.mean())
-        held += int((off < stats.t.isf(0.025, fit.df) * fit.se).sum())
+        off = np.abs(aligned.mean(axis=1).to_numpy() - truth - scales.mean())
+        held += int((off < stats.t.isf(0.025, df) * se).sum())
         own = stats.t.isf(0.025, n_blots - 1) * aligned.std(axis=1, ddof=1).to_numpy() / math.sqrt(n_blots)
         short += int((off < own).sum())
     assert 0.94 < held / 3_200 < 0.96
@@ -268,72 +266,19 @@ def test_scaled_units_are_what_the_means_are_made_of(tmp_path):
     assert means.to_dict() == pytest.approx(compare(design, table()).set_index("condition")["geometric_mean"].to_dict())
 
 
-def test_adjustments_reach_the_table(tmp_path):
+def test_compare_adjustments_reach_the_table(tmp_path):
     p = compare(study(tmp_path, adjust="none"), table())["p_value"].tolist()[1:]
     assert compare(study(tmp_path, adjust="none"), table())["p_adjusted"].tolist()[1:] == p
-    steps = compare(study(tmp_path, adjust="holm"), table())
+    steps = compare(study(tmp_path, adjust="step_down"), table())
     # The larger |t| is judged among two as by Dunnett, the smaller alone.
     assert steps["p_adjusted"].tolist()[1:] == pytest.approx([compare(study(tmp_path), table())["p_adjusted"][1], p[1]])
-    assert steps["test"][1].endswith("Holm's steps on the joint t")
+    assert steps["test"][1].endswith(", step-down Dunnett")
+    holm = compare(study(tmp_path, adjust="holm"), table())
+    assert holm["p_adjusted"].tolist()[1:] == pytest.approx([2 * p[0], max(p[1], 2 * p[0])])
+    assert holm["test"][1].endswith(", Holm")
     adjusted = compare(study(tmp_path), table())
     assert adjusted["test"][1] == "linear model of log ratios, paired by blot, Dunnett"
     assert p[0] < adjusted["p_adjusted"][1] < 2 * p[0]
-
-
-@pytest.mark.parametrize("t", [[3.1, 0.4, 2.2, 2.9], [1.0, 1.0, 1.0, 1.0], [9.0, -8.0, 0.0, 2.5]])
-def test_steps_lie_between_the_single_p_and_holm(t):
-    correlation = np.full((4, 4), 0.5) + 0.5 * np.eye(4)
-    single = 2 * stats.t.sf(np.abs(t), 8)
-    order = np.argsort(single)
-    by_holm = np.empty(4)
-    by_holm[order] = np.minimum(np.maximum.accumulate(single[order] * [4, 3, 2, 1]), 1)
-    adjusted = step_down(t, correlation, 8)
-    assert (single <= adjusted + 1e-12).all()
-    assert (adjusted <= by_holm + 1e-12).all()
-    assert (adjusted <= dunnett(t, correlation, 8) + 1e-12).all()
-    assert adjusted[order[0]] == pytest.approx(dunnett(t, correlation, 8)[order[0]])
-    assert (np.diff(adjusted[order]) >= 0).all()
-
-
-@pytest.mark.parametrize(
-    ("k", "df", "critical"), [(1, 10, 2.228), (2, 5, 3.03), (3, 10, 2.76), (4, 20, 2.65), (9, 20, 2.95)]
-)
-def test_dunnett_critical_values_of_the_published_table(k, df, critical):
-    """Two-sided 5 % points for equal groups, C. W. Dunnett, Biometrics 20 (1964) 482."""
-    correlation = np.full((k, k), 0.5) + 0.5 * np.eye(k)
-    assert dunnett_critical(correlation, df, 0.05) == pytest.approx(critical, abs=0.006)
-
-
-def test_dunnett_agrees_with_scipy():
-    rng = np.random.default_rng(2)
-    groups = [rng.normal(shift, 1, 6) for shift in (0, 1.5, 0.3, -0.8)]
-    expected = stats.dunnett(*groups[1:], control=groups[0], rng=np.random.default_rng(1)).pvalue
-    fit = fit_log_model(np.concatenate(groups), np.repeat(range(4), 6).tolist(), [0] * 24)
-    assert dunnett(fit.difference / fit.se, fit.correlation, fit.df) == pytest.approx(expected, abs=1e-3)
-
-
-def test_quadrature_and_lattice_agree():
-    equal = np.full((3, 3), 0.5) + 0.5 * np.eye(3)
-    tilted = equal.copy()
-    tilted[0, 1] = tilted[1, 0] = 0.5 + 1e-6  # no product structure any more: the other way of integrating
-    assert max_t_probability(2.5, equal, 6) == pytest.approx(max_t_probability(2.5, tilted, 6), abs=2e-4)
-    assert max_t_probability(2.5, tilted, 6) == max_t_probability(2.5, tilted, 6)
-    assert max_t_probability(math.inf, equal, 6) == 1.0
-
-
-@pytest.mark.parametrize(("n", "adjust"), [(3, "dunnett"), (4, "none"), (6, "dunnett")])
-def test_type_one_error(n, adjust):
-    """Four conditions against one, no effect anywhere, log-normal error of CV 0.2; 20,000 experiments at once."""
-    rng = np.random.default_rng(n)
-    condition, block = np.tile(range(5), n).tolist(), np.repeat(range(n), 5).tolist()
-    scales = rng.normal(0, 1, (n, 20_000))[block]
-    fit = fit_log_model(rng.normal(0, np.sqrt(np.log(1.04)), (5 * n, 20_000)) + scales, condition, block)
-    t = np.abs(fit.difference / fit.se)
-    if adjust == "none":
-        rate = np.mean(t > stats.t.isf(0.025, fit.df))
-    else:
-        rate = np.mean(t.max(axis=0) > dunnett_critical(fit.correlation, fit.df, 0.05))
-    assert 0.045 < rate < 0.055
 
 
 def test_a_blot_whose_membranes_nothing_links_is_left_out_and_named(tmp_path):

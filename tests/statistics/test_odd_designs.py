@@ -182,7 +182,8 @@ def test_a_condition_on_blots_of_its_own_is_linked_to_nothing(tmp_path, alone: s
     assert row(summary, alone)[["fold_change", "fold_ci_low", "p_value"]].isna().all()
     expected = stats.ttest_rel(np.log(values[linked]), np.log(values["vehicle"]))
     assert row(summary, linked)["p_value"] == pytest.approx(expected.pvalue, rel=1e-9)
-    assert row(summary, linked)["p_adjusted"] == pytest.approx(expected.pvalue, rel=1e-9)
+    # Two comparisons were planned: the other is not judged more mildly because one was refused.
+    assert expected.pvalue < row(summary, linked)["p_adjusted"] <= 2 * expected.pvalue
 
 
 @pytest.mark.parametrize(("short", "said"), [("vehicle", "n of the reference = 2"), ("drug", "n = 2")])

@@ -5,14 +5,8 @@ import pandas as pd
 import pytest
 
 from blotquant.errors import DesignError
-from blotquant.statistics.scaling import (
-    SCALINGS,
-    align,
-    average_technical,
-    blot_scales,
-    log_matrix,
-    unlinked_membranes,
-)
+from blotquant.normalization.repeats import align, average_technical, log_matrix, unlinked_membranes
+from blotquant.statistics.scaling import SCALINGS, blot_scales
 
 MEANS = np.log([1.0, 2.0, 3.0, 4.0, 7.0, 10.5, 18.0, 27.0])
 BLOTS = np.log([1.0, 0.3, 12.0, 2.5, 0.9])
