@@ -41,8 +41,8 @@ def dose_response(model: RatioModel, doses: Mapping[str, float], *, alpha: float
     Returns
     -------
     dict
-        `ic50`, `ic50_ci_low`, `ic50_ci_high` in the doses' unit; an end that the data leave open is missing. `test_note`
-        says why there is none.
+        `ic50`, `ic50_ci_low`, `ic50_ci_high` in the doses' unit; an end that the data leave open is missing;
+        `test_note` says why there is none.
 
     References
     ----------
