@@ -12,10 +12,12 @@ import datetime
 import io
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from blotquant._version import __version__
@@ -52,10 +54,10 @@ def prism_table(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `condition`, then for each ratio one column per biological replicate, called ``ratio: replicate``; every
-        ratio has the same number of columns, as Prism's subcolumns ask. Values are those that the geometric means
-        are made of: technical repeats averaged, blots scaled as declared. A replicate without a value leaves its
-        cell empty.
+        `condition`, then for each ratio one column per biological replicate, called ``ratio: replicate`` or, where
+        blots were scaled, ``ratio (scaled by alignment): replicate``; every ratio has the same number of columns, as
+        Prism's subcolumns ask. Values are those that the geometric means are made of: technical repeats averaged,
+        blots scaled as declared. A replicate without a value leaves its cell empty.
     """
     units = scaled_units(experiment, ratios)
     names = list(dict.fromkeys(ratios["ratio"].dropna()))
@@ -68,13 +70,29 @@ def prism_table(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
             index=False, name=None
         )
     }
+    scaling = experiment.compare.scaling
+    scaled = "" if scaling == "none" else f" (scaled by {scaling})"
     columns = {
-        f"{ratio}: {replicate}": [cells.get((ratio, replicate, condition)) for condition in conditions]
+        f"{ratio}{scaled}: {replicate}": [cells.get((ratio, replicate, condition)) for condition in conditions]
         for ratio in names
         for replicate in replicates
     }
     frame = pd.DataFrame({"condition": conditions, **columns})
     return frame.astype({"condition": "string", **dict.fromkeys(columns, "float64")})
+
+
+def replicate_table(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
+    """What the statistics are made of, one row per ratio, condition and biological replicate, ready for R or Python.
+
+    Returns
+    -------
+    DataFrame
+        With `REPLICATE_COLUMNS`.
+    """
+    units = scaled_units(experiment, ratios).assign(scaling=experiment.compare.scaling)
+    value = units["value"].astype(float)
+    units["ln_value"] = np.log(value.where(value > 0))
+    return units.astype({"value": "float64"})[list(REPLICATE_COLUMNS)]
 
 
 def write_prism(path: str | os.PathLike[str], experiment: Experiment, ratios: pd.DataFrame) -> None:
@@ -93,6 +111,23 @@ _CREATED = datetime.datetime(2000, 1, 1)
 _MAX_TEXT = 32_767
 _MAX_ROWS = 1_048_575
 _FORMULA_SIGNS = ("=", "+", "-", "@")
+REPLICATE_COLUMNS: dict[str, Column] = {
+    "ratio": Column("string", "", "From the experiment file"),
+    "condition": Column("string", "", "From the sample sheet"),
+    "blot": Column("string", "", "Blot that the replicate stands on"),
+    "replicate": Column("string", "", "Biological replicate"),
+    "n_technical": Column("int64", "", "Lanes that were averaged, on the log scale"),
+    "value": Column("float64", "", "Ratio of the replicate, after scaling between blots"),
+    "ln_value": Column("float64", "", "Natural logarithm of the value: what is compared"),
+    "scaling": Column("string", "", "How blots were brought to one scale"),
+}
+"""Columns of the sheet of replicates."""
+DIGITS = 4
+"""Significant digits that a column of numbers shows, of its median; cells hold full precision."""
+SMALL_P = 1e-4
+"""p-values below it are shown with a power of ten."""
+PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?")
+"""A number as a sheet writes it, and no code such as 007."""
 _SHEETS: dict[str, tuple[str, Mapping[str, Column]]] = {
     "bands": ("Bands", BAND_COLUMNS),
     "lanes": ("Lanes", LANE_COLUMNS),
@@ -151,6 +186,8 @@ def write_workbook(
     if experiment is not None and "ratios" in tables:
         prism = prism_table(experiment, tables["ratios"])
         _write_table(book.add_worksheet("Prism"), styles, prism, {}, where=Path(path).name)
+        units = replicate_table(experiment, tables["ratios"])
+        _write_table(book.add_worksheet("Replicates"), styles, units, REPLICATE_COLUMNS, where=Path(path).name)
     book.close()
     atomic_write(path, buffer.getvalue())
 
@@ -162,7 +199,13 @@ class _Styles:
         self.head = book.add_format({"bold": True, "bottom": 1})
         # Excel turns an edited cell that begins with a sign into a formula unless it is marked as quoted text.
         self.quoted = book.add_format({"quote_prefix": True})
+        self._numbers: dict[str, Any] = {}
+        self._book = book
         self.wrapped = book.add_format({"text_wrap": True, "valign": "top"})
+
+    def number(self, pattern: str) -> Any:
+        """A cell format that shows numbers by an Excel pattern."""
+        return self._numbers.setdefault(pattern, self._book.add_format({"num_format": pattern}))
 
     def text(self, sheet: Any, row: int, col: int, text: str, style: Any = None) -> None:
         """Write text that stays text, whatever it begins with."""
@@ -181,19 +224,50 @@ def _write_table(
         if name in columns:
             unit = f" [{columns[name].unit}]" if columns[name].unit else ""
             sheet.write_comment(0, col, columns[name].meaning + unit, {"x_scale": 2})
-    for row, values in enumerate(frame.itertuples(index=False, name=None), start=1):
+    shown = frame.assign(**{name: _numbers_of(frame[name]) for name in frame.columns if name not in columns})
+    formats = [styles.number(pattern) if (pattern := _pattern(name, shown[name])) else None for name in shown.columns]
+    for row, values in enumerate(shown.itertuples(index=False, name=None), start=1):
         for col, value in enumerate(values):
-            _write_cell(sheet, styles, row, col, value)
-    widths = [max([len(str(name)), *(len(str(v)) for v in frame[name].head(50))]) for name in frame.columns]
+            _write_cell(sheet, styles, row, col, value, formats[col])
+    # Three characters more for the filter's button; numbers are shown shorter than their full precision.
+    texts: list[Any] = [
+        frame[name].head(50) if style is None else [] for name, style in zip(frame.columns, formats, strict=True)
+    ]
+    widths = [
+        max([len(str(name)) + 3, *(len(str(v)) for v in own)]) for name, own in zip(frame.columns, texts, strict=True)
+    ]
     for col, width in enumerate(widths):
         sheet.set_column(col, col, min(max(width + 1, 8), 40))
-    sheet.freeze_panes(1, 0)
+    sheet.freeze_panes(1, 1 if len(frame.columns) > 1 else 0)
     if len(frame.columns):
         sheet.autofilter(0, 0, max(len(frame), 1), len(frame.columns) - 1)
         sheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
 
 
-def _write_cell(sheet: Any, styles: _Styles, row: int, col: int, value: Any) -> None:
+def _numbers_of(column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column of the sample sheet as numbers where all of it is numbers as a person writes them."""
+    texts = column.dropna()
+    if len(texts) and all(isinstance(text, str) and PLAIN_NUMBER.fullmatch(text) for text in texts):
+        return column.astype("Float64")
+    return column
+
+
+def _pattern(name: str, column: pd.Series[Any]) -> str:
+    """How Excel shows a column of numbers: whole ones plainly, p-values small, others with a few digits."""
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return ""
+    values = pd.to_numeric(column, errors="coerce").astype(float)
+    values = values[np.isfinite(values)]
+    if values.empty or (values == values.round()).all():
+        return "0"
+    if str(name).startswith("p_"):
+        return f"[<{SMALL_P}]0.0E+00;0.0000"
+    size = float(values[values != 0].abs().median())
+    decimals = min(max(DIGITS - 1 - math.floor(math.log10(size)), 0), 6)
+    return "0" if decimals == 0 else "0." + "0" * decimals
+
+
+def _write_cell(sheet: Any, styles: _Styles, row: int, col: int, value: Any, style: Any) -> None:
     """Write numbers as numbers, missing values as empty cells, and the rest as text."""
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return
@@ -204,7 +278,7 @@ def _write_cell(sheet: Any, styles: _Styles, row: int, col: int, value: Any) -> 
     elif math.isinf(value):
         styles.text(sheet, row, col, "∞" if value > 0 else "−∞")
     else:
-        sheet.write_number(row, col, value)
+        sheet.write_number(row, col, value, style)
 
 
 def _about_lines(
@@ -221,6 +295,10 @@ def _about_lines(
         yield "intervals", f"95 % of the measurement in Ratios, {compare.level} over {experiment.unit}s in Summary"
         yield "adjustment", f"{compare.adjust}; alpha {compare.alpha:g}"
         yield "Prism sheet", "grouped table: conditions in rows, biological replicates in columns, scaled as above"
+        yield (
+            "Replicates sheet",
+            "one row per ratio, condition and biological replicate: what the statistics are made of",
+        )
         yield from (("note", warning) for warning in experiment.warnings)
         for ratio, blots in blots_without_numerator(experiment).items():
             yield "takes no part", f"{ratio}: blot {', '.join(blots)}, which has no picture of its numerator"

@@ -17,6 +17,7 @@ from blotquant.io.files import atomic_write
 from blotquant.normalization.normalize import blots_without_numerator
 from blotquant.report.figures import dilution_blocks
 from blotquant.report.methods import methods_paragraph
+from blotquant.report.reviewers import reviewers_questions
 from blotquant.report.sections import carry_over_table, exposure_table, index_table, ratio_blocks, ratio_table
 from blotquant.report.template import render
 
@@ -81,6 +82,7 @@ def _pieces(content: Content, blots: Iterable[str]) -> Iterator[str]:
         "foot.html.j2",
         methods=methods_paragraph(content.experiment, content.settings, dict(content.tables)),
         record=content.record,
+        asked=reviewers_questions(content),
         settings=content.settings.to_toml(),
         versions=_versions(),
         script=Markup(script),

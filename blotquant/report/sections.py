@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from blotquant.experiment.design import Experiment
 
 
+FEWEST_FOR_A_LINE = 3
+"""Exposures that must have been fitted before r² says anything about linearity."""
+
+
 def ratio_blocks(experiment: Experiment, tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
     """One block a ratio: its figures, their captions and the table of its conditions.
 
@@ -92,16 +96,16 @@ def _claims_table(experiment: Experiment, summary: pd.DataFrame, claims: pd.Data
     views = (
         View("condition", "From the sample sheet", value("condition")),
         View("n", f"Number of {unit}s", value("n")),
-        View("excluded", "Values left out; the reasons stand below", value("n_excluded")),
         View("fold change", "Against the reference condition", value("fold_change", 3)),
         View(
             f"{level} CI",
             f"Confidence interval of the fold change over {unit}s",
             interval("fold_ci_low", "fold_ci_high"),
         ),
-        View("over all ways of analysing it", "Lowest to highest fold change over them", _over_ways),
-        View("p", "Exact p of the comparison with the reference", value("p_value", 3)),
         View("p adjusted", "Adjusted for several comparisons with one reference", value("p_adjusted", 3)),
+        View("p", "Exact p of the comparison with the reference", value("p_value", 3)),
+        View("over all ways of analysing it", "Lowest to highest fold change over them", _over_ways),
+        View("excluded", "Values left out; the reasons stand below", value("n_excluded")),
         View("geometric mean", f"Of the ratio over {unit}s, after scaling", value("geometric_mean", 3)),
         View(f"{level} CI of the mean", f"Confidence interval over {unit}s", interval("ci_low", "ci_high")),
         View("note", "Why there is no test, or another one", note),
@@ -125,7 +129,6 @@ def ratio_table(ratios: pd.DataFrame) -> Markup:
         View("ratio", "From the experiment file", value("ratio")),
         View("blot", "Biological replicate", value("blot")),
         View("lane", "Lane of the numerator's membrane", value("lane")),
-        View("sample", "From the sample sheet", value("sample")),
         View("condition", "From the sample sheet", value("condition")),
         View("value", "The normalised ratio", bounded("value", "bound")),
         View("95 % CI", "Measurement error of this lane only", interval("ci_low", "ci_high")),
@@ -138,6 +141,7 @@ def ratio_table(ratios: pd.DataFrame) -> Markup:
             "Lane's loading / mean; whether it enters the value says the formula in ratios.csv",
             value("loading_factor", 3),
         ),
+        View("sample", "From the sample sheet", value("sample")),
         View("notes", "Why it does not enter the summary, else the flags that warn", _notes),
     )
     return table_html(ratios.to_dict("records"), views, muted=lambda row: row["included"] is not True)
@@ -162,13 +166,26 @@ def exposure_table(exposures: pd.DataFrame | None) -> Markup | None:
         View("target", "The protein", value("target")),
         View("rate ± SE, counts/s", "Slope of volume against exposure time", with_sd("rate", "rate_sd")),
         View("bound", "≥ where every exposure is saturated", value("bound")),
-        View("r²", "Share of variance that the line explains", value("r2", 4)),
+        View("r²", "Share of variance that the line explains; two exposures cannot show a line", _r2),
         View("exposures", "In the series", value("n_frames")),
         View("unsaturated", "Those that the line was fitted to", value("n_used")),
+        View("linear range", "How far volume is known to grow with the exposure time", _linear_range),
         View("flags", "See the list of flags", words("flags")),
     )
     named = exposures[exposures["target"].notna()]
     return table_html((named if len(named) else exposures).to_dict("records"), views)
+
+
+def _r2(row: Record) -> Cell:
+    return value("r2", 4)(row) if row["n_used"] >= FEWEST_FOR_A_LINE else Cell("")
+
+
+def _linear_range(row: Record) -> Cell:
+    """What the fitted exposures show of linearity, in words: fewer than three of them show none."""
+    if row["n_used"] < FEWEST_FOR_A_LINE:
+        return Cell(f"not known from {row['n_used']} exposure{'s' if row['n_used'] != 1 else ''}")
+    departs = "nonlinear_exposure" in split_flags(row["flags"])
+    return Cell("departs at the longest exposure" if departs else f"over {row['n_used']} exposures, beyond not known")
 
 
 def carry_over_table(checked: pd.DataFrame | None) -> Markup | None:

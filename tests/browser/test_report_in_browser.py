@@ -152,3 +152,30 @@ def test_it_prints(page):
     pdf = base64.b64decode(page.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})["data"])
     assert pdf.startswith(b"%PDF")
     assert 2 <= pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page/") + pdf.count(b"/Type /Page ") <= 12
+
+
+def test_overlays_are_switched_off_and_on(page):
+    """Without marks what is left is the clean source blot: the picture and its frame."""
+    drawn = """
+    return [...document.querySelectorAll("svg.picture *")].filter((node) => node.getClientRects().length)
+      .map((node) => node.tagName);
+    """
+    assert {"polygon", "text"} <= set(page.execute_script(drawn))
+    page.execute_script("document.querySelectorAll('input[data-overlay]').forEach((box) => box.click())")
+    assert set(page.execute_script(drawn)) == {"image", "rect"}
+    page.execute_script("document.querySelector('input[data-overlay=bands]').click()")
+    assert "polygon" in page.execute_script(drawn)
+
+
+def test_the_claim_fits_a_phone(page):
+    page.set_window_size(400, 900)
+    try:
+        width = page.execute_script("return document.documentElement.clientWidth")
+        right = page.execute_script(
+            "const heads = [...document.querySelectorAll('#summary table th')];"
+            "return heads.find((head) => head.textContent === 'p adjusted').getBoundingClientRect().right"
+        )
+        assert page.execute_script("return document.documentElement.scrollWidth") <= width
+        assert right <= width
+    finally:
+        page.set_window_size(1250, 900)

@@ -65,7 +65,7 @@ def cells(sheet):
 
 def test_sheets_and_columns(tmp_path, tables, study):
     book = written(tmp_path / "r.xlsx", tables, study)
-    assert book.sheetnames == ["About", "Bands", "Lanes", "Exposures", "Ratios", "Summary", "Prism"]
+    assert book.sheetnames == ["About", "Bands", "Lanes", "Exposures", "Ratios", "Summary", "Prism", "Replicates"]
     assert [cell.value for cell in book["Ratios"][1]] == [*RATIO_COLUMNS, "dose"]
     assert book["Bands"].max_row == 1
     assert book["Summary"]["J2"].value == 1e-9
@@ -133,8 +133,9 @@ def test_more_rows_than_a_sheet_holds(tmp_path, tables, monkeypatch):
 
 def test_prism_has_conditions_in_rows_and_replicates_in_columns(study, tables):
     table = prism_table(study, tables["ratios"])
-    assert list(table.columns) == ["condition", "a: 1", "a: 2", "b: 1", "b: 2"]
+    assert list(table.columns) == ["condition", *(f"{r} (scaled by fixed_point): {b}" for r in "ab" for b in (1, 2))]
     assert table["condition"].tolist() == ["v", "d"]
+    table.columns = [name.replace(" (scaled by fixed_point)", "") for name in table.columns]
     # Fixed point: every blot divided by its reference.
     assert table["a: 1"].tolist() == pytest.approx([1.0, 2.0])
     assert table["a: 2"].tolist() == pytest.approx([1.0, 2.4])
@@ -145,7 +146,12 @@ def test_prism_has_conditions_in_rows_and_replicates_in_columns(study, tables):
 
 def test_prism_file(tmp_path, study, tables):
     write_prism(tmp_path / "prism.csv", study, tables["ratios"])
-    assert (tmp_path / "prism.csv").read_text(encoding="utf-8").splitlines()[0] == "condition,a: 1,a: 2,b: 1,b: 2"
+    assert (
+        (tmp_path / "prism.csv")
+        .read_text(encoding="utf-8")
+        .splitlines()[0]
+        .startswith("condition,a (scaled by fixed_point): 1,a (scaled by fixed_point): 2,")
+    )
     assert prism_table(study, make_table([], RATIO_COLUMNS)).columns.tolist() == ["condition"]
 
 
@@ -157,3 +163,24 @@ def test_parquet_holds_the_same_table(tmp_path, tables):
     frame = pd.read_parquet(target)
     assert frame["value"].tolist() == tables["ratios"]["value"].tolist()
     assert frame["sample"].tolist() == tables["ratios"]["sample"].tolist()
+
+
+def test_write_workbook_shows_few_digits_and_keeps_all(tmp_path, tables, study):
+    tables["ratios"]["value"] = [1.23456789, 10.5, 2.25, 24.125, 3.0, math.inf]
+    tables["ratios"]["dose_nM"] = ["0", "100", "0.5", "0", "100", "10"]
+    book = written(tmp_path / "r.xlsx", tables, study)
+    row = cells(book["Ratios"])[0]
+    assert (row["value"].value, row["value"].number_format) == (1.23456789, "0.000")
+    assert (row["dose_nM"].value, row["dose_nM"].data_type) == (0, "n")
+    assert (row["dose"].value, row["dose"].data_type) == ("007", "s")  # a code is no number
+    assert cells(book["Summary"])[0]["p_value"].number_format == "[<0.0001]0.0E+00;0.0000"
+    assert book["Ratios"].freeze_panes == "B2"
+    assert book["Ratios"].auto_filter.ref.startswith("A1:")
+
+
+def test_the_sheet_of_replicates_is_what_the_means_are_made_of(tmp_path, tables, study):
+    rows = cells(written(tmp_path / "r.xlsx", tables, study)["Replicates"])
+    values = {(r["ratio"].value, r["replicate"].value, r["condition"].value): r["value"].value for r in rows}
+    assert values["a", "2", "d"] == pytest.approx(2.4)
+    assert rows[0]["ln_value"].value == pytest.approx(math.log(rows[0]["value"].value))
+    assert {r["scaling"].value for r in rows} == {"fixed_point"}

@@ -14,9 +14,11 @@ from blotquant.report.blot import kda_marks, splice_marks
 from blotquant.report.figures import plot_ratio
 from blotquant.report.methods import BACKGROUND_WORDS
 from blotquant.report.profiles import MAX_PICTURE_PX, encode_picture
+from blotquant.report.sections import exposure_table
 from blotquant.report.tables import View, interval, table_html, value, with_sd
 from blotquant.report.template import format_number
 from blotquant.settings import QuantificationSettings
+from blotquant.tables import EXPOSURE_COLUMNS, make_table
 
 
 @pytest.fixture(scope="module")
@@ -276,3 +278,25 @@ def test_intervals_are_called_by_their_level_and_n_by_what_it_counts(tmp_path):
     assert "90 % CI of the mean" in block["table"]
     assert "95 %" not in block["table"]
     assert 'title="Number of biological replicates"' in block["table"]
+
+
+def test_two_exposures_show_no_linear_range():
+    """r² of a line through the origin and two points is near 1 whatever the camera did."""
+    row = {"blot": "1", "membrane": "1", "probe": "P", "strip": 1, "lane": 1, "band": 1, "target": "P", "rate": 9.0,
+           "rate_sd": 1.0, "r2": 1.0, "n_frames": 3, "flags": ""}  # fmt: skip
+    table = make_table([{**row, "n_used": 2}, {**row, "lane": 2, "n_used": 3, "r2": 0.9987}], EXPOSURE_COLUMNS)
+    html = str(exposure_table(table))
+    assert "not known from 2 exposures" in html
+    assert "over 3 exposures, beyond not known" in html
+    assert "0.9987" in html
+    assert "1.000" not in html
+
+
+def test_reviewers_questions_are_answered_with_a_place(html):
+    start = html.index('<section id="reviewers">')
+    part = html[start : html.index("</section>", start)]
+    for question in ("uncropped", "saturated", "linear range", "loading", "What is n", "statistics", "software"):
+        assert question in part
+    places = set(re.findall(r'href="#(\w+)"', part))
+    assert places
+    assert all(f'id="{place}"' in html for place in places)

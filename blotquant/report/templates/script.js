@@ -21,6 +21,11 @@ for (const table of document.querySelectorAll("table.sortable")) {
     table.tBodies[0].append(...[...table.tBodies[0].rows].sort(order));
   }));
 }
+for (const box of document.querySelectorAll("input[data-overlay]")) {
+  const show = () => document.body.classList.toggle("no-" + box.dataset.overlay, !box.checked);
+  box.addEventListener("change", show);
+  show();
+}
 const grow = (picture) => {
   const blot = picture.closest(".blot");
   const full = blot.classList.toggle("full");
@@ -30,4 +35,9 @@ for (const picture of document.querySelectorAll("svg.picture")) {
   picture.addEventListener("click", () => grow(picture));
   picture.addEventListener("keydown", (event) => { if (event.key === "Enter") grow(picture); });
 }
-addEventListener("beforeprint", () => document.querySelectorAll("#summary details, details.profiles").forEach((part) => { part.open = true; }));
+let opened = [];
+addEventListener("beforeprint", () => {
+  opened = [...document.querySelectorAll("#summary details:not([open]), details.profiles:not([open])")];
+  opened.forEach((part) => { part.open = true; });
+});
+addEventListener("afterprint", () => opened.forEach((part) => { part.open = false; }));
