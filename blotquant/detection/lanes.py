@@ -179,8 +179,9 @@ _ASKEW, _STAGGERED, _BROAD, _FAR = 0.105, 0.05, 0.4, 8.0
 
 @dataclass(frozen=True, eq=False, slots=True)
 class FoundStrip:
-    """A strip with its bands and the profiles in which they were found."""
+    """A strip with its bands, the profiles in which they were found, and the copy that was searched."""
 
+    copy: SearchCopy
     piece: StripCandidate
     peaks: list[Peak]
     spans: list[Span]
@@ -212,11 +213,11 @@ def _strips(
         halves = [piece.within(top, bottom) for top, bottom in parts]
         return [strip for half in halves for strip in _strips(grid, half, settings, n_lanes)]
     if n_lanes is None or last - first + 1 == n_lanes:
-        return [bounded(grid, FoundStrip(kept, own, lines))]
+        return [bounded(grid, FoundStrip(grid, kept, own, lines))]
     tracks = tuple(with_count(list(piece.tracks), n_lanes, first, last))
     tops, bottoms = (float(np.median(ends)) for ends in (piece.tops, piece.bottoms))
     counted = replace(piece, tracks=tracks, tops=(tops,) * n_lanes, bottoms=(bottoms,) * n_lanes)
-    return [bounded(grid, FoundStrip(counted, *find_lane_peaks(grid, counted, settings)))]
+    return [bounded(grid, FoundStrip(grid, counted, *find_lane_peaks(grid, counted, settings)))]
 
 
 def _askew_parts(grid: SearchCopy, piece: StripCandidate, peaks: list[Peak]) -> list[tuple[float, float]]:
@@ -229,7 +230,7 @@ def _askew_parts(grid: SearchCopy, piece: StripCandidate, peaks: list[Peak]) -> 
     gaps = np.diff(levels)
     if not rows or len(gaps) == 0:
         return []
-    slopes = [float(np.polynomial.Polynomial.fit(*r.points, 1).convert().coef[1]) for r in rows if r.covered > 1]
+    slopes = [float(np.polynomial.Polynomial.fit(*r.points, 1).deriv()(0.0)) for r in rows if r.covered > 1]
     slope = float(np.average(slopes, weights=[r.covered for r in rows if r.covered > 1])) * grid.fy / grid.fx
     ends = [(t.col_at(bottom) - t.col_at(top)) / max(bottom - top, 1.0) for t, top, bottom in piece.lines()]
     lean = float(np.median(ends)) * grid.fx / grid.fy

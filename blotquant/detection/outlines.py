@@ -327,7 +327,7 @@ def _band(track: LaneTrace, trace: Trace, reach: float, confidence: float, grid:
     nodes = 2 if abs(trace.bow) < _STRAIGHT else 7
     cols = trace.col + trace.half * np.linspace(-1, 1, nodes)
     rows = trace.rows_at(cols)
-    slope, away = track.slope_at(trace.row / grid.fy) * grid.fx / grid.fy, rows - trace.row
+    slope, away = track.slope_at((trace.row - grid.corner[0]) / grid.fy) * grid.fx / grid.fy, rows - trace.row
     upper = zip((rows - reach).tolist(), (cols + slope * (away - reach)).tolist(), strict=True)
     lower = zip((rows + reach).tolist(), (cols + slope * (away + reach)).tolist(), strict=True)
     seen = confidence > 0

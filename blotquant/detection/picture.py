@@ -18,6 +18,7 @@ from blotquant.detection.mirror import flip_band, flip_lane, flip_layout, in_rea
 from blotquant.detection.outlines import draw_bands, full_lane, full_strip
 from blotquant.detection.prediction import SearchCopy, make_search_copy, shows_something
 from blotquant.detection.registration import shift_layout
+from blotquant.detection.scales import find_at_best_scale
 from blotquant.detection.strip_candidates import candidate_of_lanes
 from blotquant.model.geometry import Band, Box, Lane, LaneAlternative, LaneRole, Layout, Strip, bounding_box
 from blotquant.settings import DetectionSettings
@@ -73,12 +74,12 @@ def find_layout(
 
 def _found(signal: FloatImage, settings: DetectionSettings, n_lanes: int | None) -> Layout:
     """Find strips, lanes and bands in a picture as it lies."""
-    grid = make_search_copy(signal)
-    found = search(grid, settings, n_lanes)
+    usual = make_search_copy(signal)
+    found = find_at_best_scale(usual, lambda copy: search(copy, settings, n_lanes))
     if not found:
-        return Layout(flags=("not_a_blot" if shows_something(grid) else "blank",))
-    layout = _layout(grid, found, counted=n_lanes is not None)
-    if len(grid.levels) <= _DRAWN or is_figure_page(signal):
+        return Layout(flags=("not_a_blot" if shows_something(usual) else "blank",))
+    layout = _layout(found, counted=n_lanes is not None)
+    if len(usual.levels) <= _DRAWN or is_figure_page(signal):
         return replace(layout, flags=("not_a_blot",))
     return layout
 
@@ -133,18 +134,22 @@ def find_bands_again(signal: FloatImage, layout: Layout, *, settings: DetectionS
     return replace(layout, bands=detect_bands(signal, layout.lanes, settings=settings)).sorted()
 
 
-def _bands_in(grid: SearchCopy, lanes: list[Lane], settings: DetectionSettings) -> list[Band]:
+def _bands_in(usual: SearchCopy, lanes: list[Lane], settings: DetectionSettings) -> list[Band]:
     """Bands of given lanes of one strip."""
-    piece = candidate_of_lanes(grid, lanes)
-    found = FoundStrip(piece, *find_lane_peaks(grid, piece, settings))
-    return [band for own in draw_bands(grid, found, [lane.id for lane in lanes]) for band in own]
+
+    def search_lanes(copy: SearchCopy) -> list[FoundStrip]:
+        candidate = candidate_of_lanes(copy, lanes)
+        return [FoundStrip(copy, candidate, *find_lane_peaks(copy, candidate, settings))]
+
+    (found,) = find_at_best_scale(usual, search_lanes)
+    return [band for own in draw_bands(found.copy, found, [lane.id for lane in lanes]) for band in own]
 
 
-def _layout(grid: SearchCopy, found: list[FoundStrip], *, counted: bool) -> Layout:
+def _layout(found: list[FoundStrip], *, counted: bool) -> Layout:
     """Draw what was found; where lanes were not counted by someone, with the other counts that are possible."""
     layout = Layout()
     for k, f in enumerate(found, start=1):
-        layout = _with_strip(layout, grid, f, f"s{k}")
+        layout = _with_strip(layout, f, f"s{k}")
     layout = layout.sorted()
     if not looks_like_blot(layout):
         return replace(layout, flags=(*layout.flags, "not_a_blot"))
@@ -170,18 +175,18 @@ def _with_doubts(layout: Layout) -> Layout:
     return replace(layout, lanes=lanes, alternatives=tuple(doubts))
 
 
-def _with_strip(layout: Layout, grid: SearchCopy, f: FoundStrip, strip_id: str) -> Layout:
+def _with_strip(layout: Layout, f: FoundStrip, strip_id: str) -> Layout:
     names = [f"{strip_id}l{i}" for i in range(1, len(f.piece.tracks) + 1)]
-    drawn = draw_bands(grid, f, names)
+    drawn = draw_bands(f.copy, f, names)
     ladder = ladder_lane(drawn)
     lanes = []
     for i, own in enumerate(drawn):
-        lane = full_lane(grid, f.piece, i, names[i], strip_id)
+        lane = full_lane(f.copy, f.piece, i, names[i], strip_id)
         empty = not any(b.status == "detected" for b in own)
         role: LaneRole = "ladder" if i == ladder else "sample"
         lanes.append(replace(lane, role=role, flags=(*lane.flags, "empty_lane") if empty else lane.flags))
     sure = strip_confidence([t.clear for t in f.piece.tracks])
-    strip = replace(full_strip(grid, f.piece, strip_id, len(layout.strips) + 1), confidence=round(sure, 4))
+    strip = replace(full_strip(f.copy, f.piece, strip_id, len(layout.strips) + 1), confidence=round(sure, 4))
     return replace(
         layout,
         strips=(*layout.strips, strip),

@@ -9,17 +9,19 @@ Fischer and Brox, MICCAI 2015 (U-Net), with sums in place of joined channels. It
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
+from blotquant.imaging.content import content_box
 from blotquant.imaging.robust import block_average, levels_of
+from blotquant.model.geometry import Box
 
 FloatArray = NDArray[np.float32]
 Weights = dict[str, FloatArray]
@@ -100,6 +102,8 @@ def _layer(weights: Weights, name: str, image: FloatArray, *, stride: int = 1, d
 
 MOST = 200_000
 """Pixels of the coarse copy at the most."""
+LEAST = 24
+"""Rows and columns of a coarse copy at the least."""
 _AROUND = (31, 15)
 """Rows and columns over which a pixel's surroundings are averaged: higher and wider than most bands."""
 
@@ -131,13 +135,28 @@ class Prediction:
 
 @dataclass(frozen=True)
 class SearchCopy:
-    """The coarse copy: averages of blocks of `fy` × `fx` pixels; the picture itself, and levels of its counts."""
+    """A coarse copy of a picture or of a window in it.
+
+    Attributes
+    ----------
+    full : ndarray, shape (H, W)
+        The picture.
+    pixels : ndarray, shape (h, w)
+        Local means over `fy` × `fx` of its pixels.
+    fy, fx : float
+        Rows and columns of the picture that one coarse pixel covers.
+    levels : ndarray
+        Different counts in a sample of the picture.
+    corner : (int, int)
+        First row and column of the window.
+    """
 
     full: NDArray[np.floating[Any]]
     pixels: FloatArray
-    fy: int
-    fx: int
+    fy: float
+    fx: float
     levels: NDArray[np.floating[Any]]
+    corner: tuple[int, int] = (0, 0)
 
     @cached_property
     def step(self) -> float:
@@ -151,13 +170,57 @@ class SearchCopy:
 
     def to_full(self, row: float, col: float) -> tuple[float, float]:
         """Centre of a coarse pixel on the picture's own grid."""
-        return row * self.fy + (self.fy - 1) / 2, col * self.fx + (self.fx - 1) / 2
+        return self.corner[0] + row * self.fy + (self.fy - 1) / 2, self.corner[1] + col * self.fx + (self.fx - 1) / 2
+
+    def row_of(self, row: ArrayLike) -> NDArray[np.float64]:
+        """Coarse row of rows of the picture."""
+        return np.asarray((np.asarray(row, dtype=float) - self.corner[0] - (self.fy - 1) / 2) / self.fy)
+
+    def col_of(self, col: ArrayLike) -> NDArray[np.float64]:
+        """Coarse column of columns of the picture."""
+        return np.asarray((np.asarray(col, dtype=float) - self.corner[1] - (self.fx - 1) / 2) / self.fx)
 
 
 def make_search_copy(signal: NDArray[np.floating]) -> SearchCopy:
-    """Average a picture down to at most `MOST` pixels, columns by twice as much as rows: bands are wider than high."""
-    fy, fx = blocks_of((signal.shape[0], signal.shape[1]))
-    return SearchCopy(signal, block_average(signal, fy, fx), fy, fx, levels_of(signal))
+    """Average a picture down to at most `MOST` pixels, columns by twice as much as rows: bands are wider than high.
+
+    Flat frames and paddings around it are left out.
+    """
+    box = content_box(signal)
+    part = signal[box.slices]
+    fy, fx = blocks_of((part.shape[0], part.shape[1]))
+    return SearchCopy(signal, block_average(part, fy, fx), fy, fx, levels_of(part), (box.row_start, box.col_start))
+
+
+def smaller_copy(copy: SearchCopy, scale: float) -> SearchCopy:
+    """The same picture with `scale` times as many coarse rows and columns, at most as many: local means."""
+    from skimage.transform import resize_local_mean
+
+    height, width = copy.pixels.shape
+    shape = max(LEAST, round(height * scale)), max(LEAST, round(width * scale))
+    pixels = resize_local_mean(copy.pixels, shape, preserve_range=True).astype(np.float32)
+    return replace(copy, pixels=pixels, fy=copy.fy * height / shape[0], fx=copy.fx * width / shape[1])
+
+
+def window_copy(copy: SearchCopy, box: Box, fy: float, fx: float) -> SearchCopy:
+    """A copy of a window of the picture at about `fy` × `fx` of its pixels: local means, between pixels where finer."""
+    from skimage.transform import resize, resize_local_mean
+
+    top, left = max(box.row_start, 0), max(box.col_start, 0)
+    part = np.asarray(copy.full[top : max(box.row_stop, 0), left : max(box.col_stop, 0)], dtype=np.float32)
+    shrink = max(1.0, np.sqrt(part.size / (fy * fx) / MOST))
+    shape = tuple(max(LEAST, round(n / f / shrink)) for n, f in zip(part.shape, (fy, fx), strict=True))
+    coarse = tuple(min(n, m) for n, m in zip(shape, part.shape, strict=True))
+    pixels = resize_local_mean(part, coarse, preserve_range=True)
+    if coarse != shape:
+        pixels = resize(pixels, shape, order=1, mode="edge", preserve_range=True, anti_aliasing=False)
+    return replace(
+        copy,
+        pixels=pixels.astype(np.float32),
+        fy=part.shape[0] / shape[0],
+        fx=part.shape[1] / shape[1],
+        corner=(top, left),
+    )
 
 
 def blocks_of(shape: tuple[int, int]) -> tuple[int, int]:

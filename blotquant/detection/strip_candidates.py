@@ -157,8 +157,8 @@ def rows_of(ridges: tuple[Ridge, ...], tracks: tuple[LaneTrace, ...]) -> tuple[B
 def candidate_of_lanes(grid: SearchCopy, lanes: list[Lane]) -> StripCandidate:
     """The piece of given lanes, as they stand, with the rows that cross them."""
     tracks = tuple(_track_of(grid, lane) for lane in lanes)
-    tops = tuple((lane.row_range[0] - (grid.fy - 1) / 2) / grid.fy for lane in lanes)
-    bottoms = tuple((lane.row_range[1] - (grid.fy - 1) / 2) / grid.fy for lane in lanes)
+    tops = tuple(float(grid.row_of(lane.row_range[0])) for lane in lanes)
+    bottoms = tuple(float(grid.row_of(lane.row_range[1])) for lane in lanes)
     left, right = (float(np.mean(t.cols)) + side * t.width for t, side in ((tracks[0], -1), (tracks[-1], 1)))
     inside = tuple(
         r for r in find_ridges(grid.prediction.bands) if min(tops) < r.row < max(bottoms) and left < r.col < right
@@ -167,5 +167,5 @@ def candidate_of_lanes(grid: SearchCopy, lanes: list[Lane]) -> StripCandidate:
 
 
 def _track_of(grid: SearchCopy, lane: Lane) -> LaneTrace:
-    nodes = (np.asarray(lane.center) - ((grid.fy - 1) / 2, (grid.fx - 1) / 2)) / (grid.fy, grid.fx)
-    return LaneTrace(nodes[:, 0], nodes[:, 1], float(np.mean(lane.widths)) / grid.fx, 1.0)
+    rows, cols = np.asarray(lane.center).T
+    return LaneTrace(grid.row_of(rows), grid.col_of(cols), float(np.mean(lane.widths)) / grid.fx, 1.0)

@@ -10,7 +10,7 @@ import pytest
 
 from blotquant.imaging.polarity import UNCERTAIN_BELOW, guess_polarity
 
-REAL = Path(__file__).parents[2] / "shared" / "real"
+REAL = Path(__file__).parents[3] / "shared" / "real"
 
 
 def membrane(*, frame: float = 200, glow: float = 900, peak: float = 4000, seed: int = 0) -> np.ndarray:

@@ -11,7 +11,7 @@ from blotquant.io import read_image
 from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
 from blotquant.model.image import BlotImage
 
-REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
+REAL = Path(__file__).resolve().parents[3] / "shared" / "real"
 
 
 def marked_layout(truth: dict[str, Any], *, spread: float = 0.0) -> Layout:

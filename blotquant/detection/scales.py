@@ -1,0 +1,186 @@
+"""The scale at which a picture is searched: the one at which its bands look as the network was taught to see them.
+
+The network was taught bands of some height and lanes of some width, in rows and columns of the search copy; what is
+several times larger is seen in pieces or not at all. How large the bands of a picture are shows only once they are
+found, so:
+
+1. The picture is searched at the usual scale. Where bands and lanes have the sizes that were taught and the network
+   is sure of them, that is the answer: most pictures, at no further cost.
+2. Otherwise it is searched again in smaller copies (each costs half of the one before), and in a larger one where
+   bands look thin.
+3. Of all readings the one is kept that explains most of the picture's light, is surest of its bands, and sees them
+   nearest to the size that was taught.
+
+References
+----------
+docs/methods.md, *The scale of the search*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blotquant.detection.band_peaks import Peak
+from blotquant.detection.lanes import FoundStrip
+from blotquant.detection.prediction import LEAST, SearchCopy, smaller_copy, window_copy
+from blotquant.model.geometry import Box
+
+Floats = NDArray[np.float64]
+Search = Callable[[SearchCopy], list[FoundStrip]]
+
+SMALLER = (0.71, 0.5, 0.35, 0.25)
+"""Scales of the copies in which large bands are looked for, of the usual one."""
+BAND_ROWS = (6.0, 12.0)
+"""Heights of bands, full widths at half maximum, for which the network was mostly taught, in rows of the copy."""
+LANE_COLS = (9.0, 30.0)
+"""Distances of two lanes for which it was mostly taught, in columns of the copy."""
+MIDDLE_ROWS = 8.0
+"""Height of bands in a window that is searched again, in rows of its copy."""
+MIDDLE_COLS = 18.0
+"""Distance of lanes in it, in columns of its copy."""
+FALL = 0.4
+"""How fast trust falls outside of these ranges: SD of the logarithm."""
+EASY_ROWS = (4.5, 13.0)
+"""Heights of bands at which one search is enough."""
+EASY_COLS = (8.0, 45.0)
+"""Distances of lanes at which one search is enough."""
+EASY_CLEAR = 0.6
+"""Clearness of the least clear lane from which on one search is enough."""
+EASY_CHANCE = 0.85
+"""Mean chance of the bands from which on one search is enough."""
+REACH = 1.1
+"""Rows to either side of a band whose light it explains, in heights of the band."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """Strips that a search found at one scale, and their sizes as the network saw them."""
+
+    found: list[FoundStrip]
+
+    @cached_property
+    def peaks(self) -> list[Peak]:
+        """The bands of all strips."""
+        return [p for f in self.found for p in f.peaks]
+
+    @cached_property
+    def band_rows(self) -> float:
+        """Usual height of its bands, in rows of the copy; 0 without bands."""
+        return float(np.median([p.core for p in self.peaks])) if self.peaks else 0.0
+
+    @cached_property
+    def lane_cols(self) -> float:
+        """Usual distance of its lanes, in columns of the copy; 0 without two lanes."""
+        gaps = [g for f in self.found for g in np.diff([np.mean(t.cols) for t in f.piece.tracks])]
+        return float(np.median(gaps)) if gaps else 0.0
+
+    @cached_property
+    def chance(self) -> float:
+        """Mean chance of its bands, by the network; 0 without bands."""
+        return float(np.mean([p.chance for p in self.peaks])) if self.peaks else 0.0
+
+    @cached_property
+    def clear(self) -> float:
+        """How clearly its least clear lane stands out; 0 without lanes."""
+        return min((t.clear for f in self.found for t in f.piece.tracks), default=0.0)
+
+    @property
+    def is_easy(self) -> bool:
+        """Whether bands and lanes have the sizes that were taught, and the network is sure of them."""
+        return (
+            EASY_ROWS[0] <= self.band_rows <= EASY_ROWS[1]
+            and EASY_COLS[0] <= self.lane_cols <= EASY_COLS[1]
+            and self.clear >= EASY_CLEAR
+            and self.chance >= EASY_CHANCE
+        )
+
+    @property
+    def fitness(self) -> float:
+        """How sure the network is of the bands, less where their sizes are far from those that were taught."""
+        if not self.peaks:
+            return 0.0
+        away = _beyond(self.band_rows, BAND_ROWS) ** 2
+        away += _beyond(self.lane_cols, LANE_COLS) ** 2 if self.lane_cols > 0 else 0.0
+        return float(self.chance**2 * np.exp(-away / 2))
+
+
+def find_at_best_scale(usual: SearchCopy, search: Search) -> list[FoundStrip]:
+    """Search a picture at the scale that suits its bands.
+
+    Parameters
+    ----------
+    usual : SearchCopy
+        The picture, from `blotquant.detection.prediction.make_search_copy`.
+    search : callable
+        How strips with lanes and bands are found in a copy.
+
+    Returns
+    -------
+    list of FoundStrip
+        Strips in reading order; each tells of the copy in which it was found.
+    """
+    first = Reading(search(usual))
+    if first.is_easy:
+        return first.found
+    scales = [s for s in SMALLER if min(usual.pixels.shape) * s >= LEAST]
+    every = [first, *(Reading(search(smaller_copy(usual, s))) for s in scales)]
+    light = lit_light(usual)
+    best = max(every, key=lambda r: r.fitness * explained_light(r.found, light, usual))
+    return [strip for f in best.found for strip in _close_up(f, light, usual, search)]
+
+
+def _close_up(strip: FoundStrip, light: Floats, usual: SearchCopy, search: Search) -> list[FoundStrip]:
+    """A strip searched again in a window of its own, rows and columns scaled to its bands; the better one stands."""
+    alone = Reading([strip])
+    if alone.lane_cols == 0 or (alone.is_easy and strip.copy.fx == usual.fx):
+        return [strip]
+    copy, rows, cols = strip.copy, alone.band_rows, alone.lane_cols
+    lefts = [t.cols.min() - t.width for t in strip.piece.tracks]
+    rights = [t.cols.max() + t.width for t in strip.piece.tracks]
+    top, left = copy.to_full(min(strip.piece.tops) - 2 * rows, min(lefts))
+    bottom, right = copy.to_full(max(strip.piece.bottoms) + 2 * rows, max(rights))
+    box = Box(round(top), round(bottom) + 1, round(left), round(right) + 1)
+    close = window_copy(usual, box, copy.fy * rows / MIDDLE_ROWS, copy.fx * cols / MIDDLE_COLS)
+    again = Reading(search(close))
+    before, after = (r.fitness * explained_light(r.found, light, usual) for r in (alone, again))
+    return again.found if after > before else [strip]
+
+
+def _beyond(value: float, limits: tuple[float, float]) -> float:
+    """How far a size lies outside of limits, in SDs of its logarithm."""
+    return float(max(np.log(limits[0] / value), np.log(value / limits[1]), 0.0)) / FALL
+
+
+def lit_light(copy: SearchCopy) -> Floats:
+    """Light of each pixel of a copy above its column's membrane, compressed so that weak bands count too.
+
+    Half of what parts light from dark (Otsu 1979) is taken off: a band drawn over dark membrane explains less.
+    """
+    from skimage.filters import threshold_otsu
+
+    counts = np.asarray(copy.pixels, dtype=np.float64)
+    rough = counts[2:] - 2 * counts[1:-1] + counts[:-2]
+    low, high = np.percentile(counts, [5, 99.5])
+    noise = max(float(np.median(np.abs(rough))) / 0.6745 / np.sqrt(6), 1e-3 * (high - low), 1e-9)
+    light = np.arcsinh(np.maximum(counts - np.percentile(counts, 30, axis=0), 0.0) / (8 * noise))
+    return np.asarray(light - threshold_otsu(light) / 2)
+
+
+def explained_light(found: list[FoundStrip], light: Floats, usual: SearchCopy) -> float:
+    """Sum of the light that lies under the bands of some strips, each pixel counted once."""
+    under = np.zeros(light.shape, dtype=bool)
+    for f in found:
+        for p in f.peaks:
+            row = float(f.spans[p.lane][0][0]) + p.row
+            track = f.piece.tracks[p.lane]
+            col, half = float(track.col_at(row)), track.width / 2
+            top, left = f.copy.to_full(row - REACH * p.core, col - half)
+            bottom, right = f.copy.to_full(row + REACH * p.core, col + half)
+            (r0, r1), (c0, c1) = usual.row_of([top, bottom]), usual.col_of([left, right])
+            under[max(0, round(r0)) : max(0, round(r1) + 1), max(0, round(c0)) : max(0, round(c1) + 1)] = True
+    return float(light[under].sum())
