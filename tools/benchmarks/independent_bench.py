@@ -2,11 +2,12 @@
 
     python tools/benchmarks/independent_bench.py --n 20 [--part lanes bands doublets]
 
-Outlines are found ones. lanes: total-protein stains with haze that is no protein: R2 of the lanes' volumes against the true load, error against
-it on the picture's median scale, stated CV, and the share of loads within 1.96 SD. bands: volumes of single bands and
-of those whose outline holds a tenth or more of other bands' light, and how many of the wrong and of the good ones bear
-a flag of their own. doublets: pairs 1.5 to 4 SD apart, 1:10 to 10:1, rows declared as doublets: divided, error of the
-ratio inside a pair, and of the sum; "false" are single bands of the same pictures that were divided.
+Outlines are found ones. lanes: total-protein stains with haze that is no protein: R2 of the lanes' volumes against the
+true load, error against it on the picture's median scale, stated CV, and the share of loads within 1.96 SD. bands:
+volumes of isolated bands and of those within six SDs of another of a tenth of their light, and how many of the wrong
+and of the good ones bear a flag of their own. doublets: pairs 1.5 to 4 SD apart, 1:10 to 10:1, rows declared as
+doublets: divided, error of the ratio inside a pair, and of the sum; "false" are single bands of the same pictures that
+were divided.
 """
 
 from __future__ import annotations
