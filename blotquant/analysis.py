@@ -324,12 +324,12 @@ def analyze_membrane(
         if session is None:
             found = _with_roles(divided(picture.image, layout, settings), expected.roles)
             session = make_session(picture.image, found, settings=settings, folder=session_folder)
-        results.append(quantify(picture.image, session, naming=picture.naming))
+        results.append(quantify(picture.image, session, naming=picture.naming, strip=expected.strip))
     return results
 
 
 @single_threaded
-def quantify(image: BlotImage, session: Session, *, naming: Naming | None = None) -> Analysis:
+def quantify(image: BlotImage, session: Session, *, naming: Naming | None = None, strip: int | None = None) -> Analysis:
     """Name and quantify the bands of a session, hand corrections included.
 
     Parameters
@@ -340,13 +340,15 @@ def quantify(image: BlotImage, session: Session, *, naming: Naming | None = None
         What to quantify.
     naming : Naming, optional
         Probe, targets and ladder.
+    strip : int, optional
+        The only strip to quantify; a session that was begun without it may hold others.
 
     Raises
     ------
     ValueError
         If the picture was read with the other polarity: its ceiling would be the wrong one.
     """
-    layout, scene, bands = quantify_bands(image, session, naming=naming)
+    layout, scene, bands = quantify_bands(image, session, naming=naming, strip=strip)
     with stage("lanes"):
         lanes = measure_lanes(image, layout, settings=session.settings.quantification)
     return Analysis(image=image, session=session, layout=layout, bands=bands, lanes=lanes, scene=scene)
@@ -354,7 +356,7 @@ def quantify(image: BlotImage, session: Session, *, naming: Naming | None = None
 
 @single_threaded
 def quantify_bands(
-    image: BlotImage, session: Session, *, naming: Naming | None = None
+    image: BlotImage, session: Session, *, naming: Naming | None = None, strip: int | None = None
 ) -> tuple[Layout, PreparedImage, pd.DataFrame]:
     """Name and quantify the bands of a session, as `quantify` does, without the lanes.
 
@@ -367,7 +369,7 @@ def quantify_bands(
     if image.polarity != session.polarity:
         msg = f"the session weighs {session.polarity} bands; read {image.name} with polarity={session.polarity!r}"
         raise ValueError(msg)
-    layout = session.layout
+    layout = session.layout if strip is None else session.layout.only_strip(strip)
     with stage("scene"):
         scene = prepare_image(image, layout, settings=settings.quantification)
     with stage("measure"):

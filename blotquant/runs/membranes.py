@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blotquant.detection.picture import ladder_lane
 from blotquant.errors import LaneCountError
 from blotquant.io import read_image
-from blotquant.io.files import sha256_of, table_to_csv
+from blotquant.io.files import sha256_of
+from blotquant.io.records import table_records
 from blotquant.model.geometry import LaneRole, Layout
-from blotquant.runs.pictures import corrected_session, make_part, named, software, with_timings
+from blotquant.runs.pictures import make_part, named, placed, software, with_timings
 from blotquant.runs.store import Part, fingerprint
-from blotquant.session.session import check_same_picture
+from blotquant.session.session import check_same_picture, load_session
 from blotquant.settings import Settings
 from blotquant.threads import stage, timed
 
@@ -46,7 +47,9 @@ class MembraneTask:
     settings : Settings
         Parameters.
     session_folder : pathlib.Path
-        Where sessions are kept; corrected ones that lie there are used.
+        Where sessions are kept.
+    corrected : mapping of str to pathlib.Path
+        Session name of a picture to the session whose hand corrections it takes.
     timings : bool
         Whether the summary tells the seconds of each stage.
     """
@@ -59,6 +62,7 @@ class MembraneTask:
     samples: Mapping[int, str]
     settings: Settings
     session_folder: Path
+    corrected: Mapping[str, Path] = field(default_factory=dict)
     timings: bool = False
 
     @property
@@ -69,10 +73,7 @@ class MembraneTask:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over everything that the result depends on; reads the files."""
-        records = [
-            session.history.edits[-1].hash if (session := corrected_session(path)) else None
-            for path in self.session_paths
-        ]
+        records = [None if session is None else session.history.edits[-1].hash for session in self.sessions()]
         entries = [(entry.name, entry.model_dump(mode="json")) for entry, _ in self.pictures]
         namings = [repr(naming) for naming in self.namings]
         files = [sha256_of(path) for _, path in self.pictures]
@@ -84,6 +85,11 @@ class MembraneTask:
     def session_paths(self) -> tuple[Path, ...]:
         """Where the session of each picture lies."""
         return tuple(self.session_folder / entry.session_name for entry, _ in self.pictures)
+
+    def sessions(self) -> list[Session | None]:
+        """Load the corrected session of each picture; None where there is none."""
+        found = [self.corrected.get(entry.session_name) for entry, _ in self.pictures]
+        return [None if path is None else load_session(path) for path in found]
 
 
 def unit_key(blot: str, membrane: str) -> str:
@@ -114,13 +120,13 @@ def measure_membrane(task: MembraneTask) -> Part:
 def _pictures(task: MembraneTask) -> list[Picture]:
     from blotquant.analysis import Picture
 
-    sessions = [corrected_session(path) for path in task.session_paths]
+    sessions = task.sessions()
     images = [
         _read(entry, path, session, task.settings)
         for (entry, path), session in zip(task.pictures, sessions, strict=True)
     ]
     return [
-        Picture(image=image, session=session, naming=naming)
+        Picture(image=image, session=session and placed(session, image, task.session_folder), naming=naming)
         for image, session, naming in zip(images, sessions, task.namings, strict=True)
     ]
 
@@ -165,15 +171,12 @@ def _make_part(task: MembraneTask, mark: str, analyses: Sequence[Analysis]) -> P
     return make_part(task.key, mark, pairs, extra=extra, draw=known)
 
 
-def _more_tables(task: MembraneTask, analyses: Sequence[Analysis]) -> dict[str, str]:
+def _more_tables(task: MembraneTask, analyses: Sequence[Analysis]) -> dict[str, list[dict[str, Any]]]:
     """What only the worker, who has the pictures at hand, can quantify: other ways of weighing, and carry-over."""
-    import pandas as pd
-
     from blotquant.quantification.alternatives import measure_alternatives
     from blotquant.runs.carry_over import Probing, check_membrane
-    from blotquant.tables import ALTERNATIVE_COLUMNS, CARRY_OVER_COLUMNS, make_table
 
-    volumes = []
+    volumes: list[dict[str, Any]] = []
     probings: dict[int | None, list[Probing]] = {}
     for (entry, _), naming, analysis in zip(task.pictures, task.namings, analyses, strict=True):
         if not naming.targets:
@@ -186,13 +189,13 @@ def _more_tables(task: MembraneTask, analyses: Sequence[Analysis]) -> dict[str, 
             "probe": entry.probe,
             "exposure_s": math.nan if analysis.image.exposure_s is None else analysis.image.exposure_s,
         }
-        volumes.append(measure_alternatives(layout, scene).assign(**constants))
+        volumes += table_records(measure_alternatives(layout, scene), constants)
         probing = Probing(probe=entry.probe, image=entry.name, layout=layout, scene=scene)
         probings.setdefault(entry.strip, []).append(probing)
     carried = [check_membrane(found, blot=task.blot, membrane=task.membrane) for found in probings.values()]
     return {
-        "alternatives": table_to_csv(pd.concat([make_table([], ALTERNATIVE_COLUMNS), *volumes])),
-        "carry_over": table_to_csv(pd.concat([make_table([], CARRY_OVER_COLUMNS), *carried])),
+        "alternatives": volumes,
+        "carry_over": [record for table in carried for record in table_records(table)],
     }
 
 
