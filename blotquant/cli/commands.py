@@ -189,6 +189,7 @@ def edit(target: Path) -> None:
 def verify(out: Path, *, images: Path | None, checksum: str | None, as_json: bool, debug: bool) -> None:
     """Recompute every number of a results folder from the original files and say equal or different."""
     from blotquant.cli.summary_text import verdict_lines
+    from blotquant.runs.progress import say
     from blotquant.runs.verify import verify_folder
 
     verdict = verify_folder(out, images=images, checksum=checksum)
@@ -204,6 +205,8 @@ def verify(out: Path, *, images: Path | None, checksum: str | None, as_json: boo
         "checksums": dict(verdict.checksums),
     }
     _Context(as_json=as_json, debug=debug).emit(document, verdict_lines(out, verdict))
+    for name, value in verdict.checksums.items():
+        say(f"SHA-256 of {name}: {value}; noted elsewhere, it shows later whether this record was exchanged (--checksum)")
     sys.exit(0 if verdict.equal else EXIT_DATA)
 
 

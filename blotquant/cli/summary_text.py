@@ -21,9 +21,6 @@ def summary_lines(folder: Path) -> list[str]:
 
     A ratio without any value has one line in all, with the reasons that stand in ratios.csv.
     """
-    from blotquant.io.files import read_table
-    from blotquant.tables import RATIO_COLUMNS, SUMMARY_COLUMNS
-
     path = folder / "summary.csv"
     if not path.is_file():
         return []
@@ -81,7 +78,7 @@ def verdict_lines(folder: Path, verdict: Verdict) -> list[str]:
     if verdict.parameters:
         shown = ", ".join(f"{name} = {value}" for name, value in verdict.parameters.items())
         lines.append(f"with parameters that are not the defaults: {shown}")
-    return lines + [f"SHA-256 of {name}: {value}" for name, value in verdict.checksums.items()]
+    return lines
 
 
 def fold_words(row: Mapping[Hashable, Any]) -> str:

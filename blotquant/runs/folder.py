@@ -169,7 +169,7 @@ def picture_tasks(
     inputs: Sequence[Input],
     out: Path,
     settings: Settings,
-    corrected: Mapping[str, Path],
+    corrected: Mapping[str, Path] | None = None,
     *,
     timings: bool = False,
 ) -> dict[str, PictureTask]:
@@ -183,7 +183,7 @@ def picture_tasks(
         The results folder.
     settings : Settings
         Parameters for pictures without a session.
-    corrected : mapping of str to pathlib.Path
+    corrected : mapping of str to pathlib.Path, optional
         Session name of a picture to the session whose hand corrections it takes.
     timings : bool
         Whether summaries tell the seconds of each stage.
@@ -195,7 +195,7 @@ def picture_tasks(
             input=item,
             settings=settings,
             session_folder=(out / "sessions").absolute(),
-            session=item.path if item.is_session else corrected.get(item.session_name),
+            session=item.path if item.is_session else (corrected or {}).get(item.session_name),
             timings=timings,
         )
         for item in inputs

@@ -326,7 +326,7 @@ def _corrections_elsewhere(wanted: Sequence[Wanted], out: Path) -> tuple[Finding
     matched = match_corrections(wanted, out, make_way=False)
     late = {name: path for name, path in matched.sessions.items() if path != own / name}
     return tuple(
-        Finding(file=f"sessions/{name}", what=f"lacks the hand corrections in {path}; run again to use them")
+        Finding(file=f"sessions/{name}", what=f"lacks the hand corrections in {path.resolve()}; run again to use them")
         for name, path in late.items()
     ) + tuple(Finding(file=f"sessions/{name}", what=why) for name, why in matched.refused.items())
 
