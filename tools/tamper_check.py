@@ -3,8 +3,9 @@
     python tools/tamper_check.py [--trials 1000] [--recompute 10]
 
 Every trial is made twice. Plain: the file is changed and that is all; the manifest's own checksum was noted elsewhere.
-Forged: the manifest's checksums are brought in line with the changed file, so that only the recomputed numbers and the histories can tell. Changes to
-originals and to corrected sessions need a recomputation each and are forged in the first `--recompute` trials only.
+Forged: the manifest's checksums are brought in line with the changed file, so that only the recomputed numbers and the
+histories can tell. Changes to originals and to corrected sessions need a recomputation each and are forged in the first
+`--recompute` trials only.
 The experiment is small and synthetic. Exit code 1 if a change that means something went unnoticed.
 """
 

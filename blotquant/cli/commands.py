@@ -206,7 +206,7 @@ def verify(out: Path, *, images: Path | None, checksum: str | None, as_json: boo
     }
     _Context(as_json=as_json, debug=debug).emit(document, verdict_lines(out, verdict))
     for name, value in verdict.checksums.items():
-        say(f"SHA-256 of {name}: {value}; noted elsewhere, it shows later whether this record was exchanged (--checksum)")
+        say(f"SHA-256 of {name}: {value}; noted elsewhere, it shows whether this record was exchanged (--checksum)")
     sys.exit(0 if verdict.equal else EXIT_DATA)
 
 

@@ -38,8 +38,8 @@ MANIFEST_VERSION = 2
 MAX_BYTES = 512 << 20
 EARLIER = "earlier"
 """Folder for the files of earlier runs."""
-RESULT_SUFFIXES = frozenset({".csv", ".xlsx", ".html", ".parquet", ".json", ".svg", ".tif"})
-"""Endings of what blotquant writes."""
+RESULT_SUFFIXES = frozenset({".csv", ".xlsx", ".html", ".parquet", ".json"})
+"""Endings of what blotquant writes, figures aside."""
 
 Role = Literal["experiment", "samples", "picture", "session", "picture of session", "dilution"]
 
@@ -265,8 +265,8 @@ def _known(folder: Path) -> dict[str, set[str]]:
 def _is_table_or_figure(name: str) -> bool:
     """Whether blotquant may have written a file that a manifest lists: whoever wrote the manifest chose the names."""
     plain = name.removeprefix("figures/")
-    own = Path(plain).suffix in RESULT_SUFFIXES and not plain.startswith(".") and name != MANIFEST
-    return own and not any(sign in plain for sign in "/\\:")
+    own = plain != name or (Path(name).suffix in RESULT_SUFFIXES and name != MANIFEST)
+    return own and not plain.startswith(".") and not any(sign in plain for sign in "/\\:")
 
 
 def _move(ready: Path, target: Path, *, known: set[str]) -> None:

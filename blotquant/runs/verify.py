@@ -46,7 +46,7 @@ LOOKS_LIKE_RESULTS = frozenset(
     {".csv", ".htm", ".html", ".json", ".mht", ".ods", ".parquet", ".pdf", ".svg", ".tsv", ".xls", ".xlsm", ".xlsx"}
 )
 """Endings, in any case, of files that a reader may take for results."""
-_DRAWN = (".html", ".svg", ".tif", ".json")
+_DRAWN = (".html", ".svg", ".tif", ".png", ".pdf")
 """Endings of what other versions of the drawing libraries write differently though every number is equal."""
 _ALONE = Workers(progress="none")
 
