@@ -83,6 +83,8 @@ LANE_COLUMNS: dict[str, Column] = {
     **{k: _PLACE[k] for k in ("col_start", "col_stop", "row_start", "row_stop")},
     "volume": Column(_REAL, "counts", "Background-corrected sum of counts over the whole lane"),
     "volume_sd": Column(_REAL, "counts", "Standard deviation of the volume"),
+    "lod": BAND_COLUMNS["lod"],
+    "loq": BAND_COLUMNS["loq"],
     "saturated_px": Column(_INT, "px", "Pixels of the weighed area at or above the ceiling"),
     "confidence": BAND_COLUMNS["confidence"],
     **_FLAGS,

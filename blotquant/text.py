@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 import re
+import sys
 import unicodedata
 from collections.abc import Iterable
 
@@ -32,6 +34,11 @@ def harmless(text: str, *, keep: str = "") -> str:
     Control, direction and other invisible characters become visible escapes, those in `keep` excepted.
     """
     return "".join(ch if ch in keep or unicodedata.category(ch) not in _INVISIBLE else ascii(ch)[1:-1] for ch in text)
+
+
+def printable(text: str) -> str:
+    r"""A file's name as text that every file and terminal takes: bytes that are none stand as ``\xe9``."""
+    return text if text.isascii() else os.fsencode(text).decode(sys.getfilesystemencoding(), "backslashreplace")
 
 
 def message(text: str) -> str:

@@ -125,14 +125,14 @@ def write_prepared(out: Path, text: str) -> None:
     keys = [f"unit {k}" for k in range(10)]
     with locked(out) as store:
         for key in keys:
-            tables = {"bands": "a\n" + f"{key} {text}\n" * 2000, "lanes": "a\n" + f"{text}\n" * 500}
+            tables = {"bands": [{"a": f"{key} {text}"}] * 2000, "lanes": [{"a": text}] * 500}
             image = ImageReference(path=key, name=key, sha256="0" * 64, shape=(9, 9))
             session = session_text(Session(image=image, layout_auto=Layout(), versions={"long": text * 5000}))
             store.save(Part(key=key, fingerprint=text, tables=tables, sessions={f"{key}.blot.json": session}))
         store.clear_new()
         for table in ("bands", "lanes"):
-            store.assemble(keys, table, header="a\n")
-        manifest = make_manifest("measure", store, settings={}, inputs=(), units=keys, failed=())
+            store.assemble(keys, table, ["a"])
+        manifest = make_manifest("measure", settings={}, inputs=(), units=keys, failed=())
         publish(store, manifest, sessions=[f"{key}.blot.json" for key in keys])
 
 

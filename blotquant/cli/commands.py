@@ -111,9 +111,8 @@ def measure(images: tuple[str, ...], out: Path | None, *, as_json: bool, debug: 
     folder = folder_of(out)
     settings = settings_of(options)
     inputs = find_inputs(images, leave_out=folder)
-    result = measure_folder(inputs, folder, settings=settings, workers=workers_of(options))
-    context = _Context(as_json=as_json, debug=debug)
-    _finish(context, "measure", result, parquet=options["parquet"])
+    result = measure_folder(inputs, folder, settings=settings, workers=workers_of(options), parquet=options["parquet"])
+    _finish(_Context(as_json=as_json, debug=debug), "measure", result)
 
 
 @cli.command()
@@ -144,10 +143,15 @@ def run(experiments: tuple[Path, ...], out: Path | None, *, as_json: bool, debug
     from blotquant.runs.study import run_experiments
 
     folder = folder_of(out)
-    result = run_experiments(experiments, folder, settings=settings_of(options), workers=workers_of(options))
-    context = _Context(as_json=as_json, debug=debug)
+    result = run_experiments(
+        experiments,
+        folder,
+        settings=settings_of(options),
+        workers=workers_of(options),
+        parquet=options["parquet"],
+    )
     lines = [] if len(experiments) > 1 else [*summary_lines(folder), *dilution_lines(folder)]
-    _finish(context, "run", result, lines=lines, parquet=options["parquet"])
+    _finish(_Context(as_json=as_json, debug=debug), "run", result, lines=lines)
 
 
 def _say_what_to_open(result: FolderResult) -> None:
@@ -180,21 +184,30 @@ def edit(target: Path) -> None:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder where the originals lie now, if they were moved apart from the results.",
 )
+@click.option("--checksum", metavar="SHA256", help="Checksum of manifest.json that was noted elsewhere.")
 @output_options
-def verify(out: Path, *, images: Path | None, as_json: bool, debug: bool) -> None:
+def verify(out: Path, *, images: Path | None, checksum: str | None, as_json: bool, debug: bool) -> None:
     """Recompute every number of a results folder from the original files and say equal or different."""
+    from blotquant.cli.summary_text import verdict_lines
+    from blotquant.runs.progress import say
     from blotquant.runs.verify import verify_folder
 
-    findings = verify_folder(out, images=images)
-    lines = [str(finding) for finding in findings] or [f"{out}: every number is equal to the original"]
+    verdict = verify_folder(out, images=images, checksum=checksum)
     document = {
         "command": "verify",
         "folder": str(out),
-        "equal": not findings,
-        "differences": lines if findings else [],
+        "equal": verdict.equal,
+        "differences": [str(finding) for finding in verdict.differences],
+        "compared": list(verdict.compared),
+        "not_compared": [str(finding) for finding in verdict.not_compared],
+        "not_known": list(verdict.not_known),
+        "parameters": dict(verdict.parameters),
+        "checksums": dict(verdict.checksums),
     }
-    _Context(as_json=as_json, debug=debug).emit(document, lines)
-    sys.exit(EXIT_DATA if findings else 0)
+    _Context(as_json=as_json, debug=debug).emit(document, verdict_lines(out, verdict))
+    for name, value in verdict.checksums.items():
+        say(f"SHA-256 of {name}: {value}; noted elsewhere, it shows whether this record was exchanged (--checksum)")
+    sys.exit(0 if verdict.equal else EXIT_DATA)
 
 
 @cli.command()
@@ -228,27 +241,16 @@ def _document(command: str, result: FolderResult) -> dict[str, Any]:
     }
 
 
-def _finish(
-    context: _Context, command: str, result: FolderResult, *, lines: Sequence[str] = (), parquet: bool = False
-) -> None:
+def _finish(context: _Context, command: str, result: FolderResult, *, lines: Sequence[str] = ()) -> None:
     """Print what was done and leave with the promised exit code."""
     from blotquant.runs.progress import say
 
-    files = list(result.files)
-    if parquet:
-        from blotquant.export.parquet import write_parquet
-        from blotquant.runs.manifest import add_outputs
-
-        written = [write_parquet(path) for path in files if path.suffix == ".csv"]
-        for folder in dict.fromkeys(path.parent for path in written):
-            add_outputs(folder, [path.name for path in written if path.parent == folder])
-        files += written
     document = _document(command, result) if context.as_json else {}
     empty = {picture["image"]: picture["problem"] for picture in _pictures(result) if picture["problem"]}
     # Causes before what follows from them: what could not be measured leaves ratios without values.
     for name, error in {**empty, **result.failures}.items():
         say(f"failed: {error}" if error.startswith(f"{name}: ") else f"failed: {name}: {error}")
-    context.emit(document, itertools.chain(map(_picture_line, _pictures(result)), lines, _paths(files)))
+    context.emit(document, itertools.chain(map(_picture_line, _pictures(result)), lines, _paths(result.files)))
     if result.n_kept:
         say(f"{result.n_kept} finished earlier and kept")
     _say_what_to_open(result)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blotquant.io.files import read_table
 from blotquant.tables import CONTRAST_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS
+
+if TYPE_CHECKING:
+    from blotquant.runs.verify import Verdict
 
 MOST_REASONS = 3
 """Reasons for missing values that are told on the terminal; ratios.csv has them all."""
@@ -60,6 +63,22 @@ def dilution_lines(folder: Path) -> list[str]:
 
     path = folder / DILUTION_FILE
     return [tell_range(fit) for fit in read_fits(path).values()] if path.is_file() else []
+
+
+def verdict_lines(folder: Path, verdict: Verdict) -> list[str]:
+    """Tell what `verify` compared, what it could not compare and what it does not know."""
+    lines = [str(finding) for finding in verdict.differences]
+    if verdict.equal:
+        some = "every number that was compared is" if verdict.not_compared else "every number is"
+        lines.append(f"{folder}: {some} equal to the original")
+    lines.append(f"compared with the originals: {len(verdict.compared)} files")
+    lines += [str(finding) for finding in verdict.not_compared]
+    if verdict.not_known:
+        lines.append(f"not known, not looked into: {', '.join(verdict.not_known)}")
+    if verdict.parameters:
+        shown = ", ".join(f"{name} = {value}" for name, value in verdict.parameters.items())
+        lines.append(f"with parameters that are not the defaults: {shown}")
+    return lines
 
 
 def fold_words(row: Mapping[Hashable, Any]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import stat
 from pathlib import Path
 
 
@@ -44,4 +46,12 @@ def is_there(path: Path) -> bool:
     try:
         return path.exists()
     except OSError:
+        return False
+
+
+def is_plain_file(path: Path) -> bool:
+    """Whether a file lies there that is no link: inside a results folder no link is followed."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except (OSError, ValueError):
         return False

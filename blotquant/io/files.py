@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import hashlib
 import io
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,8 +35,23 @@ _PARSERS: dict[str, Callable[[str], object]] = {
 }
 
 
+MAX_HASHED = 2 << 30
+"""Largest file whose checksum is computed, in bytes: more than a picture of 200 million pixels holds."""
+
+
 def sha256_of(path: Path) -> str:
-    """Checksum of a file's bytes, as 64 hexadecimal digits."""
+    """Checksum of a file's bytes, as 64 hexadecimal digits.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, is no plain file (a pipe would hang, a device has no end), or is larger than `MAX_HASHED`.
+    """
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise OSError(errno.EINVAL, "not a file but a folder or device")
+    if about.st_size > MAX_HASHED:
+        raise OSError(errno.EFBIG, f"larger than {MAX_HASHED:,} bytes")
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(_BLOCK):
@@ -42,7 +59,14 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def atomic_write(path: str | os.PathLike[str], data: bytes | str | Iterable[str], *, flush_parent: bool = True) -> None:
+def atomic_write(
+    path: str | os.PathLike[str],
+    data: bytes | str | Iterable[str],
+    *,
+    flush_parent: bool = True,
+    durable: bool = True,
+    scratch: Path | None = None,
+) -> None:
     """Write a file so that a reader sees the old or the new content whole, even if the program is killed.
 
     The data go to a temporary file in the same folder, are flushed to disk, and replace `path` in one step.
@@ -58,6 +82,11 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str | Iterable[str]
     flush_parent : bool
         Whether the new name, too, is on disk on return. Who writes many files into one folder spares half the waiting
         by flushing it once at the end (`flush_folder`); until then a power cut may leave the old content, whole.
+    durable : bool
+        Whether the content is on disk before it replaces the old one. False for what can be made again and is flushed
+        later (`flush_file`): a kill leaves the file whole all the same, a power cut may not.
+    scratch : pathlib.Path, optional
+        A folder on the same disk for the unfinished file; beside `path` if not given.
 
     Raises
     ------
@@ -69,7 +98,9 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str | Iterable[str]
     content = (piece.encode("utf-8") if isinstance(piece, str) else piece for piece in pieces)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _replace_with(target, content)
+        if scratch is not None:
+            scratch.mkdir(parents=True, exist_ok=True)
+        _replace_with(target, content, scratch or target.parent, durable=durable)
         if flush_parent:
             flush_folder(target.parent)
     except OSError as error:
@@ -78,19 +109,30 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str | Iterable[str]
         raise OutputError(msg) from error
 
 
-def _replace_with(target: Path, content: Iterable[bytes]) -> None:
+def _replace_with(target: Path, content: Iterable[bytes], place: Path, *, durable: bool) -> None:
     # A short name of its own: the target's name may already be as long as the file system allows.
-    temporary = target.parent / f".blotquant-{secrets.token_hex(8)}.tmp"
+    temporary = place / f".blotquant-{secrets.token_hex(8)}.tmp"
     # 0o666 lets the user's umask decide; tempfile would make results unreadable for a lab's group.
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.writelines(content)
             stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                os.fsync(stream.fileno())
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def flush_file(path: Path) -> None:
+    """Bring a file that was written without waiting to disk; one that is gone is passed over."""
+    with contextlib.suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_RDWR)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def flush_folder(folder: Path) -> None:

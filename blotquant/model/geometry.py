@@ -277,6 +277,13 @@ class Layout:
         """Bands of one lane from top to bottom."""
         return tuple(band for band in self.bands if band.lane == lane_id)
 
+    def only_strip(self, number: int) -> Layout:
+        """Return the layout of one strip: its lanes and bands; empty if there is no strip of that number."""
+        strips = tuple(strip for strip in self.strips if strip.number == number)
+        lanes = tuple(lane for lane in self.lanes if lane.strip in {strip.id for strip in strips})
+        bands = tuple(band for band in self.bands if band.lane in {lane.id for lane in lanes})
+        return replace(self, strips=strips, lanes=lanes, bands=bands)
+
     def sorted(self) -> Layout:
         """Return the same layout in its promised order: strips, lanes and bands by number and place."""
         strips = tuple(sorted(self.strips, key=lambda s: s.number))

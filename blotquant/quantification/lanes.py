@@ -1,21 +1,121 @@
-"""Whole lanes as apertures: the table of lanes, which a total-protein stain is read from."""
+"""Whole lanes: the table of lanes, which a total-protein stain is read from, each with its own background and SD.
+
+1. The lane's profile is the mean count of each row, area-weighted over the lane; lanes that overlap are parted half-way
+   between their centre lines.
+2. Specks and scratches that no band explains (far brighter than anything that the lane's columns have in common within
+   a band's height) are replaced by the row's median; what they held enters the SD.
+3. The background runs along the lane: a morphological opening of the profile, `OPENING` band heights long, lifted to
+   the middle of the noise. Haze along the lane, which the gaps beside it do not show, is background; bands are not.
+4. The SD: noise; what the other lanes' common profile does not explain, block by block along the lane; openings of
+   other lengths, against what they do to the other lanes; debris.
+
+Notes
+-----
+Chosen by figures (`tools/benchmarks/independent_bench.py`; found lanes, 20 hazy stains of an independent generator):
+R² of the volumes against the true load is 0.99 in the median and 0.91 at worst; the level of the gaps beside the lane
+gives 0.87 and 0.33, an asymmetric Whittaker baseline 0.80 and 0.21, SNIP 0.93 and 0.51. Openings of 4 to 7 band heights
+do as well, shorter ones cut into bands, longer ones follow the haze no more.
+
+References
+----------
+Opening: Soille 2003, chapter 4. docs/methods.md, "Whole lanes".
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from scipy import ndimage
 
 from blotquant.flags import join_flags
-from blotquant.model.geometry import Band, Lane, Layout, bounding_box
-from blotquant.model.image import BlotImage
-from blotquant.quantification.background import Aperture
-from blotquant.quantification.bands import measure_aperture
-from blotquant.quantification.prepared_image import PreparedImage, aperture_of, prepare_lanes
+from blotquant.model.area_weights import area_weights
+from blotquant.model.geometry import Lane, Layout, bounding_box
+from blotquant.model.image import BlotImage, FloatImage
+from blotquant.quantification.noise import LOD_SDS, LOQ_SDS
+from blotquant.quantification.prepared_image import to_optical_density
 from blotquant.quantification.quality import limit_flags, saturation
 from blotquant.settings import QuantificationSettings
 from blotquant.tables import LANE_COLUMNS, make_table
 from blotquant.threads import single_threaded
+
+Array = NDArray[np.float64]
+
+OPENING = 5.0
+"""Length of the opening, in heights of the picture's bands (SD of the profile over SD of its slope)."""
+
+OTHER_OPENINGS = (0.6, 1.7)
+"""Lengths, against the chosen one, that could be defended as well."""
+
+LEAST_HEIGHT_PX = 0.8
+"""Bands are no finer than this."""
+
+SMOOTHING = 1 / 3
+"""SD of the Gaussian that the profile is smoothed with before it is opened, in band heights."""
+
+FLOOR_SDS = 3.0
+"""Rows no more than so many SDs of a row's mean above the background lie on the floor: their middle is it."""
+
+DEBRIS_SDS = 6.0
+"""A pixel is debris from so many SDs of noise above all that its lane has in common near it."""
+
+DEBRIS_SHARE = 0.3
+"""It must also stand out by this part of the brightest band near it."""
+
+DEBRIS_SD = 0.3
+"""SD of the light of debris that is taken out, as a part of it."""
+
+LEAST_SHARE = 0.005
+"""SD of a lane's volume against the others' that no term below sees, as a part of it: where its floor was taken."""
+
+BLOCKS = 16
+"""Blocks along the lane that are compared with the common profile."""
+
+FEWEST_BLOCKS = 5.0
+"""Light must lie in about so many of them for a common profile to say anything."""
+
+UNLIKE = 0.5
+"""Variance of the volume, as a part of that of its blocks: lanes differ in their proteins too, which is no error."""
+
+BEND_COST = 1.5
+"""SD of a lane's noise with that of the background taken from it, in units of the noise under it."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LaneProfile:
+    """One lane along its rows.
+
+    Attributes
+    ----------
+    rows : ndarray, shape (n,)
+        Rows of the picture.
+    cover : ndarray, shape (n,)
+        Covered pixels of each.
+    counts, background : ndarray, shape (n,)
+        Mean counts of the covered pixels, debris left out, and the background under them.
+    debris : ndarray, shape (n,)
+        Counts of debris that were left out, summed over the row.
+    noise : float
+        SD of one pixel, counts.
+    n_floor : float
+        Pixels of the rows that the background was taken from.
+    """
+
+    rows: NDArray[np.intp]
+    cover: Array
+    counts: Array
+    background: Array
+    debris: Array
+    noise: float
+    n_floor: float = 0.0
+
+    @property
+    def excess(self) -> Array:
+        """Counts above background of each row, summed over the lane."""
+        return np.asarray(self.cover * (self.counts - self.background))
 
 
 @single_threaded
@@ -26,9 +126,7 @@ def measure_lanes(
     settings: QuantificationSettings | None = None,
     window: tuple[float, float] | None = None,
 ) -> pd.DataFrame:
-    """Weigh whole lanes, as a total-protein stain is.
-
-    All lanes are masked, so that the background comes from the gaps between and beside them.
+    """Measure whole lanes, as a total-protein stain is: stain-free gels, Ponceau, REVERT, Coomassie alike.
 
     Parameters
     ----------
@@ -37,9 +135,9 @@ def measure_lanes(
     layout : Layout
         Strips and lanes.
     settings : QuantificationSettings, optional
-        How to weigh.
+        ``constant`` and ``none`` are taken as they are; all other backgrounds are that along the lane.
     window : (float, float), optional
-        Half-open range of rows to weigh; the whole lane when not given.
+        Half-open range of rows to measure; the whole lane when not given. The background is that of the whole lane.
 
     Returns
     -------
@@ -47,59 +145,220 @@ def measure_lanes(
         One row a lane with `LANE_COLUMNS`. Volumes are counts; that of a lane with any pixel at the ceiling is a
         lower bound, flagged ``saturated``. A lane outside the window has none.
     """
-    layout = layout.sorted()
+    settings, layout = settings or QuantificationSettings(), layout.sorted()
+    if settings.optical_density:
+        image = to_optical_density(image)
+    signal = image.signal()
+    profiles = profile_lanes(signal, layout, background=settings.background)
+    inside = [
+        np.ones(len(p.rows), dtype=bool) if window is None else (p.rows >= window[0]) & (p.rows + 1 <= window[1])
+        for p in profiles
+    ]
+    volumes = np.array([float(p.excess[part].sum()) for p, part in zip(profiles, inside, strict=True)])
+    noises = np.array(
+        [BEND_COST * p.noise * p.cover[part].sum() ** 0.5 for p, part in zip(profiles, inside, strict=True)]
+    )
+    along = settings.background not in ("constant", "none")
+    others = [profile_lanes(signal, layout, background="lane", length=n) for n in OTHER_OPENINGS] if along else []
+    variance = _variance(layout, profiles, inside, others) + noises**2
     strips = {strip.id: strip.number for strip in layout.strips}
-    lanes = [(lane, _lane_band(lane, window)) for lane in layout.lanes]
-    stand_ins = Layout(strips=layout.strips, lanes=layout.lanes, bands=tuple(band for _, band in lanes if band))
-    scene = prepare_lanes(image, stand_ins, settings=settings)
     rows = []
-    for lane, band in lanes:
-        row = {
-            "image": image.name,
-            "strip": strips.get(lane.strip),
-            "lane": lane.number,
-            "role": lane.role,
-            "col_center": float(lane.center_at(sum(lane.row_range) / 2)),
-            **bounding_box(lane.outline)._asdict(),
-            "confidence": lane.confidence,
-            "probe": image.probe,
-            "exposure_s": image.exposure_s,
-        }
-        cells: dict[str, Any] = {"flags": ()}
-        if band is not None:  # one at a time: the weights of all lanes are larger than the picture
-            cells = _lane_cells(aperture_of(band, stand_ins, scene.signal), scene)
-        cells["flags"] = join_flags(cells["flags"], lane.flags, scene.flags, layout.flags)
-        rows.append(row | cells)
+    for k, (lane, profile) in enumerate(zip(layout.lanes, profiles, strict=True)):
+        cells: dict[str, Any] = {"flags": set()}
+        if inside[k].any():
+            n_saturated, clipped = _saturation(
+                signal, _without_overlap(lane, layout), profile.rows[inside[k]], image.ceiling
+            )
+            limits = limit_flags(volumes[k], noises[k], spread=float("nan"), n_background=profile.n_floor)
+            cells = {
+                "volume": volumes[k], "volume_sd": float(np.sqrt(variance[k])), "saturated_px": n_saturated,
+                "lod": LOD_SDS * noises[k], "loq": LOQ_SDS * noises[k], "flags": {*clipped, *limits},
+            }  # fmt: skip
+        cells["flags"] = join_flags(cells["flags"], lane.flags, image.flags, layout.flags)
+        rows.append({
+            "image": image.name, "strip": strips.get(lane.strip), "lane": lane.number, "role": lane.role,
+            "col_center": float(lane.center_at(sum(lane.row_range) / 2)), **bounding_box(lane.outline)._asdict(),
+            "confidence": lane.confidence, "probe": image.probe, "exposure_s": image.exposure_s, **cells,
+        })  # fmt: skip
     return make_table(rows, LANE_COLUMNS)
 
 
-def _lane_cells(aperture: Aperture, scene: PreparedImage) -> dict[str, Any]:
-    weighed = measure_aperture(scene, aperture)
-    n_saturated, clipped = saturation(weighed.pixels, aperture.weights, scene.ceiling)
-    limits = limit_flags(weighed.volume, weighed.empty_sd, spread=float("nan"), n_background=weighed.n_background)
-    return {
-        "volume": weighed.volume,
-        "volume_sd": weighed.volume_sd,
-        "saturated_px": n_saturated,
-        "flags": {*clipped, *limits},
-    }
+def profile_lanes(
+    signal: FloatImage, layout: Layout, *, background: str = "local", length: float = 1.0
+) -> list[LaneProfile]:
+    """Profiles of all lanes with the background along each.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (H, W)
+        Counts, bands bright.
+    layout : Layout
+        Strips and lanes.
+    background : str
+        ``none`` for no background, ``constant`` for the median beside all lanes, else the opening along the lane.
+    length : float
+        Of the opening, against the usual one.
+    """
+    lanes = [_without_overlap(lane, layout) for lane in layout.lanes]
+    straight = [_straightened(signal, lane) for lane in lanes]
+    heights = [_band_height(np.median(pixels, axis=1)) for _, pixels in straight]
+    known = [height for height in heights if np.isfinite(height)]
+    height = max(float(np.median(known)), LEAST_HEIGHT_PX) if known else LEAST_HEIGHT_PX
+    profiles = []
+    beside = np.ones(signal.shape, dtype=bool)
+    for lane, (rows, pixels) in zip(lanes, straight, strict=True):
+        box, weights = area_weights(lane.outline, (signal.shape[0], signal.shape[1]))
+        at, cover = slice(rows[0] - box.row_start, rows[-1] + 1 - box.row_start), weights.sum(axis=1)
+        sums = np.einsum("ij,ij->i", weights, signal[box.slices], dtype=float)
+        debris, noise = _debris(pixels, height)
+        cover = cover[at]
+        counts = (sums[at] - debris) / np.maximum(cover, 1e-9)
+        profiles.append(
+            LaneProfile(
+                rows=rows, cover=cover, counts=counts, background=np.zeros(len(rows)), debris=debris, noise=noise
+            )
+        )
+        beside[box.slices] &= weights == 0
+    if background == "none":
+        return profiles
+    if background == "constant":
+        beside &= np.isfinite(signal)
+        level = float(np.median(signal[beside])) if beside.any() else 0.0
+        return [replace(p, background=np.full(len(p.rows), level), n_floor=float(beside.sum())) for p in profiles]
+    return [_opened(profile, height, length * OPENING * height) for profile in profiles]
 
 
-def _lane_band(lane: Lane, window: tuple[float, float] | None) -> Band | None:
-    """The lane's area, or what lies of it inside a window of rows, as if it were one band."""
-    top, bottom = lane.row_range
-    if window is not None:
-        top, bottom = max(top, window[0] - 0.5), min(bottom, window[1] - 0.5)
-        if bottom <= top:
-            return None
-    nodes = [top, *(row for row, _ in lane.center if top < row < bottom), bottom]
-    center = lane.center_at(nodes)
-    part = Lane(
-        id=lane.id,
-        strip=lane.strip,
-        number=lane.number,
-        center=tuple(zip(nodes, map(float, center), strict=True)),
-        widths=tuple(map(float, lane.width_at(nodes))),
+def _without_overlap(lane: Lane, layout: Layout) -> Lane:
+    """The lane cut half-way to a neighbour that it runs into, so that no pixel is of two lanes."""
+    rows = np.array([row for row, _ in lane.center])
+    center, half = lane.center_at(rows), lane.width_at(rows) / 2
+    left, right = center - half, center + half
+    for other in layout.lanes_of(lane.strip):
+        beyond, wide = other.center_at(rows), other.width_at(rows) / 2
+        middle = (center + beyond) / 2
+        # Between edges that overlap, the middle lies in proportion to the widths.
+        middle = np.where(half + wide > 0, (center * wide + beyond * half) / np.maximum(half + wide, 1e-9), middle)
+        if other.number == lane.number + 1:
+            right = np.where(beyond > center, np.minimum(right, middle), right)
+        elif other.number == lane.number - 1:
+            left = np.where(beyond < center, np.maximum(left, middle), left)
+    if (left == center - half).all() and (right == center + half).all():
+        return lane
+    nodes = tuple((float(r), float(c)) for r, c in zip(rows, (left + right) / 2, strict=True))
+    return replace(lane, center=nodes, widths=tuple(float(w) for w in np.maximum(right - left, 1e-3)))
+
+
+def _straightened(signal: FloatImage, lane: Lane) -> tuple[NDArray[np.intp], Array]:
+    """Rows of a lane in the picture, and its whole pixels side by side, as if it ran straight down."""
+    first, last = lane.row_range
+    rows = np.arange(
+        max(int(np.ceil(first)), 0), max(min(int(np.floor(last)), signal.shape[0] - 1), int(np.ceil(first))) + 1
     )
-    middle = (top + bottom) / 2
-    return Band(id=lane.id, lane=lane.id, outline=part.outline, peak=(middle, float(lane.center_at(middle))))
+    rows = np.clip(rows, 0, signal.shape[0] - 1)
+    wide = max(int(np.median(lane.width_at(rows))), 1)
+    offsets = np.arange(wide) - (wide - 1) / 2
+    cols = np.rint(lane.center_at(rows)[:, None] + offsets).astype(int)
+    return rows, signal[rows[:, None], np.clip(cols, 0, signal.shape[1] - 1)].astype(float)
+
+
+def _band_height(profile: Array) -> float:
+    """SD of a profile over SD of its slope, noise left out; NaN where nothing but noise is there."""
+    if len(profile) < 12 or not np.isfinite(profile).all():
+        return float("nan")
+    lit = profile - _opening(profile, max(len(profile) // 6, 9))
+    noise = (1.4826 * float(np.median(np.abs(np.diff(profile, n=2))))) ** 2 / 6
+    slope = float(np.var(np.diff(lit)))
+    return (
+        float(np.sqrt(max(float(np.var(lit)) - noise, 0.0) / (slope - 2 * noise)))
+        if slope > 2.5 * noise
+        else float("nan")
+    )
+
+
+def _opening(profile: Array, length: float) -> Array:
+    """Grey opening of a profile by a line of about that length, an odd number of rows."""
+    from skimage.morphology import opening
+
+    n = max(int(length), 1) | 1
+    padded = np.pad(profile, n // 2, mode="edge")
+    return np.asarray(opening(padded, np.ones(n, dtype=np.uint8))[n // 2 : len(padded) - n // 2], dtype=float)
+
+
+def _debris(pixels: Array, height: float) -> tuple[Array, float]:
+    """Light of specks and scratches in each row of a straightened lane, counts; and the SD of one pixel's noise."""
+    if pixels.shape[1] < 5 or len(pixels) < 5 or not np.isfinite(pixels).all():
+        return np.zeros(len(pixels)), 0.0
+    noise = 1.4826 * float(np.median(np.abs(np.diff(pixels, n=2, axis=1)))) / 6**0.5
+    common = np.median(pixels, axis=1)
+    reach = round(height)
+    brightest = ndimage.maximum_filter1d(common, 2 * reach + 1)
+    lit = brightest - _opening(ndimage.gaussian_filter1d(common, SMOOTHING * height), OPENING * height)
+    seeds = pixels - brightest[:, None] > np.maximum(DEBRIS_SDS * noise, DEBRIS_SHARE * lit)[:, None]
+    # A single hot pixel is noise; debris is two pixels wide at least.
+    seeds = ndimage.binary_opening(seeds, np.ones((2, 2), dtype=bool))
+    if not seeds.any():
+        return np.zeros(len(pixels)), noise
+    spoilt = ndimage.binary_dilation(seeds, iterations=max(reach, 1)) & (pixels > common[:, None] + 2 * noise)
+    # What fills a row from side to side is a band.
+    spoilt[spoilt.mean(axis=1) > 0.5] = False
+    return np.asarray(np.where(spoilt, pixels - common[:, None], 0.0).sum(axis=1)), noise
+
+
+def _opened(profile: LaneProfile, height: float, length: float) -> LaneProfile:
+    """The profile with the background along it."""
+    if not np.isfinite(profile.counts).all():
+        return replace(profile, background=np.full(len(profile.rows), np.nan))
+    smooth = ndimage.gaussian_filter1d(profile.counts, SMOOTHING * height)
+    level = ndimage.uniform_filter1d(_opening(smooth, length), int(length) | 1, mode="nearest")
+    above = profile.counts - level
+    grain = profile.noise / np.sqrt(np.maximum(profile.cover, 1.0))
+    lift = 0.0
+    for _ in range(6):
+        floor = above <= lift + np.maximum(FLOOR_SDS * grain, 1e-12 * np.abs(level))
+        lift = float(above[floor].mean()) if floor.any() else lift
+    return replace(profile, background=level + lift, n_floor=float(profile.cover[floor].sum()))
+
+
+def _variance(
+    layout: Layout, profiles: list[LaneProfile], inside: list[NDArray[np.bool_]], others: list[list[LaneProfile]]
+) -> Array:
+    """Variance of each lane's volume but for noise."""
+    volumes = np.array([float(p.excess[part].sum()) for p, part in zip(profiles, inside, strict=True)])
+    debris = np.array([float(p.debris[part].sum()) for p, part in zip(profiles, inside, strict=True)])
+    variance = (DEBRIS_SD * debris) ** 2 + (LEAST_SHARE * volumes) ** 2
+    strips = [lane.strip for lane in layout.lanes]
+    for strip in dict.fromkeys(strips):
+        mine = [k for k, of in enumerate(strips) if of == strip and volumes[k] > 0 and inside[k].any()]
+        usual = [k for k in mine if layout.lanes[k].role in ("sample", "standard")]
+        if len(usual) < 3:
+            usual = mine
+        if len(usual) < 2:
+            continue
+        # Blocks of the lane against those of the other lanes.
+        blocks = np.array(
+            [[float(part.sum()) for part in np.array_split(profiles[k].excess[inside[k]], BLOCKS)] for k in mine]
+        )
+        parts = blocks / volumes[mine, None]
+        for at, k in enumerate(mine):
+            # Of a few lanes the middle one would else be held against itself.
+            rest = [mine.index(other) for other in usual if other != k]
+            common = np.median(parts[rest], axis=0)
+            common /= max(float(common.sum()), 1e-12)
+            if 1 / float((common**2).sum()) >= FEWEST_BLOCKS:
+                unlike = float(((blocks[at] - volumes[k] * common) ** 2).sum())
+                variance[k] += UNLIKE * BLOCKS / (BLOCKS - 1) * unlike
+        # Other openings: what is common to the lanes is the picture's scale, and no error of a ratio.
+        for other in others:
+            changed = np.array([float(other[k].excess[inside[k]].sum()) for k in mine]) / volumes[mine]
+            typical = float(np.median(changed[[mine.index(k) for k in usual]]))
+            if typical > 0:
+                variance[mine] += ((changed / typical - 1) * volumes[mine]) ** 2 / (2 * len(others))
+    return variance
+
+
+def _saturation(signal: FloatImage, lane: Lane, rows: NDArray[np.intp], ceiling: float) -> tuple[int, tuple[str, ...]]:
+    """Saturated pixels of some rows of a lane, and what they mean."""
+    box, weights = area_weights(lane.outline, (signal.shape[0], signal.shape[1]))
+    at = slice(max(int(rows[0]), box.row_start), min(int(rows[-1]) + 1, box.row_stop))
+    part = slice(at.start - box.row_start, at.stop - box.row_start)
+    return saturation(signal[at, box.col_start : box.col_stop], weights[part], ceiling)

@@ -21,7 +21,6 @@ from blotquant.model.geometry import Band, Box, Layout, polygon, polygon_area
 from blotquant.model.image import BlotImage, FloatImage
 from blotquant.quantification.background import BACKGROUNDS, Aperture, BackgroundPixels, FittedBackground
 from blotquant.quantification.background.base import Array
-from blotquant.quantification.background.simple import Gaps
 from blotquant.quantification.edge_losses import EdgeLosses, measure_edge_losses
 from blotquant.quantification.noise import Noise, measure_noise
 from blotquant.quantification.undetected_signal import exclude_undetected_signal
@@ -137,40 +136,27 @@ def prepare_image(image: BlotImage, layout: Layout, *, settings: QuantificationS
     PreparedImage
         To be handed to `measure_bands` any number of times, as long as picture and bands stay roughly the same.
     """
-    return _prepare(image, layout, settings or QuantificationSettings(), whole_lanes=False)
-
-
-@single_threaded
-def prepare_lanes(image: BlotImage, layout: Layout, *, settings: QuantificationSettings | None = None) -> PreparedImage:
-    """Prepare a picture for weighing whole lanes, which the layout holds as its bands.
-
-    Only the gaps between lanes are left as ground: the mask is not widened, and they are the background for all
-    methods but those that ask nothing of the lane.
-    """
-    return _prepare(image, layout, settings or QuantificationSettings(), whole_lanes=True)
-
-
-def _prepare(image: BlotImage, layout: Layout, settings: QuantificationSettings, *, whole_lanes: bool) -> PreparedImage:
+    settings = settings or QuantificationSettings()
     if settings.optical_density:
         image = to_optical_density(image)
-    margin = 0.0 if whole_lanes else settings.mask_margin
     is_float = image.pixels.dtype.kind == "f"
-    ground = find_background_pixels(image.signal(), layout, margin, may_lack_numbers=is_float)
+    ground = find_background_pixels(image.signal(), layout, settings.mask_margin, may_lack_numbers=is_float)
     boxes = [clip_box(band.box, image.shape) for band in layout.bands]
-    noise = measure_noise(ground.signal, ground.usable, [] if whole_lanes else boxes)
+    noise = measure_noise(ground.signal, ground.usable, boxes)
     ground = replace(ground, noise=noise.sigma, noise_spread=noise.spread)
-    use_gaps = whole_lanes and settings.background not in ("constant", "none")
-    method = Gaps() if use_gaps else BACKGROUNDS[settings.background]
-    others = [] if whole_lanes else [name for name in SANE if name != settings.background]
+    method = BACKGROUNDS[settings.background]
     clear = [box for band, box in zip(layout.bands, boxes, strict=True) if band.status == "detected"]
-    cuts = EdgeLosses() if whole_lanes else measure_edge_losses(ground.signal, clear, noise.sigma * noise.spread**0.5)
-    flags = image.flags if noise.gain is not None or whole_lanes else (*image.flags, "noise_gain_unknown")
     return PreparedImage(
-        ground=ground, method=method.name + (", optical density" if settings.optical_density else ""),
+        ground=ground,
+        method=method.name + (", optical density" if settings.optical_density else ""),
         surface=method.fit(ground),
-        others=tuple(BACKGROUNDS[name].fit(ground) for name in others), noise=noise, ceiling=image.ceiling,
-        row_sigma={} if whole_lanes else _row_sigmas(ground.signal, layout, boxes), cuts=cuts, flags=flags,
-    )  # fmt: skip
+        others=tuple(BACKGROUNDS[name].fit(ground) for name in SANE if name != settings.background),
+        noise=noise,
+        ceiling=image.ceiling,
+        row_sigma=_row_sigmas(ground.signal, layout, boxes),
+        cuts=measure_edge_losses(ground.signal, clear, noise.sigma * noise.spread**0.5),
+        flags=image.flags if noise.gain is not None else (*image.flags, "noise_gain_unknown"),
+    )
 
 
 def find_background_pixels(

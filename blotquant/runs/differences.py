@@ -166,6 +166,21 @@ def compare_workbooks(file: str, old: bytes, new: bytes, *, tolerance: float = 0
                 yield Finding(file=file, where=where, what="different", recorded=_short(a), recomputed=_short(b))
 
 
+def compare_parquet(file: str, recorded: bytes, recomputed: bytes, *, tolerance: float = 0.0) -> list[Finding]:
+    """Compare two Parquet tables by their cells; needs pyarrow."""
+    import pandas as pd
+
+    from blotquant.io.files import table_to_csv
+
+    if recorded == recomputed:
+        return []
+    try:
+        old, new = (table_to_csv(pd.read_parquet(io.BytesIO(data))) for data in (recorded, recomputed))
+    except _BROKEN as error:
+        return [Finding(file=file, what=f"cannot be read as it was written ({' '.join(str(error).split())[:100]})")]
+    return limited(compare_tables(file, old, new, tolerance=tolerance), file)
+
+
 def compare_lines(file: str, old: str, new: str) -> Iterator[Finding]:
     """Compare two texts line by line."""
     pairs = itertools.zip_longest(old.split("\n"), new.split("\n"), fillvalue="")

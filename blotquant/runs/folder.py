@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from blotquant.errors import BlotQuantError, OutputError
+from blotquant.io.files import sha256_of
+from blotquant.runs.corrections import Wanted, match_corrections
 from blotquant.runs.inputs import Input
-from blotquant.runs.progress import ProgressStyle, progress
+from blotquant.runs.progress import ProgressStyle, progress, say
 from blotquant.runs.store import ChangedError, Part, Store, locked
 from blotquant.runs.workers import Outcome, run_tasks
 from blotquant.settings import Settings
@@ -111,6 +113,7 @@ def measure_folder(
     *,
     settings: Settings | None = None,
     workers: Workers | None = None,
+    parquet: bool = False,
 ) -> FolderResult:
     """Measure pictures and sessions into a results folder.
 
@@ -125,6 +128,8 @@ def measure_folder(
         Parameters for pictures without a session.
     workers : Workers, optional
         Who does the work.
+    parquet : bool
+        Whether the tables are written as Parquet too.
 
     Raises
     ------
@@ -134,46 +139,84 @@ def measure_folder(
     from blotquant.runs.manifest import publish
     from blotquant.runs.pictures import measure_picture
 
-    workers = workers or Workers()
+    workers, settings = workers or Workers(), settings or Settings()
     used = _without_doubles(inputs)
     with locked(out) as store:
-        tasks = picture_tasks(used, out, settings or Settings(), timings=workers.timings)
-        failures, n_kept = run_units(store, measure_picture, tasks, workers=workers, what="pictures")
-        names = [path.name for path in assemble_measured(store, tasks)]
-        manifest = _record(store, tasks, settings or Settings(), failures)
+        given = [item.path for item in used if item.is_session]
+        matched = match_corrections(wanted_sessions(used, settings), out, given=given)
+        for note in matched.notes:
+            say(f"note: {note}")
+        tasks = picture_tasks(used, out, settings, matched.sessions, timings=workers.timings)
+        refused = {i.name: matched.refused[i.session_name] for i in used if i.session_name in matched.refused}
+        failures, n_kept = run_units(store, measure_picture, tasks, workers=workers, what="pictures", refused=refused)
+        names = [path.name for path in assemble_measured(store, tasks, parquet=parquet)]
+        manifest = _record(store, tasks, settings, failures)
         publish(store, manifest, sessions=session_names(store, tasks))
         files = tuple(out / name for name in names)
         return FolderResult(files=files, units=Summaries((store, tasks)), failures=failures, n_kept=n_kept)
 
 
+def wanted_sessions(inputs: Sequence[Input], settings: Settings) -> list[Wanted]:
+    """The pictures that are given without a session, as `match_corrections` asks for them."""
+    return [
+        Wanted(name=i.name, path=i.path, session_name=i.session_name, page=settings.page, channel=settings.channel)
+        for i in inputs
+        if not i.is_session
+    ]
+
+
 def picture_tasks(
-    inputs: Sequence[Input], out: Path, settings: Settings, *, timings: bool = False
+    inputs: Sequence[Input],
+    out: Path,
+    settings: Settings,
+    corrected: Mapping[str, Path] | None = None,
+    *,
+    timings: bool = False,
 ) -> dict[str, PictureTask]:
-    """The units of work of some pictures and sessions; corrected sessions that lie in the folder are used."""
+    """The units of work of some pictures and sessions.
+
+    Parameters
+    ----------
+    inputs : sequence of Input
+        What to measure.
+    out : pathlib.Path
+        The results folder.
+    settings : Settings
+        Parameters for pictures without a session.
+    corrected : mapping of str to pathlib.Path, optional
+        Session name of a picture to the session whose hand corrections it takes.
+    timings : bool
+        Whether summaries tell the seconds of each stage.
+    """
     from blotquant.runs.pictures import PictureTask
 
-    sessions = (out / "sessions").absolute()
     return {
         item.name: PictureTask(
             input=item,
             settings=settings,
-            session_folder=sessions,
-            session=None if item.is_session else sessions / item.session_name,
+            session_folder=(out / "sessions").absolute(),
+            session=item.path if item.is_session else (corrected or {}).get(item.session_name),
             timings=timings,
         )
         for item in inputs
     }
 
 
-def assemble_measured(store: Store, keys: Mapping[str, object]) -> list[Path]:
+def assemble_measured(store: Store, keys: Mapping[str, object], *, parquet: bool = False) -> list[Path]:
     """Make the tables of `measure` ready, in order of the input."""
     from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS
 
     store.clear_new()
-    return [
-        store.assemble(keys, table, header=",".join(columns) + "\n")
-        for table, columns in (("bands", BAND_COLUMNS), ("lanes", LANE_COLUMNS))
-    ]
+    tables = (("bands", BAND_COLUMNS), ("lanes", LANE_COLUMNS))
+    files = [store.assemble(keys, table, list(columns)) for table, columns in tables]
+    return [*files, *(write_parquets(files) if parquet else ())]
+
+
+def write_parquets(files: Iterable[Path]) -> list[Path]:
+    """Write the csv tables among some files again as Parquet, beside them."""
+    from blotquant.export.parquet import write_parquet
+
+    return [write_parquet(path) for path in files if path.suffix == ".csv"]
 
 
 def session_names(store: Store, keys: Mapping[str, object]) -> list[str]:
@@ -201,9 +244,7 @@ def _record(
         if part is not None:
             picture = find_image(load_session(path), path.parent)
             inputs.append(input_record("picture of session", picture, out, sha256=checksum))
-    return make_manifest(
-        "measure", store, settings=flatten_settings(settings), inputs=inputs, units=tasks, failed=failures
-    )
+    return make_manifest("measure", settings=flatten_settings(settings), inputs=inputs, units=tasks, failed=failures)
 
 
 def run_units(
@@ -213,12 +254,19 @@ def run_units(
     *,
     workers: Workers,
     what: str,
+    refused: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, str], int]:
-    """Carry out tasks, keep each part as it comes, and return the failures and how many were already finished."""
-    failures: dict[str, str] = {}
-    waiting = dict(tasks)
+    """Carry out tasks, keep each part as it comes, and return the failures and how many were already finished.
+
+    Units that are refused fail with the line that says why, without being tried.
+    """
+    failures = dict(refused or {})
+    for key in failures:
+        store.forget(key)
+    waiting = {key: task for key, task in tasks.items() if key not in failures}
+    n_wanted = len(waiting)
     if workers.resume:
-        waiting = {key: task for key, task in tasks.items() if not _is_finished(store, key, task)}
+        waiting = {key: task for key, task in waiting.items() if not _is_finished(store, key, task)}
     keys = list(waiting)
     with ExitStack() as stack:
         note = stack.enter_context(_timings(store.folder / TIMINGS)) if workers.timings else None
@@ -237,12 +285,12 @@ def run_units(
             error = outcome.error if outcome.value is None else _keep(store, outcome.value)
             if error is not None or outcome.value is None:
                 failures[key] = error or "failed"
-                store.save(Part(key=key, fingerprint="", error=failures[key]))
+                store.forget(key)
             if note is not None:
                 note(outcome, time.perf_counter() - started)
             step(key, error)
     ordered = {key: failures[key] for key in tasks if key in failures}
-    return ordered, len(tasks) - len(waiting)
+    return ordered, n_wanted - len(waiting)
 
 
 @contextmanager
@@ -251,7 +299,8 @@ def _timings(path: Path) -> Iterator[Callable[[Outcome[Any, Part], float], None]
     import csv
 
     try:
-        stream = path.open("w", encoding="utf-8", newline="")
+        path.unlink(missing_ok=True)  # a link in its place is removed, not followed
+        stream = path.open("x", encoding="utf-8", newline="")
     except OSError as error:
         msg = f"{path}: cannot be written ({error.strerror or error})"
         raise OutputError(msg) from error
@@ -281,19 +330,24 @@ def _keep(store: Store, part: Part) -> str | None:
 def _is_finished(store: Store, key: str, task: _Task) -> bool:
     try:
         return store.load(key, fingerprint=task.fingerprint) is not None
-    except OSError:
-        return False  # the picture cannot be read: let the worker say so
+    except (OSError, BlotQuantError):
+        return False  # the picture or its session cannot be read: let the worker say so
 
 
 def _without_doubles(inputs: Sequence[Input]) -> list[Input]:
-    """Leave out a picture whose session is given too: the session has its corrections."""
+    """Leave out a picture whose session is given too, known by its checksum: the session has its corrections."""
     from blotquant.session.session import load_session
 
-    pictures_of_sessions = set()
+    checksums = set()
     for item in inputs:
         if item.is_session:
-            try:
-                pictures_of_sessions.add((item.path.parent / load_session(item.path).image.path).resolve())
-            except BlotQuantError:
-                continue  # its own task will say what is wrong with it
-    return [item for item in inputs if item.is_session or item.path.resolve() not in pictures_of_sessions]
+            with suppress(BlotQuantError):  # its own unit of work will say what is wrong with it
+                checksums.add(load_session(item.path).image.sha256)
+    return [item for item in inputs if item.is_session or not checksums or _checksum(item.path) not in checksums]
+
+
+def _checksum(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except OSError:
+        return ""

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from blotquant.errors import BlotQuantError, SessionError
-from blotquant.io.bounded import is_folder, is_there
+from blotquant.io.bounded import is_file, is_folder, is_there
 from blotquant.io.files import PICTURE_SUFFIXES
 from blotquant.runs.progress import say
-from blotquant.text import file_name
+from blotquant.text import file_name, printable
 
 SESSION_SUFFIX = ".blot.json"
 
@@ -25,7 +25,7 @@ class InputError(BlotQuantError):
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One picture or session to work on.
+    r"""One picture or session to work on.
 
     Attributes
     ----------
@@ -33,7 +33,8 @@ class Input:
         The file.
     name : str
         What tables call it: its path below the folder that all inputs share, with ``/`` between the parts. It does
-        not change when the whole collection moves.
+        not change when the whole collection moves. Bytes that are no text in the file system's encoding stand as
+        ``\xe9``.
     """
 
     path: Path
@@ -79,7 +80,7 @@ def find_inputs(named: Sequence[str | os.PathLike[str]], *, leave_out: Path | No
         msg = "no picture given"
         raise InputError(msg)
     root = Path(os.path.commonpath([path.parent for path in unique]))
-    return [Input(path, path.relative_to(root).as_posix()) for path in unique]
+    return [Input(path, printable(path.relative_to(root).as_posix())) for path in unique]
 
 
 def _expand(named: Iterable[str | os.PathLike[str]], leave_out: Path | None) -> tuple[list[Path], list[str]]:
@@ -89,7 +90,7 @@ def _expand(named: Iterable[str | os.PathLike[str]], leave_out: Path | None) -> 
         text = os.fspath(item)
         found = _find(text, leave_out)
         if isinstance(found, str):
-            problems.append(found)
+            problems.append(printable(found))
         else:
             paths += found
     return paths, problems
@@ -121,39 +122,52 @@ def _listed(path: Path, leave_out: Path | None) -> list[Path] | str:
 
 
 def _pictures_below(folder: Path, leave_out: Path | None) -> list[Path]:
+    """Pictures of a folder and of the folders below it; what is left out is told."""
     found: list[Path] = []
     results: list[Path] = []
+    links: list[Path] = []
+    odd: list[Path] = []
     written: set[Path] = set()
     for here, folders, files in os.walk(folder):
-        own = _results_in(Path(here)) if "manifest.json" in files else set()
+        place = Path(here)
+        own = _results_in(place) if "manifest.json" in files else set()
         if own is None:
-            results.append(Path(here))
+            results.append(place)
             folders.clear()
             continue
         written |= own
+        links += [place / name for name in folders if (place / name).is_symlink()]
         folders[:] = sorted(
             name
             for name in folders
-            if not name.startswith(".") and (leave_out is None or not _same(Path(here, name), leave_out))
+            if not name.startswith(".")
+            and place / name not in written
+            and (leave_out is None or not _same(place / name, leave_out))
         )
-        found += [Path(here, name) for name in sorted(files) if _is_picture(name)]
-    if results:
-        say(f"left out, results of an earlier run: {', '.join(map(str, sorted(results)))}")
+        for path in (place / name for name in sorted(files) if _is_picture(name)):
+            (found if is_file(path) else odd).append(path)
+    for paths, why in (
+        (results, "results of an earlier run"),
+        (links, "a link to a folder; name it to have its pictures measured"),
+        (odd, "no file but a pipe, a device or a link to nothing"),
+    ):
+        if paths:
+            say(f"left out, {why}: {', '.join(printable(str(path)) for path in sorted(paths))}")
     return [path for path in found if path not in written]
 
 
 def _results_in(folder: Path) -> set[Path] | None:
-    """Files of a folder that an earlier run wrote; None if all of it is results, with the pictures elsewhere."""
-    from blotquant.runs.manifest import inspect_manifest
+    """Files and folders that an earlier run wrote into a folder; None if all of it is results, pictures elsewhere."""
+    from blotquant.runs.manifest import EARLIER, read_manifest
 
     try:
-        manifest, _ = inspect_manifest(folder)
+        manifest = read_manifest(folder)
     except SessionError:
         return set()  # of another program
     inside = [path for path in (PurePosixPath(record.path) for record in manifest.inputs) if ".." not in path.parts]
     if all(path.is_absolute() for path in inside):
         return None
-    return {folder / name for name in (*manifest.outputs, *manifest.kept)}
+    return {folder / EARLIER, folder / "sessions", *(folder / name for name in manifest.outputs)}
 
 
 def _is_picture(name: str) -> bool:

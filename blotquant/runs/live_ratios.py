@@ -191,7 +191,7 @@ def _measured(study: Study, picture: StudyPicture, image: BlotImage, session: Se
     from blotquant.analysis import quantify
 
     entry = picture.entry
-    analysis = quantify(image, session, naming=picture.naming)
+    analysis = quantify(image, session, naming=picture.naming, strip=picture.entry.strip)
     exposure_s = image.exposure_s if entry.exposure_s is None else entry.exposure_s
     constants = {"image": entry.name, "blot": entry.blot, "membrane": entry.membrane, "probe": entry.probe}
     tables = {}

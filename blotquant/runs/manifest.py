@@ -1,13 +1,19 @@
 """What a results folder was made from: ``manifest.json`` with every input and output and its checksum.
 
-It is written last. Whoever reads a folder can tell whether a file in it is the one that was written, whether the
-originals are the ones that were measured, and what is needed to do it all again. The manifest holds no clock time and
-no absolute path where a relative one exists, so that equal work gives equal bytes.
+It is written last. A finished folder holds one run and says which: `publish` moves the new files to their places and
+what belongs to an earlier run into ``earlier/1``, ``earlier/2`` and so on. The manifest holds no clock time and no
+absolute path where a relative one exists, so that equal work gives equal bytes.
+
+Notes
+-----
+The checksums tell that a file is the one that was written, and nothing about who wrote it. The checksum of the manifest
+itself (`manifest_checksum`), kept where nobody can change it, stands for all of them.
 """
 
 from __future__ import annotations
 
-import hashlib
+import itertools
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -17,24 +23,23 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from blotquant.errors import OutputError, SessionError
-from blotquant.io.bounded import read_bounded
-from blotquant.io.files import atomic_write, sha256_of
-from blotquant.runs.store import Store, keep_aside
+from blotquant.io.bounded import is_plain_file, read_bounded
+from blotquant.io.files import sha256_of
+from blotquant.runs.corrections import read_sessions
+from blotquant.runs.progress import say
+from blotquant.runs.store import Store, is_link, keep_aside, locked
 from blotquant.session.canonical_json import canonical_text
-from blotquant.session.history import adapter_of, canonical_json, parse_json
+from blotquant.session.history import adapter_of, parse_json
 from blotquant.session.session import SESSION_SUFFIX, relative_path, software_versions
 from blotquant.settings import explain_validation
 
 MANIFEST = "manifest.json"
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 MAX_BYTES = 512 << 20
-RESULT_SUFFIXES = frozenset({".csv", ".xlsx", ".html", ".parquet"})
-"""Endings of what blotquant writes, sessions and the manifest aside."""
-NO_RESULTS = frozenset({"timings.csv"})
-"""What tells about the run and not about the blots; no two runs write the same."""
-
-PRIVATE_TABLES: Mapping[str, tuple[str, ...]] = {"measure": (), "run": ("alternatives",)}
-"""Tables on the way to others, which lie beside the parts."""
+EARLIER = "earlier"
+"""Folder for the files of earlier runs."""
+RESULT_SUFFIXES = frozenset({".csv", ".xlsx", ".html", ".parquet", ".json"})
+"""Endings of what blotquant writes, figures aside."""
 
 Role = Literal["experiment", "samples", "picture", "session", "picture of session", "dilution"]
 
@@ -63,10 +68,9 @@ class InputRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitRecord:
-    """One unit of work: its name, the digest of the part it left, and whether it failed."""
+    """One unit of work: its name, and whether it failed."""
 
     name: str
-    part: str
     failed: bool
 
 
@@ -88,8 +92,6 @@ class Manifest:
         The units of work, in order of the input.
     outputs : mapping of str to str
         SHA-256 of each file of the results by its path in the folder.
-    kept : mapping of str to str
-        The same of files that an earlier run or a person left there and this run did not touch.
     """
 
     command: Literal["measure", "run"]
@@ -98,7 +100,6 @@ class Manifest:
     inputs: tuple[InputRecord, ...]
     units: tuple[UnitRecord, ...]
     outputs: Mapping[str, str] = field(default_factory=dict)
-    kept: Mapping[str, str] = field(default_factory=dict)
 
     def inputs_as(self, *roles: Role) -> tuple[InputRecord, ...]:
         """The inputs of these roles."""
@@ -117,7 +118,6 @@ def input_record(role: Role, path: Path, folder: Path, *, name: str = "", sha256
 
 def make_manifest(
     command: Literal["measure", "run"],
-    store: Store,
     *,
     settings: Mapping[str, Any],
     inputs: Iterable[InputRecord],
@@ -131,18 +131,22 @@ def make_manifest(
         settings=dict(settings),
         versions=software_versions(),
         inputs=tuple(inputs),
-        units=tuple(UnitRecord(name=key, part=store.digest(key), failed=key in failures) for key in units),
+        units=tuple(UnitRecord(name=key, failed=key in failures) for key in units),
     )
 
 
 def manifest_text(manifest: Manifest) -> str:
-    """A manifest as canonical JSON, one input or unit a line, sealed with the checksum of its own content."""
+    """A manifest as canonical JSON, one input or unit a line."""
     data: dict[str, Any] = {f.name: getattr(manifest, f.name) for f in fields(manifest)}
     data["inputs"] = [{f.name: getattr(r, f.name) for f in fields(r)} for r in manifest.inputs]
     data["units"] = [{f.name: getattr(r, f.name) for f in fields(r)} for r in manifest.units]
     data["schema_version"] = MANIFEST_VERSION
-    data["seal"] = hashlib.sha256(canonical_json(data).encode("utf-8")).hexdigest()
     return canonical_text(data)
+
+
+def manifest_checksum(folder: Path) -> str:
+    """SHA-256 of a folder's manifest: kept elsewhere, it shows whether inputs or results were exchanged since."""
+    return sha256_of(folder / MANIFEST)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -151,37 +155,20 @@ def read_manifest(folder: Path) -> Manifest:
     Raises
     ------
     SessionError
-        If there is none, it was changed by a single byte, or a newer version wrote it.
-    """
-    manifest, whole = inspect_manifest(folder)
-    if not whole:
-        msg = f"{MANIFEST}: was changed after it was written (its seal does not fit its content)"
-        raise SessionError(msg)
-    return manifest
-
-
-def inspect_manifest(folder: Path) -> tuple[Manifest, bool]:
-    """Read what a manifest says, and whether it is byte for byte as it was written.
-
-    Raises
-    ------
-    SessionError
         If there is none, it cannot be read, or a newer version wrote it.
     """
+    place = folder / MANIFEST
+    if is_link(place):
+        msg = f"{MANIFEST}: is a link, which is not followed; put the file itself there"
+        raise SessionError(msg)
     try:
-        text = read_bounded(folder / MANIFEST, MAX_BYTES).decode("utf-8")
-        data = parse_json(text)
+        data = parse_json(read_bounded(place, MAX_BYTES).decode("utf-8"))
     except FileNotFoundError:
         msg = f"{folder}: has no {MANIFEST}, which would say what it was made from; run again into this folder"
         raise SessionError(msg) from None
     except (OSError, ValueError, RecursionError) as error:
         msg = f"{MANIFEST}: damaged ({error})"
         raise SessionError(msg) from None
-    manifest = _build(data)
-    return manifest, manifest_text(manifest) == text
-
-
-def _build(data: Any) -> Manifest:
     version = data.get("schema_version") if isinstance(data, dict) else None
     if not isinstance(version, int) or version < 1:
         msg = f"{MANIFEST}: not a manifest of blotquant (it has no schema_version)"
@@ -189,16 +176,28 @@ def _build(data: Any) -> Manifest:
     if version > MANIFEST_VERSION:
         msg = f"{MANIFEST}: written by a newer blotquant (schema {version}, this one reads {MANIFEST_VERSION}); update"
         raise SessionError(msg)
-    plain = {key: value for key, value in data.items() if key not in ("schema_version", "seal")}
+    plain = {key: value for key, value in data.items() if key != "schema_version"}
     try:
-        manifest: Manifest = adapter_of(Manifest).validate_python(plain)
+        return _build(plain if version == MANIFEST_VERSION else _from_first_version(plain))
     except ValidationError as error:
         raise SessionError(explain_validation(error, where=f"{MANIFEST}: damaged")) from None
+
+
+def _build(plain: dict[str, Any]) -> Manifest:
+    manifest: Manifest = adapter_of(Manifest).validate_python(plain)
     return manifest
 
 
+def _from_first_version(plain: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 had checksums of itself and of working files, which anybody could compute anew."""
+    units = plain.get("units")
+    if isinstance(units, list):
+        plain["units"] = [{k: v for k, v in u.items() if k != "part"} if isinstance(u, dict) else u for u in units]
+    return {key: value for key, value in plain.items() if key not in ("seal", "kept")}
+
+
 def publish(store: Store, manifest: Manifest, *, sessions: Iterable[str]) -> Manifest:
-    """Move what was made ready to its place, then write the manifest.
+    """Move what was made ready to its place, move what belongs to an earlier run aside, then write the manifest.
 
     A file that somebody changed since it was written is renamed first (``bands.edited.csv``) and kept. Stopped at any
     moment, every file is the old or the new one, whole; the manifest tells which.
@@ -217,32 +216,36 @@ def publish(store: Store, manifest: Manifest, *, sessions: Iterable[str]) -> Man
     Manifest
         With the checksums of all files, as written.
     """
-    folder = store.folder
-    store.flush()
+    folder, names = store.folder, sorted(sessions)
+    store.flush((unit.name for unit in manifest.units), names)
     old = _known(folder)
-    below = (path.relative_to(store.new).as_posix() for path in store.new.rglob("*") if path.is_file())
+    below = (path.relative_to(store.new).as_posix() for path in store.new.rglob("*") if is_plain_file(path))
     ready = sorted(name for name in below if name != MANIFEST)
-    standing = [f"sessions/{name}" for name in sorted(sessions)]
-    standing += [f".blotquant/{name}.csv" for name in PRIVATE_TABLES[manifest.command]]
     outputs = {name: sha256_of(store.new / name) for name in ready}
-    outputs |= {name: sha256_of(folder / name) for name in standing}
-    atomic_write(store.new / MANIFEST, manifest_text(replace(manifest, outputs=outputs)))
+    outputs |= {f"sessions/{name}": sha256_of(folder / "sessions" / name) for name in names}
+    complete = replace(manifest, outputs=outputs)
+    store.write(store.new / MANIFEST, manifest_text(complete))
     for name in ready:
         _move(store.new / name, folder / name, known={*old.get(name, ()), outputs[name]})
-    left = {name: sha256_of(folder / name) for name in _left(folder, manifest, outputs)}
-    complete = replace(manifest, outputs=outputs, kept=left)
-    atomic_write(folder / MANIFEST, manifest_text(complete))
+    read = {record.path for record in manifest.inputs}
+    stale = [name for name in (*old, *_sessions_of_earlier_runs(folder, names)) if name not in outputs]
+    _move_aside(folder, [name for name in dict.fromkeys(stale) if name not in read])
+    store.write(folder / MANIFEST, manifest_text(complete))
     shutil.rmtree(store.new)
     return complete
 
 
-def add_outputs(folder: Path, names: Iterable[str]) -> None:
-    """Take further files of a finished folder into its manifest."""
-    manifest = read_manifest(folder)
-    more = {name: sha256_of(folder / name) for name in names}
-    outputs = {**manifest.outputs, **more}
-    kept = {name: sha for name, sha in manifest.kept.items() if name not in outputs}
-    atomic_write(folder / MANIFEST, manifest_text(replace(manifest, outputs=outputs, kept=kept)))
+def retire(folder: Path) -> None:
+    """Move the results of an earlier run aside where none follows in their place; corrected sessions stay.
+
+    Raises
+    ------
+    OutputError
+        If another process is writing to the folder.
+    """
+    if is_plain_file(folder / MANIFEST):
+        with locked(folder):
+            _move_aside(folder, [*_known(folder), *_sessions_of_earlier_runs(folder, ()), MANIFEST])
 
 
 def _known(folder: Path) -> dict[str, set[str]]:
@@ -253,15 +256,23 @@ def _known(folder: Path) -> dict[str, set[str]]:
             manifest = read_manifest(place)
         except SessionError:
             continue
-        for name, checksum in (*manifest.outputs.items(), *manifest.kept.items()):
-            known.setdefault(name, set()).add(checksum)
+        for name, checksum in manifest.outputs.items():
+            if _is_table_or_figure(name):
+                known.setdefault(name, set()).add(checksum)
     return known
+
+
+def _is_table_or_figure(name: str) -> bool:
+    """Whether blotquant may have written a file that a manifest lists: whoever wrote the manifest chose the names."""
+    plain = name.removeprefix("figures/")
+    own = plain != name or (Path(name).suffix in RESULT_SUFFIXES and name != MANIFEST)
+    return own and not plain.startswith(".") and not any(sign in plain for sign in "/\\:")
 
 
 def _move(ready: Path, target: Path, *, known: set[str]) -> None:
     try:
         target.parent.mkdir(exist_ok=True)
-        if target.is_file() and sha256_of(target) not in known:
+        if os.path.lexists(target) and not (is_plain_file(target) and sha256_of(target) in known):
             keep_aside(target)
         ready.replace(target)
     except OSError as error:
@@ -270,17 +281,30 @@ def _move(ready: Path, target: Path, *, known: set[str]) -> None:
         raise OutputError(msg) from error
 
 
-def _left(folder: Path, manifest: Manifest, outputs: Mapping[str, str]) -> list[str]:
-    """Results of earlier runs and kept copies that these results do not contain."""
-    read = {record.path for record in manifest.inputs}
-    return [name for name in result_files(folder) if name not in outputs and name not in read]
+def _sessions_of_earlier_runs(folder: Path, names: Iterable[str]) -> list[str]:
+    """Sessions that are none of this run's and whose corrections, if they have any, stand in one of this run's."""
+    own = set(names)
+    corrected, damaged = read_sessions(folder / "sessions")
+    present = [corrected[name] for name in own if name in corrected]
+    return [
+        f"sessions/{path.name}"
+        for path in sorted((folder / "sessions").glob(f"*{SESSION_SUFFIX}"))
+        if path.name not in own
+        and path.name not in damaged
+        and ".edited" not in path.name
+        and (path.name not in corrected or any(s.holds(corrected[path.name]) for s in present))
+    ]
 
 
-def result_files(folder: Path) -> list[str]:
-    """Every file of a folder that blotquant may have written, by its path in it."""
-    here = (path for path in folder.iterdir() if path.name not in NO_RESULTS)
-    tables = [path for path in here if path.suffix in RESULT_SUFFIXES and path.is_file()]
-    sessions = [path for path in folder.glob(f"sessions/*{SESSION_SUFFIX}") if path.is_file()]
-    private = [path for path in (folder / ".blotquant").glob("*.csv") if path.is_file()]
-    figures = [path for path in folder.glob("figures/*") if path.is_file()]
-    return sorted(path.relative_to(folder).as_posix() for path in (*tables, *sessions, *private, *figures))
+def _move_aside(folder: Path, names: Iterable[str]) -> None:
+    """Move files of earlier runs into a new folder below ``earlier``, each to its own place there."""
+    there = [name for name in names if is_plain_file(folder / name)]
+    if not there:
+        return
+    base = folder / EARLIER
+    aside = next(place for k in itertools.count(1) if not os.path.lexists(place := base / str(k)))
+    for name in there:
+        target = aside / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).rename(target)
+    say(f"of an earlier run, moved to {aside.relative_to(folder).as_posix()}: {', '.join(there)}")

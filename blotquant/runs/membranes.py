@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from blotquant.detection.picture import ladder_lane
 from blotquant.errors import LaneCountError
-from blotquant.flags import FLAGS, split_flags
 from blotquant.io import read_image
-from blotquant.io.files import sha256_of, table_to_csv
+from blotquant.io.files import sha256_of
+from blotquant.io.records import table_records
 from blotquant.model.geometry import LaneRole, Layout
-from blotquant.runs.pictures import corrected_session, make_part, named, software, with_timings
+from blotquant.runs.pictures import make_part, named, placed, software, with_timings
 from blotquant.runs.store import Part, fingerprint
-from blotquant.session.session import check_same_picture
+from blotquant.session.session import check_same_picture, load_session
 from blotquant.settings import Settings
 from blotquant.threads import stage, timed
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from blotquant.analysis import Analysis, Naming, Picture
     from blotquant.experiment.design import ImageEntry
     from blotquant.model.image import BlotImage
@@ -48,9 +47,9 @@ class MembraneTask:
     settings : Settings
         Parameters.
     session_folder : pathlib.Path
-        Where sessions are kept; corrected ones that lie there are used.
-    n_strips : int or None
-        Most strips that the experiment names in one of these pictures.
+        Where sessions are kept.
+    corrected : mapping of str to pathlib.Path
+        Session name of a picture to the session whose hand corrections it takes.
     timings : bool
         Whether the summary tells the seconds of each stage.
     """
@@ -63,7 +62,7 @@ class MembraneTask:
     samples: Mapping[int, str]
     settings: Settings
     session_folder: Path
-    n_strips: int | None = None
+    corrected: Mapping[str, Path] = field(default_factory=dict)
     timings: bool = False
 
     @property
@@ -74,21 +73,23 @@ class MembraneTask:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over everything that the result depends on; reads the files."""
-        records = [
-            session.history.edits[-1].hash if (session := corrected_session(path)) else None
-            for path in self.session_paths
-        ]
+        records = [None if session is None else session.history.edits[-1].hash for session in self.sessions()]
         entries = [(entry.name, entry.model_dump(mode="json")) for entry, _ in self.pictures]
         namings = [repr(naming) for naming in self.namings]
         files = [sha256_of(path) for _, path in self.pictures]
         roles = sorted((lane, role, self.samples.get(lane)) for lane, role in self.roles.items())
         settings = self.settings.model_dump(mode="json")
-        return fingerprint(software(), entries, namings, files, records, roles, settings, self.n_strips)
+        return fingerprint(software(), entries, namings, files, records, roles, settings)
 
     @property
     def session_paths(self) -> tuple[Path, ...]:
         """Where the session of each picture lies."""
         return tuple(self.session_folder / entry.session_name for entry, _ in self.pictures)
+
+    def sessions(self) -> list[Session | None]:
+        """Load the corrected session of each picture; None where there is none."""
+        found = [self.corrected.get(entry.session_name) for entry, _ in self.pictures]
+        return [None if path is None else load_session(path) for path in found]
 
 
 def unit_key(blot: str, membrane: str) -> str:
@@ -119,39 +120,33 @@ def measure_membrane(task: MembraneTask) -> Part:
 def _pictures(task: MembraneTask) -> list[Picture]:
     from blotquant.analysis import Picture
 
-    sessions = [corrected_session(path) for path in task.session_paths]
+    sessions = task.sessions()
     images = [
         _read(entry, path, session, task.settings)
         for (entry, path), session in zip(task.pictures, sessions, strict=True)
     ]
     return [
-        Picture(image=image, session=session, naming=naming)
+        Picture(image=image, session=session and placed(session, image, task.session_folder), naming=naming)
         for image, session, naming in zip(images, sessions, task.namings, strict=True)
     ]
 
 
 def _analyses(task: MembraneTask, pictures: Sequence[Picture]) -> list[Analysis]:
     """Lanes are found jointly over the pictures of one strip; another strip has rows and centre lines of its own."""
-    from blotquant.analysis import analyze_membrane
-    from blotquant.detection.membranes import Expected
+    from blotquant.analysis import Expected, analyze_membrane
 
     found: dict[int, Analysis] = {}
     with named(task.key):
         for strip in dict.fromkeys(entry.strip for entry, _ in task.pictures):
             mine = [k for k, (entry, _) in enumerate(task.pictures) if entry.strip == strip]
-            expected = Expected(
-                n_lanes=len(task.roles) or None,
-                roles=task.roles,
-                strip=strip,
-                n_strips=task.n_strips,
-                first_lanes=tuple(task.pictures[k][0].first_lane for k in mine),
-            )
+            expected = Expected(n_lanes=len(task.roles) or None, strip=strip, roles=task.roles)
             analyses = analyze_membrane(
                 [pictures[k] for k in mine], task.settings, expected=expected, session_folder=task.session_folder
             )
             found |= dict(zip(mine, analyses, strict=True))
         for k, (entry, _) in enumerate(task.pictures):
             check_lane_count(found[k].layout, len(task.roles), picture=entry.name)
+        check_ladder_place([found[k].layout for k in range(len(task.pictures))], task.roles)
     return [found[k] for k in range(len(pictures))]
 
 
@@ -176,15 +171,12 @@ def _make_part(task: MembraneTask, mark: str, analyses: Sequence[Analysis]) -> P
     return make_part(task.key, mark, pairs, extra=extra, draw=known)
 
 
-def _more_tables(task: MembraneTask, analyses: Sequence[Analysis]) -> dict[str, str]:
+def _more_tables(task: MembraneTask, analyses: Sequence[Analysis]) -> dict[str, list[dict[str, Any]]]:
     """What only the worker, who has the pictures at hand, can quantify: other ways of weighing, and carry-over."""
-    import pandas as pd
-
     from blotquant.quantification.alternatives import measure_alternatives
     from blotquant.runs.carry_over import Probing, check_membrane
-    from blotquant.tables import ALTERNATIVE_COLUMNS, CARRY_OVER_COLUMNS, make_table
 
-    volumes = []
+    volumes: list[dict[str, Any]] = []
     probings: dict[int | None, list[Probing]] = {}
     for (entry, _), naming, analysis in zip(task.pictures, task.namings, analyses, strict=True):
         if not naming.targets:
@@ -197,13 +189,13 @@ def _more_tables(task: MembraneTask, analyses: Sequence[Analysis]) -> dict[str, 
             "probe": entry.probe,
             "exposure_s": math.nan if analysis.image.exposure_s is None else analysis.image.exposure_s,
         }
-        volumes.append(measure_alternatives(layout, scene).assign(**constants))
+        volumes += table_records(measure_alternatives(layout, scene), constants)
         probing = Probing(probe=entry.probe, image=entry.name, layout=layout, scene=scene)
         probings.setdefault(entry.strip, []).append(probing)
     carried = [check_membrane(found, blot=task.blot, membrane=task.membrane) for found in probings.values()]
     return {
-        "alternatives": table_to_csv(pd.concat([make_table([], ALTERNATIVE_COLUMNS), *volumes])),
-        "carry_over": table_to_csv(pd.concat([make_table([], CARRY_OVER_COLUMNS), *carried])),
+        "alternatives": volumes,
+        "carry_over": [record for table in carried for record in table_records(table)],
     }
 
 
@@ -230,34 +222,32 @@ def check_lane_count(layout: Layout, n_expected: int, *, picture: str) -> None:
         raise LaneCountError(msg)
 
 
-def held_back(units: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """For each membrane, by its unit's name, the pictures whose lanes are not known to be the sheet's, and why."""
-    found: dict[str, list[str]] = {}
-    for unit in units:
-        for picture in unit["pictures"]:
-            if not picture["identified"]:
-                found.setdefault(unit["unit"], []).append(f"{picture['image']}: {picture['identity']}")
-    return {unit: list(dict.fromkeys(lines)) for unit, lines in found.items()}
+def check_ladder_place(layouts: Sequence[Layout], roles: Mapping[int, LaneRole]) -> None:
+    """Compare the end at which the sheet has its ladder with the ladder in the pictures.
 
+    A sheet with one lane too many is met by a guessed lane at an end, and every sample moves by one lane. A ladder that
+    is not seen in chemiluminescence is no such sign; one that stands in the next lane is.
 
-def tell_readings(ratios: pd.DataFrame, held: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    """Give the ratios of held back pictures the readings that are possible as their reason."""
-    if not held:
-        return ratios
-    import pandas as pd
-
-    from blotquant.normalization.lane_ratios import UNKNOWN_LANES
-
-    meanings = {name: FLAGS[name].meaning.rstrip(".") for name in UNKNOWN_LANES}
-    reasons = []
-    for row in ratios.to_dict("records"):
-        reason = row["reason"]
-        told = "; ".join(held.get(unit_key(str(row["blot"]), str(row["membrane"])), ()))
-        for name, meaning in meanings.items():
-            if isinstance(reason, str) and told and name in split_flags(row["flags"]):
-                reason = reason.replace(meaning, told)
-        reasons.append(reason)
-    return ratios.assign(reason=pd.array(reasons, dtype="string"))
+    Raises
+    ------
+    LaneCountError
+        If the sheet's ladder is an empty lane in every picture while some picture shows a ladder right beside it.
+    """
+    ends = [end for end in (1, len(roles)) if roles.get(end) == "ladder"]
+    for end in ends:
+        if not all("empty_lane" in lane.flags for layout in layouts for lane in layout.lanes if lane.number == end):
+            continue
+        for layout in layouts:
+            others = [lane for lane in layout.lanes if lane.number != end]
+            seen = ladder_lane([list(layout.bands_of(lane.id)) for lane in others])
+            beside = others[seen].number if seen is not None else None
+            if beside is not None and abs(beside - end) == 1:
+                msg = (
+                    f"the sheet lists {len(roles)} lanes with the ladder in lane {end}, but the ladder stands in "
+                    f"what would be lane {beside}, nothing beyond it: {len(roles) - 1} lanes stand in the picture; "
+                    "correct the sheet, or the lanes with `blotquant edit`"
+                )
+                raise LaneCountError(msg)
 
 
 def _read(entry: ImageEntry, path: Path, session: Session | None, settings: Settings) -> BlotImage:

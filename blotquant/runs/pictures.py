@@ -7,25 +7,33 @@ can carry it out and give the same bytes.
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blotquant.errors import BlotQuantError
 from blotquant.flags import FLAGS, split_flags
 from blotquant.io import read_image
-from blotquant.io.files import sha256_of, table_to_csv
+from blotquant.io.files import sha256_of
+from blotquant.io.records import table_records
 from blotquant.runs.inputs import Input
 from blotquant.runs.store import Part, fingerprint
-from blotquant.session.session import Session, find_image, load_session, session_text, software_versions
+from blotquant.session.session import (
+    Session,
+    find_image,
+    load_session,
+    relative_path,
+    session_text,
+    software_versions,
+)
 from blotquant.settings import Settings
 from blotquant.threads import stage, timed
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from blotquant.analysis import Analysis
     from blotquant.model.image import BlotImage
     from blotquant.report.blot import PictureWords
@@ -42,7 +50,7 @@ class PictureTask:
     settings : Settings
         Parameters for pictures without a session.
     session : pathlib.Path or None
-        Where an earlier session of the picture may lie, whose hand corrections are kept.
+        The session whose hand corrections are used: the input itself, or one that was found for the picture.
     session_folder : pathlib.Path
         Where its session will be kept.
     timings : bool
@@ -62,8 +70,8 @@ class PictureTask:
 
     def fingerprint_with(self, sha256: str) -> str:
         """The same for an input of that checksum, whose file need not be read again."""
-        earlier = None if self.session is None else corrected_session(self.session)
-        record = earlier.history.edits[-1].hash if earlier else None
+        earlier = None if self.session is None else load_session(self.session)
+        record = earlier.history.edits[-1].hash if earlier and len(earlier.history) else None
         settings = self.settings.model_dump(mode="json")
         return fingerprint(software(), self.input.name, sha256, record, settings)
 
@@ -92,8 +100,15 @@ def measure_picture(task: PictureTask) -> Part:
 
 @functools.cache
 def software() -> Mapping[str, str]:
-    """Versions of what can change a number; they do not change while a process lives."""
-    return software_versions()
+    """What can change a number or a page: versions, and a digest of this package's own files.
+
+    A version number stands still while code and templates are worked on; a resumed run must not keep what others made.
+    """
+    digest = hashlib.sha256()
+    root = Path(str(files("blotquant")))
+    for path in sorted(path for path in root.rglob("*") if path.suffix not in (".pyc", ".pyo") and path.is_file()):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return {**software_versions(), "code": digest.hexdigest()}
 
 
 def with_timings(part: Part, seconds: Mapping[str, float]) -> Part:
@@ -101,31 +116,21 @@ def with_timings(part: Part, seconds: Mapping[str, float]) -> Part:
     return replace(part, summary={**part.summary, "timings_s": dict(seconds)}) if seconds else part
 
 
-def corrected_session(path: Path) -> Session | None:
-    """Load a session if there is one and a hand corrected it; an untouched one is made anew.
-
-    Raises
-    ------
-    SessionError
-        If it is damaged or of a newer version.
-    """
-    session = load_session(path) if path.is_file() else None
-    return session if session is not None and len(session.history) else None
-
-
 def _open(task: PictureTask) -> tuple[BlotImage, Session | None]:
-    """Read the picture, and the session where there is one to keep."""
-    if task.input.is_session:
-        session: Session | None = load_session(task.input.path)
-    else:
-        session = None if task.session is None else corrected_session(task.session)
-    if session is None:
+    """Read the picture, and the session where there is one; it says where the picture lies now."""
+    if task.session is None:
         return open_picture(task.input.path, task.settings), None
-    beside = task.input.path if task.input.is_session else task.session
-    assert beside is not None
+    session = load_session(task.session)
     given = None if task.input.is_session else task.input.path
-    image = open_session_picture(session, beside.parent, given=given, max_pixels=task.settings.max_pixels)
-    return image, session
+    image = open_session_picture(session, task.session.parent, given=given, max_pixels=task.settings.max_pixels)
+    return image, placed(session, image, task.session_folder)
+
+
+def placed(session: Session, image: BlotImage, folder: Path) -> Session:
+    """The session with its picture's present name and place, as seen from the folder where it will be kept."""
+    assert image.source is not None
+    place = relative_path(image.source, folder)
+    return replace(session, image=replace(session.image, path=place, name=image.name))
 
 
 def open_picture(path: Path, settings: Settings) -> BlotImage:
@@ -192,33 +197,23 @@ def make_part(
     draw : mapping of str to PictureWords, optional
         Session file name to what the experiment knows about the picture; with it, its piece of the report is made.
     """
-    import pandas as pd
-
-    from blotquant.report.blot import render_blot
-
     bands, lanes, sessions, pictures, figures = [], [], {}, [], {}
     for session_name, (name, analysis) in analyses.items():
         constants = {"image": name, **((extra or {}).get(session_name, {}))}
-        bands.append(_with_constants(analysis.bands, constants))
-        lanes.append(_with_constants(analysis.lanes, constants))
+        bands += table_records(analysis.bands, constants)
+        lanes += table_records(analysis.lanes, constants)
         sessions[session_name] = session_text(analysis.session)
         pictures.append({"session": session_name, **summarize(name, analysis)})
         if draw is not None:
+            from blotquant.report.blot import render_blot
+
             known = draw.get(session_name)
             figures[session_name] = render_blot(
                 analysis, title=name, session=session_name, constants=constants, known=known
             )
-    tables = {"bands": table_to_csv(pd.concat(bands)), "lanes": table_to_csv(pd.concat(lanes))}
-    summary = {"unit": key, "pictures": pictures}
+    tables = {"bands": bands, "lanes": lanes}
+    summary = {"pictures": pictures}
     return Part(key=key, fingerprint=mark, tables=tables, sessions=sessions, figures=figures, summary=summary)
-
-
-def _with_constants(frame: pd.DataFrame, constants: Mapping[str, Any]) -> pd.DataFrame:
-    import pandas as pd
-
-    dtypes = {name: frame[name].dtype if name in frame else None for name in constants}
-    columns = {name: pd.Series(value, frame.index, dtypes[name]) for name, value in constants.items()}
-    return frame.assign(**columns)
 
 
 def summarize(name: str, analysis: Analysis) -> dict[str, Any]:
@@ -235,8 +230,6 @@ def summarize(name: str, analysis: Analysis) -> dict[str, Any]:
         "not_detected": statuses.count("not_detected"),
         "hand_edits": len(analysis.session.history.effective()),
         "problem": _nothing_to_weigh(analysis),
-        "identity": analysis.identity.words if analysis.identity else None,
-        "identified": analysis.identity is None or analysis.identity.is_known,
         "conflicts": [conflict.reason for conflict in analysis.session.conflicts],
         "flags": flags,
     }

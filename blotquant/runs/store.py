@@ -1,31 +1,59 @@
 """A results folder that grows picture by picture and can be stopped and resumed at any moment.
 
-Every finished unit (a picture, or the pictures of one membrane) leaves one *part* under ``.blotquant/parts``:
-its table rows as text and its sessions, with the fingerprint of everything they were made from. The tables that
-users read are put together from the parts, in order of the input, whichever worker finished first; memory does not
-grow with their number.
+Every finished unit (a picture, or the pictures of one membrane) leaves one *part* under ``.blotquant/parts``: its
+table rows as records and its sessions, with the fingerprint of everything they were made from. The tables that users
+read are put together from the parts, in order of the input, whichever worker finished first; memory does not grow with
+their number.
 
 New tables are made ready in ``.blotquant/new`` and moved to their places together (see
-`blotquant.runs.manifest.publish`), so that a run that is stopped leaves the earlier results as they were.
+`blotquant.runs.manifest.publish`), so that a run that is stopped leaves the earlier results as they were. Unfinished
+files lie in ``.blotquant/tmp``, which the next run empties. No link is followed inside a results folder.
+
+Notes
+-----
+A killed process loses nothing that it handed to the system; a power cut may. Files that hold hand corrections are
+therefore flushed to disk one by one before they replace the earlier ones. Everything else can be measured again: it is
+flushed once, before the tables are published.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
+import os
+import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+import stat
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from blotquant.errors import BlotQuantError, OutputError
-from blotquant.io.files import atomic_write, flush_folder, sha256_of
+from blotquant.io.bounded import is_plain_file
+from blotquant.io.files import atomic_write, flush_file, flush_folder, sha256_of
+from blotquant.io.records import csv_lines
 from blotquant.runs.progress import say
 
-PART_VERSION = 2
+PART_VERSION = 3
+OWN_FOLDERS = (
+    ".blotquant",
+    ".blotquant/new",
+    ".blotquant/new/figures",
+    ".blotquant/parts",
+    ".blotquant/tmp",
+    "earlier",
+    "figures",
+    "sessions",
+)
+"""Folders that blotquant keeps inside a results folder."""
+_UNFINISHED = re.compile(r"\.blotquant-[0-9a-f]{16}\.tmp")
+_OLD_S = 3600.0
+"""Age in seconds from which an unfinished file outside ``.blotquant`` is nobody's: a window saves within a second."""
 
 
 class ChangedError(OutputError):
@@ -41,9 +69,9 @@ class Part:
     key : str
         Name of the unit, unique in its folder.
     fingerprint : str
-        SHA-256 over the pictures, sessions, settings and version that it was made from.
-    tables : mapping of str to str
-        Table name to csv text with its header line.
+        SHA-256 over the pictures, sessions, settings and code that it was made from.
+    tables : mapping of str to sequence of mapping
+        Table name to its rows, each a record of plain values by column.
     sessions : mapping of str to str
         File name under ``sessions/`` to session text.
     figures : mapping of str to str
@@ -56,7 +84,7 @@ class Part:
 
     key: str
     fingerprint: str
-    tables: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     sessions: Mapping[str, str] = field(default_factory=dict)
     figures: Mapping[str, str] = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)
@@ -84,10 +112,15 @@ class Store:
         """Forget what a stopped run had made ready; its manifest stays, to know its files again."""
         self.new.mkdir(parents=True, exist_ok=True)
         for path in self.new.iterdir():
-            if path.is_dir():
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             elif path.name != "manifest.json":
                 path.unlink()
+
+    def write(self, path: Path, data: bytes | str | Iterable[str], *, durable: bool = True) -> None:
+        """Write a file of this folder in one step; unfinished, it lies in ``.blotquant/tmp``."""
+        scratch = self.folder / ".blotquant" / "tmp"
+        atomic_write(path, data, flush_parent=durable, durable=durable, scratch=scratch)
 
     def save(self, part: Part) -> None:
         """Keep a part; its sessions are written first, so that a part on disk is always whole.
@@ -97,18 +130,26 @@ class Store:
         ChangedError
             If a session got other hand corrections while its picture was measured: they must not be lost.
         """
+        checksums = {}
         for name, text in part.sessions.items():
-            path = self.folder / "sessions" / name
-            if path.is_file() and path.read_bytes() != text.encode():
+            path, data = self.folder / "sessions" / name, text.encode()
+            checksums[name] = hashlib.sha256(data).hexdigest()
+            if os.path.lexists(path):
+                if is_plain_file(path) and path.read_bytes() == data:
+                    continue
                 self._make_way(part.key, path, text)
-            atomic_write(path, text, flush_parent=False)
-        checksums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in part.sessions.items()}
+            self.write(path, data, durable='"history": []' not in text)
         payload = {"version": PART_VERSION, **asdict(part), "sessions": checksums}
-        text = json.dumps(payload, ensure_ascii=False, indent=0)
-        atomic_write(self._path(part.key), text, flush_parent=False)
+        self.write(self._path(part.key), json.dumps(payload, ensure_ascii=True), durable=False)
 
-    def flush(self) -> None:
-        """Make the names of all parts and sessions durable; a part that a power cut takes before is made again."""
+    def forget(self, key: str) -> None:
+        """Drop the part of a unit that failed."""
+        self._path(key).unlink(missing_ok=True)
+
+    def flush(self, keys: Iterable[str], sessions: Iterable[str]) -> None:
+        """Make parts and sessions durable, all at once; a part that a power cut takes before is made again."""
+        for path in (*map(self._path, keys), *(self.folder / "sessions" / name for name in sessions)):
+            flush_file(path)
         for place in (self.folder / "sessions", self._path("").parent):
             flush_folder(place)
 
@@ -116,12 +157,15 @@ class Store:
         """Refuse to lose corrections; keep a copy of a session that was changed other than by corrections."""
         from blotquant.session.session import load_session, parse_session
 
+        if not is_plain_file(path):
+            keep_aside(path)
+            return
         try:
-            history = load_session(path).history
+            there = load_session(path).history.edits
         except BlotQuantError:
             keep_aside(path)
             return
-        if len(history) and history != parse_session(text).history:
+        if there and parse_session(text).history.edits[: len(there)] != there:
             msg = f"{path.name}: its hand corrections were changed while it was measured; run again to use them"
             raise ChangedError(msg)
         payload = self._payload(key) or {}
@@ -142,18 +186,11 @@ class Store:
         unfit = part.error is not None or (fingerprint is not None and part.fingerprint != fingerprint)
         return None if unfit or not self._has_sessions(checksums, same=fingerprint is not None) else part
 
-    def digest(self, key: str) -> str:
-        """SHA-256 of what a part says, seconds left out; empty where there is no readable part."""
-        payload = self._payload(key)
-        if payload is None:
-            return ""
-        payload["summary"] = {k: v for k, v in payload["summary"].items() if k != "timings_s"}
-        return fingerprint(payload)
-
     def _payload(self, key: str) -> dict[str, Any] | None:
+        path = self._path(key)
         try:
-            payload = json.loads(self._path(key).read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+            payload = json.loads(path.read_text(encoding="utf-8")) if is_plain_file(path) else None
+        except (FileNotFoundError, ValueError, RecursionError):
             return None
         names = {"version", *(f.name for f in fields(Part))}
         fits = isinstance(payload, dict) and payload.get("version") == PART_VERSION and payload.keys() == names
@@ -161,32 +198,23 @@ class Store:
 
     def _has_sessions(self, checksums: Mapping[str, str], *, same: bool) -> bool:
         paths = {self.folder / "sessions" / name: checksum for name, checksum in checksums.items()}
-        return all(path.is_file() and (not same or sha256_of(path) == paths[path]) for path in paths)
+        return all(is_plain_file(path) and (not same or sha256_of(path) == paths[path]) for path in paths)
 
-    def assemble(self, keys: Iterable[str], table: str, *, header: str, private: bool = False) -> Path:
-        """Make one table ready from these keys' parts, in their order; failed and missing parts add no rows.
+    def records(self, keys: Iterable[str], table: str) -> Iterator[Mapping[str, Any]]:
+        """Go through one table's rows of these parts, in their order; failed and missing parts add none."""
+        for key in keys:
+            part = self.load(key)
+            if part is not None:
+                yield from part.tables.get(table, ())
 
-        It waits in `new`. A private one lies beside the parts: a step on the way, of no use to a reader.
-        """
-        target = (self.folder / ".blotquant" if private else self.new) / f"{table}.csv"
-        atomic_write(target, _lines(self, keys, table, header))
+    def assemble(self, keys: Iterable[str], table: str, columns: Sequence[str]) -> Path:
+        """Make one table ready in `new` from these keys' parts, in their order."""
+        target = self.new / f"{table}.csv"
+        atomic_write(target, csv_lines(self.records(keys, table), columns))
         return target
 
     def _path(self, key: str) -> Path:
         return self.folder / ".blotquant" / "parts" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
-
-
-def _lines(store: Store, keys: Iterable[str], table: str, header: str) -> Iterator[str]:
-    yield header
-    for key in keys:
-        part = store.load(key)
-        if part is None or table not in part.tables:
-            continue
-        own_header, _, rows = part.tables[table].partition("\n")
-        if own_header + "\n" != header:
-            msg = f"{store.folder}: {key} has other columns than the rest; run again without --resume"
-            raise OutputError(msg)
-        yield rows
 
 
 def keep_aside(path: Path) -> Path:
@@ -199,7 +227,7 @@ def keep_aside(path: Path) -> Path:
     """
     stem, dot, suffix = path.name.partition(".blot.json") if path.name.endswith(".blot.json") else _split(path)
     names = (f"{stem}.edited{k if k > 1 else ''}{dot}{suffix}" for k in itertools.count(1))
-    kept = path.with_name(next(name for name in names if not path.with_name(name).exists()))
+    kept = path.with_name(next(name for name in names if not os.path.lexists(path.with_name(name))))
     path.rename(kept)
     say(f"{path.name} was changed since it was written; the changed file is kept as {kept.name}")
     return kept
@@ -211,15 +239,17 @@ def _split(path: Path) -> tuple[str, str, str]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[Store]:
-    """Open a results folder for writing, alone.
+    """Open a results folder for writing, alone, and clear away what a killed run left unfinished.
 
     Raises
     ------
     OutputError
-        If the folder cannot be made or written, or another process is writing to it.
+        If the folder cannot be made or written, holds links in place of its own folders, or another process is
+        writing to it.
     """
     from filelock import FileLock, Timeout
 
+    _refuse_links(folder)
     try:
         (folder / ".blotquant").mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".blotquant" / "lock")
@@ -231,6 +261,38 @@ def locked(folder: Path) -> Iterator[Store]:
         msg = f"{folder}: cannot be written to ({error.strerror or error}); choose another -o"
         raise OutputError(msg) from None
     try:
+        _clear_unfinished(folder)
         yield Store(folder)
     finally:
         lock.release()
+
+
+def _refuse_links(folder: Path) -> None:
+    """A link in a folder's place could have anything emptied or written over, wherever it leads."""
+    for name in (*OWN_FOLDERS, ".blotquant/lock"):
+        if is_link(folder / name):
+            msg = (
+                f"{folder / name}: is a link; none is followed inside a results folder: remove it, or choose another -o"
+            )
+            raise OutputError(msg)
+
+
+def is_link(path: Path) -> bool:
+    """Whether something leads elsewhere: a symbolic link, or a junction of Windows."""
+    try:
+        about = os.lstat(path)
+    except (OSError, ValueError):
+        return False
+    reparse = getattr(stat, "FILE_ATTRIBUTE_REPARSE_POINT", 0)
+    return stat.S_ISLNK(about.st_mode) or bool(getattr(about, "st_file_attributes", 0) & reparse)
+
+
+def _clear_unfinished(folder: Path) -> None:
+    """Remove what killed runs left half written; under the lock nobody else writes there."""
+    with contextlib.suppress(OSError):
+        for path in (folder / ".blotquant" / "tmp").glob("*"):
+            path.unlink()
+        for place in (folder, folder / "sessions", folder / "figures", folder / ".blotquant" / "parts"):
+            for path in place.glob(".blotquant-*.tmp"):
+                if _UNFINISHED.fullmatch(path.name) and time.time() - os.lstat(path).st_mtime > _OLD_S:
+                    path.unlink()

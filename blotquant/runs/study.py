@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from blotquant.io.files import atomic_write, read_table, write_table
 from blotquant.normalization.dilution_files import DILUTION_FILE
-from blotquant.runs.folder import FolderResult, Summaries, Workers, run_units, session_names
-from blotquant.runs.membranes import MembraneTask, held_back, measure_membrane, tell_readings, unit_key
+from blotquant.runs.corrections import Matched, Wanted, match_corrections
+from blotquant.runs.folder import FolderResult, Summaries, Workers, run_units, session_names, write_parquets
+from blotquant.runs.membranes import MembraneTask, measure_membrane, unit_key
 from blotquant.runs.progress import say
 from blotquant.runs.store import Store, locked
 from blotquant.settings import Settings
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
 
 
 def run_experiments(
-    paths: Sequence[Path], out: Path, *, settings: Settings | None = None, workers: Workers | None = None
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    settings: Settings | None = None,
+    workers: Workers | None = None,
+    parquet: bool = False,
 ) -> FolderResult:
     """Run one experiment into a folder, or several into folders of their names below it.
 
@@ -39,6 +45,8 @@ def run_experiments(
         Parameters; those that are set here win over those of the experiment file.
     workers : Workers, optional
         Who does the work.
+    parquet : bool
+        Whether the tables are written as Parquet too.
 
     Raises
     ------
@@ -49,6 +57,7 @@ def run_experiments(
     """
     from blotquant.errors import SheetError
     from blotquant.experiment.read import read_experiment
+    from blotquant.runs.manifest import retire
 
     experiments, problems = [], []
     for path in paths:
@@ -59,9 +68,11 @@ def run_experiments(
     if problems:
         raise SheetError("\n".join(problems))
     folders = [out] if len(experiments) == 1 else _folders(experiments, out)
+    if len(experiments) > 1:
+        retire(out)
     used, done = workers or Workers(), []
     for experiment, folder in zip(experiments, folders, strict=True):
-        done.append(run_experiment(experiment, folder, settings=settings, workers=used))
+        done.append(run_experiment(experiment, folder, settings=settings, workers=used, parquet=parquet))
     return FolderResult(
         files=tuple(file for result in done for file in result.files),
         units=sum((result.units for result in done), Summaries()),
@@ -75,7 +86,12 @@ def run_experiments(
 
 
 def run_experiment(
-    experiment: Experiment, out: Path, *, settings: Settings | None = None, workers: Workers | None = None
+    experiment: Experiment,
+    out: Path,
+    *,
+    settings: Settings | None = None,
+    workers: Workers | None = None,
+    parquet: bool = False,
 ) -> FolderResult:
     """Run one experiment: measure its membranes, then normalise and compare whatever could be measured.
 
@@ -89,6 +105,8 @@ def run_experiment(
         Parameters; those that are set here win over those of the experiment file.
     workers : Workers, optional
         Who does the work.
+    parquet : bool
+        Whether the tables are written as Parquet too.
 
     Returns
     -------
@@ -106,17 +124,18 @@ def run_experiment(
     workers = workers or Workers()
     earlier_fits(experiment)  # what is wrong with those files is told before the work
     used = settings_of(experiment, settings)
-    tasks = membrane_tasks(experiment, used, (out / "sessions").absolute(), timings=workers.timings)
-    for warning in (*experiment.warnings, *_still_drafted(experiment)):
-        say(f"note: {warning}")
     with locked(out) as store:
-        failures, n_kept = run_units(store, measure_membrane, tasks, workers=workers, what="membranes")
-        for unit, lines in held_back(Summaries((store, tasks))).items():
-            say(
-                f"{unit}: no ratio is made of pictures whose lanes are not known to be the sheet's\n  "
-                + "\n  ".join(lines)
-            )
+        matched = match_corrections(wanted_sessions(experiment), out)
+        for note in (*experiment.warnings, *_still_drafted(experiment), *matched.notes):
+            say(f"note: {note}")
+        tasks = membrane_tasks(
+            experiment, used, (out / "sessions").absolute(), matched.sessions, timings=workers.timings
+        )
+        failures, n_kept = run_units(
+            store, measure_membrane, tasks, workers=workers, what="membranes", refused=_refused(tasks, matched)
+        )
         ready = assemble_run(experiment, store, tasks, settings=used, failures=failures)
+        ready += write_parquets(ready) if parquet else []
         ready += write_figures_of(experiment, store, settings=used, folder=store.folder)
         manifest = _record(experiment, store, tasks, settings=used, failures=failures)
         publish(store, manifest, sessions=session_names(store, tasks))
@@ -140,6 +159,28 @@ def _still_drafted(experiment: Experiment) -> Iterator[str]:
             f"{len(left)} lanes still have the draft's condition, such as {left.iloc[0]!r}: write what was loaded into "
             "the sample sheet; lanes of one condition are compared over the blots"
         )
+
+
+def wanted_sessions(experiment: Experiment) -> list[Wanted]:
+    """The pictures of an experiment, as `match_corrections` asks for them."""
+    return [
+        Wanted(
+            name=entry.name,
+            path=experiment.image_path(entry).absolute(),
+            session_name=entry.session_name,
+            page=entry.page,
+            channel=entry.channel,
+            strip=entry.strip,
+        )
+        for _, _, entries in experiment.membranes()
+        for entry in entries
+    ]
+
+
+def _refused(tasks: Mapping[str, MembraneTask], matched: Matched) -> dict[str, str]:
+    """Membranes with a picture whose corrections are in doubt."""
+    lines = {key: [matched.refused.get(path.name) for path in task.session_paths] for key, task in tasks.items()}
+    return {key: "; ".join(filter(None, found)) for key, found in lines.items() if any(found)}
 
 
 def assemble_run(
@@ -183,7 +224,7 @@ def _record(
             input_record("picture", path, out, name=entry.name, sha256=checksum)
             for (entry, path), checksum in zip(task.pictures, checksums, strict=True)
         ]
-    return make_manifest("run", store, settings=flatten_settings(settings), inputs=inputs, units=tasks, failed=failures)
+    return make_manifest("run", settings=flatten_settings(settings), inputs=inputs, units=tasks, failed=failures)
 
 
 def _folders(experiments: Sequence[Experiment], out: Path) -> list[Path]:
@@ -218,12 +259,14 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def membrane_tasks(
-    experiment: Experiment, settings: Settings, session_folder: Path, *, timings: bool = False
+    experiment: Experiment,
+    settings: Settings,
+    session_folder: Path,
+    corrected: Mapping[str, Path] | None = None,
+    *,
+    timings: bool = False,
 ) -> dict[str, MembraneTask]:
-    """The units of work of an experiment, by name; corrected sessions that lie in the folder are used."""
-    strips: dict[str, int] = {}
-    for entry in experiment.images:
-        strips[entry.file] = max(strips.get(entry.file, 0), entry.strip or 0)
+    """The units of work of an experiment, by name; `corrected` names the sessions whose corrections are used."""
     tasks = (
         MembraneTask(
             blot=blot,
@@ -234,7 +277,7 @@ def membrane_tasks(
             samples=_samples(experiment, blot, membrane),
             settings=settings,
             session_folder=session_folder,
-            n_strips=max(strips[entry.file] for entry in entries) or None,
+            corrected=corrected or {},
             timings=timings,
         )
         for blot, membrane, entries in experiment.membranes()
@@ -269,19 +312,15 @@ def _write_tables(experiment: Experiment, store: Store, keys: Mapping[str, objec
     from blotquant.statistics.compare import compare
     from blotquant.statistics.contrasts import compare_contrasts
     from blotquant.statistics.sensitivity import vary_analysis
-    from blotquant.tables import ALTERNATIVE_COLUMNS, BAND_COLUMNS, CARRY_OVER_COLUMNS, LANE_COLUMNS
+    from blotquant.tables import ALTERNATIVE_COLUMNS, BAND_COLUMNS, CARRY_OVER_COLUMNS, LANE_COLUMNS, make_table
 
-    bands_file = store.assemble(keys, "bands", header=",".join(BAND_COLUMNS) + "\n")
-    lanes_file = store.assemble(keys, "lanes", header=",".join(LANE_COLUMNS) + "\n")
-    ways_file = store.assemble(keys, "alternatives", header=",".join(ALTERNATIVE_COLUMNS) + "\n", private=True)
-    checks_file = store.assemble(keys, "carry_over", header=",".join(CARRY_OVER_COLUMNS) + "\n")
-    bands = experiment.attach_sheet(read_table(bands_file, BAND_COLUMNS))
-    carried = read_table(checks_file, CARRY_OVER_COLUMNS)
-    lanes = experiment.attach_sheet(read_table(lanes_file, LANE_COLUMNS))
+    bands = experiment.attach_sheet(make_table(store.records(keys, "bands"), BAND_COLUMNS))
+    lanes = experiment.attach_sheet(make_table(store.records(keys, "lanes"), LANE_COLUMNS))
+    carried = make_table(store.records(keys, "carry_over"), CARRY_OVER_COLUMNS)
+    ways = make_table(store.records(keys, "alternatives"), ALTERNATIVE_COLUMNS)
     bands, lanes, series = _hold_to_range(experiment, store, bands, lanes)
     experiment = experiment.without_dilutions()
     ratios = flag_carry_over(experiment, normalize(experiment, bands, lanes, strict=False), carried)
-    ratios = tell_readings(ratios, held_back(Summaries((store, keys))))
     tables = {
         "bands": bands,
         "lanes": lanes,
@@ -289,7 +328,7 @@ def _write_tables(experiment: Experiment, store: Store, keys: Mapping[str, objec
         "ratios": ratios,
         "summary": compare(experiment, ratios),
         "contrasts": compare_contrasts(experiment, ratios),
-        "sensitivity": vary_analysis(experiment, bands, lanes, read_table(ways_file, ALTERNATIVE_COLUMNS)),
+        "sensitivity": vary_analysis(experiment, bands, lanes, ways),
         "carry_over": carried,
         **series,
     }

@@ -1,39 +1,111 @@
 """Do a finished analysis again from the original files and say whether the results folder still holds the same.
 
-First the record: is every file the one that was written, is any missing or new, are the originals the ones that were
-measured, is each history unbroken. Then the numbers: everything is read, found, weighed, normalised and compared
-again, with the recorded settings and the hand corrections of the sessions, and laid beside what the folder holds.
+1. The record: are the originals the files that were measured, are the results the files that were written?
+2. The numbers: everything is read, found, quantified, normalised and compared again, with the recorded parameters and
+   the hand corrections of the sessions. What must lie in the folder is what this makes, not what the manifest lists.
+3. What was not compared, and what lies there that is none of these results, is named.
+
 The folder itself is only read.
+
+Notes
+-----
+Checksums have no secret: who can write to the folder can compute them anew. What holds against that is the second step,
+as far as it reaches (the numbers follow from the pictures, the corrections and the parameters that are there now), and
+the checksum of the manifest, if a copy was kept where nobody can change it (`checksum`).
+
+References
+----------
+SECURITY.md says what is promised.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from blotquant.errors import BlotQuantError, SessionError
-from blotquant.io.bounded import is_file
-from blotquant.io.files import sha256_of
-from blotquant.runs.differences import Finding, compare_files
-from blotquant.runs.folder import Workers, run_units
-from blotquant.runs.manifest import MANIFEST, InputRecord, Manifest, inspect_manifest, result_files
-from blotquant.runs.store import Store
-from blotquant.session.canonical_json import nest_settings
+from blotquant.errors import BlotQuantError, OutputError, SessionError
+from blotquant.io.bounded import is_file, is_plain_file
+from blotquant.io.files import PICTURE_SUFFIXES, sha256_of
+from blotquant.runs.corrections import Wanted, match_corrections, read_sessions
+from blotquant.runs.differences import Finding, compare_files, compare_parquet
+from blotquant.runs.folder import TIMINGS, Workers, run_units, write_parquets
+from blotquant.runs.manifest import EARLIER, MANIFEST, InputRecord, Manifest, manifest_checksum, read_manifest
+from blotquant.runs.store import Store, is_link
+from blotquant.session.canonical_json import flatten_settings, nest_settings
 from blotquant.session.session import SESSION_SUFFIX, load_session, software_versions
-
-if TYPE_CHECKING:
-    from blotquant.settings import Settings
+from blotquant.settings import Settings
 
 OTHER_VERSIONS_TOLERANCE = 1e-9
 """Relative difference of numbers that another version of a library may bring."""
+LOOKS_LIKE_RESULTS = frozenset(
+    {".csv", ".htm", ".html", ".json", ".mht", ".ods", ".parquet", ".pdf", ".svg", ".tsv", ".xls", ".xlsm", ".xlsx"}
+)
+"""Endings, in any case, of files that a reader may take for results."""
+_DRAWN = (".html", ".svg", ".tif", ".png", ".pdf")
+"""Endings of what other versions of the drawing libraries write differently though every number is equal."""
+_ALONE = Workers(progress="none")
 
 
-def verify_folder(out: Path, *, images: Path | None = None) -> list[Finding]:
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What `verify_folder` found.
+
+    Attributes
+    ----------
+    differences : tuple of Finding
+        Whatever is not as the original files give it, and files that may be taken for results and are not.
+    compared : tuple of str
+        Files that were made again and compared.
+    not_compared : tuple of Finding
+        Files that belong to the results and could not be compared, with the reason.
+    not_known : tuple of str
+        Other files that lie there; nothing is known about them.
+    parameters : mapping of str to object
+        The parameters of the recorded run that are not at their defaults: the numbers follow from them too.
+    checksums : mapping of str to str
+        SHA-256 of the manifest of each folder.
+    """
+
+    differences: tuple[Finding, ...] = ()
+    compared: tuple[str, ...] = ()
+    not_compared: tuple[Finding, ...] = ()
+    not_known: tuple[str, ...] = ()
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    checksums: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def equal(self) -> bool:
+        """Whether everything that was compared is equal and nothing there passes for a result."""
+        return not self.differences
+
+    def within(self, folder: str) -> Verdict:
+        """The same with the paths of the files as seen from the folder above."""
+        return Verdict(
+            differences=tuple(replace(finding, file=f"{folder}/{finding.file}") for finding in self.differences),
+            compared=tuple(f"{folder}/{name}" for name in self.compared),
+            not_compared=tuple(replace(finding, file=f"{folder}/{finding.file}") for finding in self.not_compared),
+            not_known=tuple(f"{folder}/{name}" for name in self.not_known),
+            parameters={f"{folder}: {name}": value for name, value in self.parameters.items()},
+            checksums={f"{folder}/{name}": value for name, value in self.checksums.items()},
+        )
+
+    def __add__(self, other: Verdict) -> Verdict:
+        return Verdict(
+            differences=self.differences + other.differences,
+            compared=self.compared + other.compared,
+            not_compared=self.not_compared + other.not_compared,
+            not_known=self.not_known + other.not_known,
+            parameters={**self.parameters, **other.parameters},
+            checksums={**self.checksums, **other.checksums},
+        )
+
+
+def verify_folder(out: Path, *, images: Path | None = None, checksum: str | None = None) -> Verdict:
     """Check a results folder, or every one of several experiments' folders below it.
 
     Parameters
@@ -43,41 +115,64 @@ def verify_folder(out: Path, *, images: Path | None = None) -> list[Finding]:
     images : pathlib.Path, optional
         Folder where the originals (pictures, sessions, experiment file) lie now, if they were moved apart from the
         results; they are looked for by their recorded paths when it is not given.
+    checksum : str, optional
+        SHA-256 of the manifest as it was noted elsewhere when the results were written.
 
     Returns
     -------
-    list of Finding
-        Empty if every file is as it was written and every number comes out the same.
+    Verdict
+        What differs, what was compared, what could not be, and what is not known.
 
     Raises
     ------
     SessionError
         If there is no manifest to go by, or a newer version wrote it.
     """
-    folders = [out] if (out / MANIFEST).exists() else sorted(path.parent for path in out.glob(f"*/{MANIFEST}"))
+    if os.path.lexists(out / MANIFEST):
+        return _verify_one(out, images, checksum)
+    below = [path for path in sorted(out.iterdir()) if path.is_dir() and not is_link(path)]
+    folders = [path for path in below if os.path.lexists(path / MANIFEST)]
     if not folders:
-        inspect_manifest(out)  # says what is missing
-    findings = []
+        read_manifest(out)  # says what is missing
+    verdict = Verdict()
     for folder in folders:
-        prefix = "" if folder == out else folder.name + "/"
-        findings += [replace(finding, file=prefix + finding.file) for finding in _verify_one(folder, images)]
-    return findings
+        verdict += _verify_one(folder, images, checksum).within(folder.name)
+    # Beside finished studies, another folder of results without its record is not passed over.
+    for folder in below:
+        if folder not in folders and not folder.name.startswith(".") and any(map(_looks_like_a_result, _files(folder))):
+            what = f"has no {MANIFEST}: nothing in it was compared"
+            verdict += Verdict(differences=(Finding(file=folder.name, what=what),))
+    loose = [name for name in _files(out, deep=False) if _looks_like_a_result(name)]
+    return verdict + Verdict(differences=tuple(Finding(file=name, what=_STRANGER) for name in loose))
 
 
-def _verify_one(out: Path, images: Path | None) -> list[Finding]:
+_STRANGER = "is none of these results: nothing is known about it"
+
+
+def _verify_one(out: Path, images: Path | None, checksum: str | None) -> Verdict:
     try:
-        manifest, whole = inspect_manifest(out)
+        manifest = read_manifest(out)
+        settings = recorded_settings(manifest)
     except SessionError as error:
-        return [Finding(file=MANIFEST, what=str(error).removeprefix(f"{MANIFEST}: "))]
-    changed = Finding(file=MANIFEST, what="changed since it was written: its seal does not fit its content")
-    findings = ([] if whole else [changed]) + check_record(out, manifest, images=images)
+        return Verdict(differences=(Finding(file=MANIFEST, what=str(error).removeprefix(f"{MANIFEST}: ")),))
+    own = manifest_checksum(out)
+    defaults = flatten_settings(Settings())
+    findings = check_record(out, manifest, images=images)
+    if checksum is not None and checksum.strip().lower() != own:
+        what = "is not the manifest whose checksum was noted"
+        findings.insert(0, Finding(file=MANIFEST, what=what, recorded=checksum.strip(), recomputed=own))
+    verdict = Verdict(
+        differences=tuple(findings),
+        parameters={k: v for k, v in flatten_settings(settings).items() if v != defaults[k]},
+        checksums={MANIFEST: own},
+    )
     with tempfile.TemporaryDirectory(prefix="blotquant_verify_") as temporary:
         try:
             again = recompute(manifest, out, Path(temporary), images=images)
         except (BlotQuantError, OSError) as error:
-            text = " ".join(str(error).split())
-            return [*findings, Finding(file=MANIFEST, what=f"nothing could be recomputed: {text}")]
-        return findings + compare_again(out, manifest, again)
+            what = f"nothing could be recomputed: {' '.join(str(error).split())}"
+            return verdict + Verdict(differences=(Finding(file=MANIFEST, what=what),))
+        return verdict + compare_again(out, manifest, again)
 
 
 def check_record(out: Path, manifest: Manifest, *, images: Path | None = None) -> list[Finding]:
@@ -95,38 +190,26 @@ def check_record(out: Path, manifest: Manifest, *, images: Path | None = None) -
     Returns
     -------
     list of Finding
-        Changed, missing and additional files, changed or missing originals, broken histories.
+        Changed and missing files, changed or missing originals, broken histories.
     """
     return [
-        *_check_files(out, {**manifest.outputs, **manifest.kept}),
-        *_check_additional(out, manifest),
-        *_check_parts(out, manifest),
+        *_check_files(out, manifest),
         *_check_originals(out, manifest, images),
         *_check_histories(out, manifest),
     ]
 
 
-def _check_files(out: Path, checksums: Mapping[str, str]) -> Iterator[Finding]:
-    for name, checksum in checksums.items():
+def _check_files(out: Path, manifest: Manifest) -> Iterator[Finding]:
+    for name, checksum in manifest.outputs.items():
+        if name.startswith(".blotquant/"):
+            continue  # working files of an earlier version
         path = out / name
-        if not is_file(path):
+        if is_link(path):
+            yield Finding(file=name, what="is a link, which is not followed")
+        elif not is_plain_file(path):
             yield Finding(file=name, what="missing")
         elif sha256_of(path) != checksum:
             yield Finding(file=name, what="changed since the results were written")
-
-
-def _check_additional(out: Path, manifest: Manifest) -> Iterator[Finding]:
-    known = {*manifest.outputs, *manifest.kept, *(record.path for record in manifest.inputs)}
-    for name in result_files(out):
-        if name not in known:
-            yield Finding(file=name, what="additional: it does not belong to these results")
-
-
-def _check_parts(out: Path, manifest: Manifest) -> Iterator[Finding]:
-    store = Store(out)
-    for unit in manifest.units:
-        if unit.part and store.digest(unit.name) != unit.part:
-            yield Finding(file=".blotquant", where=unit.name, what="its working file was changed, or is gone")
 
 
 def _check_originals(out: Path, manifest: Manifest, images: Path | None) -> Iterator[Finding]:
@@ -137,16 +220,21 @@ def _check_originals(out: Path, manifest: Manifest, images: Path | None) -> Iter
         if not is_file(path):
             if record.sha256:
                 yield Finding(file=record.path, what="the original is missing; say where it is with --images")
-        elif not record.sha256:
+            continue
+        try:
+            now = sha256_of(path)
+        except OSError:
+            now = ""
+        if now and not record.sha256:
             yield Finding(file=record.path, what="the original could not be read then, and is there now")
-        elif (now := sha256_of(path)) != record.sha256:
+        elif now != record.sha256:
             what = f"the original {record.role} is another file"
             yield Finding(file=record.path, what=what, recorded=record.sha256, recomputed=now)
 
 
 def _check_histories(out: Path, manifest: Manifest) -> Iterator[Finding]:
-    for name in {**manifest.outputs, **manifest.kept}:
-        if not name.endswith(SESSION_SUFFIX) or not is_file(out / name):
+    for name in manifest.outputs:
+        if not name.endswith(SESSION_SUFFIX) or not is_plain_file(out / name):
             continue
         try:
             history = load_session(out / name).history
@@ -172,16 +260,19 @@ class Again:
     Attributes
     ----------
     store : Store
-        Where; tables, workbook and report wait in `Store.new`.
+        Where; tables, workbook and report wait in `Store.new`, figures and sessions lie in their folders.
     failures : mapping of str to str
         Units that could not be measured, and why.
+    elsewhere : tuple of Finding
+        Hand corrections that the next run would use and these results do not.
     moved : bool
         Whether originals were found elsewhere than recorded, so that paths in new sessions are others.
     """
 
     store: Store
     failures: Mapping[str, str]
-    moved: bool
+    elsewhere: tuple[Finding, ...] = ()
+    moved: bool = False
 
 
 def recompute(manifest: Manifest, out: Path, into: Path, *, images: Path | None = None) -> Again:
@@ -203,15 +294,22 @@ def recompute(manifest: Manifest, out: Path, into: Path, *, images: Path | None 
     BlotQuantError
         If the experiment cannot be read.
     """
-    store, settings = Store(into), _settings(manifest)
-    if manifest.command == "measure":
-        failures = _measure_again(manifest, out, store, settings, images)
-    else:
-        failures = _run_again(manifest, out, store, settings, images)
-    return Again(store=store, failures=failures, moved=images is not None)
+    store, settings = Store(into), recorded_settings(manifest)
+    make = _measure_again if manifest.command == "measure" else _run_again
+    failures, wanted = make(manifest, out, store, settings, images)
+    return Again(
+        store=store, failures=failures, elsewhere=_corrections_elsewhere(wanted, out), moved=images is not None
+    )
 
 
-def _settings(manifest: Manifest) -> Settings:
+def recorded_settings(manifest: Manifest) -> Settings:
+    """The parameters that a manifest records.
+
+    Raises
+    ------
+    SessionError
+        If one of them is none.
+    """
     from pydantic import ValidationError
 
     from blotquant.settings import explain_validation
@@ -222,67 +320,103 @@ def _settings(manifest: Manifest) -> Settings:
         raise SessionError(explain_validation(error, where=f"{MANIFEST}: settings")) from None
 
 
+def _corrections_elsewhere(wanted: Sequence[Wanted], out: Path) -> tuple[Finding, ...]:
+    """Corrections of these pictures that lie under other names or in other places, and that these results lack."""
+    own = out / "sessions"
+    matched = match_corrections(wanted, out, make_way=False)
+    late = {name: path for name, path in matched.sessions.items() if path != own / name}
+    return tuple(
+        Finding(file=f"sessions/{name}", what=f"lacks the hand corrections in {path.resolve()}; run again to use them")
+        for name, path in late.items()
+    ) + tuple(Finding(file=f"sessions/{name}", what=why) for name, why in matched.refused.items())
+
+
+def _own_corrections(out: Path) -> dict[str, Path]:
+    return {name: session.path for name, session in read_sessions(out / "sessions")[0].items()}
+
+
 def _measure_again(
     manifest: Manifest, out: Path, store: Store, settings: Settings, images: Path | None
-) -> dict[str, str]:
-    from blotquant.runs.folder import assemble_measured, picture_tasks
+) -> tuple[dict[str, str], list[Wanted]]:
+    from blotquant.runs.folder import assemble_measured, picture_tasks, wanted_sessions
     from blotquant.runs.inputs import Input
     from blotquant.runs.pictures import measure_picture
 
     records = manifest.inputs_as("picture", "session")
     inputs = [Input(find_original(record, out, images).absolute(), record.name) for record in records]
-    tasks = picture_tasks(inputs, out, settings)
+    tasks = picture_tasks(inputs, out, settings, _own_corrections(out))
     failures, _ = run_units(store, measure_picture, tasks, workers=_ALONE, what="pictures")
     assemble_measured(store, tasks)
-    return failures
+    return failures, wanted_sessions(inputs, settings)
 
 
-def _run_again(manifest: Manifest, out: Path, store: Store, settings: Settings, images: Path | None) -> dict[str, str]:
+def _run_again(
+    manifest: Manifest, out: Path, store: Store, settings: Settings, images: Path | None
+) -> tuple[dict[str, str], list[Wanted]]:
     from blotquant.experiment.read import read_experiment
     from blotquant.runs.membranes import measure_membrane
-    from blotquant.runs.study import assemble_run, membrane_tasks, write_figures_of
+    from blotquant.runs.study import assemble_run, membrane_tasks, wanted_sessions, write_figures_of
 
-    [record] = manifest.inputs_as("experiment")
-    experiment = read_experiment(find_original(record, out, images))
-    tasks = membrane_tasks(experiment, settings, (out / "sessions").absolute())
+    records = manifest.inputs_as("experiment")
+    if len(records) != 1:
+        msg = f"{MANIFEST}: names {len(records)} experiment files, one is right"
+        raise SessionError(msg)
+    experiment = read_experiment(find_original(records[0], out, images))
+    tasks = membrane_tasks(experiment, settings, (out / "sessions").absolute(), _own_corrections(out))
     failures, _ = run_units(store, measure_membrane, tasks, workers=_ALONE, what="membranes")
     assemble_run(experiment, store, tasks, settings=settings, failures=failures)
     # An original or a session that is not what it was is told elsewhere.
     with contextlib.suppress(BlotQuantError):
         write_figures_of(experiment, store, settings=settings, folder=out)
-    return failures
+    return failures, wanted_sessions(experiment)
 
 
-_ALONE = Workers(progress="none")
-
-
-def compare_again(out: Path, manifest: Manifest, again: Again) -> list[Finding]:
+def compare_again(out: Path, manifest: Manifest, again: Again) -> Verdict:
     """Lay a folder beside the same results made again.
 
     Returns
     -------
-    list of Finding
-        Units that fail now or failed then, and every value that differs, with both.
+    Verdict
+        Units that fail now or failed then, every value that differs, with both, files that are missing or are none of
+        these results, and what could not be compared.
     """
     versions = software_versions()
-    recorded_versions = manifest.versions
-    changed = [f"{k} {recorded_versions.get(k)}" for k in versions if recorded_versions.get(k) != versions[k]]
+    changed = [f"{k} {manifest.versions.get(k)}" for k in versions if manifest.versions.get(k) != versions[k]]
     tolerance = OTHER_VERSIONS_TOLERANCE if changed else 0.0
-    findings = list(_compare_units(manifest, again))
-    for name in sorted(manifest.outputs, key=lambda name: (name.startswith("."), name)):
-        recorded, new = out / name, _made_again(again, name)
-        if not is_file(recorded) or new is None:
+    made = _made_again(again)
+    differences: list[Finding] = [*_compare_units(manifest, again), *again.elsewhere]
+    compared, not_compared = [], []
+    for name, new in sorted(made.items()):
+        recorded = out / name
+        if not is_plain_file(recorded):
+            if name not in manifest.outputs:  # else its loss is told already
+                differences.append(Finding(file=name, what="missing: the originals give such a file"))
+            continue
+        if changed and name.endswith(_DRAWN) and not name.endswith(SESSION_SUFFIX):
+            why = f"not compared: it was drawn by other versions ({', '.join(changed)})"
+            not_compared.append(Finding(file=name, what=why))
             continue
         a, b = recorded.read_bytes(), new.read_bytes()
         if a != b and name.endswith(SESSION_SUFFIX):
             a, b = (_comparable(text, moved=again.moved, other_versions=bool(changed)) for text in (a, b))
-        findings += compare_files(name, a, b, tolerance=tolerance)
-    if not changed and not again.moved:
-        findings += _compare_parts(out, manifest, again)
-    if findings and changed:
+        differences += compare_files(name, a, b, tolerance=tolerance)
+        compared.append(name)
+    parquet = _compare_parquet(out, again, tolerance)
+    strange, other = _strangers(out, manifest, {*made, *parquet.compared, *(f.file for f in parquet.not_compared)})
+    if is_plain_file(out / TIMINGS):
+        not_compared.append(Finding(file=TIMINGS, what="not compared: seconds of the run, no result"))
+    if changed and differences:
         what = f"written with other versions ({', '.join(changed)}); numbers may differ for that reason alone"
-        findings.append(Finding(file=MANIFEST, what=what))
-    return findings
+        differences.append(Finding(file=MANIFEST, what=what))
+    elif changed:
+        what = f"written with other versions ({', '.join(changed)}): numbers were compared to within {tolerance:g}"
+        not_compared.append(Finding(file=MANIFEST, what=what))
+    return parquet + Verdict(
+        differences=(*differences, *(Finding(file=name, what=_STRANGER) for name in strange)),
+        compared=tuple(compared),
+        not_compared=tuple(not_compared),
+        not_known=tuple(other),
+    )
 
 
 def _compare_units(manifest: Manifest, again: Again) -> Iterator[Finding]:
@@ -294,9 +428,12 @@ def _compare_units(manifest: Manifest, again: Again) -> Iterator[Finding]:
             yield Finding(file=unit.name, what="could not be measured then, and can be now")
 
 
-def _made_again(again: Again, name: str) -> Path | None:
-    places = (again.store.new / name, again.store.folder / name)
-    return next((path for path in places if is_file(path)), None)
+def _made_again(again: Again) -> dict[str, Path]:
+    """Every file of the results by its path in the folder, and where it was made again."""
+    store = again.store
+    tables = {path.relative_to(store.new).as_posix(): path for path in store.new.rglob("*") if is_plain_file(path)}
+    folders = [path for name in ("figures", "sessions") for path in (store.folder / name).glob("*")]
+    return tables | {path.relative_to(store.folder).as_posix(): path for path in folders if is_plain_file(path)}
 
 
 def _comparable(text: bytes, *, moved: bool, other_versions: bool) -> bytes:
@@ -312,9 +449,60 @@ def _comparable(text: bytes, *, moved: bool, other_versions: bool) -> bytes:
     return json.dumps(data).encode()
 
 
-def _compare_parts(out: Path, manifest: Manifest, again: Again) -> Iterator[Finding]:
-    """The working files, from which `--resume` would put the tables together."""
-    recorded = Store(out)
-    for unit in manifest.units:
-        if recorded.digest(unit.name) != again.store.digest(unit.name) and not unit.failed:
-            yield Finding(file=".blotquant", where=unit.name, what="its working file differs from what is recomputed")
+def _compare_parquet(out: Path, again: Again, tolerance: float) -> Verdict:
+    """Compare the tables that lie there as Parquet too, made again from the recomputed csv."""
+    names = [path.stem for path in sorted(out.glob("*.parquet")) if (again.store.new / f"{path.stem}.csv").is_file()]
+    if not names:
+        return Verdict()
+    try:
+        new = write_parquets([again.store.new / f"{name}.csv" for name in names])
+    except OutputError as error:
+        why = f"not compared: {error}"
+        return Verdict(not_compared=tuple(Finding(file=f"{name}.parquet", what=why) for name in names))
+    differences = [
+        finding
+        for path in new
+        if is_plain_file(out / path.name)
+        for finding in compare_parquet(
+            path.name, (out / path.name).read_bytes(), path.read_bytes(), tolerance=tolerance
+        )
+    ]
+    return Verdict(differences=tuple(differences), compared=tuple(path.name for path in new))
+
+
+def _strangers(out: Path, manifest: Manifest, known: set[str]) -> tuple[list[str], list[str]]:
+    """Files of a folder that are none of its results: those that look like results, and others."""
+    inputs = {os.path.normpath(record.path) for record in manifest.inputs}
+    among = any(not path.startswith("..") and not Path(path).is_absolute() for path in inputs)
+    strange: list[str] = []
+    other: list[str] = []
+    for name in _files(out):
+        if name in known or name in (MANIFEST, TIMINGS) or os.path.normpath(name) in inputs:
+            continue
+        inside = name.startswith(("figures/", "sessions/"))
+        picture = not among and Path(name).suffix.lower() in PICTURE_SUFFIXES
+        (strange if inside or picture or _looks_like_a_result(name) else other).append(name)
+    return strange, other
+
+
+def _looks_like_a_result(name: str) -> bool:
+    return Path(name).suffix.lower() in LOOKS_LIKE_RESULTS
+
+
+def _files(folder: Path, *, deep: bool = True) -> list[str]:
+    """Files and links below a folder, by their paths in it; hidden ones, earlier runs and other results left out."""
+    found = []
+    for here, folders, files in os.walk(folder):
+        place = Path(here)
+        links = [name for name in folders if is_link(place / name)]
+        found += [(place / name).relative_to(folder).as_posix() for name in (*files, *links) if name[0] != "."]
+        folders[:] = [
+            name
+            for name in folders
+            if deep
+            and name[0] != "."
+            and name not in links
+            and not (place == folder and name == EARLIER)
+            and not os.path.lexists(place / name / MANIFEST)
+        ]
+    return sorted(found)

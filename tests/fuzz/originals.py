@@ -200,7 +200,7 @@ def manifest():
         settings=flatten_settings(Settings()),
         versions={"blotquant": "0"},
         inputs=(record,),
-        units=(UnitRecord(name="a.tif", part="0" * 64, failed=False),),
+        units=(UnitRecord(name="a.tif", failed=False),),
         outputs={"bands.csv": "0" * 64},
     )
     return manifest_text(made).encode()

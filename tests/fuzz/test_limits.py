@@ -253,5 +253,5 @@ def test_a_manifest_of_names_that_no_file_system_takes(tmp_path: Path) -> None:
     outputs = {name + ".blot.json": "0" * 64 for name in TOO_LONG}
     made = Manifest(command="measure", settings={}, versions={}, inputs=inputs, units=(), outputs=outputs)
     (tmp_path / "manifest.json").write_text(manifest_text(made))
-    found = verify_folder(tmp_path)
+    found = verify_folder(tmp_path).differences
     assert sum("missing" in finding.what for finding in found) == 6

@@ -269,9 +269,8 @@ manifests = st.builds(
         ),
         max_size=3,
     ).map(tuple),
-    units=st.lists(st.builds(UnitRecord, name=text, part=text, failed=st.booleans()), max_size=3).map(tuple),
+    units=st.lists(st.builds(UnitRecord, name=text, failed=st.booleans()), max_size=3).map(tuple),
     outputs=texts,
-    kept=texts,
 )
 
 
@@ -289,7 +288,13 @@ scalars = (
 
 
 @quick
-@given(text, text, texts, texts, st.dictionaries(text, scalars | st.lists(scalars, max_size=3), max_size=3))
+@given(
+    text,
+    text,
+    st.dictionaries(text, st.lists(st.dictionaries(text, scalars, max_size=3), max_size=3), max_size=3),
+    texts,
+    st.dictionaries(text, scalars | st.lists(scalars, max_size=3), max_size=3),
+)
 def test_a_part(key: str, mark: str, tables: dict, figures: dict, summary: dict) -> None:
     part = Part(key=key, fingerprint=mark, tables=tables, figures=figures, summary=summary)
     drawn = {f.name for f in fields(Part)} - {"sessions", "error"}

@@ -8,17 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from simple_pictures import HEIGHT, LANES, ROWS, SHAPE, WIDTH, as_image, gaussians, plain_layout
+from simple_pictures import HEIGHT, ROWS, SHAPE, WIDTH, as_image, gaussians, plain_layout
 
 from blotquant.flags import split_flags
 from blotquant.model.area_weights import area_weights
 from blotquant.model.geometry import Layout, polygon, rectangle
 from blotquant.quantification.background import BACKGROUNDS
 from blotquant.quantification.bands import measure_bands
-from blotquant.quantification.lanes import measure_lanes
 from blotquant.quantification.prepared_image import prepare_image
 from blotquant.settings import QuantificationSettings
-from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS
+from blotquant.tables import BAND_COLUMNS
 
 METHODS = sorted(BACKGROUNDS)
 CORRECTING = [m for m in METHODS if m != "none"]
@@ -247,26 +246,6 @@ class TestTable:
         table = measure_bands(as_image(pixels), plain_layout())
         assert np.isnan(table["volume"][0])
         assert table["volume"][1:].notna().all()
-
-
-class TestLanes:
-    def test_stain_against_the_gaps(self):
-        rows, cols = np.indices(SHAPE)
-        loads = np.array([3.0, 5.0, 4.0, 8.0])
-        image = 200 + 0.5 * rows + 0.2 * cols
-        for c, load in zip(LANES, loads, strict=True):
-            image += load * (np.abs(cols + 0.5 - c) <= WIDTH / 2) * (1 + np.sin(rows / 5))
-        table = measure_lanes(as_image(image), plain_layout())
-        assert list(table.columns) == list(LANE_COLUMNS)
-        np.testing.assert_allclose(table["volume"] / loads, (table["volume"] / loads).mean(), rtol=0.01)
-        np.testing.assert_allclose(table["volume"], loads * WIDTH * (1 + np.sin(np.arange(199) / 5)).sum(), rtol=0.02)
-
-    def test_window(self):
-        image = np.full(SHAPE, 100.0)
-        image[:, 25:55] += 4
-        table = measure_lanes(as_image(image), plain_layout(), window=(50, 90))
-        assert table["volume"][0] == pytest.approx(4 * 40 * 30, rel=1e-6)
-        assert table["volume"][1] == pytest.approx(0, abs=1e-6)
 
 
 def test_many_bands_are_quick():

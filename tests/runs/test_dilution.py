@@ -88,13 +88,13 @@ class TestOneRun:
         assert "load, µg" in page
 
     def test_verify_recomputes_it(self, series):
-        assert verify_folder(series) == []
+        assert verify_folder(series).equal
         changed = json.loads((series / DILUTION_FILE).read_text(encoding="utf-8"))
         changed["series"][0]["volume"][0] *= 2
         copy = (series / DILUTION_FILE).read_bytes()
         (series / DILUTION_FILE).write_text(json.dumps(changed), encoding="utf-8")
         try:
-            assert any(finding.file == DILUTION_FILE for finding in verify_folder(series))
+            assert any(finding.file == DILUTION_FILE for finding in verify_folder(series).differences)
         finally:
             (series / DILUTION_FILE).write_bytes(copy)
 

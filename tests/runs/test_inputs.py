@@ -63,7 +63,7 @@ def results_beside(pictures, out):
     with locked(out) as store:
         store.clear_new()
         inputs = [input_record("picture", path, out) for path in pictures]
-        publish(store, make_manifest("measure", store, settings={}, inputs=inputs, units=[], failed={}), sessions=())
+        publish(store, make_manifest("measure", settings={}, inputs=inputs, units=[], failed={}), sessions=())
     (out / "panel.png").write_bytes(b"")
 
 
@@ -82,4 +82,10 @@ def test_pictures_that_lie_among_their_own_results_are_measured_again(folder):
     (folder / "figures" / "blot.png").write_bytes(b"")
     results_beside([folder / "b.tif"], folder)
     (folder / "panel.png").unlink()
-    assert names(find_inputs([folder], leave_out=folder)) == ["a.TIF", "b.tif", "deep/c.scn", "out/bands.png"]
+    assert names(find_inputs([folder], leave_out=folder)) == [
+        "a.TIF",
+        "b.tif",
+        "deep/c.scn",
+        "figures/blot.png",
+        "out/bands.png",
+    ]

@@ -10,10 +10,9 @@ from tiny_study import all_bytes, write_tiny_study
 
 from blotquant.errors import OutputError, SessionError
 from blotquant.experiment.read import read_experiment
-from blotquant.runs import manifest as manifests
 from blotquant.runs.folder import Workers, measure_folder
 from blotquant.runs.inputs import find_inputs
-from blotquant.runs.manifest import MANIFEST, add_outputs, inspect_manifest, read_manifest
+from blotquant.runs.manifest import MANIFEST, read_manifest
 from blotquant.runs.store import ChangedError, Part, Store, locked
 from blotquant.runs.study import run_experiment
 from blotquant.runs.verify import check_record
@@ -65,14 +64,14 @@ def test_it_names_inputs_units_settings_versions_and_outputs(study, tmp_path):
     [
         ("{", "manifest.json: damaged"),
         ("[1]", "not a manifest of blotquant"),
-        ('{"schema_version": 99}', r"written by a newer blotquant \(schema 99, this one reads 1\); update"),
+        ('{"schema_version": 99}', r"written by a newer blotquant \(schema 99, this one reads 2\); update"),
         ('{"schema_version": 1}', "manifest.json: damaged: command: Field required"),
     ],
 )
 def test_a_wrong_manifest_is_named(tmp_path, content, message):
     (tmp_path / MANIFEST).write_text(content)
     with pytest.raises(SessionError, match=message):
-        inspect_manifest(tmp_path)
+        read_manifest(tmp_path)
 
 
 def test_a_table_changed_by_hand_is_kept_beside_the_new_one(study, tmp_path, capsys):
@@ -104,8 +103,10 @@ def test_a_figure_changed_by_hand_is_kept_beside_the_new_one(study, tmp_path):
 
 def test_the_manifest_of_a_run_is_written_once_with_its_figures(study, tmp_path, monkeypatch):
     out, written = tmp_path / "out", []
-    write = manifests.atomic_write
-    monkeypatch.setattr(manifests, "atomic_write", lambda path, text: (written.append(path), write(path, text)))
+    write = Store.write
+    monkeypatch.setattr(
+        Store, "write", lambda store, path, *a, **k: (written.append(path), write(store, path, *a, **k))
+    )
     run_experiment(read_experiment(study), out)
     assert written.count(out / MANIFEST) == 1
     figures = {path.relative_to(out).as_posix() for path in (out / "figures").iterdir()}
@@ -134,7 +135,7 @@ def test_repeating_a_run_keeps_no_copies(study, tmp_path):
 def test_a_run_that_stopped_while_publishing_leaves_no_copies_later(study, tmp_path, monkeypatch):
     out = tmp_path / "out"
     measure(study, out)
-    monkeypatch.setattr("blotquant.runs.manifest._left", lambda *_: 1 / 0)
+    monkeypatch.setattr("blotquant.runs.manifest._move_aside", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         measure(study, out, detection={"min_snr": 6})
     monkeypatch.undo()
@@ -171,13 +172,14 @@ def test_a_unit_whose_session_changed_fails_alone(study, tmp_path, monkeypatch):
     assert len(load_session(path).history) > 0
 
 
-def test_further_files_join_the_manifest(study, tmp_path):
+def test_read_manifest_reads_the_first_version(study, tmp_path):
     measure(study, tmp_path / "out")
-    (tmp_path / "out" / "bands.parquet").write_bytes(b"x")
     manifest = read_manifest(tmp_path / "out")
-    assert [f.file for f in check_record(tmp_path / "out", manifest)] == ["bands.parquet"]
-    add_outputs(tmp_path / "out", ["bands.parquet"])
-    assert check_record(tmp_path / "out", read_manifest(tmp_path / "out")) == []
+    data = json.loads((tmp_path / "out" / MANIFEST).read_bytes())
+    data |= {"schema_version": 1, "seal": "0" * 64, "kept": {}}
+    data["units"] = [unit | {"part": "0" * 64} for unit in data["units"]]
+    (tmp_path / "out" / MANIFEST).write_text(json.dumps(data))
+    assert read_manifest(tmp_path / "out") == manifest
 
 
 def _hold(folder, ready, leave):
@@ -220,4 +222,4 @@ def test_pictures_and_sheets_are_left_alone(study, tmp_path):
     before = all_bytes(study)
     run_experiment(read_experiment(study), tmp_path / "out")
     assert all_bytes(study) == before
-    assert json.loads((tmp_path / "out" / MANIFEST).read_bytes())["schema_version"] == 1
+    assert json.loads((tmp_path / "out" / MANIFEST).read_bytes())["schema_version"] == 2

@@ -43,6 +43,6 @@ def test_target_over_the_loading_control_of_one_picture(tmp_path, cut):
     assert ratios["included"].all()
     assert ratios["value"].to_numpy() == pytest.approx(TARGET / LOADING, rel=0.12)
     assert ratios["formula"].str.contains("both.tif, strip 1" if cut else "both.tif", regex=False).all()
-    assert verify_folder(tmp_path / "out") == []
+    assert verify_folder(tmp_path / "out").equal
     # One picture says nothing about what was on the membrane before.
     assert read_table(tmp_path / "out" / "carry_over.csv", CARRY_OVER_COLUMNS).empty

@@ -15,11 +15,12 @@ from blotquant.experiment.read import read_experiment
 from blotquant.runs.differences import Finding, compare_files
 from blotquant.runs.folder import measure_folder
 from blotquant.runs.inputs import find_inputs
-from blotquant.runs.manifest import MANIFEST, inspect_manifest, manifest_text
-from blotquant.runs.study import run_experiment
+from blotquant.runs.manifest import MANIFEST, manifest_checksum, manifest_text, read_manifest
+from blotquant.runs.study import run_experiment, run_experiments
 from blotquant.runs.verify import check_record, compare_again, recompute, verify_folder
 from blotquant.session.edits import delete_band
 from blotquant.session.session import load_session, save_session
+from blotquant.settings import Settings
 
 WHEN = "2026-01-02T03:04:05Z"
 SESSION = "sessions/blot1_AKT.tif.blot.json"
@@ -43,7 +44,7 @@ def made(tmp_path_factory):
 @pytest.fixture(scope="module")
 def again(made, tmp_path_factory):
     """The same folder made again once, for changes that recomputing does not depend on."""
-    manifest, _ = inspect_manifest(made / "out")
+    manifest = read_manifest(made / "out")
     return recompute(manifest, made / "out", tmp_path_factory.mktemp("again"))
 
 
@@ -55,7 +56,7 @@ def out(made, tmp_path):
 
 def reseal(out, **changes):
     """Do what a careful forger does: bring the manifest's checksums in line with the changed files."""
-    manifest, _ = inspect_manifest(out)
+    manifest = read_manifest(out)
     outputs = {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in manifest.outputs}
     (out / MANIFEST).write_text(manifest_text(replace(manifest, outputs=outputs, **changes)), encoding="utf-8")
 
@@ -69,13 +70,13 @@ def change_cell(path, column, line, value):
 
 
 def found(out, **options):
-    return [str(finding) for finding in verify_folder(out, **options)]
+    return [str(finding) for finding in verify_folder(out, **options).differences]
 
 
 def compared(out, again):
     """What `verify_folder` finds, with the recomputing done before."""
-    manifest, _ = inspect_manifest(out)
-    return [str(x) for x in (*check_record(out, manifest), *compare_again(out, manifest, again))]
+    manifest = read_manifest(out)
+    return [str(x) for x in (*check_record(out, manifest), *compare_again(out, manifest, again).differences)]
 
 
 def test_an_untouched_folder_is_equal_and_stays_as_it_is(out):
@@ -168,28 +169,117 @@ def test_a_changed_automatic_result_is_told(out, again):
 
 
 def test_a_changed_setting_is_told_and_changes_the_numbers(out):
-    manifest, _ = inspect_manifest(out)
+    manifest = read_manifest(out)
     reseal(out, settings={**manifest.settings, "quantification.background": "constant"})
     lines = found(out)
     assert any("column background" in line or "column background_mean" in line for line in lines)
     assert any("settings_at_start.quantification.background: different" in line for line in lines)
 
 
-def test_any_byte_of_the_manifest_counts(out):
+def test_verify_folder_knows_the_manifest_by_a_checksum_that_was_kept_elsewhere(out):
+    noted = manifest_checksum(out)
+    assert verify_folder(out, checksum=noted.upper()).equal
     (out / MANIFEST).write_bytes((out / MANIFEST).read_bytes() + b" ")
-    assert found(out) == [f"{MANIFEST}: changed since it was written: its seal does not fit its content"]
+    assert verify_folder(out).equal
+    (line,) = found(out, checksum=noted)
+    assert line == f"{MANIFEST}: is not the manifest whose checksum was noted: recorded {noted}, recomputed " + (
+        manifest_checksum(out)
+    )
 
 
-def test_missing_and_additional_files_are_told(out, again):
+def test_compare_again_tells_missing_files_and_those_that_pass_for_results(out, again):
     (out / "lanes.csv").unlink()
-    (out / "extra.csv").write_text("a,b\n")
-    (out / "sessions" / "new.tif.blot.json").write_text("{}")
-    (out / "notes.docx").write_text("a person's own file is none of our business")
-    assert compared(out, again) == [
-        "lanes.csv: missing",
-        "extra.csv: additional: it does not belong to these results",
-        "sessions/new.tif.blot.json: additional: it does not belong to these results",
+    strangers = ("RATIOS.CSV", "tables/ratios.csv", "report.htm", "figures/more.txt", "sessions/new.tif.blot.json")
+    for name in strangers:
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_text("{}")
+    (out / "notes.docx").write_text("a person's own file")
+    (out / ".DS_Store").write_text("of the system")
+    verdict = compare_again(out, read_manifest(out), again)
+    assert [str(x) for x in verdict.differences] == [
+        f"{name}: is none of these results: nothing is known about it" for name in sorted(strangers)
     ]
+    assert verdict.not_known == ("notes.docx",)
+    assert [str(x) for x in check_record(out, read_manifest(out))] == ["lanes.csv: missing"]
+
+
+@pytest.mark.parametrize("name", ["report.html", "ratios.csv", "figures/panel_pAKT_AKT.svg", SESSION])
+def test_compare_again_misses_a_file_that_the_manifest_no_longer_lists(out, again, name):
+    (out / name).unlink()
+    manifest = read_manifest(out)
+    manifest = replace(manifest, outputs={k: v for k, v in manifest.outputs.items() if k != name})
+    (out / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
+    assert f"{name}: missing: the originals give such a file" in compared(out, again)
+
+
+def test_compare_again_compares_a_table_that_the_manifest_no_longer_lists(out, again):
+    change_cell(out / "ratios.csv", "value", 2, "9.5")
+    manifest = read_manifest(out)
+    manifest = replace(manifest, outputs={k: v for k, v in manifest.outputs.items() if k != "ratios.csv"})
+    (out / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
+    assert any("ratios.csv: line 2" in line and "recorded 9.5" in line for line in compared(out, again))
+
+
+def test_compare_again_says_what_other_versions_leave_uncompared(out, again):
+    manifest = read_manifest(out)
+    manifest = replace(manifest, versions={**manifest.versions, "numpy": "1.0"})
+    verdict = compare_again(out, manifest, again)
+    assert verdict.equal
+    told = [str(x) for x in verdict.not_compared]
+    assert "report.html: not compared: it was drawn by other versions (numpy 1.0)" in told
+    assert any(line.startswith("figures/panel_pAKT_AKT.tif: not compared") for line in told)
+    assert told[-1] == f"{MANIFEST}: written with other versions (numpy 1.0): numbers were compared to within 1e-09"
+    assert "bands.csv" in verdict.compared
+    assert "report.html" not in verdict.compared
+
+
+def test_compare_again_compares_parquet(made, out, again):
+    pytest.importorskip("pyarrow")
+    import pandas as pd
+
+    run_experiment(read_experiment(out.parent / "in"), out, parquet=True)
+    manifest = read_manifest(out)
+    assert "bands.parquet" in compare_again(out, manifest, again).compared
+    assert compared(out, again) == []
+    table = pd.read_parquet(out / "bands.parquet")
+    table.loc[2, "volume"] = 123.5
+    table.to_parquet(out / "bands.parquet")
+    reseal(out)
+    assert any("bands.parquet: line 4" in line and "recorded 123.5" in line for line in compared(out, again))
+
+
+def test_verify_folder_tells_parameters_that_are_not_the_defaults(tmp_path):
+    folder = write_tiny_study(tmp_path / "in", n_blots=1)
+    measure_folder(find_inputs([folder]), tmp_path / "out", settings=Settings(detection={"min_snr": 6}))
+    verdict = verify_folder(tmp_path / "out")
+    assert verdict.equal
+    assert verdict.parameters == {"detection.min_snr": 6.0}
+
+
+def test_verify_folder_names_a_study_below_that_lost_its_manifest(tmp_path):
+    for name in ("one", "two"):
+        write_tiny_study(tmp_path / name, n_blots=1, title=name)
+    run_experiments([tmp_path / "one", tmp_path / "two"], tmp_path / "out")
+    assert verify_folder(tmp_path / "out").equal
+    (tmp_path / "out" / "two" / MANIFEST).unlink()
+    assert found(tmp_path / "out") == [f"two: has no {MANIFEST}: nothing in it was compared"]
+
+
+def test_verify_folder_follows_no_link(out):
+    (out / "bands.csv").rename(out.parent / "bands.csv")
+    (out / "bands.csv").symlink_to(out.parent / "bands.csv")
+    assert "bands.csv: is a link, which is not followed" in found(out)
+
+
+def test_verify_folder_tells_corrections_that_these_results_lack(out):
+    beside = out.parent / "in" / "blot1_pAKT.tif.blot.json"
+    session = load_session(out / "sessions" / beside.name)
+    changes = delete_band(session.layout, session.layout.bands[0].id)
+    save_session(session.edit(changes, action="delete", who="Ada", when=WHEN), beside)
+    assert any(
+        line.startswith(f"sessions/{beside.name}: lacks the hand corrections in {beside.resolve()}")
+        for line in found(out)
+    )
 
 
 def test_another_picture_is_told_with_both_checksums(out):
@@ -233,12 +323,6 @@ def test_a_measured_folder_with_bad_pictures_and_sessions(tmp_path):
     (folder / "broken.tif").write_bytes((folder / "blot1_AKT.tif").read_bytes())
     lines = found(tmp_path / "out")
     assert any("broken.tif: could not be measured then, and can be now" in line for line in lines)
-
-
-def test_a_working_file_that_resume_would_use_is_checked(out, again):
-    part = next((out / ".blotquant" / "parts").iterdir())
-    part.write_text(part.read_text(encoding="utf-8").replace("detected", "defected", 1), encoding="utf-8")
-    assert any("its working file was changed" in line for line in compared(out, again))
 
 
 def test_a_folder_without_a_manifest_says_so(tmp_path):

@@ -1,0 +1,208 @@
+"""Quantification on pictures of a simulator that shares no code with the program (`tools/simulator.py`).
+
+    python tools/benchmarks/independent_bench.py --n 20 [--part lanes bands doublets]
+
+Outlines are found ones. lanes: total-protein stains with haze that is no protein: R2 of the lanes' volumes against the
+true load, error against it on the picture's median scale, stated CV, and the share of loads within 1.96 SD. bands:
+volumes of isolated bands and of those within six SDs of another of a tenth of their light, and how many of the wrong
+and of the good ones bear a flag of their own. doublets: pairs 1.5 to 4 SD apart, 1:10 to 10:1, rows declared as
+doublets: divided, error of the ratio inside a pair, and of the sum; "false" are single bands of the same pictures that
+were divided.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from simulator import GRADES, Picture, make_blot, make_stain
+
+from blotquant.detection.picture import find_layout
+from blotquant.doublets.split import resolve_doublets
+from blotquant.model.geometry import Layout
+from blotquant.model.image import BlotImage
+from blotquant.quantification.bands import measure_bands
+from blotquant.quantification.lanes import measure_lanes
+
+OWN_FLAGS = {
+    "saturated", "hollow", "unresolved", "touches_neighbour", "touches_edge", "background_dependent", "debris",
+    "outline_cuts_band", "below_lod", "below_loq", "few_background_pixels", "nonlinear_exposure",
+}  # fmt: skip
+
+
+def image_of(picture: Picture) -> BlotImage:
+    return BlotImage(pixels=picture.pixels, ceiling=picture.ceiling)
+
+
+def lanes(grade: str, n: int) -> None:
+    r2, errors, inside, cvs, wrong = [], [], [], [], 0
+    for seed in range(n):
+        picture = make_stain(grade, seed)
+        image = image_of(picture)
+        layout = find_layout(image.signal(), ceiling=image.ceiling)
+        middles = picture.lanes[:, :2].mean(axis=1)
+        place = np.array([lane.center_at(picture.pixels.shape[0] / 2) for lane in layout.lanes])
+        if len(layout.strips) != 1 or len(place) != len(middles) or np.abs(place - middles).max() > 8:
+            wrong += 1
+            continue
+        table = measure_lanes(image, layout)
+        volumes, sds = table["volume"].to_numpy(), table["volume_sd"].to_numpy()
+        scale = np.exp(np.median(np.log(np.maximum(volumes, 1e-9) / picture.loads)))
+        r2.append(np.corrcoef(volumes, picture.loads)[0, 1] ** 2)
+        errors += list(np.abs(volumes / scale / picture.loads - 1))
+        inside += list(np.abs(volumes - scale * picture.loads) < 1.96 * sds)
+        cvs += list(sds / volumes)
+    print(
+        f"lanes    {grade:6} R2 median {np.median(r2):.3f} worst {min(r2):.3f}; error median {np.median(errors):.1%} "
+        f"p90 {np.quantile(errors, 0.9):.1%}; CV {np.median(cvs):.1%}; inside {np.mean(inside):.1%}; "
+        f"other lanes: {wrong}"
+    )
+
+
+def declared_rows(picture: Picture, layout: Layout) -> list[tuple[str, int]]:
+    """Rows of a layout that lie on true doublets in at least half of the lanes."""
+    votes: Counter[tuple[str, int]] = Counter()
+    strips = {lane.id: lane.strip for lane in layout.lanes}
+    for band in layout.bands:
+        for true in picture.bands if band.row is not None else ():
+            near = abs(true.col - band.peak[1]) < true.width / 2
+            if true.pair >= 0 and near and band.box.row_start - 1 <= true.row <= band.box.row_stop + 1:
+                votes[strips[band.lane], int(band.row or 0)] += 1
+    return [row for row, count in votes.items() if count >= 0.5 * len(layout.lanes)]
+
+
+def owners_of(picture: Picture, layout: Layout) -> dict[str, list[int]]:
+    """True bands whose peaks lie in each found outline; of a divided one the nearest."""
+    owners = {}
+    for band in layout.bands:
+        box = band.box
+        own = [
+            k for k, true in enumerate(picture.bands)
+            if abs(true.col - band.peak[1]) < true.width / 2 and box.row_start - 0.5 <= true.row <= box.row_stop - 0.5
+        ]  # fmt: skip
+        if band.split and own:
+            own = [min(own, key=lambda k: abs(picture.bands[k].row - band.peak[0]))]
+        owners[band.id] = own
+    return owners
+
+
+def scale_of(picture: Picture, owners: dict[str, list[int]], volumes: dict[str, float]) -> float:
+    """Median of measured / true over clear single bands: an outline holds a fixed share of a band."""
+    shares = [
+        volumes[name] / picture.bands[own[0]].volume
+        for name, own in owners.items()
+        if len(own) == 1 and picture.bands[own[0]].pair < 0 and picture.bands[own[0]].volume > 0
+        and not picture.bands[own[0]].saturated and not picture.bands[own[0]].damaged
+    ]  # fmt: skip
+    return float(np.median(shares)) if len(shares) >= 3 else 1.0
+
+
+def is_clear(picture: Picture, k: int) -> bool:
+    band = picture.bands[k]
+    return band.volume > 30 * 20 * np.sqrt(band.width * 6 * band.height) and not band.saturated
+
+
+def doublets(grade: str, n: int) -> None:
+    kinds: Counter[str] = Counter()
+    ratios, sums, false, single = [], [], 0, 0
+    for seed in range(n):
+        picture = make_blot(grade, seed)
+        image = image_of(picture)
+        layout = resolve_doublets(
+            image.signal(), find_layout(image.signal(), ceiling=image.ceiling), ceiling=image.ceiling
+        )
+        rows = declared_rows(picture, layout)
+        layout = resolve_doublets(image.signal(), layout, ceiling=image.ceiling, rows=rows)
+        table = measure_bands(image, layout)
+        volumes = dict(zip(table["band_id"], table["volume"], strict=True))
+        owners = owners_of(picture, layout)
+        scale = scale_of(picture, owners, volumes)
+        split = {band.id for band in layout.bands if band.split}
+        alone = [name for name, own in owners.items() if len(own) == 1 and picture.bands[own[0]].pair < 0]
+        single, false = single + len(alone), false + len(split & set(alone))
+        pairs = defaultdict(list)
+        for k, band in enumerate(picture.bands):
+            if band.pair >= 0:
+                pairs[band.pair].append(k)
+        for upper, lower in pairs.values():
+            if not (is_clear(picture, upper) and is_clear(picture, lower)):
+                continue
+            names = [[name for name, own in owners.items() if k in own] for k in (upper, lower)]
+            divided = all(len(part) == 1 and part[0] in split for part in names) and names[0] != names[1]
+            kinds["divided" if divided else "not"] += 1
+            true = picture.bands[upper].volume, picture.bands[lower].volume
+            if divided:
+                found = [max(volumes[part[0]], 1.0) for part in names]
+                ratios.append(abs(np.log(found[0] / found[1] / (true[0] / true[1]))))
+            held = {name for part in names for name in part}
+            sums.append(abs(sum(volumes[name] for name in held) / scale / sum(true) - 1))
+    every = sum(kinds.values())
+    print(
+        f"doublets {grade:6} {every:4d} pairs, divided {kinds['divided'] / max(every, 1):.0%}; "
+        f"ratio median {np.median(ratios):.1%} p90 {np.quantile(ratios, 0.9):.1%}; sum median {np.median(sums):.1%} "
+        f"p90 {np.quantile(sums, 0.9):.1%}; false {false} of {single}"
+    )
+
+
+def bands(grade: str, n: int) -> None:
+    rows = []
+    for seed in range(n):
+        picture = make_blot(grade, seed)
+        image = image_of(picture)
+        layout = resolve_doublets(
+            image.signal(), find_layout(image.signal(), ceiling=image.ceiling), ceiling=image.ceiling
+        )
+        table = measure_bands(image, layout).set_index("band_id")
+        owners = owners_of(picture, layout)
+        scale = scale_of(picture, owners, table["volume"].to_dict())
+        for name, own in owners.items():
+            if not own or any(picture.bands[k].saturated for k in own):
+                continue
+            true = sum(picture.bands[k].volume for k in own)
+            if true < 10 * 20 * np.sqrt(picture.bands[own[0]].width * 6 * picture.bands[own[0]].height):
+                continue
+            near = sum(
+                1 for k, other in enumerate(picture.bands)
+                if k not in own and other.lane == picture.bands[own[0]].lane
+                and abs(other.row - picture.bands[own[0]].row) < 6 * other.height and other.volume > 0.1 * true
+            )  # fmt: skip
+            found, sd = table.loc[name, "volume"], table.loc[name, "volume_sd"]
+            flagged = bool(OWN_FLAGS & set(str(table.loc[name, "flags"]).split(";")))
+            rows.append(
+                (near > 0 or len(own) > 1, (found - scale * true) / sd, found / scale / true - 1, sd / found, flagged)
+            )
+    crowded, z, error, cv, flagged = (np.array(column) for column in zip(*rows, strict=True))
+    for name, part in (("isolated", ~crowded), ("crowded", crowded)):
+        if part.sum() < 5:
+            continue
+        far, good = part & (np.abs(error) > 0.2), part & (np.abs(error) < 0.05)
+        print(
+            f"bands    {grade:6} {name:9} {part.sum():4d}  error median {np.median(np.abs(error[part])):.1%} "
+            f"p90 {np.quantile(np.abs(error[part]), 0.9):.1%}; CV {np.median(cv[part]):.1%}; "
+            f"inside {np.mean(np.abs(z[part]) < 1.96):.1%}; flagged: of {far.sum()} wrong "
+            f"{flagged[far].mean() if far.any() else 1:.0%}, "
+            f"of {good.sum()} good {flagged[good].mean() if good.any() else 0:.0%}"
+        )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--n", type=int, default=20, help="pictures of each grade")
+    parser.add_argument(
+        "--part", nargs="+", choices=("lanes", "bands", "doublets"), default=["lanes", "bands", "doublets"]
+    )
+    options = parser.parse_args()
+    for part in options.part:
+        for grade in GRADES if part != "doublets" else GRADES[1:]:
+            {"lanes": lanes, "bands": bands, "doublets": doublets}[part](grade, options.n)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
