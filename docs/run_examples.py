@@ -4,9 +4,10 @@
     python docs/run_examples.py --write      # put what they print now into the pages
     python docs/run_examples.py README.md    # only this page
 
-Blocks ``sh`` and ``python`` of a page run from top to bottom in one new folder that holds a copy of `sample_images`;
-Python blocks share their names. A ``text`` block right below one holds what it prints on stdout; without one it may
-print what it likes. Lines that install are left out, as are blocks that stand below ``<!-- not run: REASON -->``.
+Blocks ``sh`` and ``python`` of a page run from top to bottom in one new folder that holds copies of `sample_images`
+and `docs/examples`; Python blocks share their names. A ``text`` block right below one holds what it prints on stdout;
+without one it may print what it likes. Lines that install are left out, as are blocks that stand below
+``<!-- not run: REASON -->``.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ BLOCK = re.compile(
     r"(?P<answer>\n```text\n(?P<output>.*?)^```\n)?",
     re.MULTILINE | re.DOTALL,
 )
+ENVIRONMENT = re.compile(r"python3 -m venv env && \. env/bin/activate(?: && |\n)")
 INSTALLS = re.compile(r"^\s*python -m pip install (?!.*&&).*$", re.MULTILINE)
 
 
@@ -66,6 +68,7 @@ def run_page(text: str) -> list[tuple[Example, str]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shutil.copytree(ROOT / "sample_images", folder / "sample_images")
+        shutil.copytree(ROOT / "docs" / "examples", folder / "docs" / "examples")
         done = []
         for k, example in enumerate(wanted):
             earlier = [one.code for one in wanted[:k] if one.kind == "python"]
@@ -81,7 +84,7 @@ def run_page(text: str) -> list[tuple[Example, str]]:
 
 
 def _shell(example: Example) -> list[str]:
-    lines = INSTALLS.sub("", example.code).replace("python -m pip install . && ", "")
+    lines = INSTALLS.sub("", ENVIRONMENT.sub("", example.code)).replace("python -m pip install . && ", "")
     return ["bash", "-euc", lines]
 
 

@@ -16,7 +16,7 @@ from blotquant.report.page import Content, write_report
 from blotquant.session.session import make_session
 from blotquant.settings import Settings
 from blotquant.statistics.compare import compare
-from blotquant.statistics.sensitivity import vary_analysis
+from blotquant.statistics.sensitivity import claim_ranges, vary_analysis
 from blotquant.synthetic import make_blot, plain_spec
 
 IMG = "<img src=x onerror=alert(1)>"
@@ -104,6 +104,7 @@ def make_report(folder):
         "summary": compare(experiment, ratios),
         "sensitivity": vary_analysis(experiment, bands, lanes, ways),
     }
+    tables["claims"] = claim_ranges(tables["summary"], tables["sensitivity"])
     content = Content(
         experiment=experiment, settings=Settings(), tables=tables, record=record,
         failures={"blot 9, membrane 9": "no such picture"},

@@ -101,7 +101,7 @@ class Target(_Part):
         (), description="kDa, or a list for a doublet"
     )
     row: int | None = Field(None, ge=1, description="Row of the strip, from 1 at the top, where no ladder tells kDa")
-    stain: bool | None = Field(None, description="Whether it is a total-protein stain, weighed over the whole lane")
+    stain: bool | None = Field(None, description="Whether it is a total-protein stain, measured over the whole lane")
 
 
 class Ratio(_Part):

@@ -79,7 +79,7 @@ def find_experiment(path: Path | str) -> Path:
         return found[0]
     if path.suffix.lower() in PICTURE_SUFFIXES and is_file(path):
         msg = (
-            f"{path}: a picture, not an experiment; `blotquant measure {path} -o OUT` weighs its bands, "
+            f"{path}: a picture, not an experiment; `blotquant measure {path} -o OUT` measures its bands, "
             f"`blotquant init {path.parent}` drafts an experiment for the pictures of its folder"
         )
         raise SheetError(msg)

@@ -36,7 +36,7 @@ class PictureWords:
     ladder : str, tuple of float or None
         Product name or masses in kDa of the ladder.
     stain : bool
-        Whether it is a total-protein stain, which is weighed by lanes.
+        Whether it is a total-protein stain, which is measured by lanes.
     strip : int or None
         Which strip of the picture was analysed, where it holds several.
     """
@@ -65,7 +65,7 @@ def render_blot(
     Parameters
     ----------
     analysis : Analysis
-        What was weighed.
+        What was measured.
     title : str
         What the picture is called.
     session : str
@@ -97,7 +97,7 @@ def render_blot(
         margin_left=font * 4 if known.ladder is not None and not known.stain else 0,
         strips=[_points(strip.outline) for strip in analysis.layout.strips],
         lanes=[_lane_mark(lane, labels) for lane in analysis.layout.lanes],
-        # A stain is weighed by lanes: outlines of its hundreds of bands would only hide the picture.
+        # A stain is measured by lanes: outlines of its hundreds of bands would only hide the picture.
         bands=[] if known.stain else _band_marks(analysis.layout, analysis.bands),
         # A stain's rows are those of the proteins in its sample lanes: no ladder is fitted to them, none is drawn.
         marks=[] if known.stain else kda_marks(analysis.layout, known.ladder),

@@ -40,7 +40,8 @@ class Content:
     settings : Settings
         What was used.
     tables : mapping of str to DataFrame
-        ``bands``, ``ratios`` and ``summary``; ``exposures``, ``sensitivity`` and ``carry_over`` where there are any.
+        ``bands``, ``ratios`` and ``summary``; ``exposures``, ``carry_over``, and ``sensitivity`` with ``claims`` (from
+        `claim_ranges`) where there are any.
     record : sequence of mapping
         ``session``, ``image``, ``sha256``, ``hand_edits`` and ``flags`` of each picture.
     failures : mapping of str to str

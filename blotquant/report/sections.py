@@ -11,7 +11,6 @@ from blotquant.report.blot import anchor_of
 from blotquant.report.figures import plot_ratio, plot_sensitivity
 from blotquant.report.tables import Cell, Record, View, bounded, interval, table_html, value, with_sd, words
 from blotquant.report.template import is_missing
-from blotquant.statistics.sensitivity import claim_ranges
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,9 +52,9 @@ def _ratio_block(experiment: Experiment, tables: Mapping[str, pd.DataFrame], nam
         "unscaled": "; ".join(s for s in dict.fromkeys(summary["scaling"].dropna()) if "not possible" in s),
     }
     claims = None
-    if "sensitivity" in tables:
+    if "claims" in tables:
+        claims = tables["claims"][tables["claims"]["ratio"] == name]
         ways = tables["sensitivity"][tables["sensitivity"]["ratio"] == name]
-        claims = claim_ranges(summary, ways)
         if len(claims):
             block |= {"ways": Markup(plot_sensitivity(ways, claims)), "what_varies": _what_varies(ways)}
     return block | {"table": _claims_table(experiment, summary, claims)}

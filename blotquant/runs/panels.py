@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blotquant.errors import BlotQuantError
-from blotquant.io import read_image
 from blotquant.io.files import atomic_write
 from blotquant.report.blot import SHOWN_ROLES, kda_marks
+from blotquant.runs.pictures import open_session_picture
 from blotquant.session.session import load_session
 
 if TYPE_CHECKING:
@@ -199,13 +199,7 @@ def _open(experiment: Experiment, entry: ImageEntry, sessions: Path) -> tuple[Bl
     """Read a picture as it was measured, and what was found in it; None where it was not."""
     try:
         session = load_session(sessions / entry.session_name)
-        image = read_image(
-            experiment.image_path(entry),
-            page=session.image.page,
-            channel=session.image.channel,
-            polarity=session.polarity,
-            exposure_s=entry.exposure_s,
-        )
+        image = open_session_picture(session, sessions, given=experiment.image_path(entry))
     except (BlotQuantError, OSError):
         return None
-    return image, session.layout
+    return (image if entry.exposure_s is None else image.with_(exposure_s=entry.exposure_s)), session.layout

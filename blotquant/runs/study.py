@@ -370,13 +370,15 @@ def _write_reports(
     from blotquant.export.workbook import write_workbook
     from blotquant.normalization.dilution_files import read_fits
     from blotquant.report.page import Content, write_report
+    from blotquant.statistics.sensitivity import claim_ranges
 
     workbook, page = store.new / "results.xlsx", store.new / "report.html"
     write_workbook(workbook, tables, experiment=experiment, failures=failures)
     record = [picture for unit in units for picture in unit["pictures"]]
     series = read_fits(store.new / DILUTION_FILE) if (store.new / DILUTION_FILE).exists() else {}
+    shown = {**tables, "claims": claim_ranges(tables["summary"], tables["sensitivity"])}
     content = Content(
-        experiment=experiment, settings=settings, tables=tables, record=record, failures=failures, dilution=series
+        experiment=experiment, settings=settings, tables=shown, record=record, failures=failures, dilution=series
     )
     write_report(page, content, _figures(experiment, store))
     return [workbook, page]

@@ -140,7 +140,7 @@ def commands() -> str:
 GROUPS = {
     "Read and analyse": "read_image analyze analyze_membrane run_experiment read_experiment",
     "Find": "find_layout find_membrane_layouts",
-    "Weigh": "measure_bands measure_lanes",
+    "Measure": "measure_bands measure_lanes",
     "Name": "Target assign_targets fit_ladder",
     "Compare": "fit_exposure_series fit_dilution_series",
     "Keep": "Session save_session load_session",

@@ -8,7 +8,7 @@
 #
 # ## One picture
 #
-# `read_image` gives counts as the camera wrote them; `analyze` finds strips, lanes and bands and weighs them.
+# `read_image` gives counts as the camera wrote them; `analyze` finds strips, lanes and bands and measures them.
 
 # %%
 from pathlib import Path

@@ -1,6 +1,8 @@
 """The report as a browser shows it: everything drawn, tables sort, no request to the outside, text stays text."""
 
+import base64
 import json
+import re
 
 import pytest
 from openpyxl import load_workbook
@@ -179,3 +181,11 @@ def test_the_claim_fits_a_phone(page):
         assert right <= width
     finally:
         page.set_window_size(1250, 900)
+
+
+def test_print_puts_four_blots_on_a_page(page):
+    """Six small blots, the summary, the tables, methods and record: paper is not wasted on them."""
+    printed = page.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True, "printBackground": True})
+    pdf = base64.b64decode(printed["data"])
+    n_pages = max(int(n) for n in re.findall(rb"/Count (\d+)", pdf))
+    assert n_pages <= 5

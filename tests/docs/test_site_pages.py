@@ -52,7 +52,7 @@ def test_every_parameter_with_its_limits():
 
 def test_every_public_name_stands_in_a_group(monkeypatch):
     assert "### read_image" in from_code.api()
-    monkeypatch.setitem(from_code.GROUPS, "Weigh", "measure_bands")
+    monkeypatch.setitem(from_code.GROUPS, "Measure", "measure_bands")
     with pytest.raises(ValueError, match="measure_lanes"):
         from_code.api()
 

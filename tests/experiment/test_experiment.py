@@ -265,7 +265,7 @@ def test_text_without_quotes_is_told(tmp_path, line, hint):
 
 def test_a_picture_is_no_experiment(tmp_path):
     (tmp_path / "pAKT.scn").touch()
-    with pytest.raises(SheetError, match=r"pAKT\.scn: a picture, not an experiment; `blotquant measure .*` weighs"):
+    with pytest.raises(SheetError, match=r"pAKT\.scn: a picture, not an experiment; `blotquant measure .*` measures"):
         read_experiment(tmp_path / "pAKT.scn")
 
 
