@@ -17,11 +17,11 @@ from blotquant._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from blotquant.analysis import Analysis as Analysis
-    from blotquant.analysis import Expected as Expected
     from blotquant.analysis import Naming as Naming
     from blotquant.analysis import Picture as Picture
     from blotquant.analysis import analyze as analyze
     from blotquant.analysis import analyze_membrane as analyze_membrane
+    from blotquant.detection.membranes import Expected as Expected
     from blotquant.detection.membranes import find_membrane_layouts as find_membrane_layouts
     from blotquant.detection.picture import find_layout as find_layout
     from blotquant.errors import BlotQuantError as BlotQuantError
@@ -52,7 +52,7 @@ _HOMES = {
     "experiment.read": "read_experiment",
     "normalization.exposures": "fit_exposure_series",
     "detection.picture": "find_layout",
-    "detection.membranes": "find_membrane_layouts",
+    "detection.membranes": "Expected find_membrane_layouts",
     "flags": "FLAGS",
     "model.geometry": "Band Lane Layout Strip",
     "model.image": "BlotImage",
@@ -61,7 +61,7 @@ _HOMES = {
     "normalization.dilution": "fit_dilution_series",
     "quantification.bands": "measure_bands",
     "quantification.lanes": "measure_lanes",
-    "analysis": "Analysis Expected Naming Picture analyze analyze_membrane",
+    "analysis": "Analysis Naming Picture analyze analyze_membrane",
     "runs.study": "run_experiment",
     "session.session": "Session load_session save_session",
     "settings": "Settings",

@@ -11,18 +11,19 @@ Finding again, step by step, in a picture that a person has corrected: the same 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
-from blotquant.detection.membranes import find_membrane_layouts
+from blotquant.detection.membranes import NOT_IDENTIFIED, Expected, LaneIdentity, find_membrane, with_lane_flag
 from blotquant.detection.picture import find_bands_again, find_lanes_again, find_layout
 from blotquant.doublets.rows import undivided_rows, unresolved_rows
 from blotquant.doublets.split import resolve_doublets
 from blotquant.errors import ImageError
 from blotquant.identification.ladder import LadderError
+from blotquant.identification.sheet import CONTRADICTED, find_contradiction
 from blotquant.identification.targets import Target, add_kda, assign_targets
 from blotquant.model.geometry import LaneRole, Layout, Polygon
 from blotquant.model.image import BlotImage, FloatImage
@@ -184,7 +185,9 @@ class Analysis:
     bands, lanes : DataFrame
         The measured tables, with the columns of `blotquant.tables`.
     scene : PreparedImage
-        The picture as it was prepared for weighing, for profiles and live re-measuring.
+        The picture as it was prepared for quantification, for profiles and live re-measuring.
+    identity : LaneIdentity or None
+        How its lanes are known to be those of the membrane; None for a picture analysed alone.
     """
 
     image: BlotImage
@@ -193,6 +196,7 @@ class Analysis:
     bands: pd.DataFrame
     lanes: pd.DataFrame
     scene: PreparedImage
+    identity: LaneIdentity | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,25 +225,6 @@ class Picture:
     image: BlotImage
     session: Session | None = None
     naming: Naming | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Expected:
-    """What the sample sheet says about a membrane.
-
-    Attributes
-    ----------
-    n_lanes : int or None
-        Lanes of each strip, ladder and empty ones included.
-    strip : int or None
-        The one strip of the pictures that is this membrane; all of them if not given.
-    roles : mapping of int to str
-        Role of each lane; a corrected session's own roles stand.
-    """
-
-    n_lanes: int | None = None
-    strip: int | None = None
-    roles: Mapping[int, LaneRole] = field(default_factory=dict)
 
 
 @single_threaded
@@ -309,23 +294,49 @@ def analyze_membrane(
     settings, expected = settings or Settings(), expected or Expected()
     for picture in pictures:
         check_size(picture.image)
+    if expected.n_lanes is None:
+        expected = replace(expected, n_lanes=settings.detection.n_lanes)
     with stage("find"):
-        layouts = find_membrane_layouts(
+        layouts, identities = find_membrane(
             [searchable(picture.image) for picture in pictures],
             ceilings=[picture.image.ceiling for picture in pictures],
             settings=settings.detection,
-            n_lanes=expected.n_lanes if expected.n_lanes is not None else settings.detection.n_lanes,
-            strip=expected.strip,
-            dark=[number for number, role in sorted(expected.roles.items()) if role in ("ladder", "blank")],
+            sheet=expected,
         )
+    trouble = (
+        ""
+        if any(p.session for p in pictures)
+        else find_contradiction([picture.image.signal() for picture in pictures], layouts, expected.roles)
+    )
+    if trouble:
+        layouts = [with_lane_flag(layout, CONTRADICTED) for layout in layouts]
+        identities = [replace(identity, trouble=identity.trouble or trouble) for identity in identities]
     results = []
-    for picture, layout in zip(pictures, layouts, strict=True):
+    for picture, layout, identity in zip(pictures, layouts, identities, strict=True):
         session = picture.session
         if session is None:
             found = _with_roles(divided(picture.image, layout, settings), expected.roles)
             session = make_session(picture.image, found, settings=settings, folder=session_folder)
-        results.append(quantify(picture.image, session, naming=picture.naming, strip=expected.strip))
+        elif corrected_lanes(session):
+            identity = LaneIdentity(n_seen=len(session.layout.lanes), n_lanes=len(session.layout.lanes), by_hand=True)
+        analysis = quantify(picture.image, session, naming=picture.naming, strip=expected.strip)
+        results.append(replace(analysis, identity=identity))
     return results
+
+
+def corrected_lanes(session: Session) -> bool:
+    """Whether a hand corrected the session's lanes, and so has said which is which."""
+    return any(edit.kind in ("lane", "strip") for edit in hand_edits(session.history.edits))
+
+
+def _identified(session: Session) -> Layout:
+    """The session's layout; lanes that a hand corrected are no longer in doubt."""
+    layout = session.layout
+    if not corrected_lanes(session):
+        return layout
+    doubts = (NOT_IDENTIFIED, CONTRADICTED)
+    lanes = (replace(x, flags=tuple(name for name in x.flags if name not in doubts)) for x in layout.lanes)
+    return replace(layout, lanes=tuple(lanes))
 
 
 @single_threaded
@@ -369,7 +380,8 @@ def quantify_bands(
     if image.polarity != session.polarity:
         msg = f"the session weighs {session.polarity} bands; read {image.name} with polarity={session.polarity!r}"
         raise ValueError(msg)
-    layout = session.layout if strip is None else session.layout.only_strip(strip)
+    layout = _identified(session)
+    layout = layout if strip is None else layout.only_strip(strip)
     with stage("scene"):
         scene = prepare_image(image, layout, settings=settings.quantification)
     with stage("measure"):

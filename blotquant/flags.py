@@ -149,6 +149,18 @@ _ALL = (
         "Check the lane.",
     ),
     _lane(
+        "lanes_not_identified",
+        "block",
+        "Which lane of the sample sheet this is cannot be told, or pictures of the membrane contradict each other.",
+        "Give the number of the first lit lane (first_lane) in the picture's entry, or correct the lanes by hand.",
+    ),
+    _lane(
+        "sheet_contradicted",
+        "block",
+        "The picture contradicts the sample sheet: its ladder, blank or empty lanes stand elsewhere.",
+        "Correct the sheet, or say how the picture lies (rotate, flip).",
+    ),
+    _lane(
         "empty_lane",
         "info",
         "No band stands out in this lane.",

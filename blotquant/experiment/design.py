@@ -56,6 +56,9 @@ class ImageEntry(_Part):
     probe: Name = Field(description="Antibody or stain that the picture shows")
     exposure_s: float | None = Field(None, gt=0, allow_inf_nan=False, description="Exposure time in seconds")
     strip: int | None = Field(None, ge=1, description="Strip of the picture, only where it holds several")
+    first_lane: int | None = Field(
+        None, ge=1, description="Lane of the sheet in which the picture's first lit lane lies, where nothing else tells"
+    )
     channel: str | None = Field(None, description="Colour channel: red, green or blue")
     page: int | None = Field(None, ge=0, description="Page of a multi-page file, from 0")
     polarity: Literal["auto", "bright", "dark"] = Field("auto", description="How bands stand out")

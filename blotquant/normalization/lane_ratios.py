@@ -16,6 +16,8 @@ from blotquant.normalization.intervals import Z95, ratio_interval
 from blotquant.normalization.loading import follows_loading
 
 _MIN_SNR = 3.0
+UNKNOWN_LANES = ("lanes_not_identified", "sheet_contradicted")
+"""Flags of lanes that may be other samples': no ratio is made of them."""
 _EXPLAINED = (
     "saturated",
     "missing_band",
@@ -154,6 +156,9 @@ def _divide(start: LaneRatio, parts: Parts) -> LaneRatio:
     )
     if parts.bottom_is_control and parts.bottom is not None and math.isnan(result.level):
         result = replace(result, level=parts.bottom.value)
+    for name in UNKNOWN_LANES:
+        if name in result.flags:
+            result = result.refuse(FLAGS[name].meaning.rstrip("."))
     for flag, reason in parts.refused:
         result = result.refuse(reason, flag)
     if parts.excluded and not is_excluded(start):
@@ -212,7 +217,7 @@ def _judge_denominator(result: LaneRatio, parts: Parts) -> LaneRatio:
 
 
 def _has_no_value(result: LaneRatio) -> bool:
-    return bool({"missing_band", "weak_denominator", "loading_below_loq"} & set(result.flags))
+    return bool({"missing_band", "weak_denominator", "loading_below_loq", *UNKNOWN_LANES} & set(result.flags))
 
 
 def _with_value(result: LaneRatio, parts: Parts) -> LaneRatio:

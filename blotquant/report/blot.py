@@ -103,6 +103,7 @@ def render_blot(
         marks=[] if known.stain else kda_marks(analysis.layout, known.ladder),
         splices=splice_marks(analysis.layout),
         labels=labels,
+        identity=analysis.identity,
         flags=[FLAGS[name] for name in (*analysis.image.flags, *analysis.layout.flags)],
         doubts=_doubts(analysis),
         profiles=lane_profiles(analysis, labels),

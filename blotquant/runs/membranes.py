@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blotquant.detection.picture import ladder_lane
 from blotquant.errors import LaneCountError
+from blotquant.flags import FLAGS, split_flags
 from blotquant.io import read_image
 from blotquant.io.files import sha256_of
 from blotquant.io.records import table_records
@@ -21,6 +21,8 @@ from blotquant.settings import Settings
 from blotquant.threads import stage, timed
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from blotquant.analysis import Analysis, Naming, Picture
     from blotquant.experiment.design import ImageEntry
     from blotquant.model.image import BlotImage
@@ -50,6 +52,8 @@ class MembraneTask:
         Where sessions are kept.
     corrected : mapping of str to pathlib.Path
         Session name of a picture to the session whose hand corrections it takes.
+    n_strips : int or None
+        Most strips that the experiment names in one of these pictures.
     timings : bool
         Whether the summary tells the seconds of each stage.
     """
@@ -63,6 +67,7 @@ class MembraneTask:
     settings: Settings
     session_folder: Path
     corrected: Mapping[str, Path] = field(default_factory=dict)
+    n_strips: int | None = None
     timings: bool = False
 
     @property
@@ -79,7 +84,7 @@ class MembraneTask:
         files = [sha256_of(path) for _, path in self.pictures]
         roles = sorted((lane, role, self.samples.get(lane)) for lane, role in self.roles.items())
         settings = self.settings.model_dump(mode="json")
-        return fingerprint(software(), entries, namings, files, records, roles, settings)
+        return fingerprint(software(), entries, namings, files, records, roles, settings, self.n_strips)
 
     @property
     def session_paths(self) -> tuple[Path, ...]:
@@ -133,20 +138,26 @@ def _pictures(task: MembraneTask) -> list[Picture]:
 
 def _analyses(task: MembraneTask, pictures: Sequence[Picture]) -> list[Analysis]:
     """Lanes are found jointly over the pictures of one strip; another strip has rows and centre lines of its own."""
-    from blotquant.analysis import Expected, analyze_membrane
+    from blotquant.analysis import analyze_membrane
+    from blotquant.detection.membranes import Expected
 
     found: dict[int, Analysis] = {}
     with named(task.key):
         for strip in dict.fromkeys(entry.strip for entry, _ in task.pictures):
             mine = [k for k, (entry, _) in enumerate(task.pictures) if entry.strip == strip]
-            expected = Expected(n_lanes=len(task.roles) or None, strip=strip, roles=task.roles)
+            expected = Expected(
+                n_lanes=len(task.roles) or None,
+                roles=task.roles,
+                strip=strip,
+                n_strips=task.n_strips,
+                first_lanes=tuple(task.pictures[k][0].first_lane for k in mine),
+            )
             analyses = analyze_membrane(
                 [pictures[k] for k in mine], task.settings, expected=expected, session_folder=task.session_folder
             )
             found |= dict(zip(mine, analyses, strict=True))
         for k, (entry, _) in enumerate(task.pictures):
             check_lane_count(found[k].layout, len(task.roles), picture=entry.name)
-        check_ladder_place([found[k].layout for k in range(len(task.pictures))], task.roles)
     return [found[k] for k in range(len(pictures))]
 
 
@@ -222,32 +233,34 @@ def check_lane_count(layout: Layout, n_expected: int, *, picture: str) -> None:
         raise LaneCountError(msg)
 
 
-def check_ladder_place(layouts: Sequence[Layout], roles: Mapping[int, LaneRole]) -> None:
-    """Compare the end at which the sheet has its ladder with the ladder in the pictures.
+def held_back(units: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """For each membrane, by its unit's name, the pictures whose lanes are not known to be the sheet's, and why."""
+    found: dict[str, list[str]] = {}
+    for unit in units:
+        for picture in unit["pictures"]:
+            if not picture["identified"]:
+                found.setdefault(unit["unit"], []).append(f"{picture['image']}: {picture['identity']}")
+    return {unit: list(dict.fromkeys(lines)) for unit, lines in found.items()}
 
-    A sheet with one lane too many is met by a guessed lane at an end, and every sample moves by one lane. A ladder that
-    is not seen in chemiluminescence is no such sign; one that stands in the next lane is.
 
-    Raises
-    ------
-    LaneCountError
-        If the sheet's ladder is an empty lane in every picture while some picture shows a ladder right beside it.
-    """
-    ends = [end for end in (1, len(roles)) if roles.get(end) == "ladder"]
-    for end in ends:
-        if not all("empty_lane" in lane.flags for layout in layouts for lane in layout.lanes if lane.number == end):
-            continue
-        for layout in layouts:
-            others = [lane for lane in layout.lanes if lane.number != end]
-            seen = ladder_lane([list(layout.bands_of(lane.id)) for lane in others])
-            beside = others[seen].number if seen is not None else None
-            if beside is not None and abs(beside - end) == 1:
-                msg = (
-                    f"the sheet lists {len(roles)} lanes with the ladder in lane {end}, but the ladder stands in "
-                    f"what would be lane {beside}, nothing beyond it: {len(roles) - 1} lanes stand in the picture; "
-                    "correct the sheet, or the lanes with `blotquant edit`"
-                )
-                raise LaneCountError(msg)
+def tell_readings(ratios: pd.DataFrame, held: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Give the ratios of held back pictures the readings that are possible as their reason."""
+    if not held:
+        return ratios
+    import pandas as pd
+
+    from blotquant.normalization.lane_ratios import UNKNOWN_LANES
+
+    meanings = {name: FLAGS[name].meaning.rstrip(".") for name in UNKNOWN_LANES}
+    reasons = []
+    for row in ratios.to_dict("records"):
+        reason = row["reason"]
+        told = "; ".join(held.get(unit_key(str(row["blot"]), str(row["membrane"])), ()))
+        for name, meaning in meanings.items():
+            if isinstance(reason, str) and told and name in split_flags(row["flags"]):
+                reason = reason.replace(meaning, told)
+        reasons.append(reason)
+    return ratios.assign(reason=pd.array(reasons, dtype="string"))
 
 
 def _read(entry: ImageEntry, path: Path, session: Session | None, settings: Settings) -> BlotImage:

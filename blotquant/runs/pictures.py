@@ -212,7 +212,7 @@ def make_part(
                 analysis, title=name, session=session_name, constants=constants, known=known
             )
     tables = {"bands": bands, "lanes": lanes}
-    summary = {"pictures": pictures}
+    summary = {"unit": key, "pictures": pictures}
     return Part(key=key, fingerprint=mark, tables=tables, sessions=sessions, figures=figures, summary=summary)
 
 
@@ -230,6 +230,8 @@ def summarize(name: str, analysis: Analysis) -> dict[str, Any]:
         "not_detected": statuses.count("not_detected"),
         "hand_edits": len(analysis.session.history.effective()),
         "problem": _nothing_to_weigh(analysis),
+        "identity": analysis.identity.words if analysis.identity else None,
+        "identified": analysis.identity is None or analysis.identity.is_known,
         "conflicts": [conflict.reason for conflict in analysis.session.conflicts],
         "flags": flags,
     }

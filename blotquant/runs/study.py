@@ -12,7 +12,7 @@ from blotquant.io.files import atomic_write, read_table, write_table
 from blotquant.normalization.dilution_files import DILUTION_FILE
 from blotquant.runs.corrections import Matched, Wanted, match_corrections
 from blotquant.runs.folder import FolderResult, Summaries, Workers, run_units, session_names, write_parquets
-from blotquant.runs.membranes import MembraneTask, measure_membrane, unit_key
+from blotquant.runs.membranes import MembraneTask, held_back, measure_membrane, tell_readings, unit_key
 from blotquant.runs.progress import say
 from blotquant.runs.store import Store, locked
 from blotquant.settings import Settings
@@ -134,6 +134,11 @@ def run_experiment(
         failures, n_kept = run_units(
             store, measure_membrane, tasks, workers=workers, what="membranes", refused=_refused(tasks, matched)
         )
+        for unit, lines in held_back(Summaries((store, tasks))).items():
+            say(
+                f"{unit}: no ratio is made of pictures whose lanes are not known to be the sheet's\n  "
+                + "\n  ".join(lines)
+            )
         ready = assemble_run(experiment, store, tasks, settings=used, failures=failures)
         ready += write_parquets(ready) if parquet else []
         ready += write_figures_of(experiment, store, settings=used, folder=store.folder)
@@ -267,6 +272,9 @@ def membrane_tasks(
     timings: bool = False,
 ) -> dict[str, MembraneTask]:
     """The units of work of an experiment, by name; `corrected` names the sessions whose corrections are used."""
+    strips: dict[str, int] = {}
+    for entry in experiment.images:
+        strips[entry.file] = max(strips.get(entry.file, 0), entry.strip or 0)
     tasks = (
         MembraneTask(
             blot=blot,
@@ -278,6 +286,7 @@ def membrane_tasks(
             settings=settings,
             session_folder=session_folder,
             corrected=corrected or {},
+            n_strips=max(strips[entry.file] for entry in entries) or None,
             timings=timings,
         )
         for blot, membrane, entries in experiment.membranes()
@@ -321,6 +330,7 @@ def _write_tables(experiment: Experiment, store: Store, keys: Mapping[str, objec
     bands, lanes, series = _hold_to_range(experiment, store, bands, lanes)
     experiment = experiment.without_dilutions()
     ratios = flag_carry_over(experiment, normalize(experiment, bands, lanes, strict=False), carried)
+    ratios = tell_readings(ratios, held_back(Summaries((store, keys))))
     tables = {
         "bands": bands,
         "lanes": lanes,

@@ -1,0 +1,194 @@
+"""Which strip of each picture is the membrane: by place, not by the number that finding happened to give it.
+
+A picture may hold several pieces of membrane, and the experiment file names one by its number from the top, as a
+person counts them. Finding may see two pieces as one (bands that fill both, no gap that shows) or one as two. Its own
+numbers then mean other pieces than the person's, so that the numbers are trusted only where finding sees as many
+strips as the experiment file names. Otherwise
+
+- strips whose lanes are not as many as the sheet lists are passed over, where those that are left fit;
+- a strip that holds several of the named ones is taken apart at the widest gaps between its rows, and each part
+  searched on its own;
+- a single strip is told by the place that it has in another picture of the membrane, which shows all strips.
+
+Where none of this decides, the picture is refused with the counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blotquant.detection.picture import find_layout
+from blotquant.detection.registration import shift_layout
+from blotquant.errors import LaneCountError
+from blotquant.model.geometry import Layout, bounding_box
+from blotquant.settings import DetectionSettings
+
+FloatImage = NDArray[np.floating[Any]]
+
+MIN_GAP_HEIGHTS = 3.0
+"""Band heights between the rows of two pieces of membrane at the least."""
+SAME_PLACE = 0.35
+"""Of the distance between two strips: a strip this near to another picture's is the same."""
+
+
+def choose_strips(
+    signals: Sequence[FloatImage],
+    found: Sequence[Layout],
+    *,
+    settings: DetectionSettings,
+    number: int | None = None,
+    n_strips: int | None = None,
+    n_lanes: int | None = None,
+) -> list[Layout]:
+    """Keep the strip of each picture that is the membrane.
+
+    Parameters
+    ----------
+    signals : sequence of ndarray
+        Pictures of one membrane, bands bright.
+    found : sequence of Layout
+        What was found in each.
+    settings : DetectionSettings
+        Parameters, for strips that must be searched again.
+    number : int, optional
+        Number of the strip, from 1 at the top.
+    n_strips : int, optional
+        Strips that the pictures are said to hold at least.
+    n_lanes : int, optional
+        Lanes of the strip.
+
+    Returns
+    -------
+    list of Layout
+        With one strip each, numbered `number` or 1; as it was where the picture holds several and nothing says
+        which is meant.
+
+    Raises
+    ------
+    LaneCountError
+        If a picture does not show the strip that is asked for.
+    """
+    if number is None:
+        return [_only_fitting(layout, n_lanes) for layout in found]
+    wanted = max(n_strips or 1, number)
+    split = [_as_many(s, layout, wanted, n_lanes, settings) for s, layout in zip(signals, found, strict=True)]
+    whole = [_levels(layout) for layout in split if len(layout.strips) == wanted]
+    kept = []
+    for layout in split:
+        if len(layout.strips) == wanted or (wanted == 1 and layout.strips) or not layout.strips:
+            kept.append(only_strip(layout, number))
+            continue
+        at = _by_place(layout, whole)
+        if at is None and len(layout.strips) > wanted and n_strips is None:
+            kept.append(only_strip(layout, number))
+            continue
+        if at is None or number not in at:
+            msg = (
+                f"{len(layout.strips)} {'strip' if len(layout.strips) == 1 else 'strips'} found where the experiment "
+                f"names strip {number} of {wanted}, and nothing tells which it is; correct the strips with "
+                "`blotquant edit`, or cut the picture with `region`"
+            )
+            raise LaneCountError(msg)
+        shown = only_strip(layout, at[number])
+        kept.append(replace(shown, strips=tuple(replace(s, number=number) for s in shown.strips)))
+    return kept
+
+
+def only_strip(layout: Layout, number: int) -> Layout:
+    """The layout with one of its strips; empty if there is none of that number."""
+    strips = tuple(s for s in layout.strips if s.number == number)
+    lanes = tuple(lane for lane in layout.lanes if lane.strip in {s.id for s in strips})
+    bands = tuple(b for b in layout.bands if b.lane in {lane.id for lane in lanes})
+    others = tuple(a for a in layout.alternatives if a.strip in {s.id for s in strips})
+    return replace(layout, strips=strips, lanes=lanes, bands=bands, alternatives=others)
+
+
+def _only_fitting(layout: Layout, n_lanes: int | None) -> Layout:
+    """The one strip of several that has as many lanes as the sheet lists."""
+    fitting = [s for s in layout.strips if len(layout.lanes_of(s.id)) == n_lanes]
+    if len(layout.strips) < 2 or len(fitting) != 1:
+        return layout
+    kept = only_strip(layout, fitting[0].number)
+    return replace(kept, strips=(replace(kept.strips[0], number=1),))
+
+
+def _as_many(
+    signal: FloatImage, layout: Layout, wanted: int, n_lanes: int | None, settings: DetectionSettings
+) -> Layout:
+    """The layout with so many strips, where imagined ones can be left out or merged ones taken apart."""
+    if len(layout.strips) > wanted and n_lanes is not None:
+        fitting = [s for s in layout.strips if len(layout.lanes_of(s.id)) == n_lanes]
+        if len(fitting) == wanted:
+            return _renumbered([only_strip(layout, s.number) for s in fitting], layout)
+    if len(layout.strips) == 1 and wanted > 1:
+        return _split(signal, layout, wanted, n_lanes, settings) or layout
+    return layout
+
+
+def _split(
+    signal: FloatImage, layout: Layout, wanted: int, n_lanes: int | None, settings: DetectionSettings
+) -> Layout | None:
+    """One strip as several, cut at the widest gaps between its rows; None where a part does not show the lanes."""
+    by_row: dict[int, list[float]] = {}
+    heights = []
+    for band in layout.bands:
+        if band.row is not None and band.status == "detected":
+            by_row.setdefault(band.row, []).append(band.peak[0])
+            heights.append(band.box.row_stop - band.box.row_start)
+    levels = sorted(float(np.median(rows)) for rows in by_row.values())
+    gaps = sorted(((b - a, (a + b) / 2) for a, b in pairwise(levels)), reverse=True)[: wanted - 1]
+    if len(gaps) < wanted - 1 or gaps[-1][0] < MIN_GAP_HEIGHTS * float(np.median(heights)):
+        return None
+    cuts = [0, *sorted(round(at) for _, at in gaps), signal.shape[0]]
+    parts = []
+    for top, bottom in pairwise(cuts):
+        part = find_layout(signal[top:bottom], settings=settings)
+        counts = {s.number: len(part.lanes_of(s.id)) for s in part.strips}
+        usual = n_lanes or len(layout.lanes)
+        best = min(counts, key=lambda k: abs(counts[k] - usual), default=None)
+        if best is None or counts[best] < max(2, usual / 2):
+            return None
+        parts.append(shift_layout(only_strip(part, best), float(top), 0.0))
+    return _renumbered(parts, layout)
+
+
+def _renumbered(parts: Sequence[Layout], whole: Layout) -> Layout:
+    """Some layouts of one strip each as one layout, numbered from the top."""
+    strips, lanes, bands = [], [], []
+    for k, part in enumerate(sorted(parts, key=lambda p: bounding_box(p.strips[0].outline).row_start), start=1):
+        lane_ids = {lane.id: f"s{k}l{lane.number}" for lane in part.lanes}
+        strips.append(replace(part.strips[0], id=f"s{k}", number=k))
+        lanes += [replace(lane, id=lane_ids[lane.id], strip=f"s{k}") for lane in part.lanes]
+        bands += [
+            replace(b, id=f"{lane_ids[b.lane]}b{i}", lane=lane_ids[b.lane])
+            for lane in part.lanes
+            for i, b in enumerate(part.bands_of(lane.id), start=1)
+        ]
+    return replace(whole, strips=tuple(strips), lanes=tuple(lanes), bands=tuple(bands), alternatives=()).sorted()
+
+
+def _levels(layout: Layout) -> dict[int, float]:
+    """Middle row of each strip's lanes, by its number."""
+    boxes = {s.number: bounding_box(s.outline) for s in layout.strips}
+    return {number: (box.row_start + box.row_stop) / 2 for number, box in boxes.items()}
+
+
+def _by_place(layout: Layout, whole: Sequence[dict[int, float]]) -> dict[int, int] | None:
+    """Numbers in pictures that show all strips, and those of this picture's strips that lie at the same places."""
+    mine = _levels(layout)
+    for theirs in whole:
+        distance = min((abs(a - b) for a, b in pairwise(sorted(theirs.values()))), default=np.inf)
+        at: dict[int, int] = {}
+        for number, level in theirs.items():
+            near = min(mine, key=lambda k: abs(mine[k] - level))
+            if abs(mine[near] - level) < SAME_PLACE * distance:
+                at[number] = near
+        if len(set(at.values())) == len(at) and at:
+            return at
+    return None
