@@ -52,6 +52,8 @@ CLEARLY_EMPTY = 0.9
 """Confidence of a lane without bands that is seen by its own smear."""
 ON_LANE = 0.3
 """Of a pitch: a lane this near to another picture's is the same one."""
+SAME_SCALE = 0.035
+"""Part by which the lanes' distances may differ between two pictures of one membrane, binning taken out."""
 IN_FRAME = 0.025
 """Of a pitch (and 1 px at least): lanes of two pictures this near to each other coincide without a shift."""
 DECIDES = 0.25
@@ -404,9 +406,7 @@ def _tie(reference: _Picture, picture: _Picture, lattice: Floats, *, n_lanes: in
     if len(told) > 1:
         spans = "; ".join(f"{_span(first + 1, len(picture.lanes))} by {name}" for name, first in votes.items())
         trouble = f"what ties it to the others contradicts itself: {spans}"
-    others = tuple(first for first in readings if first != likely)
-    if not others and not trouble:
-        return _Tie(first=likely, placement=placement)
+    others = tuple(first for first in _range_of(reference, picture, n_lanes) if first != likely)
     return _Tie(first=likely, others=others, trouble=trouble, placement=content)
 
 
@@ -438,17 +438,21 @@ def _readings(
     middles, spare = picture.middles, (len(lattice) - len(reference.lanes)) // 2
     pitch = scale * reference.pitch if np.isfinite(reference.pitch) else np.inf
     found = {}
-    for first in range(-spare, len(reference.lanes) + spare - len(middles) + 1):
-        if max(first + len(middles), len(reference.lanes)) - min(first, 0) > n_lanes:
-            continue
+    for first in _range_of(reference, picture, n_lanes):
         there = lattice[spare + first : spare + first + len(middles)]
         slope, start = (
             np.polyfit(there, middles, 1) if len(middles) > 2 else (scale, float(np.mean(middles - scale * there)))
         )
         miss = middles - start - slope * there
-        if abs(slope / scale - 1) < 0.08 and np.abs(miss).max() <= ON_LANE * pitch:
+        if abs(slope / scale - 1) < SAME_SCALE and np.abs(miss).max() <= ON_LANE * pitch:
             found[first] = _Reading(float(np.mean(middles - scale * there)), float(np.sqrt(np.mean(miss**2))))
     return found
+
+
+def _range_of(reference: _Picture, picture: _Picture, n_lanes: int) -> list[int]:
+    """Lanes of the reference, from 0, that a picture's first lane may be, so that both have room on the sheet."""
+    m, n = len(picture.lanes), len(reference.lanes)
+    return [first for first in range(n - n_lanes, n_lanes - m + 1) if max(first + m, n) - min(first, 0) <= n_lanes]
 
 
 def _votes(

@@ -40,6 +40,8 @@ MIN_PIXELS = 400
 """Free pixels of a copy from which on a correlation says something."""
 MAX_RIVAL = 0.65
 """Second best correlation over the best from which on the best is one of several: a pattern that repeats."""
+MIN_WINDOW_PX = 6
+"""Columns at the least on either side of a side."""
 MIN_STEP_SDS = 6.0
 """A membrane's side stands out by so many SDs of the profile beside it."""
 
@@ -174,10 +176,11 @@ def find_sides(signal: FloatImage, layout: Layout, strip: str) -> tuple[float, f
     profile = np.median(np.asarray(signal[top:bottom], dtype=float)[free], axis=0)
     width = max(3, round(pitch / 3))
     sums = np.concatenate([[0.0], np.cumsum(profile)])
-    at = np.arange(width, len(profile) - width + 1)
-    steps = (sums[at + width] - 2 * sums[at] + sums[at - width]) / width  # right of the place less left of it
+    at = np.arange(MIN_WINDOW_PX, len(profile) - MIN_WINDOW_PX + 1)
+    left, right = np.maximum(at - width, 0), np.minimum(at + width, len(profile))
+    steps = (sums[right] - sums[at]) / (right - at) - (sums[at] - sums[left]) / (at - left)
     rough = np.diff(profile)
-    noise = MAD_TO_SD * float(np.median(np.abs(rough - np.median(rough)))) / np.sqrt(width)
+    noise = MAD_TO_SD * float(np.median(np.abs(rough - np.median(rough)))) / np.sqrt(MIN_WINDOW_PX)
     found = []
     for outside, sign in ((at < middles[0] - 0.3 * pitch, 1.0), (at > middles[-1] + 0.3 * pitch, -1.0)):
         here, height = at[outside], sign * steps[outside]
@@ -234,12 +237,12 @@ def match_content(
     step = max(fixed.shape) / LONGEST_EDGE
     pieces = []
     for signal, layout, per_pixel in ((fixed, fixed_bands, step), (moving, moving_bands, step * scale)):
-        shape = tuple(max(8, round(n / per_pixel)) for n in signal.shape)
-        coarse = resize(np.asarray(signal, dtype=float), shape, order=1, anti_aliasing=per_pixel > 1)
+        size = tuple(max(8, round(n / per_pixel)) for n in signal.shape)
+        coarse = resize(np.asarray(signal, dtype=float), size, order=1, anti_aliasing=per_pixel > 1)
         mask = (
             resize(
                 _beside_bands(layout, (signal.shape[0], signal.shape[1]), only_strips=only_strips).astype(float),
-                shape,
+                size,
                 order=0,
             )
             > 0.5
@@ -247,7 +250,12 @@ def match_content(
         detail = _detail(coarse) * mask
         rows = detail.sum(axis=1, keepdims=True) / np.maximum(mask.sum(axis=1, keepdims=True), 1)
         pieces.append(((detail - rows) * mask, mask))
-    (a, a_mask), (b, b_mask) = pieces
+    # One shape for both: for unlike ones the function measures from their middles.
+    shape = tuple(max(sizes) for sizes in zip(*(mask.shape for _, mask in pieces), strict=True))
+    pads = [[(0, full - n) for full, n in zip(shape, mask.shape, strict=True)] for _, mask in pieces]
+    (a, a_mask), (b, b_mask) = (
+        (np.pad(detail, pad), np.pad(mask, pad)) for (detail, mask), pad in zip(pieces, pads, strict=True)
+    )
     if min(a_mask.sum(), b_mask.sum()) < MIN_PIXELS:
         return None
     shift = phase_cross_correlation(b, a, reference_mask=b_mask, moving_mask=a_mask, overlap_ratio=MIN_OVERLAP)[0]
