@@ -339,7 +339,8 @@ def _with_gaps_filled(signal: FloatImage, layout: Layout, settings: DetectionSet
         steps = round(float(gap) / pitch)
         before, number = lanes[-1], lanes[-1].number
         lanes += [_dark_lane(before, number + k, float(gap) * k / steps) for k in range(1, steps)]
-        lanes.append(replace(lane, number=number + max(steps, 1)))
+        number += max(steps, 1)
+        lanes.append(replace(lane, id=f"{lane.strip}l{number}", number=number))
     if len(lanes) == len(layout.lanes):
         return layout
     return find_bands_again(signal, replace(layout, lanes=tuple(lanes), bands=()), settings=settings)
@@ -609,7 +610,9 @@ def _completed(
         numbers = [identity.first + k for k in range(len(picture.lanes))]
     if numbers != list(range(1, n_lanes + 1)):
         spare = (len(lattice) - len(reference.lanes)) // 2
-        lanes = [replace(lane, number=n) for lane, n in zip(layout.lanes, numbers, strict=True)]
+        lanes = [
+            replace(lane, id=f"{lane.strip}l{n}", number=n) for lane, n in zip(layout.lanes, numbers, strict=True)
+        ]
         # Columns of all lanes in the reference, as far as it tells them, and on from there a pitch apart.
         index = np.arange(1, n_lanes + 1) - identity.first + tie.first + spare
         step = float(np.median(np.diff(lattice))) if len(lattice) > 1 else 1.0
@@ -640,7 +643,7 @@ def _dark_lane(near: Lane, number: int, aside: float) -> Lane:
     """A lane that shows nothing, some columns beside one that does."""
     return replace(
         near,
-        id=f"{near.strip}dark{number}",
+        id=f"{near.strip}l{number}",
         number=number,
         center=tuple((row, col + aside) for row, col in near.center),
         role="sample",
