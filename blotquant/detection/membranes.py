@@ -610,9 +610,7 @@ def _completed(
         numbers = [identity.first + k for k in range(len(picture.lanes))]
     if numbers != list(range(1, n_lanes + 1)):
         spare = (len(lattice) - len(reference.lanes)) // 2
-        lanes = [
-            replace(lane, id=f"{lane.strip}l{n}", number=n) for lane, n in zip(layout.lanes, numbers, strict=True)
-        ]
+        lanes = [replace(lane, id=f"{lane.strip}l{n}", number=n) for lane, n in zip(layout.lanes, numbers, strict=True)]
         # Columns of all lanes in the reference, as far as it tells them, and on from there a pitch apart.
         index = np.arange(1, n_lanes + 1) - identity.first + tie.first + spare
         step = float(np.median(np.diff(lattice))) if len(lattice) > 1 else 1.0
