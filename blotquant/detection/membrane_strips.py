@@ -82,11 +82,11 @@ def choose_strips(
     kept = []
     for layout in split:
         if len(layout.strips) == wanted or (wanted == 1 and layout.strips) or not layout.strips:
-            kept.append(only_strip(layout, number))
+            kept.append(layout.only_strip(number))
             continue
         at = _by_place(layout, whole)
         if at is None and len(layout.strips) > wanted and n_strips is None:
-            kept.append(only_strip(layout, number))
+            kept.append(layout.only_strip(number))
             continue
         if at is None or number not in at:
             msg = (
@@ -95,18 +95,9 @@ def choose_strips(
                 "`blotquant edit`, or cut the picture with `region`"
             )
             raise LaneCountError(msg)
-        shown = only_strip(layout, at[number])
+        shown = layout.only_strip(at[number])
         kept.append(replace(shown, strips=tuple(replace(s, number=number) for s in shown.strips)))
     return kept
-
-
-def only_strip(layout: Layout, number: int) -> Layout:
-    """The layout with one of its strips; empty if there is none of that number."""
-    strips = tuple(s for s in layout.strips if s.number == number)
-    lanes = tuple(lane for lane in layout.lanes if lane.strip in {s.id for s in strips})
-    bands = tuple(b for b in layout.bands if b.lane in {lane.id for lane in lanes})
-    others = tuple(a for a in layout.alternatives if a.strip in {s.id for s in strips})
-    return replace(layout, strips=strips, lanes=lanes, bands=bands, alternatives=others)
 
 
 def _only_fitting(layout: Layout, n_lanes: int | None) -> Layout:
@@ -114,7 +105,7 @@ def _only_fitting(layout: Layout, n_lanes: int | None) -> Layout:
     fitting = [s for s in layout.strips if len(layout.lanes_of(s.id)) == n_lanes]
     if len(layout.strips) < 2 or len(fitting) != 1:
         return layout
-    kept = only_strip(layout, fitting[0].number)
+    kept = layout.only_strip(fitting[0].number)
     return replace(kept, strips=(replace(kept.strips[0], number=1),))
 
 
@@ -125,7 +116,7 @@ def _as_many(
     if len(layout.strips) > wanted and n_lanes is not None:
         fitting = [s for s in layout.strips if len(layout.lanes_of(s.id)) == n_lanes]
         if len(fitting) == wanted:
-            return _renumbered([only_strip(layout, s.number) for s in fitting], layout)
+            return _renumbered([layout.only_strip(s.number) for s in fitting], layout)
     if len(layout.strips) == 1 and wanted > 1:
         return _split(signal, layout, wanted, n_lanes, settings) or layout
     return layout
@@ -154,7 +145,7 @@ def _split(
         best = min(counts, key=lambda k: abs(counts[k] - usual), default=None)
         if best is None or counts[best] < max(2, usual / 2):
             return None
-        parts.append(shift_layout(only_strip(part, best), float(top), 0.0))
+        parts.append(shift_layout(part.only_strip(best), float(top), 0.0))
     return _renumbered(parts, layout)
 
 
