@@ -48,7 +48,7 @@ def show(folder: Path) -> None:
 
     from blotquant.runs.demo import run_demo
     from blotquant.session.edits import resize_band
-    from napari_blotquant._reader import find_dock
+    from napari_blotquant.reader import find_dock
 
     run_demo(folder)
     viewer = napari.Viewer(show=True)
@@ -64,7 +64,7 @@ def show(folder: Path) -> None:
     samples = {lane.id for lane in layout.lanes if lane.role == "sample"}
     band = next(b for b in layout.bands if b.status == "detected" and b.lane in samples)
     dock.tables.setCurrentIndex(0)
-    dock.pick(band.id)
+    dock.bench.select(band.id)
     keep(viewer, "bands")
     rows = [row for row, _ in band.outline]
     middle = (min(rows) + max(rows)) / 2
@@ -78,7 +78,7 @@ def show(folder: Path) -> None:
     dock.steps.go(dock.steps.LANES)
     dock.layers.select_lane(dock.editor.layout.lanes[2].id)
     dock.layers.picked_lane.emit(dock.editor.layout.lanes[2].id)
-    dock.by_hand("bend")
+    dock.hand.run("bend")
     dock.tables.setCurrentWidget(dock.tables.blots)
     keep(viewer, "lanes")
     dock.steps.go(dock.steps.TARGETS)

@@ -191,7 +191,7 @@ def main() -> int:
     copies = [Path(shutil.copy(options.picture, folder / f"{k}_{options.picture.name}")) for k in (1, 2)]
     import napari
 
-    from napari_blotquant._reader import find_dock
+    from napari_blotquant.reader import find_dock
 
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1500, 950)

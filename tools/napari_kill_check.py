@@ -29,8 +29,8 @@ import napari
 from mouse import drag, move_to, press
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
-from napari_blotquant._reader import find_dock
-from napari_blotquant._sample import synthetic_image
+from napari_blotquant.reader import find_dock
+from napari_blotquant.reader import synthetic_image
 viewer = napari.Viewer(show=True)
 dock = find_dock(viewer)
 dock.asks = False
@@ -65,7 +65,7 @@ def kill_once(lifetime_s: float, state: Path) -> tuple[int, int, int, float]:
         Edits made, those older than the grace, those that came back, and how long before the kill the oldest edit
         that did not come back was made (0 if all came back).
     """
-    from napari_blotquant._recover import find_rescued
+    from blotquant.session.autosave import find_rescued
 
     env = {**os.environ, "BLOTQUANT_STATE_DIR": str(state)}
     code = EDITOR.format(mouse=str(ROOT / "tests" / "napari"))

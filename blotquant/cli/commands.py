@@ -173,7 +173,7 @@ def edit(target: Path) -> None:
     if _find_spec("napari") is None:
         msg = 'editing needs napari: pip install "blotquant[napari]"'
         raise BlotQuantError(msg)
-    code = subprocess.call([sys.executable, "-m", "napari_blotquant", str(target)])
+    code = subprocess.call([sys.executable, "-m", "napari_blotquant.reader", str(target)])
     sys.exit(code)
 
 

@@ -22,6 +22,7 @@ from blotquant.session.hit_testing import (
     lane_at,
     middle_of,
     nearest_lane,
+    partners,
     row_near,
     row_span,
     strip_at,
@@ -351,13 +352,6 @@ def confirm(layout: Layout, object_id: str) -> list[Change]:
 
 
 # helpers
-
-
-def partners(layout: Layout, band: Band) -> tuple[Band, ...]:
-    """The band and those that share its outline as members of one doublet."""
-    if not band.split:
-        return (band,)
-    return tuple(b for b in layout.bands_of(band.lane) if b.split and b.outline == band.outline)
 
 
 def _carried(band: Band, old: Lane, new: Lane) -> Band:

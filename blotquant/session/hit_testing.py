@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -190,3 +193,62 @@ def _foot(profile: NDArray[np.float64], top: int, step: int) -> int:
     while k + 1 < len(side) and side[k] > level and side[k + 1] < side[k]:
         k += 1
     return top + step * k
+
+
+def partners(layout: Layout, band: Band) -> tuple[Band, ...]:
+    """The band and those that share its outline as members of one doublet."""
+    if not band.split:
+        return (band,)
+    return tuple(b for b in layout.bands_of(band.lane) if b.split and b.outline == band.outline)
+
+
+def shown_outline(layout: Layout, band: Band) -> Polygon:
+    """Where a band is drawn and can be pointed at: its outline, or its side of the one that a doublet shares."""
+    members = partners(layout, band)
+    if len(members) != 2:
+        return band.outline
+    first = min(members, key=lambda b: b.peak[0])
+    top, bottom = row_span(band.outline)
+    offsets, shares = np.asarray(first.split).T
+    below = np.flatnonzero((shares[:-1] >= 0.5) & (shares[1:] < 0.5))
+    if len(below):
+        k = below[0]
+        row = middle_of(band.outline)[0] + float(np.interp(0.5, shares[k : k + 2][::-1], offsets[k : k + 2][::-1]))
+    else:
+        row = (members[0].peak[0] + members[1].peak[0]) / 2
+    row = min(max(row, top + 0.2 * (bottom - top)), bottom - 0.2 * (bottom - top))
+    return cut_outline(band.outline, row, keep_above=band.id == first.id)
+
+
+class Hit(NamedTuple):
+    """What lies at a point of the picture; an empty id where nothing does."""
+
+    row: float = -1.0
+    col: float = -1.0
+    band: str = ""
+    lane: str = ""
+    strip: str = ""
+
+
+def hit(layout: Layout, row: float, col: float) -> Hit:
+    """The band, lane and strip under a point; where bands overlap, the one whose peak is nearest."""
+    bands = [band for band in layout.bands if _holds(shown_outline(layout, band), row, col)]
+    band = min(bands, key=lambda b: abs(b.peak[0] - row) + abs(b.peak[1] - col), default=None)
+    lane = layout.lane(band.lane) if band is not None else lane_at(layout, row, col)
+    strip = next((s.id for s in layout.strips if _holds(s.outline, row, col)), "")
+    return Hit(row, col, band.id if band else "", lane.id if lane else "", lane.strip if lane else strip)
+
+
+def _holds(outline: Polygon, row: float, col: float) -> bool:
+    low, high = _corners(outline)
+    if not (low[0] <= row <= high[0] and low[1] <= col <= high[1]):
+        return False
+    from skimage.measure import points_in_poly
+
+    return bool(points_in_poly([(row, col)], outline)[0])  # type: ignore[no-untyped-call]
+
+
+@lru_cache(maxsize=4096)
+def _corners(outline: Polygon) -> tuple[Point, Point]:
+    rows, cols = zip(*outline, strict=True)
+    return (min(rows), min(cols)), (max(rows), max(cols))

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from blotquant.model.image import BlotImage
     from blotquant.session.session import Session
-    from napari_blotquant._model import Editor
+    from napari_blotquant.editor import Editor
 
-WAIT_MS = 60_000
+WAIT_MS = 20_000
 NEEDS_WINDOW = {"qtbot", "make_napari_viewer", "qapp"}
 
 
@@ -66,12 +66,12 @@ def synthetic(n_rows: int = 2, n_lanes: int = 4) -> tuple[BlotImage, Session]:
 
 @pytest.fixture
 def editor() -> Editor:
-    """A weighed editor on a synthetic blot with two rows in four lanes; the clock stands still."""
-    from napari_blotquant._model import Editor
+    """A measured editor on a synthetic blot with two rows in four lanes; the clock stands still."""
+    from napari_blotquant.editor import Editor
 
     image, session = synthetic()
     made = Editor(image, session, who="Ada", clock=lambda: "2026-01-02T03:04:05Z")
-    made.weigh_now()
+    made.measure_now()
     return made
 
 
@@ -95,7 +95,7 @@ def picture(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def dock(make_napari_viewer: Callable[..., Any], qtbot: Any, picture: Path) -> Iterator[Any]:
-    """The dock as napari makes it from the manifest, with the blot open and weighed."""
+    """The dock as napari makes it from the manifest, with the blot open and measured."""
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1300, 900)
     _, widget = viewer.window.add_plugin_dock_widget("blotquant", "Quantify a blot")
@@ -104,4 +104,4 @@ def dock(make_napari_viewer: Callable[..., Any], qtbot: Any, picture: Path) -> I
     qtbot.waitUntil(lambda: widget.editor is not None and widget.editor.is_exact, timeout=WAIT_MS)
     qtbot.wait(200)
     yield widget
-    qtbot.waitUntil(lambda: not widget.jobs.running, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not widget.bench.running, timeout=WAIT_MS)

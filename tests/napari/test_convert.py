@@ -9,22 +9,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blotquant.model.geometry import Lane, rectangle
+from blotquant.model.geometry import Lane, polygon, rectangle
+from blotquant.session.drawn_shapes import bent, handles, is_same_place, lane_nodes
 from blotquant.tables import BAND_COLUMNS, make_table
-from napari_blotquant._convert import (
+from napari_blotquant.shapes import (
     COLOURS,
     band_colour,
     band_features,
-    bent,
     contrast_limits,
     flags_in_words,
-    handles,
-    is_same_place,
     lane_colour,
     lane_features,
     lane_label,
-    lane_nodes,
-    to_outline,
     to_vertices,
 )
 
@@ -34,7 +30,7 @@ LANE = Lane(id="l1", strip="s1", number=1, center=((0.0, 20.0), (50.0, 24.0), (9
 def test_outlines_survive_the_layer_and_its_float32() -> None:
     outline = rectangle(1001, 1013, 1733, 1790)
     kept = to_vertices(outline).astype(np.float32)
-    assert to_outline(kept) == outline
+    assert polygon(kept) == outline
     assert is_same_place(kept, outline)
     assert not is_same_place(kept + 0.01, outline)
     assert not is_same_place(kept[:3], outline)
@@ -140,7 +136,7 @@ def test_flags_come_with_advice() -> None:
 
 def test_no_napari_and_no_qt_below_the_layers() -> None:
     code = (
-        "import sys, napari_blotquant._convert, napari_blotquant._reconcile, napari_blotquant._model\n"
+        "import sys, napari_blotquant.shapes, napari_blotquant.editor\n"
         "print([m for m in ('napari', 'qtpy', 'PySide6', 'pyqtgraph', 'vispy') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

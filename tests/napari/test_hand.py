@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-WAIT_MS = 60_000
+WAIT_MS = 20_000
 
 
 def handle(layer: Any, key: str, column: str, place: int) -> tuple[float, float]:
@@ -36,7 +36,7 @@ def test_strips_are_moved_drawn_and_removed(dock: Any, qtbot: Any) -> None:
     assert step == pytest.approx(4, abs=1.0)
     assert moved.lanes[0].center[0][0] == pytest.approx(lane.center[0][0] + step, abs=1e-3)
     assert len({b.outline for b in moved.bands} & {b.outline for b in start.bands}) == 0
-    dock.steps.draw()
+    dock.hand.run("draw")
     drag(viewer, (20, 30), (60, 200))
     assert [s.id for s in editor.layout.strips if s.id.startswith("hand")] == ["hand-strip1"]
     assert editor.session.history.edits[-1].action == "add_strip"
@@ -214,7 +214,7 @@ def test_a_study_is_listed_and_its_ratios_follow_the_corrections(dock: Any, qtbo
     assert ratios.texts(3)[0].endswith("%")
     dock.blind.setChecked(True)
     assert ratios.rowCount() == 0
-    assert dock.save()
+    assert dock.bench.save()
     assert (tmp_path / "results" / "sessions" / "blot1_pAKT.tif.blot.json").is_file()
     dock.open_path(tmp_path / "results")
     qtbot.waitUntil(lambda: any("corrected" in text for text in blots.texts(1)), timeout=WAIT_MS)
@@ -304,7 +304,8 @@ def test_the_key_that_saves_is_the_blots_and_not_naparis(dock: Any, qtbot: Any) 
     assert not is_claimed(canvas_of(viewer))
     viewer.layers.remove(other)
     dock.steps.go(dock.steps.BANDS)
-    dock.by_hand("mark_blank")
+    dock.layers.select_lane(dock.editor.layout.lanes[0].id)
+    dock.hand.run("mark_blank")
     press(viewer, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
     assert not dock.editor.is_dirty
 

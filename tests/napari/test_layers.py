@@ -13,15 +13,14 @@ from blotquant.session.session import parse_session, session_text
 pytest.importorskip("napari")
 from napari.components import ViewerModel
 
-from napari_blotquant._convert import to_vertices
-from napari_blotquant._layers import BlotLayers
+from napari_blotquant.layers import BlotLayers
+from napari_blotquant.shapes import to_vertices
 
 
 @pytest.fixture
 def layers(editor) -> BlotLayers:
-    layers = BlotLayers(ViewerModel(), editor)
-    for _ in layers.build():
-        pass
+    layers = BlotLayers(ViewerModel())
+    layers.show(editor)
     return layers
 
 
@@ -73,7 +72,7 @@ def test_a_drag_changes_the_number_at_once_and_exactly_after_weighing(layers: Bl
     assert editor.session.history.edits[-1].action == "move"
     assert editor.table.set_index("band_id")["volume"][key] != before[key]
     assert not editor.is_exact
-    editor.weigh_now()
+    editor.measure_now()
     assert editor.is_exact
     pd.testing.assert_frame_equal(editor.table, measure_bands(editor.image, editor.session.layout))
     assert list(layers.bands.features["volume"]) == list(editor.table["volume"])
@@ -147,7 +146,7 @@ def test_the_session_reopens_with_identical_numbers(layers: BlotLayers) -> None:
     editor = layers.editor
     shift(layers, 0, 2.0)
     shift(layers, 3, -1.5)
-    editor.weigh_now()
+    editor.measure_now()
     again = parse_session(session_text(editor.session))
     pd.testing.assert_frame_equal(measure_bands(editor.image, again.layout), editor.table)
 
@@ -176,8 +175,8 @@ def test_targets_colours_and_view(layers: BlotLayers) -> None:
 
 def test_polarity_changes_the_signal_and_can_be_undone(layers: BlotLayers) -> None:
     editor = layers.editor
-    first = editor.signal.copy()
+    first = editor.image.signal().copy()
     editor.do([Change("image", "polarity", "bright", "dark")], "polarity")
-    assert np.array_equal(editor.signal, editor.image.white - first)
+    assert np.array_equal(editor.image.signal(), editor.image.white - first)
     editor.undo()
-    assert np.array_equal(editor.signal, first)
+    assert np.array_equal(editor.image.signal(), first)

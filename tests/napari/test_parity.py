@@ -1,4 +1,4 @@
-"""The plugin finds and weighs what the command line finds and weighs: the same steps, the same bytes. No window."""
+"""The plugin finds and measures what the command line does: the same steps, the same bytes. No window."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from blotquant.cli import main
 from blotquant.detection.picture import find_layout
 from blotquant.errors import ImageError
 from blotquant.io import table_to_csv
+from blotquant.runs import blots
 from blotquant.runs.pictures import open_picture
 from blotquant.session import edits
 from blotquant.session.history import Change
 from blotquant.session.session import save_session
 from blotquant.settings import Settings
-from napari_blotquant import _work
-from napari_blotquant._model import Editor
-from napari_blotquant._reader import image_layer
+from napari_blotquant.editor import Editor
+from napari_blotquant.reader import image_layer
 
 ROOT = Path(__file__).parents[2]
 PICTURES = [ROOT / "sample_images" / name for name in ("blot2_ERK.tif", "blot1_AKT.tif")]
@@ -32,10 +32,10 @@ OWN_WAYS = ("blotquant.detection.picture", "blotquant.io", "blotquant.doublets.s
 
 
 def opened(path: Path) -> Editor:
-    """The editor that the dock makes for a file, weighed."""
-    blot = _work.open_blot(path)
+    """The editor that the dock makes for a file, measured."""
+    blot = blots.open_blot(path)
     editor = Editor(blot.image, blot.session, path=blot.path, who="Ada", clock=lambda: "2026-01-02T03:04:05Z")
-    editor.weigh_now()
+    editor.measure_now()
     return editor
 
 
@@ -71,7 +71,7 @@ def test_a_new_session_starts_with_what_the_pipeline_finds(path: Path) -> None:
 def test_rows_that_touch_are_divided_in_the_plugin_too() -> None:
     image = open_picture(PICTURES[0], Settings())
     alone = find_layout(image.signal(), ceiling=image.ceiling)
-    assert _work.start(image).session.layout_auto != alone
+    assert blots.start(image).session.layout_auto != alone
 
 
 @pytest.mark.parametrize("path", PICTURES, ids=lambda p: p.stem)
@@ -93,7 +93,7 @@ def test_a_picture_too_small_for_a_blot_is_refused() -> None:
     image = open_picture(PICTURES[1], Settings())
     tiny, layout = image.with_(pixels=image.pixels[:12]), find(image, Settings())
     with pytest.raises(ImageError, match=r"blot1_AKT\.tif: 640 × 12 pixels are too few"):
-        _work.start(tiny)
+        blots.start(tiny)
     with pytest.raises(ImageError, match=r"blot1_AKT\.tif: 640 × 12 pixels are too few"):
         find_bands(tiny, layout, Settings())
 
@@ -109,7 +109,7 @@ def test_a_hand_corrected_session_weighs_the_same_bytes_as_the_command_line(tmp_
     editor.do([Change("settings", "quantification.background", "local", "rolling_ball")], "settings")
     editor.undo()
     editor.do(edits.move_lane(editor.layout, editor.layout.lanes[3].id, d_col=1.0), "move_lane")
-    editor.weigh_now()
+    editor.measure_now()
     corrected = table_to_csv(editor.table)
     path = editor.save()
     assert corrected != untouched
@@ -123,7 +123,7 @@ def test_after_finding_again_the_command_line_weighs_the_same_bytes(step: Step, 
     editor.do(edits.move_lane(editor.layout, editor.layout.lanes[3].id, d_col=3.0), "move_lane")
     editor.do([Change("settings", "detection.min_snr", editor.session.settings.detection.min_snr, 8.0)], "settings")
     settings = editor.session.settings
-    found = _work.find_again(editor.image, editor.session, step)
+    found = find_again(editor.image, editor.session, step)
     if step == "strips":
         assert found == analyze(editor.image, settings).session.layout_auto
     else:
@@ -132,7 +132,7 @@ def test_after_finding_again_the_command_line_weighs_the_same_bytes(step: Step, 
         assert found == find_again(editor.image, editor.session)  # lanes were corrected: they stand
         assert found.lanes == editor.layout.lanes
     editor.find_again(found)
-    editor.weigh_now()
+    editor.measure_now()
     assert measured(editor.save(), tmp_path / "out").decode() == table_to_csv(editor.table)
 
 
@@ -141,11 +141,11 @@ def test_a_session_of_the_other_polarity_is_read_and_weighed_alike(tmp_path: Pat
     path = tmp_path / "dark.tif"
     tifffile.imwrite(path, np.iinfo(pixels.dtype).max - pixels, photometric="minisblack")
     image = open_picture(path, Settings(polarity="bright"))
-    session = _work.start(open_picture(path, Settings(polarity="dark"))).session
-    editor = Editor(image, _work.start(image).session, who="Ada", clock=lambda: "2026-01-02T03:04:05Z")
+    session = blots.start(open_picture(path, Settings(polarity="dark"))).session
+    editor = Editor(image, blots.start(image).session, who="Ada", clock=lambda: "2026-01-02T03:04:05Z")
     editor.do([Change("image", "polarity", "bright", "dark")], "polarity")
-    editor.find_again(_work.find_again(editor.image, editor.session, "strips"))
-    editor.weigh_now()
+    editor.find_again(find_again(editor.image, editor.session, "strips"))
+    editor.measure_now()
     kept = editor.save()
     assert len(editor.layout.lanes) == len(session.layout.lanes)
     assert measured(kept, tmp_path / "out").decode() == table_to_csv(editor.table)
@@ -155,11 +155,11 @@ def test_a_session_of_the_other_polarity_is_read_and_weighed_alike(tmp_path: Pat
 def test_the_settings_name_the_polarity_of_a_picture(tmp_path: Path) -> None:
     path = link(PICTURES[1], tmp_path)
     settings = Settings(polarity="dark")
-    blot = _work.open_blot(path, settings)
+    blot = blots.open_blot(path, settings)
     assert blot.session.polarity == blot.image.polarity == "dark"
     assert blot.session.layout_auto == find(open_picture(path, settings), settings)
     save_session(blot.session, tmp_path / "other.blot.json")
-    assert _work.open_blot(tmp_path / "other.blot.json").image.polarity == "dark"
+    assert blots.open_blot(tmp_path / "other.blot.json").image.polarity == "dark"
 
 
 @pytest.mark.parametrize("path", PLUGIN, ids=lambda p: p.name)

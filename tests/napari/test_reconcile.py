@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from blotquant.model.geometry import Band, Layout, rectangle
-from napari_blotquant._convert import to_vertices
-from napari_blotquant._reconcile import Shape, read_bands, read_lanes
+from blotquant.session.drawn_shapes import Shape, read_bands, read_lanes
+from blotquant.session.hit_testing import shown_outline
+from napari_blotquant.shapes import to_vertices
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def layout(editor) -> Layout:
 
 
 def shapes_of(layout: Layout) -> list[Shape]:
-    return [Shape(band.id, to_vertices(band.outline).astype(np.float32)) for band in layout.bands]
+    return [Shape(band.id, to_vertices(shown_outline(layout, band)).astype(np.float32)) for band in layout.bands]
 
 
 def lanes_of(layout: Layout) -> list[Shape]:
@@ -85,7 +86,7 @@ def test_a_speck_is_refused_in_words(layout: Layout) -> None:
     shapes = [*shapes_of(layout), Shape("", rectangle(15, 16, 20, 22))]
     reading = read_bands(layout, shapes)
     assert reading.changes == []
-    assert reading.refused == ["the shape is too small to be weighed (2.0 px, at least 4); draw it larger"]
+    assert reading.refused == ["the shape is too small to be measured (2.0 px, at least 4); draw it larger"]
 
 
 def test_doublet_partners_follow_one_drag(layout: Layout) -> None:

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from blotquant.session.autosave import Autosaver, autosave_path, find_rescued
 from blotquant.session.edits import move_band
 from blotquant.session.session import load_session
-from napari_blotquant._recover import Autosaver, autosave_path, find_rescued
 
 WORKER = """
 import sys, time
 sys.path.insert(0, {here!r})
 from conftest import synthetic
 from blotquant.session.edits import move_band
-from napari_blotquant._model import Editor
-from napari_blotquant._recover import Autosaver
+from napari_blotquant.editor import Editor
+from blotquant.session.autosave import Autosaver
 image, session = synthetic()
 editor = Editor(image, session, who="Ada", autosaver=Autosaver())
 print("ready", flush=True)

@@ -17,7 +17,7 @@ from blotquant.io import read_image, table_to_csv
 from blotquant.quantification.bands import measure_bands
 from blotquant.session.session import load_session
 
-WAIT_MS = 60_000
+WAIT_MS = 20_000
 
 
 def settle(dock: Any, qtbot: Any) -> None:
@@ -65,7 +65,7 @@ def test_open_correct_undo_save_reopen_with_a_real_mouse(dock: Any, qtbot: Any, 
         press(viewer, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
     assert editor.layout == after
     settle(dock, qtbot)
-    assert dock.save()
+    assert dock.bench.save()
     shown = editor.table.copy()
     again = load_session(picture.with_name("blot.tif.blot.json"))
     assert again.layout == after
@@ -143,7 +143,7 @@ def test_unsaved_edits_come_back_after_a_crash(dock: Any, qtbot: Any, picture: P
     qtbot.waitUntil(lambda: dock.editor not in (None, editor) and dock.editor.is_exact, timeout=WAIT_MS)
     assert dock.editor.layout == editor.layout
     assert dock.editor.is_dirty
-    assert dock.save()
+    assert dock.bench.save()
     assert not list(state_folder.glob("*.blot.json"))
 
 
@@ -154,7 +154,7 @@ def test_troubles_are_told_and_nothing_is_lost(dock: Any, qtbot: Any, picture: P
     editor.do(move_band(editor.layout, editor.layout.bands[0].id, d_row=2), "move")
     (tmp_path / "file").write_text("")
     editor.path = tmp_path / "file" / "x.blot.json"
-    assert not dock.save()
+    assert not dock.bench.save()
     assert "Nothing is lost" in dock.messages.message.text()
     newer = json.loads(picture.with_name("blot.tif.blot.json").read_text()) | {"schema_version": 9}
     (tmp_path / "newer.blot.json").write_text(json.dumps(newer))
@@ -212,7 +212,7 @@ def test_drag_and_drop_goes_through_the_manifests_reader(
     dock.asks = False
     qtbot.waitUntil(lambda: dock.editor is not None and dock.editor.is_exact, timeout=WAIT_MS)
     assert [layer.name for layer in viewer.layers] == ["blot.tif", "Lanes", "Bands"]
-    qtbot.waitUntil(lambda: not dock.jobs.running, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not dock.bench.running, timeout=WAIT_MS)
 
 
 def test_the_manifest_is_valid_and_does_not_claim_tiff() -> None:

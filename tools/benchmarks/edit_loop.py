@@ -73,21 +73,22 @@ def move(layer: Any, index: int) -> None:
 def measure(n_bands: int, n_edits: int) -> None:
     import napari
 
-    from napari_blotquant._reader import find_dock
+    from blotquant.runs.blots import Opened
+    from napari_blotquant.reader import find_dock
 
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1400, 900)
     dock = find_dock(viewer)
     dock.asks = False
     pump(1.0)
-    dock.show_blot(*make_blot_of(n_bands))
+    dock.bench.show(Opened(*make_blot_of(n_bands)))
     pump(120, lambda: dock.editor.is_exact)
     pump(0.5)
     layer = dock.layers.bands
     times: dict[str, list[tuple[float, float]]] = {"number": [], "redraw": [], "empty": []}
     for k in range(n_edits):
         index = (7 * k) % len(layer.data)
-        dock.pick(dock.layers.band_ids()[index])
+        dock.bench.select(dock.layers.band_ids()[index])
         pump(30, lambda: dock.editor.is_exact)
         pump(0.2)
         clocks = Clocks()
@@ -102,9 +103,9 @@ def measure(n_bands: int, n_edits: int) -> None:
     for name, taken in times.items():
         clock, cpu = (1e3 * statistics.median(values) for values in zip(*taken, strict=True))
         print(f"  {name:7} median {clock:4.0f} ms on the clock, {cpu:4.0f} ms of the processor", flush=True)
-    dock.editor.autosaver.forget(dock.editor.session)
-    dock.editor = None
-    pump(5, lambda: not dock.jobs.running)
+    dock.bench.autosaver.forget(dock.editor.session)
+    dock.bench.editor = None
+    pump(5, lambda: not dock.bench.running)
     viewer.close()
 
 

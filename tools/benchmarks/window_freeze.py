@@ -92,25 +92,27 @@ def correct(dog: Watchdog, dock: Any) -> None:
     band = editor.layout.bands[3]
 
     def is_exact() -> bool:
-        return bool(editor.is_exact and not dock.jobs.running)
+        return bool(editor.is_exact and not dock.bench.running)
 
     dog.watch("empty", lambda: repaint(dock.viewer), lambda: True)
-    dog.watch("pick a band", lambda: dock.pick(band.id), lambda: True)
-    dog.watch("move a band, weigh anew", lambda: move(layers.bands, 3), is_exact)
-    dog.watch("undo", lambda: dock.by_hand("undo"), is_exact)
+    dog.watch("pick a band", lambda: dock.bench.select(band.id), lambda: True)
+    dog.watch("move a band, measure anew", lambda: move(layers.bands, 3), is_exact)
+    dog.watch("undo", lambda: dock.hand.run("undo"), is_exact)
     for step, name in enumerate(("picture", "strips", "lanes", "bands", "targets", "result")):
         dog.watch(f"go to step: {name}", lambda step=step: steps.go(step), lambda: True)
-    dog.watch("bend a lane", lambda: dock.by_hand("bend"), lambda: True)
+    dog.watch("bend a lane", lambda: dock.hand.run("bend"), lambda: True)
     dog.watch("back to bands", lambda: steps.go(steps.BANDS), lambda: True)
-    dog.watch("next doubt", lambda: dock.by_hand("next_doubt"), lambda: True)
+    dog.watch("next doubt", lambda: dock.hand.run("next_doubt"), lambda: True)
     first = editor.layout.lanes[0]
     dog.watch("remove a lane", lambda: remove_lane(dock, first.id), is_exact)
-    dog.watch("undo that", lambda: dock.by_hand("undo"), is_exact)
+    dog.watch("undo that", lambda: dock.hand.run("undo"), is_exact)
     dog.watch("blind", lambda: dock.blind.setChecked(True), is_exact)
     dog.watch("no longer blind", lambda: dock.blind.setChecked(False), is_exact)
     for name in ("bands", "lanes", "strips"):
-        dog.watch(f"find {name} again", lambda name=name: steps.find_from(name), lambda: is_exact() and not busy(dock))
-    dog.watch("save", dock.save, lambda: not editor.is_dirty)
+        dog.watch(
+            f"find {name} again", lambda name=name: dock.bench.find_from(name), lambda: is_exact() and not busy(dock)
+        )
+    dog.watch("save", dock.bench.save, lambda: not editor.is_dirty)
 
 
 def remove_lane(dock: Any, lane_id: str) -> None:
@@ -135,7 +137,7 @@ def main() -> None:
         pictures = [write_blot(folder, options.bands, options.side, seed, found=seed < 3) for seed in (1, 2, 3)]
         import napari
 
-        from napari_blotquant._reader import find_dock
+        from napari_blotquant.reader import find_dock
 
         viewer = napari.Viewer(show=True)
         viewer.window.resize(1400, 900)
@@ -146,13 +148,13 @@ def main() -> None:
         dock.asks = False
 
         def is_open(before: Any) -> bool:
-            return dock.editor not in (None, before) and dock.editor.is_exact and not dock.jobs.running
+            return dock.editor not in (None, before) and dock.editor.is_exact and not dock.bench.running
 
         for what, path in zip(("open the first", "open the next", "open one without session"), pictures, strict=True):
             before = dock.editor
             dog.watch(what, lambda path=path: dock.open_path(path), lambda before=before: is_open(before))
         correct(dog, dock)
-        dock.editor = None
+        dock.bench.editor = None
         viewer.close()
 
 

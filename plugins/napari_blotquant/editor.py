@@ -1,4 +1,4 @@
-"""`Editor`: one picture being corrected. It holds the present session and its numbers; no Qt and no napari here."""
+"""`Editor`: one picture being corrected: its session, its numbers and the verbs of correction. No Qt, no napari."""
 
 from __future__ import annotations
 
@@ -15,23 +15,30 @@ from numpy.typing import NDArray
 from psygnal import Signal
 
 from blotquant.analysis import quantify_bands
-from blotquant.model.geometry import Layout
+from blotquant.flags import split_flags
+from blotquant.model.area_weights import area_weights
+from blotquant.model.geometry import Band, Lane, Layout, Polygon
 from blotquant.model.image import BlotImage
+from blotquant.quantification.background import Aperture
 from blotquant.quantification.bands import measure_bands, measure_rows
 from blotquant.quantification.prepared_image import PreparedImage
+from blotquant.session.autosave import Autosaver
 from blotquant.session.history import FIND_AGAIN, Change, Kind
 from blotquant.session.replay import Conflict, apply_changes, diff_layouts
 from blotquant.session.session import SESSION_SUFFIX, Session, relative_path, save_session
 from blotquant.tables import BAND_COLUMNS, make_table
-from napari_blotquant._convert import SURE
-from napari_blotquant._recover import Autosaver
 
 Rows = dict[str, dict[str, Any]]
 """Rows of a band table by band id."""
+Curves = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
-
+SURE = 0.9
+"""Below this confidence a lane or band is pointed out as a doubt."""
 AT_ONCE = 40
 """When more bands change with one gesture, they get their numbers with the exact ones: the window must not wait."""
+NEAR = 0.5
+"""A band that keeps less than this part of its area gets no number from a background fitted before it moved."""
+NUMBERS = ("volume_raw", "background_mean", "volume", "volume_sd", "snr", "lod", "loq", "method_spread")
 
 
 class Doubt(NamedTuple):
@@ -48,13 +55,14 @@ class Doubt(NamedTuple):
         return self.confidence, self.kind, self.object_id
 
 
-class Weighing(NamedTuple):
-    """Exact numbers of one state of the layout."""
+class Measured(NamedTuple):
+    """Exact numbers of one state of the session."""
 
     session: Session
-    scene: PreparedImage
+    prepared: PreparedImage
     table: pd.DataFrame
     rows: Rows
+    curves: dict[Lane, Curves]
 
 
 class TakenOver(NamedTuple):
@@ -89,9 +97,9 @@ def rows_of(table: pd.DataFrame) -> Rows:
 class Editor:
     """One picture being corrected.
 
-    An edit gives the touched bands new numbers at once, weighed in the scene as it was before (other bands' masks
-    move by a hair with it). `quantify` gives the exact numbers of the present layout; until its result is accepted,
-    `is_exact` is False. What is saved, exported or shown as final is always exact.
+    An edit gives the touched bands numbers at once, measured in the picture as it was prepared before it. `measure`
+    gives the exact numbers of the present layout; until its result is accepted, `is_exact` is False. What is saved,
+    exported or shown as final is always exact.
 
     Attributes
     ----------
@@ -102,13 +110,15 @@ class Editor:
     layout : Layout
         The session's, kept up to date.
     rows : dict
-        Measured bands of the layout by id, as plain values.
+        Measured bands of the layout by id, as plain values; numbers that are not known yet are NaN.
     auto_rows : dict
         Measured bands of the automatic result, to compare with.
+    saved : Session
+        As it stands on disk.
     """
 
     edited = Signal(object)  # the changes of the gesture; None: everything may differ
-    weighed = Signal()
+    measured = Signal()
     stated = Signal()  # saved, undone, blind: buttons and title need a look
 
     def __init__(
@@ -121,31 +131,23 @@ class Editor:
         clock: Callable[[], str] = utc_now,
         autosaver: Autosaver | None = None,
     ) -> None:
-        self.image = image
-        self.session = session
+        self.image, self.session, self.saved = image, session, session
         self.layout = session.layout
         self.path = path
         self.who = who or user_name()
         self.clock = clock
         self.autosaver = autosaver
-        self.scene: PreparedImage | None = None
+        self.prepared: PreparedImage | None = None
         self.rows: Rows = {}
         self.auto_rows: Rows = {}
-        self._table: pd.DataFrame | None = None
         self.is_exact = False
         self.is_blind = False
         self.conflicts: tuple[Conflict, ...] = session.conflicts
-        self._saved = session
-        self._signal: NDArray[np.floating[Any]] | None = None
+        self._table: pd.DataFrame | None = None
+        self._prepared_for: dict[str, Polygon] = {}
+        self._curves: dict[Lane, Curves] = {}
 
     # state
-
-    @property
-    def signal(self) -> NDArray[np.floating[Any]]:
-        """Counts, bands bright; made once."""
-        if self._signal is None:
-            self._signal = self.image.signal()
-        return self._signal
 
     @property
     def table(self) -> pd.DataFrame:
@@ -158,7 +160,7 @@ class Editor:
     @property
     def is_dirty(self) -> bool:
         """Whether there are edits that were not saved."""
-        return self.session.history != self._saved.history
+        return self.session.history != self.saved.history
 
     @property
     def default_path(self) -> Path:
@@ -171,15 +173,37 @@ class Editor:
     @property
     def used_ids(self) -> frozenset[str]:
         """Ids that must not be given again."""
-        auto = self.session.layout_auto
-        return (
-            self.session.history.used_ids("band")
-            | self.session.history.used_ids("lane")
-            | {band.id for band in auto.bands}
-            | {lane.id for lane in auto.lanes}
-        )
+        auto, history = self.session.layout_auto, self.session.history
+        used = history.used_ids("strip") | history.used_ids("lane") | history.used_ids("band")
+        things: tuple[Any, ...] = (*auto.strips, *auto.lanes, *auto.bands)
+        return used | {item.id for item in things}
 
-    # edits
+    def band(self, band_id: str) -> Band | None:
+        """The band of that id, if there is one."""
+        return next((band for band in self.layout.bands if band.id == band_id), None)
+
+    def lane(self, lane_id: str) -> Lane | None:
+        """The lane of that id, if there is one."""
+        return next((lane for lane in self.layout.lanes if lane.id == lane_id), None)
+
+    def lane_name(self, lane: Lane) -> str:
+        """Lane 9, lane 2.9 where the picture has several strips, and nothing while blind."""
+        if self.is_blind:
+            return "this lane"
+        strips = {strip.id: strip.number for strip in self.layout.strips}
+        return f"lane {strips[lane.strip]}.{lane.number}" if len(strips) > 1 else f"lane {lane.number}"
+
+    # gestures
+
+    def set_value(self, dotted: str, before: Any, after: Any) -> None:
+        """Change one setting."""
+        if before != after:
+            self.do([Change("settings", dotted, before, after)], "settings")
+
+    def set_polarity(self, polarity: str) -> None:
+        """Say whether bands are bright or dark in the file."""
+        if polarity != self.session.polarity:
+            self.do([Change("image", "polarity", self.session.polarity, polarity)], "polarity")
 
     def do(self, changes: Sequence[Change], action: str) -> None:
         """Make one gesture and give the touched bands numbers at once; no change does nothing."""
@@ -194,20 +218,15 @@ class Editor:
 
     def undo(self) -> bool:
         """Take the last gesture back; False if there is none."""
-        return self._step("undo")
+        return bool(self.session.history.undoable) and self._step(self.session.undo)
 
     def redo(self) -> bool:
         """Do the last undone gesture again; False if there is none."""
-        return self._step("redo")
+        return bool(self.session.history.redoable) and self._step(self.session.redo)
 
-    def _step(self, way: str) -> bool:
-        history = self.session.history
-        gesture = history.undoable if way == "undo" else history.redoable
-        if not gesture:
-            return False
-        step = self.session.undo if way == "undo" else self.session.redo
-        self.session = step(who=self.who, when=self.clock())
+    def _step(self, step: Callable[..., Session]) -> bool:
         before = self.layout
+        self.session = step(who=self.who, when=self.clock())
         self._replay()
         self._after(diff_layouts(before, self.layout))
         return True
@@ -217,14 +236,16 @@ class Editor:
         self.conflicts = self.session.conflicts
         if self.image.polarity != self.session.polarity:
             self.image = self.image.with_(polarity=self.session.polarity, polarity_confidence=1.0)
-            self._signal, self.scene = None, None
+            self.prepared, self.rows, self._curves = None, {}, {}
 
     def _after(self, changes: Sequence[Change]) -> None:
         self.is_exact = False
-        self._weigh_touched({change.object_id for change in changes if change.kind == "band"})
+        self._measure_touched({change.object_id for change in changes if change.kind == "band"})
         if self.autosaver is not None:
-            self.autosaver.keep(self.session, self.image.source)
+            self.autosaver.keep(self.session, self.image.source, self.path)
         self.edited.emit(list(changes))
+
+    # finding again, blind
 
     def lay_under(self, found: Layout) -> TakenOver:
         """The session as it is with what the detector finds now. Changes nothing; slow."""
@@ -260,79 +281,110 @@ class Editor:
         change = Change("image", "blind", not is_blind, is_blind)
         action = "blind_on" if is_blind else "blind_off"
         self.session = self.session.edit([change], action=action, who=self.who, when=self.clock())
+        if self.autosaver is not None:
+            self.autosaver.keep(self.session, self.image.source, self.path)
         self.stated.emit()
 
     # numbers
 
-    def _weigh_touched(self, touched: set[str]) -> None:
-        """Numbers of touched bands, in the scene as it was; of very many none."""
+    def _measure_touched(self, touched: set[str]) -> None:
+        """Numbers of touched bands, in the picture as it was prepared; of very many none."""
         self._table = None
         present = {band.id for band in self.layout.bands}
         if len(touched) > AT_ONCE:
             present -= touched
         for key in self.rows.keys() - present:
             del self.rows[key]
-        self.rows |= self._weigh_only(self.layout, touched & present)
+        self.rows |= self._measure_only(self.layout, touched & present)
 
-    def _weigh_only(self, layout: Layout, wanted: set[str]) -> Rows:
-        if not wanted or self.scene is None:
+    def _measure_only(self, layout: Layout, wanted: set[str]) -> Rows:
+        if not wanted or self.prepared is None:
             return {}
-        return {row["band_id"]: row for row in measure_rows(self.image, layout, self.scene, only=wanted)}
+        rows = {row["band_id"]: row for row in measure_rows(self.image, layout, self.prepared, only=wanted)}
+        for band in layout.bands:
+            # Under a band that came from elsewhere the background was fitted through the band's own light.
+            if band.id in rows and _kept_part(self._prepared_for.get(band.id), band.outline) < NEAR:
+                rows[band.id] |= dict.fromkeys(NUMBERS, np.nan)
+        return rows
 
     def preview(self, changes: Sequence[Change]) -> Rows:
-        """Numbers that changed bands would have; nothing is done. Empty before the first weighing."""
+        """Numbers that changed bands would have; nothing is done. Empty before the first measurement."""
         keys = {change.object_id for change in changes if change.kind == "band" and change.after is not None}
-        return self._weigh_only(apply_changes(self.layout, changes), keys)
+        return self._measure_only(apply_changes(self.layout, changes), keys)
 
-    def quantify(self) -> Weighing:
-        """Exact numbers of the present layout: the same that the command line gives. Changes nothing; slow."""
+    def measure(self, shown: str = "") -> Measured:
+        """Exact numbers of the present layout: the same that the command line gives. Changes nothing; slow.
+
+        The profile of the lane that is on show comes with them.
+        """
         session = self.session
-        _, scene, table = quantify_bands(self.image, session)
-        return Weighing(session, scene, table, rows_of(table))
+        layout, prepared, table = quantify_bands(self.image, session)
+        curves = {lane: lane_curves(prepared, lane) for lane in layout.lanes if lane.id == shown}
+        return Measured(session, prepared, table, rows_of(table), curves)
 
-    def weigh_auto(self) -> Rows:
+    def measure_auto(self) -> Rows:
         """Numbers of the automatic result."""
         settings = self.session.settings_at_start.quantification
         return rows_of(measure_bands(self.image, self.session.layout_auto, settings=settings))
 
-    def accept(self, weighing: Weighing, auto_rows: Rows | None = None) -> bool:
+    def accept(self, measured: Measured, auto_rows: Rows | None = None) -> bool:
         """Take over exact numbers; False if anything was changed since they were asked for."""
         if auto_rows is not None:
             self.auto_rows = auto_rows
-        is_present = weighing.session is self.session
+        is_present = measured.session is self.session
         if is_present:
-            self.scene, self._table, self.is_exact = weighing.scene, weighing.table, True
-            self.rows = dict(weighing.rows)
+            self.prepared, self._table, self.is_exact = measured.prepared, measured.table, True
+            self.rows = dict(measured.rows)
+            self._prepared_for = {band.id: band.outline for band in self.layout.bands}
+            self._curves = dict(measured.curves)
         if is_present or auto_rows is not None:
-            self.weighed.emit()
+            self.measured.emit()
         return is_present
 
-    def weigh_now(self) -> None:
-        """Weigh and take over at once."""
-        self.accept(self.quantify(), self.weigh_auto() if not self.auto_rows else None)
+    def measure_now(self) -> None:
+        """Measure and take over at once."""
+        self.accept(self.measure(), self.measure_auto() if not self.auto_rows else None)
+
+    def curves(self, lane: Lane) -> Curves | None:
+        """Rows, mean counts and mean background of a lane; made once for each prepared picture, since it is slow."""
+        if self.prepared is None:
+            return None
+        if lane not in self._curves:
+            self._curves[lane] = lane_curves(self.prepared, lane)
+        return self._curves[lane]
 
     # doubts
 
     def doubts(self) -> list[Doubt]:
         """What deserves a look, the least sure first; what a hand has touched is sure."""
         touched = {edit.object_id for edit in self.session.history.effective() if edit.action != FIND_AGAIN}
-        named = {lane.id: "this lane" if self.is_blind else f"lane {lane.number}" for lane in self.layout.lanes}
+        names = {lane.id: self.lane_name(lane) for lane in self.layout.lanes}
         lanes = [
-            Doubt("lane", lane.id, lane.confidence, f"{named[lane.id]} is {lane.confidence:.0%} sure")
+            Doubt("lane", lane.id, lane.confidence, f"{names[lane.id]} is {lane.confidence:.0%} sure")
             for lane in self.layout.lanes
             if lane.confidence < SURE and lane.id not in touched
         ]
         bands = [
-            Doubt("band", b.id, b.confidence, f"band in {named[b.lane]} is {b.confidence:.0%} sure")
+            Doubt("band", b.id, b.confidence, f"band in {names[b.lane]} is {b.confidence:.0%} sure")
             for b in self.layout.bands
             if b.confidence < SURE and b.id not in touched and b.status == "detected"
         ]
         return sorted([*lanes, *bands], key=lambda doubt: doubt.rank)
 
+    def remarks(self) -> str:
+        """What is left to say about numbers when all places are sure."""
+        flags = [split_flags(row["flags"]) for row in self.rows.values()]
+        counts = {
+            "saturated": sum("saturated" in names for names in flags),
+            "below their limit of detection": sum("below_lod" in names for names in flags),
+        }
+        told = [f"{n} {'is' if n == 1 else 'are'} {what}" for what, n in counts.items() if n]
+        return f"; of their numbers {' and '.join(told)}: see the flags" if told else ""
+
     # keeping
 
     def save(self, path: Path | None = None) -> Path:
-        """Write the session; the autosaved copy is dropped.
+        """Write the session; the autosaved copy is dropped if nothing is in it that is not written now.
 
         Raises
         ------
@@ -344,7 +396,7 @@ class Editor:
             place = relative_path(self.image.source, target.parent)
             self.session = replace(self.session, image=replace(self.session.image, path=place))
         save_session(self.session, target)
-        self.path, self._saved = target, self.session
+        self.path, self.saved = target, self.session
         if self.autosaver is not None:
             self.autosaver.forget(self.session)
         self.stated.emit()
@@ -356,3 +408,23 @@ class Editor:
         self._replay()
         self._after([])
         self.edited.emit(None)
+
+
+def lane_curves(prepared: PreparedImage, lane: Lane) -> Curves:
+    """Rows, mean counts and mean background of a lane, each row weighted by the covered part of its pixels."""
+    box, weights = area_weights(lane.outline, prepared.signal.shape)
+    aperture = Aperture(box=box, weights=weights, lane=lane)
+    cover = np.maximum(weights.sum(axis=1), 1e-9)
+    counts = (weights * prepared.signal[box.slices]).sum(axis=1) / cover
+    background = (weights * prepared.surface.under(aperture).values).sum(axis=1) / cover
+    return np.arange(box.row_start, box.row_stop), counts, background
+
+
+def _kept_part(before: Polygon | None, now: Polygon) -> float:
+    """The part of an outline's bounding box that lay in its earlier one; 0 for a new band."""
+    if before is None:
+        return 0.0
+    low = np.maximum(np.min(before, axis=0), np.min(now, axis=0))
+    high = np.minimum(np.max(before, axis=0), np.max(now, axis=0))
+    size = np.max(now, axis=0) - np.min(now, axis=0)
+    return float(np.prod(np.maximum(high - low, 0)) / max(float(np.prod(size)), 1e-9))

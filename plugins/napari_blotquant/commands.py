@@ -1,0 +1,402 @@
+"""Every command once: its key, its label, what it says of itself, and what it acts on. No Qt.
+
+A key acts on what lies under the pointer, which is lit before it is pressed; a button acts on what is selected. The
+keys of the layers, the buttons of the pages, the context menu and the list of keys are made from `COMMANDS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+from psygnal import Signal
+
+from blotquant.identification.ladder import said_kda
+from blotquant.model.geometry import LaneRole, Layout
+from blotquant.session import edits, hit_testing, strip_edits
+from blotquant.session.history import Change
+from blotquant.session.hit_testing import lane_at
+from blotquant.session.replay import apply_changes
+from napari_blotquant.editor import Doubt, Editor
+from napari_blotquant.layers import BlotLayers
+from napari_blotquant.workbench import Workbench
+
+Target = Literal["", "band", "lane", "strip", "selection"]
+
+
+class Command(NamedTuple):
+    """One command.
+
+    Attributes
+    ----------
+    key : str
+        As napari binds it; empty for none.
+    label, tip : str
+        What it is called on buttons and in menus, and what it does.
+    method, args : str, tuple
+        The method of `Commands` that does it.
+    on : {"", "band", "lane", "strip", "selection"}
+        What it acts on: by its key on such a thing under the pointer, by its button on the selected one.
+    """
+
+    key: str
+    label: str
+    tip: str
+    method: str
+    on: Target = ""
+    args: tuple[Any, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What it is asked for by: *cut*, *mark_ladder*."""
+        return "_".join([self.method, *(str(arg) for arg in self.args)])
+
+
+COMMANDS = (
+    Command("N", "Next doubt", "Go to the least sure lane or band", "next_doubt"),
+    Command("A", "It is right", "The doubt on show was looked at and is right; go on", "confirm"),
+    Command("B", "Snap", "Outline the band at the pointer (also by a double click)", "snap", "band"),
+    Command("K", "Cut", "Cut the band at the pointer's row; a doublet into its members", "cut", "band"),
+    Command("M", "Merge", "Merge the selected bands; of one alone, its doublet", "merge", "band"),
+    Command("H", "Same shape", "Give the whole row the shape of this band", "copy_along_row", "band"),
+    Command("T", "Name the row", "Give the row the target named in the dock, or ask for it", "name_row", "band"),
+    Command("W", "Name ladder band", "Give the ladder's band the mass named in the dock", "name_kda", "band"),
+    Command("Delete", "Delete", "Remove the selected bands, lanes or strips", "delete", "selection"),
+    Command("L", "Add a lane", "Add a lane at the pointer", "add_lane"),
+    Command("U", "Remove the lane", "With its bands (the strip, while strips are worked on)", "remove", "lane"),
+    Command("C", "Bend", "Drag the points of the centre lines, or lanes again", "bend", "lane"),
+    Command("Y", "Sample", "The lane holds a sample", "mark", "lane", ("sample",)),
+    Command("G", "Ladder", "The lane holds the ladder", "mark", "lane", ("ladder",)),
+    Command("", "Standard", "The lane holds a standard", "mark", "lane", ("standard",)),
+    Command("O", "Blank", "The lane is blank", "mark", "lane", ("blank",)),
+    Command("E", "Exclude", "The lane is excluded", "mark", "lane", ("excluded",)),
+    Command("R", "Draw", "Draw rectangles where you work (bands, lanes, strips) until Esc", "draw"),
+    Command("Escape", "Stop", "End drawing; else select nothing", "stop"),
+    Command("Up", "Up", "Move the selected bands by a pixel", "move", "selection", (-1, 0)),
+    Command("Down", "Down", "Move the selected bands by a pixel", "move", "selection", (1, 0)),
+    Command("Left", "Left", "Move the selected bands by a pixel", "move", "selection", (0, -1)),
+    Command("Right", "Right", "Move the selected bands by a pixel", "move", "selection", (0, 1)),
+    Command("Control-S", "Save", "Save the session", "save"),
+    Command("PageDown", "Next blot", "Save what was corrected and open the next blot of the list", "open_next"),
+    Command("Control-Z", "Undo", "Take the last gesture back", "undo"),
+    Command("Control-Shift-Z", "Redo", "Do the last undone gesture again", "redo"),
+)
+BY_NAME = {command.name: command for command in COMMANDS}
+STEPS = ("Picture", "Strips", "Lanes", "Bands", "Targets", "Result")
+PICTURE, STRIPS, LANES, BANDS, TARGETS, RESULT = range(6)
+
+
+def key_name(key: str) -> str:
+    """A key as it stands on a keyboard."""
+    return key.replace("Control", "Ctrl").replace("Escape", "Esc").replace("-", "+")
+
+
+class Commands:
+    """What keys, buttons and menus do, bound to a workbench and its layers.
+
+    Attributes
+    ----------
+    target, kda : str
+        What is given next to a row, and to a band of the ladder.
+    step : int
+        Which step of the work is in front.
+    """
+
+    stepped = Signal(int)  # a step is gone to
+    named_kda = Signal()  # a band of the ladder got its mass
+    asked_target = Signal(str)  # a target has to be named; the id of the band whose row gets it
+    named_target = Signal(str, str)  # a row got this target; the id of one of its bands
+
+    def __init__(self, bench: Workbench, layers: BlotLayers) -> None:
+        self.bench, self.layers = bench, layers
+        self.target, self.kda, self.step = "", "", BANDS
+        self._by_key = False
+        self._seen: Doubt | None = None
+        self._unnamed: tuple[str, ...] = ()
+        bench.opened.connect(self._begin)
+        for layer in layers.all:
+            for step, digit in enumerate("123456"):
+                layer.bind_key(digit, lambda _layer, step=step: self.go(step), overwrite=True)
+            for command in COMMANDS:
+                if command.key:
+                    layer.bind_key(command.key, self._pressed(command.name), overwrite=True)
+            layer.mouse_double_click_callbacks.append(self._double_clicked)
+
+    def _pressed(self, name: str) -> Callable[[Any], None]:
+        return lambda _layer: self.run(name, by_key=True)
+
+    def _double_clicked(self, _layer: Any, _event: Any) -> None:
+        if self.layers.is_active(self.layers.bands):
+            self.run("snap", by_key=True)
+
+    def run(self, name: str, *, by_key: bool = False) -> None:
+        """Do a command, and say why where it cannot be done."""
+        if self.bench.editor is None:
+            return
+        self._by_key, command = by_key, BY_NAME[name]
+        try:
+            getattr(self, command.method)(*command.args)
+        except ValueError as error:
+            self.say(str(error))
+
+    def say(self, text: str) -> None:
+        """Show one line to the user."""
+        self.bench.said.emit(text, "note")
+
+    @property
+    def editor(self) -> Editor:
+        """The open blot; a command runs only where there is one."""
+        assert self.bench.editor is not None
+        return self.bench.editor
+
+    def _begin(self) -> None:
+        self._seen, self._unnamed = None, ()
+
+    # what a command acts on
+
+    def _bands(self) -> list[str]:
+        """The band under the pointer, for a key; the selected ones, for a button."""
+        chosen = self.layers.selected_ids() or [self.bench.band_id]
+        found = [self.layers.here().band] if self._by_key else chosen
+        found = [key for key in found if self.editor.band(key) is not None]
+        if not found:
+            msg = "point at a band" if self._by_key else "select a band first: click it in the picture or the table"
+            raise ValueError(msg)
+        return found
+
+    def _lane(self) -> str:
+        """The lane under the pointer, for a key; the selected one, for a button."""
+        if self._by_key:
+            found = self.layers.here().lane
+        else:
+            chosen = self.layers.selected_lane_ids()
+            found = chosen[0] if len(chosen) == 1 else self.bench.lane_id
+        if self.editor.lane(found) is None:
+            msg = "point at a lane" if self._by_key else "select a lane first: click it in the picture"
+            raise ValueError(msg)
+        return found
+
+    def _point(self) -> tuple[float, float]:
+        here = self.layers.here()
+        if here.row < 0 and here.col < 0:
+            msg = "point at the picture"
+            raise ValueError(msg)
+        return here.row, here.col
+
+    def _do(self, changes: Sequence[Change], action: str) -> None:
+        self.editor.do(changes, action)
+
+    @property
+    def _layout(self) -> Layout:
+        return self.editor.layout
+
+    # bands
+
+    def snap(self) -> None:
+        """Outline the band at the pointer, or fit the one that is there again."""
+        row, col = self._point()
+        lane = lane_at(self._layout, row, col)
+        found = hit_testing.snap(self.editor.image.signal(), lane, row) if lane is not None else None
+        if lane is None or found is None:
+            msg = "there is no band to snap to here: point at one inside a lane, or draw it (R)"
+            raise ValueError(msg)
+        outline, peak = found
+        near = [b for b in self._layout.bands_of(lane.id) if b.box.row_start <= peak[0] < b.box.row_stop]
+        there = min(near, key=lambda b: abs(b.peak[0] - peak[0]), default=None)
+        if there is not None:
+            changes, key = edits.resize_band(self._layout, there.id, outline), there.id
+        else:
+            changes = edits.draw_band(self._layout, outline, used_ids=self.editor.used_ids, peak=peak)
+            key = changes[0].object_id
+        self._do(changes, "snap")
+        self.bench.select(key)
+
+    def cut(self) -> None:
+        """Cut a band at the pointer's row."""
+        here = self.layers.here()
+        if not here.band:
+            msg = "point at the row of a band where it is to be cut, and press K"
+            raise ValueError(msg)
+        used = self.editor.used_ids
+        self._do(edits.split_band(self._layout, here.band, row=here.row, used_ids=used), "split")
+
+    def merge(self) -> None:
+        """Merge the selected bands; of one alone, the doublet that it is a member of."""
+        chosen = self.layers.selected_ids()
+        self._do(edits.merge_bands(self._layout, chosen if len(chosen) > 1 else self._bands()), "merge")
+
+    def delete(self) -> None:
+        """Remove what is selected in the layer that is worked on."""
+        layers = self.layers
+        for layer, chosen, remove, action in (
+            (layers.strips, layers.selected_strip_ids(), strip_edits.remove_strip, "remove_strip"),
+            (layers.lanes, layers.selected_lane_ids(), edits.remove_lane, "remove_lane"),
+            (layers.bands, layers.selected_ids(), edits.delete_band, "delete"),
+        ):
+            if layers.is_active(layer):
+                self._do(self._each(chosen, remove), action)
+
+    def move(self, d_row: float, d_col: float) -> None:
+        """Move the selected bands by some pixels."""
+        if not self.layers.is_active(self.layers.bands) or not self.layers.selected_ids():
+            msg = "arrows move the selected bands: click one first"
+            raise ValueError(msg)
+        moved = partial(edits.move_band, d_row=d_row, d_col=d_col)
+        self._do(self._each(self.layers.selected_ids(), moved, once=True), "move")
+
+    def _each(
+        self, keys: Sequence[str], change: Callable[[Layout, str], list[Change]], *, once: bool = False
+    ) -> list[Change]:
+        """Changes made one after the other; a doublet's partner that went along with the first is not moved again."""
+        layout, changes = self._layout, list[Change]()
+        for key in keys:
+            if not once or key not in {c.object_id for c in changes}:
+                new = change(layout, key)
+                layout = apply_changes(layout, new)
+                changes += new
+        return changes
+
+    def copy_along_row(self) -> None:
+        """Give all bands of the row the shape of one."""
+        chosen = self._bands()
+        if len(chosen) != 1 or self._layout.band(chosen[0]).row is None:
+            msg = "select one band of a row to copy its shape along the row"
+            raise ValueError(msg)
+        self._do(edits.copy_aperture_along_row(self._layout, chosen[0]), "copy_aperture")
+
+    def name_row(self) -> None:
+        """Give the rows the target named in the dock, or ask for its name."""
+        self._unnamed = tuple(self._bands())
+        if self.target:
+            self.answer_target()
+        else:
+            self.go(TARGETS)
+            self.asked_target.emit(self._unnamed[0])
+
+    def answer_target(self) -> None:
+        """Give the rows that a target was asked for its name."""
+        chosen, self._unnamed, name = self._unnamed, (), self.target
+        if name and chosen and all(self.editor.band(key) for key in chosen):
+            found = [change for key in chosen for change in edits.set_target(self._layout, key, name)]
+            self._do(list({change.object_id: change for change in found}.values()), "target")
+            self.named_target.emit(name, chosen[0])
+
+    def name_kda(self) -> None:
+        """Give a band of the ladder the mass named in the dock."""
+        band = self._layout.band(self._bands()[0])
+        kda = said_kda(self.kda.strip() if "kDa" in self.kda else f"{self.kda.strip()} kDa")
+        if kda is None:
+            msg = "choose a mass in kDa in the dock, then point at one band of the ladder"
+            raise ValueError(msg)
+        if self._layout.lane(band.lane).role != "ladder":
+            msg = "this band does not lie in the ladder's lane; point at that lane and press G to mark it"
+            raise ValueError(msg)
+        self._do(edits.set_target(self._layout, band.id, f"{kda:g} kDa", whole_row=False), "kda")
+        self.named_kda.emit()
+
+    # strips and lanes
+
+    def remove(self) -> None:
+        """Remove a lane; a strip, while strips are worked on."""
+        if not self.layers.strips.visible:
+            self._do(edits.remove_lane(self._layout, self._lane()), "remove_lane")
+            return
+        chosen = [self.layers.here().strip] if self._by_key else self.layers.selected_strip_ids()
+        if not chosen or not chosen[0]:
+            msg = "point at a strip" if self._by_key else "select a strip first: click it in the picture"
+            raise ValueError(msg)
+        self._do(strip_edits.remove_strip(self._layout, chosen[0]), "remove_strip")
+
+    def add_lane(self) -> None:
+        """Add a lane at the pointer."""
+        row, col = self._point()
+        self._do(edits.add_lane(self._layout, row=row, col=col, used_ids=self.editor.used_ids), "add_lane")
+
+    def bend(self) -> None:
+        """Let the mouse bend centre lines, or move lanes again."""
+        layers = self.layers
+        layers.work_on(layers.lanes if layers.centers.visible else layers.centers)
+        if layers.centers.visible:
+            layers.select_center((layers.here().lane if self._by_key else "") or self.bench.lane_id)
+            self.say("drag the points of a centre line; click another one to see its points; C ends it")
+
+    def mark(self, role: LaneRole) -> None:
+        """Say what was loaded in a lane."""
+        self._do(edits.set_role(self._layout, self._lane(), role), "role")
+
+    # walking, drawing, keeping
+
+    def go(self, step: int) -> None:
+        """Go to a step; it makes its layer the one that the mouse works on."""
+        layers, self.step = self.layers, step
+        if self.bench.editor is not None:
+            layers.work_on({PICTURE: layers.image, STRIPS: layers.strips, LANES: layers.lanes}.get(step, layers.bands))
+        self.stepped.emit(step)
+
+    def draw(self) -> None:
+        """Draw rectangles in the layer that is worked on."""
+        layers = self.layers
+        layer = layers.strips if layers.strips.visible else layers.lanes if self.step == LANES else layers.bands
+        layers.draw(layer)
+        self.say(
+            f"drag a rectangle around a {'strip' if layer is layers.strips else layer.name[:-1].lower()}; Esc ends it"
+        )
+
+    def stop(self) -> None:
+        """End drawing; else select nothing."""
+        if self.layers.stop():
+            self.bench.said.emit("", "note")
+            self.bench.select("")
+
+    def next_doubt(self) -> None:
+        """Go to the next of the things that deserve a look, the least sure first, then round again."""
+        editor = self.editor
+        doubts = editor.doubts()
+        if not doubts:
+            self._seen = None
+            self.say(f"no doubts left about where lanes and bands are{editor.remarks()}")
+            return
+        later = [k for k, doubt in enumerate(doubts) if self._seen is not None and doubt.rank > self._seen.rank]
+        place = later[0] if later else 0
+        self._seen = doubt = doubts[place]
+        layers = self.layers
+        if doubt.kind == "band":
+            layers.work_on(layers.bands)
+            self.bench.select(doubt.object_id)
+            layers.look_at(editor.layout.band(doubt.object_id).outline)
+        else:
+            layers.work_on(layers.lanes)
+            layers.select_lane(doubt.object_id)
+            self.bench.select_lane(doubt.object_id)
+            layers.look_at(editor.layout.lane(doubt.object_id).outline)
+        self.say(f"{doubt.reason} ({place + 1} of {len(doubts)}): correct it, or press A if it is right")
+
+    def confirm(self) -> None:
+        """Say that the doubt on show, else the band under the pointer, is right; then go on to the next doubt."""
+        seen = {doubt.object_id for doubt in self.editor.doubts()}
+        is_shown = self._seen is not None and self._seen.object_id in seen
+        keys = [self._seen.object_id] if self._seen is not None and is_shown else self._bands()
+        if not seen.intersection(keys):
+            msg = "this is no doubt; press N to go to one"
+            raise ValueError(msg)
+        self._do([change for key in keys for change in edits.confirm(self._layout, key)], "confirm")
+        self.next_doubt()
+
+    def undo(self) -> None:
+        """Take the last gesture back."""
+        if not self.editor.undo():
+            self.say("nothing to undo")
+
+    def redo(self) -> None:
+        """Do the last undone gesture again."""
+        if not self.editor.redo():
+            self.say("nothing to redo")
+
+    def save(self) -> None:
+        """Save the session."""
+        self.bench.save()
+
+    def open_next(self) -> None:
+        """Open the next blot of the list."""
+        self.bench.open_next()

@@ -1,0 +1,113 @@
+"""How strips, lanes and bands look: colours, labels, and the features of their layers. No napari and no Qt here.
+
+The core's pixel centres are integers and so are napari's: an image layer at scale 1 covers -0.5 to n - 0.5, so that no
+offset is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from blotquant.flags import FLAGS, split_flags
+from blotquant.model.geometry import Band, Lane, Point
+from napari_blotquant.editor import SURE
+
+Colour = tuple[float, float, float, float]
+BAND_ID, LANE_ID, STRIP_ID = "band_id", "lane_id", "strip_id"
+
+
+def _rgb(code: str) -> Colour:
+    return (int(code[1:3], 16) / 255, int(code[3:5], 16) / 255, int(code[5:7], 16) / 255, 1.0)
+
+
+PALETTE = {
+    "detected": ("#D55E00", "band"),
+    "doubt": ("#E69F00", "in doubt"),
+    "expected": ("#7a8694", "not detected"),
+    "edited": ("#009E73", "by hand"),
+    "saturated": ("#d11a2a", "saturated"),
+    "sample": ("#56B4E9", "lane"),
+    "ladder": ("#CC79A7", "ladder"),
+    "blank": ("#9aa4ae", "blank, excluded"),
+    "strip": ("#7a8694", "strip"),
+}
+"""Okabe and Ito's colours, as in the report, and what the legend says of them."""
+COLOURS: dict[str, Colour] = {name: _rgb(code) for name, (code, _) in PALETTE.items()}
+COLOURS |= {"drawn": COLOURS["edited"], "excluded": COLOURS["blank"], "standard": COLOURS["sample"]}
+
+
+def to_vertices(outline: Sequence[Point]) -> NDArray[np.float64]:
+    """An outline as napari's vertices (row, column), shape (n, 2)."""
+    return np.asarray(outline, dtype=float)
+
+
+def band_colour(band: Band, flags: object = "") -> Colour:
+    """Edge colour by what matters most: saturation, a hand's work, doubt, detected or not."""
+    if "saturated" in split_flags(flags):
+        return COLOURS["saturated"]
+    if band.origin in ("edited", "drawn"):
+        return COLOURS[band.origin]
+    if band.status == "not_detected" or band.origin == "expected":
+        return COLOURS["expected"]
+    return COLOURS["doubt"] if band.confidence < SURE else COLOURS["detected"]
+
+
+def lane_colour(lane: Lane) -> Colour:
+    """Edge colour by role; doubt shows on samples."""
+    is_doubt = lane.role == "sample" and lane.confidence < SURE
+    return COLOURS["doubt" if is_doubt else lane.role]
+
+
+def lane_label(lane: Lane, sample: str = "") -> str:
+    """What stands over a lane: its number, and what it is if it is no sample."""
+    mark = {"ladder": " L", "standard": " S", "blank": " –", "excluded": " ×"}.get(lane.role, "")
+    doubt = "?" if lane.confidence < SURE else ""
+    return f"{lane.number}{mark}{doubt}" + (f" {sample}" if sample else "")
+
+
+def lane_features(
+    lanes: Sequence[Lane], samples: Mapping[str, str] | None = None, *, is_blind: bool = False
+) -> pd.DataFrame:
+    """Names and roles of some lanes, as the features of the Lanes layer; blind, they tell nothing."""
+    samples = samples or {}
+    rows = [
+        {
+            LANE_ID: lane.id,
+            "label": "" if is_blind else lane_label(lane),
+            "sample": "" if is_blind else samples.get(lane.id, ""),
+            "role": "" if is_blind else lane.role,
+            "confidence": lane.confidence,
+        }
+        for lane in lanes
+    ]
+    return pd.DataFrame(rows, columns=[LANE_ID, "label", "sample", "role", "confidence"])
+
+
+def band_features(keys: Sequence[str], table: pd.DataFrame) -> pd.DataFrame:
+    """The band table in the order of a layer's shapes, as the features of the Bands layer."""
+    order = pd.Index(list(keys), dtype="object", name=BAND_ID)
+    known = table.assign(**{BAND_ID: table["band_id"].astype(object)}).set_index(BAND_ID, drop=False)
+    shown = known.reindex(order)
+    shown[BAND_ID] = order
+    return shown.reset_index(drop=True)
+
+
+def contrast_limits(signal: NDArray[np.floating[Any]]) -> tuple[float, float]:
+    """First contrast for looking: from the background to the bands, leaving out specks. The numbers never see it."""
+    step = max(1, int(np.sqrt(signal.size / 250_000)))
+    seen = signal[::step, ::step]
+    seen = seen[np.isfinite(seen)]
+    if seen.size == 0:
+        return 0.0, 1.0
+    low, high = (float(v) for v in np.percentile(seen, (1.0, 99.7)))
+    return (low, high) if high > low else (low, low + 1.0)
+
+
+def flags_in_words(cell: object) -> str:
+    """Meaning and advice of the flags of a cell, one line each."""
+    return "\n".join(f"{FLAGS[name].meaning} {FLAGS[name].advice}" for name in split_flags(cell) if name in FLAGS)

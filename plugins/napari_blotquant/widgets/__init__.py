@@ -1,0 +1,1 @@
+"""The dock's widgets: each takes the workbench (and layers or commands where it needs them) and listens."""

@@ -1,0 +1,394 @@
+"""The table of bands and the read-out of the selected one; and the kind of table that all tables of the dock are."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QPoint, QSortFilterProxyModel, Qt
+from qtpy.QtGui import QKeyEvent, QKeySequence
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QApplication,
+    QFileDialog,
+    QLabel,
+    QMenu,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from blotquant.flags import FLAGS, split_flags
+from blotquant.model.geometry import Band
+from blotquant.session.hit_testing import Hit
+from napari_blotquant.shapes import flags_in_words
+from napari_blotquant.workbench import Workbench
+
+Index = QModelIndex | QPersistentModelIndex
+SEVERITY = ("block", "warn", "info")
+NOT_YET = "…"
+"""Stands for a number that is being made."""
+
+
+class Cell(NamedTuple):
+    """What a cell shows, what it sorts by, what it says when pointed at."""
+
+    text: str
+    rank: Any = None
+    tip: str = ""
+
+
+# numbers and words
+
+
+def counts(value: float) -> str:
+    """Counts in full: 20 512 856."""
+    return NOT_YET if math.isnan(value) else f"{value:,.0f}".replace(",", "\u202f").replace("-", "\u2212")
+
+
+def bound_of(flags: object) -> str:
+    """What stands before a number that is a bound only."""
+    return "≥\u202f" if "saturated" in split_flags(flags) else ""
+
+
+def volume_text(row: Mapping[str, Any]) -> str:
+    """A band's volume, as a bound where it is saturated."""
+    return bound_of(row["flags"]) + counts(row["volume"])
+
+
+def with_sd(row: Mapping[str, Any]) -> str:
+    """A band's volume with its standard deviation; none stands beside a bound."""
+    sd = row["volume_sd"]
+    return volume_text(row) if math.isnan(sd) or bound_of(row["flags"]) else f"{volume_text(row)} ± {counts(sd)}"
+
+
+def relative_sd(value: float, sd: float) -> str:
+    """A standard deviation as a part of its number."""
+    if math.isnan(value) or math.isnan(sd) or value <= 0:
+        return "–"
+    return f"±{100 * sd / value:.0f} %" if sd < 10 * value else "±≫"
+
+
+def percent_change(value: float, before: float) -> str:
+    """How far a corrected number is from the automatic one."""
+    if math.isnan(value) or math.isnan(before) or before == 0 or value == before:
+        return ""
+    change = 100 * (value - before) / abs(before)
+    return "" if abs(change) < 0.05 else f"{change:+.1f} %" if abs(change) < 1000 else "≫"
+
+
+def readable(cell: object) -> str:
+    """Flag names as words, the most serious first: `below_lod;saturated` becomes `saturated, below lod`."""
+    names = sorted(split_flags(cell), key=lambda name: SEVERITY.index(FLAGS[name].level) if name in FLAGS else 1)
+    return ", ".join(name.replace("_", " ") for name in names)
+
+
+# the kind of table
+
+
+class TableModel(QAbstractTableModel):
+    """Rows of cells with a key each."""
+
+    def __init__(self, heads: Sequence[str]) -> None:
+        super().__init__()
+        self.heads = tuple(heads)
+        self.keys: list[str] = []
+        self.cells: list[list[Cell]] = []
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008, N802 - Qt's name
+        """Rows."""
+        return 0 if parent.isValid() else len(self.keys)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008, N802 - Qt's name
+        """Columns."""
+        return 0 if parent.isValid() else len(self.heads)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:  # noqa: N802 - Qt's name
+        """Names of the columns."""
+        is_head = orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole
+        return self.heads[section] if is_head else None
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """What a cell shows, sorts by, and says."""
+        cell = self.cells[index.row()][index.column()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return cell.text
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return cell.tip or (cell.text if len(cell.text) > 12 else "")
+        if role == Qt.ItemDataRole.UserRole:
+            return cell.text if cell.rank is None else cell.rank
+        if role == Qt.ItemDataRole.TextAlignmentRole and cell.rank is not None:
+            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        return None
+
+    def show(self, keys: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+        """Show other rows; where only cells differ, only these are told."""
+        if list(keys) != self.keys:
+            self.beginResetModel()
+            self.keys, self.cells = list(keys), [list(row) for row in rows]
+            self.endResetModel()
+            return
+        for key, row in zip(keys, rows, strict=True):
+            self.show_row(key, row)
+
+    def show_row(self, key: str, row: Sequence[Cell]) -> None:
+        """Show other cells in one row."""
+        k = self.row_of(key)
+        if k >= 0 and self.cells[k] != list(row):
+            self.cells[k] = list(row)
+            self.dataChanged.emit(self.index(k, 0), self.index(k, len(self.heads) - 1))
+
+    def key(self, row: int) -> str:
+        """The key of a row."""
+        return self.keys[row]
+
+    def row_of(self, key: str) -> int:
+        """The row of a key; -1 if it is not shown."""
+        return self.keys.index(key) if key in self.keys else -1
+
+    def texts(self, column: int) -> list[str]:
+        """What a column shows, row by row."""
+        return [row[column].text for row in self.cells]
+
+
+class Table(QTableView):
+    """A sortable table whose rows can be copied and kept as a file; a click or the arrows tell a row's key."""
+
+    def __init__(self, heads: Sequence[str], name: str, chosen: Callable[[str], None] | None = None) -> None:
+        super().__init__()
+        self.rows, self.name, self._chosen = TableModel(heads), name, chosen
+        self.looked_at: Callable[[str], None] | None = None
+        self._sorted = QSortFilterProxyModel()
+        self._sorted.setSourceModel(self.rows)
+        self._sorted.setSortRole(Qt.ItemDataRole.UserRole)
+        self.setModel(self._sorted)
+        self.setSortingEnabled(True)
+        self.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(22)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.horizontalHeader().setStretchLastSection(True)
+        self.setWordWrap(False)
+        self.clicked.connect(self._tell)
+        self.doubleClicked.connect(self._look)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.customContextMenuRequested.connect(self._menu)
+
+    def _key(self, index: QModelIndex) -> str:
+        return self.rows.key(self._sorted.mapToSource(index).row())
+
+    def _tell(self, index: QModelIndex) -> None:
+        if self._chosen is not None:
+            self._chosen(self._key(index))
+
+    def _look(self, index: QModelIndex) -> None:
+        if self.looked_at is not None:
+            self.looked_at(self._key(index))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
+        """Copy; leave letters and digits to the picture, whose keys they are: Qt would look for such a row."""
+        if event.matches(QKeySequence.StandardKey.Copy):
+            self.copy()
+        elif event.text().isprintable() and event.text():
+            event.ignore()
+        else:
+            super().keyPressEvent(event)
+            if event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down) and self.currentIndex().isValid():
+                self._tell(self.currentIndex())
+
+    def _menu(self, place: QPoint) -> None:
+        menu = QMenu(self)
+        menu.addAction("Copy\tCtrl+C").triggered.connect(self.copy)
+        menu.addAction("Save as CSV…").triggered.connect(self.export)
+        menu.popup(self.viewport().mapToGlobal(place))
+
+    def frame(self, *, selected: bool = False) -> pd.DataFrame:
+        """What the table shows, in its order; the selected rows only where that is asked for and some are."""
+        places = sorted({index.row() for index in self.selectionModel().selectedRows()}) if selected else []
+        shown = [
+            self._sorted.mapToSource(self._sorted.index(k, 0)).row() for k in places or range(self.rows.rowCount())
+        ]
+        return pd.DataFrame([[cell.text for cell in self.rows.cells[k]] for k in shown], columns=list(self.rows.heads))
+
+    def copy(self) -> None:
+        """Put the selected rows, else all, on the clipboard, as a spreadsheet takes them."""
+        QApplication.clipboard().setText(self.frame(selected=True).to_csv(sep="\t", index=False))
+
+    def export(self) -> None:
+        """Ask for a file and write the table there."""
+        name, _ = QFileDialog.getSaveFileName(self, "Save as CSV", f"{self.name}.csv", "*.csv")
+        if name:
+            Path(name).write_text(self.frame().to_csv(index=False), encoding="utf-8")
+
+    def set_widths(self, widths: Sequence[int]) -> None:
+        """Set the columns' widths; the last takes what is left."""
+        for column, width in enumerate(widths):
+            self.setColumnWidth(column, width)
+
+    def pick(self, key: str) -> None:
+        """Mark a row and bring it into view."""
+        row = self.rows.row_of(key)
+        if row < 0:
+            self.clearSelection()
+            return
+        index = self._sorted.mapFromSource(self.rows.index(row, 0))
+        if [i.row() for i in self.selectionModel().selectedRows()] != [index.row()]:
+            self.selectRow(index.row())
+        self.scrollTo(index)
+
+
+# bands
+
+
+def band_name(band: Mapping[str, Any]) -> str:
+    """What a band is called: its target, else its mass, else its row."""
+    if isinstance(band["target"], str):
+        return str(band["target"])
+    mass = band.get("mw_kda")
+    if isinstance(mass, float) and not math.isnan(mass):
+        return f"{mass:.0f} kDa"
+    return "–" if pd.isna(band["row"]) else f"row {band['row']}"
+
+
+def lane_cell(band: Mapping[str, Any], n_strips: int) -> Cell:
+    """The lane's number; before it the strip's, where there are several."""
+    lane = int(band["lane"])
+    return Cell(str(lane), lane) if n_strips < 2 else Cell(f"{band['strip']}.{lane}", 1000 * int(band["strip"]) + lane)
+
+
+def band_cells(
+    band: Mapping[str, Any], before: Mapping[str, Any] | None, *, n_strips: int = 1, is_blind: bool = False
+) -> list[Cell]:
+    """A row of the band table: the number, what the hand changed, and what speaks against it."""
+    flags = band["flags"] if isinstance(band["flags"], str) else ""
+    state = "" if band["status"] == "detected" else "not detected"
+    number, sd = float(band["volume"]), float(band["volume_sd"])
+    more = f"raw {counts(band['volume_raw'])}, LOD {counts(band['lod'])}"
+    return [
+        Cell("•", 0) if is_blind else lane_cell(band, n_strips),
+        Cell(band_name(band)),
+        Cell(volume_text(band), number, more),
+        Cell("" if bound_of(flags) else relative_sd(number, sd), sd, with_sd(band)),
+        Cell(percent_change(number, before["volume"]) if before else "", None, "Against the automatic result"),
+        Cell(", ".join(part for part in (state, readable(flags)) if part), None, flags_in_words(flags)),
+        Cell("–" if math.isnan(band["snr"]) else f"{band['snr']:z.0f}", float(band["snr"])),
+    ]
+
+
+class BandTable(Table):
+    """All bands of the open blot, shuffled while blind."""
+
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__(("lane", "target", "volume", "SD", "change", "flags", "SNR"), "bands", bench.select)
+        self.bench = bench
+        self.set_widths((38, 62, 84, 54, 60, 110))
+        bench.edited.connect(self.refresh)
+        bench.selected.connect(self._mark)
+        for signal in (bench.opened, bench.measured, bench.stated):
+            signal.connect(self._refresh_all)
+
+    def _refresh_all(self) -> None:
+        self.refresh(None)
+
+    def refresh(self, touched: set[str] | None) -> None:
+        """Show the present numbers, of touched bands only where they are named."""
+        editor = self.bench.editor
+        if editor is None:
+            return
+        keys = [band.id for band in editor.layout.bands if band.id in editor.rows]
+        if touched is None or len(keys) != self.rows.rowCount() or not touched <= editor.rows.keys():
+            touched = None
+            if editor.is_blind:
+                seed = editor.session.image.sha256
+                keys.sort(key=lambda key: hashlib.sha256(f"{seed}{key}".encode()).hexdigest())
+                self.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
+            self.setSortingEnabled(not editor.is_blind)
+        n_strips, made = len(editor.layout.strips), {}
+        for key in keys if touched is None else touched:
+            before = editor.auto_rows.get(key)
+            made[key] = band_cells(editor.rows[key], before, n_strips=n_strips, is_blind=editor.is_blind)
+        if touched is None:
+            self.rows.show(keys, [made[key] for key in keys])
+            self._mark()
+        else:
+            for key, cells in made.items():
+                self.rows.show_row(key, cells)
+
+    def _mark(self) -> None:
+        self.pick(self.bench.band_id)
+
+
+class ReadOut(QWidget):
+    """The selected band in words, and what is under the pointer: what the next key will act on."""
+
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__()
+        self.bench, self.band_id = bench, ""
+        self._where, self._number, self._flags, self._under = QLabel(), QLabel("–"), QLabel(), QLabel()
+        names = ("state", "number", "flags", "under")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 2, 0, 2)
+        column.setSpacing(0)
+        for label, name in zip((self._where, self._number, self._flags, self._under), names, strict=True):
+            label.setObjectName(name)
+            column.addWidget(label)
+        self._flags.hide()
+        self._under.setText("Keys act on what is lit under the pointer")
+        bench.previewed.connect(self.show_number)
+        bench.pointed.connect(self._point)
+        for signal in (bench.opened, bench.edited, bench.measured, bench.stated, bench.selected):
+            signal.connect(self._refresh)
+
+    @property
+    def text(self) -> str:
+        """The number on show."""
+        return str(self._number.text())
+
+    def _refresh(self, _touched: object = None) -> None:
+        editor, band = self.bench.editor, None
+        if editor is not None:
+            band = editor.band(self.bench.band_id)
+        self.band_id = band.id if band else ""
+        row = editor.rows.get(self.band_id) if editor is not None else None
+        if editor is None or band is None or row is None:
+            self._where.setText("Select a band: click it in the picture or in the table")
+            self._number.setText("–")
+            self._flags.hide()
+            return
+        before = editor.auto_rows.get(band.id)
+        change = percent_change(row["volume"], before["volume"]) if before else ""
+        self._where.setText(self._place(row, band, change))
+        self.show_number(row)
+
+    def _place(self, row: Mapping[str, Any], band: Band, change: str) -> str:
+        editor = self.bench.editor
+        assert editor is not None
+        sample = "" if editor.is_blind else self.bench.samples.get(band.lane, "")
+        lane = f"{editor.lane_name(editor.layout.lane(band.lane))} {sample}".strip()
+        snr = "" if math.isnan(row["snr"]) else f"SNR {row['snr']:.0f}"
+        parts = [lane, band_name(row), snr, band.origin, f"{change} by hand" if change else ""]
+        return "  ·  ".join(part for part in parts if part)
+
+    def show_number(self, row: Mapping[str, Any]) -> None:
+        """Show the number of a row, as it is or as it would be while the band is dragged."""
+        is_known = not math.isnan(row["volume"])
+        self._number.setText(f"{with_sd(row)} counts" if is_known else "measuring…")
+        self._flags.setText(readable(row["flags"]))
+        self._flags.setVisible(bool(self._flags.text()))
+        self._flags.setToolTip(flags_in_words(row["flags"]))
+
+    def _point(self, found: Hit) -> None:
+        editor = self.bench.editor
+        lane = editor.lane(found.lane) if editor is not None else None
+        if editor is None or lane is None:
+            self._under.setText("Keys act on what is lit under the pointer")
+            return
+        band = editor.band(found.band)
+        row = editor.rows.get(found.band)
+        name = (band_name(row) if row else "a band") if band else "no band"
+        self._under.setText(f"Under the pointer: {editor.lane_name(lane)}, {name}")
