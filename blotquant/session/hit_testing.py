@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -243,9 +243,10 @@ def _holds(outline: Polygon, row: float, col: float) -> bool:
     low, high = _corners(outline)
     if not (low[0] <= row <= high[0] and low[1] <= col <= high[1]):
         return False
-    from skimage.measure import points_in_poly
+    from skimage import measure
 
-    return bool(points_in_poly([(row, col)], outline)[0])  # type: ignore[no-untyped-call]
+    inside: Any = measure.points_in_poly  # untyped
+    return bool(inside([(row, col)], outline)[0])
 
 
 @lru_cache(maxsize=4096)

@@ -320,7 +320,8 @@ class StepPages(QWidget):
             LanePage(bench, hand),
         )
         self.bands, self.targets, self.result = BandPage(bench, hand), TargetPage(bench, hand), ResultPage(bench, hand)
-        for page in (self.picture, self.strips, self.lanes, self.bands, self.targets, self.result):
+        self.pages = (self.picture, self.strips, self.lanes, self.bands, self.targets, self.result)
+        for page in self.pages:
             self._stack.addWidget(page)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(row)
@@ -334,9 +335,9 @@ class StepPages(QWidget):
     def _show(self, step: int) -> None:
         self._group.button(step).setChecked(True)
         self._stack.setCurrentIndex(step)
-        for k in range(self._stack.count()):  # as high as the page in front
+        for k, page in enumerate(self.pages):  # as high as the page in front
             height = QSizePolicy.Policy.Preferred if k == step else QSizePolicy.Policy.Ignored
-            self._stack.widget(k).setSizePolicy(QSizePolicy.Policy.Preferred, height)
+            page.setSizePolicy(QSizePolicy.Policy.Preferred, height)
 
     def refresh(self, touched: object = None) -> None:
         """Show the values in force."""
