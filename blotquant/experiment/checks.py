@@ -100,7 +100,7 @@ MIN_LOADS = 3
 def check_images(file: Path, raw: Mapping[str, Any], images: Sequence[ImageEntry]) -> list[str]:
     """Files that are not there, and pictures that cannot be told apart."""
     problems = []
-    written = [str(item["file"]).strip() for item in written_images(raw) if item.get("file")]
+    written = [str(item[k]).strip() for k in ("file", "ladder_image") for item in written_images(raw) if item.get(k)]
     for name in dict.fromkeys(written):
         if not is_file(file.parent / name):
             beside = (file.parent / name).parent

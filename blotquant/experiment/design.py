@@ -62,6 +62,11 @@ class ImageEntry(_Part):
     channel: str | None = Field(None, description="Colour channel: red, green or blue")
     page: int | None = Field(None, ge=0, description="Page of a multi-page file, from 0")
     polarity: Literal["auto", "bright", "dark"] = Field("auto", description="How bands stand out")
+    ladder_image: str | None = Field(
+        None,
+        description="Marker picture of the same membrane in the same frame, where this one does not show its ladder: "
+        "its masses mark the figures",
+    )
 
     _needs_path: bool = PrivateAttr(default=False)
     _is_shared: bool = PrivateAttr(default=False)

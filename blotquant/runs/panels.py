@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blotquant.errors import BlotQuantError
+from blotquant.io import read_image
 from blotquant.io.files import atomic_write
 from blotquant.report.blot import SHOWN_ROLES, kda_marks
 from blotquant.runs.pictures import open_session_picture
+from blotquant.runs.progress import say
 from blotquant.session.session import load_session
 
 if TYPE_CHECKING:
@@ -138,17 +140,27 @@ def _crops(
             None if is_stain else _of_picture(tables["bands"], entry),
             _of_picture(tables["lanes"], entry),
             [partner[lane] for lane in keep if lane in partner],
-            marks=() if is_stain else _ladder_marks(experiment, entry, layout, sessions, ladder),
+            marks=()
+            if is_stain
+            else _ladder_marks(experiment, entry, layout, image.shape, sessions=sessions, ladder=ladder),
         )
         if crop is not None:
             yield crop
 
 
 def _ladder_marks(
-    experiment: Experiment, entry: ImageEntry, layout: Layout, sessions: Path, ladder: Ladder
+    experiment: Experiment,
+    entry: ImageEntry,
+    layout: Layout,
+    frame: tuple[int, int],
+    *,
+    sessions: Path,
+    ladder: Ladder,
 ) -> list[tuple[float, str]]:
-    """Rows and masses of the ladder; where this exposure does not show it, those of another exposure of the probe."""
+    """Rows and masses of the ladder; where this exposure does not show it, of a marker picture or another exposure."""
     marks = kda_marks(layout, ladder)
+    if not marks and entry.ladder_image is not None:
+        marks = _marker_marks(experiment.path.parent / entry.ladder_image, frame, ladder)
     for other in experiment.images_of(blot=entry.blot, probe=entry.probe):
         if marks or other.membrane != entry.membrane or other.strip != entry.strip:
             continue
@@ -156,6 +168,21 @@ def _ladder_marks(
         if opened is not None:
             marks = kda_marks(opened[1], ladder)
     return marks
+
+
+def _marker_marks(path: Path, frame: tuple[int, int], ladder: Ladder) -> list[tuple[float, str]]:
+    """Rows and masses of the ladder in a marker picture; none where its frame is another, since rows would not fit."""
+    from blotquant.detection.picture import find_layout
+
+    try:
+        marker = read_image(path)
+    except BlotQuantError:
+        return []
+    if marker.shape != frame:
+        sizes = [f"{columns} × {rows} px" for rows, columns in (marker.shape, frame)]
+        say(f"note: {path.name}: {sizes[0]}, not the {sizes[1]} of the picture whose ladder it is to show; unused")
+        return []
+    return kda_marks(find_layout(marker.signal(), ceiling=marker.ceiling), ladder)
 
 
 def _source_blots(
@@ -182,7 +209,9 @@ def _source_blots(
                 **whole_picture(image, layout),
                 stem="source_" + (Path(name).stem if plain[Path(name).stem] == 1 else name),
                 title=f"Blot {blot}, membrane {membrane}: {entry.probe}{time}",
-                marks=[] if experiment.is_stain(entry.probe) else kda_marks(layout, ladder),
+                marks=[]
+                if experiment.is_stain(entry.probe)
+                else _ladder_marks(experiment, entry, layout, image.shape, sessions=sessions, ladder=ladder),
                 labels=labels,
                 named=frozenset(own.loc[own["target"].notna(), "band_id"]),
             )
