@@ -16,6 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter
 
 POINT_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -72,11 +73,10 @@ def draw_graph(ratios: pd.DataFrame, summary: pd.DataFrame, *, reference: str | 
             buffer = io.BytesIO()
             figure.savefig(buffer, format=ending, metadata=kept)
             files[f".{ending}"] = buffer.getvalue()
-        raster = io.BytesIO()
-        figure.savefig(raster, format="png", dpi=DPI, metadata={"Software": None})
+        files[".tif"] = draw_tiff(figure)
     # Programs that lack the font that was drawn with take the first that they have.
     files[".svg"] = files[".svg"].replace(b"'DejaVu Sans'", b"Arial, Helvetica, 'DejaVu Sans', sans-serif")
-    return files | {".tif": as_tiff(raster)}
+    return files
 
 
 def graph_style(*, font_size: float) -> Any:
@@ -94,13 +94,15 @@ def graph_style(*, font_size: float) -> Any:
     }
 
 
-def as_tiff(png: io.BytesIO) -> bytes:
-    """Turn a drawn PNG into a 600-dpi TIFF."""
+def draw_tiff(figure: Figure) -> bytes:
+    """Draw a figure as a 600-dpi TIFF, LZW."""
     from PIL import Image
 
-    buffer = io.BytesIO()
-    with Image.open(png) as image:
-        image.convert("RGB").save(buffer, format="TIFF", compression="tiff_lzw", dpi=(DPI, DPI))
+    drawn, buffer = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="rgba", dpi=DPI)
+    width, height = (int(inches * DPI) for inches in figure.get_size_inches())
+    picture = Image.frombytes("RGBA", (width, height), drawn.getvalue()).convert("RGB")
+    picture.save(buffer, format="TIFF", compression="tiff_lzw", dpi=(DPI, DPI))
     return buffer.getvalue()
 
 

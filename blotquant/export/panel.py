@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from blotquant._version import __version__
 from blotquant.export.contrast import WHITE_PERCENTILE, band_contrast, to_grey
-from blotquant.export.graph import as_tiff, graph_style
+from blotquant.export.graph import draw_tiff, graph_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -245,10 +245,9 @@ def draw_panel(panel: Panel) -> dict[str, bytes]:
         figure = _figure(panel)
         svg = io.BytesIO()
         figure.savefig(svg, format="svg", dpi=DPI, metadata={"Date": None, "Creator": None})
-        raster = io.BytesIO()
-        figure.savefig(raster, format="png", dpi=DPI, metadata={"Software": None})
+        tiff = draw_tiff(figure)
     sidecar = json.dumps(describe_panel(panel), indent=2, ensure_ascii=False) + "\n"
-    return {".svg": svg.getvalue(), ".tif": as_tiff(raster), ".json": sidecar.encode()}
+    return {".svg": svg.getvalue(), ".tif": tiff, ".json": sidecar.encode()}
 
 
 def describe_panel(panel: Panel) -> dict[str, Any]:

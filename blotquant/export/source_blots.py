@@ -31,6 +31,8 @@ BLOTS_PER_PAGE = 3
 """Pictures on one page of the PDF, each clean and annotated side by side."""
 PAGE_IN = (8.27, 11.69)
 """A4, inches."""
+MOST_PX = 1300
+"""Longest edge of a picture in the PDF, px: 350 dots per inch of the paper; of larger ones pixels are averaged."""
 PDF_NAME = "source_blots.pdf"
 
 
@@ -169,8 +171,12 @@ def _lanes_told(labels: dict[int, str]) -> str:
 
 
 def _draw_clean(axes: Axes, blot: SourceBlot) -> None:
+    from PIL import Image
+
     height, width = blot.grey.shape
-    axes.imshow(blot.grey, cmap="gray", vmin=0, vmax=255, interpolation="none", extent=(0, width, height, 0))
+    # A sheet of paper shows no more; the file of the clean picture keeps every pixel.
+    shown = np.asarray(Image.fromarray(blot.grey).reduce(-(-max(height, width) // MOST_PX)))
+    axes.imshow(shown, cmap="gray", vmin=0, vmax=255, interpolation="none", extent=(0, width, height, 0))
     axes.set(xticks=[], yticks=[])
 
 
