@@ -357,6 +357,14 @@ _ALL = (
 )
 
 FLAGS: dict[str, Flag] = {flag.name: flag for flag in _ALL}
+LOST_COUNTS = {
+    "lossy_compression": "an export compressed with loss",
+    "low_bit_depth": "an 8-bit export",
+    "few_levels": "once an 8-bit export",
+    "stepped_levels": "an export whose counts were stretched",
+    "clipped_black": "an auto-contrast export whose background was cut off",
+}
+"""Flags of files that no longer hold the camera's counts, in words."""
 
 
 def join_flags(*groups: Iterable[str]) -> str:

@@ -1,8 +1,8 @@
-"""Pictures of the documentation that show the present program's output: the report's top and a figure panel.
+"""Pictures of the documentation that show the present program's output: report, figure panel, source blots.
 
     python tools/make_docs_pictures.py [RESULTS]    # a results folder of the demo; made anew where none is given
 
-Needs Chromium for the report's picture; everything else is drawn from the results.
+Needs Chromium for the report's picture and poppler's pdftoppm for that of the PDF.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def main(arguments: list[str]) -> None:
         if not arguments:
             run_demo(Path(folder) / "demo")
         show_report(results / "report.html", IMAGES / "report.png", folder=Path(folder))
+        show_page(results / "figures" / "source_blots.pdf", IMAGES / "source_blots.png", folder=Path(folder))
         with Image.open(results / "figures" / "panel_pAKT_AKT_blot_3.tif") as panel:
             save(
                 panel.resize((PANEL_PX, round(panel.height * PANEL_PX / panel.width))).convert("L"),
@@ -51,6 +52,14 @@ def show_report(page: Path, picture: Path, *, folder: Path) -> None:
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     with Image.open(shot) as image:
         save(image.convert("RGB").quantize(256), picture)
+
+
+def show_page(pdf: Path, picture: Path, *, folder: Path) -> None:
+    """Draw the first page of a PDF with poppler's pdftoppm."""
+    name = folder / "page"
+    subprocess.run(["pdftoppm", "-r", "80", "-singlefile", "-png", str(pdf), str(name)], check=True)
+    with Image.open(name.with_suffix(".png")) as image:
+        save(image.convert("RGB").quantize(128), picture)
 
 
 def save(image: Image.Image, path: Path) -> None:

@@ -106,11 +106,14 @@ def write_prism(path: str | os.PathLike[str], experiment: Experiment, ratios: pd
     write_table(prism_table(experiment, ratios), path)
 
 
-# A fixed mark in place of the clock: equal results are equal files.
-_CREATED = datetime.datetime(2000, 1, 1)
-_MAX_TEXT = 32_767
-_MAX_ROWS = 1_048_575
-_FORMULA_SIGNS = ("=", "+", "-", "@")
+CREATED = datetime.datetime(2000, 1, 1)
+"""A fixed mark in place of the clock: equal results are equal files."""
+MAX_TEXT = 32_767
+"""Characters that a cell of Excel holds."""
+MAX_ROWS = 1_048_575
+"""Rows that a sheet of Excel holds below its header."""
+FORMULA_SIGNS = ("=", "+", "-", "@")
+"""Text that begins with one of these is taken for a formula unless it is marked as text."""
 REPLICATE_COLUMNS: dict[str, Column] = {
     "ratio": Column("string", "", "From the experiment file"),
     "condition": Column("string", "", "From the sample sheet"),
@@ -128,7 +131,7 @@ SMALL_P = 1e-4
 """p-values below it are shown with a power of ten."""
 PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?")
 """A number as a sheet writes it, and no code such as 007."""
-_SHEETS: dict[str, tuple[str, Mapping[str, Column]]] = {
+SHEETS: dict[str, tuple[str, Mapping[str, Column]]] = {
     "bands": ("Bands", BAND_COLUMNS),
     "lanes": ("Lanes", LANE_COLUMNS),
     "exposures": ("Exposures", EXPOSURE_COLUMNS),
@@ -174,13 +177,13 @@ def write_workbook(
     book.set_properties(
         {
             "title": experiment.name if experiment else "blotquant results",
-            "created": _CREATED,
+            "created": CREATED,
             "comments": f"blotquant {__version__}",
         }
     )
     styles = _Styles(book)
     _write_about(book.add_worksheet("About"), styles, _about_lines(tables, experiment, failures or {}))
-    for key, (title, columns) in _SHEETS.items():
+    for key, (title, columns) in SHEETS.items():
         if key in tables:
             _write_table(book.add_worksheet(title), styles, tables[key], columns, where=Path(path).name)
     if experiment is not None and "ratios" in tables:
@@ -209,15 +212,15 @@ class _Styles:
 
     def text(self, sheet: Any, row: int, col: int, text: str, style: Any = None) -> None:
         """Write text that stays text, whatever it begins with."""
-        style = self.quoted if text.startswith(_FORMULA_SIGNS) and style is None else style
-        sheet.write_string(row, col, text[:_MAX_TEXT], style)
+        style = self.quoted if text.startswith(FORMULA_SIGNS) and style is None else style
+        sheet.write_string(row, col, text[:MAX_TEXT], style)
 
 
 def _write_table(
     sheet: Any, styles: _Styles, frame: pd.DataFrame, columns: Mapping[str, Column], *, where: str
 ) -> None:
-    if len(frame) > _MAX_ROWS:
-        msg = f"{where}: {len(frame)} rows where a sheet holds {_MAX_ROWS}; use the csv files, or parquet"
+    if len(frame) > MAX_ROWS:
+        msg = f"{where}: {len(frame)} rows where a sheet holds {MAX_ROWS}; use the csv files, or parquet"
         raise OutputError(msg)
     for col, name in enumerate(frame.columns):
         styles.text(sheet, 0, col, str(name), styles.head)
@@ -307,7 +310,7 @@ def _about_lines(
         yield from _exclusions(tables["ratios"])
     yield ("",)
     yield "sheet", "column", "unit", "meaning"
-    for key, (title, columns) in _SHEETS.items():
+    for key, (title, columns) in SHEETS.items():
         for name in tables[key].columns if key in tables else ():
             column = columns.get(name, Column("string", "", "From the sample sheet"))
             yield title, str(name), column.unit, column.meaning

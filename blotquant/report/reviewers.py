@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blotquant._version import __version__
-from blotquant.flags import split_flags
+from blotquant.flags import LOST_COUNTS, split_flags
 
 if TYPE_CHECKING:
     from blotquant.report.page import Content
@@ -32,7 +32,7 @@ def reviewers_questions(content: Content) -> list[Asked]:
     """
     experiment, ratios, bands = content.experiment, content.tables["ratios"], content.tables["bands"]
     saturated = int(sum("saturated" in split_flags(cell) for cell in bands.loc[bands["target"].notna(), "flags"]))
-    doubtful = sorted({flag for row in content.record for flag in row["flags"]} & set(_EXPORTS))
+    doubtful = sorted({flag for row in content.record for flag in row["flags"]} & set(LOST_COUNTS))
     left_out = int((~ratios["included"].fillna(value=False).astype(bool)).sum())
     exposures = content.tables.get("exposures")
     has_series = exposures is not None and not exposures.empty
@@ -69,9 +69,6 @@ def reviewers_questions(content: Content) -> list[Asked]:
         ("Which software, and can it be repeated?", f"blotquant {__version__}; checksums, parameters and versions are "
          "recorded, and `blotquant verify` computes every number again from the originals.", "#record", "Record"),
     ]  # fmt: skip
-
-
-_EXPORTS = ("lossy_compression", "low_bit_depth", "few_levels", "stepped_levels", "clipped_black")
 
 
 def _told(flags: list[str]) -> str:

@@ -17,20 +17,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blotquant.flags import FLAGS
+from blotquant.flags import FLAGS, LOST_COUNTS
 
 if TYPE_CHECKING:
     from blotquant.model.geometry import Lane, Layout
     from blotquant.model.image import BlotImage
 
-LOST_COUNTS = {
-    "lossy_compression": "an export compressed with loss",
-    "low_bit_depth": "an 8-bit export",
-    "few_levels": "once an 8-bit export",
-    "stepped_levels": "an export whose counts were stretched",
-    "clipped_black": "an auto-contrast export whose background was cut off",
-}
-"""Flags of files that no longer hold the camera's counts, in words."""
 SURE_LANE = 0.5
 """A lane below this confidence is to be looked at before its number is used."""
 LITTLE_USED = 0.25

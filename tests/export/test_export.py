@@ -125,7 +125,7 @@ def test_long_text_is_cut_to_what_a_cell_holds(tmp_path, tables):
 
 
 def test_more_rows_than_a_sheet_holds(tmp_path, tables, monkeypatch):
-    monkeypatch.setattr("blotquant.export.workbook._MAX_ROWS", 3)
+    monkeypatch.setattr("blotquant.export.workbook.MAX_ROWS", 3)
     with pytest.raises(OutputError, match=r"r\.xlsx: 6 rows where a sheet holds 3; use the csv files, or parquet"):
         write_workbook(tmp_path / "r.xlsx", tables)
     assert not (tmp_path / "r.xlsx").exists()
