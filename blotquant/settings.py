@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from blotquant.errors import SheetError
-from blotquant.io.bounded import read_bounded
+from blotquant.io.bounded import parse_toml, read_bounded
 from blotquant.text import did_you_mean, short_repr
 
 MAX_BYTES = 1 << 20
@@ -122,10 +122,8 @@ class Settings(_Section):
         SheetError
             With one line for every mistake: the field, what was found and what is allowed.
         """
-        import tomllib
-
         try:
-            return cls.model_validate(tomllib.loads(text))
+            return cls.model_validate(parse_toml(text))
         except ValidationError as error:
             raise SheetError(explain_validation(error, where=where, model=cls)) from None
         except (ValueError, RecursionError) as error:  # wrong TOML, a number or a nesting without end

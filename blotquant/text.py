@@ -20,9 +20,12 @@ LONGEST_LINE = 1500
 LONGEST_FILE_NAME = 180
 """Bytes of a file name before its ending: file systems take 255, and copies get longer names."""
 
-# What a spreadsheet takes for a formula that can call, fetch or link. "+EGF", "-drug" and "- / +" are names of
-# conditions that no spreadsheet runs; they stay as they are.
-_FORMULA = re.compile(r"[=@\t]|[+\-][^\n]*?(?:\w\(|[|!])", re.DOTALL)
+# What a spreadsheet takes for a formula. Text that begins with a sign is one too, but "+EGF", "-drug" and "- / +" are
+# names of conditions, of which it makes nothing: they stay as they are where they hold only letters, digits, blanks and
+# the signs of such names, no call, and nothing that is the name of a cell ("+H3" would show what stands there).
+_FORMULA = re.compile(
+    r"[=@\t＝＠]|[+\-＋－].*?(?:\w\(|[^\w\s+\-./,%:()°±·]|(?<![^\W_])[A-Za-z]{1,3}[0-9]{1,7}(?!\w))", re.DOTALL
+)
 _GUARDED = re.compile(rf"'+(?:{_FORMULA.pattern})", re.DOTALL)
 _NOT_IN_NAMES = re.compile(r'[<>:"/\\|?*]')
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)

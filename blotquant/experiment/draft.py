@@ -8,7 +8,6 @@ is marked in the draft as a guess, and what nothing tells is asked for there.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from blotquant.experiment.draft_text import (
     samples_text,
 )
 from blotquant.experiment.filenames import STAIN, UNKNOWN, NameParts, parse_name
+from blotquant.io.bounded import parse_toml
 
 SUFFIXES = (".scn", ".gel", ".1sc", ".tif", ".tiff", ".png", ".jpg", ".jpeg")
 """Endings looked for, the camera's own files before exports."""
@@ -184,7 +184,7 @@ def draft_samples(experiment: Path, *, look: Look | None = None) -> str:
 def _listed_drafts(experiment: Path, look: Look | None) -> list[Draft]:
     """The pictures that an experiment.toml lists, with the lanes that they show."""
     try:
-        raw: dict[str, Any] = tomllib.loads(experiment.read_text(encoding="utf-8"))
+        raw: dict[str, Any] = parse_toml(experiment.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         msg = f"{experiment.name}: cannot be read ({error}); correct it, or move it away to draft it anew"
         raise SheetError(msg) from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -39,7 +38,7 @@ from blotquant.experiment.design import (
 from blotquant.experiment.families import condition_levels, resolve_families
 from blotquant.experiment.sample_sheet import parse_samples
 from blotquant.experiment.sheets import MAX_BYTES, WORKBOOK_SUFFIXES, Sheet, decode_text, read_csv_sheet, read_workbook
-from blotquant.io.bounded import is_file, is_folder, read_bounded
+from blotquant.io.bounded import is_file, is_folder, parse_toml, read_bounded
 from blotquant.io.files import PICTURE_SUFFIXES
 from blotquant.settings import Settings, explain_validation
 from blotquant.text import did_you_mean, short_repr
@@ -133,7 +132,7 @@ def _read_toml(file: Path) -> tuple[dict[str, Any], Sheet | None, list[str]]:
         msg = f"{file}: cannot be read: {error.strerror or error}"
         raise SheetError(msg) from None
     try:
-        raw = tomllib.loads(text)
+        raw = parse_toml(text)
     except (ValueError, RecursionError) as error:  # a number or a nesting without end, beside wrong TOML
         msg = f"{file.name}: not valid TOML: {error}{_toml_hint(text, str(error))}"
         raise SheetError(msg) from None

@@ -6,6 +6,12 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import Any
+
+MAX_TOML_BYTES = 1 << 20
+"""Largest TOML file read: ten thousand pictures take half of it."""
+MAX_DOTS = 200
+"""Most full stops of one line: a key of n dotted parts takes n² of memory and time, 8 GB for 120 kB."""
 
 
 def read_bounded(path: Path, limit: int) -> bytes:
@@ -55,3 +61,23 @@ def is_plain_file(path: Path) -> bool:
         return stat.S_ISREG(os.lstat(path).st_mode)
     except (OSError, ValueError):
         return False
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Read TOML whose memory and time are bounded.
+
+    Raises
+    ------
+    ValueError, RecursionError
+        If it is not valid, too large, or nested without end.
+    """
+    import tomllib
+
+    if len(text) > MAX_TOML_BYTES:
+        msg = f"larger than {MAX_TOML_BYTES:,} characters"
+        raise ValueError(msg)
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.count(".") > MAX_DOTS and not line.lstrip().startswith("#"):
+            msg = f"more than {MAX_DOTS} full stops in one line (at line {number})"
+            raise ValueError(msg)
+    return tomllib.loads(text)

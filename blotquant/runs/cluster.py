@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from blotquant.errors import BlotQuantError
-from blotquant.runs.workers import SchedulerLostError, describe_failure
+from blotquant.runs.failures import SchedulerLostError, describe_failure
 
 _log = logging.getLogger(__name__)
 
@@ -229,6 +229,6 @@ def _carry_out(jobs: Sequence[tuple[_Function, Any]], versions: Mapping[str, str
 
 
 def _versions() -> dict[str, str]:
-    from blotquant.session.session import software_versions
+    from blotquant.runs.pictures import software
 
-    return software_versions()
+    return dict(software())

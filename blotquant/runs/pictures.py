@@ -108,7 +108,7 @@ def software() -> Mapping[str, str]:
     root = Path(str(files("blotquant")))
     for path in sorted(path for path in root.rglob("*") if path.suffix not in (".pyc", ".pyo") and path.is_file()):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    return {**software_versions(), "code": digest.hexdigest()}
+    return {**software_versions(), "code": digest.hexdigest()[:16]}
 
 
 def with_timings(part: Part, seconds: Mapping[str, float]) -> Part:

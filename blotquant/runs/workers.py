@@ -4,43 +4,42 @@ The same function gives the same result wherever it runs. A task that fails, die
 and is named; the others go on. Only a window of tasks is under way at once, so memory does not grow with their
 number.
 
-Own worker processes, as pebble keeps them.
+Notes
+-----
+Each worker process has a pipe of its own and is given one task at a time, once it has said that it is ready. Nothing is
+shared between workers, so that one that is killed, at any moment, takes nothing with it but its task; that is given to
+another worker once. The pools of the libraries share locks and queues: `concurrent.futures` gives all tasks up when one
+worker dies, and pebble when one dies before the first task has begun (8 of 8 kills within the first second).
 """
 
 from __future__ import annotations
 
 import logging
+import multiprocessing
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Generic, Protocol, TypeVar
-
-from pebble import ProcessPool
+from multiprocessing.connection import Connection
+from multiprocessing.connection import wait as wait_for_any
+from typing import Any, Generic, TypeVar
 
 from blotquant.errors import BlotQuantError
-
-
-class QuietPool(ProcessPool):
-    """A pool that ends its workers before the channel to them.
-
-    Where the last task was stopped or killed its worker, another one is just starting in its place. If the channel went
-    first, as in pebble, that worker would find it gone and say so with a traceback, though nothing is wrong.
-    """
-
-    def _stop_pool(self) -> None:
-        if self._pool_manager_loop is not None:
-            self._pool_manager_loop.join()
-            self._pool_manager.worker_manager.force_stop_workers()
-        super()._stop_pool()  # type: ignore[no-untyped-call]
-
+from blotquant.runs.failures import WORKER_DIED, SchedulerLostError, describe_failure
 
 _log = logging.getLogger(__name__)
 
 TaskT = TypeVar("TaskT")
 ValueT = TypeVar("ValueT")
+
+MAX_TRIES = 2
+"""How often a task is begun: a worker may be killed for another's memory, a task that kills two is at fault itself."""
+MAX_FALSE_STARTS = 5
+"""Workers in a row that die before they are ready; then none will be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,27 +65,6 @@ class Outcome(Generic[TaskT, ValueT]):
     value: ValueT | None = None
     error: str | None = None
     seconds: float = 0.0
-
-
-class SchedulerLostError(BlotQuantError):
-    """The dask scheduler went away while tasks were under way; whatever was finished is kept."""
-
-
-class _Workers(Protocol):
-    window: int
-
-    @property
-    def pulse_s(self) -> float | None: ...
-
-    def submit(self, function: Callable[[Any], Any], task: Any) -> Future[Any]: ...
-
-    def flush(self) -> None:
-        """Start on what was submitted since the last time."""
-
-    def check(self) -> None:
-        """Look after tasks that do not come to an end by themselves; called about every `pulse_s` seconds."""
-
-    def close(self, *, at_once: bool) -> None: ...
 
 
 def run_tasks(
@@ -131,109 +109,209 @@ def run_tasks(
     if time_limit_s is not None and time_limit_s <= 0:
         msg = f"the time limit must be above 0 s, got {time_limit_s}"
         raise ValueError(msg)
-    if scheduler is None and jobs == 1 and time_limit_s is None:
-        yield from _run_here(function, tasks)
-        return
-    workers: _Workers = _Processes(jobs, time_limit_s)
     if scheduler is not None:
-        from blotquant.runs.cluster import Cluster
-
-        workers = Cluster(scheduler, time_limit_s=time_limit_s)
-    finished = False
-    try:
-        yield from _run_window(function, tasks, workers, time_limit_s=time_limit_s)
-        finished = True
-    finally:
-        workers.close(at_once=not finished)
-
-
-def describe_failure(error: BaseException, *, time_limit_s: float | None = None) -> str:
-    """One line for a failed task: expected errors in their own words, others with their type."""
-    if isinstance(error, BlotQuantError):
-        return str(error)
-    if isinstance(error, TimeoutError):
-        return f"stopped after {time_limit_s:g} s, the time limit" if time_limit_s else "stopped: it took too long"
-    if isinstance(error, MemoryError):
-        return "not enough memory"
-    kind = type(error).__name__
-    if kind in ("ProcessExpired", "BrokenProcessPool"):
-        return "its worker process died (killed, or out of memory)"
-    if kind == "KilledWorker":
-        return "its worker died each time it was tried (killed, or out of memory; see dask's allowed-failures)"
-    text = " ".join(str(error).split())
-    return f"{kind}: {text}" if text else kind
+        yield from _run_on_cluster(function, tasks, scheduler, time_limit_s)
+    elif jobs == 1 and time_limit_s is None:
+        yield from _run_here(function, tasks)
+    else:
+        crew = _Crew(function, tasks, jobs=jobs, time_limit_s=time_limit_s)
+        try:
+            yield from crew.outcomes()
+        finally:
+            crew.close()
 
 
 def _run_here(function: Callable[[TaskT], ValueT], tasks: Iterable[TaskT]) -> Iterator[Outcome[TaskT, ValueT]]:
     for index, task in enumerate(tasks):
         started = time.perf_counter()
+        value, error = _attempt(function, task)
+        yield Outcome(index, task, value, error, seconds=time.perf_counter() - started)
+
+
+def _attempt(function: Callable[[TaskT], ValueT], task: TaskT) -> tuple[ValueT | None, str | None]:
+    """The value, or the line that says why there is none."""
+    try:
+        return function(task), None
+    except Exception as error:  # noqa: BLE001  one task's failure, of whatever kind, must not end the others
+        _log.debug("a task failed", exc_info=True)
+        return None, describe_failure(error)
+
+
+class _Worker:
+    """One worker process, the pipe to it, and the task that it is at."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, its_end = context.Pipe()
+        self.process = context.Process(target=_serve, args=(its_end,), daemon=True)
+        with _interrupts_held():
+            self.process.start()
+        its_end.close()  # the process alone holds it: when it dies, the pipe ends
+        self.ready = False
+        self.work: tuple[int, Any, int] | None = None
+        self.started = 0.0
+
+    def give(self, function: Callable[[Any], Any], index: int, task: Any, tries: int) -> None:
+        """Have it begin a task; one that died meanwhile is noticed where its answer is read."""
+        self.work, self.started = (index, task, tries), time.perf_counter()
         try:
-            value = function(task)
-        except Exception as error:  # noqa: BLE001  one task's failure, of whatever kind, must not end the others
-            _log.debug("task %d failed", index, exc_info=True)
-            yield Outcome(index, task, error=describe_failure(error), seconds=time.perf_counter() - started)
+            self.pipe.send((function, task))
+        except OSError:
+            _log.debug("a worker died before it got its task")
+
+    def read(self) -> tuple[Any, str | None] | None:
+        """Its answer: a value or an error's line; None if the process is dead."""
+        try:
+            answer: tuple[Any, str | None] = self.pipe.recv()
+        except (EOFError, OSError):
+            return None
+        return answer
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C is the parent's matter: a process that is started meanwhile never sees it, the parent a moment later."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _serve(pipe: Connection) -> None:
+    """What a worker process does until the pipe ends: carry out one task after the other."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        pipe.send((None, None))  # ready
+        while True:
+            function, task = pipe.recv()
+            pipe.send(_attempt(function, task))
+    except (EOFError, OSError):
+        return  # the parent is gone or done
+
+
+class _Crew(Generic[TaskT, ValueT]):
+    """Own worker processes, started afresh (spawn); one that dies is replaced."""
+
+    def __init__(
+        self,
+        function: Callable[[TaskT], ValueT],
+        tasks: Iterable[TaskT],
+        *,
+        jobs: int,
+        time_limit_s: float | None,
+    ) -> None:
+        self._function = function
+        self._tasks = enumerate(tasks)
+        self._jobs = jobs
+        self._limit_s = time_limit_s
+        self._workers: list[_Worker] = []
+        self._waiting: deque[tuple[int, TaskT, int]] = deque()  # place, task, times it was begun
+        self._false_starts = 0
+
+    def outcomes(self) -> Iterator[Outcome[TaskT, ValueT]]:
+        """Hand out tasks and yield what becomes of each, until none is left."""
+        while True:
+            self._waiting.extend(
+                (k, task, 0) for k, task in islice(self._tasks, max(self._jobs - len(self._waiting), 0))
+            )
+            for worker in self._workers:
+                if self._waiting and worker.ready and worker.work is None:
+                    index, task, tries = self._waiting.popleft()
+                    worker.give(self._function, index, task, tries + 1)
+            n_starting = sum(not worker.ready for worker in self._workers)
+            for _ in range(min(self._jobs - len(self._workers), len(self._waiting) - n_starting)):
+                self._workers.append(_Worker())
+            if not self._waiting and all(worker.work is None for worker in self._workers):
+                return
+            yield from self._wait()
+
+    def _wait(self) -> Iterator[Outcome[TaskT, ValueT]]:
+        """Wait until a worker answers, dies or is beyond its time."""
+        deadlines = [w.started + self._limit_s for w in self._workers if w.work is not None and self._limit_s]
+        timeout = max(min(deadlines) - time.perf_counter(), 0.0) if deadlines else None
+        answered = wait_for_any([worker.pipe for worker in self._workers], timeout)
+        for worker in [worker for worker in self._workers if worker.pipe in answered]:
+            yield from self._take(worker, worker.read())
+        now = time.perf_counter()
+        for worker in [w for w in self._workers if w.work is not None and self._limit_s]:
+            if now - worker.started >= (self._limit_s or now):
+                self._remove(worker)
+                error = describe_failure(TimeoutError(), time_limit_s=self._limit_s)
+                yield self._outcome(worker, None, error)
+
+    def _take(self, worker: _Worker, answer: tuple[Any, str | None] | None) -> Iterator[Outcome[TaskT, ValueT]]:
+        if answer is None:
+            self._remove(worker)
+            if worker.work is None:
+                self._false_starts += not worker.ready
+                if self._false_starts >= MAX_FALSE_STARTS:
+                    msg = f"{MAX_FALSE_STARTS} worker processes died before they were ready; try --jobs 1"
+                    raise BlotQuantError(msg)
+            elif worker.work[2] < MAX_TRIES:
+                self._waiting.append(worker.work)
+            else:
+                yield self._outcome(worker, None, WORKER_DIED)
+        elif worker.work is None:
+            worker.ready, self._false_starts = True, 0
         else:
-            yield Outcome(index, task, value, seconds=time.perf_counter() - started)
+            yield self._outcome(worker, *answer)
+            worker.work = None
+
+    def _outcome(self, worker: _Worker, value: ValueT | None, error: str | None) -> Outcome[TaskT, ValueT]:
+        assert worker.work is not None
+        index, task, _ = worker.work
+        return Outcome(index, task, value, error, seconds=time.perf_counter() - worker.started)
+
+    def _remove(self, worker: _Worker) -> None:
+        self._workers.remove(worker)
+        worker.stop()
+
+    def close(self) -> None:
+        """End every worker, whatever it is at."""
+        for worker in self._workers:
+            worker.stop()
+        self._workers = []
 
 
-def _run_window(
-    function: Callable[[TaskT], ValueT],
-    tasks: Iterable[TaskT],
-    workers: _Workers,
-    *,
-    time_limit_s: float | None,
+def _run_on_cluster(
+    function: Callable[[TaskT], ValueT], tasks: Iterable[TaskT], scheduler: str, time_limit_s: float | None
 ) -> Iterator[Outcome[TaskT, ValueT]]:
+    """Keep a window of tasks on a cluster's workers and yield each as it is done."""
+    from blotquant.runs.cluster import Cluster
+
+    cluster = Cluster(scheduler, time_limit_s=time_limit_s)
     waiting = enumerate(tasks)
     under_way: dict[Future[ValueT], tuple[int, TaskT, float]] = {}
-    ready: deque[Outcome[TaskT, ValueT]] = deque()
-    while True:
-        for index, task in islice(waiting, workers.window - len(under_way)):
-            under_way[workers.submit(function, task)] = (index, task, time.perf_counter())
-        workers.flush()
-        if not under_way:
-            return
-        done, _ = wait(under_way, timeout=workers.pulse_s, return_when=FIRST_COMPLETED)
-        workers.check()
-        for future in done:
-            index, task, started = under_way.pop(future)
-            error = future.exception()
-            if isinstance(error, SchedulerLostError):
-                raise error
-            seconds = time.perf_counter() - started
-            if error is None:
-                ready.append(Outcome(index, task, future.result(), seconds=seconds))
-            else:
-                ready.append(
-                    Outcome(index, task, error=describe_failure(error, time_limit_s=time_limit_s), seconds=seconds)
-                )
-        while ready:
-            yield ready.popleft()
-
-
-class _Processes:
-    """Own worker processes, started afresh (spawn); one that dies is replaced and loses only its own task."""
-
-    def __init__(self, jobs: int, time_limit_s: float | None) -> None:
-        import multiprocessing
-
-        self._pool: ProcessPool = QuietPool(max_workers=jobs, context=multiprocessing.get_context("spawn"))
-        self._time_limit_s = time_limit_s
-        self.window = 2 * jobs + 2
-        self.pulse_s: float | None = None
-
-    def submit(self, function: Callable[[Any], Any], task: Any) -> Future[Any]:
-        future: Future[Any] = self._pool.submit(function, self._time_limit_s, task)
-        return future
-
-    def flush(self) -> None:
-        """Nothing to do: the pool starts at once."""
-
-    def check(self) -> None:
-        """Nothing to do: the pool looks after its processes."""
-
-    def close(self, *, at_once: bool) -> None:
-        if at_once:
-            self._pool.stop()
-        else:
-            self._pool.close()
-        self._pool.join()
+    finished = False
+    try:
+        while True:
+            for index, task in islice(waiting, cluster.window - len(under_way)):
+                under_way[cluster.submit(function, task)] = (index, task, time.perf_counter())
+            cluster.flush()
+            if not under_way:
+                finished = True
+                return
+            done, _ = wait(under_way, timeout=cluster.pulse_s, return_when=FIRST_COMPLETED)
+            cluster.check()
+            for future in done:
+                index, task, started = under_way.pop(future)
+                error = future.exception()
+                if isinstance(error, SchedulerLostError):
+                    raise error
+                seconds = time.perf_counter() - started
+                if error is None:
+                    yield Outcome(index, task, future.result(), seconds=seconds)
+                else:
+                    line = describe_failure(error, time_limit_s=time_limit_s)
+                    yield Outcome(index, task, error=line, seconds=seconds)
+    finally:
+        cluster.close(at_once=not finished)

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 SESSION_SUFFIX = ".blot.json"
-MAX_BYTES = 256 << 20
-"""Largest session read; a picture of 60 lanes with a thousand corrections needs one."""
+MAX_BYTES = 32 << 20
+"""Largest session read, in bytes: a thousand corrections take 0.9 MB, and reading one of 31 MB takes 0.6 GB of memory."""
 
 
 class PictureMissingError(SessionError):
@@ -273,23 +273,45 @@ def find_image(session: Session, folder: Path, *, given: Path | None = None) -> 
     Raises
     ------
     SessionError
-        If there is no such file, or it is another picture (both checksums are shown).
+        If there is no such file, or it is another picture.
+
+    Notes
+    -----
+    The stored path is another person's word. It is followed only to a plain file of the picture's own name with the
+    ending of a picture, not over the network, and nothing is told about a file there but that it is another one.
     """
     from blotquant.io.files import sha256_of
 
     reference = session.image
-    places = [given] if given is not None else [folder / reference.path, folder / reference.name]
+    if given is not None:
+        places = [given]
+    else:
+        stored = [folder / reference.path] if _may_be_followed(reference) else []
+        places = [*stored, folder / Path(reference.name).name]
     found = [place for place in places if is_file(place)]
     if not found:
         looked = " and ".join(str(place) for place in places)
         msg = f"the picture {reference.name} of this session is not at {looked}; say where it is"
         raise PictureMissingError(msg)
-    checksums = [sha256_of(place) for place in found]
-    for place, checksum in zip(found, checksums, strict=True):
+    for place in found:
+        checksum = sha256_of(place)
         if checksum == reference.sha256:
             return place
-    check_same_picture(session, checksums[0], where=str(found[0]))
-    return found[0]
+    if given is not None:
+        check_same_picture(session, checksum, where=str(given))
+    msg = (
+        f"{found[0]} is not the picture of this session, whose SHA-256 is {reference.sha256}; give the original "
+        "file, or start a new session"
+    )
+    raise PictureMissingError(msg)
+
+
+def _may_be_followed(reference: ImageReference) -> bool:
+    from blotquant.io.files import PICTURE_SUFFIXES
+
+    path = reference.path.replace("\\", "/")
+    own = path.rpartition("/")[2] == reference.name and Path(path).suffix.lower() in PICTURE_SUFFIXES
+    return own and not path.startswith("//")
 
 
 def check_same_picture(session: Session, checksum: str, *, where: str) -> None:

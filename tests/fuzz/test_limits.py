@@ -20,6 +20,7 @@ from blotquant.errors import BlotQuantError, SessionError, SheetError
 from blotquant.experiment.read import read_experiment
 from blotquant.experiment.sheets import read_csv_sheet, read_workbook
 from blotquant.io import atomic_write, read_image, read_table
+from blotquant.io.bounded import parse_toml
 from blotquant.runs.inputs import find_inputs
 from blotquant.runs.manifest import InputRecord, Manifest, manifest_text, read_manifest
 from blotquant.runs.verify import verify_folder
@@ -255,3 +256,11 @@ def test_a_manifest_of_names_that_no_file_system_takes(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(manifest_text(made))
     found = verify_folder(tmp_path).differences
     assert sum("missing" in finding.what for finding in found) == 6
+
+
+def test_parse_toml_bounds_what_a_dotted_key_takes() -> None:
+    with pytest.raises(ValueError, match=r"more than 200 full stops in one line \(at line 2\)"):
+        parse_toml("a = 1\n" + ".".join("a" * 60_000) + " = 1")
+    with pytest.raises(ValueError, match="larger than 1,048,576 characters"):
+        parse_toml("a = 1\n" + "#" * (1 << 20))
+    assert parse_toml("# " + "." * 500 + "\na.b = 1.5") == {"a": {"b": 1.5}}

@@ -37,12 +37,31 @@ def test_cells_come_back_as_they_were(text):
     assert not re.match(r"[=@\t]", guard_cell(text))
 
 
-@pytest.mark.parametrize("text", ["+EGF", "-drug", "- / +", "+EGF (10 nM)", "-1.5", "'quoted'", "a=b", ""])
+@pytest.mark.parametrize(
+    "text", ["+EGF", "-drug", "- / +", "-/-", "+EGF (10 nM)", "-1.5", "-80 °C", "'quoted'", "a=b", "H3", ""]
+)
 def test_common_names_stay_as_they_are(text):
     assert guard_cell(text) == text
 
 
-@pytest.mark.parametrize("text", ["=1+1", "@SUM(A1)", "+SUM(A1:A2)", "-cmd|' /c calc'!A0", "\t=1", "'=1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1+1",
+        "@SUM(A1)",
+        "+SUM(A1:A2)",
+        "-cmd|' /c calc'!A0",
+        "\t=1",
+        "'=1",
+        "+H3",
+        "-2+AKT1",
+        "+'http://x/y.ods'#$Sheet1.A1",
+        "+1\n+A1",
+        "-{1;2}",
+        "＝1+1",
+        "＋SUM(A1)",
+    ],
+)
 def test_formulas_are_guarded(text):
     assert guard_cell(text) == "'" + text
 

@@ -2,12 +2,13 @@
 
 import os
 import signal
+import threading
 import time
 
 import pytest
-from pebble.pool.process import WorkerManager
 
-from blotquant.errors import ImageError
+from blotquant.errors import BlotQuantError, ImageError
+from blotquant.runs import workers
 from blotquant.runs.workers import run_tasks
 
 
@@ -54,14 +55,45 @@ def test_an_endless_task_is_stopped():
     assert outcomes[1].value == 4
 
 
-def test_workers_end_before_their_channel_goes(monkeypatch):
-    """One that is just starting in place of the stopped one would find it gone, and say so with a traceback."""
-    left = []
-    close = WorkerManager.close_channels
-    monkeypatch.setattr(WorkerManager, "close_channels", lambda pool: (left.append(dict(pool.workers)), close(pool)))
-    (outcome,) = run([("hang", 0)], jobs=2, time_limit_s=0.5)
-    assert outcome.error == "stopped after 0.5 s, the time limit"
-    assert left == [{}]
+def once(task):
+    """Kill the worker the first time; the file tells the second worker that it was here."""
+    if task.exists():
+        return "second"
+    task.touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+    return "never"
+
+
+def test_run_tasks_gives_a_task_to_another_worker_once(tmp_path):
+    """Its worker may have been killed for somebody else's memory."""
+    outcomes = list(run_tasks(once, [tmp_path / "a", tmp_path / "b"], jobs=2))
+    assert [outcome.value for outcome in outcomes] == ["second", "second"]
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.1, 0.3])
+def test_run_tasks_loses_nothing_to_a_worker_killed_as_it_starts(monkeypatch, delay_s):
+    started = []
+
+    class Worker(workers._Worker):
+        def __init__(self):
+            super().__init__()
+            started.append(self.process)
+            if len(started) <= 2:
+                threading.Timer(delay_s, self.process.kill).start()
+
+    monkeypatch.setattr(workers, "_Worker", Worker)
+    assert [o.value for o in run([("fine", k) for k in range(6)], jobs=2)] == [0, 1, 4, 9, 16, 25]
+
+
+def test_run_tasks_says_when_no_worker_comes_to_life(monkeypatch):
+    class Worker(workers._Worker):
+        def __init__(self):
+            super().__init__()
+            self.process.kill()
+
+    monkeypatch.setattr(workers, "_Worker", Worker)
+    with pytest.raises(BlotQuantError, match="5 worker processes died before they were ready; try --jobs 1"):
+        list(run_tasks(work, [("fine", 1)], jobs=2))
 
 
 def test_only_a_window_of_tasks_is_taken_up():

@@ -7,9 +7,10 @@ import pytest
 import tifffile
 
 from blotquant.errors import BlotQuantError, ImageError
+from blotquant.runs.failures import SchedulerLostError
 from blotquant.runs.folder import Workers, measure_folder
 from blotquant.runs.inputs import find_inputs
-from blotquant.runs.workers import SchedulerLostError, run_tasks
+from blotquant.runs.workers import run_tasks
 from blotquant.synthetic import make_blot, plain_spec
 
 distributed = pytest.importorskip("distributed", reason="the extra `distributed` is not installed")

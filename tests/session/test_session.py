@@ -307,3 +307,37 @@ def test_the_right_picture_beside_the_session_wins_over_another_at_the_old_place
     beside.write_bytes(picture.read_bytes())
     picture.write_bytes(b"another picture")
     assert find_image(session, tmp_path / "sessions") == beside
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../secret/passwords.txt",
+        "../secret/b.tif",
+        "//server/share/a.tif",
+        "\\\\server\\share\\a.tif",
+        "../secret/a.key",
+    ],
+)
+def test_find_image_opens_no_file_but_one_of_the_pictures_name(tmp_path: Path, path: str, monkeypatch) -> None:
+    session, picture = pictured(tmp_path)
+    picture.unlink()
+    hidden = tmp_path / "secret"
+    hidden.mkdir()
+    for name in ("passwords.txt", "b.tif", "a.key"):
+        (hidden / name).write_text("secret")
+    looked = []
+    monkeypatch.setattr("blotquant.session.session.is_file", lambda place: looked.append(place))
+    session = replace(session, image=replace(session.image, path=path))
+    with pytest.raises(SessionError, match="say where it is"):
+        find_image(session, tmp_path / "sessions")
+    assert looked == [tmp_path / "sessions" / "a.tif"]
+
+
+def test_find_image_tells_nothing_of_another_file_at_the_stored_place(tmp_path: Path) -> None:
+    session, picture = pictured(tmp_path)
+    picture.write_bytes(b"another picture")
+    (tmp_path / "sessions").mkdir()
+    with pytest.raises(SessionError, match="is not the picture of this session") as caught:
+        find_image(session, tmp_path / "sessions")
+    assert hashlib.sha256(b"another picture").hexdigest() not in str(caught.value)
