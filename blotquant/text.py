@@ -44,6 +44,12 @@ def printable(text: str) -> str:
     return text if text.isascii() else os.fsencode(text).decode(sys.getfilesystemencoding(), "backslashreplace")
 
 
+def unprinted(text: str) -> str:
+    """The file's name that `printable` was given, where it holds bytes that are no text."""
+    raw = re.sub(rb"\\x([89a-f][0-9a-f])", lambda match: bytes.fromhex(match[1].decode()), os.fsencode(text))
+    return os.fsdecode(raw)
+
+
 def message(text: str) -> str:
     """An error's words: harmless, without empty lines, no line longer than `LONGEST_LINE`."""
     lines = (harmless(line).strip() for line in text.split("\n"))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from blotquant._version import __version__
-from blotquant.cli.exit_codes import EXIT_DATA, EXIT_USAGE, answer
+from blotquant.cli.exit_codes import EXIT_DATA, EXIT_USAGE, answer, open_closed_streams
 from blotquant.cli.options import (
     folder_of,
     out_option,
@@ -205,6 +205,7 @@ def verify(out: Path, *, images: Path | None, checksum: str | None, as_json: boo
         "checksums": dict(verdict.checksums),
     }
     _Context(as_json=as_json, debug=debug).emit(document, verdict_lines(out, verdict))
+    say(f"compared with what the originals give: {len(verdict.compared)} files")
     for name, value in verdict.checksums.items():
         say(f"SHA-256 of {name}: {value}; noted elsewhere, it shows whether this record was exchanged (--checksum)")
     sys.exit(0 if verdict.equal else EXIT_DATA)
@@ -281,6 +282,7 @@ def _find_spec(name: str) -> object | None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; every expected error becomes one line here."""
+    open_closed_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     if debug:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
 import threading
@@ -45,6 +46,19 @@ def answer(command: Callable[[], int | None], *, debug: bool = False) -> int:
         if debug:
             raise
         return _unexpected(error)
+
+
+def open_closed_streams() -> None:
+    """Give the program somewhere to print where it was started with stdin, stdout or stderr closed (``2>&-``).
+
+    Otherwise the next file that is opened takes the closed one's place, and what is printed goes into it.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123  as long as the program
 
 
 def _unexpected(error: Exception) -> int:

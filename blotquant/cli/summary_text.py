@@ -71,7 +71,6 @@ def verdict_lines(folder: Path, verdict: Verdict) -> list[str]:
     if verdict.equal:
         some = "every number that was compared is" if verdict.not_compared else "every number is"
         lines.append(f"{folder}: {some} equal to the original")
-    lines.append(f"compared with the originals: {len(verdict.compared)} files")
     lines += [str(finding) for finding in verdict.not_compared]
     if verdict.not_known:
         lines.append(f"not known, not looked into: {', '.join(verdict.not_known)}")

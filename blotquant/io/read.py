@@ -112,6 +112,9 @@ def _load(path: Path, *, page: int | None, channel: str | None, max_pixels: int)
         if path.exists() and not path.is_file():  # a pipe would hang
             msg = f"{name}: not a file but a folder or device; give the picture itself"
             raise ImageError(msg)
+        if path.stat().st_size > limit:
+            msg = f"{name}: larger than {limit:,} bytes; if that is right, raise max_pixels"
+            raise ImageError(msg)
         with path.open("rb") as stream:
             # One byte more than there should be, or than is allowed, shows that the file is not what it seemed.
             data = stream.read(min(limit, os.fstat(stream.fileno()).st_size) + 1)

@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from blotquant.text import printable
+
 Polarity = Literal["bright", "dark"]
 FloatImage = NDArray[np.floating[Any]]
 
@@ -85,8 +87,8 @@ class BlotImage:
 
     @property
     def name(self) -> str:
-        """The file's name, or ``"array"`` for pixels that came from none."""
-        return self.source.name if self.source is not None else "array"
+        """The file's name as printable text, or ``"array"`` for pixels that came from none."""
+        return printable(self.source.name) if self.source is not None else "array"
 
     def signal(self) -> FloatImage:
         """Counts as floats with bands bright; never clipped, rescaled or smoothed.

@@ -32,6 +32,7 @@ from blotquant.session.canonical_json import canonical_text
 from blotquant.session.history import adapter_of, parse_json
 from blotquant.session.session import SESSION_SUFFIX, relative_path, software_versions
 from blotquant.settings import explain_validation
+from blotquant.text import printable
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 2
@@ -113,7 +114,7 @@ def input_record(role: Role, path: Path, folder: Path, *, name: str = "", sha256
             sha256 = sha256_of(path)
         except OSError:
             sha256 = ""
-    return InputRecord(role=role, name=name or path.name, path=relative_path(path, folder), sha256=sha256)
+    return InputRecord(role=role, name=name or printable(path.name), path=relative_path(path, folder), sha256=sha256)
 
 
 def make_manifest(

@@ -37,7 +37,7 @@ from blotquant.runs.folder import TIMINGS, Workers, run_units, write_parquets
 from blotquant.runs.manifest import EARLIER, MANIFEST, InputRecord, Manifest, manifest_checksum, read_manifest
 from blotquant.runs.store import Store, is_link
 from blotquant.session.canonical_json import flatten_settings, nest_settings
-from blotquant.session.session import SESSION_SUFFIX, load_session, software_versions
+from blotquant.session.session import SESSION_SUFFIX, existing, load_session, software_versions
 from blotquant.settings import Settings
 
 OTHER_VERSIONS_TOLERANCE = 1e-9
@@ -248,9 +248,10 @@ def _check_histories(out: Path, manifest: Manifest) -> Iterator[Finding]:
 def find_original(record: InputRecord, out: Path, images: Path | None) -> Path:
     """Where an input lies: by its path from the results, or by its name in the folder that the user gave."""
     if images is None:
-        return out / record.path
+        return existing(out / record.path)
     plain = Path(record.path).name
-    return next((p for p in (images / record.name, images / plain) if is_file(p)), images / plain)
+    places = map(existing, (images / record.name, images / plain))
+    return next((place for place in places if is_file(place)), images / plain)
 
 
 @dataclass(frozen=True, kw_only=True)

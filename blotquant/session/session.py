@@ -24,6 +24,7 @@ from blotquant.session.history import FIND_AGAIN, Change, Edit, History, adapter
 from blotquant.session.migrations import migrate
 from blotquant.session.replay import Conflict, apply_edits, diff_layouts, fold_fields, replay_on
 from blotquant.settings import Settings, explain_validation
+from blotquant.text import printable, unprinted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 SESSION_SUFFIX = ".blot.json"
 MAX_BYTES = 32 << 20
-"""Largest session read, in bytes: a thousand corrections take 0.9 MB, and reading one of 31 MB takes 0.6 GB of memory."""
+"""Largest session read, in bytes: a thousand corrections take 0.9 MB, and reading 31 MB takes 0.6 GB of memory."""
 
 
 class PictureMissingError(SessionError):
@@ -185,11 +186,14 @@ def make_session(
 
 
 def relative_path(source: Path, folder: Path) -> str:
-    """A file's path as seen from a folder, with forward slashes; absolute if they lie on different drives."""
+    """A file's path as seen from a folder, with forward slashes; absolute if they lie on different drives.
+
+    It is text that every file takes, see `blotquant.text.printable`.
+    """
     try:
-        return Path(os.path.relpath(source.absolute(), folder.absolute())).as_posix()
+        return printable(Path(os.path.relpath(source.absolute(), folder.absolute())).as_posix())
     except ValueError:
-        return source.absolute().as_posix()
+        return printable(source.absolute().as_posix())
 
 
 def software_versions() -> dict[str, str]:
@@ -288,7 +292,7 @@ def find_image(session: Session, folder: Path, *, given: Path | None = None) -> 
     else:
         stored = [folder / reference.path] if _may_be_followed(reference) else []
         places = [*stored, folder / Path(reference.name).name]
-    found = [place for place in places if is_file(place)]
+    found = [place for place in map(existing, places) if is_file(place)]
     if not found:
         looked = " and ".join(str(place) for place in places)
         msg = f"the picture {reference.name} of this session is not at {looked}; say where it is"
@@ -306,12 +310,18 @@ def find_image(session: Session, folder: Path, *, given: Path | None = None) -> 
     raise PictureMissingError(msg)
 
 
+def existing(path: Path) -> Path:
+    """A recorded path as the file system has it, where the file's name is not text in its encoding."""
+    other = unprinted(str(path))
+    return path if other == str(path) or is_file(path) else Path(other)
+
+
 def _may_be_followed(reference: ImageReference) -> bool:
     from blotquant.io.files import PICTURE_SUFFIXES
 
-    path = reference.path.replace("\\", "/")
-    own = path.rpartition("/")[2] == reference.name and Path(path).suffix.lower() in PICTURE_SUFFIXES
-    return own and not path.startswith("//")
+    path = reference.path
+    own = path.rpartition("/")[2] == reference.name and Path(reference.name).suffix.lower() in PICTURE_SUFFIXES
+    return own and not path.startswith(("//", "\\\\"))
 
 
 def check_same_picture(session: Session, checksum: str, *, where: str) -> None:
