@@ -137,12 +137,9 @@ class Study(RuleBasedStateMachine):
             delete_band(session.layout, bands[0].id), action="delete", who=f"A{self.n}", when="2026-01-02T03:04:05Z"
         )
         picture = self.files[probe]
-        own = [
-            p
-            for p in (self.out / "sessions").glob("*.blot.json")
-            if load_session(p).image.sha256 == session.image.sha256
-        ]
-        best = [p for p in own if [e.hash for e in load_session(p).history.edits] == self.made[probe]]
+        loaded = {path: load_session(path) for path in (self.out / "sessions").glob("*.blot.json")}
+        own = [path for path, found in loaded.items() if found.image.sha256 == session.image.sha256]
+        best = [path for path in own if [e.hash for e in loaded[path].history.edits] == self.made[probe]]
         path = picture.with_name(picture.name + ".blot.json") if beside or not best else best[0]
         save_session(session, path)
         self.made[probe] = [edit.hash for edit in session.history.edits]
