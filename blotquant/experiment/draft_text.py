@@ -229,10 +229,12 @@ def lane_doubts(drafts: Sequence[Draft]) -> list[str]:
         mine = [d for d in drafts if (d.blot, d.membrane) == (blot, membrane) and d.n_lanes]
         counts = {draft.file: draft.n_lanes for draft in mine}
         if len(set(counts.values())) > 1:
-            told = ", ".join(f"{n} in {file}" for file, n in counts.items())
-            lines.append(f"blot {blot}, membrane {membrane}: the pictures show different numbers of lanes ({told})")
+            each = ", ".join(f"{n} in {file}" for file, n in counts.items())
+            lines.append(f"blot {blot}, membrane {membrane}: the pictures show different numbers of lanes ({each})")
         for lane in range(1, max(counts.values(), default=0) + 1):
-            shown = {d.file: d.roles[lane - 1] for d in mine if len(d.roles) >= lane}
+            # A total-protein stain shows bands in every lane, the ladder's too: it says nothing of roles.
+            told = [d for d in mine if len(d.roles) >= lane and not d.probe.startswith(STAIN)]
+            shown = {d.file: d.roles[lane - 1] for d in told}
             if {"ladder", "sample"} <= set(shown.values()):
                 ladders = ", ".join(file for file, role in shown.items() if role == "ladder")
                 others = ", ".join(file for file, role in shown.items() if role == "sample")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from blotquant._version import __version__
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -77,6 +79,43 @@ def draw_graph(ratios: pd.DataFrame, summary: pd.DataFrame, *, reference: str | 
     # Programs that lack the font that was drawn with take the first that they have.
     files[".svg"] = files[".svg"].replace(b"'DejaVu Sans'", b"Arial, Helvetica, 'DejaVu Sans', sans-serif")
     return files
+
+
+def graph_legend(summary: pd.DataFrame, *, reference: str | None, unit: str, level: str) -> str:
+    """Write the figure legend that belongs to a graph: what points, bars and p-values are, and n.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        Rows of one ratio, with `SUMMARY_COLUMNS`.
+    reference : str or None
+        The reference condition.
+    unit : str
+        What a biological replicate is called, such as ``blot``.
+    level : str
+        Level of the confidence intervals, such as ``95 %``.
+
+    Returns
+    -------
+    str
+        One paragraph, ready to paste.
+    """
+    name = str(summary["ratio"].iloc[0])
+    n = sorted({int(value) for value in summary["n"].dropna()})
+    counted = f"n = {n[0]}" if n[0] == n[-1] else f"n = {n[0]} to {n[-1]}"
+    tests = [t for t in dict.fromkeys(summary["test"].dropna()) if not str(t).startswith(("no test", "reference"))]
+    relative, bar = (f", relative to “{reference}”", "fold change") if reference else ("", "geometric mean")
+    sentences = [
+        f"{name} by condition{relative}, on a log scale.",
+        f"Points: one per lane, one colour and shape per blot ({counted} {unit}s per condition); hollow points were "
+        "left out, for reasons given in the report.",
+        f"Horizontal bars: {bar}; vertical lines: {level} confidence interval over {unit}s.",
+    ]
+    p_values = summary.dropna(subset=["p_adjusted"])
+    if tests and len(p_values):
+        told = "; ".join(f"{row['condition']}, p = {row['p_adjusted']:.2g}" for row in p_values.to_dict("records"))
+        sentences.append(f"Adjusted p-values ({'; '.join(tests)}): {told}.")
+    return " ".join([*sentences, f"Quantified with blotquant {__version__}."]) + "\n"
 
 
 def graph_style(*, font_size: float) -> Any:

@@ -67,7 +67,7 @@ def draw_figures(
     experiment: Experiment, tables: Mapping[str, pd.DataFrame], *, sessions: Path, ladder: Ladder
 ) -> Iterator[tuple[str, bytes]]:
     """Draw every figure of a run; file name and content, one at a time."""
-    from blotquant.export.graph import draw_graph, graph_name
+    from blotquant.export.graph import draw_graph, graph_legend, graph_name
     from blotquant.export.panel import blots_shown, draw_panel, panel_name
     from blotquant.export.source_blots import PDF_NAME, clean_picture, draw_source_pdf
 
@@ -83,6 +83,9 @@ def draw_figures(
             own = ratios[ratios["ratio"] == ratio.name]
             drawn = draw_graph(own, mine, reference=experiment.compare.reference)
             yield from ((graph_name(ratio.name) + ending, data) for ending, data in drawn.items())
+            compare = experiment.compare
+            legend = graph_legend(mine, reference=compare.reference, unit=experiment.unit, level=compare.level)
+            yield graph_name(ratio.name) + ".txt", legend.encode()
     sources = []
     for source in _source_blots(experiment, tables["bands"], sessions=sessions, ladder=ladder):
         yield f"{source.stem}.png", clean_picture(source)

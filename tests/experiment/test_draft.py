@@ -252,6 +252,13 @@ def test_a_ladder_that_pictures_disagree_about_is_asked_for(tmp_path):
     assert "# check: blot 1, lane 1: a ladder in AKT.tif, a sample in pAKT.tif; drafted as the ladder" in toml
 
 
+def test_a_stain_says_nothing_of_the_ladder(tmp_path):
+    roles = {"AKT.tif": ("ladder", "sample"), "Ponceau.tif": ("sample", "sample")}
+    study, toml = draft(tmp_path, list(roles), look=lambda path: Seen((2,), None, (roles[path.name],)))
+    assert study.roles_of("1", "1") == {1: "ladder", 2: "sample"}
+    assert "# check:" not in toml
+
+
 def test_the_exposure_of_the_file_stands_above_that_of_its_name(tmp_path):
     _, toml = draft(tmp_path, ["pAKT 30s.tif"], look=lambda _: Seen((2,), 36.3))
     assert "exposure_s = 36.3   # as the file itself says; its name says 30 s: check" in toml

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from blotquant.export.graph import COLUMN_WIDTHS_MM, draw_graph, graph_name
+from blotquant.export.graph import COLUMN_WIDTHS_MM, draw_graph, graph_legend, graph_name
 
 
 def tables(n_conditions):
@@ -51,3 +51,16 @@ def test_draw_graph_keeps_text_as_text_and_the_same_bytes():
 
 def test_graph_name_is_safe_for_files():
     assert graph_name("pAKT/AKT") == "graph_pAKT_AKT"
+
+
+def test_graph_legend_says_what_is_drawn():
+    _, summary = tables(2)
+    summary = summary.assign(n=[3, 3], test=["reference", "linear model, Dunnett"], p_adjusted=[None, 0.0123])
+    told = graph_legend(summary, reference="condition 0", unit="blot", level="95 %")
+    assert told.startswith("pAKT/AKT by condition, relative to “condition 0”, on a log scale.")
+    assert "n = 3 blots per condition" in told
+    assert "vertical lines: 95 % confidence interval over blots" in told
+    assert "Adjusted p-values (linear model, Dunnett): condition 1, p = 0.012." in told
+    unpaired = graph_legend(summary.assign(p_adjusted=None), reference=None, unit="blot", level="95 %")
+    assert "Horizontal bars: geometric mean" in unpaired
+    assert "p-values" not in unpaired
