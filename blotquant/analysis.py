@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
+from scipy.ndimage import distance_transform_edt
 
 from blotquant.detection.membranes import NOT_IDENTIFIED, Expected, LaneIdentity, find_membrane, with_lane_flag
 from blotquant.detection.picture import find_bands_again, find_lanes_again, find_layout
@@ -93,13 +94,20 @@ def found_by(search: Callable[[FloatImage], Layout], image: BlotImage, settings:
 
 
 def searchable(image: BlotImage) -> FloatImage:
-    """The signal with pixels that are no number at the picture's median: nothing to see there. Weighing keeps them."""
+    """The signal without gaps, for finding; measuring keeps them.
+
+    Pixels that are no number are at the picture's median: nothing to see there. Under a coloured mark the nearest
+    pixels go on: a saturation colour lies in the middle of a band.
+    """
     signal = image.signal()
-    if image.pixels.dtype.kind == "f":
-        finite = np.isfinite(signal)
-        if finite.any() and not finite.all():
-            return np.where(finite, signal, np.median(signal[finite]))
-    return signal
+    finite = np.isfinite(signal) if image.may_lack_numbers else np.ones(0, dtype=bool)
+    if finite.all() or not finite.any():
+        return signal
+    filled = np.where(finite, signal, np.median(signal[finite]))
+    if image.marks is not None:
+        nearest = distance_transform_edt(image.marks, return_distances=False, return_indices=True)
+        filled = filled[tuple(nearest)]
+    return filled
 
 
 def divided(image: BlotImage, layout: Layout, settings: Settings) -> Layout:

@@ -90,8 +90,26 @@ _ALL = (
     _image(
         "channel_chosen",
         "info",
-        "A coloured scan of one dye: the channel that the dye absorbs most was weighed.",
+        "A picture of one dye: the channel that it absorbs most, or in which it glows, was measured.",
         "Name the channel if you want another.",
+    ),
+    _image(
+        "colour_ignored",
+        "info",
+        "The file is in colour, but its channels tell the same picture (a tint, JPEG): it was read as grey.",
+        "Name the channel if you want another.",
+    ),
+    _image(
+        "coloured_marks",
+        "warn",
+        "Coloured marks (drawn boxes, labels, an imager's saturation colour) hide the counts under them; they were left out.",
+        "Export the picture without marks; bands under a mark are not measured.",
+    ),
+    _image(
+        "orientation_applied",
+        "info",
+        "The file's orientation tag says that the picture is shown turned or mirrored; it was laid so, as viewers show it.",
+        "If lane 1 is at the wrong end, give rotate or flip.",
     ),
     _image(
         "film",
@@ -178,6 +196,12 @@ _ALL = (
         "block",
         "At least one pixel is at the detector's ceiling: the volume is a lower bound.",
         "Use a shorter exposure.",
+    ),
+    _band(
+        "under_mark",
+        "block",
+        "A coloured mark covers part of the band: its counts are not known.",
+        "Export the picture without marks.",
     ),
     _band(
         "saturated_dust",

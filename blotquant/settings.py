@@ -10,14 +10,34 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from blotquant.errors import SheetError
 from blotquant.io.bounded import parse_toml, read_bounded
+from blotquant.model.image import Flip, Orientation
 from blotquant.text import did_you_mean, short_repr
 
 MAX_BYTES = 1 << 20
 """Largest file of settings read."""
+
+
+def _region_text(value: object) -> object:
+    """Four whole numbers as ``left,top,right,bottom``."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(str(part) for part in value)
+    return value.replace(" ", "") if isinstance(value, str) else value
+
+
+RegionText = Annotated[str, BeforeValidator(_region_text), Field(pattern=r"^[0-9]{1,6}(,[0-9]{1,6}){3}$")]
+"""``left,top,right,bottom``; a list of four numbers is read too."""
+
+
+def orientation_of(rotate: float, flip: Flip | None, region: str | None) -> Orientation:
+    """How a person says that a picture lies; the file's own tag is applied before."""
+    if region is None:
+        return Orientation(tag=None, rotate=rotate, flip=flip)
+    left, top, right, bottom = (int(part) for part in region.split(","))
+    return Orientation(tag=None, region=(left, top, right, bottom), rotate=rotate, flip=flip)
 
 
 class _Section(BaseModel):
@@ -90,6 +110,13 @@ class Settings(_Section):
     )
     channel: str | None = Field(None, description="Colour channel of RGB pictures: red, green or blue")
     page: int | None = Field(None, ge=0, description="Page of a multi-page file, from 0")
+    rotate: float = Field(
+        0.0, ge=-360, le=360, allow_inf_nan=False, description="Turn the picture, degrees anticlockwise"
+    )
+    flip: Flip | None = Field(None, description="Mirror the picture: left-right or top-bottom, after the turn")
+    region: RegionText | None = Field(
+        None, description="Cut the picture first: left,top,right,bottom in px of the picture as viewers show it"
+    )
     max_pixels: int = Field(200_000_000, ge=1, description="Larger pictures are refused, in px")
     detection: DetectionSettings = DetectionSettings()
     quantification: QuantificationSettings = QuantificationSettings()
@@ -106,6 +133,11 @@ class Settings(_Section):
             known = renamed.get(present)
             renamed[present] = {**known, **value} if isinstance(known, dict) and isinstance(value, dict) else value
         return renamed
+
+    @property
+    def orientation(self) -> Orientation:
+        """How pictures are laid; the file's own tag is applied before."""
+        return orientation_of(self.rotate, self.flip, self.region)
 
     def to_toml(self) -> str:
         """Write the settings as TOML; parameters that are not set are left out."""

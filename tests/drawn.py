@@ -19,11 +19,20 @@ def field_values(annotation: object, limits: list[object]) -> st.SearchStrategy[
     if get_origin(annotation) is Literal:
         return st.sampled_from(get_args(annotation))
     parts = get_args(annotation)
+    if get_origin(annotation) is tuple:
+        first = parts[0].__origin__ if hasattr(parts[0], "__metadata__") else parts[0]
+        return st.lists(field_values(first, []), max_size=2, unique=True).map(tuple)
     if parts:
         limits = [*limits, *(limit for part in parts for limit in getattr(part, "__metadata__", ()))]
-        return st.one_of(*(field_values(getattr(part, "__origin__", part), limits) for part in parts))
+        plain = (part.__origin__ if hasattr(part, "__metadata__") else part for part in parts)
+        return st.one_of(*(field_values(part, limits) for part in plain))
     if annotation is type(None):
         return st.none()
+    patterns = [
+        part.pattern for limit in limits for part in getattr(limit, "metadata", [limit]) if hasattr(part, "pattern")
+    ]
+    if annotation is str and patterns:
+        return st.from_regex(patterns[0], fullmatch=True)
     return {bool: st.booleans, str: words, int: whole, float: real}[annotation](*numbers_in(limits, annotation))
 
 

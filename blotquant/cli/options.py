@@ -58,6 +58,9 @@ settings_options = _together(
     click.option("--polarity", type=click.Choice(["auto", "bright", "dark"]), help="Bands bright or dark."),
     click.option("--channel", help="Colour channel of RGB pictures."),
     click.option("--page", type=click.IntRange(0), help="Page of a multi-page file, from 0."),
+    click.option("--rotate", type=float, metavar="DEG", help="Turn pictures, degrees anticlockwise."),
+    click.option("--flip", type=click.Choice(["left-right", "top-bottom"]), help="Mirror pictures."),
+    click.option("--region", metavar="X0,Y0,X1,Y1", help="Cut pictures to this region of the file's pixels."),
     click.option("--background", help="Background method."),
     click.option("--settings", "settings_file", type=click.Path(path_type=Path), help="Parameters as TOML."),
     click.option(
@@ -85,6 +88,9 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
         "polarity": options["polarity"],
         "channel": options["channel"],
         "page": options["page"],
+        "rotate": options["rotate"],
+        "flip": options["flip"],
+        "region": options["region"],
         "quantification.background": options["background"],
     }
     given = [f"{name}={value}" for name, value in named.items() if value is not None]

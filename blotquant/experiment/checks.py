@@ -149,7 +149,7 @@ def _check_shared(images: Sequence[ImageEntry]) -> list[str]:
     """One picture is of one membrane and has one exposure time; it may show several probes."""
     groups: dict[tuple[object, ...], list[ImageEntry]] = {}
     for image in images:
-        groups.setdefault((image.file, image.page, image.channel, image.strip), []).append(image)
+        groups.setdefault((image.file, image.page, image.channel, image.region, image.strip), []).append(image)
     problems = []
     for (file, *_), members in groups.items():
         places = list(dict.fromkeys(f"blot {m.blot}, membrane {m.membrane}" for m in members))
@@ -174,7 +174,7 @@ def check_shared_pictures(
     groups: dict[tuple[object, ...], dict[str, int | None]] = {}
     for image in images:
         row = targets[image.probe].row if image.probe in targets else None
-        key = (image.file, image.blot, image.membrane, image.page, image.channel, image.strip)
+        key = (image.file, image.blot, image.membrane, image.page, image.channel, image.region, image.strip)
         groups.setdefault(key, {})[image.probe] = row
     problems = []
     for (file, *_), rows in groups.items():

@@ -15,8 +15,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 from blotquant.identification.presets import target_kda
 from blotquant.model.geometry import LaneRole
+from blotquant.model.image import Flip, Orientation
 from blotquant.session.session import SESSION_SUFFIX
-from blotquant.settings import Settings
+from blotquant.settings import RegionText, Settings, orientation_of
 from blotquant.text import file_name
 
 Scaling = Literal["none", "fixed_point", "sum", "control_mean", "interblot_control", "alignment"]
@@ -67,9 +68,21 @@ class ImageEntry(_Part):
         description="Marker picture of the same membrane in the same frame, where this one does not show its ladder: "
         "its masses mark the figures",
     )
+    rotate: float | None = Field(
+        None, ge=-360, le=360, allow_inf_nan=False, description="Turn the picture, degrees anticlockwise"
+    )
+    flip: Flip | None = Field(None, description="Mirror it: left-right or top-bottom, after the turn")
+    region: RegionText | None = Field(None, description="Cut it first: [left, top, right, bottom] in px of the file")
 
     _needs_path: bool = PrivateAttr(default=False)
     _is_shared: bool = PrivateAttr(default=False)
+
+    @property
+    def orientation(self) -> Orientation | None:
+        """How the entry says that its picture lies; None where it says nothing."""
+        if not {"rotate", "flip", "region"} & self.model_fields_set:
+            return None
+        return orientation_of(self.rotate or 0.0, self.flip, self.region)
 
     @property
     def base_name(self) -> str:
@@ -84,7 +97,8 @@ class ImageEntry(_Part):
     @property
     def session_name(self) -> str:
         """File name of the picture's session; strips, pages, channels and probes of one file stay apart."""
-        chosen = {"strip": self.strip, "page": self.page, "channel": self.channel}
+        region = None if self.region is None else self.region.replace(",", "-")
+        chosen = {"strip": self.strip, "page": self.page, "channel": self.channel, "region": region}
         parts = [f"{name}{value}" for name, value in chosen.items() if value is not None]
         parts += [self.probe] if self._is_shared else []
         folders = [part for part in re.split(r"[/\\]", self.file) if part not in ("", ".")]

@@ -229,11 +229,11 @@ def _told_apart(images: Sequence[ImageEntry]) -> list[ImageEntry]:
     """Entries whose files in different folders have one name are called by their paths."""
     files = {image.file: image.base_name for image in images}
     names = Counter(files.values())
-    shown = Counter((image.file, image.page, image.channel, image.strip) for image in images)
+    shown = Counter((image.file, image.page, image.channel, image.region, image.strip) for image in images)
     return [
         image.told_apart(
             by_path=names[image.base_name] > 1,
-            is_shared=shown[image.file, image.page, image.channel, image.strip] > 1,
+            is_shared=shown[image.file, image.page, image.channel, image.region, image.strip] > 1,
         )
         for image in images
     ]

@@ -301,7 +301,7 @@ def read_number(text: str) -> float:
 
 
 _LISTS = ("loading", "denominator", "mw_kda", "blots", "files")
-_NUMBERS = ("exposure_s", "mw_kda", "alpha")
+_NUMBERS = ("exposure_s", "mw_kda", "alpha", "rotate")
 _WHOLE = ("strip", "page", "row")
 _KNOWN = ("experiment", "images", "targets", "ratios", "compare", "dilution", "samples")
 

@@ -16,8 +16,10 @@ from blotquant.io.source import DAMAGE, RawPicture, Source, kept
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-_PALETTE_ROUNDING = 6  # grey levels: adaptive palettes of grey pictures are a few levels off
-_EXIF_EXPOSURE, _EXIF_IFD = 33434, 34665
+_EXIF_ORIENTATION = 274
+_EXIF_EXPOSURE = 33434
+_EXIF_IFD = 34665
+"""Where EXIF keeps what the camera did."""
 
 
 def read(source: Source) -> RawPicture:
@@ -71,6 +73,8 @@ def _read(source: Source) -> RawPicture:
             exposure_s=_exposure(picture) or exposure_in(text),
             pixel_size_um=pixel_size_from_dpi((float(dpi[0]), float(dpi[1]))) if dpi else None,
             metadata=kept([*facts_kept, ("software", picture.info.get("Software"))]),
+            tag=_orientation(picture),
+            marks=channel.marks,
             flags=(*channel.flags, *lossy),
         )
 
@@ -97,8 +101,7 @@ def _one_channel(source: Source, picture: ImageFile) -> Channel:
         msg = f"has {what}; export it as a grey TIFF with 16 bits"
         raise source.error(msg)
     if picture.mode in ("P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"):
-        rounding = _PALETTE_ROUNDING if picture.mode.startswith("P") or picture.format == "GIF" else 1
-        return resolve_colour(source, np.asarray(picture.convert("RGB")), rounding=rounding)
+        return resolve_colour(source, np.asarray(picture.convert("RGB")))
     return _grey(source, np.array(picture.convert("L") if picture.mode == "LA" else picture))
 
 
@@ -116,6 +119,12 @@ def _deep_png(source: Source) -> NDArray[Any] | None:
     import imagecodecs
 
     return np.asarray(imagecodecs.png_decode(source.data))
+
+
+def _orientation(picture: ImageFile) -> int:
+    """EXIF's orientation; 1 where it is missing or no such orientation exists."""
+    tag = picture.getexif().get(_EXIF_ORIENTATION, 1)
+    return int(tag) if tag in range(1, 9) else 1
 
 
 def _exposure(picture: ImageFile) -> float | None:

@@ -7,7 +7,7 @@ import importlib
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from blotquant.errors import ImageError
 from blotquant.flags import join_flags, split_flags
 from blotquant.io.source import MAX_PIXELS, RawPicture, Source
-from blotquant.model.image import BlotImage, Polarity
+from blotquant.model.image import BlotImage, Orientation, Polarity
 from blotquant.text import shown
 
 _MAX_BYTES_PER_PIXEL = 16
@@ -52,13 +52,14 @@ READERS: tuple[Reader, ...] = (
 """Formats in the order in which they are tried. A new one is one module and one entry."""
 
 
-def read_image(
+def read_image(  # noqa: PLR0913  each is one thing that a person may say about a file
     path: str | os.PathLike[str],
     *,
     page: int | None = None,
     channel: str | None = None,
     polarity: Polarity | None = None,
     exposure_s: float | None = None,
+    orientation: Orientation | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> BlotImage:
     """Read a picture of a blot. The format is told by the file's first bytes, not by its name.
@@ -75,6 +76,9 @@ def read_image(
         Whether bands are brighter or darker than the background; guessed from the pixels when not given.
     exposure_s : float, optional
         Exposure time in seconds; wins over the file's own.
+    orientation : Orientation, optional
+        How to lay the picture: cut, turned, mirrored; the file's own tag is applied first unless `Orientation.tag`
+        says otherwise.
     max_pixels : int
         Larger pictures are refused before memory is taken for them.
 
@@ -90,7 +94,10 @@ def read_image(
     """
     _check_wishes(polarity, exposure_s)
     source = _load(Path(path), page=page, channel=channel, max_pixels=max_pixels)
-    return _to_image(source, _read_raw(source), polarity=polarity, exposure_s=exposure_s)
+    raw = _read_raw(source)
+    _check_pixels(source, raw)
+    raw, laid = _lay(source, raw, orientation or Orientation(tag=None))
+    return _to_image(source, raw, laid, polarity=polarity, exposure_s=exposure_s)
 
 
 def _check_wishes(polarity: str | None, exposure_s: float | None) -> None:
@@ -143,13 +150,35 @@ def _read_raw(source: Source) -> RawPicture:
     raise source.error(msg)
 
 
-def _to_image(source: Source, raw: RawPicture, *, polarity: Polarity | None, exposure_s: float | None) -> BlotImage:
+def _lay(source: Source, raw: RawPicture, wanted: Orientation) -> tuple[RawPicture, Orientation]:
+    """Turn, mirror and cut the pixels as the file's tag and the caller say."""
+    from blotquant.imaging.orientation import orient
+
+    if wanted.lean_deg:
+        msg = f"rotate = {wanted.rotate:g} is no quarter turn; 90, 180 and 270 are allowed"
+        raise source.error(msg)
+    laid = replace(wanted, tag=raw.tag if wanted.tag is None else wanted.tag)
+    if laid == Orientation():
+        return raw, laid
+    try:
+        pixels = orient(raw.pixels, laid)
+        marks = None if raw.marks is None else orient(raw.marks, laid)
+    except ValueError as error:
+        raise source.error(str(error)) from None
+    flags = raw.flags if laid.tag == 1 else (*raw.flags, "orientation_applied")
+    if marks is not None and not marks.any():
+        marks, flags = None, tuple(flag for flag in flags if flag != "coloured_marks")
+    return replace(raw, pixels=pixels, marks=marks, flags=flags), laid
+
+
+def _to_image(
+    source: Source, raw: RawPicture, laid: Orientation, *, polarity: Polarity | None, exposure_s: float | None
+) -> BlotImage:
     """Judge direction and scale of the counts and put everything together."""
     from blotquant.imaging.polarity import UNCERTAIN_BELOW, guess_polarity
     from blotquant.io.ceiling import judge_scale
     from blotquant.io.metadata import says_film
 
-    _check_pixels(source, raw)
     pixels = raw.pixels.astype(raw.pixels.dtype.newbyteorder("="), copy=False)
     direction, confidence = (polarity, 1.0) if polarity else guess_polarity(pixels)
     scale = judge_scale(pixels, direction, full_scale=raw.full_scale)
@@ -168,6 +197,8 @@ def _to_image(source: Source, raw: RawPicture, *, polarity: Polarity | None, exp
         sha256=hashlib.sha256(source.data).hexdigest(),
         page=raw.page,
         channel=raw.channel,
+        orientation=laid,
+        marks=raw.marks,
         photometric=raw.photometric,
         metadata=raw.metadata,
         flags=split_flags(join_flags(raw.flags, scale.flags, doubt)),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.errors import ImageError
@@ -115,6 +116,10 @@ class RawPicture:
         Maximum value that the file declares.
     page, channel, photometric, exposure_s, pixel_size_um, imager, metadata
         As in `BlotImage`.
+    tag : int
+        The file's orientation tag, 1 to 8.
+    marks : ndarray of bool, shape (H, W), or None
+        Where coloured marks hide the counts.
     flags : tuple of str
         Those that only the reader can know.
     """
@@ -128,6 +133,8 @@ class RawPicture:
     pixel_size_um: float | None = None
     imager: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    tag: int = 1
+    marks: NDArray[np.bool_] | None = None
     flags: tuple[str, ...] = ()
 
 

@@ -153,7 +153,6 @@ _LOSSY = {6, 7, 33003, 33005, 33007, 34712, 34892, 34933, 34934, 50001, 50002, 5
 _COLOUR = {"RGB", "YCBCR"}
 _GREY = {"MINISBLACK", "MINISWHITE"}
 _IMAGEJ_IMAGES = re.compile(r"^images=(\d+)", re.MULTILINE)
-_PALETTE_ROUNDING = 6  # grey levels: adaptive palettes of grey pictures are a few levels off
 
 
 def read(source: Source) -> RawPicture:
@@ -203,6 +202,8 @@ def _read_page(source: Source, tiff: TiffFile) -> RawPicture:
         pixel_size_um=_pixel_size(page, text),
         imager=_imager(page),
         metadata=kept([*_text_facts(page, text), *gel.gel_facts(tiff)]),
+        tag=_orientation(page),
+        marks=channel.marks,
         flags=tuple(flags),
     )
 
@@ -256,7 +257,7 @@ def _one_channel(source: Source, page: TiffPage) -> Channel:
     kind = _photometric(page)
     data = _as_samples_last(page)
     if kind == "PALETTE" and data.ndim == 2:
-        return resolve_colour(source, apply_palette(_colormap(page), data), rounding=_PALETTE_ROUNDING)
+        return resolve_colour(source, apply_palette(_colormap(page), data))
     if kind in _COLOUR and data.ndim == 3 and data.shape[2] >= 3:
         return resolve_colour(source, data)
     if kind in _GREY:
@@ -342,6 +343,12 @@ def _ratio(value: object) -> float:
     if isinstance(value, tuple) and len(value) == 2 and value[1]:
         return float(value[0] / value[1])
     return math.nan
+
+
+def _orientation(page: TiffPage) -> int:
+    """The tag Orientation; 1 where it is missing or no such orientation exists."""
+    tag = page.tags.valueof("Orientation", default=1)
+    return int(tag) if tag in range(1, 9) else 1
 
 
 def _imager(page: TiffPage) -> str | None:

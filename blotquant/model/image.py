@@ -13,7 +13,48 @@ from numpy.typing import NDArray
 from blotquant.text import printable
 
 Polarity = Literal["bright", "dark"]
+Flip = Literal["left-right", "top-bottom"]
 FloatImage = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orientation:
+    """How a picture was laid: by its file's tag, then cut, turned and mirrored by a person.
+
+    Attributes
+    ----------
+    tag : int or None
+        The file's orientation tag (TIFF 274, EXIF) as it was applied, 1 to 8; None for whatever the file says.
+    region : (int, int, int, int) or None
+        Left, top, right and bottom (the last two beyond the region) in px of the picture as the tag shows it.
+    rotate : float
+        Degrees, anticlockwise.
+    flip : {"left-right", "top-bottom"} or None
+        The mirror, after the turn.
+    """
+
+    tag: int | None = 1
+    region: tuple[int, int, int, int] | None = None
+    rotate: float = 0.0
+    flip: Flip | None = None
+
+    @property
+    def quarter_turns(self) -> int:
+        """Quarter turns, anticlockwise, 0 to 3: the nearest to the angle."""
+        return round(self.rotate / 90) % 4
+
+    @property
+    def lean_deg(self) -> float:
+        """What quarter turns leave of the angle, -45 to 45."""
+        return self.rotate - 90 * round(self.rotate / 90)
+
+    def describe(self) -> str:
+        """In words, for messages and the report; empty where nothing was done."""
+        steps = [f"orientation tag {self.tag} applied"] if self.tag not in (None, 1) else []
+        steps += ["cut to {},{},{},{}".format(*self.region)] if self.region is not None else []
+        steps += [f"turned by {self.rotate:g}° anticlockwise"] if self.rotate else []
+        steps += [f"mirrored {self.flip}"] if self.flip else []
+        return ", ".join(steps)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -46,6 +87,10 @@ class BlotImage:
         Checksum of that file's bytes.
     page, channel : int or None, str or None
         Which page and colour channel of the file the pixels are.
+    orientation : Orientation
+        How the pixels were laid.
+    marks : ndarray of bool, shape (H, W), or None
+        Where coloured marks hide the counts; `signal` is NaN there.
     photometric : str or None
         The file's own statement of polarity ("minisblack", "miniswhite", "palette", "rgb").
     metadata : dict
@@ -67,6 +112,8 @@ class BlotImage:
     sha256: str = ""
     page: int | None = None
     channel: str | None = None
+    orientation: Orientation = field(default_factory=Orientation)
+    marks: NDArray[np.bool_] | None = None
     photometric: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
@@ -90,8 +137,13 @@ class BlotImage:
         """The file's name as printable text, or ``"array"`` for pixels that came from none."""
         return printable(self.source.name) if self.source is not None else "array"
 
+    @property
+    def may_lack_numbers(self) -> bool:
+        """Whether some pixels of the signal may be NaN or infinite."""
+        return self.pixels.dtype.kind == "f" or self.marks is not None
+
     def signal(self) -> FloatImage:
-        """Counts as floats with bands bright; never clipped, rescaled or smoothed.
+        """Counts as floats with bands bright; never clipped, rescaled or smoothed. NaN under coloured marks.
 
         Returns
         -------
@@ -109,6 +161,8 @@ class BlotImage:
         counts = self.pixels.astype(dtype)
         if self.polarity == "dark":
             np.subtract(dtype(self.white), counts, out=counts)
+        if self.marks is not None:
+            counts[self.marks] = np.nan
         counts.flags.writeable = False
         return counts
 

@@ -99,7 +99,7 @@ def _fit_band(frames: pd.DataFrame) -> dict[str, Any]:
     flags = [set(split_flags(cell)) for cell in frames["flags"]]
     t, volume, sd = (frames[name].to_numpy(dtype=float) for name in ("exposure_s", "volume", "volume_sd"))
     usable = np.isfinite(volume) & np.isfinite(sd) & (sd > 0)
-    usable &= np.array([not f & {"saturated", "nonfinite_pixels"} for f in flags])
+    usable &= np.array([not f & {"saturated", "nonfinite_pixels", "under_mark"} for f in flags])
     last = frames.iloc[int(np.flatnonzero(usable)[-1]) if usable.any() else 0]
     place = {name: last[name] for name in [*_SERIES, "band", "band_id", "target", *_PLACE]}
     cells: dict[str, Any] = {**place, "n_frames": len(frames), "n_used": int(usable.sum())}

@@ -203,7 +203,8 @@ def measure_rows(
             **places[band.id],
             **_band_cells(band, measure_aperture(scene, aperture, estimate), aperture, scene),
         }
-        cells["flags"] = join_flags(cells["flags"], marks[band.id], layout.flags, scene.flags)
+        hidden = ("under_mark",) if image.marks is not None and np.isnan(cells["volume_raw"]) else ()
+        cells["flags"] = join_flags(cells["flags"], hidden, marks[band.id], layout.flags, scene.flags)
         rows.append(cells)
     return rows
 

@@ -139,8 +139,9 @@ def prepare_image(image: BlotImage, layout: Layout, *, settings: QuantificationS
     settings = settings or QuantificationSettings()
     if settings.optical_density:
         image = to_optical_density(image)
-    is_float = image.pixels.dtype.kind == "f"
-    ground = find_background_pixels(image.signal(), layout, settings.mask_margin, may_lack_numbers=is_float)
+    ground = find_background_pixels(
+        image.signal(), layout, settings.mask_margin, may_lack_numbers=image.may_lack_numbers
+    )
     boxes = [clip_box(band.box, image.shape) for band in layout.bands]
     noise = measure_noise(ground.signal, ground.usable, boxes)
     ground = replace(ground, noise=noise.sigma, noise_spread=noise.spread)

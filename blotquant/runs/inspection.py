@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from blotquant.errors import BlotQuantError
 from blotquant.flags import FLAGS
 from blotquant.runs.inputs import Input
@@ -40,8 +42,6 @@ def inspect_picture(item: Input, settings: Settings) -> dict[str, Any]:
 
 
 def _picture(image: BlotImage) -> dict[str, Any]:
-    import numpy as np
-
     values = image.pixels
     finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
     return {
@@ -61,7 +61,30 @@ def _picture(image: BlotImage) -> dict[str, Any]:
         "imager": image.imager,
         "sha256": image.sha256,
         "picture_flags": list(image.flags),
+        "decisions": decisions(image),
     }
+
+
+def decisions(image: BlotImage) -> list[str]:
+    """What was decided about a picture before the search, why, and what to type to decide otherwise."""
+    told = image.polarity_confidence == 1.0
+    why = (
+        "as told" if told else f"{image.polarity_confidence:.0%} sure, judged on each surface of the picture by itself"
+    )
+    other = "dark" if image.polarity == "bright" else "bright"
+    lines = [f"bands {image.polarity}: {why}; otherwise --polarity {other}"]
+    if "channel_chosen" in image.flags:
+        lines.append(f"channel {image.channel}: one dye, with the most contrast there; otherwise --channel NAME")
+    elif {"colour_ignored", "coloured_marks"} & set(image.flags):
+        lines.append("read as grey: its channels tell the same picture; otherwise --channel red, green or blue")
+    if image.marks is not None:
+        lines.append(
+            f"coloured marks left out: {np.count_nonzero(image.marks)} px; to measure under them --channel green"
+        )
+    laid = image.orientation.describe()
+    if laid:
+        lines.append(f"orientation: {laid}; otherwise --rotate DEGREES, --flip left-right, --region X0,Y0,X1,Y1")
+    return lines
 
 
 def _findings(layout: Layout) -> dict[str, Any]:
@@ -102,6 +125,7 @@ def describe(report: dict[str, Any]) -> list[str]:
     }
     known = ", ".join(f"{name} {value}" for name, value in facts.items() if value)
     lines += [f"  {known}"] if known else []
+    lines += [f"  decided: {line}" for line in report["decisions"]]
     for strip in report["strips"]:
         others = "".join(f"; or {other['lanes']} ({other['confidence']:.0%})" for other in strip["alternatives"])
         lines.append(

@@ -16,7 +16,7 @@ from blotquant.io.records import table_records
 from blotquant.model.geometry import LaneRole, Layout
 from blotquant.runs.pictures import make_part, named, placed, software, with_timings
 from blotquant.runs.store import Part, fingerprint
-from blotquant.session.session import check_same_picture, load_session
+from blotquant.session.session import check_same_orientation, check_same_picture, load_session
 from blotquant.settings import Settings
 from blotquant.threads import stage, timed
 
@@ -269,12 +269,15 @@ def _read(entry: ImageEntry, path: Path, session: Session | None, settings: Sett
     polarity = entry.polarity if said else settings.polarity
     known = settings if session is None else session.image
     with named(entry.name):
+        if session is not None:
+            check_same_orientation(session, entry.orientation, where=entry.name)
         image = read_image(
             path,
             page=known.page if entry.page is None else entry.page,
             channel=known.channel if entry.channel is None else entry.channel,
             polarity=session.polarity if session is not None else None if polarity == "auto" else polarity,
             exposure_s=entry.exposure_s,
+            orientation=known.orientation if session is not None else entry.orientation or known.orientation,
             max_pixels=settings.max_pixels,
         ).with_(probe=entry.probe)
         if session is not None:

@@ -24,6 +24,7 @@ from blotquant.runs.inputs import Input
 from blotquant.runs.store import Part, fingerprint
 from blotquant.session.session import (
     Session,
+    check_same_orientation,
     find_image,
     load_session,
     relative_path,
@@ -121,6 +122,7 @@ def _open(task: PictureTask) -> tuple[BlotImage, Session | None]:
     if task.session is None:
         return open_picture(task.input.path, task.settings), None
     session = load_session(task.session)
+    check_same_orientation(session, task.settings.orientation, where=task.input.name)
     given = None if task.input.is_session else task.input.path
     image = open_session_picture(session, task.session.parent, given=given, max_pixels=task.settings.max_pixels)
     return image, placed(session, image, task.session_folder)
@@ -140,6 +142,7 @@ def open_picture(path: Path, settings: Settings) -> BlotImage:
         path,
         page=settings.page,
         channel=settings.channel,
+        orientation=settings.orientation,
         polarity=polarity,
         max_pixels=settings.max_pixels,
     )
@@ -171,6 +174,7 @@ def open_session_picture(
         find_image(session, folder, given=given),
         page=reference.page,
         channel=reference.channel,
+        orientation=reference.orientation,
         polarity=session.polarity,
         max_pixels=max_pixels if max_pixels is not None else session.settings.max_pixels,
     )

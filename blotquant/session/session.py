@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from blotquant.errors import SessionError
 from blotquant.io.bounded import is_file, read_bounded
 from blotquant.model.geometry import Band, Lane, Layout, Strip
-from blotquant.model.image import BlotImage, Polarity
+from blotquant.model.image import BlotImage, Orientation, Polarity
 from blotquant.session.canonical_json import canonical_text, flatten_settings, nest_settings, plain_value
 from blotquant.session.history import FIND_AGAIN, Change, Edit, History, adapter_of, parse_json
 from blotquant.session.migrations import migrate
@@ -52,7 +52,9 @@ class ImageReference:
     shape : (int, int)
         Rows and columns.
     page, channel : int or None, str or None
-        Which page and colour channel of the file.
+        Which page and colour channel of the file, where one was asked for.
+    orientation : Orientation
+        How the picture was laid. Sessions from before this field were made without the file's orientation tag.
     """
 
     path: str
@@ -61,6 +63,7 @@ class ImageReference:
     shape: tuple[int, int]
     page: int | None = None
     channel: str | None = None
+    orientation: Orientation = field(default_factory=Orientation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +177,9 @@ def make_session(
         sha256=image.sha256,
         shape=image.shape,
         page=image.page,
-        channel=image.channel,
+        # A channel that the colours decided is decided by them again.
+        channel=None if "channel_chosen" in image.flags else image.channel,
+        orientation=image.orientation,
     )
     return Session(
         image=reference,
@@ -338,6 +343,33 @@ def check_same_picture(session: Session, checksum: str, *, where: str) -> None:
             f"{session.image.sha256}; give the original file, or start a new session"
         )
         raise PictureMissingError(msg)
+
+
+def check_same_orientation(session: Session, wanted: Orientation | None, *, where: str) -> None:
+    """Refuse to use corrections of a picture that lay differently.
+
+    Parameters
+    ----------
+    session : Session
+        With the orientation in which it was corrected.
+    wanted : Orientation or None
+        What is asked for now; None, or the default, asks for nothing.
+    where : str
+        Name of the picture, for the message.
+
+    Raises
+    ------
+    SessionError
+        With both orientations.
+    """
+    made = session.image.orientation
+    if wanted is None or replace(wanted, tag=made.tag) in (made, Orientation(tag=made.tag)):
+        return
+    msg = (
+        f"{where}: its corrections were made on the picture {made.describe() or 'as it is'}, asked for is "
+        f"{wanted.describe()}; leave rotate, flip and region as they were, or move the session out of the folder"
+    )
+    raise SessionError(msg)
 
 
 def session_text(session: Session) -> str:

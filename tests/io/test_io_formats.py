@@ -17,6 +17,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from blotquant.analysis import analyze
 from blotquant.errors import ImageError
 from blotquant.io import read_image
 from blotquant.io.metadata import exposure_in, pixel_size_from_dpi, pixel_size_in
@@ -153,22 +154,107 @@ def test_scan_of_one_dye_takes_the_channel_it_absorbs_most(tmp_path: Path) -> No
     assert "channel_chosen" not in named.flags
 
 
-def test_drawn_marks_and_false_colours_are_refused(tmp_path: Path) -> None:
-    boxed = np.stack([255 - bands()] * 3, axis=-1)
-    boxed[10:30, 20:120] = (0, 220, 0)
-    display = np.stack([np.zeros_like(bands()), bands(), np.zeros_like(bands())], axis=-1)
-    two_dyes = stained_gel()
-    two_dyes[:, 70:] = two_dyes[:, 70:, ::-1]
-    for name, colours in {"boxed": boxed, "display": display, "two": two_dyes}.items():
+def blot(*, low: float = 30, high: float = 220) -> np.ndarray:
+    """Synthetic grey picture of dark bands as floats, shape (200, 400)."""
+    rows, cols = np.mgrid[:200, :400]
+    picture = np.full((200, 400), float(high))
+    for k in range(7):
+        picture -= (high - low) * np.exp(-((rows - 90) ** 2) / 40 - ((cols - 40 - 54 * k) / 18.0) ** 4)
+    return picture
+
+
+def coloured(picture: np.ndarray, gains: tuple[float, float, float], *, noise: float = 1.0) -> np.ndarray:
+    """The same picture in three channels, each with its own gain and noise."""
+    rng = np.random.default_rng(3)
+    channels = np.stack([picture * gain for gain in gains], axis=-1)
+    return rng.normal(channels, noise).clip(0, 255).astype("u1")
+
+
+@pytest.mark.parametrize(
+    ("gains", "noise", "suffix"),
+    [
+        ((1, 1, 1), 1.0, "png"),  # channels that differ by rounding and noise
+        ((1, 1, 1), 8.0, "png"),  # a phone
+        ((0.97, 1, 0.93), 1.0, "png"),  # a tint
+        ((0.75, 0.85, 1), 1.0, "jpg"),  # the blue base of film
+    ],
+)
+def test_read_image_reads_colour_that_carries_nothing_as_grey(
+    tmp_path: Path, gains: tuple[float, float, float], noise: float, suffix: str
+) -> None:
+    Image.fromarray(coloured(blot(), gains, noise=noise)).save(tmp_path / f"a.{suffix}", quality=85)
+    image = read_image(tmp_path / f"a.{suffix}")
+    assert "colour_ignored" in image.flags
+    assert not {"coloured_marks", "channel_chosen"} & set(image.flags)
+    assert (image.channel, image.polarity) == (None, "dark")
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_read_image_leaves_out_coloured_marks(tmp_path: Path, suffix: str) -> None:
+    picture = coloured(blot(), (1, 1, 1))
+    picture[20:22, 10:390] = picture[140:142, 10:390] = (220, 0, 0)
+    picture[60:70, 0:15] = (0, 90, 200)
+    Image.fromarray(picture).save(tmp_path / f"a.{suffix}", quality=85)
+    image = read_image(tmp_path / f"a.{suffix}")
+    assert "coloured_marks" in image.flags
+    hidden = np.isnan(image.signal())
+    assert hidden[20:22, 10:390].all()
+    assert hidden[62:68, 2:12].all()
+    assert not hidden[40:52].any()  # nor are the bands hidden
+    assert not hidden[80:100, 30:].any()
+    whole = read_image(tmp_path / f"a.{suffix}", channel="green")
+    assert np.isfinite(whole.signal()).all()
+    np.testing.assert_array_equal(whole.pixels, image.pixels)
+
+
+def test_measure_bands_refuses_only_the_band_under_a_mark(tmp_path: Path) -> None:
+    picture = coloured(blot(), (1, 1, 1))
+    picture[85:95, 85:102] = (0, 200, 0)  # the imager's saturation colour in the second band
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    bands = analyze(read_image(tmp_path / "a.png")).bands
+    under = bands["flags"].str.contains("under_mark")
+    assert bands.loc[under, "lane"].tolist() == [2]
+    assert bands.loc[under, "volume"].isna().all()
+    assert bands.loc[~under, "volume"].notna().all()
+    assert len(bands) == 7
+
+
+def test_read_image_takes_the_channel_in_which_a_gel_glows(tmp_path: Path) -> None:
+    light = 220 - blot(low=0)
+    gel = coloured(light, (0.8, 1, 0.1)) + np.array([20, 12, 3], "u1")
+    Image.fromarray(gel).save(tmp_path / "a.png")
+    image = read_image(tmp_path / "a.png")
+    assert (image.channel, image.polarity) == ("green", "bright")
+    assert "channel_chosen" in image.flags
+
+
+def test_read_image_asks_where_channels_show_different_pictures(tmp_path: Path) -> None:
+    import matplotlib
+
+    red, green = 220 - blot(), np.roll(220 - blot(), 60, axis=0)
+    overlay = np.stack([red + 10, green + 10, np.full_like(red, 10)], axis=-1).clip(0, 255).astype("u1")
+    share = (220 - blot()) / 190
+    display = (255 * matplotlib.colormaps["jet"](0.1 + 0.9 * share)[..., :3]).astype("u1")
+    for name, colours in {"overlay": overlay, "display": display}.items():
         Image.fromarray(colours).save(tmp_path / f"{name}.png")
         with pytest.raises(ImageError, match=rf"^{name}\.png: .*choose channel red, green or blue"):
             read_image(tmp_path / f"{name}.png")
-    assert read_image(tmp_path / "display.png", channel="G").channel == "green"
+    assert read_image(tmp_path / "overlay.png", channel="G").channel == "green"
     with pytest.raises(ImageError, match="no channel 'cyan'; choose red, green or blue"):
-        read_image(tmp_path / "display.png", channel="cyan")
+        read_image(tmp_path / "overlay.png", channel="cyan")
     Image.fromarray(bands()).save(tmp_path / "grey.png")
     with pytest.raises(ImageError, match="no channel 'red'; it has one grey channel"):
         read_image(tmp_path / "grey.png", channel="red")
+
+
+def test_read_image_lays_a_jpeg_as_exif_says(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(bands()).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    image = read_image(tmp_path / "a.jpg")
+    assert image.shape == bands().shape[::-1]
+    assert image.orientation.tag == 6
+    assert "orientation_applied" in image.flags
 
 
 # --- LI-COR
@@ -336,10 +422,10 @@ def test_import_is_cheap() -> None:
 @pytest.mark.parametrize(
     ("name", "outcome"),
     [
-        ("formats/rgb_8bit.tif", "choose channel red, green or blue"),
-        ("formats/rgba lzw smears, rep 1, 2, 3.tif", "choose channel red, green or blue"),
-        ("formats/palette saturation colours, March 19.2013.tif", "choose channel red, green or blue"),
-        ("formats/palette.gif", ("low_bit_depth",)),
+        ("formats/rgb_8bit.tif", ("low_bit_depth", "clipped_black", "coloured_marks")),
+        ("formats/rgba lzw smears, rep 1, 2, 3.tif", ("low_bit_depth", "colour_ignored", "coloured_marks")),
+        ("formats/palette saturation colours, March 19.2013.tif", ("low_bit_depth", "coloured_marks")),
+        ("formats/palette.gif", ("low_bit_depth", "colour_ignored")),
         ("formats/tiff_named.png", ("low_bit_depth",)),
         ("formats/dot_blot_not_lanes.tif", ("low_bit_depth",)),
         ("gels/gelquant_gel.png", ("low_bit_depth", "channel_chosen")),

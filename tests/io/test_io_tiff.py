@@ -13,6 +13,7 @@ import tifffile
 
 from blotquant.errors import ImageError
 from blotquant.io import read_image
+from blotquant.model.image import Orientation
 
 RNG = np.random.default_rng(7)
 
@@ -121,14 +122,61 @@ def test_grey_palette_is_resolved(tmp_path: Path) -> None:
     assert (image.polarity, image.photometric) == ("dark", "palette")
 
 
-def test_coloured_palette_is_refused_or_taken_by_channel(tmp_path: Path) -> None:
-    indices = counts("u1")
+def test_read_image_leaves_out_the_saturation_colour_of_a_palette(tmp_path: Path) -> None:
+    indices = counts("u1", (200, 300))
+    indices[42:44, 12:20] = 250
     table = np.tile(np.arange(256, dtype="u2") * 257, (3, 1))
-    table[:, 110:] = np.array([[65535], [0], [0]])
+    table[:, 240:] = np.array([[65535], [0], [0]])
     tifffile.imwrite(tmp_path / "a.tif", indices, photometric="palette", colormap=table)
-    with pytest.raises(ImageError, match=r"a\.tif: .*unequal channels .*choose channel red, green or blue"):
-        read_image(tmp_path / "a.tif")
+    image = read_image(tmp_path / "a.tif")
+    assert image.flags == ("low_bit_depth", "coloured_marks")
+    assert image.channel is None
+    hidden = np.isnan(image.signal())
+    assert hidden[42:44, 12:20].all()
+    assert not hidden[:40].any()
+    assert not hidden[46:].any()
     assert read_image(tmp_path / "a.tif", channel="R").channel == "red"
+
+
+def test_read_image_lays_a_picture_as_its_orientation_tag_says(tmp_path: Path) -> None:
+    """All eight orientations of TIFF 6.0: what the tag's first row and column are shown as."""
+    seen = counts()
+    stored = {
+        1: seen,
+        2: seen[:, ::-1],
+        3: seen[::-1, ::-1],
+        4: seen[::-1],
+        5: seen.T,
+        6: np.rot90(seen),
+        7: seen[::-1, ::-1].T,
+        8: np.rot90(seen, -1),
+    }
+    for tag, pixels in stored.items():
+        tifffile.imwrite(tmp_path / "a.tif", np.ascontiguousarray(pixels), extratags=[(274, "H", 1, tag, True)])
+        image = read_image(tmp_path / "a.tif")
+        np.testing.assert_array_equal(image.pixels, seen, err_msg=f"tag {tag}")
+        assert image.orientation == Orientation(tag=tag)
+        assert ("orientation_applied" in image.flags) == (tag != 1)
+        as_stored = read_image(tmp_path / "a.tif", orientation=Orientation(tag=1))
+        np.testing.assert_array_equal(as_stored.pixels, pixels)
+
+
+def test_read_image_cuts_turns_and_mirrors(tmp_path: Path) -> None:
+    pixels = counts()
+    tifffile.imwrite(tmp_path / "a.tif", pixels)
+
+    def laid(**wanted: Any) -> np.ndarray:
+        return read_image(tmp_path / "a.tif", orientation=Orientation(**wanted)).pixels
+
+    np.testing.assert_array_equal(laid(rotate=90), np.rot90(pixels))
+    np.testing.assert_array_equal(laid(rotate=-90), np.rot90(pixels, 3))
+    np.testing.assert_array_equal(laid(flip="top-bottom"), pixels[::-1])
+    region = pixels[10:60, 20:120]
+    np.testing.assert_array_equal(laid(region=(20, 10, 120, 60)), region)
+    everything = laid(region=(20, 10, 120, 60), rotate=270, flip="left-right")
+    np.testing.assert_array_equal(everything, np.rot90(region, 3)[:, ::-1])
+    with pytest.raises(ImageError, match=r"a\.tif: region 20,10,131,60 .* does not lie in the picture of 130 × 90 px"):
+        laid(region=(20, 10, 131, 60))
 
 
 def test_several_pages_must_be_chosen(tmp_path: Path) -> None:

@@ -162,7 +162,8 @@ def experiments(draw: st.DrawFn) -> tuple[dict[str, object], list[list[str]], li
         "images": images,
         "targets": {probe: draw(targets) for probe in probes},
         "ratios": [{"name": "r/1", "numerator": probes[0], "denominator": probes[1:], "loading": [probes[1]]}],
-        "compare": short(draw(models(Comparison)).model_dump()) | {"reference": used[0]},
+        # Factors are columns of the sheet; their own tests draw them.
+        "compare": short(draw(models(Comparison)).model_dump(exclude={"factors"})) | {"reference": used[0]},
     }
     return content, rows, [str(entry["file"]) for entry in images]
 

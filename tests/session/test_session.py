@@ -23,12 +23,13 @@ from blotquant.model.geometry import (
     Strip,
     rectangle,
 )
-from blotquant.model.image import BlotImage
+from blotquant.model.image import BlotImage, Orientation
 from blotquant.session.history import Change, History
 from blotquant.session.session import (
     SCHEMA_VERSION,
     ImageReference,
     Session,
+    check_same_orientation,
     find_image,
     flatten_settings,
     load_session,
@@ -341,3 +342,19 @@ def test_find_image_tells_nothing_of_another_file_at_the_stored_place(tmp_path: 
     with pytest.raises(SessionError, match="is not the picture of this session") as caught:
         find_image(session, tmp_path / "sessions")
     assert hashlib.sha256(b"another picture").hexdigest() not in str(caught.value)
+
+
+def test_check_same_orientation_names_both() -> None:
+    session = small_session()
+    turned = replace(session, image=replace(session.image, orientation=Orientation(rotate=90)))
+    check_same_orientation(turned, None, where="a.tif")
+    check_same_orientation(turned, Orientation(tag=None), where="a.tif")
+    check_same_orientation(turned, Orientation(tag=None, rotate=90), where="a.tif")
+    with pytest.raises(SessionError, match=r"a\.tif: .* turned by 90° anticlockwise, asked for is mirrored left-right"):
+        check_same_orientation(turned, Orientation(tag=None, flip="left-right"), where="a.tif")
+
+
+def test_parse_session_of_before_orientations_keeps_the_picture_as_stored() -> None:
+    data = json.loads(session_text(small_session()))
+    del data["image"]["orientation"]
+    assert parse_session(json.dumps(data)).image.orientation == Orientation(tag=1)
