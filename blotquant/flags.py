@@ -264,6 +264,18 @@ _ALL = (
         "Take the picture with more room.",
     ),
     _band(
+        "debris",
+        "warn",
+        "A speck or a scratch lies on the band: part of the volume is not the band's.",
+        "Look at the band; draw its outline beside the speck, or leave the lane out.",
+    ),
+    _band(
+        "outline_cuts_band",
+        "warn",
+        "A good part of the band's light lies outside its outline.",
+        "Draw the outline around the whole band.",
+    ),
+    _band(
         "kda_far",
         "warn",
         "The band lies far from its target's expected molecular weight.",

@@ -74,7 +74,11 @@ def component_weights(band: Band, shape: tuple[int, int]) -> tuple[Box, Array]:
     return box, weights * np.interp(rows - middle, offsets, shares)
 
 
-_ABUTTING_PX, _ABUTTING_PART = 2.5, 0.15
+_ABUTTING_PX = 2.5
+"""Outlines with fewer rows between them touch."""
+
+_ABUTTING_PART = 0.15
+"""So do outlines nearer than this part of their height: they were cut at a valley."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,21 @@ from blotquant.model.geometry import Band, Lane, Layout, Strip, bounding_box
 from blotquant.model.image import BlotImage, FloatImage
 from blotquant.quantification.background import Aperture, Estimate
 from blotquant.quantification.background.base import Array
-from blotquant.quantification.edge_losses import column_sums, cut_sd, end_variance, side_variance
+from blotquant.quantification.edge_losses import column_sums, cut_light, cut_sd, end_variance, side_variance
 from blotquant.quantification.noise import LOD_SDS, LOQ_SDS, empty_variance
 from blotquant.quantification.prepared_image import PreparedImage, apertures_of, prepare_image
-from blotquant.quantification.quality import HOLLOW_SNR, band_shape, is_hollow, limit_flags, place_flags, saturation
+from blotquant.quantification.quality import (
+    CUT_LIMIT,
+    DEBRIS_LIGHT,
+    HOLLOW_SNR,
+    band_shape,
+    debris_light,
+    is_hollow,
+    light_beside,
+    limit_flags,
+    place_flags,
+    saturation,
+)
 from blotquant.settings import QuantificationSettings
 from blotquant.tables import BAND_COLUMNS, make_table
 from blotquant.threads import single_threaded
@@ -28,13 +39,16 @@ from blotquant.threads import single_threaded
 OWN_SHARE = 0.003
 """SD, as a part of a band's volume, of its own light that lies above and below the outline."""
 
+CLEAR_SNR = 10.0
+"""A band below it does not tell whether its outline cuts it."""
+
 OWN_PART = 0.25
 """Part of a shared pixel that makes its clipping a band's own."""
 
 MOST_LEVERAGE = 0.1
 """Variance of a background that is still well known, in units of one pixel's."""
 
-SHAPE_SHARE = 0.06
+SHAPE_SHARE = 0.04
 """SD of the share of an equal doublet's volume that the fit gives to the wrong band, bands being no Gaussians."""
 
 
@@ -58,6 +72,9 @@ class Measurement:
         SD of the volume, and of the volume that the same aperture would have with nothing in it.
     n_background : float
         Pixels that carry the background; as many as its variance is worth where that exceeds `MOST_LEVERAGE`.
+    cut : float
+        What lies beyond the outline's sides and falls off from them, beyond what the picture's other outlines leave
+        out, as a part of the volume.
     """
 
     pixels: FloatImage
@@ -69,6 +86,7 @@ class Measurement:
     volume_sd: float
     empty_sd: float
     n_background: float
+    cut: float = 0.0
 
     @property
     def excess(self) -> Array:
@@ -106,10 +124,17 @@ def measure_aperture(scene: PreparedImage, aperture: Aperture, estimate: Estimat
     shot = (scene.noise.gain or 0.0) * scene.noise.spread * light
     line, noise = column_sums(scene.signal, aperture.box), scene.noise.sigma * scene.noise.spread**0.5
     cut = cut_sd(scene.signal, aperture.box, scene.cuts, noise, line=line)
+    beyond, _ = cut_light(scene.signal, aperture.box, line=line)
     level = background_sum / area
     crossing = (OWN_SHARE**2 + cut**2) * light**2
-    crossing += side_variance(scene.signal, aperture, level, line=line)
-    crossing += end_variance(scene.signal, aperture, level, light=light, noise=noise)
+    edges, part = aperture, 1.0
+    if aperture.whole is not None:
+        # What crosses the common outline of a doublet is shared as its light is.
+        edges = Aperture(box=aperture.box, weights=aperture.whole, lane=aperture.lane)
+        both = float((aperture.whole * (pixels - level)).sum())
+        part = min(light / both, 1.0) if both > 0 else 1.0
+    ends = end_variance(scene.signal, edges, level, light=light / max(part, 1e-9), noise=noise, usual=scene.cuts.ends)
+    crossing += part**2 * (side_variance(scene.signal, edges, level, line=line) + ends)
     return Measurement(
         pixels=pixels,
         background=values,
@@ -123,6 +148,7 @@ def measure_aperture(scene: PreparedImage, aperture: Aperture, estimate: Estimat
         n_background=min(estimate.n_pixels, 1 / estimate.leverage)
         if estimate.leverage > MOST_LEVERAGE
         else estimate.n_pixels,
+        cut=max(beyond - scene.cuts.typical * light, 0.0) / light if light > 0 else 0.0,
     )
 
 
@@ -253,8 +279,9 @@ def _band_cells(band: Band, weighed: Measurement, aperture: Aperture, scene: Pre
     if aperture.contested is not None:
         in_dispute = max(float((aperture.contested * weighed.excess).sum()), 0.0)
         shared_sd = float(np.hypot(shared_sd, aperture.doubt * in_dispute))
-    if shared_sd:
-        weighed = replace(weighed, volume_sd=float(np.hypot(weighed.volume_sd, shared_sd)))
+    debris = debris_light(weighed.excess, aperture.weights if aperture.whole is None else aperture.whole)
+    if shared_sd or debris:
+        weighed = replace(weighed, volume_sd=float(np.sqrt(weighed.volume_sd**2 + shared_sd**2 + debris**2)))
     area = aperture.area
     snr = weighed.volume / weighed.volume_sd if weighed.volume_sd > 0 else np.nan
     # Of pixels that it has in common with another a band is clipped where a good part of them is its own.
@@ -268,7 +295,7 @@ def _band_cells(band: Band, weighed: Measurement, aperture: Aperture, scene: Pre
         "row": band.row,
         "target": band.target,
         "origin": band.origin,
-        "status": band.status,
+        "status": "detected" if is_above_lod(weighed) else band.status,
         **bounding_box(band.outline)._asdict(),
         "peak_row": band.peak[0],
         "peak_col": band.peak[1],
@@ -288,6 +315,9 @@ def _band_cells(band: Band, weighed: Measurement, aperture: Aperture, scene: Pre
         "confidence": band.confidence,
     }
     is_burnt = snr > HOLLOW_SNR and is_hollow(weighed.excess, aperture.weights, snr, cover=aperture.tall)
+    is_cut = (weighed.cut > CUT_LIMIT and snr > CLEAR_SNR) or (
+        light_beside(scene.signal, aperture, scene.noise.sigma) > CUT_LIMIT
+    )
     lane_flags = aperture.lane.flags if aperture.lane else ()
     cells["flags"] = {
         *band.flags,
@@ -296,9 +326,20 @@ def _band_cells(band: Band, weighed: Measurement, aperture: Aperture, scene: Pre
         *(("hollow",) if is_burnt else ()),
         *(("touches_neighbour",) if aperture.contested is not None else ()),
         *(("unresolved",) if aperture.doubt >= UNKNOWN_DOUBT else ()),
+        *(("debris",) if debris > DEBRIS_LIGHT * abs(weighed.volume) else ()),
+        *(("outline_cuts_band",) if is_cut else ()),
         *limit_flags(weighed.volume, weighed.empty_sd, spread=spread, n_background=weighed.n_background),
     }
+    if aperture.lane is not None and aperture.lane.role == "ladder":  # its masses are asked for, not its amounts
+        cells["flags"] -= {"background_dependent", "below_loq"}
+    if cells["status"] == "detected" != band.status:
+        cells["flags"] -= {"empty_lane"}
     return cells
+
+
+def is_above_lod(weighed: Measurement) -> bool:
+    """Whether a volume is surely more than nothing: above its limit of detection and three of its own SDs."""
+    return weighed.volume > LOD_SDS * max(weighed.empty_sd, weighed.volume_sd) > 0
 
 
 def _split_sd(band: Band, weighed: Measurement, shape: tuple[int, ...]) -> float:

@@ -53,10 +53,13 @@ class EdgeLosses(NamedTuple):
         Median over its clear bands: the common scale has it.
     spread : float
         Their scatter, for bands too faint to tell their own.
+    ends : float
+        Median of what lies beyond one of their ends: the common scale has it.
     """
 
     typical: float = 0.0
     spread: float = 0.0
+    ends: float = 0.0
 
 
 class Line(NamedTuple):
@@ -131,14 +134,20 @@ def cut_light(signal: FloatImage, box: Box, *, line: Line | None = None) -> tupl
 
 
 def end_variance(
-    signal: FloatImage, aperture: Aperture, level: float, *, light: float = 0.0, noise: float = 0.0
+    signal: FloatImage,
+    aperture: Aperture,
+    level: float,
+    *,
+    light: float = 0.0,
+    noise: float = 0.0,
+    usual: float = 0.0,
 ) -> float:
     """Variance of the volume for light of a band above or below that runs into this one, or that its ends cut off.
 
     Between two bands that overlap the valley is lit by both, each about half: what either has beyond it falls off over
-    about a twelfth of the outline's height (a Gaussian band of five SDs). Beyond the end of a lone band it is dark.
-    What lies beyond without a valley, as a doublet's shoulder does, may be the band's or not: truth is anywhere between
-    none of it and all.
+    about a ninth of the outline's height. Beyond the end of a lone band it is dark. What lies beyond without a valley,
+    as a doublet's shoulder does, is mostly the band's own: beyond what the picture's clear bands have there, all of it
+    is the SD.
 
     Parameters
     ----------
@@ -152,6 +161,8 @@ def end_variance(
         The band's volume; 0 for one of which nothing can be cut off.
     noise : float
         SD of one pixel as it enters a sum of many, in counts.
+    usual : float
+        Light beyond an end of the picture's clear bands, as a part of their volume: the common scale has it.
     """
     columns = aperture.filled
     if len(columns) < FEWEST:
@@ -173,8 +184,10 @@ def end_variance(
         lit = (sums - level * len(part)) * wide
         valley = _darkest(lit)
         taken = float(np.maximum(lit[valley + 1 : within + 1], 0.0).sum())
-        variance += taken**2 + (max(float(lit[valley]), 0.0) * height / 12) ** 2
-        variance += _shoulder(lit[within + 1 :], END_SHARE * light, END_NOISE * noise * len(columns) ** 0.5) ** 2 / 3
+        variance += taken**2 + (max(float(lit[valley]), 0.0) * height / 9) ** 2
+        variance += (
+            _shoulder(lit[within + 1 :], max(usual, END_SHARE) * light, END_NOISE * noise * len(columns) ** 0.5) ** 2
+        )
     return variance
 
 
@@ -235,16 +248,32 @@ def measure_edge_losses(signal: FloatImage, boxes: Sequence[Box], noise: float) 
     noise : float
         SD of one pixel as it enters a sum of many, in counts.
     """
-    shares = [
-        cut / light
-        for box in boxes
-        for cut, light in (cut_light(signal, box),)
-        if light > CLEAR * noise * _pixels(box) ** 0.5 and light > 0
-    ]
+    shares, ends = [], []
+    for box in boxes:
+        cut, light = cut_light(signal, box)
+        if light > CLEAR * noise * _pixels(box) ** 0.5 and light > 0:
+            shares.append(cut / light)
+            ends += [beyond / light for beyond in _beyond_ends(signal, box)]
     if len(shares) < 3:
         return EdgeLosses()
     typical = float(np.median(shares))
-    return EdgeLosses(typical, winsorised_sd(np.array(shares) - typical))
+    return EdgeLosses(typical, winsorised_sd(np.array(shares) - typical), float(np.median(ends)) if ends else 0.0)
+
+
+def _beyond_ends(signal: FloatImage, box: Box) -> list[float]:
+    """Light that falls off beyond either end of a box, above the darkest row there, counts."""
+    height = box.row_stop - box.row_start
+    reach = max(round(END_BEYOND * height), 2)
+    found = []
+    for rows, step in (
+        (slice(box.row_start - reach, box.row_start), -1),
+        (slice(box.row_stop, box.row_stop + reach), 1),
+    ):
+        if rows.start < 0 or rows.stop > signal.shape[0]:
+            continue
+        falling = np.minimum.accumulate(signal[rows, box.col_start : box.col_stop].sum(axis=1, dtype=float)[::step])
+        found.append(float(falling.sum() - len(falling) * falling[-1]))
+    return found
 
 
 def cut_sd(signal: FloatImage, box: Box, cuts: EdgeLosses, noise: float, *, line: Line | None = None) -> float:

@@ -251,9 +251,9 @@ def apertures_of(bands: Sequence[Band], layout: Layout, signal: FloatImage) -> l
         elif share is not None:
             box, weights = share.box, share.weights
         contested, doubt = (share.contested, share.doubt) if share is not None else (None, 0.0)
-        apertures.append(
-            Aperture(box=box, weights=weights, lane=lanes.get(band.lane), contested=contested, doubt=doubt)
-        )
+        whole = cover if share is None and band.split else None
+        lane = lanes.get(band.lane)
+        apertures.append(Aperture(box=box, weights=weights, lane=lane, contested=contested, doubt=doubt, whole=whole))
     return apertures
 
 

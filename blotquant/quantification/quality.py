@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from blotquant.model.geometry import Band, Layout, Polygon
-from blotquant.quantification.background.base import Array
+from blotquant.model.image import FloatImage
+from blotquant.quantification.background.base import Aperture, Array
 from blotquant.quantification.noise import LOD_SDS, LOQ_SDS
 from blotquant.quantification.prepared_image import full_width
 
@@ -80,7 +81,120 @@ def is_hollow(excess: Array, weights: Array, snr: float, *, cover: Array | None 
 
 
 FEW_PIXELS = 30
+"""Fewer pixels than these say too little of a background."""
+
 SPREAD_LIMIT = 0.10
+"""Spread of the volume over several backgrounds, as a part of it, from which it depends on them."""
+
+DEBRIS_SDS = 6.0
+"""A pixel is debris from so many SDs of noise above all that a band's columns have in common near it."""
+
+DEBRIS_SHARE = 0.35
+"""It must also stand out by this part of the band's height: bands lean and have rims."""
+
+DEBRIS_LIGHT = 0.05
+"""Debris of so great a part of the volume is flagged."""
+
+MOST_DEBRIS = 0.85
+"""Part of the light under an outline up to which it may be debris."""
+
+WIDE_ENOUGH = 0.7
+"""An outline over so great a part of its lane's width leaves no band out."""
+
+CUT_LIMIT = 0.25
+"""An outline that leaves so much more outside than the picture's others do, as a part of its volume, cuts its band."""
+
+
+def debris_light(excess: Array, weights: Array) -> float:
+    """Light under an outline that its band cannot have: specks and scratches, far brighter than the rest of their rows.
+
+    Parameters
+    ----------
+    excess : ndarray
+        Counts above background of the band's box.
+    weights : ndarray, same shape
+        Covered part of each pixel.
+
+    Returns
+    -------
+    float
+        Counts above what the columns have in common; 0 where nothing stands out.
+    """
+    covered = weights > 0.5
+    tall = covered.sum(axis=0)
+    columns = np.flatnonzero(tall > 0.5 * tall.max(initial=0))
+    height = int(np.median(tall[columns])) if len(columns) else 0
+    if len(columns) < 8 or height < 5:
+        return 0.0
+    # Rows are counted from the outline's upper edge, so that a slanting band lies straight.
+    rows = np.minimum(covered[:, columns].argmax(axis=0) + np.arange(height)[:, None], len(excess) - 1)
+    straight = excess[rows, columns]
+    common, reach = np.median(straight, axis=1), max(height // 6, 1)
+    brightest = np.array([common[max(k - reach, 0) : k + reach + 1].max() for k in range(height)])
+    top = max(float(common.max()), 0.0)
+    lit = common > 0.3 * top
+    # The band's own course from side to side, which is broad; what is narrow in it is debris again.
+    across = (
+        np.median(straight[lit] / np.maximum(common[lit, None], 1e-9), axis=0) if top > 0 else np.ones(len(columns))
+    )
+    across = ndimage.median_filter(np.maximum(across, 0.0), max(len(columns) // 5, 5), mode="nearest")
+    least = DEBRIS_SHARE * top * max(float(across.max()), 1.0)
+    above = straight - np.maximum(brightest[:, None] * across, brightest[:, None])
+    if not above.max() > least:
+        return 0.0
+    noise = 1.4826 * float(np.median(np.abs(np.diff(straight, n=2, axis=1)))) / 6**0.5
+    seeds = ndimage.binary_opening(above > max(least, DEBRIS_SDS * noise), np.ones((2, 2), dtype=bool))
+    if not seeds.any():
+        return 0.0
+    own = common[:, None] * np.maximum(across, 1.0)
+    spoilt = ndimage.binary_dilation(seeds, iterations=reach) & (straight > own + 2 * noise)
+    light = float((straight - own)[spoilt].sum())
+    # A spot that is nearly all that the outline holds is its band.
+    return light if light < MOST_DEBRIS * float(np.maximum(straight, 0.0).sum()) else 0.0
+
+
+def light_beside(signal: FloatImage, aperture: Aperture, noise: float) -> float:
+    """Light of a lane beside an outline that covers a part of its width, as a part of that under it.
+
+    Rows of the outline are held against rows above and below it, column by column: a background that lies on the band
+    itself does not matter.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (H, W)
+        Counts, bands bright.
+    aperture : Aperture
+        The outline, with its lane.
+    noise : float
+        SD of one pixel, counts.
+
+    Returns
+    -------
+    float
+        0 where the outline covers most of the lane, or nothing is clearly seen under it.
+    """
+    box, lane = aperture.box, aperture.lane
+    height = box.row_stop - box.row_start
+    if lane is None or height < 4 or box.col_stop <= box.col_start:
+        return 0.0
+    middle = float(lane.center_at(aperture.middle_row))
+    half = float(lane.width_at(aperture.middle_row)) / 2
+    left, right = max(round(middle - half), 0), min(round(middle + half), signal.shape[1])
+    if box.col_stop - box.col_start > WIDE_ENOUGH * (right - left):
+        return 0.0
+    first, last = min(left, box.col_start), max(right, box.col_stop)
+    quarter, far = height // 4, height // 2
+    inside = signal[box.row_start + quarter : box.row_stop - quarter, first:last]
+    above = signal[max(box.row_start - height, 0) : max(box.row_start - far, 0), first:last]
+    below = signal[box.row_stop + far : box.row_stop + height, first:last]
+    flanks = np.concatenate([above, below])
+    if not len(flanks) or not len(inside):
+        return 0.0
+    contrast = inside.mean(axis=0, dtype=float) - flanks.mean(axis=0, dtype=float)
+    own = contrast[box.col_start - first : box.col_stop - first]
+    if not own.mean() * np.sqrt(own.size * len(inside)) > 10 * noise:
+        return 0.0
+    return float((contrast.sum() - own.sum()) / own.sum())
 
 
 def limit_flags(volume: float, empty_sd: float, *, spread: float, n_background: float) -> set[str]:
@@ -102,7 +216,7 @@ def limit_flags(volume: float, empty_sd: float, *, spread: float, n_background: 
         flags.add("below_lod")
     elif volume < LOQ_SDS * empty_sd:
         flags.add("below_loq")
-    if spread > SPREAD_LIMIT:
+    elif spread > SPREAD_LIMIT:  # of a weaker band the limits say it already
         flags.add("background_dependent")
     if n_background < FEW_PIXELS:
         flags.add("few_background_pixels")

@@ -7,7 +7,8 @@ import pytest
 from simple_pictures import HEIGHT, LANES, ROWS, SHAPE, WIDTH, as_image, plain_layout
 
 from blotquant.flags import split_flags
-from blotquant.model.geometry import Layout, rectangle
+from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
+from blotquant.model.image import BlotImage
 from blotquant.quantification.bands import measure_bands
 from blotquant.quantification.quality import limit_flags
 
@@ -65,3 +66,49 @@ def test_touches_neighbour(gap, is_shared):
     found = flags_of(ground(), layout)
     assert ["touches_neighbour" in names for names in found[:2]] == [is_shared] * 2
     assert not any("touches_neighbour" in names for names in found[2:])
+
+
+def band_picture(*, across: float = 30.0) -> np.ndarray:
+    """One band on column 40 and row 60; flat from side to side, or a dome that wide."""
+    rows, cols = np.indices((120, 80))
+    side = np.exp(-0.5 * ((cols - 39.5) / across) ** 2) if across < 20 else np.abs(cols - 39.5) < 15
+    noise = np.random.default_rng(3).normal(500, 5, (120, 80))
+    return np.asarray(noise + 2000 * np.exp(-0.5 * ((rows - 60) / 3) ** 2) * side)
+
+
+def one_band(**changes: object) -> Layout:
+    lane = Lane(id="l", strip="s", number=1, center=((0, 39.5), (119, 39.5)), widths=(30, 30))
+    band = Band(id="b", lane="l", outline=rectangle(51, 70, 25, 55), peak=(60.0, 39.5))
+    strip = Strip(id="s", number=1, outline=rectangle(0, 120, 0, 80))
+    return Layout(strips=(strip,), lanes=(lane,), bands=(replace(band, **changes),))  # type: ignore[arg-type]
+
+
+def test_debris_on_a_band_is_flagged_and_in_its_sd() -> None:
+    rows, cols = np.indices((120, 80))
+    clean = band_picture()
+    scratch = 3000.0 * np.exp(-0.5 * ((rows - 60 - (cols - 39.5)) / 1.2) ** 2 / 2)
+    before, after = (measure_bands(BlotImage(pixels=p), one_band()).iloc[0] for p in (clean, clean + scratch))
+    assert after["volume"] > 1.2 * before["volume"]
+    assert "debris" in after["flags"]
+    assert abs(after["volume"] - before["volume"]) < 3 * after["volume_sd"]
+    assert "debris" not in before["flags"]
+
+
+@pytest.mark.parametrize("across", [7.0, 10.0, 30.0])
+def test_debris_is_not_seen_in_bands_that_are_domes(across: float) -> None:
+    row = measure_bands(BlotImage(pixels=band_picture(across=across)), one_band()).iloc[0]
+    assert "debris" not in row["flags"]
+
+
+def test_an_outline_over_a_small_part_of_its_band_is_flagged() -> None:
+    image = BlotImage(pixels=band_picture())
+    narrow = measure_bands(image, one_band(outline=rectangle(51, 70, 36, 44))).iloc[0]
+    assert "outline_cuts_band" in narrow["flags"]
+    assert "outline_cuts_band" not in measure_bands(image, one_band()).iloc[0]["flags"]
+
+
+def test_status_of_a_band_above_its_limit_is_detected() -> None:
+    image = BlotImage(pixels=band_picture())
+    assert measure_bands(image, one_band(status="not_detected"))["status"][0] == "detected"
+    away = one_band(status="not_detected", outline=rectangle(90, 109, 25, 55), peak=(99.0, 39.5))
+    assert measure_bands(image, away)["status"][0] == "not_detected"

@@ -74,10 +74,10 @@ class TestCuts:
         assert cuts.typical == pytest.approx(0.1)
         assert 0.05 < cuts.spread < 0.15
         alike = measure_edge_losses(self.picture((2, 2, 2)), self.boxes(), noise=1.0)
-        assert alike == pytest.approx((0.2, 0.0), abs=1e-12)
+        assert alike == pytest.approx((0.2, 0.0, 0.0), abs=1e-12)
 
     def test_too_few_clear_bands_say_nothing(self):
-        assert measure_edge_losses(self.picture(), self.boxes()[:2], noise=1.0) == EdgeLosses() == (0.0, 0.0)
+        assert measure_edge_losses(self.picture(), self.boxes()[:2], noise=1.0) == EdgeLosses() == (0.0, 0.0, 0.0)
         assert measure_edge_losses(self.picture(), self.boxes(), noise=1e6) == EdgeLosses()
 
     def test_a_clear_band_tells_its_own_share(self):
@@ -241,7 +241,7 @@ class TestEnds:
         image = field()
         image[22:60, 30:50] += 1000.0
         image[40, 30:50] = 190.0
-        assert end_variance(image, aperture_over(BOX), 100.0) == pytest.approx((20 * 90 * 20 / 12) ** 2)
+        assert end_variance(image, aperture_over(BOX), 100.0) == pytest.approx((20 * 90 * 20 / 9) ** 2)
 
     def test_rows_beyond_the_valley_are_the_other_bands(self):
         """The valley is the last row but two of the outline: two rows of the next band are taken in."""
@@ -268,8 +268,8 @@ class TestEnds:
             ({}, 0.0),
         ],
     )
-    def test_what_an_end_cuts_off_may_be_the_bands_or_not(self, rows: dict[int, float], cut: float):
-        """The SD of a uniform law between none of it and all, beyond half a hundredth of the volume and the noise."""
+    def test_what_an_end_cuts_off_is_the_bands(self, rows: dict[int, float], cut: float):
+        """All of it, beyond half a hundredth of the volume (or what the other ends have) and the noise."""
         image = self.shoulder(rows)
         without = end_variance(image, aperture_over(BOX), 100.0)
         volume, noise = 320_000.0, 5.0
@@ -277,7 +277,9 @@ class TestEnds:
         lit = np.maximum(np.minimum.accumulate([rows.get(row, 0.0) for row in range(40, 51)]), 0.0)
         n = int((lit > lit[-1]).sum())
         expected = max(20 * cut - 0.005 * volume - 2 * noise * np.sqrt(20 * n), 0.0)
-        assert found == pytest.approx(expected**2 / 3, rel=1e-6)
+        assert found == pytest.approx(expected**2, rel=1e-6)
+        usual = end_variance(image, aperture_over(BOX), 100.0, light=volume, noise=noise, usual=20 * cut / volume)
+        assert usual == without
 
     def test_nothing_is_cut_off_without_light(self):
         image = self.shoulder({40: 600.0, 41: 400.0})

@@ -93,14 +93,14 @@ def owners_of(picture: Picture, layout: Layout) -> dict[str, list[int]]:
 
 
 def scale_of(picture: Picture, owners: dict[str, list[int]], volumes: dict[str, float]) -> float:
-    """Median of measured / true over clear single bands: an outline holds a fixed share of a band."""
-    shares = [
-        volumes[name] / picture.bands[own[0]].volume
-        for name, own in owners.items()
-        if len(own) == 1 and picture.bands[own[0]].pair < 0 and picture.bands[own[0]].volume > 0
-        and not picture.bands[own[0]].saturated and not picture.bands[own[0]].damaged
-    ]  # fmt: skip
-    return float(np.median(shares)) if len(shares) >= 3 else 1.0
+    """Median of measured / true over single bands, over all where there are few: an outline holds a share of a band."""
+    shares: dict[bool, list[float]] = {True: [], False: []}
+    for name, own in owners.items():
+        true = sum(picture.bands[k].volume for k in own)
+        if own and true > 0 and not any(picture.bands[k].saturated or picture.bands[k].damaged for k in own):
+            shares[len(own) == 1 and picture.bands[own[0]].pair < 0].append(volumes[name] / true)
+    chosen = shares[True] if len(shares[True]) >= 3 else [*shares[True], *shares[False]]
+    return float(np.median(chosen)) if chosen else 1.0
 
 
 def is_clear(picture: Picture, k: int) -> bool:

@@ -33,6 +33,8 @@ class Aperture:
         (`blotquant.doublets.shared_light`); None where none does.
     doubt : float
         SD of this band's part of the contested light.
+    whole : ndarray or None, shape of `box`
+        Covered part of each pixel by an outline that the two bands of a doublet have in common.
     """
 
     box: Box
@@ -40,6 +42,7 @@ class Aperture:
     lane: Lane | None = None
     contested: Array | None = None
     doubt: float = 0.0
+    whole: Array | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
