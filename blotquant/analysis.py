@@ -219,11 +219,14 @@ class Naming:
         The proteins to look for.
     ladder : str or tuple of float or None
         Product name or masses in kDa of the ladder that was run.
+    together : tuple of Target
+        Other proteins that the same picture shows, whose rows are not this probe's.
     """
 
     probe: str | None = None
     targets: tuple[Target, ...] = ()
     ladder: str | tuple[float, ...] | None = None
+    together: tuple[Target, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -443,7 +446,7 @@ def name_bands(image: BlotImage, layout: Layout, bands: pd.DataFrame, naming: Na
     def assign(current: Layout, table: pd.DataFrame) -> Layout:
         return assign_targets(
             current,
-            naming.targets,
+            (*naming.targets, *naming.together),
             probe=naming.probe,
             ladder=naming.ladder,
             table=table,

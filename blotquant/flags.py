@@ -277,9 +277,9 @@ _ALL = (
     ),
     _band(
         "kda_far",
-        "warn",
+        "block",
         "The band lies far from its target's expected molecular weight.",
-        "Check the target and the ladder.",
+        "Check the target and the ladder; say which row it is (row, or at) or name it by hand if it is the protein.",
     ),
     _band(
         "kda_outside_ladder",
@@ -289,9 +289,9 @@ _ALL = (
     ),
     _band(
         "target_uncertain",
-        "warn",
-        "More than one row could be this target; the strongest that fits was taken.",
-        "Name the ladder, say which row it is (row under [targets]), or assign the target by hand.",
+        "block",
+        "More than one row could be this target; the likeliest was taken.",
+        "Name the ladder, say which row it is (row under [targets], at in the picture's entry), or name it by hand.",
     ),
     _band(
         "out_of_range",

@@ -152,7 +152,8 @@ def resolve_doublets(
     """Take overlapping rows apart where the picture carries it.
 
     Two found rows whose outlines touch are divided jointly, or left as they are where the fit does not hold. A single
-    row that is known to hide two bands becomes two rows, and the rows below are numbered anew. Bands drawn or edited
+    row that is known to hide two bands becomes two rows, the lower of which takes the next free number.
+    Bands drawn or edited
     by hand are left as they are.
 
     Parameters
@@ -329,13 +330,14 @@ def _flag(band: Band, name: str) -> Band:
 
 
 def _renumber(layout: Layout, group: RowGroup, new: set[str]) -> Layout:
-    """Make room in the strip's numbering for a row that became two."""
+    """Give the lower half of a row that became two the next free number: other rows keep theirs."""
     if len(group.rows) == 2:
         return layout
     row, lanes = group.rows[0], {lane.id for lane in layout.lanes_of(group.strip)}
+    others = (b.row for b in layout.bands if b.lane in lanes and b.row is not None and b.id not in new)
+    last = max((row, *others))
 
     def moved(band: Band) -> Band:
-        below = band.lane in lanes and band.id not in new and band.row is not None and band.row > row
-        return replace(band, row=band.row + 1) if below and band.row is not None else band
+        return replace(band, row=last + 1) if band.id in new and band.row == row + 1 else band
 
     return replace(layout, bands=tuple(moved(band) for band in layout.bands))

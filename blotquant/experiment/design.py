@@ -60,6 +60,10 @@ class ImageEntry(_Part):
     first_lane: int | None = Field(
         None, ge=1, description="Lane of the sheet in which the picture's first lit lane lies, where nothing else tells"
     )
+    at: tuple[float, float] | None = Field(
+        None,
+        description="A place (x, y) on one of the probe's bands, in pixels of the picture, where rows are not told",
+    )
     channel: str | None = Field(None, description="Colour channel: red, green or blue")
     page: int | None = Field(None, ge=0, description="Page of a multi-page file, from 0")
     polarity: Literal["auto", "bright", "dark"] = Field("auto", description="How bands stand out")

@@ -25,6 +25,14 @@ _SKIP_SDS = 3.0
 _MAX_EXTRA, _MAX_MISSING = 2, 4
 
 
+MIN_BANDS_TO_TELL_UP = 5
+"""Bands from which on their distances tell top from bottom."""
+UPWARD_MISS = 0.03
+"""Median part by which bands told from the others miss: less is a good ladder, whichever way it stands."""
+UPWARD_SHARE = 0.6
+"""A ladder that misses by less than this share the other way round stands on its head."""
+
+
 class LadderError(BlotQuantError):
     """The bands of a ladder lane do not fit the ladder's masses."""
 
@@ -147,11 +155,18 @@ def fit_ladder(peak_rows: ArrayLike, kda: str | Sequence[float], *, row_start: f
         unused_kda=tuple(float(m) for j, m in enumerate(masses) if j not in given),
     )
     _refuse_misfits(fit)
+    _refuse_upward(fit)
     return fit
 
 
 def find_ladder(layout: Layout, strip: str, kda: str | Sequence[float] | None) -> LadderFit | None:
-    """Fit the ladder lane of one strip; the first that fits where there are several.
+    """Fit the first ladder lane of one strip that fits; see `find_ladders`."""
+    found = find_ladders(layout, strip, kda)
+    return found[0][1] if found else None
+
+
+def find_ladders(layout: Layout, strip: str, kda: str | Sequence[float] | None) -> list[tuple[Lane, LadderFit]]:
+    """Fit the ladder lanes of one strip.
 
     Parameters
     ----------
@@ -160,35 +175,36 @@ def find_ladder(layout: Layout, strip: str, kda: str | Sequence[float] | None) -
     strip : str
         The strip's id.
     kda : str or sequence of float or None
-        Product name or masses; not needed where a hand named three or more of the lane's bands (see `said_kda`).
+        Product name or masses; not needed where a hand named three or more of a lane's bands (see `said_kda`).
 
     Returns
     -------
-    LadderFit or None
-        None where the strip has no lane of that role, or nothing tells its masses.
+    list of (Lane, LadderFit)
+        From left to right, those that fit; empty where the strip has no lane of that role, or nothing tells its
+        masses.
 
     Raises
     ------
     LadderError
-        If there is a ladder lane and none fits; the message names the lane.
+        If there are ladder lanes and none fits; the message names the first.
     """
-    lanes = [lane for lane in layout.lanes_of(strip) if lane.role == "ladder"]
     rows = [row for row, _ in layout.strip(strip).outline]
+    found: list[tuple[Lane, LadderFit]] = []
     problem: LadderError | None = None
-    for lane in lanes:
+    for lane in (lane for lane in layout.lanes_of(strip) if lane.role == "ladder"):
         bands = layout.bands_of(lane.id)
         said = sorted((b.peak[0], mass) for b in bands if (mass := said_kda(b.target)) is not None)
         try:
             if len(said) >= MIN_BANDS:
-                return _fit_said(said, row_start=min(rows), row_stop=max(rows))
-            if kda is not None:
+                found.append((lane, _fit_said(said, row_start=min(rows), row_stop=max(rows))))
+            elif kda is not None:
                 peaks = [b.peak[0] for b in bands if b.status == "detected"]
-                return fit_ladder(peaks, kda, row_start=min(rows), row_stop=max(rows))
+                found.append((lane, fit_ladder(peaks, kda, row_start=min(rows), row_stop=max(rows))))
         except LadderError as error:
             problem = problem or LadderError(f"ladder in lane {lane.number}: {error}")
-    if problem is not None:
+    if problem is not None and not found:
         raise problem
-    return None
+    return found
 
 
 def said_kda(target: str | None) -> float | None:
@@ -211,15 +227,6 @@ def _fit_said(said: Sequence[tuple[float, float]], *, row_start: float, row_stop
         row_stop=float(row_stop),
         loo_kda=_leave_one_out(rows, masses),
     )
-
-
-def ladder_shift(layout: Layout, strip: str, lane: Lane) -> float:
-    """How many rows lower a lane's bands lie than the ladder lane's, from the strip's tilt; positive is lower."""
-    ladders = [other for other in layout.lanes_of(strip) if other.role == "ladder"]
-    if not ladders:
-        return 0.0
-    middle = [np.mean([col for _, col in other.center]) for other in (lane, ladders[0])]
-    return float(np.tan(np.deg2rad(layout.strip(strip).tilt_deg)) * (middle[0] - middle[1]))
 
 
 def _curve(x: Array, y: Array, at: Array) -> Array:
@@ -250,6 +257,21 @@ def _refuse_misfits(fit: LadderFit) -> None:
             f"the ladder's {len(fit.kda) + len(fit.unused_kda)} "
             f"masses: each told from the others misses by {np.median(inner):.0%}, allowed is {MAX_LOO_PART:.0%}; "
             "check which lane is the ladder and which product it is"
+        )
+        raise LadderError(msg)
+
+
+def _refuse_upward(fit: LadderFit) -> None:
+    """Refuse a ladder whose bands fit its masses far better from the bottom up: the picture stands on its head."""
+    if len(fit.rows) < MIN_BANDS_TO_TELL_UP:
+        return
+    rows, masses = np.array(fit.rows), np.array(fit.kda)
+    down = float(np.median(np.abs(fit.loo_kda) / masses))
+    up = float(np.median(np.abs(_leave_one_out(-rows[::-1], masses)) / masses))
+    if down > UPWARD_MISS and up < UPWARD_SHARE * down:
+        msg = (
+            f"its bands fit the masses from the bottom up ({up:.1%} off) and not from the top down ({down:.1%}): the "
+            "picture stands on its head; say rotate = 180 or flip in its entry"
         )
         raise LadderError(msg)
 

@@ -8,12 +8,20 @@ from itertools import pairwise
 
 import numpy as np
 
-from blotquant.identification.ladder import LadderFit, ladder_shift
+from blotquant.identification.mass_scale import MassScale
 from blotquant.identification.presets import target_kda
 from blotquant.model.geometry import Band, Lane, Layout
 
-# A second row this near to the best one (part of its score) makes the choice a guess.
-_RIVAL = 0.7
+_KDA_SD = 0.03
+"""Part by which the apparent mass of one protein differs between a ladder and a row."""
+_WEAKNESS = 4.0
+"""What a row without strength costs, in squares of `_KDA_SD`: a nearer mass outweighs strength beyond two of them."""
+_CLOSE = 2.0
+"""Costs that differ by less leave the choice in doubt."""
+_NO_ROW = 1e6
+"""Cost of a row outside the tolerance."""
+_CLEAR_ROW = 0.25
+"""Score over the strongest row's from which on a row is one of the picture's proteins."""
 # Where nothing tells masses, strength is the only witness: a row of a quarter of the strength may be the protein.
 _RIVAL_WITHOUT_MASSES = 0.5
 # Rows of one doublet lie no further apart than this many outline heights.
@@ -35,11 +43,14 @@ class Target:
         name if there is one.
     row : int or None
         Row of the strip, from 1 at the top, where the user knows it.
+    at : (float, float) or None
+        A place (x, y) on one of its bands, in pixels of the picture, where the user points at it.
     """
 
     name: str
     mw_kda: tuple[float, ...] = ()
     row: int | None = None
+    at: tuple[float, float] | None = None
 
     @property
     def masses(self) -> tuple[float, ...]:
@@ -93,10 +104,10 @@ def sample_lanes(layout: Layout, strip: str) -> list[Lane]:
     return [lane for lane in layout.lanes_of(strip) if lane.role not in ("ladder", "excluded")]
 
 
-def rows_of(layout: Layout, strip: str, fit: LadderFit | None, strengths: Mapping[str, float]) -> list[Row]:
+def rows_of(layout: Layout, strip: str, fit: MassScale | None, strengths: Mapping[str, float]) -> list[Row]:
     """All rows of a strip, top to bottom."""
     lanes = {lane.id: lane for lane in sample_lanes(layout, strip)}
-    shifts = {key: ladder_shift(layout, strip, lane) for key, lane in lanes.items()}
+    middles = {key: float(np.mean([col for _, col in lane.center])) for key, lane in lanes.items()}
     groups: dict[int, list[Band]] = {}
     for band in layout.bands:
         if band.lane in lanes and band.row is not None:
@@ -104,10 +115,10 @@ def rows_of(layout: Layout, strip: str, fit: LadderFit | None, strengths: Mappin
     power = {n: _power(bands, strengths) for n, bands in groups.items()}
     top = max(power.values(), default=0.0) or 1.0
     rows = []
-    for number, bands in sorted(groups.items()):
+    for number, bands in groups.items():
         seen = [b for b in bands if b.status == "detected"] or bands
         share = sum(b.status == "detected" for b in bands) / max(len(lanes), 1)
-        masses = [float(fit.to_kda(b.peak[0], shift=shifts[b.lane])) for b in seen] if fit else []
+        masses = [float(fit.to_kda(b.peak[0], middles[b.lane])) for b in seen] if fit else []
         rows.append(Row(
             number=number,
             place=float(np.median([b.peak[0] for b in seen])),
@@ -116,7 +127,7 @@ def rows_of(layout: Layout, strip: str, fit: LadderFit | None, strengths: Mappin
             kda=float(np.median(masses)) if masses else None,
             hand=_said_by_hand(bands, len(lanes)),
             outlines=frozenset((b.lane, b.outline) for b in bands if b.split)))  # fmt: skip
-    return rows
+    return sorted(rows, key=lambda row: (row.place, row.number))
 
 
 def _said_by_hand(bands: Sequence[Band], n_lanes: int) -> frozenset[str]:
@@ -130,8 +141,51 @@ def _power(bands: Sequence[Band], strengths: Mapping[str, float]) -> float:
     return float(np.median(values)) if values else 0.0
 
 
-def choose_rows(rows: Sequence[Row], target: Target, fit: LadderFit | None, tolerance: float) -> Choice:
-    """Pick the row or rows of one target."""
+def choose_rows(
+    rows: Sequence[Row], targets: Sequence[Target], fit: MassScale | None, tolerance: float
+) -> dict[str, Choice]:
+    """Pick the rows of all targets of one picture together; no row is two proteins.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        From the top down.
+    targets : sequence of Target
+        All proteins that the picture shows.
+    fit : MassScale or None
+        Masses, where a ladder tells them.
+    tolerance : float
+        Part of the expected mass by which a row may be off.
+
+    Returns
+    -------
+    dict of str to Choice
+        By the target's name. In this order: what a hand said; the row that is stated; the masses of all targets
+        together; the order of masses; strength.
+    """
+    chosen: dict[str, Choice] = {}
+    for target in targets:
+        said = _said(rows, target, fit)
+        if said is not None:
+            chosen[target.name] = said
+    taken = {number for choice in chosen.values() for number in choice.rows}
+    left = [target for target in targets if target.name not in chosen]
+    free = [row for row in rows if row.number not in taken and row.score > 0]
+    if not free or not left:
+        return chosen | {target.name: Choice() for target in left}
+    if fit is not None and all(target.masses for target in left):
+        return chosen | _by_masses(free, left, fit, tolerance)
+    if len(left) > 1:
+        return chosen | _by_order(free, left)
+    ranked = sorted(free, key=lambda row: (-row.score, row.number))
+    choice = _with_partner(free, ranked[0], left[0], fit)
+    limit = _RIVAL_WITHOUT_MASSES * ranked[0].score
+    rivals = [row for row in ranked if row.number not in choice.rows and row.score >= limit]
+    return chosen | {left[0].name: _doubted(choice, bool(rivals))}
+
+
+def _said(rows: Sequence[Row], target: Target, fit: MassScale | None) -> Choice | None:
+    """The rows that a hand named, or that the target states; None where nobody said."""
     by_hand = [[row for row in rows if name in row.hand] for name in target.band_names]
     if all(by_hand):
         return Choice(tuple(max(found, key=lambda row: row.score).number for found in by_hand))
@@ -141,37 +195,73 @@ def choose_rows(rows: Sequence[Row], target: Target, fit: LadderFit | None, tole
     if target.row is not None:
         found = [row for row in rows if row.number == target.row]
         return _with_partner(rows, found[0], target, fit) if found else Choice()
-    shown = [row for row in rows if row.score > 0]
-    if not shown:
-        return Choice()
-    if fit is not None and target.masses:
-        return _by_mass(shown, target, fit, tolerance)
-    ranked = sorted(shown, key=lambda row: (-row.score, row.number))
-    choice = _with_partner(shown, ranked[0], target, fit)
-    limit = _RIVAL_WITHOUT_MASSES * ranked[0].score
-    rivals = [row for row in ranked if row.number not in choice.rows and row.score >= limit]
-    return replace(choice, flags=(*choice.flags, *(["target_uncertain"] if rivals else [])))
+    return None
 
 
-def _by_mass(rows: Sequence[Row], target: Target, fit: LadderFit, tolerance: float) -> Choice:
+def _doubted(choice: Choice, doubt: bool, flag: str = "target_uncertain") -> Choice:
+    return replace(choice, flags=(*choice.flags, flag)) if doubt else choice
+
+
+def _by_masses(rows: Sequence[Row], targets: Sequence[Target], fit: MassScale, tolerance: float) -> dict[str, Choice]:
+    """The assignment of rows to targets whose masses fit best on the whole; strength decides between equal masses."""
+    from scipy.optimize import linear_sum_assignment
+
     limit = float(np.log1p(tolerance))
+    miss = np.array([
+        [min(abs(float(np.log((row.kda or 1e-9) / mass))) for mass in target.masses) for row in rows]
+        for target in targets
+    ])  # fmt: skip
+    cost = (miss / _KDA_SD) ** 2 + _WEAKNESS * (1 - np.array([row.score for row in rows]))
+    cost[miss > limit] = _NO_ROW
+    # A column of its own for each target that no row fits.
+    own = np.where(np.eye(len(targets), dtype=bool), _NO_ROW / 2, 2 * _NO_ROW)
+    pairs = dict(zip(*(at.tolist() for at in linear_sum_assignment(np.hstack([cost, own]))), strict=True))
+    taken = {rows[k].number for k in pairs.values() if k < len(rows)}
+    chosen: dict[str, Choice] = {}
+    for i in sorted(pairs, key=lambda i: (pairs[i] >= len(rows), cost[i].min())):
+        target, k = targets[i], pairs[i]
+        others = taken - ({rows[k].number} if k < len(rows) else set())
+        free = [row for row in rows if row.number not in others]
+        if k >= len(rows):
+            # No row at its mass: the strongest that is left is shown, far from it.
+            best = max(free, key=lambda row: row.score, default=None)
+            choice = Choice() if best is None else _doubted(_with_partner(free, best, target, fit), True, "kda_far")
+        else:
+            near = [row for row in free if miss[i][rows.index(row)] <= limit]
+            choice = _with_partner(near, rows[k], target, fit)
+            rivals = [row for row in near if row.number not in choice.rows
+                      and cost[i][rows.index(row)] < cost[i][k] + _CLOSE]  # fmt: skip
+            choice = _doubted(choice, bool(rivals))
+        taken |= set(choice.rows)
+        chosen[target.name] = choice
+    return chosen
 
-    def miss(row: Row) -> float:
-        return min(abs(float(np.log((row.kda or 1e-9) / mass))) for mass in target.masses)
 
-    def merit(row: Row) -> float:
-        return row.score * float(np.exp(-0.5 * (miss(row) / (limit / 2)) ** 2))
+def _by_order(rows: Sequence[Row], targets: Sequence[Target]) -> dict[str, Choice]:
+    """Without a ladder heavier proteins lie higher: as many clear rows as bands are expected are told by their order.
 
-    near = [row for row in rows if miss(row) <= limit]
-    if not near:
-        return replace(_with_partner(rows, max(rows, key=lambda row: row.score), target, fit), flags=("kda_far",))
-    ranked = sorted(near, key=lambda row: (-merit(row), row.number))
-    choice = _with_partner(near, ranked[0], target, fit)
-    rivals = [row for row in ranked if row.number not in choice.rows and merit(row) >= _RIVAL * merit(ranked[0])]
-    return replace(choice, flags=(*choice.flags, *(["target_uncertain"] if rivals else [])))
+    A doublet counts as two rows, or as one that is not taken apart. Where another number of rows is clear, or a mass is
+    not known, the rows are a guess and say so.
+    """
+    known = all(target.masses for target in targets)
+    ordered = sorted(targets, key=lambda t: -max(t.masses, default=0.0))
+    clear = [row for row in rows if row.score >= _CLEAR_ROW * max(r.score for r in rows)]
+    parts = sorted(((mass, t) for t in ordered for mass in t.masses), key=lambda part: -part[0])
+    if known and len(clear) == len(parts):
+        rows_by: dict[str, tuple[int, ...]] = {}
+        for (_, target), row in zip(parts, clear, strict=True):
+            rows_by[target.name] = (*rows_by.get(target.name, ()), row.number)
+        return {name: Choice(numbers) for name, numbers in rows_by.items()}
+    doubt = not known or len(clear) != len(targets)
+    best = sorted(sorted(rows, key=lambda row: -row.score)[: len(targets)], key=lambda row: row.place)
+    chosen = {target.name: Choice() for target in targets}
+    for target, row in zip(ordered, best, strict=False):
+        flags = ("unresolved",) if len(target.band_names) > 1 else ()
+        chosen[target.name] = _doubted(Choice((row.number,), flags), doubt)
+    return chosen
 
 
-def _with_partner(rows: Sequence[Row], best: Row, target: Target, fit: LadderFit | None) -> Choice:
+def _with_partner(rows: Sequence[Row], best: Row, target: Target, fit: MassScale | None) -> Choice:
     """Complete a doublet with the neighbouring rows, or take the one row as its sum."""
     size = len(target.band_names)
     if size < 2:
@@ -186,11 +276,11 @@ def _with_partner(rows: Sequence[Row], best: Row, target: Target, fit: LadderFit
     return Choice(tuple(row.number for row in chosen))
 
 
-def _are_partners(upper: Row, lower: Row, fit: LadderFit | None, target: Target) -> bool:
+def _are_partners(upper: Row, lower: Row, fit: MassScale | None, target: Target) -> bool:
     if upper.outlines & lower.outlines:
         return True
     gap = lower.place - upper.place
     if fit is None:
         return gap <= _DOUBLET_REACH * max(upper.height, lower.height)
-    first, last = (float(fit.to_row(mass)) for mass in (target.masses[0], target.masses[-1]))
+    first, last = (float(fit.to_row(mass, fit.cols[0])) for mass in (target.masses[0], target.masses[-1]))
     return gap <= 2.5 * (last - first) / (len(target.masses) - 1)

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from blotquant.flags import join_flags, split_flags
-from blotquant.identification.ladder import LadderError, LadderFit, find_ladder, ladder_shift
+from blotquant.identification.ladder import LadderError, LadderFit
+from blotquant.identification.mass_scale import MassScale, find_scale
 from blotquant.identification.rows import BY_HAND, Choice, Target, choose_rows, rows_of, sample_lanes
 from blotquant.model.geometry import Band, Lane, Layout, polygon
 
@@ -41,10 +42,9 @@ def assign_targets(
     layout : Layout
         With rows found.
     targets : iterable of Target
-        Proteins that the experiment knows.
+        Proteins that the picture shows; their rows are chosen together, and no row is two of them.
     probe : str, optional
-        What the picture shows: the target of that name is looked for (one without mass if there is none). Without
-        it, all `targets` are.
+        Name only the bands of the target of that name (one without mass if there is none); without it, of all.
     ladder : str, sequence of float or LadderFit, optional
         Product name or masses of the ladder in the lane of role ``ladder``, or a fit made before; bands that a hand
         named ``55 kDa`` stand above it. Where the bands do not fit, masses are not used and the ladder's lane is
@@ -65,12 +65,12 @@ def assign_targets(
     for strip in layout.strips:
         layout, fit = _read_ladder(layout, strip.id, ladder)
         layout = _forget(layout, strip.id, wanted)
-        taken: set[int] = set()
+        names = {target.name for target in wanted}
+        every = [*wanted, *(target for target in known if target.name not in names)]
+        placed = [_with_row_at(layout, strip.id, target) for target in every]
+        choices = choose_rows(rows_of(layout, strip.id, fit, strengths), placed, fit, kda_tolerance)
         for target in wanted:
-            rows = [row for row in rows_of(layout, strip.id, fit, strengths) if row.number not in taken]
-            choice = choose_rows(rows, target, fit, kda_tolerance)
-            taken |= set(choice.rows)
-            layout = _apply(layout, strip.id, target, choice)
+            layout = _apply(layout, strip.id, target, choices[target.name])
     return layout.sorted()
 
 
@@ -101,11 +101,11 @@ def add_kda(
         _, fit = _read_ladder(layout, strip.id, ladder)
         if fit is None:
             continue
-        shifts = {lane.number: ladder_shift(layout, strip.id, lane) for lane in layout.lanes_of(strip.id)}
+        middles = {x.number: float(np.mean([col for _, col in x.center])) for x in layout.lanes_of(strip.id)}
         mine = table["strip"].eq(strip.number).fillna(False).to_numpy(dtype=bool)
         rows = table.loc[mine, "peak_row"].to_numpy(dtype=float)
-        shift = table.loc[mine, "lane"].map(shifts).to_numpy(dtype=float)
-        masses, outside = fit.to_kda(rows, shift=shift), fit.is_outside(rows, shift=shift)
+        cols = table.loc[mine, "lane"].map(middles).to_numpy(dtype=float)
+        masses, outside = fit.to_kda(rows, cols), fit.is_outside(rows, cols)
         expected = np.array([_expected(known, name) for name in table.loc[mine, "target"]], dtype=float)
         table.loc[mine, "mw_kda"] = masses
         table.loc[mine, "kda_residual"] = masses - expected
@@ -114,6 +114,21 @@ def add_kda(
             for cell, out in zip(table.loc[mine, "flags"], outside, strict=True)
         ]
     return table
+
+
+def _with_row_at(layout: Layout, strip: str, target: Target) -> Target:
+    """The target with the row of the band nearest to the place that a person pointed at."""
+    if target.at is None:
+        return target
+    x, y = target.at
+    lanes = {lane.id for lane in sample_lanes(layout, strip)}
+    bands = [band for band in layout.bands if band.lane in lanes and band.row is not None]
+    near = min(bands, key=lambda b: np.hypot((b.peak[0] - y) / ROWS_PER_COL, b.peak[1] - x), default=None)
+    return target if near is None else replace(target, row=near.row)
+
+
+ROWS_PER_COL = 0.25
+"""Pixels down that count as one aside: rows lie closer together than lanes."""
 
 
 def _expected(targets: Sequence[Target], name: object) -> float:
@@ -130,11 +145,9 @@ def _strengths(table: pd.DataFrame | None) -> dict[str, float]:
     return {str(k): max(float(v), 0.0) for k, v in zip(table["band_id"], table["volume"], strict=True) if pd.notna(v)}
 
 
-def _read_ladder(layout: Layout, strip: str, ladder: Ladder | None) -> tuple[Layout, LadderFit | None]:
-    if isinstance(ladder, LadderFit):
-        return layout, ladder
+def _read_ladder(layout: Layout, strip: str, ladder: Ladder | None) -> tuple[Layout, MassScale | None]:
     try:
-        return layout, find_ladder(layout, strip, ladder)
+        return layout, find_scale(layout, strip, ladder)
     except LadderError:
         lanes = tuple(
             replace(lane, flags=(*lane.flags, "ladder_unused"))

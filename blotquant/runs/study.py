@@ -306,10 +306,18 @@ def _naming(experiment: Experiment, entry: ImageEntry, settings: Settings) -> Na
     ladder = settings.identification.ladder or experiment.ladder
     if experiment.is_stain(entry.probe):
         return Naming(probe=entry.probe, ladder=ladder)
-    declared = experiment.targets.get(entry.probe)
-    row = declared.row if declared is not None else None
-    target = Target(name=entry.probe, mw_kda=experiment.mw_of(entry.probe), row=row)
-    return Naming(probe=entry.probe, targets=(target,), ladder=ladder)
+
+    def target_of(shown: ImageEntry) -> Target:
+        declared = experiment.targets.get(shown.probe)
+        row = declared.row if declared is not None else None
+        return Target(name=shown.probe, mw_kda=experiment.mw_of(shown.probe), row=row, at=shown.at)
+
+    def picture_of(shown: ImageEntry) -> tuple[object, ...]:
+        return shown.file, shown.blot, shown.membrane, shown.strip, shown.channel, shown.page, shown.exposure_s
+
+    others = (shown for shown in experiment.images_of(blot=entry.blot) if picture_of(shown) == picture_of(entry))
+    together = tuple(target_of(x) for x in others if x.probe != entry.probe and not experiment.is_stain(x.probe))
+    return Naming(probe=entry.probe, targets=(target_of(entry),), ladder=ladder, together=together)
 
 
 def _write_tables(experiment: Experiment, store: Store, keys: Mapping[str, object]) -> dict[str, pd.DataFrame]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blotquant.identification.ladder import LadderError, find_ladder, fit_ladder, ladder_shift, said_kda
+from blotquant.identification.ladder import LadderError, find_ladder, fit_ladder, said_kda
 from blotquant.identification.presets import LADDERS_KDA, ladder_kda, target_kda
 from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
 
@@ -131,10 +131,10 @@ def test_the_ladder_lane_of_a_strip():
         find_ladder(ladder_layout([100, 200]), "s", "PageRuler")
 
 
-def test_tilt_moves_the_other_lanes():
-    layout = ladder_layout([100, 200], tilt=2.0)
-    assert ladder_shift(layout, "s", layout.lanes[1]) == pytest.approx(np.tan(np.deg2rad(2)) * 50)
-    assert ladder_shift(layout, "s", layout.lanes[0]) == 0
+def test_fit_ladder_refuses_a_ladder_that_runs_upwards():
+    rows = rows_of(LADDERS_KDA["PageRuler"])
+    with pytest.raises(LadderError, match="stands on its head"):
+        fit_ladder(600 - rows, "PageRuler", row_start=0, row_stop=600)
 
 
 def named(layout, masses):

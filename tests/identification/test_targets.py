@@ -237,3 +237,43 @@ def test_masses_and_residuals_in_the_table():
     np.testing.assert_allclose(akt["kda_residual"], 6, rtol=1e-5)
     assert set(filled.loc[filled["target"].isna(), "flags"]) == {"kda_outside_ladder"}
     assert add_kda(table, layout)["mw_kda"].isna().all()
+
+
+def test_the_nearer_mass_wins_over_a_stronger_row():
+    layout = make_layout({1: row_at(67), 2: row_at(60)}, ladder=True)
+    strong = table_of(layout, {1: 9000.0, 2: 900.0})
+    found = assign_targets(layout, [Target("AKT", (60,))], probe="AKT", ladder=LADDER, table=strong)
+    assert named(found) == {"AKT": {2}}
+
+
+def test_rows_are_chosen_for_all_proteins_of_a_picture_together():
+    layout = make_layout({1: row_at(47), 2: row_at(41)}, ladder=True)
+    alone = assign_targets(layout, [Target("ERK", (44,))], probe="ERK", ladder=LADDER)
+    both = [Target("ERK", (44,)), Target("actin", (42,))]
+    for target in both:
+        found = assign_targets(layout, both, probe=target.name, ladder=LADDER)
+        assert named(found) == {target.name: {1 if target.name == "ERK" else 2}}
+    assert set(named(alone)) == {"ERK"}
+
+
+def test_without_a_ladder_the_order_of_masses_decides():
+    layout = make_layout({1: 100, 2: 200, 3: 215})
+    both = [Target("pERK", (44, 42)), Target("pAKT", (60,))]
+    found = [assign_targets(layout, both, probe=t.name) for t in both]
+    assert named(found[0]) == {"pERK 44": {2}, "pERK 42": {3}}
+    assert named(found[1]) == {"pAKT": {1}}
+    assert not any(b.flags for x in found for b in x.bands)
+
+
+def test_without_a_ladder_another_number_of_rows_is_a_guess_and_says_so():
+    layout = make_layout({1: 100, 2: 200, 3: 300, 4: 400})
+    both = [Target("pERK", (44, 42)), Target("pAKT", (60,))]
+    found = assign_targets(layout, both, probe="pAKT")
+    assert all("target_uncertain" in b.flags for b in found.bands if b.target)
+
+
+def test_the_row_at_a_place_is_taken():
+    layout = make_layout({1: 100, 2: 200, 3: 300})
+    found = assign_targets(layout, [Target("AKT", at=(175.0, 296.0))], probe="AKT")
+    assert named(found) == {"AKT": {3}}
+    assert not any(b.flags for b in found.bands)

@@ -1,0 +1,181 @@
+"""Molecular weight at any place of a strip: ladders read along the rows of the membrane itself.
+
+A protein runs to one height in every lane, but its row tilts with the membrane and bends with the front (smile). How it
+does is read from the rows that several lanes show, all of which follow one tilt and one bend: a place in a lane is
+carried along them to the ladder's column, and read there. Between two ladders both are read, and the nearer one counts
+for more; beside the outermost one it alone counts.
+
+References
+----------
+docs/methods.md, *Molecular weight*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from blotquant.identification.ladder import LadderFit, find_ladders
+from blotquant.model.geometry import Band, Layout
+
+Floats = NDArray[np.float64]
+
+MIN_LANES = 3
+"""Lanes that show a row from which on it tells of tilt."""
+MIN_LANES_TO_BEND = 5
+"""And of the bend."""
+BEND_F = 12.0
+"""By so many of its mean squares the rows' misfit must fall for a bend to be believed."""
+OUTLIER_SDS = 2.0
+"""A band further from its row's line counts less and less (Huber)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MassScale:
+    """Molecular weight over one strip.
+
+    Attributes
+    ----------
+    fits : tuple of LadderFit
+        One a ladder lane, from left to right.
+    cols : tuple of float
+        Middle column of each ladder lane.
+    tilt, bend : float
+        A row lies ``tilt * x + bend * x**2`` lower at the column x.
+    """
+
+    fits: tuple[LadderFit, ...]
+    cols: tuple[float, ...]
+    tilt: float = 0.0
+    bend: float = 0.0
+
+    def lower(self, cols: ArrayLike) -> Floats:
+        """Rows by which one protein lies lower at some columns than at column 0."""
+        x = np.asarray(cols, dtype=float)
+        return np.asarray(self.tilt * x + self.bend * x**2)
+
+    def to_kda(self, rows: ArrayLike, cols: ArrayLike) -> Floats:
+        """Molecular weight at some places, in kDa; beyond a ladder's ends its slope goes on."""
+        at, col = np.asarray(rows, dtype=float), np.asarray(cols, dtype=float)
+        told = [
+            np.log(fit.to_kda(at, shift=self.lower(col) - self.lower(home)))
+            for fit, home in zip(self.fits, self.cols, strict=True)
+        ]
+        return np.asarray(np.exp(np.sum(self._shares(col) * told, axis=0)))
+
+    def to_row(self, kda: ArrayLike, col: float) -> Floats:
+        """Row at which some molecular weights are expected at a column."""
+        told = [
+            fit.to_row(kda, shift=float(self.lower(col) - self.lower(home)))
+            for fit, home in zip(self.fits, self.cols, strict=True)
+        ]
+        return np.asarray(np.sum(self._shares(np.full(np.shape(kda), col)) * told, axis=0))
+
+    def is_outside(self, rows: ArrayLike, cols: ArrayLike) -> NDArray[np.bool_]:
+        """Whether places lie beyond the bands of every ladder that counts there."""
+        at, col = np.asarray(rows, dtype=float), np.asarray(cols, dtype=float)
+        told = [
+            fit.is_outside(at, shift=self.lower(col) - self.lower(home))
+            for fit, home in zip(self.fits, self.cols, strict=True)
+        ]
+        return np.asarray(np.all(np.asarray(told) | (self._shares(col) == 0), axis=0))
+
+    def _shares(self, cols: Floats) -> Floats:
+        """How much each ladder counts at some columns; shape (ladders, ...)."""
+        places = np.asarray(self.cols)
+        return np.stack([np.interp(cols, places, np.eye(len(places))[k]) for k in range(len(places))])
+
+
+def find_scale(layout: Layout, strip: str, ladder: str | Sequence[float] | LadderFit | None) -> MassScale | None:
+    """Read all ladder lanes of a strip, and how its rows tilt and bend.
+
+    Parameters
+    ----------
+    layout : Layout
+        With bands.
+    strip : str
+        The strip's id.
+    ladder : str, sequence of float or LadderFit or None
+        Product name or masses in kDa, or one fit for the whole strip; not needed where a hand named the bands.
+
+    Returns
+    -------
+    MassScale or None
+        None where the strip has no ladder lane, or nothing tells its masses.
+
+    Raises
+    ------
+    LadderError
+        If there is a ladder lane and none fits.
+    """
+    if isinstance(ladder, LadderFit):
+        lanes = [lane for lane in layout.lanes_of(strip) if lane.role == "ladder"] or list(layout.lanes_of(strip))
+        found = [(lanes[0], ladder)] if lanes else []
+    else:
+        found = find_ladders(layout, strip, ladder)
+    if not found:
+        return None
+    tilt, bend = row_course(layout, strip)
+    cols = [float(np.mean([col for _, col in lane.center])) for lane, _ in found]
+    return MassScale(fits=tuple(fit for _, fit in found), cols=tuple(cols), tilt=tilt, bend=bend)
+
+
+def row_course(layout: Layout, strip: str) -> tuple[float, float]:
+    """Tilt and bend that the rows of a strip have in common.
+
+    Parameters
+    ----------
+    layout : Layout
+        With rows.
+    strip : str
+        The strip's id.
+
+    Returns
+    -------
+    tilt, bend : float
+        A row lies ``tilt * x + bend * x**2`` lower at the column x; 0 where no row tells.
+
+    Notes
+    -----
+    Least squares over all rows at once, each with a height of its own (all is taken from its row's mean), a few rounds
+    of Huber's weights against bands that stray. The bend is taken where it lowers the misfit clearly.
+    """
+    rows: dict[int, list[Band]] = {}
+    for lane in layout.lanes_of(strip):
+        for band in layout.bands_of(lane.id):
+            if band.row is not None and band.status == "detected":
+                rows.setdefault(band.row, []).append(band)
+    groups = [bands for bands in rows.values() if len({b.lane for b in bands}) >= MIN_LANES]
+    if not groups:
+        return 0.0, 0.0
+    x = np.array([b.peak[1] for bands in groups for b in bands])
+    y = np.array([b.peak[0] for bands in groups for b in bands])
+    of = np.repeat(np.arange(len(groups)), [len(bands) for bands in groups])
+    tilt = _fitted(x[:, None], y, of)
+    if max(len(bands) for bands in groups) < MIN_LANES_TO_BEND:
+        return float(tilt[0][0]), 0.0
+    middle = float(x.mean())
+    both = _fitted(np.column_stack([x - middle, (x - middle) ** 2]), y, of)
+    freedom = len(x) - len(groups) - 2
+    if freedom < 2 or (tilt[1] - both[1]) < BEND_F * both[1] / freedom:
+        return float(tilt[0][0]), 0.0
+    slope, bend = both[0]
+    return float(slope - 2 * bend * middle), float(bend)
+
+
+def _fitted(terms: Floats, y: Floats, of: NDArray[np.intp]) -> tuple[Floats, float]:
+    """Coefficients of some terms that all groups share, each group with a height of its own, and the misfit."""
+    weight = np.ones(len(y))
+    for _ in range(4):
+        total = np.bincount(of, weight)
+        design = terms - np.stack([np.bincount(of, weight * t) / total for t in terms.T], axis=1)[of]
+        target = y - (np.bincount(of, weight * y) / total)[of]
+        root = np.sqrt(weight)
+        found = np.linalg.lstsq(design * root[:, None], target * root, rcond=None)[0]
+        miss = np.abs(target - design @ found)
+        limit = OUTLIER_SDS * max(1.4826 * float(np.median(miss)), 0.25)
+        weight = np.minimum(1.0, limit / np.maximum(miss, 1e-9))
+    return found, float((weight * miss**2).sum())

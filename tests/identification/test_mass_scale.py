@@ -1,0 +1,81 @@
+"""Masses along the membrane's own rows: tilt, smile, several ladders."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from blotquant.identification.mass_scale import find_scale, row_course
+from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
+
+LADDER = (200, 100, 50, 25)
+
+
+def row_at(kda):
+    return 100 + 100 * np.log2(200 / np.asarray(kda, dtype=float))
+
+
+def gel(kda, *, n=9, ladders=(1,), lower=lambda col: 0.0 * col):
+    """A gel of `n` lanes, rows of some masses, lying `lower(col)` rows lower at each column."""
+    lanes, bands = [], []
+    for k in range(1, n + 1):
+        col, role = 50.0 * k, "ladder" if k in ladders else "sample"
+        lanes.append(Lane(id=f"l{k}", strip="s", number=k, center=((0, col), (599, col)), widths=(40, 40), role=role))
+        masses = LADDER if k in ladders else kda
+        for i, mass in enumerate(masses, 1):
+            row = float(row_at(mass) + lower(col))
+            number = 100 + i if k in ladders else i
+            bands.append(
+                Band(id=f"l{k}b{i}", lane=f"l{k}", outline=rectangle(row - 6, row + 6, col - 20, col + 20),
+                     peak=(row, col), row=number)
+            )  # fmt: skip
+    strip = Strip(id="s", number=1, outline=rectangle(0, 600, 0, 50 * n + 50), tilt_deg=9.6)
+    return Layout(strips=(strip,), lanes=tuple(lanes), bands=tuple(bands)).sorted()
+
+
+def tilted(degrees):
+    return lambda col: np.tan(np.deg2rad(degrees)) * col
+
+
+def smiling(rows):
+    return lambda col: rows * (1 - ((col - 250) / 200) ** 2)
+
+
+@pytest.mark.parametrize("ladders", [(1,), (5,), (9,), (1, 9), (1, 5, 9)])
+@pytest.mark.parametrize("lower", [tilted(0), tilted(6), tilted(-6), smiling(20)])
+@pytest.mark.parametrize("kda", [(60,), (60, 42), (120, 80, 60, 42, 37)])
+def test_find_scale_tells_the_mass_of_a_row_in_every_lane(kda, lower, ladders):
+    layout = gel(kda, lower=lower, ladders=ladders)
+    scale = find_scale(layout, "s", LADDER)
+    for band in layout.bands:
+        if band.row < 100:
+            assert float(scale.to_kda(*band.peak)) == pytest.approx(kda[band.row - 1], rel=0.01)
+            assert float(scale.to_row(kda[band.row - 1], band.peak[1])) == pytest.approx(band.peak[0], abs=1)
+
+
+def test_find_scale_is_blind_to_the_tilt_of_the_outline_of_the_lanes():
+    layout = gel((60,))
+    assert row_course(layout, "s") == pytest.approx((0, 0), abs=1e-9)
+
+
+def test_find_scale_reads_ladders_that_disagree_between_them():
+    layout = gel((60,), ladders=(1, 9))
+    stretched = tuple(replace(b, peak=(b.peak[0] + 8, b.peak[1])) if b.lane == "l9" else b for b in layout.bands)
+    scale = find_scale(replace(layout, bands=stretched), "s", LADDER)
+    place = float(row_at(60))
+    near, middle, far = (float(scale.to_kda(place, col)) for col in (50, 250, 450))
+    assert near == pytest.approx(60)
+    assert middle == pytest.approx((near * far) ** 0.5)
+    assert far > 63
+
+
+def test_row_course_is_not_led_astray_by_one_band():
+    layout = gel((60, 42))
+    stray = tuple(replace(b, peak=(b.peak[0] + 30, b.peak[1])) if b.id == "l9b1" else b for b in layout.bands)
+    tilt, bend = row_course(replace(layout, bands=stray), "s")
+    assert abs(tilt * 400) < 2
+    assert bend == 0
+
+
+def test_row_course_has_nothing_to_say_of_too_few_lanes():
+    assert row_course(gel((60,), n=3), "s") == (0.0, 0.0)
