@@ -178,4 +178,4 @@ def _fitted(terms: Floats, y: Floats, of: NDArray[np.intp]) -> tuple[Floats, flo
         miss = np.abs(target - design @ found)
         limit = OUTLIER_SDS * max(1.4826 * float(np.median(miss)), 0.25)
         weight = np.minimum(1.0, limit / np.maximum(miss, 1e-9))
-    return found, float((weight * miss**2).sum())
+    return np.asarray(found, dtype=float), float((weight * miss**2).sum())

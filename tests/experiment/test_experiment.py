@@ -33,6 +33,7 @@ def test_everything_written_is_read(tmp_path):
     first = study.images[0]
     assert first.model_dump() == {
         "file": "p.tif", "blot": "1", "membrane": "1a", "probe": "pAKT", "exposure_s": 60.0, "strip": 2,
+        "first_lane": None, "at": None,
         "channel": "red", "page": 1, "polarity": "dark", "ladder_image": None,
         "rotate": None, "flip": None, "region": None, "first_lane": None,
     }  # fmt: skip
