@@ -65,14 +65,17 @@ def judge(image: BlotImage, layout: Layout) -> str:
     findings.append(f"{len(layout.lanes)} lanes{several}, the least sure {least:.0%}")
     if unsure:
         advice.append(f"check {_lanes(unsure)}")
-    if "polarity_uncertain" in image.flags:
-        advice.append("say whether bands are bright or dark")
+    told = {*LOST_COUNTS, "not_a_blot"}
+    for flag in dict.fromkeys((*image.flags, *layout.flags)):
+        if FLAGS[flag].level != "info" and flag not in told:
+            findings.append(_lower(FLAGS[flag].meaning))
+            advice.append(_lower(FLAGS[flag].advice))
     findings += _room(image, layout, is_saturated=bool(saturated))
     sample_lanes = [lane for lane in layout.lanes if lane.role not in ("ladder", "blank")]
     is_lost = bool(saturated) and len(saturated) >= max(len(sample_lanes), 1)
     answer = "no" if is_lost else "with care" if advice else "yes"
     next_time = f"; next time: {', '.join(advice)}" if advice else ""
-    return f"{answer}: {'; '.join(findings)}{next_time}"
+    return f"{answer}: {'; '.join(dict.fromkeys(findings))}{next_time}"
 
 
 def saturated_lanes(image: BlotImage, layout: Layout) -> list[int]:
@@ -105,6 +108,11 @@ def _room(image: BlotImage, layout: Layout, *, is_saturated: bool) -> list[str]:
     more = f", an exposure {1 / used:.0f} times as long would still fit" if used < LITTLE_USED else ""
     more = ", nearly all of it" if used > NEARLY_ALL else more
     return [f"the strongest band uses {used:.0%} of the range above the background{more}"]
+
+
+def _lower(sentence: str) -> str:
+    """A flag's sentence as part of another: without its capital and its full stop."""
+    return sentence[:1].lower() + sentence[1:].rstrip(".")
 
 
 def _lanes(numbers: list[int]) -> str:

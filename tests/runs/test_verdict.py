@@ -46,3 +46,12 @@ def test_judge_tells_an_export_from_an_original(flag, words):
 def test_judge_says_no_where_nothing_was_found():
     image, layout = picture(flags=("not_a_blot",))
     assert judge(image, layout).startswith("no: no lanes with bands were found; crop or choose another picture")
+
+
+def test_judge_names_every_flag_that_warns_of_the_picture():
+    image, layout = picture(flags=("film", "lower_ceiling"))
+    said = judge(image, layout)
+    assert said.startswith("with care: ")
+    assert "a film scan: its linear range is only 4- to 10-fold" in said
+    assert said.endswith("; next time: prefer a camera; check with a dilution series")
+    assert "ceiling lies below" not in said  # what is only information is no reason for care
