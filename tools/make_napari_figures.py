@@ -54,7 +54,7 @@ def show(folder: Path) -> None:
     viewer = napari.Viewer(show=True)
     viewer.window.resize(*SIZE)
     dock = find_dock(viewer)
-    dock.asks = False
+    dock.guard.asks = False
     blots = dock.tables.blots.rows
     dock.open_path(folder / "results")
     wait(lambda: blots.rowCount() > 0)

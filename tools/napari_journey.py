@@ -147,7 +147,7 @@ def tell(name: str, person: Person) -> None:
 
 def open_first(dock: Any, copies: list[Path]) -> None:
     """``blotquant edit FOLDER`` and a click on the first blot of the list."""
-    dock.asks = False
+    dock.guard.asks = False
     dock.viewer.window._qt_window.activateWindow()
     dock.open_path(copies[0].parent)
     wait(lambda: dock.tables.blots.rows.rowCount() == len(copies))

@@ -33,7 +33,7 @@ from napari_blotquant.reader import find_dock
 from napari_blotquant.reader import synthetic_image
 viewer = napari.Viewer(show=True)
 dock = find_dock(viewer)
-dock.asks = False
+dock.guard.asks = False
 dock.open_image(synthetic_image())
 while dock.editor is None or not dock.editor.is_exact:
     QApplication.processEvents()

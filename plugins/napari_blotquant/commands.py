@@ -15,10 +15,11 @@ from psygnal import Signal
 from blotquant.identification.ladder import said_kda
 from blotquant.model.geometry import LaneRole, Layout
 from blotquant.session import edits, hit_testing, strip_edits
+from blotquant.session.doubts import Doubt
 from blotquant.session.history import Change
 from blotquant.session.hit_testing import lane_at
 from blotquant.session.replay import apply_changes
-from napari_blotquant.editor import Doubt, Editor
+from napari_blotquant.editor import Editor
 from napari_blotquant.layers import BlotLayers
 from napari_blotquant.workbench import Workbench
 
@@ -26,18 +27,9 @@ Target = Literal["", "band", "lane", "strip", "selection"]
 
 
 class Command(NamedTuple):
-    """One command.
+    """One command: its key as napari binds it, its label, what it does, and the method of `Commands` that does it.
 
-    Attributes
-    ----------
-    key : str
-        As napari binds it; empty for none.
-    label, tip : str
-        What it is called on buttons and in menus, and what it does.
-    method, args : str, tuple
-        The method of `Commands` that does it.
-    on : {"", "band", "lane", "strip", "selection"}
-        What it acts on: by its key on such a thing under the pointer, by its button on the selected one.
+    `on` is what it acts on: by its key on such a thing under the pointer, by its button on the selected one.
     """
 
     key: str
@@ -194,7 +186,6 @@ class Commands:
     # bands
 
     def snap(self) -> None:
-        """Outline the band at the pointer, or fit the one that is there again."""
         row, col = self._point()
         lane = lane_at(self._layout, row, col)
         found = hit_testing.snap(self.editor.image.signal(), lane, row) if lane is not None else None
@@ -213,7 +204,6 @@ class Commands:
         self.bench.select(key)
 
     def cut(self) -> None:
-        """Cut a band at the pointer's row."""
         here = self.layers.here()
         if not here.band:
             msg = "point at the row of a band where it is to be cut, and press K"
@@ -222,12 +212,10 @@ class Commands:
         self._do(edits.split_band(self._layout, here.band, row=here.row, used_ids=used), "split")
 
     def merge(self) -> None:
-        """Merge the selected bands; of one alone, the doublet that it is a member of."""
         chosen = self.layers.selected_ids()
         self._do(edits.merge_bands(self._layout, chosen if len(chosen) > 1 else self._bands()), "merge")
 
     def delete(self) -> None:
-        """Remove what is selected in the layer that is worked on."""
         layers = self.layers
         for layer, chosen, remove, action in (
             (layers.strips, layers.selected_strip_ids(), strip_edits.remove_strip, "remove_strip"),
@@ -238,7 +226,6 @@ class Commands:
                 self._do(self._each(chosen, remove), action)
 
     def move(self, d_row: float, d_col: float) -> None:
-        """Move the selected bands by some pixels."""
         if not self.layers.is_active(self.layers.bands) or not self.layers.selected_ids():
             msg = "arrows move the selected bands: click one first"
             raise ValueError(msg)
@@ -258,7 +245,6 @@ class Commands:
         return changes
 
     def copy_along_row(self) -> None:
-        """Give all bands of the row the shape of one."""
         chosen = self._bands()
         if len(chosen) != 1 or self._layout.band(chosen[0]).row is None:
             msg = "select one band of a row to copy its shape along the row"
@@ -266,7 +252,6 @@ class Commands:
         self._do(edits.copy_aperture_along_row(self._layout, chosen[0]), "copy_aperture")
 
     def name_row(self) -> None:
-        """Give the rows the target named in the dock, or ask for its name."""
         self._unnamed = tuple(self._bands())
         if self.target:
             self.answer_target()
@@ -283,7 +268,6 @@ class Commands:
             self.named_target.emit(name, chosen[0])
 
     def name_kda(self) -> None:
-        """Give a band of the ladder the mass named in the dock."""
         band = self._layout.band(self._bands()[0])
         kda = said_kda(self.kda.strip() if "kDa" in self.kda else f"{self.kda.strip()} kDa")
         if kda is None:
@@ -298,7 +282,6 @@ class Commands:
     # strips and lanes
 
     def remove(self) -> None:
-        """Remove a lane; a strip, while strips are worked on."""
         if not self.layers.strips.visible:
             self._do(edits.remove_lane(self._layout, self._lane()), "remove_lane")
             return
@@ -309,12 +292,10 @@ class Commands:
         self._do(strip_edits.remove_strip(self._layout, chosen[0]), "remove_strip")
 
     def add_lane(self) -> None:
-        """Add a lane at the pointer."""
         row, col = self._point()
         self._do(edits.add_lane(self._layout, row=row, col=col, used_ids=self.editor.used_ids), "add_lane")
 
     def bend(self) -> None:
-        """Let the mouse bend centre lines, or move lanes again."""
         layers = self.layers
         layers.work_on(layers.lanes if layers.centers.visible else layers.centers)
         if layers.centers.visible:
@@ -322,7 +303,6 @@ class Commands:
             self.say("drag the points of a centre line; click another one to see its points; C ends it")
 
     def mark(self, role: LaneRole) -> None:
-        """Say what was loaded in a lane."""
         self._do(edits.set_role(self._layout, self._lane(), role), "role")
 
     # walking, drawing, keeping
@@ -335,7 +315,6 @@ class Commands:
         self.stepped.emit(step)
 
     def draw(self) -> None:
-        """Draw rectangles in the layer that is worked on."""
         layers = self.layers
         layer = layers.strips if layers.strips.visible else layers.lanes if self.step == LANES else layers.bands
         layers.draw(layer)
@@ -344,13 +323,11 @@ class Commands:
         )
 
     def stop(self) -> None:
-        """End drawing; else select nothing."""
         if self.layers.stop():
             self.bench.said.emit("", "note")
             self.bench.select("")
 
     def next_doubt(self) -> None:
-        """Go to the next of the things that deserve a look, the least sure first, then round again."""
         editor = self.editor
         doubts = editor.doubts()
         if not doubts:
@@ -373,7 +350,6 @@ class Commands:
         self.say(f"{doubt.reason} ({place + 1} of {len(doubts)}): correct it, or press A if it is right")
 
     def confirm(self) -> None:
-        """Say that the doubt on show, else the band under the pointer, is right; then go on to the next doubt."""
         seen = {doubt.object_id for doubt in self.editor.doubts()}
         is_shown = self._seen is not None and self._seen.object_id in seen
         keys = [self._seen.object_id] if self._seen is not None and is_shown else self._bands()
@@ -384,19 +360,15 @@ class Commands:
         self.next_doubt()
 
     def undo(self) -> None:
-        """Take the last gesture back."""
         if not self.editor.undo():
             self.say("nothing to undo")
 
     def redo(self) -> None:
-        """Do the last undone gesture again."""
         if not self.editor.redo():
             self.say("nothing to redo")
 
     def save(self) -> None:
-        """Save the session."""
         self.bench.save()
 
     def open_next(self) -> None:
-        """Open the next blot of the list."""
         self.bench.open_next()

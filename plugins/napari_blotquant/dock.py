@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,7 +32,7 @@ from napari_blotquant.layers import BlotLayers
 from napari_blotquant.shapes import PALETTE
 from napari_blotquant.widgets.bands import ReadOut
 from napari_blotquant.widgets.messages import PICTURES, Messages
-from napari_blotquant.widgets.pages import StepPages
+from napari_blotquant.widgets.pages import StepPages, button
 from napari_blotquant.widgets.profile import ProfilePlot
 from napari_blotquant.widgets.ratios import Tables
 from napari_blotquant.workbench import Workbench
@@ -64,12 +65,7 @@ def guard_of(viewer: Any) -> Guard:
 class Guard(QObject):
     """Holds what one window works on, whether its dock is open or not, and watches over unsaved work.
 
-    Attributes
-    ----------
-    bench, layers, hand : Workbench, BlotLayers, Commands
-        The work.
-    asks : bool
-        Whether questions are asked; tests answer none.
+    `asks` is whether questions are asked: tests answer none.
     """
 
     def __init__(self, viewer: Any, window: QWidget) -> None:
@@ -214,42 +210,29 @@ class BlotDock(QWidget):
         self.read_out, self.profile, self.tables = ReadOut(bench), ProfilePlot(bench), Tables(bench)
         self.tables.bands.looked_at = self._look
         self.buttons = {
-            "open": self._button("Open…", "A picture or a session", self.ask),
-            "folder": self._button("Folder…", "All blots of a folder or of a results folder", self.ask_folder),
-            **{m: self._button(m.title(), "", lambda m=m: hand.run(m)) for m in ("save", "undo", "redo")},
+            "open": button("Open…", "A picture or a session", self.ask),
+            "folder": button("Folder…", "All blots of a folder or of a results folder", self.ask_folder),
+            **{name: button(name.title(), "", partial(hand.run, name)) for name in ("save", "undo", "redo")},
         }
-        self.doubt_button = self._button(
-            "Next doubt (N)", "The least sure lane or band", lambda: hand.run("next_doubt")
-        )
-        self.right_button = self._button("It is right (A)", "And go on to the next", lambda: hand.run("confirm"))
+        self.doubt_button = button("Next doubt (N)", "The least sure", lambda: hand.run("next_doubt"))
+        self.right_button = button("It is right (A)", "And go on to the next", lambda: hand.run("confirm"))
         self.blind = QPushButton("Blind")
         self.blind.setCheckable(True)
         self.blind.setToolTip("Hide what the lanes are and shuffle the list while correcting; the record tells")
         self.blind.toggled.connect(self._set_blind)
-        self.legend = QLabel(
-            "  ".join(f'<span style="color:{code}">■</span> {said}' for code, said in PALETTE.values())
-        )
+        self.legend = QLabel("  ".join(f'<span style="color:{c}">■</span> {said}' for c, said in PALETTE.values()))
         self.legend.setObjectName("legend")
         self.legend.setWordWrap(True)
-
-    def _button(self, name: str, tip: str, slot: Any) -> QPushButton:
-        made = QPushButton(name)
-        made.setToolTip(tip)
-        made.clicked.connect(lambda _checked=False: slot())
-        return made
 
     def _lay_out(self) -> None:
         column, bar, doubts = QVBoxLayout(self), QHBoxLayout(), QHBoxLayout()
         column.setSpacing(4)
         column.setContentsMargins(6, 4, 6, 4)
-        for row, buttons in (
-            (bar, (*self.buttons.values(), self.blind)),
-            (doubts, (self.doubt_button, self.right_button)),
-        ):
-            row.setSpacing(3)
-            for button in buttons:
-                button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-                row.addWidget(button)
+        for made in (*self.buttons.values(), self.blind):
+            made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            bar.addWidget(made)
+        doubts.addWidget(self.doubt_button)
+        doubts.addWidget(self.right_button)
         lower = QSplitter(Qt.Orientation.Vertical)
         lower.addWidget(self.profile)
         lower.addWidget(self.tables)
@@ -278,15 +261,6 @@ class BlotDock(QWidget):
     def editor(self) -> Editor | None:
         """The open blot."""
         return self.bench.editor
-
-    @property
-    def asks(self) -> bool:
-        """Whether questions are asked."""
-        return self.guard.asks
-
-    @asks.setter
-    def asks(self, asks: bool) -> None:
-        self.guard.asks = asks
 
     def open_path(self, path: Path | str) -> None:
         """Open a picture or a session; of a folder or an experiment, list the blots."""

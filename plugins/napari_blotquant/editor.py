@@ -11,48 +11,30 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from psygnal import Signal
 
 from blotquant.analysis import quantify_bands
 from blotquant.flags import split_flags
-from blotquant.model.area_weights import area_weights
 from blotquant.model.geometry import Band, Lane, Layout, Polygon
 from blotquant.model.image import BlotImage
-from blotquant.quantification.background import Aperture
 from blotquant.quantification.bands import measure_bands, measure_rows
+from blotquant.quantification.lane_curves import Curves, lane_curves
 from blotquant.quantification.prepared_image import PreparedImage
 from blotquant.session.autosave import Autosaver
-from blotquant.session.history import FIND_AGAIN, Change, Kind
+from blotquant.session.doubts import Doubt, find_doubts
+from blotquant.session.history import Change
 from blotquant.session.replay import Conflict, apply_changes, diff_layouts
 from blotquant.session.session import SESSION_SUFFIX, Session, relative_path, save_session
 from blotquant.tables import BAND_COLUMNS, make_table
 
 Rows = dict[str, dict[str, Any]]
 """Rows of a band table by band id."""
-Curves = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
-SURE = 0.9
-"""Below this confidence a lane or band is pointed out as a doubt."""
 AT_ONCE = 40
 """When more bands change with one gesture, they get their numbers with the exact ones: the window must not wait."""
 NEAR = 0.5
 """A band that keeps less than this part of its area gets no number from a background fitted before it moved."""
 NUMBERS = ("volume_raw", "background_mean", "volume", "volume_sd", "snr", "lod", "loq", "method_spread")
-
-
-class Doubt(NamedTuple):
-    """A lane or band that deserves a look, and why."""
-
-    kind: Kind
-    object_id: str
-    confidence: float
-    reason: str
-
-    @property
-    def rank(self) -> tuple[float, str, str]:
-        """The order in which doubts are looked at."""
-        return self.confidence, self.kind, self.object_id
 
 
 class Measured(NamedTuple):
@@ -101,20 +83,8 @@ class Editor:
     gives the exact numbers of the present layout; until its result is accepted, `is_exact` is False. What is saved,
     exported or shown as final is always exact.
 
-    Attributes
-    ----------
-    image : BlotImage
-        The picture with the polarity in force.
-    session : Session
-        With the whole history.
-    layout : Layout
-        The session's, kept up to date.
-    rows : dict
-        Measured bands of the layout by id, as plain values; numbers that are not known yet are NaN.
-    auto_rows : dict
-        Measured bands of the automatic result, to compare with.
-    saved : Session
-        As it stands on disk.
+    `layout` is the session's, kept up to date; `rows` are the measured bands by id as plain values, NaN where one is
+    not known yet; `auto_rows` are those of the automatic result; `saved` is the session as it stands on disk.
     """
 
     edited = Signal(object)  # the changes of the gesture; None: everything may differ
@@ -304,7 +274,7 @@ class Editor:
         for band in layout.bands:
             # Under a band that came from elsewhere the background was fitted through the band's own light.
             if band.id in rows and _kept_part(self._prepared_for.get(band.id), band.outline) < NEAR:
-                rows[band.id] |= dict.fromkeys(NUMBERS, np.nan)
+                rows[band.id] |= {**dict.fromkeys(NUMBERS, np.nan), "flags": None}
         return rows
 
     def preview(self, changes: Sequence[Change]) -> Rows:
@@ -357,19 +327,8 @@ class Editor:
 
     def doubts(self) -> list[Doubt]:
         """What deserves a look, the least sure first; what a hand has touched is sure."""
-        touched = {edit.object_id for edit in self.session.history.effective() if edit.action != FIND_AGAIN}
         names = {lane.id: self.lane_name(lane) for lane in self.layout.lanes}
-        lanes = [
-            Doubt("lane", lane.id, lane.confidence, f"{names[lane.id]} is {lane.confidence:.0%} sure")
-            for lane in self.layout.lanes
-            if lane.confidence < SURE and lane.id not in touched
-        ]
-        bands = [
-            Doubt("band", b.id, b.confidence, f"band in {names[b.lane]} is {b.confidence:.0%} sure")
-            for b in self.layout.bands
-            if b.confidence < SURE and b.id not in touched and b.status == "detected"
-        ]
-        return sorted([*lanes, *bands], key=lambda doubt: doubt.rank)
+        return find_doubts(self.layout, self.session.history, names)
 
     def remarks(self) -> str:
         """What is left to say about numbers when all places are sure."""
@@ -408,16 +367,6 @@ class Editor:
         self._replay()
         self._after([])
         self.edited.emit(None)
-
-
-def lane_curves(prepared: PreparedImage, lane: Lane) -> Curves:
-    """Rows, mean counts and mean background of a lane, each row weighted by the covered part of its pixels."""
-    box, weights = area_weights(lane.outline, prepared.signal.shape)
-    aperture = Aperture(box=box, weights=weights, lane=lane)
-    cover = np.maximum(weights.sum(axis=1), 1e-9)
-    counts = (weights * prepared.signal[box.slices]).sum(axis=1) / cover
-    background = (weights * prepared.surface.under(aperture).values).sum(axis=1) / cover
-    return np.arange(box.row_start, box.row_stop), counts, background
 
 
 def _kept_part(before: Polygon | None, now: Polygon) -> float:

@@ -66,15 +66,7 @@ class Thing(NamedTuple):
 
 
 class Mirror:
-    """Keeps one Shapes layer at what a layout holds; each shape carries the hidden id of what it shows.
-
-    Attributes
-    ----------
-    layer : napari.layers.Shapes
-        The layer.
-    column : str
-        The feature that holds the ids.
-    """
+    """Keeps one Shapes layer at what a layout holds; each shape carries the hidden id of what it shows in a feature."""
 
     def __init__(self, layer: Shapes, column: str, kind: str, read: Callable[..., Reading]) -> None:
         self.layer, self.column, self.kind, self.read = layer, column, kind, read
@@ -133,19 +125,18 @@ class Mirror:
         edges = np.array([colours.get(key, COLOURS["expected"]) for key in keys])
         if not np.allclose(edges, self.layer.edge_color, atol=1e-3):
             self.layer.edge_color = edges
+        self._fill(keys)
+
+    def _fill(self, keys: Sequence[str]) -> None:
         faces = np.array([LIT if key and key == self.lit else (0.0, 0.0, 0.0, 0.0) for key in keys])
-        if not np.allclose(faces, self.layer.face_color, atol=1e-3):
+        if keys and not np.allclose(faces, self.layer.face_color, atol=1e-3):
             self.layer.face_color = faces
 
-    def light(self, key: str) -> bool:
-        """Fill one shape, or none; whether another one is filled now."""
-        if key == self.lit:
-            return False
-        self.lit = key
-        keys = self.keys
-        if keys:
-            self.layer.face_color = np.array([LIT if k and k == key else (0.0, 0.0, 0.0, 0.0) for k in keys])
-        return True
+    def light(self, key: str) -> None:
+        """Fill one shape, or none."""
+        if key != self.lit:
+            self.lit = key
+            self._fill(self.keys)
 
     def select(self, chosen: Iterable[str]) -> None:
         """Select shapes by their ids."""
@@ -162,14 +153,7 @@ class Mirror:
 class BlotLayers:
     """Shows an editor's state in a viewer and feeds what a hand does there back into it.
 
-    Attributes
-    ----------
-    image, saturated, strips, lanes, centers, bands : napari layers
-        The picture and its shapes.
-    samples : dict of str to str
-        What lies in each lane.
-    hit : Hit
-        What the next key will act on.
+    `samples` tells what lies in each lane, `hit` what the next key will act on.
     """
 
     picked = Signal(str)  # id of the selected band, or empty

@@ -75,14 +75,14 @@ def find_dock(viewer: Any) -> BlotDock:
 
 
 def make_sample() -> list[tuple[Any, ...]]:
-    """Make a synthetic blot and open it in the dock; without a viewer, give the picture alone as a layer."""
+    """Make a synthetic blot and open it in the dock; its picture alone, which napari wants of a sample, is hidden."""
     import napari
 
+    signal, shown, kind = _as_layer(synthetic_image())
     viewer = napari.current_viewer()
-    if viewer is None:
-        return [_as_layer(synthetic_image())]
-    find_dock(viewer).open_image(synthetic_image())
-    return [(None,)]
+    if viewer is not None:
+        find_dock(viewer).open_image(synthetic_image())
+    return [(signal, {**shown, "name": "synthetic blot", "visible": viewer is None}, kind)]
 
 
 def synthetic_image() -> BlotImage:

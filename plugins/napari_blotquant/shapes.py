@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from blotquant.flags import FLAGS, split_flags
 from blotquant.model.geometry import Band, Lane, Point
-from napari_blotquant.editor import SURE
+from blotquant.session.doubts import SURE
 
 Colour = tuple[float, float, float, float]
 BAND_ID, LANE_ID, STRIP_ID = "band_id", "lane_id", "strip_id"

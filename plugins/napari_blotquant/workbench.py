@@ -48,18 +48,9 @@ def explain(error: Exception) -> str:
 class Workbench:
     """What one window works on. It outlives the dock that shows it: closing the dock loses nothing.
 
-    Attributes
-    ----------
-    editor : Editor or None
-        The open blot.
-    band_id, lane_id : str
-        What is selected; empty for nothing.
-    blots : list of Blot
-        What is listed, and `study` the experiment that they belong to; `picture` is its entry of the open blot.
-    ratios : (DataFrame, DataFrame) or None
-        The study's ratios as they are now, and as the last run wrote them.
-    rescued : list of Rescued
-        What was not saved when napari last ended.
+    `band_id` and `lane_id` are what is selected, empty for nothing; `blots` is the list, of the experiment `study`,
+    whose entry of the open blot is `picture`; `ratios` are the study's ratios now and as the last run wrote them;
+    `rescued` is what was not saved when napari last ended.
     """
 
     opened = Signal()  # another blot stands
@@ -203,7 +194,7 @@ class Workbench:
         for kept in opened.kept:
             text = f"There are edits that were never saved ({kept.label}). Restore them?"
             if self.ask_restore(text):
-                if not holds(kept.session, opened.session):
+                if not holds(kept.session, opened.session):  # each has edits that the other lacks: both are kept
                     editor.path = free_name(editor.default_path)
                 editor.restore(kept.session)
                 break
@@ -215,8 +206,6 @@ class Workbench:
         self.ratios = None
         self.opened.emit()
         self.related.emit()
-        words = [flag_line for flag_line in (editor.misfits(),) if flag_line]
-        self.said.emit("\n".join(words), "problem")
         self.measure()
 
     @property

@@ -99,7 +99,7 @@ def dock(make_napari_viewer: Callable[..., Any], qtbot: Any, picture: Path) -> I
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1300, 900)
     _, widget = viewer.window.add_plugin_dock_widget("blotquant", "Quantify a blot")
-    widget.asks = False
+    widget.guard.asks = False
     widget.open_path(picture)
     qtbot.waitUntil(lambda: widget.editor is not None and widget.editor.is_exact, timeout=WAIT_MS)
     qtbot.wait(200)

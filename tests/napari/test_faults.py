@@ -32,7 +32,7 @@ def open_dock(make_napari_viewer: Callable[..., Any]) -> Any:
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1300, 900)
     _, dock = viewer.window.add_plugin_dock_widget("blotquant", "Quantify a blot")
-    dock.asks = False
+    dock.guard.asks = False
     return dock
 
 
@@ -232,7 +232,8 @@ def test_may_leave_asks_when_the_window_closes_even_without_a_dock(
 
 
 def test_band_cells_show_a_saturated_volume_as_a_bound(editor: Any) -> None:
-    from napari_blotquant.widgets.bands import band_cells, with_sd
+    from blotquant.report.number_words import with_sd
+    from napari_blotquant.widgets.bands import band_cells
 
     row = next(iter(editor.rows.values())) | {"flags": "below_loq;saturated;wide", "volume": 20_512_856.0}
     cells = band_cells(row, None)
@@ -334,7 +335,7 @@ def test_next_doubt_says_that_numbers_may_be_doubtful_where_places_are_sure(edit
 
 
 def test_a_band_drawn_elsewhere_has_no_number_before_it_is_measured(dock: Any, qtbot: Any) -> None:
-    from napari_blotquant.widgets.bands import NOT_YET
+    from blotquant.report.number_words import NOT_YET
 
     editor, table = dock.editor, dock.tables.bands.rows
     band = editor.layout.bands[0]

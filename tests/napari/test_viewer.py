@@ -209,7 +209,7 @@ def test_drag_and_drop_goes_through_the_manifests_reader(
     viewer = make_napari_viewer(show=True)
     viewer.open(picture.with_name("blot.tif.blot.json"), plugin="blotquant")
     dock = next(w for w in viewer.window.dock_widgets.values() if hasattr(w, "open_path"))
-    dock.asks = False
+    dock.guard.asks = False
     qtbot.waitUntil(lambda: dock.editor is not None and dock.editor.is_exact, timeout=WAIT_MS)
     assert [layer.name for layer in viewer.layers] == ["blot.tif", "Lanes", "Bands"]
     qtbot.waitUntil(lambda: not dock.bench.running, timeout=WAIT_MS)

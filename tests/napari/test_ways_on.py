@@ -70,9 +70,9 @@ def test_an_unwritable_folder_asks_for_another_place(
     editor.path = tmp_path / "file" / "x.blot.json"
     answers = [str(tmp_path / "file" / "y.blot.json"), str(tmp_path / "z.blot.json")]
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_a, **_k: (answers.pop(0), ""))
-    dock.asks = True
+    dock.guard.asks = True
     assert dock.bench.save(), "the second place can be written"
-    dock.asks = False
+    dock.guard.asks = False
     assert answers == []
     assert load_session(tmp_path / "z.blot.json").layout == editor.layout
 
@@ -108,7 +108,7 @@ def test_without_pyqtgraph_all_but_the_profile_works(
     monkeypatch.setattr(builtins, "__import__", missing)
     _, dock = viewer.window.add_plugin_dock_widget("blotquant", "Quantify a blot")
     monkeypatch.undo()
-    dock.asks = False
+    dock.guard.asks = False
     assert any("needs pyqtgraph" in label.text() for label in dock.profile.findChildren(QLabel))
     dock.open_path(picture)
     reopened(dock, qtbot, None)

@@ -79,7 +79,7 @@ def measure(n_bands: int, n_edits: int) -> None:
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1400, 900)
     dock = find_dock(viewer)
-    dock.asks = False
+    dock.guard.asks = False
     pump(1.0)
     dock.bench.show(Opened(*make_blot_of(n_bands)))
     pump(120, lambda: dock.editor.is_exact)

@@ -145,7 +145,7 @@ def main() -> None:
         print(f"{options.bands} bands, {options.side} x {options.side} pixels")
         dog.watch("make the dock (once)", lambda: docks.append(find_dock(viewer)), lambda: bool(docks))
         dock = docks[0]
-        dock.asks = False
+        dock.guard.asks = False
 
         def is_open(before: Any) -> bool:
             return dock.editor not in (None, before) and dock.editor.is_exact and not dock.bench.running

@@ -22,16 +22,21 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from blotquant.flags import FLAGS, split_flags
 from blotquant.model.geometry import Band
+from blotquant.report.number_words import (
+    bound_of,
+    counts,
+    percent_change,
+    readable,
+    relative_sd,
+    volume_text,
+    with_sd,
+)
 from blotquant.session.hit_testing import Hit
 from napari_blotquant.shapes import flags_in_words
 from napari_blotquant.workbench import Workbench
 
 Index = QModelIndex | QPersistentModelIndex
-SEVERITY = ("block", "warn", "info")
-NOT_YET = "…"
-"""Stands for a number that is being made."""
 
 
 class Cell(NamedTuple):
@@ -40,51 +45,6 @@ class Cell(NamedTuple):
     text: str
     rank: Any = None
     tip: str = ""
-
-
-# numbers and words
-
-
-def counts(value: float) -> str:
-    """Counts in full: 20 512 856."""
-    return NOT_YET if math.isnan(value) else f"{value:,.0f}".replace(",", "\u202f").replace("-", "\u2212")
-
-
-def bound_of(flags: object) -> str:
-    """What stands before a number that is a bound only."""
-    return "≥\u202f" if "saturated" in split_flags(flags) else ""
-
-
-def volume_text(row: Mapping[str, Any]) -> str:
-    """A band's volume, as a bound where it is saturated."""
-    return bound_of(row["flags"]) + counts(row["volume"])
-
-
-def with_sd(row: Mapping[str, Any]) -> str:
-    """A band's volume with its standard deviation; none stands beside a bound."""
-    sd = row["volume_sd"]
-    return volume_text(row) if math.isnan(sd) or bound_of(row["flags"]) else f"{volume_text(row)} ± {counts(sd)}"
-
-
-def relative_sd(value: float, sd: float) -> str:
-    """A standard deviation as a part of its number."""
-    if math.isnan(value) or math.isnan(sd) or value <= 0:
-        return "–"
-    return f"±{100 * sd / value:.0f} %" if sd < 10 * value else "±≫"
-
-
-def percent_change(value: float, before: float) -> str:
-    """How far a corrected number is from the automatic one."""
-    if math.isnan(value) or math.isnan(before) or before == 0 or value == before:
-        return ""
-    change = 100 * (value - before) / abs(before)
-    return "" if abs(change) < 0.05 else f"{change:+.1f} %" if abs(change) < 1000 else "≫"
-
-
-def readable(cell: object) -> str:
-    """Flag names as words, the most serious first: `below_lod;saturated` becomes `saturated, below lod`."""
-    names = sorted(split_flags(cell), key=lambda name: SEVERITY.index(FLAGS[name].level) if name in FLAGS else 1)
-    return ", ".join(name.replace("_", " ") for name in names)
 
 
 # the kind of table

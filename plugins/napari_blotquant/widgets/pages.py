@@ -14,7 +14,6 @@ from qtpy.QtWidgets import (
     QButtonGroup,
     QComboBox,
     QFormLayout,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -27,6 +26,7 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from blotquant.identification.presets import LADDERS_KDA, TARGETS_KDA, ladder_kda
+from blotquant.model.geometry import ROLES
 from blotquant.settings import DetectionSettings, QuantificationSettings
 from napari_blotquant.commands import BY_NAME, STEPS, Commands, key_name
 from napari_blotquant.layers import BlotLayers
@@ -41,6 +41,7 @@ class SettingsForm(QWidget):
 
     def __init__(self, model: type[BaseModel], prefix: str, bench: Workbench, *, only: tuple[str, ...] = ()) -> None:
         super().__init__()
+        self.section = prefix
         self._fields: dict[str, Any] = {}
         self._is_optional: dict[str, bool] = {}
         form = QFormLayout(self)
@@ -93,18 +94,22 @@ def setting_widget(name: str, info: FieldInfo) -> Any:
 
 
 class Page(QWidget):
-    """A grid of widgets; buttons are commands and stand there as the table of commands names them."""
+    """Rows of widgets and labels; buttons are commands and stand there as the table of commands names them."""
 
     def __init__(self, bench: Workbench, hand: Commands) -> None:
         super().__init__()
         self.bench, self.hand = bench, hand
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(4, 4, 4, 4)
-        self._grid.setVerticalSpacing(3)
+        self._rows = QVBoxLayout(self)
+        self._rows.setContentsMargins(4, 2, 4, 2)
+        self._rows.setSpacing(3)
 
-    def put(self, part: QWidget | str, row: int, column: int, width: int = 1) -> None:
-        """Place a widget, or a label."""
-        self._grid.addWidget(QLabel(part) if isinstance(part, str) else part, row, column, 1, width)
+    def put(self, *parts: QWidget | str) -> Page:
+        """Add a row."""
+        row = QHBoxLayout()
+        for part in parts:
+            row.addWidget(QLabel(part) if isinstance(part, str) else part, 0 if isinstance(part, str) else 1)
+        self._rows.addLayout(row)
+        return self
 
     def command(self, name: str) -> QPushButton:
         """The button of a command; it acts on what is selected."""
@@ -126,13 +131,8 @@ class PicturePage(Page):
         self.polarity, self.view, self.opened = combo(["bright", "dark"]), combo(["dark", "bright"]), combo([])
         self.polarity.currentTextChanged.connect(bench.set_polarity)
         self.view.currentIndexChanged.connect(lambda k: layers.set_view(dark_bands=k == 0))
-        self.put("bands in the file are", 0, 0)
-        self.put(self.polarity, 0, 1)
-        self.put("show them", 0, 2)
-        self.put(self.view, 0, 3)
-        self.put("open in napari", 1, 0)
-        self.put(self.opened, 1, 1, 2)
-        self.put(button("Quantify it", "Take this image layer as the blot", self._take), 1, 3)
+        self.put("bands in the file are", self.polarity, "show them", self.view)
+        self.put("open in napari", self.opened, button("Quantify it", "Take this image as the blot", self._take))
         layers.viewer.layers.events.inserted.connect(self._list)
         layers.viewer.layers.events.removed.connect(self._list)
         self._list()
@@ -153,41 +153,6 @@ class PicturePage(Page):
             self.bench.said.emit("there is no other image in napari; open one, or use Open…", "note")
 
 
-class StripPage(Page):
-    """The pieces of membrane."""
-
-    def __init__(self, bench: Workbench, hand: Commands) -> None:
-        super().__init__(bench, hand)
-        for k, part in enumerate((self.command("draw"), self.command("remove"), self.find_button("strips"))):
-            self.put(part, 0, k)
-        self.put(hint("Drag a strip with all that lies on it, pull its corners, turn it by the stalk."), 1, 0, 3)
-
-
-class LanePage(Page):
-    """The lanes and what was loaded in them."""
-
-    def __init__(self, bench: Workbench, hand: Commands) -> None:
-        super().__init__(bench, hand)
-        self.form = SettingsForm(DetectionSettings, "detection", bench, only=("n_lanes",))
-        self.put(self.form, 0, 0, 2)
-        self.put(self.find_button("lanes"), 0, 2, 2)
-        self.put(self.command("bend"), 0, 4)
-        for k, role in enumerate(("sample", "ladder", "standard", "blank", "excluded")):
-            self.put(self.command(f"mark_{role}"), 1, k)
-
-
-class BandPage(Page):
-    """The bands."""
-
-    def __init__(self, bench: Workbench, hand: Commands) -> None:
-        super().__init__(bench, hand)
-        self.form = SettingsForm(DetectionSettings, "detection", bench, only=("min_snr",))
-        self.put(self.form, 0, 0, 2)
-        self.put(self.find_button("bands"), 0, 2)
-        for k, method in enumerate(("draw", "merge", "copy_along_row")):
-            self.put(self.command(method), 1, k)
-
-
 class TargetPage(Page):
     """Which row is which protein, and what the ladder tells."""
 
@@ -204,16 +169,12 @@ class TargetPage(Page):
         self._by_click = QPushButton("by click")
         self._by_click.setCheckable(True)
         self._by_click.setToolTip("Each band that is clicked gives its row this name")
-        self.put("target", 0, 0)
-        for k, part in enumerate((self.target, self.command("name_row"), self._by_click), start=1):
-            self.put(part, 0, k)
+        self.put("target", self.target, self.command("name_row"), self._by_click)
         self.ladder, self.kda = combo([NO_LADDER, *LADDERS_KDA]), combo([])
         self.kda.setEditable(True)
         self.ladder.currentTextChanged.connect(self._set_ladder)
         self.kda.currentTextChanged.connect(self._set_kda)
-        self.put("ladder", 1, 0)
-        for k, part in enumerate((self.ladder, self.kda, self.command("name_kda")), start=1):
-            self.put(part, 1, k)
+        self.put("ladder", self.ladder, self.kda, self.command("name_kda"))
         hand.asked_target.connect(self._ask)
         hand.named_target.connect(self._named)
         hand.named_kda.connect(self._next_kda)
@@ -285,16 +246,6 @@ class TargetPage(Page):
         self.bench.set_value("identification.ladder", None if name == NO_LADDER else name)
 
 
-class ResultPage(Page):
-    """How bands are measured, and keeping the work."""
-
-    def __init__(self, bench: Workbench, hand: Commands) -> None:
-        super().__init__(bench, hand)
-        self.form = SettingsForm(QuantificationSettings, "quantification", bench)
-        self.put(self.form, 0, 0)
-        self.put(self.command("save"), 0, 1)
-
-
 class StepPages(QWidget):
     """A row of steps with the page of the chosen one."""
 
@@ -314,13 +265,18 @@ class StepPages(QWidget):
             self._group.addButton(step, k)
             row.addWidget(step)
         self._group.idClicked.connect(hand.go)
-        self.picture, self.strips, self.lanes = (
-            PicturePage(bench, hand, layers),
-            StripPage(bench, hand),
-            LanePage(bench, hand),
-        )
-        self.bands, self.targets, self.result = BandPage(bench, hand), TargetPage(bench, hand), ResultPage(bench, hand)
-        self.pages = (self.picture, self.strips, self.lanes, self.bands, self.targets, self.result)
+        self.picture, self.targets = PicturePage(bench, hand, layers), TargetPage(bench, hand)
+        strips, lanes, bands, result = (Page(bench, hand) for _ in range(4))
+        n_lanes = SettingsForm(DetectionSettings, "detection", bench, only=("n_lanes",))
+        min_snr = SettingsForm(DetectionSettings, "detection", bench, only=("min_snr",))
+        self.forms = (n_lanes, min_snr, SettingsForm(QuantificationSettings, "quantification", bench))
+        strips.put(strips.command("draw"), strips.command("remove"), strips.find_button("strips"))
+        lanes.put(n_lanes, lanes.find_button("lanes"), lanes.command("bend"))
+        lanes.put(*(lanes.command(f"mark_{role}") for role in ROLES))
+        bands.put(min_snr, bands.find_button("bands"))
+        bands.put(*(bands.command(name) for name in ("draw", "merge", "copy_along_row")))
+        result.put(self.forms[2], result.command("save"))
+        self.pages = (self.picture, strips, lanes, bands, self.targets, result)
         for page in self.pages:
             self._stack.addWidget(page)
         column.setContentsMargins(0, 0, 0, 0)
@@ -347,10 +303,9 @@ class StepPages(QWidget):
         settings = editor.session.settings
         with signals_blocked(self.picture.polarity):
             self.picture.polarity.setCurrentText(editor.session.polarity)
-        self.lanes.form.show_values(settings.detection)
-        self.bands.form.show_values(settings.detection)
         self.targets.show_ladder(settings.identification.ladder)
-        self.result.form.show_values(settings.quantification)
+        for form in self.forms:
+            form.show_values(getattr(settings, form.section))
 
 
 def combo(choices: list[str]) -> QComboBox:
@@ -368,11 +323,3 @@ def button(name: str, tip: str, slot: Callable[[], Any]) -> QPushButton:
     made.setToolTip(tip)
     made.clicked.connect(lambda _checked=False: slot())
     return made
-
-
-def hint(text: str) -> QLabel:
-    """A line that helps."""
-    label = QLabel(text)
-    label.setObjectName("hint")
-    label.setWordWrap(True)
-    return label

@@ -13,10 +13,11 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QTabWidget, QVBoxLayo
 from superqt.utils import signals_blocked
 
 from blotquant.normalization.target_ratios import target_ratios
+from blotquant.report.number_words import percent_change, readable
 from blotquant.runs.blots import Blot
 from napari_blotquant.commands import COMMANDS, key_name
 from napari_blotquant.editor import Rows
-from napari_blotquant.widgets.bands import BandTable, Cell, Table, lane_cell, percent_change, readable
+from napari_blotquant.widgets.bands import BandTable, Cell, Table, lane_cell
 from napari_blotquant.workbench import Workbench
 
 
@@ -109,6 +110,8 @@ class RatioTable(QWidget):
         if [self.top.itemText(k) for k in range(self.top.count())] == targets:
             return
         kept = self.top.currentText(), self.bottom.currentText()
+        if not set(kept) <= set(targets):  # the phosphorylated form over the whole, where there are both
+            kept = next(((f"p{name}", name) for name in targets if f"p{name}" in targets), kept)
         first = kept[0] if kept[0] in targets else next(iter(targets), "")
         others = [name for name in targets if name != first] or targets
         second = kept[1] if kept[1] in others else next(iter(others), "")
