@@ -13,7 +13,10 @@ MODULES = sorted(PLUGIN.rglob("*.py"))
 ORDER = ["editor", "shapes", "workbench", "layers", "commands", "widgets", "dock", "reader"]
 """Lowest first: each imports from those before it."""
 NO_QT = {"editor", "shapes"}
-FORBIDDEN = r"\bgc\.|\bctypes\b|setswitchinterval|_qt_viewer|_qt_window|_data_view|(?<!self)\._[a-z]+_(?:view|box|data)\b|\bvispy\b"
+FORBIDDEN = (
+    r"\bgc\.|\bctypes\b|setswitchinterval|_qt_viewer|_qt_window|_data_view|\bvispy\b"
+    r"|(?<!self)\._[a-z]+_(?:view|box|data)\b"
+)
 
 
 def name_of(path: Path) -> str:
