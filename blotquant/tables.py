@@ -131,6 +131,11 @@ RATIO_COLUMNS: dict[str, Column] = {
     "relative_ci_high": Column(_REAL, "", "Upper end"),
     "included": Column(_BOOL, "", "Whether it enters means as a value"),
     "reason": Column(_TEXT, "", "Why it does not"),
+    "limit": Column(
+        _REAL,
+        "",
+        "Where the numerator is not above its limit of detection (a reference: of quantification): the ratio at that limit, which the true one is at most",
+    ),
     "enters_as_bound": Column(_BOOL, "", "Whether it enters the comparison of conditions as a bound"),
     **_FLAGS,
     "formula": Column(_TEXT, "", "The formula used"),
@@ -158,6 +163,9 @@ SUMMARY_COLUMNS: dict[str, Column] = {
         _REAL, "", "Lower end of the interval that holds for all comparisons at once: it belongs to p_adjusted"
     ),
     "simultaneous_ci_high": Column(_REAL, "", "Upper end"),
+    "mean_bound": Column(
+        _TEXT, "", "≥ or ≤ where every value of the condition is a bound, and so is its geometric mean"
+    ),
     "n_bounds": Column(_INT, "", "Replicates that are only a bound: not detected or saturated"),
     "test_note": Column(_TEXT, "", "What to know about the comparison"),
 }

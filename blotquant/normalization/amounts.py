@@ -35,13 +35,23 @@ class Amount:
     @property
     def is_below_loq(self) -> bool:
         """Whether it is too weak to be weighed well: at or below 10 SD of an empty aperture, or of its own."""
-        limit = self.loq if math.isfinite(self.loq) else 10 * self.sd
+        limit = self.limit_of_quantification
         return self.value <= (limit if math.isfinite(limit) else 0.0)
+
+    @property
+    def limit_of_detection(self) -> float:
+        """What it must be above to be told from nothing: 3 SD of an empty aperture, or of its own."""
+        return self.lod if math.isfinite(self.lod) else 3 * self.sd
+
+    @property
+    def limit_of_quantification(self) -> float:
+        """What it must be above to be measured well: 10 SD of an empty aperture, or of its own."""
+        return self.loq if math.isfinite(self.loq) else 10 * self.sd
 
     @property
     def is_below_lod(self) -> bool:
         """Whether it cannot be told from nothing."""
-        limit = self.lod if math.isfinite(self.lod) else 3 * self.sd
+        limit = self.limit_of_detection
         return self.value <= (limit if math.isfinite(limit) else 0.0)
 
 

@@ -59,6 +59,12 @@ class LaneRatio:
         The lane's row of the sample sheet.
     level : float
         Loading of the lane, to check whether values still follow it; NaN where none is known.
+    limit : float
+        Where the numerator is not above its limit of detection: the ratio at that limit, which the true one is below.
+    limit_of_detection, limit_of_quantification : float
+        The ratio at those limits of the numerator.
+    bound_reasons : tuple of str
+        Those of `reasons` that leave a bound: the row enters the comparison as one if there are no others.
     top_below_loq : bool
         Whether the numerator is too weak to serve as reference.
     """
@@ -77,9 +83,13 @@ class LaneRatio:
     cv: float = math.nan
     ci: tuple[float, float] = (math.nan, math.nan)
     bound: str | None = None
+    limit: float = math.nan
+    limit_of_detection: float = math.nan
+    limit_of_quantification: float = math.nan
     relative: float = math.nan
     relative_ci: tuple[float, float] = (math.nan, math.nan)
     reasons: tuple[str, ...] = ()
+    bound_reasons: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     top_below_loq: bool = False
 
@@ -91,6 +101,16 @@ class LaneRatio:
     def refuse(self, reason: str, *flags: str) -> LaneRatio:
         """Leave the row out of means for one more reason."""
         return replace(self, reasons=(*self.reasons, reason), flags=(*self.flags, *flags))
+
+    def refuse_as_bound(self, reason: str, *flags: str) -> LaneRatio:
+        """Leave the row out of means, for a reason that says on which side of a bound the true ratio lies."""
+        return replace(self.refuse(reason, *flags), bound_reasons=(*self.bound_reasons, reason))
+
+    @property
+    def enters_as_bound(self) -> bool:
+        """Whether it enters the comparison of conditions as a bound."""
+        known = self.limit > 0 or (self.bound is not None and self.value > 0)
+        return known and bool(self.reasons) and set(self.reasons) <= set(self.bound_reasons)
 
     def record(self) -> dict[str, Any]:
         """Write the row under the names of the ratio table and the sheet."""
@@ -106,6 +126,8 @@ class LaneRatio:
             "loading_factor": self.loading_factor,
             "value": self.value,
             "bound": self.bound or pd.NA,
+            "limit": self.limit,
+            "enters_as_bound": self.enters_as_bound,
             "ci_low": self.ci[0],
             "ci_high": self.ci[1],
             "relative": self.relative,
@@ -239,6 +261,8 @@ def _with_value(result: LaneRatio, parts: Parts) -> LaneRatio:
         cv=interval.cv,
         bound=bound,
         formula=f"{result.formula}; 95 % CI: {interval.method}",
+        limit_of_detection=top.limit_of_detection / bottom,
+        limit_of_quantification=top.limit_of_quantification / bottom,
         top_below_loq=top.is_below_loq,
     )
 
@@ -247,17 +271,17 @@ def _judge_value(result: LaneRatio, parts: Parts) -> LaneRatio:
     assert parts.top is not None
     saturated = [a for a in (parts.top, parts.bottom, *_factors(parts)) if a is not None and a.saturated]
     if result.bound == "≥":
-        result = result.refuse("saturated: the ratio is at least this", "lower_bound")
+        result = result.refuse_as_bound("saturated: the ratio is at least this", "lower_bound")
     elif result.bound == "≤":
-        result = result.refuse("saturated: the ratio is at most this", "upper_bound")
+        result = result.refuse_as_bound("saturated: the ratio is at most this", "upper_bound")
     elif saturated:
         result = result.refuse(
             "saturated above and below the line: the ratio is not known", "lower_bound", "upper_bound"
         )
-    if parts.top.is_below_lod:
-        result = result.refuse(
-            "numerator at or below its limit of detection: no logarithm to average", "numerator_not_detected"
-        )
+    if parts.top.is_below_lod and result.bound != "≥":
+        reason = "numerator at or below its limit of detection: the ratio is at most the one at that limit"
+        result = replace(result, limit=result.limit_of_detection)
+        result = result.refuse_as_bound(reason, "numerator_not_detected")
     for name in result.flags:
         if FLAGS[name].level == "block" and name not in _EXPLAINED:
             result = result.refuse(FLAGS[name].meaning.rstrip("."))
@@ -283,7 +307,8 @@ def _without_weak_reference(row: LaneRatio, reference: str) -> LaneRatio:
     """Refuse a reference that cannot be weighed: it would carry its error into every fold change."""
     if row.row["condition"] != reference or not row.included or not row.top_below_loq:
         return row
-    return row.refuse("reference at or below its limit of quantification: nothing can be related to it")
+    reason = "reference at or below its limit of quantification: it enters as at most the ratio at that limit"
+    return replace(row, limit=row.limit_of_quantification).refuse_as_bound(reason)
 
 
 def _relate(row: LaneRatio, basis: Sequence[LaneRatio]) -> LaneRatio:

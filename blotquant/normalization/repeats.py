@@ -45,6 +45,7 @@ def average_technical(ratios: pd.DataFrame) -> pd.DataFrame:
         replicates with bounds on both sides.
     """
     rows = aligned_rows(ratios, bounds=True)
+    rows = rows[(rows["bound"] == "") | (rows["role"] != "standard")]
     grouped = rows.groupby(UNIT, sort=False, dropna=True)
     units = grouped.agg(
         log_value=("log_value", "mean"),
@@ -93,12 +94,15 @@ def _usable(ratios: pd.DataFrame, *, bounds: bool) -> pd.DataFrame:
     as_bound = pd.Series(data=False, index=ratios.index)
     if bounds and "enters_as_bound" in ratios:
         as_bound = ratios["enters_as_bound"].fillna(value=False).astype(bool) & ~included
+    limit = ratios["limit"].astype(float) if "limit" in ratios else pd.Series(np.nan, index=ratios.index)
+    is_limit = as_bound & limit.notna()
+    ratios = ratios.assign(value=ratios["value"].astype(float).mask(is_limit, limit))
     rows = ratios[(included | as_bound) & (ratios["value"] > 0)].copy()
     membrane = rows["membrane"] if "membrane" in rows else pd.Series(pd.NA, index=rows.index, dtype="string")
     bound = rows["bound"] if "bound" in rows else pd.Series(pd.NA, index=rows.index, dtype="string")
     return rows.assign(
         membrane=membrane.astype("string").fillna(""),
-        bound=bound.astype("string").fillna("").where(as_bound.reindex(rows.index), ""),
+        bound=bound.astype("string").fillna("").mask(is_limit[rows.index], "≤").where(as_bound[rows.index], ""),
         log_value=np.log(rows["value"].to_numpy(dtype=float)),
     )
 

@@ -70,14 +70,16 @@ def scaled_units(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         `ratio`, `condition`, `role`, `blot`, `replicate`, `n_technical`, `value`; `value` is empty where the blots
-        do not carry the scaling that was asked for.
+        do not carry the scaling that was asked for, and for bounds.
     """
     columns = ["ratio", "condition", "role", "blot", "replicate", "n_technical", "value"]
     parts = []
     for name in dict.fromkeys(ratios["ratio"].dropna()):
         mine = ratios[(ratios["ratio"] == name).fillna(value=False)]
         units = _completed(average_technical(mine), model_of(experiment, mine))
-        parts.append(units.assign(value=np.exp(_scale(units, experiment.compare)[0].astype(float))))
+        scaled = _scale(units, experiment.compare)[0].astype(float)
+        # A bound is no data point.
+        parts.append(units.assign(value=np.exp(scaled.where(units["bound"] == ""))))
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
@@ -108,6 +110,9 @@ def _summarize(experiment: Experiment, name: str, ratios: pd.DataFrame) -> list[
         fixed = scaling == "fixed_point" and condition == design.reference
         values = scaled.loc[own.index].to_numpy(dtype=float)
         row |= _geometric_mean(values, None if fixed else spreads.get(condition), design.alpha)
+        if len(own) and (own["bound"] != "").all():
+            row = {key: cell for key, cell in row.items() if key not in ("ci_low", "ci_high")}
+            row["mean_bound"] = own["bound"].iloc[0] if own["bound"].nunique() == 1 else pd.NA
         if role == "standard":
             row["test"] = "no test: a standard, the same on every blot"
         elif condition in model.names:
@@ -160,7 +165,8 @@ def _scale(units: pd.DataFrame, design: Comparison) -> tuple[pd.Series, str]:
         return units["log_value"], design.scaling
     standards = units.loc[units["role"] == "standard", "condition"].unique().tolist()
     try:
-        scales = blot_scales(log_matrix(units), design.scaling, reference=design.reference, standards=standards)
+        measured = log_matrix(units[units["bound"] == ""])
+        scales = blot_scales(measured, design.scaling, reference=design.reference, standards=standards)
     except DesignError as error:
         return units["log_value"] * math.nan, f"{design.scaling}: not possible, {error}"
     return units["log_value"] - units["blot"].map(scales).astype(float), design.scaling

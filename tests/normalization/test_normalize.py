@@ -126,7 +126,10 @@ def test_a_reference_below_its_limit_of_quantification_is_left_out(tmp_path):
     weak = result.iloc[0]
     assert weak["condition"] == "vehicle"
     assert not weak["included"]
-    assert weak["reason"] == "reference at or below its limit of quantification: nothing can be related to it"
+    assert (
+        weak["reason"]
+        == "reference at or below its limit of quantification: it enters as at most the ratio at that limit"
+    )
     assert result["relative"].isna().all()
     assert all("no_reference" in flags_of(row) for _, row in result.iterrows())
     summary = compare(experiment(tmp_path, ONE + REFERENCE), result)

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from blotquant.experiment.design import Comparison, Contrast
+from blotquant.experiment.design import Adjustment, Comparison, Contrast
 from blotquant.experiment.families import Family, resolve_families
 from blotquant.normalization.repeats import align
 from blotquant.statistics.linear_model import (
@@ -54,10 +54,9 @@ DESIGNS: dict[str, Contrast] = {
 }
 
 
-def rejected(fit: Comparisons, adjust: str, *, size: int = 0) -> np.ndarray:
-    """Which comparisons a rule rejects: contrasts × experiments; of steps the first, which decides the family's error."""
-    rule = {"step_down": "dunnett"}.get(adjust, adjust)
-    limit = critical_value(fit.correlation, float(fit.df[0]), ALPHA, adjust=rule, size=size)  # type: ignore[arg-type]
+def rejected(fit: Comparisons, adjust: Adjustment) -> np.ndarray:
+    """Which comparisons a rule rejects: contrasts × experiments; of steps the first, which decides on the family."""
+    limit = critical_value(fit.correlation, float(fit.df[0]), ALPHA, adjust=adjust)
     return np.abs(fit.estimate / fit.se) > limit
 
 
@@ -123,16 +122,14 @@ def print_other_designs(experiments: int) -> bool:
         holds &= bool(inside)
         print(f"{name:55s} {n:3d}  {error:.3f}" + ("" if inside else f"   outside {low}-{high}"))
 
+    half = np.array([[-1.0, 1.0]])
     for n in BLOTS:
-        half = np.array([[-1.0, 1.0]])
         side = np.repeat([0, 1], n)
-        say(
-            "independent samples of two conditions on one gel",
-            n,
-            one_by_one(
-                lambda rng: least_squares(rng.normal(0, SIGMA, 2 * n), design_matrix(side), half), experiments, n
-            ),
-        )  # noqa: B023
+
+        def animals(rng: np.random.Generator) -> Comparisons:
+            return least_squares(rng.normal(0, SIGMA, len(side)), design_matrix(side), half)  # noqa: B023
+
+        say("independent samples of two conditions on one gel", n, one_by_one(animals, experiments, n))
         for lanes, sd in ((3, SIGMA / 2), (1, SIGMA)):
             condition = np.concatenate([side, np.full(2 * lanes, 2)])
             blot = np.concatenate([side, np.repeat([0, 1], lanes)])
