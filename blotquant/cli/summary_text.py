@@ -92,8 +92,12 @@ def fold_words(row: Mapping[Hashable, Any]) -> str:
         text += f", geometric mean {row['geometric_mean']:.3g}"
     alone = row["p_adjusted"] == row["p_value"]
     low, high = ("fold_ci_low", "fold_ci_high") if alone else ("simultaneous_ci_low", "simultaneous_ci_high")
+    named = "" if alone else "simultaneous interval "
     if row[low] == row[low] and row[high] == row[high]:
-        text += f" ({'' if alone else 'simultaneous interval '}{row[low]:.3g} to {row[high]:.3g})"
+        text += f" ({named}{row[low]:.3g} to {row[high]:.3g})"
+    elif row[low] == row[low] or row[high] == row[high]:
+        end = f"from {row[low]:.3g}" if row[low] == row[low] else f"up to {row[high]:.3g}"
+        text += f" ({named}{end})"
     if row["p_adjusted"] == row["p_adjusted"]:
         text += f", {'' if alone else 'adjusted '}p = {row['p_adjusted']:.2g}"
     said = row["test"] if isinstance(row["test"], str) else ""

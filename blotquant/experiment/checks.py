@@ -6,13 +6,16 @@ What may be a mistake in an experiment and is taken as written: told before the 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blotquant.experiment.design import Comparison, Dilution, ImageEntry, Ratio, Target
-from blotquant.experiment.sample_sheet import SampleSheet, folded, spelled, spelling_twins
+from blotquant.experiment.design import Comparison, Dilution, ImageEntry, Ratio, Target, plain
+from blotquant.experiment.replicates import check_replicates
+from blotquant.experiment.sample_sheet import SampleSheet, folded, near_twins, spelled, spelling_twins
+from blotquant.identification.presets import target_kda
 from blotquant.io.bounded import is_file, is_folder
 from blotquant.io.files import sha256_of
 from blotquant.text import did_you_mean
@@ -39,10 +42,31 @@ def find_doubts(study: Experiment, *, sheet: str) -> tuple[str, ...]:
     """
     return (
         *spelling_twins(study.samples, where=sheet),
+        *near_twins(study.samples, where=sheet),
+        *(f"{study.path.name}: {text}" for text in _contradictions(study)),
         *(f"{study.path.name}: {text}" for ratio in study.ratios for text in _incomplete(study, ratio)),
         *(f"{sheet}: {text}" for text in _without_reference(study)),
         *(f"{study.path.name}: images: {text}" for text in _copies(study)),
     )
+
+
+def _contradictions(study: Experiment) -> Iterator[str]:
+    """Ratios whose names say another protein than they divide."""
+    probes = {plain(image.probe): image.probe for image in study.images}
+    for ratio in study.ratios:
+        parts = ratio.name.split("/")
+        if len(parts) != 2:
+            continue
+        sides = (("numerator", (ratio.numerator,)), ("denominator", ratio.denominator or ratio.loading))
+        for said, (side, names) in zip(parts, sides, strict=True):
+            word, used = plain(re.sub(r"\(.*?\)", "", said)), [plain(name) for name in names]
+            if not word or any(word in name or name in word for name in used):
+                continue
+            if word in probes or target_kda(said.strip()):
+                yield (
+                    f"ratios: {ratio.name!r} says {said.strip()}, its {side} is {' and '.join(names)}; check the name "
+                    "or the probe"
+                )
 
 
 def _incomplete(study: Experiment, ratio: Ratio) -> Iterator[str]:
@@ -71,6 +95,7 @@ def _without_reference(study: Experiment) -> Iterator[str]:
     if reference is None or not study.ratios:
         return
     having = set(rows.loc[(rows["condition"] == reference) & rows["role"].isin(["sample", "standard"]), "blot"])
+    having |= set(rows.loc[rows["role"] == "standard", "blot"])  # a standard links its blot to the others
     for blot in dict.fromkeys(image.blot for image in study.images):
         if blot not in having and blot not in study.dilution.blots:
             yield (
@@ -262,18 +287,7 @@ def check_samples(
             for b, m in sorted(membranes)
             if b in listed and not ((rows["blot"] == b) & (rows["membrane"].fillna(m) == m)).any()
         ]
-    return problems + [f"{sheet}: {text}" for text in _check_replicates(samples)]
-
-
-def _check_replicates(samples: SampleSheet) -> list[str]:
-    rows = samples.rows.dropna(subset=["replicate"])
-    spread = rows.groupby("replicate")["blot"].unique()
-    return [
-        f"replicate {name!r} stands on blots {', '.join(blots)}; repeats of one biological replicate are membranes of "
-        "one blot"
-        for name, blots in spread.items()
-        if len(blots) > 1
-    ]
+    return problems + [f"{sheet}: {text}" for text in check_replicates(samples.rows)]
 
 
 def check_compare(compare: Comparison, samples: SampleSheet) -> list[str]:

@@ -36,6 +36,7 @@ from blotquant.experiment.design import (
     Target,
 )
 from blotquant.experiment.families import condition_levels, resolve_families
+from blotquant.experiment.replicates import fill_replicates
 from blotquant.experiment.sample_sheet import parse_samples
 from blotquant.experiment.sheets import MAX_BYTES, WORKBOOK_SUFFIXES, Sheet, decode_text, read_csv_sheet, read_workbook
 from blotquant.io.bounded import is_file, is_folder, parse_toml, read_bounded
@@ -204,11 +205,13 @@ def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[
         problems += [f"{where}: {text}" for text in check_dilution(dilution, samples, images, file.parent)]
     if problems or samples is None:
         raise SheetError("\n".join(dict.fromkeys(problems)))
+    rows, questions = fill_replicates(samples.rows, compare or Comparison())
+    sheet_name = sheet.name if sheet is not None else where
     study = Experiment(
         path=file,
         name=str(raw.get("name") or file.resolve().parent.name or file.stem),
         images=tuple(images),
-        samples=samples.rows,
+        samples=rows,
         extra_columns=samples.extra_columns,
         targets=targets,
         ladder=ladder,
@@ -218,7 +221,8 @@ def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[
         dilution=dilution,
         settings=settings or Settings(),
     )
-    return replace(study, warnings=find_doubts(study, sheet=sheet.name if sheet is not None else where))
+    doubts = find_doubts(study, sheet=sheet_name)
+    return replace(study, warnings=(*(f"{sheet_name}: {text}" for text in questions), *doubts))
 
 
 def _with_membrane(image: ImageEntry) -> ImageEntry:

@@ -225,6 +225,65 @@ def spelling_twins(rows: pd.DataFrame, *, where: str) -> list[str]:
     ]
 
 
+NEAR = 2
+"""Letters by which two names may differ to be asked about."""
+LONG_ENOUGH = 5
+"""Letters of a word whose spelling can be told from its meaning: siA and siB are two things."""
+
+
+def near_twins(rows: pd.DataFrame, *, where: str) -> list[str]:
+    """Name conditions that differ by a letter or two of one word; they count as different, and may be meant as one.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        The sample sheet.
+    where : str
+        What the sheet is called.
+
+    Returns
+    -------
+    list of str
+        One question for each pair.
+    """
+    names = [str(name) for name in dict.fromkeys(rows["condition"].dropna())]
+    return [
+        f"{where}: conditions {a!r} and {b!r} differ by a letter or two and are compared as different; is one a typing "
+        "error?"
+        for k, a in enumerate(names)
+        for b in names[k + 1 :]
+        if folded(a) != folded(b) and _nearly_alike(a, b)
+    ]
+
+
+def _nearly_alike(a: str, b: str) -> bool:
+    """Whether one long word of letters differs by at most `NEAR` letters after its first, and all others agree."""
+    words = [re.split(r"[\s,;_/+-]+", unicodedata.normalize("NFKC", name).casefold()) for name in (a, b)]
+    if len(words[0]) != len(words[1]):
+        return False
+    odd = [pair for pair in zip(*words, strict=True) if pair[0] != pair[1]]
+    if len(odd) != 1:
+        return False
+    x, y = odd[0]
+    if not (x.isalpha() and y.isalpha()) or min(len(x), len(y)) < LONG_ENOUGH or x[0] != y[0]:
+        return False
+    return _letters_apart(x, y) <= NEAR
+
+
+def _letters_apart(a: str, b: str) -> int:
+    """Letters to be changed, added, left out or swapped to turn one word into the other."""
+    rows = [list(range(len(b) + 1))]
+    for i, x in enumerate(a, 1):
+        row = [i]
+        for j, y in enumerate(b, 1):
+            best = min(rows[-1][j] + 1, row[j - 1] + 1, rows[-1][j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and y == a[i - 2]:
+                best = min(best, rows[-2][j - 2] + 1)
+            row.append(best)
+        rows.append(row)
+    return rows[-1][-1]
+
+
 def folded(text: str) -> str:
     """A name without what readers overlook: case, blanks, dashes, commas other than decimal ones, look-alikes."""
     return re.sub(r"[\s_\-\u2010-\u2015;]+|(?<!\d),|,(?!\d)", "", unicodedata.normalize("NFKC", text).casefold())

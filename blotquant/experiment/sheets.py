@@ -158,6 +158,7 @@ def read_workbook(path: Path) -> dict[str, Sheet]:
         for sheet in book.worksheets:
             lines.append((sheet.title, list(_lines(sheet, left, path.name))))
             left -= sum(len(cells) for _, cells in lines[-1][1])
+        merged = {sheet.title: _merged_cells(data, sheet) for sheet in book.worksheets}
         unsaved = _formulas_without_value(data, {sheet.title: sheet for sheet in book.worksheets})
     except broken as error:
         reason = one_line(str(error)) or type(error).__name__
@@ -172,7 +173,25 @@ def read_workbook(path: Path) -> dict[str, Sheet]:
             "program and save it there, or put values in their place"
         )
         sheets[title.strip().lower()] = replace(sheet, problems=(*sheet.problems, text))
+    for title, ranges in merged.items():
+        sheet = sheets[title.strip().lower()]
+        text = (
+            f"{sheet.name}: cells {', '.join(ranges[:5])} are merged, and only the first of them holds the text: "
+            "unmerge them and fill every cell"
+        )
+        if ranges:
+            sheets[title.strip().lower()] = replace(sheet, problems=(text, *sheet.problems))
     return sheets
+
+
+def _merged_cells(data: io.BytesIO, sheet: Any) -> list[str]:
+    """Ranges of merged cells of a sheet; openpyxl's fast way of reading does not tell them."""
+    import zipfile
+
+    with zipfile.ZipFile(data) as archive:
+        part = str(getattr(sheet, "_worksheet_path", "")).lstrip("/")
+        text = archive.read(part).decode("utf-8", "replace") if part in archive.namelist() else ""
+    return re.findall(r'<(?:\w+:)?mergeCell\s[^>]*ref="([A-Z0-9:]+)"', text)
 
 
 def _formulas_without_value(data: io.BytesIO, shown: dict[str, Any]) -> dict[str, list[str]]:
@@ -257,10 +276,17 @@ def _make_sheet(name: str, lines: list[tuple[str, list[str]]]) -> Sheet:
     filled = [(where, [cell.strip() for cell in cells]) for where, cells in lines if any(c.strip() for c in cells)]
     if not filled:
         return Sheet(name, (), (), (f"{name}: the sheet is empty",))
+    titles = _title_rows(filled)
+    problems = [
+        f"{name}: {where}: holds a title, {next(c for c in cells if c)!r}, where the columns' names are expected; "
+        f"delete it (names seem to stand in {filled[len(titles)][0]})"
+        for where, cells in titles
+    ]
+    filled = filled[len(titles) :]
     header_at, header = filled[0]
     while header and not header[-1]:
         header.pop()
-    problems = [f"{name}: {header_at}: column {k} has no name" for k, c in enumerate(header, 1) if not c]
+    problems += [f"{name}: {header_at}: column {k} has no name" for k, c in enumerate(header, 1) if not c]
     problems += [
         f"{name}: {header_at}: column {c!r} stands there twice"
         for k, c in enumerate(header)
@@ -277,6 +303,13 @@ def _make_sheet(name: str, lines: list[tuple[str, list[str]]]) -> Sheet:
         padded = cells[: len(header)] + [""] * (len(header) - len(cells))
         rows.append(Row(where, dict(zip(header, padded, strict=True))))
     return Sheet(name, tuple(header), tuple(rows), tuple(problems))
+
+
+def _title_rows(filled: list[tuple[str, list[str]]]) -> list[tuple[str, list[str]]]:
+    """Rows above the header that hold one cell each, where wider ones follow."""
+    widths = [sum(1 for cell in cells if cell) for _, cells in filled]
+    first = next((k for k, width in enumerate(widths) if width > 1), 0)
+    return filled[:first]
 
 
 def read_number(text: str) -> float:

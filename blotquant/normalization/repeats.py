@@ -40,17 +40,19 @@ def average_technical(ratios: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         `ratio`, `condition`, `role`, `blot`, `replicate` (the blot where the sheet names none), `log_value` (natural
-        logarithm, mean over technical repeats), `bound` (≤ or ≥ where one of them is only a bound, else empty) and
-        `n_technical`, in the order of first appearance. Blots that `unlinked_membranes` names are left out, and so are
-        replicates with bounds on both sides.
+        logarithm, mean over technical repeats), `bound` (≤ or ≥ where one of them is only a bound, else empty),
+        `n_technical` and `n_samples` (names of samples among them), in the order of first appearance. Blots that
+        `unlinked_membranes` names are left out, and so are replicates with bounds on both sides.
     """
     rows = aligned_rows(ratios, bounds=True)
     rows = rows[(rows["bound"] == "") | (rows["role"] != "standard")]
+    rows["sample"] = rows["sample"].astype("string").fillna("") if "sample" in rows else ""
     grouped = rows.groupby(UNIT, sort=False, dropna=True)
     units = grouped.agg(
         log_value=("log_value", "mean"),
         bound=("bound", lambda cells: "".join(sorted(set(cells) - {""}))),
         n_technical=("log_value", "size"),
+        n_samples=("sample", "nunique"),
     ).reset_index()
     return units[units["bound"].str.len() <= 1].reset_index(drop=True)
 
@@ -90,6 +92,7 @@ def aligned_rows(ratios: pd.DataFrame, *, bounds: bool = False) -> pd.DataFrame:
 
 def _usable(ratios: pd.DataFrame, *, bounds: bool) -> pd.DataFrame:
     """Rows above 0 that enter as a value (or as a bound), with `log_value`, and `membrane` and `bound` as text."""
+    ratios = ratios.reset_index(drop=True)
     included = ratios["included"].fillna(value=False).astype(bool)
     as_bound = pd.Series(data=False, index=ratios.index)
     if bounds and "enters_as_bound" in ratios:

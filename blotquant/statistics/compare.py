@@ -104,7 +104,7 @@ def _summarize(experiment: Experiment, name: str, ratios: pd.DataFrame) -> list[
             "condition": condition,
             "scaling": "; ".join((scaling, *unlinked)),
             "n_excluded": int((~included & ~bounded).sum()),
-            "n": own["replicate"].nunique(),
+            "n": own["blot" if role == "standard" else "replicate"].nunique(),
             "n_bounds": int((own["bound"] != "").sum()),
         }
         fixed = scaling == "fixed_point" and condition == design.reference

@@ -286,6 +286,8 @@ def build_model(units: pd.DataFrame, design: Comparison, *, standards: pd.DataFr
     """
     carried = units.groupby("replicate")["condition"].nunique()
     paired = bool((carried > 1).any())
+    if design.replicates is not None or (units["replicate"] != units["blot"]).any():
+        units = units.drop(columns="n_samples", errors="ignore")
     is_blot = not paired or bool((units["replicate"] == units["blot"]).all())
     return RatioModel(
         names=tuple(str(name) for name in dict.fromkeys(units["condition"])),

@@ -150,7 +150,8 @@ def test_one_biological_replicate_on_two_blots_is_refused(tmp_path):
     sheet = "blot,lane,condition,replicate\n1,1,v,r1\n2,1,v,r1\n"
     lines = complaints(write(tmp_path, image("p.tif", "pAKT", blot=1) + image("q.tif", "pAKT", blot=2), sheet))
     assert lines == [
-        "samples.csv: replicate 'r1' stands on blots 1, 2; repeats of one biological replicate are membranes of one blot"
+        "samples.csv: replicate 'r1' of condition v stands on blots 1, 2; if it is one sample loaded on each, give these "
+        "lanes one name in the sample column, if not, give every biological replicate a name of its own"
     ]
 
 

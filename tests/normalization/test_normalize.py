@@ -121,7 +121,7 @@ def test_loading_control_as_denominator(tmp_path):
 
 
 def test_a_reference_below_its_limit_of_quantification_is_left_out(tmp_path):
-    """Twice the LOD and a fifth of the LOQ: it has a value, and may carry no fold change."""
+    """Twice the LOD and a fifth of the LOQ: it has a value, and enters as a bound."""
     result = one_membrane(tmp_path, ONE + REFERENCE, p={2: 60.0, 3: 3000.0, 4: 2000.0}, p_more={"sd": 10.0})
     weak = result.iloc[0]
     assert weak["condition"] == "vehicle"
@@ -133,8 +133,9 @@ def test_a_reference_below_its_limit_of_quantification_is_left_out(tmp_path):
     assert result["relative"].isna().all()
     assert all("no_reference" in flags_of(row) for _, row in result.iterrows())
     summary = compare(experiment(tmp_path, ONE + REFERENCE), result)
-    assert summary["fold_change"].isna().all()
-    assert summary["test"].tolist()[0] == f"no test: no value is left ({weak['reason']})"
+    # The reference is at most 100 / 2000: the others are at least 1.5 and 2 over that.
+    assert summary["bound"].tolist()[1:] == ["≥", "≥"]
+    assert summary["fold_change"].tolist()[1:] == pytest.approx([30.0, 40.0])
     strong = one_membrane(tmp_path, ONE + REFERENCE, p={2: 101.0, 3: 3000.0, 4: 2000.0}, p_more={"sd": 10.0})
     assert strong["included"].all()
 

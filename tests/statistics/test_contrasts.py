@@ -1,5 +1,7 @@
 """Comparisons that a study asks for: two factors, interaction, pairs, trends; against statsmodels and formulas."""
 
+# ruff: noqa: E501  (a message stands on one line, as the user reads it)
+
 import math
 
 import numpy as np
@@ -212,3 +214,85 @@ def test_compare_contrasts_sentences_say_what_would_have_been_found(tmp_path):
     assert by["(drug / vehicle in KO) / (drug / vehicle in WT)"].startswith(
         "The effect of drug against vehicle on r in KO is "
     )
+
+
+def gels(folder, lanes, *, sheet):
+    """Ratio rows of two gels; `lanes` holds (gel, condition, replicate, role, log value)."""
+    images = "".join(image(f"p{b}.tif", "P", blot=b) + image(f"t{b}.tif", "T", blot=b) for b in (1, 2))
+    study = experiment(folder, images + ratio("r", "P", "T") + '[compare]\nreference = "c"\n', sheet)
+    rows = [
+        {"ratio": "r", "blot": str(gel), "lane": k, "condition": condition, "included": True, "role": role,
+         "replicate": replicate, "value": math.exp(log)}
+        for k, (gel, condition, replicate, role, log) in enumerate(lanes, 1)
+    ]  # fmt: skip
+    return study, make_table(rows, RATIO_COLUMNS)
+
+
+def sheet_of(lanes):
+    rows = [f"{gel},{k},{replicate},{condition},{role},{replicate}" for gel in (1, 2) for k, (g, condition, replicate, role, _)
+            in enumerate([lane for lane in lanes if lane[0] == gel], 1)]  # fmt: skip
+    return "blot,lane,sample,condition,role,replicate\n" + "\n".join(rows) + "\n"
+
+
+def test_compare_contrasts_links_gels_by_a_pool_whose_error_is_its_own(tmp_path):
+    """Controls on one gel, treated on another: by hand, with Satterthwaite's degrees of freedom."""
+    rng = np.random.default_rng(6)
+    c, t = rng.normal(0, 0.2, 5), rng.normal(0.6, 0.2, 5)
+    pools = rng.normal(0, 0.05, (2, 3))
+    lanes = [(1, "c", f"c{k}", "sample", v) for k, v in enumerate(c)]
+    lanes += [(2, "t", f"t{k}", "sample", v + 1.7) for k, v in enumerate(t)]
+    lanes += [(g + 1, "pool", "pool", "standard", v + 1.7 * g) for g in (0, 1) for v in pools[g]]
+    study, table = gels(tmp_path, lanes, sheet=sheet_of(lanes))
+    row = compare_contrasts(study, table).iloc[0]
+    fold = t.mean() - pools[1].mean() - c.mean() + pools[0].mean()
+    between = (c.var(ddof=1) + t.var(ddof=1)) / 2
+    lane = (pools[0].var(ddof=1) + pools[1].var(ddof=1)) / 2
+    parts = between * 2 / 5, lane * 2 / 3
+    df = sum(parts) ** 2 / (parts[0] ** 2 / 8 + parts[1] ** 2 / 4)
+    assert math.log(row["estimate_fold"]) == pytest.approx(fold, rel=1e-8)
+    assert row["se_log"] == pytest.approx(math.sqrt(sum(parts)), rel=1e-6)
+    assert row["df"] == pytest.approx(df, rel=1e-6)
+    assert row["p_value"] == pytest.approx(2 * stats.t.sf(abs(fold) / math.sqrt(sum(parts)), df), rel=1e-5)
+    assert row["test"] == "linear model of log ratios, blots linked by pool"
+    assert row["n"] == 5
+
+
+def test_compare_contrasts_of_samples_on_two_gels_is_the_mixed_model(tmp_path):
+    """Six samples a condition, two of each on both gels; against statsmodels' restricted maximum likelihood."""
+    import statsmodels.formula.api as smf
+
+    rng = np.random.default_rng(2)
+    lanes = []
+    for condition, shift in (("c", 0.0), ("t", 0.5)):
+        for k in range(6):
+            own = rng.normal(shift, 0.2)
+            for gel in (1, 2) if k < 2 else (1 + k % 2,):
+                lanes.append((gel, condition, f"{condition}{k}", "sample", own + 1.3 * (gel - 1) + rng.normal(0, 0.1)))
+    study, table = gels(tmp_path, lanes, sheet=sheet_of(lanes))
+    row = compare_contrasts(study, table).iloc[0]
+    frame = pd.DataFrame(lanes, columns=["gel", "c", "s", "role", "y"])
+    fit = smf.mixedlm("y ~ C(c) + C(gel)", frame, groups="s").fit(reml=True, method="powell", ftol=1e-14, xtol=1e-10)
+    assert math.log(row["estimate_fold"]) == pytest.approx(fit.params["C(c)[T.t]"], rel=1e-5)
+    assert row["se_log"] == pytest.approx(fit.bse["C(c)[T.t]"], rel=1e-4)
+    assert row["n"] == 6
+    assert row["test"] == "mixed model of log ratios, samples on several blots counted once"
+
+
+def test_compare_contrasts_of_two_gels_of_animals_and_a_pool(tmp_path):
+    """Both conditions on both gels: within gels, unpaired; the pool is not needed and changes nothing."""
+    rng = np.random.default_rng(3)
+    lanes = [
+        (g, c, f"{c}{g}{k}", "sample", rng.normal(g + (c == "t") * 0.5, 0.2))
+        for g in (1, 2)
+        for c in "ct"
+        for k in range(4)
+    ]
+    lanes += [(g, "pool", "pool", "standard", rng.normal(g, 5.0)) for g in (1, 2)]
+    study, table = gels(tmp_path, lanes, sheet=sheet_of(lanes))
+    row = compare_contrasts(study, table).iloc[0]
+    frame = pd.DataFrame([lane for lane in lanes if lane[3] == "sample"], columns=["g", "c", "s", "role", "y"])
+    import statsmodels.formula.api as smf
+
+    fit = smf.ols("y ~ C(c) + C(g)", frame).fit()
+    assert row["p_value"] == pytest.approx(fit.pvalues["C(c)[T.t]"], rel=1e-8)
+    assert row["n"] == 8
