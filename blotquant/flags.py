@@ -302,7 +302,7 @@ _ALL = (
     _band(
         "nonlinear_exposure",
         "warn",
-        "The longest unsaturated exposure departs by more than 10 % from the line.",
+        "Longer unsaturated exposures depart by more than 10 % from the line through the shorter ones; they are left out.",
         "Use the shorter exposures.",
     ),
     _band(

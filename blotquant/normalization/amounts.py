@@ -145,8 +145,8 @@ def _in_strip(rows: Sequence[Record], image: ImageEntry) -> list[Record]:
 def read_signal(experiment: Experiment, tables: Tables, *, blot: str, membrane: str, probe: str) -> Signal | None:
     """Collect the amounts of a probe on one membrane.
 
-    Of several exposures the longest is taken in which none of the target's bands is saturated, else the shortest; a
-    fitted exposure series replaces them all.
+    Of several exposures the rates of their fitted series are taken, where every lane has one that the best single
+    exposure shows; else the longest exposure in which none of the target's bands is saturated, else the shortest.
 
     Returns
     -------
@@ -158,11 +158,27 @@ def read_signal(experiment: Experiment, tables: Tables, *, blot: str, membrane: 
         return None
     rates = tables.rates.get((blot, membrane, probe))
     signals = [_signal_of(experiment, tables, image, probe) for image in images]
-    if rates:
-        parts = _band_amounts(rates, probe, experiment.mw_of(probe), value="rate", sd="rate_sd")
-        return replace(signals[0], source=f"rate over {len(images)} exposures", parts=parts)
     counted = {lane for lane, role in experiment.roles_of(blot, membrane).items() if role in ("sample", "standard")}
-    return _choose_exposure(signals, counted)
+    best = _choose_exposure(signals, counted)
+    if not rates:
+        return best
+    parts = _band_amounts(rates, probe, experiment.mw_of(probe), value="rate", sd="rate_sd")
+    series = replace(signals[0], source=f"rate over {len(images)} exposures", parts=parts)
+    whole = parts.get(WHOLE, {})
+    wanted = counted & best.parts.get(WHOLE, {}).keys()
+    if all(lane in whole and math.isfinite(whole[lane].value) for lane in wanted):
+        return series
+    curved = {lane for lane, amount in whole.items() if "nonlinear_exposure" in amount.flags}
+    marked = {
+        part: {
+            lane: replace(amount, flags=split_flags(join_flags(amount.flags, ("nonlinear_exposure",))))
+            if lane in curved
+            else amount
+            for lane, amount in amounts.items()
+        }
+        for part, amounts in best.parts.items()
+    }
+    return replace(best, parts=marked)
 
 
 def _images_showing(experiment: Experiment, tables: Tables, *, blot: str, membrane: str, name: str) -> list[ImageEntry]:
@@ -255,10 +271,7 @@ def _amount(row: Record, value: str, sd: str) -> Amount:
     flags = split_flags(row.get("flags"))
     saturated = "saturated" in flags or row.get("bound") == "≥"
     number = {key: float(row[key]) if pd.notna(row.get(key)) else math.nan for key in (value, sd)}
-    # Limits of the volumes say nothing about rates, which stand on another scale.
-    limits = {
-        key: float(row[key]) if value == "volume" and pd.notna(row.get(key)) else math.nan for key in ("lod", "loq")
-    }
+    limits = {key: float(row[key]) if pd.notna(row.get(key)) else math.nan for key in ("lod", "loq")}
     return Amount(number[value], number[sd], limits["lod"], limits["loq"], flags, saturated)
 
 

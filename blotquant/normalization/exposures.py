@@ -28,7 +28,10 @@ _PLACE = ["row_start", "row_stop", "col_start", "col_stop"]
 def fit_exposure_series(table: pd.DataFrame) -> pd.DataFrame:
     """Fit V = r t to each band over the exposures of its probe.
 
-    The line goes through the origin, with weights 1 / Var(V), over the frames in which the band is not saturated.
+    The line goes through the origin, with weights 1 / Var(V), over the linear part of the frames in which the band is
+    not saturated: the longest ones are left out while they depart from the line through the shorter ones by more than
+    10 % and their noise, flagged `nonlinear_exposure`. Where fewer than three are left, the rate is the slope at the
+    origin of a parabola.
     Bands of different frames are one where blot, membrane, probe, strip and lane agree and so does the target (the
     row where there is none, the band's number where there is no row either). Several bands of one target in one
     lane are told apart by their order; frames that show another number of them than most are left out there.
@@ -105,13 +108,33 @@ def _fit_band(frames: pd.DataFrame) -> dict[str, Any]:
     cells: dict[str, Any] = {**place, "n_frames": len(frames), "n_used": int(usable.sum())}
     if not usable.any():
         return {**cells, **_without_frames(t, volume, flags)}
-    rate, se, r2 = fit_rate(t[usable], volume[usable], sd[usable])
-    raised = ["few_frames"] if usable.sum() < MIN_FRAMES else []
-    if _departs(t[usable], volume[usable], sd[usable]):
+    places = np.flatnonzero(usable)
+    raised = ["few_frames"] if len(places) < MIN_FRAMES else []
+    # The linear part: the longest frames are left out while they leave the line through the shorter ones.
+    n_linear = len(places)
+    while n_linear > 1 and _departs(t[places[:n_linear]], volume[places[:n_linear]], sd[places[:n_linear]]):
+        n_linear -= 1
+    if n_linear < len(places):
         raised.append("nonlinear_exposure")
+    if n_linear < len(places) and n_linear < MIN_FRAMES <= len(places):
+        # No three frames lie on a line: the slope at the origin of a parabola through the first three.
+        places = places[:MIN_FRAMES]
+        rate, se, r2 = fit_initial_rate(t[places], volume[places], sd[places])
+    else:
+        places = places[:n_linear]
+        rate, se, r2 = fit_rate(t[places], volume[places], sd[places])
     # What holds for every frame that was used holds for the rate.
-    common = set.intersection(*(f for f, used in zip(flags, usable, strict=True) if used))
-    return {**cells, "rate": rate, "rate_sd": se, "r2": r2, "flags": join_flags(raised, common)}
+    common = set.intersection(*(flags[k] for k in places))
+    limits = {name: (frames[name].to_numpy(dtype=float)[places] / t[places]).min() for name in ("lod", "loq")}
+    return {
+        **cells,
+        "n_used": len(places),
+        "rate": rate,
+        "rate_sd": se,
+        "r2": r2,
+        "flags": join_flags(raised, common),
+        **limits,
+    }
 
 
 def _without_frames(t: Array, volume: Array, flags: list[set[str]]) -> dict[str, Any]:
@@ -147,6 +170,29 @@ def fit_rate(t: Array, volume: Array, sd: Array) -> tuple[float, float, float]:
     if len(t) < 2:
         return rate, se, float("nan")
     return rate, se * max(1.0, float(np.sqrt(left / (len(t) - 1)))), 1 - left / float((w * volume**2).sum())
+
+
+def fit_initial_rate(t: Array, volume: Array, sd: Array) -> tuple[float, float, float]:
+    """Weighted parabola through the origin, ``V = r t + c t²``: the rate before light fades or the camera bends.
+
+    Parameters
+    ----------
+    t, volume, sd : ndarray, shape (n,)
+        As in `fit_rate`, three frames or more.
+
+    Returns
+    -------
+    rate, se, r2 : float
+        Slope at the origin and its standard error in counts/s; the part of the weighted sum of squares that the
+        parabola explains.
+    """
+    design = np.column_stack([t, t**2]) / sd[:, None]
+    y = volume / sd
+    inverse = np.linalg.pinv(design)
+    coefficients = inverse @ y
+    left = float(np.sum((y - design @ coefficients) ** 2))
+    scale = max(1.0, float(np.sqrt(left / (len(t) - 2))))
+    return float(coefficients[0]), scale * float(np.sqrt(np.sum(inverse[0] ** 2))), 1 - left / float(np.sum(y**2))
 
 
 def _departs(t: Array, volume: Array, sd: Array) -> bool:

@@ -32,6 +32,7 @@ from blotquant.normalization.amounts import (
     part_names,
     read_signal,
 )
+from blotquant.normalization.exposures import fit_exposure_series
 from blotquant.normalization.lane_ratios import LaneRatio, Parts, divide, finish_blot
 from blotquant.normalization.loading import Loading, read_loading
 from blotquant.normalization.repeats import flag_discordant_repeats
@@ -59,9 +60,8 @@ def normalize(
     bands, lanes : DataFrame
         As `measure_bands` and `measure_lanes` give them, with `blot`, `membrane` and `probe` filled.
     exposures : DataFrame, optional
-        Fitted exposure series; where a probe has one its rates replace the volumes. `blotquant run` gives none: its
-        exposures.csv is diagnostic, and each ratio uses the volumes of one exposure, the longest without saturated
-        bands, which the `formula` column names.
+        Fitted exposure series; where a probe has one its rates replace the volumes, and the `formula` column says so.
+        Fitted here where none are given.
     strict : bool
         Whether lane counts that disagree raise; otherwise the ratio is given without values, with the reason.
 
@@ -76,6 +76,9 @@ def normalize(
     LaneCountError
         If a picture has another number of lanes than the sheet, with both counts.
     """
+    if exposures is None:
+        timed = bands["target"].notna() & (bands["exposure_s"] > 0)
+        exposures = fit_exposure_series(bands[timed.fillna(value=False).astype(bool)])
     tables = group_tables(bands, lanes, exposures)
     problems: list[str] = []
     rows: list[LaneRatio] = []

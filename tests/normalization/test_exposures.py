@@ -151,3 +151,18 @@ def test_frames_without_a_known_sd_are_no_bound(sd, flags, counts):
     assert pd.isna(row["bound"])
     assert (row["n_used"], row["flags"]) == (0, "few_frames")
     assert counts in row["reason"]
+
+
+def test_fit_exposure_series_rests_on_the_linear_part():
+    """The longest of four leaves the line: the others carry the rate, and say so."""
+    row = fit(frames_of([50 * t for t in TIMES[:3]] + [50 * TIMES[3] * 0.5])).iloc[0]
+    assert row["rate"] == pytest.approx(50)
+    assert (row["n_used"], row["n_frames"], row["flags"]) == (3, 4, "nonlinear_exposure")
+
+
+def test_fit_exposure_series_finds_the_first_rate_of_a_fading_band():
+    """Substrate with a time constant of 25 s, exposures of 5 to 80 s: no three lie on a line."""
+    times = [5.0, 10.0, 20.0, 40.0, 80.0]
+    row = fit(frames_of([50 * 25 * (1 - np.exp(-t / 25)) for t in times], times=times)).iloc[0]
+    assert row["rate"] == pytest.approx(50, rel=0.05)
+    assert "nonlinear_exposure" in row["flags"]

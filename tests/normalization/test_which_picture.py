@@ -1,7 +1,7 @@
 """Which picture, exposure, strip and lane a ratio takes its numbers from."""
 
 import pytest
-from small_experiment import P, T, band_table, bands, experiment, image, lane_table, one_membrane, ratio
+from small_experiment import P, T, band_table, bands, experiment, flags_of, image, lane_table, one_membrane, ratio
 
 from blotquant.normalization.normalize import match_lanes, normalize
 from blotquant.tables import EXPOSURE_COLUMNS, make_table
@@ -30,41 +30,53 @@ def test_exposures_as_pages_of_one_file_stay_apart(tmp_path):
     study = experiment(tmp_path, toml + image("t.tif", "AKT") + ratio("r", "pAKT", "AKT"))
     table = band_table(
         bands("p.tif", "pAKT", P, exposure_s=60.0),
-        bands("p.tif", "pAKT", dict.fromkeys(P, 7.0), exposure_s=10.0),
+        bands("p.tif", "pAKT", {lane: v / 6 for lane, v in P.items()}, exposure_s=10.0),
         bands("t.tif", "AKT", T),
     )
     result = normalize(study, table, lane_table())
-    assert result["value"].tolist() == [0.5, 1.5, 2.0]
-    assert result["formula"].str.contains("[p.tif, 60 s]", regex=False).all()
+    assert result["value"].tolist() == pytest.approx([0.5 / 60, 1.5 / 60, 2.0 / 60])
+    assert result["formula"].str.contains("P = pAKT [rate over 2 exposures]", regex=False).all()
 
 
-def test_the_longest_exposure_without_saturation_is_used(tmp_path):
-    toml = (
-        image("s.tif", "pAKT", exposure_s=10)
-        + image("m.tif", "pAKT", exposure_s=60)
-        + image("l.tif", "pAKT", exposure_s=300)
-        + image("t.tif", "AKT")
-        + ratio("r", "pAKT", "AKT")
-    )
-    study = experiment(tmp_path, toml)
-    short = bands("s.tif", "pAKT", {lane: v / 6 for lane, v in P.items()})
-    middle, long = bands("m.tif", "pAKT", P), bands("l.tif", "pAKT", P, flags={3: "saturated"})
-    total = bands("t.tif", "AKT", T)
-    result = normalize(study, band_table(short, middle, long, total), lane_table())
-    assert result["value"].tolist() == [0.5, 1.5, 2.0]
-    assert result["formula"].str.contains("P = pAKT [m.tif, 60 s]", regex=False).all()
-    burnt = [bands(f"{x}.tif", "pAKT", P, flags={3: "saturated"}) for x in "sml"]
-    result = normalize(study, band_table(*burnt, total), lane_table())
-    assert result["formula"].str.contains("[s.tif, 10 s]", regex=False).all()
-    assert result["bound"].tolist()[1] == "≥"
-
-
-def test_a_saturated_ladder_does_not_change_the_exposure(tmp_path):
-    toml = image("s.tif", "pAKT", exposure_s=10) + image("l.tif", "pAKT", exposure_s=60)
+def series(tmp_path, volumes, **flags):
+    """Three exposures of 10, 60 and 300 s; `volumes` by file, `flags` by file and lane."""
+    times = {"s": 10, "m": 60, "l": 300}
+    toml = "".join(image(f"{x}.tif", "pAKT", exposure_s=t) for x, t in times.items())
     study = experiment(tmp_path, toml + image("t.tif", "AKT") + ratio("r", "pAKT", "AKT"))
-    long = bands("l.tif", "pAKT", {1: 9e9, **P}, flags={1: "saturated"})
-    table = band_table(bands("s.tif", "pAKT", P), long, bands("t.tif", "AKT", T))
-    assert normalize(study, table, lane_table())["formula"].str.contains("[l.tif, 60 s]", regex=False).all()
+    shown = [
+        bands(f"{x}.tif", "pAKT", volumes[x], exposure_s=float(t), flags=flags.get(x, {})) for x, t in times.items()
+    ]
+    return normalize(study, band_table(*shown, bands("t.tif", "AKT", T)), lane_table())
+
+
+def test_normalize_takes_rates_of_the_unsaturated_exposures(tmp_path):
+    """Lane 3 is saturated at 300 s and stands at 60 s: all lanes share one scale, each with its own error."""
+    volumes = {x: {lane: v * t / 60 for lane, v in P.items()} for x, t in (("s", 10), ("m", 60), ("l", 300))}
+    result = series(tmp_path, volumes | {"l": volumes["l"] | {3: 9000.0}}, l={3: "saturated"})
+    assert result["value"].tolist() == pytest.approx([0.5 / 60, 1.5 / 60, 2.0 / 60])
+    assert result["included"].all()
+    assert result["formula"].str.contains("P = pAKT [rate over 3 exposures]", regex=False).all()
+    burnt = series(tmp_path, volumes, s={3: "saturated"}, m={3: "saturated"}, l={3: "saturated"})
+    assert burnt["bound"].tolist()[1] == "≥"
+
+
+def test_normalize_leaves_out_exposures_that_left_the_line_and_says_so(tmp_path):
+    """Lane 3 loses half of its light at 300 s; the other lanes do not."""
+    volumes = {x: {lane: v * t / 60 for lane, v in P.items()} for x, t in (("s", 10), ("m", 60), ("l", 300))}
+    result = series(tmp_path, volumes | {"l": volumes["l"] | {3: volumes["l"][3] / 2}})
+    # Two exposures are no line of three: the slope at the origin of a parabola through all of them.
+    assert result["value"][1] == pytest.approx(1.5 / 60, rel=0.15)
+    assert ["nonlinear_exposure" in flags_of(row) for _, row in result.iterrows()] == [False, True, False]
+
+
+def test_normalize_takes_one_exposure_where_a_lane_has_no_rate(tmp_path):
+    """Lane 3 was found in the longest exposure alone."""
+    volumes = {x: {lane: v * t / 60 for lane, v in P.items()} for x, t in (("s", 10), ("m", 60), ("l", 300))}
+    for x in "sm":
+        del volumes[x][3]
+    result = series(tmp_path, volumes)
+    assert result["formula"].str.contains("P = pAKT [l.tif, 300 s]", regex=False).all()
+    assert result["value"].tolist() == pytest.approx([2.5, 7.5, 10.0])
 
 
 def test_fitted_rates_replace_volumes(tmp_path):
