@@ -90,7 +90,7 @@ def fold_words(row: Mapping[Hashable, Any]) -> str:
         text += f", {bound}{row['fold_change']:.3g}-fold"
     elif row["geometric_mean"] == row["geometric_mean"]:
         text += f", geometric mean {row['geometric_mean']:.3g}"
-    alone = row["p_adjusted"] == row["p_value"]
+    alone = row["p_adjusted"] == row["p_value"] or row["p_adjusted"] != row["p_adjusted"]
     low, high = ("fold_ci_low", "fold_ci_high") if alone else ("simultaneous_ci_low", "simultaneous_ci_high")
     named = "" if alone else "simultaneous interval "
     if row[low] == row[low] and row[high] == row[high]:

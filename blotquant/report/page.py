@@ -15,6 +15,7 @@ from blotquant._version import __version__
 from blotquant.flags import FLAGS, split_flags
 from blotquant.io.files import atomic_write
 from blotquant.normalization.normalize import blots_without_numerator
+from blotquant.report.contrasts import contrast_blocks
 from blotquant.report.figures import dilution_blocks
 from blotquant.report.methods import methods_paragraph
 from blotquant.report.reviewers import reviewers_questions
@@ -106,6 +107,7 @@ def _head(content: Content, script: str) -> str:
         n_blots=len(experiment.blots),
         reference=experiment.compare.reference,
         failures=content.failures,
+        answers=contrast_blocks(experiment, tables),
         blocks=ratio_blocks(experiment, tables),
         ratio_table=ratio_table(ratios),
         warnings=experiment.warnings,

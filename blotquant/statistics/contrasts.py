@@ -61,6 +61,43 @@ def compare_contrasts(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFr
     return make_table(rows, CONTRAST_COLUMNS)[list(CONTRAST_COLUMNS)]
 
 
+def contrast_points(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
+    """Give each contrast as every blot (or pairing replicate) shows it, for figures.
+
+    Parameters
+    ----------
+    experiment, ratios
+        As in `compare_contrasts`.
+
+    Returns
+    -------
+    DataFrame
+        `ratio`, `family`, `contrast`, `block`, `fold`: the contrast of the means of a block that carries all its
+        conditions as measured values. Blocks that lack one show none.
+    """
+    rows = []
+    families = find_families(experiment)
+    for name in dict.fromkeys(ratios["ratio"].dropna()):
+        mine = ratios[(ratios["ratio"] == name).fillna(value=False)]
+        model, planned = model_of(experiment, mine), planned_conditions(mine)
+        known = model.units[model.units["bound"] == ""]
+        means = known.pivot_table(
+            index="replicate" if model.paired else "blot", columns="condition", values="log_value", sort=False
+        )
+        for family in (found for family in families if (found := family.among(planned)) is not None):
+            for claim, weight in zip(family.claims, family.weights, strict=True):
+                used = [family.conditions[k] for k in np.flatnonzero(np.abs(weight) > 1e-12)]
+                if not set(used) <= set(means.columns):
+                    continue
+                whole = means[used].dropna()
+                logs = whole.to_numpy(dtype=float) @ weight[[family.conditions.index(name) for name in used]]
+                rows += [
+                    {"ratio": name, "family": family.name, "contrast": claim.label, "block": str(block), "fold": fold}
+                    for block, fold in zip(whole.index, np.exp(logs), strict=True)
+                ]
+    return pd.DataFrame(rows, columns=["ratio", "family", "contrast", "block", "fold"])
+
+
 def planned_conditions(ratios: pd.DataFrame) -> dict[str, str]:
     """Conditions of one ratio in the sheet's order, with their role; excluded lanes alone make no condition."""
     roles = ratios["role"] if "role" in ratios else pd.Series("sample", index=ratios.index)

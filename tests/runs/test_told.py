@@ -5,6 +5,7 @@ from blotquant.io.files import write_table
 from blotquant.tables import SUMMARY_COLUMNS, make_table
 
 FULL = {"ratio": "R", "condition": "drug", "n": 3, "fold_change": 1.8, "fold_ci_low": 1.2, "fold_ci_high": 2.7,
+        "simultaneous_ci_low": 1.1, "simultaneous_ci_high": 3.0, "p_value": 0.005,
         "p_adjusted": 0.012, "test": "t-test on log ratios, paired by blot"}  # fmt: skip
 NONE = {"ratio": "R", "condition": "burnt", "n": 0, "test": "no test: no value is left (saturated)"}
 
@@ -12,7 +13,7 @@ NONE = {"ratio": "R", "condition": "burnt", "n": 0, "test": "no test: no value i
 def test_a_condition_in_one_line(tmp_path):
     write_table(make_table([FULL, NONE], SUMMARY_COLUMNS), tmp_path / "summary.csv")
     assert summary_lines(tmp_path) == [
-        "R  drug: n = 3, 1.8-fold (1.2 to 2.7), adjusted p = 0.012",
+        "R  drug: n = 3, 1.8-fold (simultaneous interval 1.1 to 3), adjusted p = 0.012",
         "R  burnt: n = 0; no test: no value is left (saturated)",
     ]
     assert summary_lines(tmp_path / "elsewhere") == []
@@ -30,6 +31,15 @@ def test_two_blots_say_why_there_is_no_p():
 
 def test_the_reference_is_called_so():
     row = FULL | {"fold_change": 1.0, "fold_ci_low": None, "fold_ci_high": None, "p_adjusted": None}
+    row |= {"simultaneous_ci_low": None, "simultaneous_ci_high": None, "p_value": None}
     row |= {"test": "reference: 1 by construction, not tested"}
     told = fold_words(make_table([row], SUMMARY_COLUMNS).iloc[0].to_dict())
     assert told == "R  drug: n = 3, the reference"
+
+
+def test_fold_words_of_one_comparison_and_of_a_bound():
+    alone = make_table([FULL | {"p_adjusted": 0.005}], SUMMARY_COLUMNS).iloc[0].to_dict()
+    assert fold_words(alone) == "R  drug: n = 3, 1.8-fold (1.2 to 2.7), p = 0.005"
+    bound = FULL | {"bound": "≤", "fold_change": 0.02, "simultaneous_ci_low": None, "simultaneous_ci_high": 0.03}
+    told = fold_words(make_table([bound], SUMMARY_COLUMNS).iloc[0].to_dict())
+    assert told == "R  drug: n = 3, ≤ 0.02-fold (simultaneous interval up to 0.03), adjusted p = 0.012"
