@@ -1,11 +1,15 @@
 """Kill runs at random moments and look at what they leave.
 
-    python tools/kill_check.py [--kills 200] [--seed S] [--writing]
+    python tools/kill_check.py [--kills 200] [--seed S] [--writing | --processes]
 
 A small synthetic experiment is run over the results of an earlier run with other settings, whose sessions hold a hand
 correction, and killed (SIGKILL) at a random moment between its first and its last write. After each kill every file
 must be whole (byte for byte the old or the new one), the correction must be there, and, after every fifth, a run with
 --resume must finish with the same bytes as a run that nobody killed. Exit code 1 if anything was torn or lost.
+
+With --processes the command runs with two worker processes, and the kill, from the first 50 ms on, takes the parent, a
+worker, or all of them. The next --resume, or the run itself where only a worker was killed, must end with the tables of
+a run that nobody killed.
 """
 
 import argparse
@@ -13,6 +17,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -43,9 +48,11 @@ def main() -> int:
     parser.add_argument("--finish-every", type=int, default=5, help="after every how many kills --resume is tried")
     parser.add_argument("--seed", type=int, default=8)
     parser.add_argument("--writing", action="store_true", help="kill only the writing, nothing is measured")
+    parser.add_argument("--processes", action="store_true", help="kill the parent, a worker or the whole group")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        return (check_writing if options.writing else check)(Path(folder), options=options)
+        how = check_writing if options.writing else check_processes if options.processes else check
+        return how(Path(folder), options=options)
 
 
 def check(folder: Path, *, options: argparse.Namespace) -> int:
@@ -118,6 +125,64 @@ def check_writing(folder: Path, *, options: argparse.Namespace) -> int:
     print(f"{options.kills} kills while writing, {len(problems)} faults")
     print(*problems[:20], sep="\n")
     return 1 if problems else 0
+
+
+def check_processes(folder: Path, *, options: argparse.Namespace) -> int:
+    """Kill the parent, one of two workers, or the group, of a command in processes of its own."""
+    study, whole = write_tiny_study(folder / "in", n_blots=2), folder / "whole"
+    started = time.perf_counter()
+    start(study, whole).wait()
+    seconds = time.perf_counter() - started
+    wanted = tables_of(whole)
+    rng, states, problems = random.Random(options.seed), Counter(), []
+    for k in range(options.kills):
+        out, victim = folder / f"out{k}", ("parent", "worker", "group")[k % 3]
+        process = start(study, out)
+        time.sleep(rng.uniform(0.05, seconds))
+        try:
+            kill(process.pid, victim, rng)
+            killed = "" if victim == "worker" else f" {process.wait()}"
+        except ProcessLookupError:
+            killed = " came too late"
+        code = process.wait()
+        states[f"{victim}{killed}"] += 1
+        if victim == "worker" and code:
+            problems.append(f"kill {k} of a worker: exit code {code}")
+        if code:
+            resumed = start(study, out, "--resume").wait()
+            problems += [f"kill {k} of the {victim}: --resume ends with exit code {resumed}"] if resumed else []
+        found = tables_of(out)
+        problems += [f"kill {k} of the {victim}: {n} differs" for n in wanted if found.get(n) != wanted[n]]
+        problems += [f"kill {k} of the {victim}: {path.name} is left" for path in out.rglob("*.tmp")]
+        shutil.rmtree(out)
+        if k % 20 == 19:
+            print(f"{k + 1} kills, {len(problems)} faults, {dict(states)}", flush=True)
+    print(f"{options.kills} kills of processes, {len(problems)} faults, {dict(states)}")
+    print(*problems[:20], sep="\n")
+    return 1 if problems else 0
+
+
+def start(study: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "blotquant", "run", str(study), "-o", str(out), "--jobs", "2", *more]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(command, start_new_session=True, cwd=ROOT, **quiet)
+
+
+def kill(pid: int, victim: str, rng: random.Random) -> None:
+    if victim == "group":
+        os.killpg(pid, signal.SIGKILL)
+    elif victim == "parent":
+        os.kill(pid, signal.SIGKILL)
+    else:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if Path(f"/proc/{pid}").exists() else []
+        workers = [c for c in children if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
+        if not workers:
+            raise ProcessLookupError
+        os.kill(int(rng.choice(workers)), signal.SIGKILL)
+
+
+def tables_of(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in out.glob("*.csv")}
 
 
 def write_prepared(out: Path, text: str) -> None:

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares, nnls
 
 from blotquant.doublets.row_model import steepness
 from blotquant.doublets.rows import component_weights, middle_line
@@ -228,6 +227,8 @@ def _fit_profile(
     profile: Array, rows: NDArray[np.intp], peaks: Array, tall: float
 ) -> tuple[Array, float, float, Array, float]:
     """Heights, common SD and sharpness, and peaks of bands over a sloping background; what is left over (RMS)."""
+    from scipy.optimize import least_squares, nnls
+
     low, high = float(profile.min()), float(profile.max())
     scaled = (profile - low) / (high - low) if high > low else np.zeros(len(profile))
     slope = np.linspace(-1, 1, len(rows))

@@ -168,6 +168,9 @@ class _Search:
         self.out = out
         self.own = own
         self.elsewhere = self._elsewhere()
+        self._own_of: dict[str, list[tuple[str, Corrected]]] = {}  # by the picture's checksum
+        for name, session in own.items():
+            self._own_of.setdefault(session.sha256, []).append((name, session))
         self._checksums: dict[Path, str] = {}
 
     def checksum(self, path: Path) -> str:
@@ -203,7 +206,8 @@ class _Search:
                 )
                 return
             exact = None
-        near = [s for name, s in self.own.items() if s.fits(item, checksum) and not self._is_anothers(name, checksum)]
+        same = self._own_of.get(checksum, [])
+        near = [s for name, s in same if s.fits(item, checksum) and not self._is_anothers(name, checksum)]
         far = [s for s in self.elsewhere if s.fits(item, checksum)]
         best = [exact] if exact is not None else _longest(near) or _longest(far)
         if len(best) > 1:
@@ -218,8 +222,8 @@ class _Search:
             matched.notes += [
                 f"{item.name}: the hand corrections of this file in sessions/{name} are of another page, channel or "
                 "strip and are not used"
-                for name, session in self.own.items()
-                if session.sha256 == checksum and name not in names
+                for name, _ in same
+                if name not in names
             ]
             return
         # The same edits and more, wherever they lie, are the later state of the same work.

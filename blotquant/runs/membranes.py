@@ -183,7 +183,7 @@ def _make_part(task: MembraneTask, mark: str, analyses: Sequence[Analysis]) -> P
 
 
 def _more_tables(task: MembraneTask, analyses: Sequence[Analysis]) -> dict[str, list[dict[str, Any]]]:
-    """What only the worker, who has the pictures at hand, can quantify: other ways of weighing, and carry-over."""
+    """What only the worker, who has the pictures at hand, can quantify: other ways of measuring, and carry-over."""
     from blotquant.quantification.alternatives import measure_alternatives
     from blotquant.runs.carry_over import Probing, check_membrane
 

@@ -83,7 +83,7 @@ def measure_picture(task: PictureTask) -> Part:
     Raises
     ------
     BlotQuantError
-        If it cannot be read, weighed or matched with its session; the message names it.
+        If it cannot be read, measured or matched with its session; the message names it.
     """
     from blotquant.analysis import analyze
 
@@ -233,7 +233,7 @@ def summarize(name: str, analysis: Analysis) -> dict[str, Any]:
         "bands": statuses.count("detected"),
         "not_detected": statuses.count("not_detected"),
         "hand_edits": len(analysis.session.history.effective()),
-        "problem": _nothing_to_weigh(analysis),
+        "problem": _nothing_to_measure(analysis),
         "identity": analysis.identity.words if analysis.identity else None,
         "identified": analysis.identity is None or analysis.identity.is_known,
         "conflicts": [conflict.reason for conflict in analysis.session.conflicts],
@@ -241,7 +241,7 @@ def summarize(name: str, analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def _nothing_to_weigh(analysis: Analysis) -> str | None:
+def _nothing_to_measure(analysis: Analysis) -> str | None:
     """One line for a picture without a lane: it was read, and there is nothing in it to quantify."""
     if analysis.layout.lanes:
         return None

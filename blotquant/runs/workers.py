@@ -15,7 +15,6 @@ worker dies, and pebble when one dies before the first task has begun (8 of 8 ki
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import signal
 import time
 from collections import deque
@@ -24,12 +23,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing.connection import Connection
-from multiprocessing.connection import wait as wait_for_any
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from blotquant.errors import BlotQuantError
 from blotquant.runs.failures import WORKER_DIED, SchedulerLostError, describe_failure
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 _log = logging.getLogger(__name__)
 
@@ -140,10 +140,12 @@ def _attempt(function: Callable[[TaskT], ValueT], task: TaskT) -> tuple[ValueT |
 class _Worker:
     """One worker process, the pipe to it, and the task that it is at."""
 
-    def __init__(self) -> None:
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        import multiprocessing
+
         context = multiprocessing.get_context("spawn")
         self.pipe, its_end = context.Pipe()
-        self.process = context.Process(target=_serve, args=(its_end,), daemon=True)
+        self.process = context.Process(target=_serve, args=(its_end, function), daemon=True)
         with _interrupts_held():
             self.process.start()
         its_end.close()  # the process alone holds it: when it dies, the pipe ends
@@ -151,11 +153,11 @@ class _Worker:
         self.work: tuple[int, Any, int] | None = None
         self.started = 0.0
 
-    def give(self, function: Callable[[Any], Any], index: int, task: Any, tries: int) -> None:
+    def give(self, index: int, task: Any, tries: int) -> None:
         """Have it begin a task; one that died meanwhile is noticed where its answer is read."""
         self.work, self.started = (index, task, tries), time.perf_counter()
         try:
-            self.pipe.send((function, task))
+            self.pipe.send((task,))
         except OSError:
             _log.debug("a worker died before it got its task")
 
@@ -186,13 +188,16 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(pipe: Connection) -> None:
-    """What a worker process does until the pipe ends: carry out one task after the other."""
+def _serve(pipe: Connection, function: Callable[[Any], Any]) -> None:
+    """What a worker process does until the pipe ends: carry out one task after the other.
+
+    The function came with the process, so that what it imports is no part of the first task's time.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         pipe.send((None, None))  # ready
         while True:
-            function, task = pipe.recv()
+            (task,) = pipe.recv()
             pipe.send(_attempt(function, task))
     except (EOFError, OSError):
         return  # the parent is gone or done
@@ -226,16 +231,18 @@ class _Crew(Generic[TaskT, ValueT]):
             for worker in self._workers:
                 if self._waiting and worker.ready and worker.work is None:
                     index, task, tries = self._waiting.popleft()
-                    worker.give(self._function, index, task, tries + 1)
+                    worker.give(index, task, tries + 1)
             n_starting = sum(not worker.ready for worker in self._workers)
             for _ in range(min(self._jobs - len(self._workers), len(self._waiting) - n_starting)):
-                self._workers.append(_Worker())
+                self._workers.append(_Worker(self._function))
             if not self._waiting and all(worker.work is None for worker in self._workers):
                 return
             yield from self._wait()
 
     def _wait(self) -> Iterator[Outcome[TaskT, ValueT]]:
         """Wait until a worker answers, dies or is beyond its time."""
+        from multiprocessing.connection import wait as wait_for_any
+
         deadlines = [w.started + self._limit_s for w in self._workers if w.work is not None and self._limit_s]
         timeout = max(min(deadlines) - time.perf_counter(), 0.0) if deadlines else None
         answered = wait_for_any([worker.pipe for worker in self._workers], timeout)

@@ -75,8 +75,8 @@ def test_run_tasks_loses_nothing_to_a_worker_killed_as_it_starts(monkeypatch, de
     started = []
 
     class Worker(workers._Worker):
-        def __init__(self):
-            super().__init__()
+        def __init__(self, function):
+            super().__init__(function)
             started.append(self.process)
             if len(started) <= 2:
                 threading.Timer(delay_s, self.process.kill).start()
@@ -87,8 +87,8 @@ def test_run_tasks_loses_nothing_to_a_worker_killed_as_it_starts(monkeypatch, de
 
 def test_run_tasks_says_when_no_worker_comes_to_life(monkeypatch):
     class Worker(workers._Worker):
-        def __init__(self):
-            super().__init__()
+        def __init__(self, function):
+            super().__init__(function)
             self.process.kill()
 
     monkeypatch.setattr(workers, "_Worker", Worker)
