@@ -62,7 +62,7 @@ class DetectionSettings(_Section):
 class QuantificationSettings(_Section):
     """How bands are weighed."""
 
-    background: Literal["local", "mesh", "lane", "flank", "constant", "none", "rolling_ball"] = Field(
+    background: Literal["local", "lane", "flank", "constant", "none", "rolling_ball"] = Field(
         "local", description="Background method"
     )
     mask_margin: float = Field(

@@ -30,7 +30,7 @@ SIGNS = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mul
 PAIRS = ("min max", "any all", "floor ceil", "minimum maximum", "nanmin nanmax", "argmin argmax", "mean median")
 NAMES = {a: b for pair in PAIRS for a, b in (pair.split(), pair.split()[::-1])}
 LEFT_OUT = ("annotation", "returns", "decorator_list", "bases", "type_params")
-HEAVY = ("scipy.stats", "scipy.ndimage", "pandas", "pydantic", "tifffile", "hypothesis.strategies", "sep", "pytest")
+HEAVY = ("scipy.stats", "scipy.ndimage", "pandas", "pydantic", "tifffile", "hypothesis.strategies", "pytest")
 QUIET = ("-q", "-x", "-p", "no:cacheprovider", "-o", "addopts=", "-W", "ignore", "-p", "_hypothesis_pytestplugin",
          "--hypothesis-seed=1")  # fmt: skip
 Make = Callable[[Any], Any]

@@ -9,27 +9,27 @@ import pandas as pd
 
 from blotquant.model.geometry import Band, Layout, polygon
 from blotquant.quantification.background import BACKGROUNDS
-from blotquant.quantification.bands import measure_aperture
-from blotquant.quantification.prepared_image import SANE, PreparedImage, aperture_of
+from blotquant.quantification.bands import row_sums
+from blotquant.quantification.prepared_image import SANE, PreparedImage, apertures_of
 from blotquant.tables import ALTERNATIVE_COLUMNS, make_table
 from blotquant.threads import single_threaded
 
-BACKGROUND_WAYS = (*SANE, "mesh")
-"""Those of the method spread, and the mesh, which is too slow to be fitted at every correction by hand."""
+BACKGROUND_WAYS = SANE
+"""Those of the method spread."""
 APERTURE_WAYS = (0.85, 1.0, 1.15)
 """Heights of the aperture, relative to the row's."""
 
 
 @single_threaded
 def measure_alternatives(layout: Layout, scene: PreparedImage) -> pd.DataFrame:
-    """Weigh every named band over all sane backgrounds and aperture heights.
+    """Measure every named band over all sane backgrounds and aperture heights.
 
     Parameters
     ----------
     layout : Layout
         With targets assigned.
     scene : PreparedImage
-        The picture as it was prepared for weighing; its own background is always one of the ways.
+        The picture as it was prepared; its own background is always one of the ways.
 
     Returns
     -------
@@ -39,15 +39,20 @@ def measure_alternatives(layout: Layout, scene: PreparedImage) -> pd.DataFrame:
     chosen = scene.method.split(",")[0]
     names = tuple(dict.fromkeys((chosen, *BACKGROUND_WAYS)))
     surfaces = {name: scene.surface if name == chosen else BACKGROUNDS[name].fit(scene.ground) for name in names}
-    rows = []
-    for band in layout.bands:
-        if band.target is None:
-            continue
-        for height in APERTURE_WAYS:
-            aperture = aperture_of(scale_height(band, height), layout, scene.signal)
-            for name, surface in surfaces.items():
-                volume = measure_aperture(scene, aperture, surface.under(aperture)).volume
-                rows.append({"band_id": band.id, "background": name, "aperture": height, "volume": volume})
+    named = {band.id for band in layout.bands if band.target is not None}
+    volumes: dict[tuple[str, float, str], float] = {}
+    for height in APERTURE_WAYS:
+        scaled = replace(layout, bands=tuple(scale_height(band, height) for band in layout.bands))
+        bands = [band for band in scaled.bands if band.id in named]
+        apertures = apertures_of(bands, scaled, scene.signal)
+        for name, surface in surfaces.items():
+            estimates = surface.under_all(apertures)
+            for band, aperture, estimate in zip(bands, apertures, estimates, strict=True):
+                volumes[band.id, height, name] = float(row_sums(scene.signal, aperture, estimate)[0].sum())
+    rows = [
+        {"band_id": band.id, "background": name, "aperture": height, "volume": volumes[band.id, height, name]}
+        for band in layout.bands if band.id in named for height in APERTURE_WAYS for name in surfaces
+    ]  # fmt: skip
     return make_table(rows, ALTERNATIVE_COLUMNS)
 
 

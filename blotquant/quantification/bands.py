@@ -115,8 +115,7 @@ def measure_aperture(scene: PreparedImage, aperture: Aperture, estimate: Estimat
     """
     estimate = estimate or scene.surface.under(aperture)
     pixels, values = scene.signal[aperture.box.slices], estimate.values
-    under = aperture.cover * values[:, 0] if values.shape[1:] == (1,) else (aperture.weights * values).sum(axis=1)
-    profile = np.einsum("ij,ij->i", aperture.weights, pixels, dtype=float) - under
+    profile, under = row_sums(scene.signal, aperture, estimate)
     volume, background_sum = float(profile.sum()), float(under.sum())
     area = max(aperture.area, 1e-9)
     empty = empty_variance(scene.noise, aperture, estimate)
@@ -150,6 +149,14 @@ def measure_aperture(scene: PreparedImage, aperture: Aperture, estimate: Estimat
         else estimate.n_pixels,
         cut=max(beyond - scene.cuts.typical * light, 0.0) / light if light > 0 else 0.0,
     )
+
+
+def row_sums(signal: FloatImage, aperture: Aperture, estimate: Estimate) -> tuple[Array, Array]:
+    """Weighted counts above background of each row under an aperture, whose sum is the volume, and the background."""
+    values = estimate.values
+    under = aperture.cover * values[:, 0] if values.shape[1:] == (1,) else (aperture.weights * values).sum(axis=1)
+    raw = np.einsum("ij,ij->i", aperture.weights, signal[aperture.box.slices], dtype=float)
+    return np.asarray(raw - under), np.asarray(under)
 
 
 @single_threaded

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 BACKGROUND_WORDS = {
     "local": "the best linear unbiased estimate (kriging) from the free rows of the band's own lane and the gaps "
     "beside it, all bands left out",
-    "mesh": "a mesh of clipped local levels over the whole picture (SExtractor's), all bands masked",
     "lane": "a smooth baseline along each lane through its free rows (masked Whittaker smoother)",
     "flank": "a straight line down the lane through the free pixels above and below the band",
     "constant": "one level for the whole picture, the median of all pixels that no band covers",

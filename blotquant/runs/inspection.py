@@ -150,7 +150,7 @@ def environment() -> dict[str, str]:
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
     }
-    libraries = "numpy scipy pandas tifffile imagecodecs pillow sep pydantic"
+    libraries = "numpy scipy pandas tifffile imagecodecs pillow scikit-image pydantic"
     for name in (*libraries.split(), "napari", "pyqtgraph", "PySide6", "distributed", "pyarrow"):
         try:
             facts[name] = version(name)

@@ -214,7 +214,9 @@ def _installed() -> tuple[tuple[str, str], ...]:
 
     from blotquant._version import __version__
 
-    libraries = {name: version(name) for name in ("imagecodecs", "numpy", "pandas", "scipy", "sep", "tifffile")}
+    libraries = {
+        name: version(name) for name in ("imagecodecs", "numpy", "pandas", "scipy", "scikit-image", "tifffile")
+    }
     return tuple({"blotquant": __version__, "python": platform.python_version(), **libraries}.items())
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-import sep
+from skimage.restoration import rolling_ball
 
 from blotquant.imaging.robust import winsorised_sd
 from blotquant.model.geometry import Box, Lane
 from blotquant.quantification.background.background_pixels import NEAR, OUTLIER, find_specks, lane_light, make_cells
 from blotquant.quantification.background.base import Aperture, BackgroundPixels
-from blotquant.quantification.background.rolling_ball import Mesh, RollingBall, interpolate_cells
+from blotquant.quantification.background.rolling_ball import BRIGHT, STANDS, RollingBall, interpolate_cells
 
 
 def everything(shape: tuple[int, int]) -> Aperture:
@@ -131,82 +129,49 @@ def test_levels_between_the_centres_of_cells(shape: tuple[int, int], step: int) 
     np.testing.assert_allclose(interpolate_cells(cells, step, part), expected[:1, -1:], rtol=1e-12)
 
 
-def windows(values: np.ndarray, half: int, take: object) -> np.ndarray:
-    padded = np.pad(values, half, mode="edge")
-    n = 2 * half + 1
-    return np.array([
-        [take(padded[r : r + n, c : c + n]) for c in range(values.shape[1])] for r in range(values.shape[0])
-    ])  # fmt: skip
-
-
-@pytest.mark.parametrize(("height", "pitch", "half"), [(4.0, 8.0, 8), (4.5, 8.0, 9), (2.0, 12.0, 9), (2.0, 12.4, 10)])
-def test_the_ball_opens_the_picture_and_is_lifted_to_the_grounds_middle(height: float, pitch: float, half: int) -> None:
-    """Radius: two band heights or three quarters of a pitch, the larger one, in cells of one pixel."""
+def ball_picture() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(4)
-    signal, usable = rng.normal(100, 5, (40, 36)), np.ones((40, 36), bool)
+    signal, usable = rng.normal(100, 5, (60, 52)), np.ones((60, 52), bool)
     signal[10:16, 10:20] += 300
     usable[8:18, 8:22] = False
-    lowest = windows(windows(signal, half, np.min), half, np.max)
-    smooth = windows(lowest, half, np.mean)
-    lift = np.median((signal - smooth)[usable])
+    return signal, usable
+
+
+@pytest.mark.parametrize(("height", "pitch", "radius"), [(4.0, 8.0, 8), (4.5, 8.0, 9), (2.0, 12.0, 9)])
+def test_rolling_ball_is_scikit_images_lifted_to_the_middle_of_the_background(
+    height: float, pitch: float, radius: int
+) -> None:
+    """Radius: two band heights or three quarters of a pitch, the larger one, in cells of one pixel."""
+    signal, usable = ball_picture()
     ground = BackgroundPixels(signal=signal, usable=usable, band_height=height, lane_pitch=pitch)
     found = RollingBall().fit(ground).under(everything(signal.shape))
-    np.testing.assert_allclose(found.values, smooth + lift, rtol=1e-9)
-    assert found.n_pixels == (2 * half + 1) ** 2
-    # Without any ground there is nothing to be lifted to.
+    middle = np.median(signal)
+    unit = np.quantile(np.abs(signal - middle), BRIGHT) / (STANDS * radius)
+    rolled = rolling_ball((signal - middle) / unit, radius=radius) * unit + middle
+    np.testing.assert_allclose(found.values, rolled + np.median((signal - rolled)[usable]), rtol=1e-9)
+    assert found.n_pixels == (2 * radius + 1) ** 2
+    # Without any background pixels there is nothing to be lifted to.
     dark = BackgroundPixels(signal=signal, usable=~usable & usable, band_height=height, lane_pitch=pitch)
-    np.testing.assert_allclose(RollingBall().fit(dark).under(everything(signal.shape)).values, smooth, rtol=1e-9)
+    np.testing.assert_allclose(RollingBall().fit(dark).under(everything(signal.shape)).values, rolled, rtol=1e-9)
 
 
-def test_the_ball_sees_the_means_of_cells() -> None:
-    """Cells of two pixels; the last row of an odd picture is a cell of its own."""
-    rng = np.random.default_rng(5)
-    signal = rng.normal(100, 5, (41, 36))
-    signal[3, 3] = np.inf
-    usable = np.isfinite(signal)
-    kept = np.where(usable, signal, 0.0)
-    cells = np.array([[kept[r : r + 2, c : c + 2].mean() for c in range(0, 36, 2)] for r in range(0, 41, 2)])
-    smooth = windows(windows(windows(cells, 6, np.min), 6, np.max), 6, np.mean)
-    ground = BackgroundPixels(signal=signal, usable=usable, band_height=6, lane_pitch=32)
-    found = RollingBall(heights=2.0, pitches=0.1).fit(ground).under(everything(signal.shape))
-    expected = interpolate_cells(smooth, 2, everything(signal.shape))
-    np.testing.assert_allclose(np.ptp(found.values - expected), 0, atol=1e-9)
+@pytest.mark.parametrize("factor", [1e-4, 1.0, 650.0])
+def test_rolling_ball_does_not_depend_on_the_scale_of_the_counts(factor: float) -> None:
+    signal, usable = ball_picture()
+    one, other = (
+        RollingBall()
+        .fit(BackgroundPixels(signal=signal * f, usable=usable, band_height=4, lane_pitch=8))
+        .under(everything(signal.shape))
+        .values
+        for f in (1.0, factor)
+    )
+    np.testing.assert_allclose(other, factor * one, rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("height", "pitch", "step", "size"),
-    [(6, 24, 2, 15), (6, 40, 2, 20), (6, 400, 2, 24), (6.2, 25, 2, 16), (9, 36, 3, 15)],
-)
-def test_the_mesh_is_that_of_sep(height: float, pitch: float, step: int, size: int) -> None:
-    """Cells are known where half of them is free; a mesh of five heights or a pitch, up to the picture."""
-    rng = np.random.default_rng(7)
-    signal, usable = rng.normal(100, 5, (48, 40)) + np.arange(48)[:, None], rng.random((48, 40)) > 0.4
-    usable[20:30, 10:20] = False
-    ground = BackgroundPixels(signal=signal, usable=usable, band_height=height, lane_pitch=pitch)
-    mean, count = np.zeros((2, -(-48 // step), -(-40 // step)))
-    for r, c in np.ndindex(mean.shape):
-        cell = slice(step * r, step * (r + 1)), slice(step * c, step * (c + 1))
-        count[r, c] = usable[cell].sum()
-        mean[r, c] = signal[cell][usable[cell]].mean() if count[r, c] else 0.0
-    known = count >= step**2 / 2
-    level = mean[known].mean()
-    made = sep.Background(np.where(known, mean - level, 0.0), mask=~known, bw=size, bh=size, fw=3, fh=3)
-    found = Mesh().fit(ground)
-    np.testing.assert_allclose(found.cells, made.back() + level, rtol=1e-5)
-    assert found.n_pixels == pytest.approx(known.mean() * (step * size) ** 2)
-    assert found.under(everything((48, 40))).leverage == pytest.approx(np.pi / 2 / found.n_pixels)
-
-
-def test_the_mesh_of_a_masked_picture() -> None:
-    """Cells that are less than half free speak where no other does; without any, the picture's median stands in."""
-    signal = np.arange(48.0 * 40).reshape(48, 40)
-    few = np.zeros(signal.shape, bool)
-    few[::2, ::2] = True
-    ground = BackgroundPixels(signal=np.where(few, 30.0, signal), usable=few, band_height=6, lane_pitch=24)
-    np.testing.assert_allclose(Mesh().fit(ground).cells, 30.0)
-    none = Mesh().fit(replace(ground, signal=signal, usable=few & ~few)).under(everything(signal.shape))
-    assert (none.values == np.median(signal)).all()
-    assert (none.n_pixels, none.leverage) == (0.0, np.pi / 2)
+def test_rolling_ball_under_a_flat_picture_is_that_picture() -> None:
+    flat = np.full((40, 30), 7.0)
+    ground = BackgroundPixels(signal=flat, usable=np.ones(flat.shape, bool), band_height=4, lane_pitch=8)
+    assert (RollingBall().fit(ground).under(everything(flat.shape)).values == 7.0).all()
 
 
 def test_columns_more_than_half_as_tall() -> None:

@@ -110,7 +110,7 @@ class TestBackground:
         assert row["volume"] == pytest.approx(-20 * HEIGHT * WIDTH, rel=0.1)
         assert {"below_background", "below_lod"} <= set(split_flags(row["flags"]))
 
-    @pytest.mark.parametrize("method", ["local", "lane", "flank", "mesh", "rolling_ball"])
+    @pytest.mark.parametrize("method", ["local", "lane", "flank", "rolling_ball"])
     def test_scale_changes_nothing_but_the_scale(self, method):
         settings = QuantificationSettings(background=method)
         base = measure_bands(as_image(noisy()), plain_layout(), settings=settings)

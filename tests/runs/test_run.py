@@ -84,7 +84,7 @@ def experiment_with(study, **changes):
 
 
 def test_a_given_option_wins_over_the_file_and_the_file_over_the_default(study):
-    file = Settings.from_toml('polarity = "dark"\n[quantification]\nbackground = "mesh"\nmask_margin = 1.0')
+    file = Settings.from_toml('polarity = "dark"\n[quantification]\nbackground = "lane"\nmask_margin = 1.0')
     experiment = experiment_with(study, settings=file)
     used = settings_of(experiment, Settings().with_overrides(["quantification.background=lane"]))
     assert (used.polarity, used.quantification.background, used.quantification.mask_margin) == ("dark", "lane", 1.0)

@@ -83,12 +83,12 @@ if __name__ == "__main__":
         pictures = {name: (image, layout) for name, image, layout in marked_pictures(spread=spread)}
         gel, gel_layout = pictures["gelgenie_ladder"]
         strip, strip_layout = pictures["chibidragon_test2"]
-        for method in ("local", "flank", "mesh", "lane", "constant"):
+        for method in ("local", "flank", "lane", "constant"):
             settings = QuantificationSettings(background=method)
             report(
                 f"marked +{spread:.0%} {method}",
                 measure_bands(gel, with_merged(gel_layout), settings=settings),
                 measure_bands(strip, strip_layout, settings=settings),
             )
-    for method in ("local", "flank", "mesh", "lane"):
+    for method in ("local", "flank", "lane"):
         report(f"found {method}", weigh_found(gel, gel_layout, method), weigh_found(strip, strip_layout, method))

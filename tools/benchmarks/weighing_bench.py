@@ -1,6 +1,6 @@
 """Score weighing on graded suites of synthetic blots: volumes against truth inside the true outlines.
 
-    python tools/benchmarks/weighing_bench.py --n 25 --methods local mesh lane
+    python tools/benchmarks/weighing_bench.py --n 25 --methods local lane
 
 Every picture has one common scale (the median of measured / true over its bands of SNR >= 10 that touch no other): an
 aperture holds a fixed share of a band. Saturated and hollow bands are left out. Doublets have lines of their own: they

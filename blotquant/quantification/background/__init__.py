@@ -8,12 +8,11 @@ from __future__ import annotations
 from blotquant.quantification.background.base import Aperture, Background, BackgroundPixels, Estimate, FittedBackground
 from blotquant.quantification.background.baseline import LaneBaseline
 from blotquant.quantification.background.local import Local
-from blotquant.quantification.background.rolling_ball import Mesh, RollingBall
+from blotquant.quantification.background.rolling_ball import RollingBall
 from blotquant.quantification.background.simple import Constant, Flank, NoBackground
 
 BACKGROUNDS: dict[str, Background] = {
-    method.name: method
-    for method in (Local(), Mesh(), LaneBaseline(), Flank(), Constant(), NoBackground(), RollingBall())
+    method.name: method for method in (Local(), LaneBaseline(), Flank(), Constant(), NoBackground(), RollingBall())
 }
 
 __all__ = ["BACKGROUNDS", "Aperture", "Background", "BackgroundPixels", "Estimate", "FittedBackground"]

@@ -1,52 +1,19 @@
-"""A mesh of local levels over the whole picture with all bands masked, through `sep` (Bertin & Arnouts 1996).
-
-A rolling ball for those who must reproduce old work: scale-free, bias-corrected and fast; never the default.
-"""
+"""A rolling ball for those who must reproduce old work: scale-free and bias-corrected; never the default."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from blotquant.quantification.background.base import Aperture, Array, BackgroundPixels, Estimate, FittedBackground
 from blotquant.quantification.background.simple import MEDIAN_COST, weighted_median
 
+BRIGHT = 0.99
+"""Cells brighter than this part of all tell the scale of the counts."""
 
-@dataclass(frozen=True)
-class Mesh:
-    """SExtractor's background: clipped local levels on a mesh, median-filtered, spline between.
-
-    Attributes
-    ----------
-    heights, pitches : float
-        Size of a mesh cell: the larger of so many band heights and so many lane pitches.
-    """
-
-    heights: float = 5.0
-    pitches: float = 1.0
-    name: str = "mesh"
-
-    def fit(self, ground: BackgroundPixels) -> CellSurface:
-        """Fit the mesh to the picture's cells; where everything is masked the median of what is left stands in."""
-        import sep
-
-        grid = ground.grid
-        free = grid.count >= 0.5 * grid.step**2
-        if not free.any():
-            free = grid.count > 0
-        if not free.any():
-            flat = np.full(grid.mean.shape, float(np.median(ground.signal)))
-            return CellSurface(flat, grid.step, 0.0)
-        level = weighted_median(grid.mean[free], grid.count[free])
-        scale = float(np.abs(grid.mean[free] - level).mean()) or 1.0
-        size = max(self.heights * ground.band_height, self.pitches * ground.lane_pitch) / grid.step
-        size = int(np.clip(round(size), 4, max(4, *grid.mean.shape)))
-        centred = np.where(free, (grid.mean - level) / scale, 0.0)
-        mesh = sep.Background(np.ascontiguousarray(centred), mask=~free, bw=size, bh=size, fw=3, fh=3)
-        share = float(free.mean())
-        return CellSurface(mesh.back() * scale + level, grid.step, share * (size * grid.step) ** 2)
+STANDS = 10.0
+"""They stand so many of the ball's radii high: a lower ball would rise into bands."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +48,11 @@ def _neighbours(pixels: np.ndarray, step: int, n: int) -> tuple[np.ndarray, np.n
 
 @dataclass(frozen=True)
 class RollingBall:
-    """Opening of the picture with a flat disc, lifted to the middle of the noise (after Sternberg 1983).
+    """A ball rolled under the picture's cells (Sternberg 1983), lifted to the middle of the noise.
 
-    A ball has a height in counts, so that its answer changes with the file's scale; a flat disc has none. Rolling
-    along the noise floor, it lies too low: the median gap to the free cells is given back.
+    A ball has a height in counts, so that its answer would change with the file's scale. Here counts are taken in
+    units in which the picture's bright cells stand ten radii above its median, whatever the scale.
+    Rolling along the noise floor, the ball lies too low: the median gap to the free cells is given back.
 
     Attributes
     ----------
@@ -97,26 +65,19 @@ class RollingBall:
     name: str = "rolling_ball"
 
     def fit(self, ground: BackgroundPixels) -> CellSurface:
-        """Open the picture's cells."""
+        """Roll the ball under the picture's cells, bands and all."""
+        from skimage.restoration import rolling_ball
+
         grid = ground.grid
         finite = np.where(np.isfinite(ground.signal), ground.signal, 0)
-        cells = np.add.reduceat(
-            np.add.reduceat(finite, _starts(finite.shape[0], grid.step), axis=0),
-            _starts(finite.shape[1], grid.step),
-            axis=1,
-        ).astype(float)
-        rows, cols = (np.diff([*_starts(n, grid.step), n]) for n in finite.shape)
+        starts = [np.arange(0, n, grid.step) for n in finite.shape]
+        cells = np.add.reduceat(np.add.reduceat(finite, starts[0], axis=0), starts[1], axis=1).astype(float)
+        rows, cols = (np.diff([*start, n]) for start, n in zip(starts, finite.shape, strict=True))
         cells /= np.outer(rows, cols)
         radius = max(self.heights * ground.band_height, self.pitches * ground.lane_pitch) / grid.step
-        size = 2 * int(np.ceil(radius)) + 1
-        # A square twice opened at a right angle stands for the disc: separable, so that its size costs nothing.
-        opened = ndimage.uniform_filter(
-            ndimage.grey_opening(cells, size=(size, size), mode="nearest"), size, mode="nearest"
-        )
+        middle = float(np.median(cells))
+        unit = float(np.quantile(np.abs(cells - middle), BRIGHT)) / (STANDS * radius)
+        rolled = rolling_ball((cells - middle) / unit, radius=radius) * unit + middle if unit > 0 else cells.copy()
         free = grid.count > 0
-        lift = weighted_median((grid.mean - opened)[free], grid.count[free]) if free.any() else 0.0
-        return CellSurface(opened + lift, grid.step, float(size * grid.step) ** 2)
-
-
-def _starts(n: int, step: int) -> np.ndarray:
-    return np.arange(0, n, step)
+        lift = weighted_median((grid.mean - rolled)[free], grid.count[free]) if free.any() else 0.0
+        return CellSurface(rolled + lift, grid.step, float((2 * np.ceil(radius) + 1) * grid.step) ** 2)
