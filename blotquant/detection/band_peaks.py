@@ -12,6 +12,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.signal import peak_widths
 
 from blotquant.detection.band_rows import FWHM_OF_CORE, BandRow
 from blotquant.detection.prediction import SearchCopy
@@ -29,6 +30,16 @@ _TOGETHER = 0.5
 _DIP = 0.2
 # Of the height above the lower foot: a band that stands out less above the higher one overlaps with its neighbour.
 _OVERLAP = 0.42
+_STRONG = 2.0
+"""Times the least SNR: what shines so far is a band though the network does not know it for one."""
+_OF_ROW = 0.15
+"""Of the usual height of a row: a band in it that the network overlooked; less may be its neighbours' light."""
+_OF_STRIP = 0.25
+"""Of the usual height of a strip's bands: the one band of a lane that shows no other."""
+_EVEN = 0.5
+"""Chance of a band that the network overlooked."""
+_CLEAR_LANE = 0.4
+"""Clearness of a lane in which overlooked bands are looked for."""
 # Rows wander less than this many band heights between their first and their last lane.
 _FAR = 6.0
 
@@ -274,7 +285,71 @@ def find_lane_peaks(
         for i, (profile, chance, noise) in enumerate(zip(profiles, chances, noises, strict=True))
         for peak in find_peaks(i, profile, chance, spans[i][1], noise=noise)
     ]
-    return accept(group_peaks(peaks), n_lanes=len(piece.tracks), min_snr=settings.min_snr), spans
+    found = accept(group_peaks(peaks), n_lanes=len(piece.tracks), min_snr=settings.min_snr)
+    lanes = [(i, p, spans[i][1], n) for i, (p, n) in enumerate(zip(profiles, noises, strict=True))]
+    clear = [lane for lane, track in zip(lanes, piece.tracks, strict=True) if track.clear >= _CLEAR_LANE]
+    more = overlooked_peaks(found, clear, least=_STRONG * settings.min_snr)
+    return (group_peaks([*found, *more]) if more else found), spans
+
+
+def overlooked_peaks(
+    found: list[Peak], lanes: list[tuple[int, Profile, Profile, float]], *, least: float
+) -> list[Peak]:
+    """Bands that shine in a lane's profile though the network does not know them for bands: too high, fused, burnt out.
+
+    In the rows that half of the lanes show, and where a lane shows nothing else the brightest place of its profile.
+    What is much weaker than bands of the strip may be light of its neighbours, and is left out.
+
+    Parameters
+    ----------
+    found : list of Peak
+        Bands that were accepted.
+    lanes : list of (int, ndarray, ndarray, float)
+        Index, profile, places along the strip's curve and noise of the lanes that are looked at.
+    least : float
+        Height over noise that such a band has at the least.
+
+    Returns
+    -------
+    list of Peak
+        With a chance of one half.
+    """
+    rows: dict[int, list[Peak]] = {}
+    for p in found:
+        rows.setdefault(p.group, []).append(p)
+    shared = [row for row in rows.values() if len(row) >= max(3, 0.5 * len(lanes))]
+    seen = {p.lane for p in found}
+    more: list[Peak] = []
+    for i, profile, level, noise in lanes:
+        smooth = ndimage.gaussian_filter1d(profile, 1.0, mode="nearest")
+        places = []
+        for row in shared:
+            if all(p.lane != i for p in row):
+                at = float(np.interp(median(p.level for p in row), np.maximum.accumulate(level), np.arange(len(level))))
+                places.append((at, median(p.core for p in row), _OF_ROW * median(p.height for p in row)))
+        if i not in seen and len(seen) > 1:
+            width = float(peak_widths(smooth, [int(smooth.argmax())])[0][0])
+            places.append((float(smooth.argmax()), max(width, 2.0), _OF_STRIP * median(p.height for p in found)))
+        for at, core, height in places:
+            peak = _crest_near(i, smooth, level, (at, core), noise)
+            if peak is not None and peak.height >= max(height, least * noise):
+                more.append(peak)
+                break
+    return more
+
+
+def _crest_near(lane: int, smooth: Profile, level: Profile, place: tuple[float, float], noise: float) -> Peak | None:
+    """A band whose crest stands within half its height of a place; None without a crest there."""
+    at, core = place
+    first, last = max(0, int(at - core / 2)), min(len(smooth) - 1, int(at + core / 2) + 1)
+    crest = first + int(np.argmax(smooth[first : last + 1]))
+    if (crest in (first, last) and 0 < crest < len(smooth) - 1) or last <= first:
+        return None
+    row, width, height, merged = _measure(smooth, crest, core, (0, len(smooth) - 1))
+    if merged:
+        return None
+    along = float(np.interp(row, np.arange(len(level)), level))
+    return Peak(lane, row, along, width, height, height / noise, _EVEN, core=core)
 
 
 def of_lanes(peaks: list[Peak], first: int, last: int) -> list[Peak]:

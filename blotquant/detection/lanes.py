@@ -104,18 +104,12 @@ def lane_widths(lanes: NDArray[np.intp], width: Floats, weight: Floats, n_lanes:
 
 def _sighting(grid: SearchCopy, piece: StripCandidate, peak: Peak, span: Span) -> _Sighting | None:
     """The sides of a band in the chance map, looked for from its lane's middle up to its neighbours'."""
-    rows, _, slope = span
-    row = float(rows[0]) + peak.row
+    row = float(span[0][0]) + peak.row
     center = float(piece.tracks[peak.lane].col_at(row))
     lower, upper = _room(piece, peak.lane, row)
-    cols = np.arange(max(0, int(np.ceil(lower))), min(grid.pixels.shape[1], int(upper) + 1))
+    cols, profile = _across(grid, piece, peak, span, grid.prediction.bands)
     if len(cols) < 3:
         return None
-    tilt = float(np.interp(row, rows, slope))
-    half = max(1, round(_CORE * peak.width / 2))
-    at = np.rint(row + tilt * (cols - center))[None] + np.arange(-half, half + 1)[:, None]
-    image = grid.prediction.bands
-    profile = image[np.clip(at.astype(int), 0, len(image) - 1), cols[None]].mean(axis=0).astype(float)
     level = _SIDE * float(profile.max())
     k = int(np.argmin(np.abs(cols - center)))
     inside = np.flatnonzero(profile >= level)
@@ -125,6 +119,34 @@ def _sighting(grid: SearchCopy, piece: StripCandidate, peak: Peak, span: Span) -
     if abs((left + right) / 2 - center) > _BESIDE * pitch or level < 0.15:
         return None
     return _Sighting(peak.lane, row, (left + right) / 2 - center, right - left, peak.chance * min(peak.snr, 30.0) / 30)
+
+
+def _across(
+    grid: SearchCopy, piece: StripCandidate, peak: Peak, span: Span, image: NDArray[np.float32]
+) -> tuple[NDArray[np.intp], Floats]:
+    """Columns from half way to one neighbour to half way to the other, and an image's mean over a band's core there."""
+    rows, _, slope = span
+    row = float(rows[0]) + peak.row
+    center = float(piece.tracks[peak.lane].col_at(row))
+    lower, upper = _room(piece, peak.lane, row)
+    cols = np.arange(max(0, int(np.ceil(lower))), min(grid.pixels.shape[1], int(upper) + 1))
+    tilt = float(np.interp(row, rows, slope))
+    half = max(1, round(_CORE * peak.width / 2))
+    at = np.rint(row + tilt * (cols - center))[None] + np.arange(-half, half + 1)[:, None]
+    profile = image[np.clip(at.astype(int), 0, len(image) - 1), cols[None]].mean(axis=0).astype(float)
+    return cols, profile
+
+
+def _lit_width(grid: SearchCopy, piece: StripCandidate, peak: Peak, span: Span) -> float:
+    """Columns side by side in which a band shines at least half as bright as where it is brightest."""
+    cols, profile = _across(grid, piece, peak, span, grid.pixels)
+    track = piece.tracks[peak.lane]
+    profile = profile[np.abs(cols - float(track.col_at(float(span[0][0]) + peak.row))) <= _OWN_COLS * track.width]
+    if len(profile) < 3:
+        return 0.0
+    k = int(np.argmax(profile))
+    level = (float(profile[k]) + float(profile.min())) / 2
+    return _side(profile[k:], level, k, 1) - _side(profile[: k + 1][::-1], level, k, -1)
 
 
 def _side(values: Floats, level: float, start: int, step: int) -> float:
@@ -175,34 +197,77 @@ _HEIGHTS, _PITCHES = 5.0, 1.2
 # leave out lanes at opposite ends; share of the longest row from which on others tell of its slope, and band heights
 # between two rows that may be of two strips.
 _ASKEW, _STAGGERED, _BROAD, _FAR = 0.105, 0.05, 0.4, 8.0
+_SPECK = 0.5
+"""Of the usual width of a band: what is narrower and stands at an end is no lane."""
+_OWN_COLS = 0.7
+"""Of a lane's width, to either side of its middle: what is brighter beyond is a mark or another lane."""
+_LADDER = 3
+"""Bands of a lane from which on it may be a ladder with narrow ones."""
+_DOUBTFUL = 0.4
+"""Clearness up to which a lane at an end is left out where a person counts fewer lanes."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class FoundStrip:
-    """A strip with its bands, the profiles in which they were found, and the copy that was searched."""
+    """A strip with its bands, the profiles in which they were found, and the copy that was searched.
+
+    Attributes
+    ----------
+    copy : SearchCopy
+        The copy of the picture in which it was found.
+    piece : StripCandidate
+        Its lanes.
+    peaks : list of Peak
+        Its bands.
+    spans : list of Span
+        One a lane: rows, places and slopes of its profile.
+    trust : float
+        0 to 1: how far readings at other scales agree about its lanes, and how much of the light beside its bands
+        they explain; 1 where one search was enough.
+    rivals : tuple of int
+        Other lane counts that readings at other scales show in its place.
+    """
 
     copy: SearchCopy
     piece: StripCandidate
     peaks: list[Peak]
     spans: list[Span]
+    trust: float = 1.0
+    rivals: tuple[int, ...] = ()
 
 
-def search(grid: SearchCopy, settings: DetectionSettings, n_lanes: int | None) -> list[FoundStrip]:
-    """Find the strips of a picture, the lanes and the bands of each, in reading order."""
-    found = [strip for piece in find_strip_candidates(grid) for strip in _strips(grid, piece, settings, n_lanes)]
+def search(
+    grid: SearchCopy, settings: DetectionSettings, n_lanes: int | None = None, *, exact: bool = False
+) -> list[FoundStrip]:
+    """Find the strips of a picture, the lanes and the bands of each, in reading order.
+
+    Parameters
+    ----------
+    grid : SearchCopy
+        The copy that is searched.
+    settings : DetectionSettings
+        Parameters of the search.
+    n_lanes : int, optional
+        Lanes of each strip as a person counts them: lanes that show nothing are added up to it, and doubtful ones at
+        the ends left out down to it, but no lane that shows clear bands.
+    exact : bool
+        Give each strip so many lanes whatever it shows.
+    """
+    found = [s for piece in find_strip_candidates(grid) for s in _strips(grid, piece, settings, n_lanes, exact=exact)]
     if len(found) > 1:
         found = [s for s in found if len({p.lane for p in s.peaks}) > 1] or found[:1]
     return found
 
 
 def _strips(
-    grid: SearchCopy, piece: StripCandidate, settings: DetectionSettings, n_lanes: int | None
+    grid: SearchCopy, piece: StripCandidate, settings: DetectionSettings, n_lanes: int | None, *, exact: bool
 ) -> list[FoundStrip]:
     """The strip of a piece with the lanes from the first to the last that show a band, or as many as are wanted.
 
     Two strips where the lanes would have to run askew to the rows.
     """
     peaks, spans = find_lane_peaks(grid, piece, settings)
+    peaks = _without_specks(grid, piece, peaks, spans)
     if not peaks:
         return []
     first, last = min(p.lane for p in peaks), max(p.lane for p in peaks)
@@ -211,13 +276,59 @@ def _strips(
     parts = _askew_parts(grid, kept, own)
     if parts:
         halves = [piece.within(top, bottom) for top, bottom in parts]
-        return [strip for half in halves for strip in _strips(grid, half, settings, n_lanes)]
+        return [strip for half in halves for strip in _strips(grid, half, settings, n_lanes, exact=exact)]
+    found = bounded(grid, FoundStrip(grid, kept, own, lines))
     if n_lanes is None or last - first + 1 == n_lanes:
-        return [bounded(grid, FoundStrip(grid, kept, own, lines))]
+        return [found]
+    if not exact:
+        first, last = _without_doubtful_ends(piece.tracks, first, last, n_lanes)
+    if last - first + 1 > n_lanes and not exact:
+        return [found]
     tracks = tuple(with_count(list(piece.tracks), n_lanes, first, last))
     tops, bottoms = (float(np.median(ends)) for ends in (piece.tops, piece.bottoms))
     counted = replace(piece, tracks=tracks, tops=(tops,) * n_lanes, bottoms=(bottoms,) * n_lanes)
+    counted = settle_lanes(grid, counted, *find_lane_peaks(grid, counted, settings))
     return [bounded(grid, FoundStrip(grid, counted, *find_lane_peaks(grid, counted, settings)))]
+
+
+def _without_doubtful_ends(tracks: tuple[LaneTrace, ...], first: int, last: int, n_lanes: int) -> tuple[int, int]:
+    """First and last lane when doubtful ones at the ends are left out, the least clear first, down to a number."""
+    while last - first + 1 > n_lanes:
+        least = first if tracks[first].clear < tracks[last].clear else last
+        if tracks[least].clear > _DOUBTFUL:
+            break
+        first, last = (first + 1, last) if least == first else (first, last - 1)
+    return first, last
+
+
+def _without_specks(grid: SearchCopy, piece: StripCandidate, peaks: list[Peak], spans: list[Span]) -> list[Peak]:
+    """Leave out what stands beyond the first or the last lane, far narrower than a band: dust, a scratch, a letter.
+
+    Wells of one gel are alike (their bands differ by a third); lanes that the picture's edge cuts are kept, and those
+    with several bands: a ladder's may be narrow.
+    """
+    widths: dict[int, list[float]] = {}
+    for p in peaks:
+        widths.setdefault(p.lane, []).append(_lit_width(grid, piece, p, spans[p.lane]))
+    widest = {lane: max(values) for lane, values in widths.items()}
+    lanes = sorted(widest)
+    while len(lanes) >= _FEW:
+        usual = float(np.median([widest[k] for k in lanes]))
+        specks = [
+            k
+            for k in (lanes[0], lanes[-1])
+            if widest[k] < _SPECK * usual and len(widths[k]) < _LADDER and not _at_edge(grid, piece.tracks[k])
+        ]
+        if not specks:
+            break
+        lanes = [k for k in lanes if k not in specks]
+    return [p for p in peaks if p.lane in lanes]
+
+
+def _at_edge(grid: SearchCopy, track: LaneTrace) -> bool:
+    """Whether a lane reaches beyond the left or right edge of the copy."""
+    middle, half = float(np.mean(track.cols)), track.width / 2
+    return middle < half or middle > grid.pixels.shape[1] - 1 - half
 
 
 def _askew_parts(grid: SearchCopy, piece: StripCandidate, peaks: list[Peak]) -> list[tuple[float, float]]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.detection.band_peaks import find_lane_peaks
+from blotquant.detection.even_lanes import evenly_spaced_lanes
 from blotquant.detection.figure_pages import is_figure_page
 from blotquant.detection.lanes import FoundStrip, search
 from blotquant.detection.mirror import flip_band, flip_lane, flip_layout, in_reading_order, leans_left
@@ -31,6 +32,12 @@ FloatImage = NDArray[np.floating[Any]]
 _AT_EIGHT, _STEEPNESS = 4.75, 10.3
 _SEEN = 0.6
 """Confidence from which on a lane is counted without a doubt."""
+_UNLIKE = 2.5
+"""Times the width of other lanes: what is so much wider or narrower is no strip of the same picture."""
+_WRITING = 0.2
+"""Confidence below which such a strip is writing."""
+_CERTAIN = 0.9
+"""Confidence of a strip whose bands may be higher than wide."""
 # Levels of a drawing or of a scan in black and white: no camera stores so few.
 _DRAWN = 8
 
@@ -42,6 +49,7 @@ def find_layout(
     ceiling: float = float("inf"),
     settings: DetectionSettings | None = None,
     n_lanes: int | None = None,
+    exact: bool = False,
 ) -> Layout:
     """Find strips, lanes and bands in one picture.
 
@@ -54,7 +62,10 @@ def find_layout(
     settings : DetectionSettings, optional
         Parameters; defaults where not given.
     n_lanes : int, optional
-        Lanes of each strip, ladder and empty ones included; wins over `settings` and over the guess.
+        Lanes of each strip, with or without ladder and empty ones; wins over `settings`. It is weighed with the
+        picture: lanes that show clear bands are never left out for it, but marked.
+    exact : bool
+        Give each strip exactly `n_lanes` lanes.
 
     Returns
     -------
@@ -68,18 +79,20 @@ def find_layout(
     if np.count_nonzero(signal >= ceiling) > 0.5 * signal.size:
         return Layout(flags=("saturated_picture",))
     if leans_left(signal):
-        return in_reading_order(flip_layout(_found(signal[:, ::-1], settings, wanted), signal.shape[1]))
-    return in_reading_order(_found(signal, settings, wanted))
+        return in_reading_order(flip_layout(_found(signal[:, ::-1], settings, wanted, exact=exact), signal.shape[1]))
+    return in_reading_order(_found(signal, settings, wanted, exact=exact))
 
 
-def _found(signal: FloatImage, settings: DetectionSettings, n_lanes: int | None) -> Layout:
+def _found(signal: FloatImage, settings: DetectionSettings, n_lanes: int | None, *, exact: bool) -> Layout:
     """Find strips, lanes and bands in a picture as it lies."""
     usual = make_search_copy(signal)
-    found = find_at_best_scale(usual, lambda copy: search(copy, settings, n_lanes))
+    found = find_at_best_scale(usual, lambda copy: search(copy, settings, n_lanes, exact=exact))
     if not found:
+        if n_lanes is not None and shows_something(usual):
+            return evenly_spaced_lanes(usual, n_lanes)
         return Layout(flags=("not_a_blot" if shows_something(usual) else "blank",))
-    layout = _layout(found, counted=n_lanes is not None)
-    if len(usual.levels) <= _DRAWN or is_figure_page(signal):
+    layout = _layout(found, n_lanes=n_lanes)
+    if n_lanes is None and (len(usual.levels) <= _DRAWN or is_figure_page(signal)):
         return replace(layout, flags=("not_a_blot",))
     return layout
 
@@ -145,28 +158,48 @@ def _bands_in(usual: SearchCopy, lanes: list[Lane], settings: DetectionSettings)
     return [band for own in draw_bands(found.copy, found, [lane.id for lane in lanes]) for band in own]
 
 
-def _layout(found: list[FoundStrip], *, counted: bool) -> Layout:
-    """Draw what was found; where lanes were not counted by someone, with the other counts that are possible."""
+def _layout(found: list[FoundStrip], *, n_lanes: int | None) -> Layout:
+    """Draw what was found, with the other lane counts that are possible; what a person counted is never refused."""
     layout = Layout()
+    found = _without_writing(found)
     for k, f in enumerate(found, start=1):
         layout = _with_strip(layout, f, f"s{k}")
+    rivals = {f"s{k}": f.rivals for k, f in enumerate(found, start=1)}
     layout = layout.sorted()
-    if not looks_like_blot(layout):
+    if n_lanes is None and not looks_like_blot(layout):
         return replace(layout, flags=(*layout.flags, "not_a_blot"))
-    return layout if counted else _with_doubts(layout)
+    return _with_doubts(layout, rivals, n_lanes)
 
 
-def _with_doubts(layout: Layout) -> Layout:
-    """The count without the lanes that are hardly seen, as an alternative, and the mark of it on the strip's lanes."""
+def _without_writing(found: list[FoundStrip]) -> list[FoundStrip]:
+    """Leave out strips of no trust whose lanes are not nearly as wide as those of the surest: labels beside a blot."""
+    sure = [strip_confidence([t.clear for t in f.piece.tracks]) * f.trust for f in found]
+    widths = [float(np.median([t.width for t in f.piece.tracks])) * f.copy.fx for f in found]
+    usual = widths[int(np.argmax(sure))] if found else 0.0
+    return [
+        f
+        for f, own, width in zip(found, sure, widths, strict=True)
+        if own >= _WRITING or own == max(sure) or usual / _UNLIKE <= width <= usual * _UNLIKE
+    ]
+
+
+def _with_doubts(layout: Layout, rivals: dict[str, tuple[int, ...]], n_lanes: int | None) -> Layout:
+    """Other counts of each strip's lanes as alternatives, and the mark of it on its lanes.
+
+    The count without the lanes that are hardly seen, and those of readings at other scales; where a person counted,
+    only that count, unless the strip shows it with or without its ladder and its empty lanes.
+    """
     doubts = []
     for strip in layout.strips:
         lanes = layout.lanes_of(strip.id)
+        samples = sum(lane.role == "sample" and "empty_lane" not in lane.flags for lane in lanes)
         weak = sum(lane.confidence < _SEEN for lane in lanes)
-        if 0 < weak < len(lanes) - 1:
-            other = LaneAlternative(
-                strip=strip.id, n_lanes=len(lanes) - weak, confidence=round(1 - strip.confidence, 4)
-            )
-            doubts.append(other)
+        counts = {len(lanes) - weak} if 0 < weak < len(lanes) - 1 else set()
+        counts |= set(rivals.get(strip.id, ()))
+        if n_lanes is not None:
+            counts = set() if samples <= n_lanes <= len(lanes) else {n_lanes}
+        sure = round((1 - strip.confidence) / max(len(counts), 1), 4)
+        doubts += [LaneAlternative(strip=strip.id, n_lanes=n, confidence=sure) for n in sorted(counts - {len(lanes)})]
     doubtful = {d.strip for d in doubts}
     lanes = tuple(
         replace(lane, flags=(*lane.flags, "lane_count_uncertain")) if lane.strip in doubtful else lane
@@ -184,9 +217,13 @@ def _with_strip(layout: Layout, f: FoundStrip, strip_id: str) -> Layout:
         lane = full_lane(f.copy, f.piece, i, names[i], strip_id)
         empty = not any(b.status == "detected" for b in own)
         role: LaneRole = "ladder" if i == ladder else "sample"
-        lanes.append(replace(lane, role=role, flags=(*lane.flags, "empty_lane") if empty else lane.flags))
-    sure = strip_confidence([t.clear for t in f.piece.tracks])
-    strip = replace(full_strip(f.copy, f.piece, strip_id, len(layout.strips) + 1), confidence=round(sure, 4))
+        # No lane is surer than the readings at several scales are of all of them.
+        sure = round(min(lane.confidence, 0.5 + f.trust / 2), 4)
+        flags = (*lane.flags, "empty_lane") if empty else lane.flags
+        lanes.append(replace(lane, role=role, flags=flags, confidence=sure))
+    sure = strip_confidence([t.clear for t in f.piece.tracks]) * f.trust
+    strip = full_strip(f.copy, f.piece, strip_id, len(layout.strips) + 1)
+    strip = replace(strip, confidence=round(max(sure, 0.01), 4))
     return replace(
         layout,
         strips=(*layout.strips, strip),
@@ -226,10 +263,12 @@ def looks_like_blot(layout: Layout) -> bool:
     filled = len({b.lane for b in detected}) / len(layout.lanes)
     # Writing and drawn figures are as wide as they happen to be; lanes of one picture are much alike.
     widths = [float(np.median([lane.widths[0] for lane in layout.lanes_of(s.id)])) for s in layout.strips]
-    if max(widths) > 2.5 * min(widths):
+    if max(widths) > _UNLIKE * min(widths):
         return False
     sure = float(np.median([lane.confidence for lane in layout.lanes]))
-    return shape > 0.6 and filled >= 0.4 and sure > 0.4
+    # High bands of lanes that stand out without a doubt are bands: dots and drawings have no such lanes.
+    certain = min(s.confidence for s in layout.strips) >= _CERTAIN
+    return shape > (0.3 if certain else 0.6) and filled >= 0.4 and sure > 0.4
 
 
 def find_lanes_again(

@@ -18,8 +18,8 @@ docs/methods.md, *The scale of the search*.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -53,6 +53,12 @@ EASY_CLEAR = 0.6
 """Clearness of the least clear lane from which on one search is enough."""
 EASY_CHANCE = 0.85
 """Mean chance of the bands from which on one search is enough."""
+SAME_PLACE = 0.5
+"""Share of the smaller of two strips in the other from which on they stand in one place."""
+RIVAL = 0.25
+"""Of the best squared score in a place: a lane count of another reading that reaches it is a rival."""
+ENOUGH = 0.7
+"""Share of the light in a strip's rows that bands must explain for full trust; smears and soft ends are the rest."""
 REACH = 1.1
 """Rows to either side of a band whose light it explains, in heights of the band."""
 
@@ -130,8 +136,58 @@ def find_at_best_scale(usual: SearchCopy, search: Search) -> list[FoundStrip]:
     scales = [s for s in SMALLER if min(usual.pixels.shape) * s >= LEAST]
     every = [first, *(Reading(search(smaller_copy(usual, s))) for s in scales)]
     light = lit_light(usual)
-    best = max(every, key=lambda r: r.fitness * explained_light(r.found, light, usual))
-    return [strip for f in best.found for strip in _close_up(f, light, usual, search)]
+    scores = [r.fitness * explained_light(r.found, light, usual) for r in every]
+    best = every[int(np.argmax(scores))]
+    strips = [strip for f in best.found for strip in _close_up(f, light, usual, search)]
+    rivals = [(f, score) for r, score in zip(every, scores, strict=True) for f in r.found if score > 0]
+    return [_judged(strip, rivals, light, usual) for strip in strips]
+
+
+def _judged(strip: FoundStrip, rivals: list[tuple[FoundStrip, float]], light: Floats, usual: SearchCopy) -> FoundStrip:
+    """A strip with the trust it has earned: readings at other scales that agree, and no light left beside its bands."""
+    count, box = len(strip.piece.tracks), _extent(strip, usual)
+    here = [(len(f.piece.tracks), score**2) for f, score in rivals if _shared(_extent(f, usual), box) > SAME_PLACE]
+    agreed = sum(score for n, score in here if n == count)
+    total = sum(score for _, score in here)
+    most = max((score for _, score in here), default=0.0)
+    others = tuple(sorted({n for n, score in here if n != count and score > RIVAL * most and n > 1}))
+    trust = min(agreed / total if total > 0 else 1.0, _explained_share(strip, light, usual) / ENOUGH, 1.0)
+    return replace(strip, trust=trust, rivals=others)
+
+
+def _explained_share(strip: FoundStrip, light: Floats, usual: SearchCopy) -> float:
+    """Of the light in the rows of a strip's bands, from two lanes left of it to two right of it, that under them."""
+    under, around = np.zeros(light.shape, dtype=bool), np.zeros(light.shape, dtype=bool)
+    gaps = np.diff([np.mean(t.cols) for t in strip.piece.tracks])
+    pitch = (float(np.median(gaps)) if len(gaps) else strip.piece.tracks[0].width) * strip.copy.fx / usual.fx
+    left, right = _extent(strip, usual)[2:]
+    beside = slice(max(0, round(left - 2 * pitch)), max(0, round(right + 2 * pitch)))
+    for rows, cols in _boxes([strip], usual):
+        under[rows, cols] = True
+        around[rows, beside] = True
+    lit = np.maximum(light, 0.0)
+    return float(lit[under].sum() / max(lit[around | under].sum(), 1e-9))
+
+
+def _extent(strip: FoundStrip, usual: SearchCopy) -> tuple[float, float, float, float]:
+    """First and last row, first and last column of a strip's bands, in pixels of the usual copy."""
+    boxes = list(_boxes([strip], usual))
+    if not boxes:
+        return 0.0, 0.0, 0.0, 0.0
+    rows, cols = zip(*boxes, strict=True)
+    return (
+        float(min(r.start for r in rows)),
+        float(max(r.stop for r in rows)),
+        float(min(c.start for c in cols)),
+        float(max(c.stop for c in cols)),
+    )
+
+
+def _shared(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
+    """Share of the smaller of two boxes that lies in the other."""
+    rows, cols = min(a[1], b[1]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[2], b[2])
+    areas = [(x[1] - x[0]) * (x[3] - x[2]) for x in (a, b)]
+    return max(rows, 0.0) * max(cols, 0.0) / max(min(areas), 1e-9)
 
 
 def _close_up(strip: FoundStrip, light: Floats, usual: SearchCopy, search: Search) -> list[FoundStrip]:
@@ -174,6 +230,13 @@ def lit_light(copy: SearchCopy) -> Floats:
 def explained_light(found: list[FoundStrip], light: Floats, usual: SearchCopy) -> float:
     """Sum of the light that lies under the bands of some strips, each pixel counted once."""
     under = np.zeros(light.shape, dtype=bool)
+    for rows, cols in _boxes(found, usual):
+        under[rows, cols] = True
+    return float(light[under].sum())
+
+
+def _boxes(found: list[FoundStrip], usual: SearchCopy) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of each band on the usual copy."""
     for f in found:
         for p in f.peaks:
             row = float(f.spans[p.lane][0][0]) + p.row
@@ -182,5 +245,4 @@ def explained_light(found: list[FoundStrip], light: Floats, usual: SearchCopy) -
             top, left = f.copy.to_full(row - REACH * p.core, col - half)
             bottom, right = f.copy.to_full(row + REACH * p.core, col + half)
             (r0, r1), (c0, c1) = usual.row_of([top, bottom]), usual.col_of([left, right])
-            under[max(0, round(r0)) : max(0, round(r1) + 1), max(0, round(c0)) : max(0, round(c1) + 1)] = True
-    return float(light[under].sum())
+            yield slice(max(0, round(r0)), max(0, round(r1) + 1)), slice(max(0, round(c0)), max(0, round(c1) + 1))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from blotquant.detection.band_peaks import Peak, overlooked_peaks
 from blotquant.detection.membranes import find_membrane_layouts
 from blotquant.detection.picture import (
     detect_bands,
@@ -258,3 +259,57 @@ def test_speck_in_one_lane_is_less_sure_than_a_row_or_no_band() -> None:
     found = find_layout(picture)
     alone = [b for b in found.bands if b.status == "detected" and b.peak[0] > 150]
     assert all(b.confidence < 0.75 for b in alone)
+
+
+def row_of_bands(n: int, *, height: float, width: float, pitch: float, shape: tuple[int, int], noise: float = 15.0):
+    """One row of equal bands, soft at their sides."""
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
+    picture = np.random.default_rng(8).normal(300, noise, shape)
+    for k in range(n):
+        away = np.abs(x - pitch * (k + 0.8)) - width / 2
+        picture += 3000 * np.exp(-(((y - shape[0] / 2) / (height / 2.355)) ** 2) / 2) / (1 + np.exp(away / 1.2))
+    return picture
+
+
+def test_find_layout_finds_bands_that_are_higher_than_wide() -> None:
+    found = find_layout(row_of_bands(8, height=40, width=35, pitch=55, shape=(300, 480)))
+    assert (len(found.lanes), found.flags) == (8, ())
+
+
+def test_find_layout_leaves_out_a_speck_beside_the_first_lane() -> None:
+    picture = row_of_bands(9, height=12, width=42, pitch=60, shape=(160, 600))
+    y, x = np.mgrid[:160, :600].astype(float)
+    picture[:, :60] = np.random.default_rng(9).normal(300, 15, (160, 60))
+    picture += 1500 * np.exp(-(((y - 78) / 4) ** 2 + ((x - 45) / 4) ** 2) / 2)
+    found = find_layout(picture)
+    assert len(found.lanes) == 8
+    assert found.lanes[0].center_at(80) == pytest.approx(60 * 1.8, abs=3)
+
+
+def test_find_layout_says_that_lanes_run_across() -> None:
+    rows = [row_of_bands(10, height=14, width=45, pitch=58, shape=(120, 620), noise=40) for _ in range(3)]
+    upright = np.concatenate(rows)
+    assert find_layout(upright).flags == ()
+    turned = find_layout(np.ascontiguousarray(upright.T))
+    assert "lanes_across" in turned.flags
+    assert all(lane.confidence < 0.5 for lane in turned.lanes)
+
+
+def test_find_layout_refuses_no_picture_whose_lanes_a_person_counts() -> None:
+    y, x = np.mgrid[:200, :300].astype(float)
+    picture = np.random.default_rng(1).normal(300, 5, (200, 300)) + 2000 * np.exp(-(((y - 100) / 60) ** 2))
+    picture += 400 * np.sin(x / 9) * np.exp(-(((y - 100) / 60) ** 2))
+    found = find_layout(picture, n_lanes=5)
+    assert len(found.lanes) == 5
+    assert "not_a_blot" not in found.flags
+    assert "blank" not in found.flags
+
+
+def test_find_layout_takes_a_band_for_one_though_the_network_does_not() -> None:
+    peaks = [Peak(k, 50.0, 50.0, 8.0, 1000.0, 200.0, 0.95, group=0, core=8.0) for k in (0, 1, 3)]
+    rows = np.arange(100.0)
+    lit = 900 * np.exp(-(((rows - 52) / 3.4) ** 2) / 2)
+    (found,) = overlooked_peaks(peaks, [(2, lit, rows, 5.0), (0, lit, rows, 5.0)], least=10.0)
+    assert (found.lane, found.chance) == (2, 0.5)
+    assert found.row == pytest.approx(52, abs=0.2)
+    assert overlooked_peaks(peaks, [(2, 0.1 * lit, rows, 5.0)], least=10.0) == []
