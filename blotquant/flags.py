@@ -136,6 +136,12 @@ _ALL = (
         "Crop or choose another picture, or draw the lanes by hand.",
     ),
     _image(
+        "lanes_across",
+        "block",
+        "Lanes seem to run across the picture, from left to right.",
+        "Turn it with --rotate 90 or rotate = 90 (270 where lane 1 comes out at the wrong end).",
+    ),
+    _image(
         "blank",
         "warn",
         "Nothing stands out from the noise.",

@@ -49,7 +49,7 @@ class DetectionSettings(_Section):
 
     n_lanes: Annotated[int | None, Field(ge=1, le=60)] = Field(
         None,
-        description="Lanes of each strip, ladder and empty ones included; found from the picture when not given",
+        description="Lanes of each strip, with or without ladder and empty ones; weighed with what the picture shows",
     )
     min_snr: float = Field(
         5.0,

@@ -30,11 +30,11 @@ _TOGETHER = 0.5
 _DIP = 0.2
 # Of the height above the lower foot: a band that stands out less above the higher one overlaps with its neighbour.
 _OVERLAP = 0.42
-_STRONG = 2.0
+_HINT = 0.05
+"""Chance below which nothing is a band, however bright."""
+_STRONG = 4.0
 """Times the least SNR: what shines so far is a band though the network does not know it for one."""
-_OF_ROW = 0.15
-"""Of the usual height of a row: a band in it that the network overlooked; less may be its neighbours' light."""
-_OF_STRIP = 0.25
+_OF_STRIP = 0.3
 """Of the usual height of a strip's bands: the one band of a lane that shows no other."""
 _EVEN = 0.5
 """Chance of a band that the network overlooked."""
@@ -286,18 +286,18 @@ def find_lane_peaks(
         for peak in find_peaks(i, profile, chance, spans[i][1], noise=noise)
     ]
     found = accept(group_peaks(peaks), n_lanes=len(piece.tracks), min_snr=settings.min_snr)
-    lanes = [(i, p, spans[i][1], n) for i, (p, n) in enumerate(zip(profiles, noises, strict=True))]
+    lanes = list(zip(range(len(profiles)), profiles, chances, noises, strict=True))
     clear = [lane for lane, track in zip(lanes, piece.tracks, strict=True) if track.clear >= _CLEAR_LANE]
     more = overlooked_peaks(found, clear, least=_STRONG * settings.min_snr)
+    more = [replace(p, level=float(np.interp(p.row, np.arange(len(spans[p.lane][1])), spans[p.lane][1]))) for p in more]
     return (group_peaks([*found, *more]) if more else found), spans
 
 
 def overlooked_peaks(
     found: list[Peak], lanes: list[tuple[int, Profile, Profile, float]], *, least: float
 ) -> list[Peak]:
-    """Bands that shine in a lane's profile though the network does not know them for bands: too high, fused, burnt out.
+    """The one band of lanes that show none, though they shine: too high, fused or burnt out for the network.
 
-    In the rows that half of the lanes show, and where a lane shows nothing else the brightest place of its profile.
     What is much weaker than bands of the strip may be light of its neighbours, and is left out.
 
     Parameters
@@ -305,51 +305,31 @@ def overlooked_peaks(
     found : list of Peak
         Bands that were accepted.
     lanes : list of (int, ndarray, ndarray, float)
-        Index, profile, places along the strip's curve and noise of the lanes that are looked at.
+        Index, profile, chance of a band along it, and noise of the lanes that are looked at.
     least : float
         Height over noise that such a band has at the least.
 
     Returns
     -------
     list of Peak
-        With a chance of one half.
+        With a chance of one half; their places along the lane stand for those along the strip's curve.
     """
-    rows: dict[int, list[Peak]] = {}
-    for p in found:
-        rows.setdefault(p.group, []).append(p)
-    shared = [row for row in rows.values() if len(row) >= max(3, 0.5 * len(lanes))]
     seen = {p.lane for p in found}
-    more: list[Peak] = []
-    for i, profile, level, noise in lanes:
+    if len(seen) < 2:
+        return []
+    height = _OF_STRIP * median(p.height for p in found)
+    more = []
+    for i, profile, chance, noise in lanes:
         smooth = ndimage.gaussian_filter1d(profile, 1.0, mode="nearest")
-        places = []
-        for row in shared:
-            if all(p.lane != i for p in row):
-                at = float(np.interp(median(p.level for p in row), np.maximum.accumulate(level), np.arange(len(level))))
-                places.append((at, median(p.core for p in row), _OF_ROW * median(p.height for p in row)))
-        if i not in seen and len(seen) > 1:
-            width = float(peak_widths(smooth, [int(smooth.argmax())])[0][0])
-            places.append((float(smooth.argmax()), max(width, 2.0), _OF_STRIP * median(p.height for p in found)))
-        for at, core, height in places:
-            peak = _crest_near(i, smooth, level, (at, core), noise)
-            if peak is not None and peak.height >= max(height, least * noise):
-                more.append(peak)
-                break
+        crest = int(smooth.argmax())
+        if i in seen or not 0 < crest < len(smooth) - 1 or smooth[crest] <= smooth.min():
+            continue
+        core = max(float(peak_widths(smooth, [crest])[0][0]), 2.0)
+        row, width, high, merged = _measure(smooth, crest, core, (0, len(smooth) - 1))
+        hint = float(chance[max(0, int(crest - core / 2)) : int(crest + core / 2) + 2].max())
+        if not merged and hint >= _HINT and high >= max(height, least * noise):
+            more.append(Peak(i, row, row, width, high, high / noise, _EVEN, core=core))
     return more
-
-
-def _crest_near(lane: int, smooth: Profile, level: Profile, place: tuple[float, float], noise: float) -> Peak | None:
-    """A band whose crest stands within half its height of a place; None without a crest there."""
-    at, core = place
-    first, last = max(0, int(at - core / 2)), min(len(smooth) - 1, int(at + core / 2) + 1)
-    crest = first + int(np.argmax(smooth[first : last + 1]))
-    if (crest in (first, last) and 0 < crest < len(smooth) - 1) or last <= first:
-        return None
-    row, width, height, merged = _measure(smooth, crest, core, (0, len(smooth) - 1))
-    if merged:
-        return None
-    along = float(np.interp(row, np.arange(len(level)), level))
-    return Peak(lane, row, along, width, height, height / noise, _EVEN, core=core)
 
 
 def of_lanes(peaks: list[Peak], first: int, last: int) -> list[Peak]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from blotquant.detection.band_peaks import Peak, Span, find_lane_peaks, of_lanes
 from blotquant.detection.lane_traces import LaneTrace, with_count
@@ -137,16 +138,16 @@ def _across(
     return cols, profile
 
 
-def _lit_width(grid: SearchCopy, piece: StripCandidate, peak: Peak, span: Span) -> float:
-    """Columns side by side in which a band shines at least half as bright as where it is brightest."""
+def _lit_width(grid: SearchCopy, piece: StripCandidate, peak: Peak, span: Span) -> int:
+    """Columns of a lane in which a band shines at least half as bright as where it is brightest."""
     cols, profile = _across(grid, piece, peak, span, grid.pixels)
     track = piece.tracks[peak.lane]
     profile = profile[np.abs(cols - float(track.col_at(float(span[0][0]) + peak.row))) <= _OWN_COLS * track.width]
     if len(profile) < 3:
-        return 0.0
-    k = int(np.argmax(profile))
-    level = (float(profile[k]) + float(profile.min())) / 2
-    return _side(profile[k:], level, k, 1) - _side(profile[: k + 1][::-1], level, k, -1)
+        return 0
+    # A hot pixel or a scratch in a band is not what is measured.
+    profile = ndimage.median_filter(profile, 3, mode="nearest")
+    return int(np.count_nonzero(profile >= (profile.max() + profile.min()) / 2))
 
 
 def _side(values: Floats, level: float, start: int, step: int) -> float:
@@ -307,7 +308,7 @@ def _without_specks(grid: SearchCopy, piece: StripCandidate, peaks: list[Peak], 
     Wells of one gel are alike (their bands differ by a third); lanes that the picture's edge cuts are kept, and those
     with several bands: a ladder's may be narrow.
     """
-    widths: dict[int, list[float]] = {}
+    widths: dict[int, list[int]] = {}
     for p in peaks:
         widths.setdefault(p.lane, []).append(_lit_width(grid, piece, p, spans[p.lane]))
     widest = {lane: max(values) for lane, values in widths.items()}

@@ -38,6 +38,8 @@ _WRITING = 0.2
 """Confidence below which such a strip is writing."""
 _CERTAIN = 0.9
 """Confidence of a strip whose bands may be higher than wide."""
+_TURNED = 0.3
+"""Confidence at the most of lanes in a picture that shows a blot once it is turned."""
 # Levels of a drawing or of a scan in black and white: no camera stores so few.
 _DRAWN = 8
 
@@ -90,11 +92,31 @@ def _found(signal: FloatImage, settings: DetectionSettings, n_lanes: int | None,
     if not found:
         if n_lanes is not None and shows_something(usual):
             return evenly_spaced_lanes(usual, n_lanes)
-        return Layout(flags=("not_a_blot" if shows_something(usual) else "blank",))
-    layout = _layout(found, n_lanes=n_lanes)
-    if n_lanes is None and (len(usual.levels) <= _DRAWN or is_figure_page(signal)):
+        layout = Layout(flags=("not_a_blot" if shows_something(usual) else "blank",))
+    else:
+        layout = _layout(found, n_lanes=n_lanes)
+    if n_lanes is None and found and (len(usual.levels) <= _DRAWN or is_figure_page(signal)):
         return replace(layout, flags=("not_a_blot",))
+    if "blank" not in layout.flags and band_shape(layout) < 1 and _lies_turned(signal, settings):
+        lanes = tuple(replace(lane, confidence=min(lane.confidence, _TURNED)) for lane in layout.lanes)
+        strips = tuple(replace(strip, confidence=min(strip.confidence, _TURNED)) for strip in layout.strips)
+        return replace(layout, strips=strips, lanes=lanes, flags=(*layout.flags, "lanes_across"))
     return layout
+
+
+def _lies_turned(signal: FloatImage, settings: DetectionSettings) -> bool:
+    """Whether a picture shows a blot without a doubt once rows and columns change places."""
+    usual = make_search_copy(np.ascontiguousarray(signal.T))
+    found = find_at_best_scale(usual, lambda copy: search(copy, settings))
+    layout = _layout(found, n_lanes=None) if found else Layout(flags=("not_a_blot",))
+    sure = min((strip.confidence for strip in layout.strips), default=0.0)
+    return not layout.flags and len(layout.lanes) > 2 and sure >= _CERTAIN and band_shape(layout) > 1
+
+
+def band_shape(layout: Layout) -> float:
+    """Usual width over height of the outlines of detected bands; 0 without bands."""
+    boxes = [b.box for b in layout.bands if b.status == "detected"]
+    return float(np.median([(x.col_stop - x.col_start) / (x.row_stop - x.row_start) for x in boxes] or [0.0]))
 
 
 def find_strips(signal: FloatImage, *, settings: DetectionSettings | None = None) -> tuple[Strip, ...]:
@@ -258,8 +280,6 @@ def looks_like_blot(layout: Layout) -> bool:
     detected = [b for b in layout.bands if b.status == "detected"]
     if not detected or len(layout.lanes) < 2:
         return False
-    boxes = [b.box for b in detected]
-    shape = float(np.median([(x.col_stop - x.col_start) / (x.row_stop - x.row_start) for x in boxes]))
     filled = len({b.lane for b in detected}) / len(layout.lanes)
     # Writing and drawn figures are as wide as they happen to be; lanes of one picture are much alike.
     widths = [float(np.median([lane.widths[0] for lane in layout.lanes_of(s.id)])) for s in layout.strips]
@@ -268,7 +288,7 @@ def looks_like_blot(layout: Layout) -> bool:
     sure = float(np.median([lane.confidence for lane in layout.lanes]))
     # High bands of lanes that stand out without a doubt are bands: dots and drawings have no such lanes.
     certain = min(s.confidence for s in layout.strips) >= _CERTAIN
-    return shape > (0.3 if certain else 0.6) and filled >= 0.4 and sure > 0.4
+    return band_shape(layout) > (0.3 if certain else 0.6) and filled >= 0.4 and sure > 0.4
 
 
 def find_lanes_again(

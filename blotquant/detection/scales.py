@@ -53,6 +53,8 @@ EASY_CLEAR = 0.6
 """Clearness of the least clear lane from which on one search is enough."""
 EASY_CHANCE = 0.85
 """Mean chance of the bands from which on one search is enough."""
+CLEARLY = 1.1
+"""Times the score of the search before: what is less better changes nothing."""
 SAME_PLACE = 0.5
 """Share of the smaller of two strips in the other from which on they stand in one place."""
 RIVAL = 0.25
@@ -77,7 +79,8 @@ class Reading:
     @cached_property
     def band_rows(self) -> float:
         """Usual height of its bands, in rows of the copy; 0 without bands."""
-        return float(np.median([p.core for p in self.peaks])) if self.peaks else 0.0
+        known = [p.core for p in self.peaks if p.chance > 0.5]
+        return float(np.median(known)) if known else 0.0
 
     @cached_property
     def lane_cols(self) -> float:
@@ -108,7 +111,7 @@ class Reading:
     @property
     def fitness(self) -> float:
         """How sure the network is of the bands, less where their sizes are far from those that were taught."""
-        if not self.peaks:
+        if not self.peaks or self.band_rows == 0:
             return 0.0
         away = _beyond(self.band_rows, BAND_ROWS) ** 2
         away += _beyond(self.lane_cols, LANE_COLS) ** 2 if self.lane_cols > 0 else 0.0
@@ -137,7 +140,7 @@ def find_at_best_scale(usual: SearchCopy, search: Search) -> list[FoundStrip]:
     every = [first, *(Reading(search(smaller_copy(usual, s))) for s in scales)]
     light = lit_light(usual)
     scores = [r.fitness * explained_light(r.found, light, usual) for r in every]
-    best = every[int(np.argmax(scores))]
+    best = every[int(np.argmax(scores))] if max(scores) > CLEARLY * scores[0] else first
     strips = [strip for f in best.found for strip in _close_up(f, light, usual, search)]
     rivals = [(f, score) for r, score in zip(every, scores, strict=True) for f in r.found if score > 0]
     return [_judged(strip, rivals, light, usual) for strip in strips]
@@ -204,7 +207,7 @@ def _close_up(strip: FoundStrip, light: Floats, usual: SearchCopy, search: Searc
     close = window_copy(usual, box, copy.fy * rows / MIDDLE_ROWS, copy.fx * cols / MIDDLE_COLS)
     again = Reading(search(close))
     before, after = (r.fitness * explained_light(r.found, light, usual) for r in (alone, again))
-    return again.found if after > before else [strip]
+    return again.found if after > CLEARLY * before else [strip]
 
 
 def _beyond(value: float, limits: tuple[float, float]) -> float:

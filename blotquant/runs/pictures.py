@@ -246,7 +246,7 @@ def _nothing_to_measure(analysis: Analysis) -> str | None:
     if analysis.layout.lanes:
         return None
     names = dict.fromkeys((*analysis.image.flags, *analysis.layout.flags))
-    reasons = [FLAGS[name] for name in names if name in ("blank", "not_a_blot", "saturated_picture")]
+    reasons = [FLAGS[name] for name in names if name in ("blank", "not_a_blot", "lanes_across", "saturated_picture")]
     words = " ".join(f"{flag.meaning} {flag.advice}" for flag in reasons)
     return words or "no lane was found; draw the lanes by hand with `blotquant edit`"
 

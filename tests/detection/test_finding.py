@@ -122,9 +122,27 @@ def test_saturated_picture_is_flagged() -> None:
     assert find_layout(np.full((100, 100), 255.0), ceiling=255).flags == ("saturated_picture",)
 
 
-@pytest.mark.parametrize("n", [7, 8, 9])
-def test_given_count_wins(n: int) -> None:
+@pytest.mark.parametrize("n", [8, 9])
+def test_find_layout_adds_lanes_that_show_nothing_up_to_a_given_count(n: int) -> None:
     assert len(find_layout(draw(), n_lanes=n).lanes) == n
+
+
+def test_find_layout_drops_no_clear_lane_for_a_given_count() -> None:
+    found = find_layout(draw(), n_lanes=7)
+    assert len(found.lanes) == 8
+    assert all("lane_count_uncertain" in lane.flags for lane in found.lanes)
+    assert [other.n_lanes for other in found.alternatives] == [7]
+
+
+def test_find_layout_takes_a_count_of_samples_for_what_it_is() -> None:
+    line = (3000.0, 0.0, 2500.0, 2000.0, 0.0, 3000.0, 2800.0, 2600.0)
+    found = find_layout(draw(strengths=(line, line)), n_lanes=6)
+    assert len(found.lanes) == 8
+    assert found.alternatives == ()
+
+
+def test_find_layout_gives_an_exact_count_when_asked() -> None:
+    assert len(find_layout(draw(), n_lanes=7, exact=True).lanes) == 7
 
 
 def test_bands_again_in_the_same_lanes(layout: Layout) -> None:
@@ -305,11 +323,12 @@ def test_find_layout_refuses_no_picture_whose_lanes_a_person_counts() -> None:
     assert "blank" not in found.flags
 
 
-def test_find_layout_takes_a_band_for_one_though_the_network_does_not() -> None:
+def test_overlooked_peaks_are_the_one_band_of_lanes_that_show_none() -> None:
     peaks = [Peak(k, 50.0, 50.0, 8.0, 1000.0, 200.0, 0.95, group=0, core=8.0) for k in (0, 1, 3)]
     rows = np.arange(100.0)
-    lit = 900 * np.exp(-(((rows - 52) / 3.4) ** 2) / 2)
-    (found,) = overlooked_peaks(peaks, [(2, lit, rows, 5.0), (0, lit, rows, 5.0)], least=10.0)
+    lit, hint = 900 * np.exp(-(((rows - 52) / 3.4) ** 2) / 2), np.full(100, 0.2)
+    (found,) = overlooked_peaks(peaks, [(2, lit, hint, 5.0), (0, lit, hint, 5.0)], least=10.0)
     assert (found.lane, found.chance) == (2, 0.5)
     assert found.row == pytest.approx(52, abs=0.2)
-    assert overlooked_peaks(peaks, [(2, 0.1 * lit, rows, 5.0)], least=10.0) == []
+    assert overlooked_peaks(peaks, [(2, 0.1 * lit, hint, 5.0)], least=10.0) == []
+    assert overlooked_peaks(peaks, [(2, lit, 0 * hint, 5.0)], least=10.0) == []
