@@ -82,6 +82,24 @@ _ALL = (
         "Nothing: saturation is judged by that lower ceiling.",
     ),
     _image(
+        "soft_ceiling",
+        "warn",
+        "Many pixels crowd just below one highest count: they were full before a dark frame was taken off or frames were averaged.",
+        "Nothing more: saturation is judged by the foot of that plateau. Take a shorter exposure.",
+    ),
+    _image(
+        "zeros_kept",
+        "info",
+        "The imager's own file holds exact zeros: its dark frame was taken off.",
+        "Nothing.",
+    ),
+    _image(
+        "gamma_declared",
+        "warn",
+        "The file says that its values follow a gamma curve: they are not proportional to light.",
+        "Export linear counts from the imager's software.",
+    ),
+    _image(
         "polarity_uncertain",
         "warn",
         "It is not clear whether bands are bright or dark.",
@@ -116,6 +134,30 @@ _ALL = (
         "warn",
         "A film scan: its linear range is only 4- to 10-fold.",
         "Prefer a camera; check with a dilution series.",
+    ),
+    _image(
+        "flatbed_scan",
+        "warn",
+        "A flatbed scanner took this picture (its make, model or software says so): of film or a stained gel, light is not proportional to amount.",
+        "Measure optical density (quantification.optical_density = true) where light went through; check with a dilution series.",
+    ),
+    _image(
+        "density_stored",
+        "info",
+        "The instrument is a densitometer that stores optical density: values follow amount already.",
+        "Leave quantification.optical_density off.",
+    ),
+    _image(
+        "second_logarithm",
+        "block",
+        "Optical density was computed from values that are optical density already.",
+        "Set quantification.optical_density = false.",
+    ),
+    _image(
+        "gel_coding_unknown",
+        "warn",
+        "A .gel without its coding tags: its values may be square roots of counts.",
+        "Export a linear 16-bit TIFF from the imager's software.",
     ),
     _image(
         "encoded_counts",

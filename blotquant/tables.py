@@ -67,6 +67,7 @@ BAND_COLUMNS: dict[str, Column] = {
     "aperture_fraction": Column(_REAL, "", "Share of the band's signal inside the outline, from its row's shape"),
     "method_spread": Column(_REAL, "", "(max - min) / median of the volume over several backgrounds"),
     "saturated_px": Column(_INT, "px", "Pixels of the outline at or above the ceiling"),
+    "peak_fraction": Column(_REAL, "", "Highest count under the outline / ceiling; 1 or more is saturated"),
     "confidence": Column(_REAL, "", "0 to 1"),
     **_FLAGS,
     "background": Column(_TEXT, "", "Background method used"),

@@ -10,17 +10,50 @@ from numpy.typing import NDArray
 
 from blotquant.model.image import Polarity
 
-# Full scale of 10-, 12- and 14-bit cameras, as they are or shifted up to 16 bits; of 8 and 16 bits in wider types.
 _CAMERA_FULL_SCALES = frozenset({255, 1023, 4095, 16383, 65535, 1023 << 6, 4095 << 4, 16383 << 2})
-_NEIGHBOURS = 8  # levels below the maximum that show how the tail runs out
-_PILE_UP_PX, _PILE_UP_RATIO = 10, 5.0
-_CAMERA_PILE_UP_PX, _CAMERA_PILE_UP_RATIO = 3, 3.0
+"""Counts of 10-, 12- and 14-bit cameras, as they are or shifted up to 16 bits; of 8 and 16 bits in wider types."""
+_NEIGHBOURS = 8
+"""Levels below the maximum that show how the tail runs out."""
+_PILE_UP_PX = 10
+"""px at one highest value from which on they are a pile-up."""
+_PILE_UP_RATIO = 5.0
+"""How many times as many as the tail leads to expect they must be."""
+_CAMERA_PILE_UP_PX = 3
+"""The same at a full scale that cameras have."""
+_CAMERA_PILE_UP_RATIO = 3.0
+"""The same at a full scale that cameras have."""
+_TOP = 0.97
+"""Part of the highest counts above the ground from which on pixels lie at the top."""
+_BELOW_TOP = 0.85
+"""Part from which on they lie just below it."""
+_PLATEAU_PX = 30
+"""px at the top from which on they may be a plateau."""
+_PLATEAU_RATIO = 1.5
+"""Pixels at the top for one just below it: bands as high as each other have 0.8 by their shape, different ones less."""
+_FILM_PLATEAU_RATIO = 0.7
+"""The same on film, which bends towards its greatest density instead of being cut off."""
+_FLANK = 0.25
+"""Part of the height from which on pixels lie on the flanks of bands."""
+_FLANK_RATIO = 0.5
+"""Pixels on the flanks for one at the top: what has none is drawn, no band."""
+_FOOT = 0.2
+"""Part of a plateau's density at which its foot is taken."""
+_PLATEAU_BINS = 40
+"""Bins of the histogram's upper tenth in which the foot is looked for."""
 _FEW_LEVELS = 256
-_ENOUGH_PIXELS = 1024  # smaller pictures cannot show many levels
+"""Distinct values of an 8-bit picture."""
+_ENOUGH_PIXELS = 1024
+"""px from which on a picture can show many levels."""
 _ENOUGH_LEVELS = 8
+"""Levels from which on they show a step."""
 _BLOCK_PX = 1 << 18
+"""px that are counted at a time."""
 _BLACK_SHARE = 0.001
-_FLAT_SHARE, _FLAT_DEPTH = 0.5, 0.02
+"""Share of the picture at zero signal from which on the background was cut."""
+_FLAT_SHARE = 0.5
+"""Share of an 8-bit picture at one level next to zero that tells the same."""
+_FLAT_DEPTH = 0.02
+"""How near to zero that level lies, as a part of full scale."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +91,8 @@ class Scale:
     ceiling : float
         Effective detector ceiling on the scale of `BlotImage.signal`; `inf` for float data without a pile-up.
     flags : tuple of str
-        ``lower_ceiling low_bit_depth few_levels stepped_levels clipped_black nonfinite_pixels saturated_picture``.
+        ``lower_ceiling soft_ceiling low_bit_depth few_levels stepped_levels clipped_black zeros_kept nonfinite_pixels
+        saturated_picture``.
     """
 
     white: float
@@ -66,7 +100,14 @@ class Scale:
     flags: tuple[str, ...]
 
 
-def judge_scale(pixels: NDArray[Any], polarity: Polarity, *, full_scale: float | None = None) -> Scale:
+def judge_scale(
+    pixels: NDArray[Any],
+    polarity: Polarity,
+    *,
+    full_scale: float | None = None,
+    is_original: bool = False,
+    is_film: bool = False,
+) -> Scale:
     """Find the effective ceiling and the marks of a processed export.
 
     Parameters
@@ -77,6 +118,10 @@ def judge_scale(pixels: NDArray[Any], polarity: Polarity, *, full_scale: float |
         Direction of the signal. For dark bands saturation lies at the stored minimum.
     full_scale : float, optional
         Maximum that the file declares, where it does.
+    is_original : bool
+        Whether this is an imager's own file: zeros in it are a dark frame taken off, no export.
+    is_film : bool
+        Whether light went through film, whose density has a greatest value.
 
     Returns
     -------
@@ -92,8 +137,10 @@ def judge_scale(pixels: NDArray[Any], polarity: Polarity, *, full_scale: float |
     white = float(levels.values[-1]) if polarity == "dark" and np.isinf(top) else top
     signal = levels if polarity == "bright" else _negative(levels, white)
     limit = top if polarity == "bright" or np.isinf(top) else white - _type_bottom(pixels)
-    ceiling = min(limit, _pile_up(signal))
-    flags = [*_ceiling_flags(signal, ceiling, type_top), *_export_flags(pixels, signal, full_scale)]
+    hard = min(limit, _pile_up(signal))
+    ceiling = min(hard, _plateau(signal, hard, _FILM_PLATEAU_RATIO if is_film else _PLATEAU_RATIO))
+    flags = [*_ceiling_flags(signal, hard, type_top), *(["soft_ceiling"] if ceiling < hard else [])]
+    flags += _export_flags(pixels, signal, full_scale, is_original=is_original)
     return Scale(0.0 if np.isinf(white) else white, ceiling, tuple(flags))
 
 
@@ -157,6 +204,36 @@ def _pile_up(levels: Levels) -> float:
     return top if held >= enough and held >= ratio * tail else float("inf")
 
 
+def _plateau(signal: Levels, hard: float, ratio: float) -> float:
+    """Lower foot of a plateau with a width at the highest counts, else `inf`.
+
+    Wells that were full before a dark frame was taken off, or before frames were averaged, lie on no single value. They
+    still crowd at the top: of a band that rises to its peak, fewer pixels lie in the last 3 % of the height than in the
+    12 % below; of one that was cut off, more.
+    """
+    counts = signal.counts.astype(np.float64)
+    if signal.n_pixels < _ENOUGH_PIXELS or len(signal.values) < _ENOUGH_LEVELS:
+        return float("inf")
+    below = np.cumsum(counts)
+    values = signal.values.astype(np.float64)
+    ground = float(values[np.searchsorted(below, 0.5 * below[-1])])
+    # Three hot pixels are no band.
+    top = float(values[np.searchsorted(below, below[-1] - 3)])
+    height = top - ground
+    if not 0 < height < np.inf or top >= hard:
+        return float("inf")
+    share = (values - ground) / height
+    n_top = float(counts[share >= _TOP].sum())
+    n_below = float(counts[(share >= _BELOW_TOP) & (share < _TOP)].sum())
+    n_flank = float(counts[(share >= _FLANK) & (share < _BELOW_TOP)].sum())
+    if n_top < max(_PLATEAU_PX, ratio * n_below) or n_flank < _FLANK_RATIO * n_top:
+        return float("inf")
+    density, edges = np.histogram(values, _PLATEAU_BINS, (ground + 0.9 * height, top), weights=counts)
+    mode = int(density.argmax())
+    low = np.flatnonzero(density[:mode] < _FOOT * density[mode])
+    return float(edges[low[-1] + 1]) if len(low) else float(edges[0])
+
+
 def _ceiling_flags(signal: Levels, ceiling: float, type_top: float) -> list[str]:
     flags = ["lower_ceiling"] if ceiling < type_top else []
     held = int(signal.counts[signal.values >= ceiling].sum())
@@ -165,14 +242,16 @@ def _ceiling_flags(signal: Levels, ceiling: float, type_top: float) -> list[str]
     return flags
 
 
-def _export_flags(pixels: NDArray[Any], signal: Levels, full_scale: float | None) -> list[str]:
+def _export_flags(pixels: NDArray[Any], signal: Levels, full_scale: float | None, *, is_original: bool) -> list[str]:
     shallow = pixels.dtype.itemsize == 1 or (full_scale is not None and full_scale <= 255)
     enough = signal.n_pixels >= _ENOUGH_PIXELS
+    is_cut = enough and _is_clipped_black(signal, shallow=shallow)
     claims = {
         "low_bit_depth": shallow,
         "few_levels": enough and pixels.dtype.itemsize > 1 and len(signal.values) <= _FEW_LEVELS,
         "stepped_levels": enough and _is_integer(pixels) and _step(signal) > 1,
-        "clipped_black": enough and _is_clipped_black(signal, shallow=shallow),
+        "clipped_black": is_cut and not is_original,
+        "zeros_kept": is_cut and is_original,
         "nonfinite_pixels": signal.n_nonfinite > 0,
     }
     return [name for name, holds in claims.items() if holds]

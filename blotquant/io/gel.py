@@ -45,6 +45,11 @@ def gel_coding(source: Source, tiff: TiffFile) -> float | None:
     return factor
 
 
+def has_coding(tiff: TiffFile) -> bool:
+    """Whether the file says how its counts are coded."""
+    return _FILE_TAG in _find_tags(tiff)
+
+
 def decode_counts(stored: NDArray[Any], factor: float) -> NDArray[np.float64]:
     """Turn square-root codes into linear counts: ``stored² × factor``."""
     codes = stored.astype(np.float64)

@@ -53,6 +53,9 @@ def _read(source: Source, archive: zipfile.ZipFile) -> RawPicture:
         max_pixels=source.max_pixels,
     )
     picture = tiff.read(inner)
+    is_acquisition = name.isdigit()
+    if not is_acquisition:
+        return replace(picture, channel=name, metadata={**picture.metadata, "unpacked": shown(entry.filename, 60)})
     texts = _texts(source, archive, entries)
     stated = (exposure_in(text) for text in texts.values())
     exposure = picture.exposure_s or next((seconds for seconds in stated if seconds is not None), None)
@@ -66,7 +69,10 @@ def _read(source: Source, archive: zipfile.ZipFile) -> RawPicture:
 
 
 def _channels(entries: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
-    """TIFFs by their name without the ending; previews and macOS shadows do not count."""
+    """TIFFs by their name without the ending; previews and macOS shadows do not count.
+
+    An acquisition's are named after wavelengths; those of any other zip are just pictures.
+    """
     found: dict[str, zipfile.ZipInfo] = {}
     for entry in sorted(entries, key=lambda e: e.filename):
         path = PurePosixPath(entry.filename.replace("\\", "/"))
@@ -85,6 +91,9 @@ def _choose(source: Source, channels: dict[str, zipfile.ZipInfo]) -> tuple[str, 
     if source.channel is None and len(channels) == 1:
         return next(iter(channels.items()))
     if source.channel is None:
+        if any(not name.isdigit() for name in channels):
+            msg = f"is a zip of {len(channels)} pictures, no LI-COR acquisition; unpack it, or choose channel {names}"
+            raise source.error(msg)
         msg = f"holds {len(channels)} channels; choose channel {names}"
         raise source.error(msg)
     if source.channel not in channels:

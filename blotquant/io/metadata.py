@@ -14,15 +14,19 @@ _SECONDS = {
     **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1e-3),
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
     **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
 }
 _UNIT = "(?:" + "|".join(sorted(_SECONDS, key=len, reverse=True)) + ")"
+_KEY = rf"exposure(?:[ _]?time)?(?:[ _]?\(?(?P<key_unit>{_UNIT})\)?)?"
 # "Exposure time = 3.5 s", "Exposure Time (sec): 36.28", "exposure_s: 60"; but "Exposure mode = 1" states no time.
-_EXPOSURE = re.compile(
-    rf"\bexposure(?:[ _]?time)?(?:[ _]?\(?(?P<key_unit>{_UNIT})\)?)?\s*[=:]\s*"
-    rf"[\"']?(?P<number>{_NUMBER})\s*(?P<unit>{_UNIT})?(?![\w.:])",
-    re.IGNORECASE,
-)
-_EXPOSURE_KEY = re.compile(rf"exposure(?:[ _]?time)?(?:[ _]?\(?(?P<unit>{_UNIT})\)?)?", re.IGNORECASE)
+_EXPOSURE = re.compile(rf"\b{_KEY}\s*[=:]\s*[\"']?(?P<value>[^\n\r;|<>\"']*)", re.IGNORECASE)
+_EXPOSURE_KEY = re.compile(_KEY, re.IGNORECASE)
+_REMARK = re.compile(r"(?:\s*(?:\([^()\d]*\)|,(?=\s*[^\d\s]|\s*$).*))+\s*$")
+"""What may follow a time on its line: words in brackets, or the next statement after a comma."""
+_PART = re.compile(rf"(?P<number>{_NUMBER}(?:/\d+)?)\s*(?P<unit>{_UNIT})?", re.IGNORECASE)
+_CLOCK = re.compile(r"(?:(?P<h>\d{1,2}):)?(?P<m>\d{1,2}):(?P<s>\d{2}(?:\.\d+)?)")
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
+"""``1,200`` is twelve hundred to one reader and one point two to another."""
 _OME_EXPOSURE = re.compile(rf'ExposureTime="(?P<number>{_NUMBER})"(?:[^>]*?ExposureTimeUnit="(?P<unit>\w+)")?')
 _OME_SIZE = re.compile(rf'PhysicalSizeX="(?P<number>{_NUMBER})"(?:[^>]*?PhysicalSizeXUnit="(?P<unit>[^"]+)")?')
 _IMAGEJ_UNIT = re.compile(r"^unit=(?P<unit>\S+)", re.MULTILINE)
@@ -59,11 +63,53 @@ def exposure_in(text: str) -> float | None:
     stated = _exposure_in_json(text)
     if stated is not None:
         return stated
-    match = _OME_EXPOSURE.search(text) or _EXPOSURE.search(text)
-    if match is None:
+    ome = _OME_EXPOSURE.search(text)
+    if ome is not None:
+        return seconds_in(ome["number"], ome["unit"])
+    match = _EXPOSURE.search(text)
+    return None if match is None else seconds_in(_REMARK.sub("", match["value"]), match["key_unit"])
+
+
+def seconds_in(text: str, unit: str | None = None) -> float | None:
+    """A time, understood as a whole or not at all.
+
+    Parameters
+    ----------
+    text : str
+        ``3.5 s``, ``1 min 30 sec``, ``1/30 s``, ``00:01:30``, or a bare number.
+    unit : str, optional
+        Unit of a bare number; seconds if not given.
+
+    Returns
+    -------
+    float or None
+        Seconds; None where any part of the text is left over, or means two things (``1,200``).
+    """
+    text = text.strip()
+    clock = _CLOCK.fullmatch(text)
+    if clock is not None:
+        return _positive(3600 * int(clock["h"] or 0) + 60 * int(clock["m"]) + float(clock["s"]))
+    parts = list(_PART.finditer(text))
+    if not parts or re.sub(r"\s+(?:and\s+)?", "", _PART.sub("", text)):
         return None
-    groups = match.groupdict()
-    return _seconds(groups["number"], groups.get("unit") or groups.get("key_unit"))
+    units = [part["unit"] for part in parts]
+    if len(parts) > 1 and None in units:
+        return None
+    total = 0.0
+    for part in parts:
+        number, _, divisor = part["number"].partition("/")
+        scale = _SECONDS.get((part["unit"] or unit or "s").lower())
+        if scale is None or _THOUSANDS.fullmatch(number) or divisor == "0":
+            return None
+        try:
+            total += float(number.replace(",", ".")) / float(divisor or 1) * scale
+        except (ValueError, OverflowError, ZeroDivisionError):
+            return None
+    return _positive(total)
+
+
+def _positive(value: float) -> float | None:
+    return value if math.isfinite(value) and value > 0 else None
 
 
 def _exposure_in_json(text: str) -> float | None:
@@ -76,8 +122,7 @@ def _exposure_in_json(text: str) -> float | None:
     for key, value in _leaves(content):
         match = _EXPOSURE_KEY.fullmatch(key)
         if match and isinstance(value, int | float | str):
-            number, _, unit = str(value).strip().partition(" ")
-            return _seconds(number, unit or match["unit"])
+            return seconds_in(str(value), match["key_unit"])
     return None
 
 
@@ -88,18 +133,29 @@ def _leaves(content: Any, depth: int = 0) -> list[tuple[str, Any]]:
     return found + [leaf for value in content.values() for leaf in _leaves(value, depth + 1)]
 
 
-def _seconds(number: str, unit: str | None) -> float | None:
-    scale = _SECONDS.get((unit or "s").lower())
-    try:
-        value = float(number.replace(",", ".")) * scale if scale else 0.0
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value > 0 else None
-
-
 def says_film(texts: Iterable[str]) -> bool:
     """Whether a file calls itself a scan of film or an autoradiograph."""
     return any(_FILM.search(text[:_LONGEST]) for text in texts)
+
+
+_FLATBED = re.compile(
+    r"\b(?:epson|perfection v\d+|expression \d{4,5}\w*|gt-x\d+|canoscan|scanjet|scanmaker|bio-?5000|plustek|opticfilm"
+    r"|powerlook|artixscan|umax|microtek|mustek|silverfast|vuescan|imagescanner)\b",
+    re.IGNORECASE,
+)
+"""Makes, models and programs of flatbed scanners."""
+_DENSITOMETER = re.compile(r"\bgs[- ]?(?:670|690|700|710|800|900)\b|\bpersonal densitometer\b", re.IGNORECASE)
+"""Scanners that turn light into optical density before they store it."""
+
+
+def says_flatbed(texts: Iterable[str]) -> bool:
+    """Whether make, model or software are those of a flatbed scanner."""
+    return any(_FLATBED.search(text[:_LONGEST]) for text in texts)
+
+
+def stores_density(texts: Iterable[str]) -> bool:
+    """Whether make, model or software are those of a densitometer, which stores optical density."""
+    return any(_DENSITOMETER.search(text[:_LONGEST]) for text in texts)
 
 
 def pixel_size_in(text: str, per_unit: tuple[float, float] | None) -> float | None:

@@ -76,6 +76,7 @@ def _read(source: Source, scan: Any) -> RawPicture:
         pixel_size_um=float(f"{1000 * float(area[1]) / cols:.6g}") if area else None,
         imager=texts.get("Scanner Name"),
         metadata=kept(sorted(texts.items())),
+        is_original=True,
     )
 
 

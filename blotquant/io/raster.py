@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.io.colour import Channel, resolve_colour, shown_channel
+from blotquant.io.colour import Channel, profile_has_gamma, resolve_colour, shown_channel
 from blotquant.io.metadata import exposure_in, pixel_size_from_dpi
 from blotquant.io.source import DAMAGE, RawPicture, Source, kept
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
+_EXIF_MAKER = (271, 272)
+"""Make and model."""
 _EXIF_ORIENTATION = 274
 _EXIF_EXPOSURE = 33434
+_LINEAR_GAMMA = 0.02
+"""How far from 1 a declared gamma is still linear."""
 _EXIF_IFD = 34665
 """Where EXIF keeps what the camera did."""
 
@@ -63,6 +67,7 @@ def _read(source: Source) -> RawPicture:
         dpi = picture.info.get("dpi")
         comment = picture.info.get("comment", picture.info.get("Description", ""))
         text = comment.decode("utf-8", "replace") if isinstance(comment, bytes) else str(comment)
+        curved = ("gamma_declared",) if _declares_gamma(picture.info) else ()
         lossy = ("lossy_compression",) if picture.format == "JPEG" else ()
         facts_kept = [("format", picture.format), ("mode", picture.mode), ("description", text)]
         return RawPicture(
@@ -73,9 +78,10 @@ def _read(source: Source) -> RawPicture:
             exposure_s=_exposure(picture) or exposure_in(text),
             pixel_size_um=pixel_size_from_dpi((float(dpi[0]), float(dpi[1]))) if dpi else None,
             metadata=kept([*facts_kept, ("software", picture.info.get("Software"))]),
+            imager=" ".join(str(picture.getexif().get(tag, "")).strip("\0 ") for tag in _EXIF_MAKER).strip() or None,
             tag=_orientation(picture),
             marks=channel.marks,
-            flags=(*channel.flags, *lossy),
+            flags=(*channel.flags, *lossy, *curved),
         )
 
 
@@ -119,6 +125,13 @@ def _deep_png(source: Source) -> NDArray[Any] | None:
     import imagecodecs
 
     return np.asarray(imagecodecs.png_decode(source.data))
+
+
+def _declares_gamma(info: dict[Any, Any]) -> bool:
+    """Whether a picture says that its values follow a gamma curve: PNG's gAMA and sRGB chunks, or a colour profile."""
+    gamma = info.get("gamma")
+    is_curved = isinstance(gamma, float) and gamma > 0 and abs(gamma - 1) > _LINEAR_GAMMA
+    return is_curved or info.get("srgb") is not None or profile_has_gamma(info.get("icc_profile") or b"")
 
 
 def _orientation(picture: ImageFile) -> int:

@@ -47,7 +47,7 @@ READERS: tuple[Reader, ...] = (
     Reader("JPEG", _begins(b"\xff\xd8\xff"), "blotquant.io.raster"),
     Reader("GIF", _begins(b"GIF87a", b"GIF89a"), "blotquant.io.raster"),
     Reader("BMP", _begins(b"BM"), "blotquant.io.raster"),
-    Reader("LI-COR zip", _begins(b"PK\x03\x04"), "blotquant.io.licor"),
+    Reader("zip (LI-COR)", _begins(b"PK\x03\x04"), "blotquant.io.licor"),
 )
 """Formats in the order in which they are tried. A new one is one module and one entry."""
 
@@ -177,13 +177,24 @@ def _to_image(
     """Judge direction and scale of the counts and put everything together."""
     from blotquant.imaging.polarity import UNCERTAIN_BELOW, guess_polarity
     from blotquant.io.ceiling import judge_scale
-    from blotquant.io.metadata import says_film
+    from blotquant.io.metadata import says_film, says_flatbed, stores_density
 
     pixels = raw.pixels.astype(raw.pixels.dtype.newbyteorder("="), copy=False)
     direction, confidence = (polarity, 1.0) if polarity else guess_polarity(pixels)
-    scale = judge_scale(pixels, direction, full_scale=raw.full_scale)
+    made_by = [text for text in (raw.imager, raw.metadata.get("software")) if text]
+    is_densitometer, is_film = stores_density(made_by), says_film(raw.metadata.values())
+    is_flatbed = says_flatbed(made_by) and not is_densitometer
+    scale = judge_scale(
+        pixels,
+        direction,
+        full_scale=raw.full_scale,
+        is_original=raw.is_original,
+        is_film=is_film or is_flatbed,
+    )
     doubt = ["polarity_uncertain"] if confidence < UNCERTAIN_BELOW else []
-    doubt += ["film"] if says_film(raw.metadata.values()) else []
+    doubt += ["film"] if is_film else []
+    doubt += ["flatbed_scan"] if is_flatbed else []
+    doubt += ["density_stored"] if is_densitometer else []
     return BlotImage(
         pixels=pixels,
         polarity=direction,

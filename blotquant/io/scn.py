@@ -70,6 +70,7 @@ def _read(source: Source) -> RawPicture:
         pixel_size_um=_pixel_size(header, cols),
         imager=" ".join(said.get("Imager", "").split()) or None,
         metadata=kept(sorted(said.items())),
+        is_original=True,
     )
 
 

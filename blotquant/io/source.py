@@ -116,6 +116,8 @@ class RawPicture:
         Maximum value that the file declares.
     page, channel, photometric, exposure_s, pixel_size_um, imager, metadata
         As in `BlotImage`.
+    is_original : bool
+        Whether it is an imager's own file, not an export.
     tag : int
         The file's orientation tag, 1 to 8.
     marks : ndarray of bool, shape (H, W), or None
@@ -133,6 +135,7 @@ class RawPicture:
     pixel_size_um: float | None = None
     imager: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    is_original: bool = False
     tag: int = 1
     marks: NDArray[np.bool_] | None = None
     flags: tuple[str, ...] = ()

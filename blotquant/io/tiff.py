@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.io import gel
-from blotquant.io.colour import Channel, resolve_colour, shown_channel
+from blotquant.io.colour import Channel, profile_has_gamma, resolve_colour, shown_channel
 from blotquant.io.metadata import exposure_in, pixel_size_from_dpi, pixel_size_in
 from blotquant.io.source import DAMAGE, RawPicture, Source, kept
 
@@ -189,6 +189,10 @@ def _read_page(source: Source, tiff: TiffFile) -> RawPicture:
         full_scale = float(gel.decode_counts(np.array(full_scale or np.iinfo(pixels.dtype).max), factor))
         pixels = gel.decode_counts(pixels, factor)
         flags.append("encoded_counts")
+    if source.path.suffix.lower() == ".gel" and not gel.has_coding(tiff):
+        flags.append("gel_coding_unknown")
+    if profile_has_gamma(bytes(page.tags.valueof("InterColorProfile", default=b"") or b"")):
+        flags.append("gamma_declared")
     if int(page.compression) in _LOSSY:
         flags.append("lossy_compression")
     text = _description(page)

@@ -319,6 +319,7 @@ def _band_cells(band: Band, weighed: Measurement, aperture: Aperture, scene: Pre
         "aperture_fraction": aperture_fraction(band, scene, aperture),
         "method_spread": spread,
         "saturated_px": n_saturated,
+        "peak_fraction": _peak_fraction(scene.signal[aperture.box.slices], mine, scene.ceiling),
         "confidence": band.confidence,
     }
     is_burnt = snr > HOLLOW_SNR and is_hollow(weighed.excess, aperture.weights, snr, cover=aperture.tall)
@@ -347,6 +348,13 @@ def _band_cells(band: Band, weighed: Measurement, aperture: Aperture, scene: Pre
 def is_above_lod(weighed: Measurement) -> bool:
     """Whether a volume is surely more than nothing: above its limit of detection and three of its own SDs."""
     return weighed.volume > LOD_SDS * max(weighed.empty_sd, weighed.volume_sd) > 0
+
+
+def _peak_fraction(pixels: FloatImage, weights: Array, ceiling: float) -> float:
+    """Highest count under an outline as a part of the ceiling; NaN where no ceiling or no count is known."""
+    under = pixels[weights > 0]
+    under = under[np.isfinite(under)]
+    return float(under.max()) / ceiling if under.size and 0 < ceiling < np.inf else float("nan")
 
 
 def _split_sd(band: Band, weighed: Measurement, shape: tuple[int, ...]) -> float:

@@ -59,6 +59,7 @@ def to_optical_density(image: BlotImage) -> BlotImage:
     density = np.log10(image.white / light)
     ceiling = float(np.log10(image.white / least)) if np.isfinite(image.ceiling) else float("inf")
     flags = (*image.flags, *(() if "film" in image.flags else ("film",)))
+    flags = (*flags, "second_logarithm") if "density_stored" in flags else flags
     return image.with_(pixels=density, polarity="bright", white=0.0, ceiling=ceiling, flags=flags)
 
 

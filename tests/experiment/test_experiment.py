@@ -35,7 +35,7 @@ def test_everything_written_is_read(tmp_path):
         "file": "p.tif", "blot": "1", "membrane": "1a", "probe": "pAKT", "exposure_s": 60.0, "strip": 2,
         "first_lane": None, "at": None,
         "channel": "red", "page": 1, "polarity": "dark", "ladder_image": None,
-        "rotate": None, "flip": None, "region": None, "first_lane": None,
+        "rotate": None, "flip": None, "region": None,
     }  # fmt: skip
     assert study.mw_of("pERK") == (44, 42)
     assert study.mw_of("GAPDH") == (37,)  # a preset

@@ -329,7 +329,16 @@ def test_zip_bombs_and_other_zips_are_refused(tmp_path: Path) -> None:
         ('<Plane ExposureTime="40" ExposureTimeUnit="parsec"/>', None),
         ('<Plane ExposureTime="40" ExposureTimeUnit="ms"/>', 0.04),
         ("Exposure mode = 1", None),
-        ("Exposure time = 00:01:30", None),
+        ("Exposure time = 00:01:30", 90),
+        ("Exposure Time: 1 min 30 sec", 90),
+        ("Exposure Time: 2 minutes 15 seconds", 135),
+        ("Exposure=1/30 s", 1 / 30),
+        ("Exposure: 1,200 ms", None),  # 1200 or 1.2
+        ("Exposure: 0,250 s", 0.25),
+        ("Exposure: 2 x 10 s", None),
+        ("Exposure: about 5 s", None),
+        ("exposure = 10 s (manual), gain 3", 10),
+        ('{"ExposureTime": "1 min 30 sec"}', 90),
         ("Exposure time = -3 s", None),
         ('{"exposure_s": ' + "[" * 100_000, None),
         ("", None),
@@ -428,7 +437,7 @@ def test_import_is_cheap() -> None:
         ("formats/palette.gif", ("low_bit_depth", "colour_ignored")),
         ("formats/tiff_named.png", ("low_bit_depth",)),
         ("formats/dot_blot_not_lanes.tif", ("low_bit_depth",)),
-        ("gels/gelquant_gel.png", ("low_bit_depth", "channel_chosen")),
+        ("gels/gelquant_gel.png", ("low_bit_depth", "gamma_declared", "channel_chosen")),
         ("gels/dna_gel22.png", ("low_bit_depth",)),
         ("gels/strip_13_lanes.png", ("low_bit_depth",)),
         ("gels/gelgenie_ladder.tif", ("low_bit_depth",)),
@@ -443,3 +452,41 @@ def test_real_pictures_are_weighed_with_flags_or_refused(name: str, outcome: str
             read_image(REAL / name)
     else:
         assert read_image(REAL / name).flags == outcome
+
+
+# --- curves and codings
+
+
+@pytest.mark.parametrize("chunk", ["gamma", "srgb", "profile"])
+def test_read_image_flags_a_declared_gamma(tmp_path: Path, chunk: str) -> None:
+    from PIL import ImageCms
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    how: dict[str, object] = {}
+    if chunk == "gamma":
+        info.add(b"gAMA", (45455).to_bytes(4, "big"))
+    elif chunk == "srgb":
+        info.add(b"sRGB", b"\0")
+    else:
+        how["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(bands()).save(tmp_path / "a.png", pnginfo=info, **how)
+    assert "gamma_declared" in read_image(tmp_path / "a.png").flags
+    linear = PngInfo()
+    linear.add(b"gAMA", (100000).to_bytes(4, "big"))
+    Image.fromarray(bands()).save(tmp_path / "b.png", pnginfo=linear)
+    assert "gamma_declared" not in read_image(tmp_path / "b.png").flags
+
+
+def test_read_image_never_calls_a_gel_without_its_tags_linear(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.gel", bands(20000, "u2"))
+    assert "gel_coding_unknown" in read_image(tmp_path / "a.gel").flags
+
+
+def test_read_image_of_a_zip_that_is_no_acquisition(tmp_path: Path) -> None:
+    pixels = licor(tmp_path / "mail.zip", names=("day1.tif", "day2.tif"))
+    with pytest.raises(ImageError, match=r"is a zip of 2 pictures, no LI-COR acquisition; .* channel day1, day2"):
+        read_image(tmp_path / "mail.zip")
+    image = read_image(tmp_path / "mail.zip", channel="day2")
+    assert image.imager is None
+    np.testing.assert_array_equal(image.pixels, pixels["day2.tif"])
