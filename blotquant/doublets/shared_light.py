@@ -4,7 +4,8 @@
    shares add up already (`blotquant.doublets.rows.component_weights`).
 2. Bands of one lane: a joint fit of one shape a lane, a height a band and a sloping background to the lane's profile
    tells what part of each pixel is whose. The bands are told apart where they lie far enough from each other for their
-   width and the fit leaves little over; else both are `unresolved`, and either volume is as uncertain as that.
+   width and the fit leaves little over; else a pixel goes to the nearest peak, both are `unresolved`, and either volume
+   is as uncertain as that.
 3. Bands of neighbouring lanes: the darkest column between them parts them.
 
 References
@@ -212,15 +213,19 @@ def _fit_lane(bands: list[Band], canvas: Box, signal: FloatImage) -> tuple[Array
         return np.ones((len(bands), canvas.row_stop - canvas.row_start, len(bend))), False
     shifted = np.clip(rows[:, None] + np.rint(bend[cols - canvas.col_start]).astype(int), 0, signal.shape[0] - 1)
     profile = signal[shifted, cols].mean(axis=1, dtype=float)
-    heights, spread, sharpness, peaks, left_over = _fit_profile(profile, rows, peaks, tall)
+    heights, spread, sharpness, fitted, left_over = _fit_profile(profile, rows, peaks, tall)
     full = np.linspace(0, 4, 401)
     width = 2 * float(np.interp(2 * np.log(2), steepness(full, sharpness)[0], full)) * spread
-    is_apart = bool((np.diff(np.sort(peaks)) >= LEAST_SEPARATION * width / FWHM).all())
+    is_apart = bool((np.diff(np.sort(fitted)) >= LEAST_SEPARATION * width / FWHM).all())
     at = np.arange(canvas.row_start, canvas.row_stop)[:, None] - bend
-    distance = (at[None] - peaks[:, None, None]) / spread
+    if not is_apart or left_over >= MOST_LEFT_OVER:
+        # Nothing tells: a pixel goes to the nearest peak.
+        far = np.abs(at[None] - peaks[:, None, None])
+        return np.asarray(far == far.min(axis=0), dtype=float), False
+    distance = (at[None] - fitted[:, None, None]) / spread
     # Far out all shapes vanish together: their ratio is taken of exponents, which stay finite.
     exponents = -0.5 * steepness(distance, sharpness)[0] + np.log(heights)[:, None, None]
-    return np.exp(np.maximum(exponents - exponents.max(axis=0), -600)), is_apart and left_over < MOST_LEFT_OVER
+    return np.exp(np.maximum(exponents - exponents.max(axis=0), -600)), True
 
 
 def _fit_profile(
