@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from blotquant.export.contrast import to_grey
 from blotquant.export.source_blots import picture_contrast
 from blotquant.model.area_weights import area_weights
+from blotquant.quantification.lanes import LaneProfile, profile_lanes
 from blotquant.quantification.prepared_image import aperture_of
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ class Profile:
         Sample or role, where known.
     signal : str
         Points of an SVG polyline; the top of the strip is at the left.
+    along : str
+        Polyline of the background along the lane, which the lane's own volume is measured above.
     bands : tuple of ShadedBand
         Those that were detected.
     low, high : float
@@ -110,6 +113,7 @@ class Profile:
     strip: int
     label: str
     signal: str
+    along: str
     bands: tuple[ShadedBand, ...]
     low: float
     high: float
@@ -117,10 +121,15 @@ class Profile:
 
 def lane_profiles(analysis: Analysis, labels: Mapping[int, str]) -> list[Profile]:
     """Draw every lane: mean counts across it against the row, and under each band the background taken off there."""
-    return [_profile(analysis, lane, labels.get(lane.number, "")) for lane in analysis.layout.lanes]
+    method = analysis.session.settings.quantification.background
+    alongs = profile_lanes(analysis.scene.signal, analysis.layout, background=method)
+    return [
+        _profile(analysis, lane, labels.get(lane.number, ""), along)
+        for lane, along in zip(analysis.layout.lanes, alongs, strict=True)
+    ]
 
 
-def _profile(analysis: Analysis, lane: Lane, label: str) -> Profile:
+def _profile(analysis: Analysis, lane: Lane, label: str, along: LaneProfile) -> Profile:
     scene = analysis.scene
     box, weights = area_weights(lane.outline, analysis.image.shape)
     covered = np.maximum(weights.sum(axis=1), 1e-9)
@@ -142,8 +151,12 @@ def _profile(analysis: Analysis, lane: Lane, label: str) -> Profile:
         if len(rows)
     )
     strip = analysis.layout.strip(lane.strip).number
-    signal = frame.curve(box.row_start, counts, points=PROFILE_POINTS)
-    return Profile(lane=lane.number, strip=strip, label=label, signal=signal, bands=bands, low=low, high=high)
+    known = bool(len(along.rows)) and bool(np.isfinite(along.background).all())
+    level = np.clip(along.background, low, high)
+    return Profile(
+        lane=lane.number, strip=strip, label=label, signal=frame.curve(box.row_start, counts, points=PROFILE_POINTS),
+        along=frame.curve(int(along.rows[0]), level, points=40) if known else "", bands=bands, low=low, high=high,
+    )  # fmt: skip
 
 
 def _ground(analysis: Analysis, band: Band) -> tuple[NDArray[np.int_], NDArray[np.float64]]:

@@ -68,7 +68,7 @@ def test_every_picture_has_one_piece_and_an_index_line(html):
 
 
 def test_the_claim_is_told_with_its_range_and_number_of_ways(words):
-    assert re.search(r"\d – \d\.\d+ over 12 ways", words)
+    assert re.search(r"\d – \d\.\d+ over 9 ways", words)
     assert "the scaling of blots cancels" in words
 
 
