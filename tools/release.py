@@ -23,7 +23,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = Path("packaging/conda/recipe.yaml")
-CONDA_NAMES = {"matplotlib": "matplotlib-base", "sep": "sep"}
+CONDA_NAMES = {"matplotlib": "matplotlib-base"}
 """Dependencies that conda-forge calls otherwise than PyPI."""
 IN_SDIST = ("sample_images/experiment.toml", "tests/test_architecture.py", "docs/conf.py", "CITATION.cff", "LICENSE")
 IN_WHEEL = ("blotquant/cli/commands.py", "blotquant/report/templates/style.css", "napari_blotquant/napari.yaml")
