@@ -95,7 +95,7 @@ class Measurement:
 
 
 def measure_aperture(scene: PreparedImage, aperture: Aperture, estimate: Estimate | None = None) -> Measurement:
-    """Weigh the pixels under one aperture.
+    """Measure the pixels under one aperture.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def measure_bands(
     scene: PreparedImage | None = None,
     only: Iterable[str] | None = None,
 ) -> pd.DataFrame:
-    """Weigh the bands of a picture.
+    """Measure the bands of a picture.
 
     Parameters
     ----------
@@ -177,11 +177,11 @@ def measure_bands(
     layout : Layout
         Strips, lanes and bands.
     settings : QuantificationSettings, optional
-        How to weigh.
+        How to measure.
     scene : PreparedImage, optional
-        From `prepare_image`, to spare its preparation when bands are weighed again; its settings hold.
+        From `prepare_image`, to spare its preparation when bands are measured again; its settings hold.
     only : iterable of str, optional
-        Ids of the bands to weigh; all when not given.
+        Ids of the bands to measure; all when not given.
 
     Returns
     -------
@@ -211,7 +211,7 @@ def measure_bands(
 def measure_rows(
     image: BlotImage, layout: Layout, scene: PreparedImage, *, only: Collection[str]
 ) -> list[dict[str, Any]]:
-    """Rows of `measure_bands` as plain values, for live use: making a table takes longer than weighing a band.
+    """Rows of `measure_bands` as plain values, for live use: making a table takes longer than measuring a band.
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ def measure_rows(
     scene : PreparedImage
         From `prepare_image`.
     only : collection of str
-        Ids of the bands to weigh.
+        Ids of the bands to measure.
     """
     bands = [band for band in layout.bands if band.id in only]
     places, common = _places(layout, only), _common_cells(image, scene)
@@ -279,41 +279,41 @@ def _relative_front(band: Band, lane: Lane, strip: Strip | None) -> float:
     return (band.peak[0] - top) / (bottom - top) if bottom > top else np.nan
 
 
-def _band_cells(band: Band, weighed: Measurement, aperture: Aperture, scene: PreparedImage) -> dict[str, Any]:
+def _band_cells(band: Band, measured: Measurement, aperture: Aperture, scene: PreparedImage) -> dict[str, Any]:
     shared_sd = 0.0
     if band.split:
-        shared_sd = _split_sd(band, weighed, scene.signal.shape)
+        shared_sd = _split_sd(band, measured, scene.signal.shape)
     if aperture.contested is not None:
-        in_dispute = max(float((aperture.contested * weighed.excess).sum()), 0.0)
+        in_dispute = max(float((aperture.contested * measured.excess).sum()), 0.0)
         shared_sd = float(np.hypot(shared_sd, aperture.doubt * in_dispute))
-    debris = debris_light(weighed.excess, aperture.weights if aperture.whole is None else aperture.whole)
+    debris = debris_light(measured.excess, aperture.weights if aperture.whole is None else aperture.whole)
     if shared_sd or debris:
-        weighed = replace(weighed, volume_sd=float(np.sqrt(weighed.volume_sd**2 + shared_sd**2 + debris**2)))
+        measured = replace(measured, volume_sd=float(np.sqrt(measured.volume_sd**2 + shared_sd**2 + debris**2)))
     area = aperture.area
-    snr = weighed.volume / weighed.volume_sd if weighed.volume_sd > 0 else np.nan
+    snr = measured.volume / measured.volume_sd if measured.volume_sd > 0 else np.nan
     # Of pixels that it has in common with another a band is clipped where a good part of them is its own.
     least = OWN_PART if band.split or aperture.contested is not None else 0.0
     mine = np.where(aperture.weights >= least, aperture.weights, 0.0)
     n_saturated, clipped = saturation(scene.signal[aperture.box.slices], mine, scene.ceiling)
-    spread = method_spread(scene, aperture, weighed)
-    height, width = band_shape(weighed.profile, aperture.cover)
+    spread = method_spread(scene, aperture, measured)
+    height, width = band_shape(measured.profile, aperture.cover)
     cells = {
         "band_id": band.id,
         "row": band.row,
         "target": band.target,
         "origin": band.origin,
-        "status": "detected" if is_above_lod(weighed) else band.status,
+        "status": "detected" if is_above_lod(measured) else band.status,
         **bounding_box(band.outline)._asdict(),
         "peak_row": band.peak[0],
         "peak_col": band.peak[1],
         "area_px": area,
-        "volume_raw": weighed.volume_raw,
-        "background_mean": weighed.background_sum / area if area > 0 else np.nan,
-        "volume": weighed.volume,
-        "volume_sd": weighed.volume_sd,
+        "volume_raw": measured.volume_raw,
+        "background_mean": measured.background_sum / area if area > 0 else np.nan,
+        "volume": measured.volume,
+        "volume_sd": measured.volume_sd,
         "snr": snr,
-        "lod": LOD_SDS * weighed.empty_sd,
-        "loq": LOQ_SDS * weighed.empty_sd,
+        "lod": LOD_SDS * measured.empty_sd,
+        "loq": LOQ_SDS * measured.empty_sd,
         "height": height,
         "width_px": width,
         "aperture_fraction": aperture_fraction(band, scene, aperture),
@@ -322,8 +322,8 @@ def _band_cells(band: Band, weighed: Measurement, aperture: Aperture, scene: Pre
         "peak_fraction": _peak_fraction(scene.signal[aperture.box.slices], mine, scene.ceiling),
         "confidence": band.confidence,
     }
-    is_burnt = snr > HOLLOW_SNR and is_hollow(weighed.excess, aperture.weights, snr, cover=aperture.tall)
-    is_cut = (weighed.cut > CUT_LIMIT and snr > CLEAR_SNR) or (
+    is_burnt = snr > HOLLOW_SNR and is_hollow(measured.excess, aperture.weights, snr, cover=aperture.tall)
+    is_cut = (measured.cut > CUT_LIMIT and snr > CLEAR_SNR) or (
         light_beside(scene.signal, aperture, scene.noise.sigma) > CUT_LIMIT
     )
     lane_flags = aperture.lane.flags if aperture.lane else ()
@@ -334,9 +334,9 @@ def _band_cells(band: Band, weighed: Measurement, aperture: Aperture, scene: Pre
         *(("hollow",) if is_burnt else ()),
         *(("touches_neighbour",) if aperture.contested is not None else ()),
         *(("unresolved",) if aperture.doubt >= UNKNOWN_DOUBT else ()),
-        *(("debris",) if debris > DEBRIS_LIGHT * abs(weighed.volume) else ()),
+        *(("debris",) if debris > DEBRIS_LIGHT * abs(measured.volume) else ()),
         *(("outline_cuts_band",) if is_cut else ()),
-        *limit_flags(weighed.volume, weighed.empty_sd, spread=spread, n_background=weighed.n_background),
+        *limit_flags(measured.volume, measured.empty_sd, spread=spread, n_background=measured.n_background),
     }
     if aperture.lane is not None and aperture.lane.role == "ladder":  # its masses are asked for, not its amounts
         cells["flags"] -= {"background_dependent", "below_loq"}
@@ -345,9 +345,9 @@ def _band_cells(band: Band, weighed: Measurement, aperture: Aperture, scene: Pre
     return cells
 
 
-def is_above_lod(weighed: Measurement) -> bool:
+def is_above_lod(measured: Measurement) -> bool:
     """Whether a volume is surely more than nothing: above its limit of detection and three of its own SDs."""
-    return weighed.volume > LOD_SDS * max(weighed.empty_sd, weighed.volume_sd) > 0
+    return measured.volume > LOD_SDS * max(measured.empty_sd, measured.volume_sd) > 0
 
 
 def _peak_fraction(pixels: FloatImage, weights: Array, ceiling: float) -> float:
@@ -357,11 +357,11 @@ def _peak_fraction(pixels: FloatImage, weights: Array, ceiling: float) -> float:
     return float(under.max()) / ceiling if under.size and 0 < ceiling < np.inf else float("nan")
 
 
-def _split_sd(band: Band, weighed: Measurement, shape: tuple[int, ...]) -> float:
+def _split_sd(band: Band, measured: Measurement, shape: tuple[int, ...]) -> float:
     """SD that taking a doublet apart adds to either volume, in counts: the fit's own, and that of its shape."""
     _, weights = area_weights(band.outline, (shape[0], shape[1]))
-    whole = abs(float((weights * weighed.excess).sum()))
-    part = min(max(weighed.volume / whole, 0.0), 1.0) if whole > 0 else 0.0
+    whole = abs(float((weights * measured.excess).sum()))
+    part = min(max(measured.volume / whole, 0.0), 1.0) if whole > 0 else 0.0
     return whole * float(np.hypot(band.split_sd, 2 * SHAPE_SHARE * np.sqrt(part * (1 - part))))
 
 
@@ -383,7 +383,7 @@ def aperture_fraction(band: Band, scene: PreparedImage, aperture: Aperture) -> f
     return erf(float(middle) / 2 / sigma / 2**0.5)
 
 
-def method_spread(scene: PreparedImage, aperture: Aperture, weighed: Measurement) -> float:
+def method_spread(scene: PreparedImage, aperture: Aperture, measured: Measurement) -> float:
     """(max - min) / |median| of the volume over the scene's backgrounds.
 
     Returns
@@ -391,9 +391,9 @@ def method_spread(scene: PreparedImage, aperture: Aperture, weighed: Measurement
     float
         NaN where the median volume is 0, or with fewer than three methods.
     """
-    volumes = [weighed.volume_raw - sum_under(surface.under(aperture).values, aperture) for surface in scene.others]
-    volumes = sorted([*volumes, weighed.volume])
-    if len(volumes) < 3 or np.isnan(weighed.volume):
+    volumes = [measured.volume_raw - sum_under(surface.under(aperture).values, aperture) for surface in scene.others]
+    volumes = sorted([*volumes, measured.volume])
+    if len(volumes) < 3 or np.isnan(measured.volume):
         return float("nan")
     n = len(volumes)
     middle = abs((volumes[(n - 1) // 2] + volumes[n // 2]) / 2)

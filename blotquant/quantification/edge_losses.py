@@ -22,8 +22,11 @@ SIDE_REACH = 0.15
 CUT_REACH = 0.3
 """How far beyond a side a band's own light is looked for, in widths of the outline."""
 
-END_WITHIN, END_BEYOND = 0.2, 0.5
-"""How far within and beyond an end the darkest row is looked for, in heights of the outline."""
+END_WITHIN = 0.2
+"""How far within an end the darkest row is looked for, in heights of the outline."""
+
+END_BEYOND = 0.5
+"""How far beyond an end it is, in heights of the outline."""
 
 SLANT_ROWS = 8
 """An outline's end mostly slants by no more."""

@@ -14,10 +14,24 @@ from blotquant.imaging.robust import winsorised_sd
 from blotquant.model.geometry import Box
 from blotquant.quantification.background.base import Aperture, Array, Estimate
 
-LOD_SDS, LOQ_SDS = 3.0, 10.0
-FAR, REACH = 5, 2
-"""Noise is taken for independent `FAR` pixels apart; its correlation is measured up to `REACH` pixels."""
-TILE, MAX_TILES = 48, 24
+LOD_SDS = 3.0
+"""Limit of detection, in SDs of an empty aperture."""
+
+LOQ_SDS = 10.0
+"""Limit of quantification, in SDs of an empty aperture."""
+
+FAR = 5
+"""Noise is taken for independent so many pixels apart."""
+
+REACH = 2
+"""Its correlation is measured up to so many pixels."""
+
+TILE = 48
+"""Edge of a tile of free ground, px."""
+
+MAX_TILES = 24
+"""So many tiles tell the noise of a picture."""
+
 FREE = 0.9
 """Part of a tile that is free of bands in a tile of ground."""
 OVERLAP = 2.9

@@ -1,4 +1,4 @@
-"""A picture prepared for weighing: every band masked, the noise known, the background fitted; done once.
+"""A picture prepared for measuring: every band masked, the noise known, the background fitted; done once.
 
 Optical density of light that passed through film or a stained gel: log10 of what came in over what came out.
 """
@@ -48,7 +48,7 @@ def to_optical_density(image: BlotImage) -> BlotImage:
         If bands are bright (light that the membrane gave off has no optical density), or full light is not known.
     """
     if image.polarity != "dark":
-        msg = "optical density needs a scan with dark bands on a light ground, got bright bands; weigh counts instead"
+        msg = "optical density needs a scan with dark bands on a light ground, got bright bands; measure counts instead"
         raise ImageError(msg)
     if not image.white > 0:
         msg = f"optical density needs the stored value of full light, got {image.white:g}; set `white` above 0"
@@ -96,7 +96,7 @@ class PreparedImage:
     cuts : EdgeLosses
         What the sides of its outlines leave out of their bands.
     flags : tuple of str
-        What holds for every number weighed here.
+        What holds for every number measured here.
     """
 
     ground: BackgroundPixels
@@ -121,7 +121,7 @@ CLEAR_SNR = (10.0, 1000.0)
 
 @single_threaded
 def prepare_image(image: BlotImage, layout: Layout, *, settings: QuantificationSettings | None = None) -> PreparedImage:
-    """Prepare a picture for weighing.
+    """Prepare a picture for measuring.
 
     Parameters
     ----------

@@ -19,7 +19,11 @@ from blotquant.quantification.background.base import Aperture, Array
 from blotquant.quantification.noise import LOD_SDS, LOQ_SDS
 from blotquant.quantification.prepared_image import full_width
 
-HOLLOW_SHARE, HOLLOW_SNR = 0.9, 10.0
+HOLLOW_SHARE = 0.9
+"""A band whose middle third holds less than this part of its flanking thirds is hollow."""
+
+HOLLOW_SNR = 10.0
+"""Of a weaker band nothing is said of that."""
 
 
 def saturation(pixels: NDArray[np.floating[Any]], weights: Array, ceiling: float) -> tuple[int, tuple[str, ...]]:

@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Aperture:
-    """The pixels that one band is weighed over.
+    """The pixels that one band is measured over.
 
     Attributes
     ----------
