@@ -375,7 +375,7 @@ _ALL = (
     _ratio(
         "numerator_not_detected",
         "block",
-        "The numerator is not detected: the ratio is near zero, and its logarithm says nothing.",
+        "The numerator is not detected: the ratio is at most the one at the limit of detection, and enters as that bound.",
         "Report as below the limit of detection.",
     ),
     _ratio(

@@ -333,10 +333,10 @@ def read_number(text: str) -> float:
     return number
 
 
-_LISTS = ("loading", "denominator", "mw_kda", "blots", "files")
+_LISTS = ("loading", "denominator", "mw_kda", "blots", "files", "factors", "within", "interaction")
 _NUMBERS = ("exposure_s", "mw_kda", "alpha", "rotate")
 _WHOLE = ("strip", "page", "row")
-_KNOWN = ("experiment", "images", "targets", "ratios", "compare", "dilution", "samples")
+_KNOWN = ("experiment", "images", "targets", "ratios", "compare", "contrasts", "dilution", "samples")
 
 
 def read_experiment_workbook(file: Path) -> tuple[dict[str, Any], Sheet | None, list[str]]:
@@ -363,7 +363,7 @@ def read_experiment_workbook(file: Path) -> tuple[dict[str, Any], Sheet | None, 
     raw = _pairs(sheets.get("experiment"), problems)
     if isinstance(raw.get("ladder"), str):
         raw["ladder"] = _ladder(raw["ladder"])
-    for key in ("images", "ratios"):
+    for key in ("images", "ratios", "contrasts"):
         raw[key] = _records(sheets.get(key), problems)
     raw["targets"] = {str(record.pop("target", "")): record for record in _records(sheets.get("targets"), problems)}
     for key in ("compare", "dilution"):
@@ -400,7 +400,9 @@ def _value(key: str, text: str, where: str, problems: list[str]) -> Any:
     if key in _LISTS:
         parts = [part.strip() for part in re.split(r"[;\n]" if ";" in text else r"[;,\n]", text) if part.strip()]
         return [_number(key, part, where, problems) for part in parts] if key in _NUMBERS else parts
-    if key == "stain":
+    if key == "pairs":  # "A / B; C / D"
+        return [[side.strip() for side in re.split(r"\s/\s|\|", pair)] for pair in re.split(r"[;\n]", text)]
+    if key in ("stain", "all_pairs"):
         return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(text.lower(), text)
     return _number(key, text, where, problems) if key in (*_NUMBERS, *_WHOLE) else text
 

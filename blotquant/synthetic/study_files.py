@@ -198,7 +198,9 @@ def experiment_toml(study: Study) -> str:
         "# Synthetic pictures, invented numbers: see README.md.\n"
         'name = "Endocrine resistance: parental MCF-7 against AnaR (synthetic)"\nsamples = "samples.csv"\n'
         f"ladder = [{ladder}]\n\n{images}\n{targets}\n{ratios}\n"
-        f'[compare]\nreference = "{REFERENCE}"\nscaling = "alignment"\n'
+        f'[compare]\nreference = "{REFERENCE}"\nfactors = ["cell_line", "drug"]\nscaling = "alignment"\n\n'
+        '[[contrasts]]\nname = "drugs within each cell line"\nwithin = "cell_line"\nreference = "vehicle"\n\n'
+        '[[contrasts]]\nname = "does a drug act differently in AnaR?"\ninteraction = ["cell_line", "drug"]\n'
     )
 
 

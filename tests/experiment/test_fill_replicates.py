@@ -6,6 +6,8 @@ import pytest
 from small_experiment import experiment, image, ratio, write
 from test_experiment import complaints
 
+from blotquant.experiment.read import read_experiment
+
 TWO = (
     image("p.tif", "P", blot=1)
     + image("t.tif", "T", blot=1)
@@ -110,3 +112,31 @@ def test_read_experiment_names_title_rows_and_merged_cells(tmp_path):
         "row 1: holds a title, 'Blot of Monday', where the columns' names are expected" in line for line in lines
     )
     assert any("cells C3:C4 are merged, and only the first of them holds the text" in line for line in lines)
+
+
+def test_read_experiment_takes_contrasts_from_a_workbook(tmp_path):
+    import openpyxl
+
+    write(tmp_path, ONE)
+    book = openpyxl.Workbook()
+    sheets = {
+        "images": [["file", "blot", "probe"], ["p.tif", 1, "P"], ["t.tif", 1, "T"]],
+        "samples": [["blot", "lane", "condition", "line"], [1, 1, "a", "x"], [1, 2, "b", "x"], [1, 3, "c", "y"]],
+        "ratios": [["name", "numerator", "denominator"], ["r", "P", "T"]],
+        "compare": [["key", "value"], ["reference", "a"], ["factors", "line"]],
+        "contrasts": [
+            ["name", "pairs", "all_pairs", "within"],
+            ["two", "b / a; c / a", None, None],
+            ["all", None, "yes", None],
+        ],
+    }
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    del book["Sheet"]
+    book.save(tmp_path / "experiment.xlsx")
+    (tmp_path / "experiment.toml").unlink()
+    study = read_experiment(tmp_path / "experiment.xlsx")
+    assert study.contrasts[0].pairs == (("b", "a"), ("c", "a"))
+    assert (study.contrasts[1].all_pairs, study.compare.factors) == (True, ("line",))

@@ -148,5 +148,5 @@ def test_a_run_leaves_the_prism_table_and_the_sensitivity_sheet(study, tmp_path)
     result = run_experiment(read_experiment(study), tmp_path, workers=QUIET)
     assert tmp_path / "prism.csv" in result.files
     header = (tmp_path / "prism.csv").read_text(encoding="utf-8").splitlines()[0]
-    assert header == "condition,pAKT/AKT: 1"
+    assert header == "condition,pAKT/AKT (scaled by alignment): 1"
     assert {"Prism", "Sensitivity"} <= set(openpyxl.load_workbook(tmp_path / "results.xlsx").sheetnames)

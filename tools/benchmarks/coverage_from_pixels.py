@@ -108,12 +108,15 @@ def report(studies: list[tuple[pd.DataFrame, pd.DataFrame]]) -> None:
     error = ratios["value"] / ratios["truth"] - 1
     stated = np.log(ratios["ci_high"] / ratios["ci_low"]) / (2 * 1.959964)
     true_folds = folds["condition"].map(CONDITIONS)
+    at_once = true_folds.between(folds["simultaneous_ci_low"], folds["simultaneous_ci_high"])
+    studies_held = at_once.to_numpy().reshape(len(studies), -1).all(axis=1)
     fold_held = true_folds.between(folds["fold_ci_low"], folds["fold_ci_high"])
     print(f"  ratios, measurement error only: {interval(int(held.sum()), len(held))}")
     print(f"    error: median {100 * error.median():+.2f} %, SD {100 * error.std():.2f} %; "
           f"stated SD, median {100 * stated.median():.2f} %")  # fmt: skip
     print(f"  fold changes over {N_BLOTS} blots, biological CV {BIOLOGICAL_CV}: "
           f"{interval(int(fold_held.sum()), len(folds))}")  # fmt: skip
+    print(f"    simultaneous, all of a study at once: {interval(int(studies_held.sum()), len(studies))}")
 
 
 def interval(k: int, n: int) -> str:
