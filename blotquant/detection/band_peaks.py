@@ -279,7 +279,7 @@ def find_lane_peaks(
     noises = [profile_noise(p) for p in profiles]
     usual = float(np.median(noises))
     # A ladder's many bands are no noise.
-    noises = [max(min(noise, _UNEVEN * usual), 0.7 * usual, 0.3 * grid.step, 1e-9) for noise in noises]
+    noises = [max(min(noise, _UNEVEN * usual), 0.7 * usual, 0.3 * grid.step, 1e-300) for noise in noises]
     peaks = [
         peak
         for i, (profile, chance, noise) in enumerate(zip(profiles, chances, noises, strict=True))

@@ -249,7 +249,9 @@ def channels_of(pixels: NDArray[np.floating]) -> FloatArray:
     low, high = np.percentile(counts[::2, ::2], [5, 99.5])
     rough = counts[2:] - 2 * counts[1:-1] + counts[:-2]
     noise = float(np.median(np.abs(rough))) / 0.6745 / np.sqrt(6)
-    noise = max(noise, 1e-4 * (high - low), 1e-12)
+    # What rounding leaves of a flat picture, on any scale of the counts.
+    least = max(1e-12 * float(max(abs(low), abs(high))), 1e-300)
+    noise = max(noise, 1e-4 * (high - low), least)
     around = ndimage.uniform_filter1d(counts, _AROUND[0], axis=0, mode="nearest")
     around = ndimage.uniform_filter1d(around, _AROUND[1], axis=1, mode="nearest")
     above = counts - low
@@ -257,7 +259,7 @@ def channels_of(pixels: NDArray[np.floating]) -> FloatArray:
         [
             np.arcsinh(above / (4 * noise)) / 4,
             np.arcsinh((counts - around) / (2 * noise)) / 4,
-            np.clip(above / max(high - low, 1e-12), -0.5, 1.5),
+            np.clip(above / max(high - low, least), -0.5, 1.5),
         ]
     ).astype(np.float32)
 

@@ -225,7 +225,7 @@ def lit_light(copy: SearchCopy) -> Floats:
     counts = np.asarray(copy.pixels, dtype=np.float64)
     rough = counts[2:] - 2 * counts[1:-1] + counts[:-2]
     low, high = np.percentile(counts, [5, 99.5])
-    noise = max(float(np.median(np.abs(rough))) / 0.6745 / np.sqrt(6), 1e-3 * (high - low), 1e-9)
+    noise = max(float(np.median(np.abs(rough))) / 0.6745 / np.sqrt(6), 1e-3 * (high - low), 1e-300)
     light = np.arcsinh(np.maximum(counts - np.percentile(counts, 30, axis=0), 0.0) / (8 * noise))
     return np.asarray(light - threshold_otsu(light) / 2)
 

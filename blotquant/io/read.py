@@ -20,6 +20,8 @@ from blotquant.text import shown
 
 _MAX_BYTES_PER_PIXEL = 16
 _SMALLEST_LIMIT = 64 << 20
+_MOST_COUNTS = 1e30
+"""No instrument counts further, and squares of it still are numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,4 +230,7 @@ def _check_pixels(source: Source, raw: RawPicture) -> None:
         raise source.error(msg)
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).any():
         msg = "has no finite pixel (all are NaN or infinite); export it again"
+        raise source.error(msg)
+    if pixels.dtype.kind == "f" and float(np.max(np.abs(pixels), where=np.isfinite(pixels), initial=0)) > _MOST_COUNTS:
+        msg = f"has values beyond {_MOST_COUNTS:g}: these are no counts; export it again"
         raise source.error(msg)

@@ -12,6 +12,7 @@ import logging
 import math
 import re
 import struct
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -149,6 +150,10 @@ def _listed(pages: dict[int, TiffPage]) -> str:
     return ", ".join(lines[:_LISTED]) + more
 
 
+_JPEG_2000 = {33003, 33004, 33005, 34712}
+"""Compressions that may keep every bit."""
+_PADDING = 16
+"""Bytes by which writers overstate the length of a strip."""
 _LOSSY = {6, 7, 33003, 33005, 33007, 34712, 34892, 34933, 34934, 50001, 50002, 52546}  # the JPEG family, WebP
 _COLOUR = {"RGB", "YCBCR"}
 _GREY = {"MINISBLACK", "MINISWHITE"}
@@ -193,7 +198,7 @@ def _read_page(source: Source, tiff: TiffFile) -> RawPicture:
         flags.append("gel_coding_unknown")
     if profile_has_gamma(bytes(page.tags.valueof("InterColorProfile", default=b"") or b"")):
         flags.append("gamma_declared")
-    if int(page.compression) in _LOSSY:
+    if int(page.compression) in _LOSSY and not _is_reversible(source, page):
         flags.append("lossy_compression")
     text = _description(page)
     return RawPicture(
@@ -230,6 +235,15 @@ def _check_page(source: Source, tiff: TiffFile, page: TiffPage) -> None:
         raise source.error(msg)
 
 
+def _is_reversible(source: Source, page: TiffPage) -> bool:
+    """Whether every part is JPEG 2000 by the reversible (5/3) wavelet: its marker COD ends in the transformation."""
+    if int(page.compression) not in _JPEG_2000:
+        return False
+    starts = [source.data[at : at + min(n, 4096)] for at, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
+    places = [start.find(b"\xff\x52") for start in starts]
+    return all(at >= 0 and start[at + 13 : at + 14] == b"\1" for start, at in zip(starts, places, strict=True))
+
+
 def _check_strips(source: Source, page: TiffPage) -> None:
     """Every strip or tile must lie in the file: a missing one would be read as zeros."""
     size = len(source.data)
@@ -237,6 +251,10 @@ def _check_strips(source: Source, page: TiffPage) -> None:
     missing = not spans or any(offset <= 0 or count <= 0 or offset + count > size for offset, count in spans)
     if missing or sum(count for _, count in spans) < _least_bytes(page):
         msg = "damaged or incomplete TIFF (pixel data missing); export or copy it again"
+        raise source.error(msg)
+    spans.sort()
+    if any(offset + count - _PADDING > after for (offset, count), (after, _) in pairwise(spans)):
+        msg = "damaged TIFF (its strips or tiles overlap: rows would be shown twice); export or copy it again"
         raise source.error(msg)
 
 

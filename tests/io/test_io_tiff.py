@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from blotquant.analysis import analyze
 from blotquant.errors import ImageError
 from blotquant.io import read_image
 from blotquant.model.image import Orientation
@@ -421,3 +422,41 @@ def test_imagej_stack_in_one_directory_is_not_read_as_its_first_picture(tmp_path
     tifffile.imwrite(tmp_path / "a.tif", counts(), description="ImageJ=1.53c\nimages=3\nslices=3\n", metadata=None)
     with pytest.raises(ImageError, match="ImageJ stack of 3 pictures in one page"):
         read_image(tmp_path / "a.tif")
+
+
+def test_read_image_refuses_strips_that_overlap(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, counts(), rowsperstrip=30)
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        offsets = list(tiff.pages[0].dataoffsets)
+        tiff.pages[0].tags["StripOffsets"].overwrite([offsets[0], offsets[0] + 1000, offsets[2]])
+    with pytest.raises(ImageError, match=r"a\.tif: damaged TIFF \(its strips or tiles overlap"):
+        read_image(path)
+
+
+@pytest.mark.parametrize(("reversible", "flags"), [(True, ()), (False, ("lossy_compression",))])
+def test_read_image_knows_lossless_jpeg_2000(tmp_path: Path, reversible: bool, flags: tuple[str, ...]) -> None:
+    level = {"reversible": True} if reversible else {"reversible": False, "level": 40}
+    pixels = counts()
+    tifffile.imwrite(tmp_path / "a.tif", pixels, compression="jpeg2000", compressionargs=level)
+    image = read_image(tmp_path / "a.tif")
+    assert image.flags == flags
+    if reversible:
+        np.testing.assert_array_equal(image.pixels, pixels)
+
+
+def test_read_image_refuses_floats_that_are_no_counts(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", counts("f8") * 1e296)
+    with pytest.raises(ImageError, match=r"a\.tif: has values beyond 1e\+30: these are no counts"):
+        read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("factor", [1e-12, 1e20])
+def test_analyze_finds_the_same_bands_on_any_scale_of_floats(tmp_path: Path, factor: float) -> None:
+    pixels = counts("f8", (200, 300))
+    tables = []
+    for scale in (1.0, factor):
+        tifffile.imwrite(tmp_path / "a.tif", pixels * scale)
+        tables.append(analyze(read_image(tmp_path / "a.tif")).bands)
+    assert len(tables[0]) == len(tables[1]) > 0
+    np.testing.assert_allclose(tables[1]["volume"], tables[0]["volume"] * factor, rtol=1e-6)
