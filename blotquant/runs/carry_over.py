@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from blotquant.detection.registration import frame_placement, match_content
 from blotquant.experiment.design import Experiment
 from blotquant.flags import join_flags, split_flags
 from blotquant.model.geometry import Band, Box, Layout
@@ -83,20 +84,27 @@ def find_carry_over(first: Probing, second: Probing) -> CarryOver:
     Parameters
     ----------
     first, second : Probing
-        The earlier and the later picture of one membrane, on one pixel grid.
+        The earlier and the later picture of one membrane; they are laid on each other by what is on the membrane.
 
     Returns
     -------
     CarryOver
         Carried over where more than 1 % is left, at four standard errors, with a correlation above 0.3.
     """
-    if first.scene.signal.shape != second.scene.signal.shape:
-        return CarryOver(reason="the two pictures differ in size, so that their pixels cannot be compared")
-    bands = list(_foreign_bands(first, second))
+    placement = match_content(first.scene.signal, second.scene.signal, first.layout, second.layout)
+    if placement is None and _lanes_coincide(first.layout, second.layout):
+        # Nothing but bands on the membrane: the camera's frame holds as long as its size does.
+        placement = frame_placement(_shape(first), _shape(second))
+    if placement is None or placement.scale != 1:
+        return CarryOver(
+            reason="the two pictures cannot be laid on each other, so that their pixels cannot be compared"
+        )
+    shift = round(placement.rows), round(placement.cols)
+    bands = list(_foreign_bands(first, second, shift))
     if len(bands) < MIN_BANDS:
         reason = f"{len(bands)} bands of {first.probe} lie outside the rows of {second.probe}, {MIN_BANDS} are needed"
         return CarryOver(n_bands=len(bands), reason=reason)
-    moments = np.array([_moments(band, first, second) for band in bands])
+    moments = np.array([_moments(band, first, second, shift) for band in bands])
     xy, xx, yy = moments.sum(axis=0)
     if not xx > 0:
         return CarryOver(n_bands=len(bands), reason=f"the bands of {first.probe} have no shape to be recognised by")
@@ -115,15 +123,37 @@ def find_carry_over(first: Probing, second: Probing) -> CarryOver:
     )
 
 
-def _foreign_bands(first: Probing, second: Probing) -> Iterator[Band]:
-    """Clear bands of the first picture's sample lanes that lie clear of the second probe's own."""
+def _shape(probing: Probing) -> tuple[int, int]:
+    rows, cols = probing.scene.signal.shape
+    return rows, cols
+
+
+def _lanes_coincide(first: Layout, second: Layout) -> bool:
+    """Whether lanes of one number lie at one place in both pictures, within a tenth of their width."""
+    there = {lane.number: lane for lane in second.lanes}
+    pairs = [(lane, there[lane.number]) for lane in first.lanes if lane.number in there]
+    away = [abs(float(a.center_at(a.row_range[0]) - b.center_at(a.row_range[0]))) / a.widths[0] for a, b in pairs]
+    return bool(away) and float(np.median(away)) < 0.1
+
+
+def _moved(box: Box, shift: tuple[int, int]) -> Box:
+    """A box where it lies in the later picture."""
+    down, right = shift
+    return Box(box.row_start + down, box.row_stop + down, box.col_start + right, box.col_stop + right)
+
+
+def _foreign_bands(first: Probing, second: Probing, shift: tuple[int, int]) -> Iterator[Band]:
+    """Clear bands of the first picture's sample lanes that lie in the second, clear of that probe's own."""
     own = [_widened(band.box) for band in second.layout.bands if band.target is not None]
+    rows, cols = _shape(second)
     for band in first.layout.bands:
         if band.status != "detected" or first.layout.lane(band.lane).role not in ("sample", "standard"):
             continue
-        if any(_overlap(band.box, box) for box in own):
-            continue
         aperture = aperture_of(band, first.layout, first.scene.signal)
+        there = _moved(aperture.box, shift)
+        inside = there.row_start >= 0 and there.row_stop <= rows and there.col_start >= 0 and there.col_stop <= cols
+        if not inside or any(_overlap(_moved(band.box, shift), box) for box in own):
+            continue
         excess = first.scene.signal[aperture.box.slices] - first.scene.surface.under(aperture).values
         if aperture.weights.size and excess.max() > _MIN_SNR * max(first.scene.noise.sigma, 1e-12):
             yield band
@@ -140,11 +170,12 @@ def _overlap(a: Box, b: Box) -> bool:
     )
 
 
-def _moments(band: Band, first: Probing, second: Probing) -> tuple[float, float, float]:
+def _moments(band: Band, first: Probing, second: Probing, shift: tuple[int, int]) -> tuple[float, float, float]:
     """Weighted covariance and variances of the two pictures inside one band."""
     aperture = aperture_of(band, first.layout, first.scene.signal)
-    weights = aperture.weights
-    x, y = (_centered(probing.scene.signal[aperture.box.slices].astype(float), weights) for probing in (first, second))
+    weights, there = aperture.weights, _moved(aperture.box, shift)
+    x = _centered(first.scene.signal[aperture.box.slices].astype(float), weights)
+    y = _centered(second.scene.signal[there.slices].astype(float), weights)
     return float((weights * x * y).sum()), float((weights * x * x).sum()), float((weights * y * y).sum())
 
 

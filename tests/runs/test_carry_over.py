@@ -72,7 +72,32 @@ def test_pictures_of_different_size_are_not_compared():
     other = probing(made.pixels, made, "T", own="T")
     found = find_carry_over(first, other)
     assert found.carried_over is None
-    assert "differ in size" in found.reason
+    assert "cannot be laid on each other" in found.reason
+
+
+def on_a_membrane(row, volumes, target, *, move=(0, 0), seed=0):
+    """One row on a membrane whose edges show, moved under the camera."""
+    base = plain_spec([volumes], shape=(200, 340), targets=(target,))
+    (strip,), (down, right) = base.strips, move
+    strip = dataclasses.replace(
+        strip,
+        box=(12 + down, 184 + down, 14 + right, 318 + right),
+        level=300,
+        lanes=tuple(dataclasses.replace(lane, center=lane.center + right) for lane in strip.lanes),
+        rows=tuple(dataclasses.replace(one, row=row + down) for one in strip.rows),
+    )
+    return make_blot(base.with_(strips=(strip,)), seed=seed)
+
+
+@pytest.mark.parametrize(("fraction", "shows"), [(0.0, False), (0.3, True)])
+def test_find_carry_over_looks_where_the_membrane_lies_now(fraction, shows):
+    first = on_a_membrane(60, STRONG, "P")
+    second = on_a_membrane(130, STRONG[::-1], "T", move=(5, 9), seed=1)
+    left = np.roll(fraction * first.truth.signal, (5, 9), axis=(0, 1))
+    pixels = second.pixels + left.astype(np.uint16)
+    found = find_carry_over(probing(first.pixels, first, "P", own="P"), probing(pixels, second, "T", own="T"))
+    assert found.carried_over is shows
+    assert found.fraction == pytest.approx(fraction, abs=0.03)
 
 
 def test_every_pair_of_probes_is_checked_once_in_order():
