@@ -1,6 +1,6 @@
 """Train the network of `blotquant.detection.prediction` on synthetic scenes alone, and write its numbers.
 
-    python tools/train_network.py --scenes 5000 --steps 15000 --out blotquant/finding/network.npz
+    python tools/train_network.py --scenes 5000 --steps 15000 --out blotquant/detection/network.npz
 
 Needs PyTorch, which blotquant itself does not. Scenes are made by `training_scenes.py` and kept beside the output of
 `--cache`; training runs in one thread and takes about half an hour for 15,000 steps, making the scenes as long again.

@@ -1,21 +1,25 @@
 """Synthetic scenes from which the network of `blotquant.detection.prediction` learns, wider than any graded suite.
 
 Membranes with one to three strips above or beside each other, rows of a gel, narrow and wide lanes, hollow and
-frowning bands, and what people do to pictures before they measure them: annotations, borders, contrast, 8 bits. One
-in twenty is no blot at all.
+frowning bands, and what people do to pictures before they measure them: annotations, borders, contrast, 8 bits, JPEG.
+Six in ten are close-ups, in which bands are three to thirty-four coarse rows high; one in five has kDa labels, drawn
+marker bars or specks beside its lanes; one in twenty is no blot at all. The stored numbers of the network were learnt
+before close-ups, labels, specks, uneven light and JPEG were among the scenes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from io import BytesIO
 
 import numpy as np
 from matplotlib.path import Path as Outline
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import ndimage
+from skimage.transform import resize, resize_local_mean
 
 from blotquant.detection.prediction import blocks_of, channels_of
-from blotquant.imaging.robust import block_average
 from blotquant.model.geometry import Lane, Strip
 from blotquant.synthetic import SyntheticBlot, make_blot
 from blotquant.synthetic import random_scenes as scenes
@@ -30,26 +34,30 @@ SHOWN, HARDLY = 5.0, 2.0
 
 @dataclass(frozen=True)
 class Coarse:
-    """How a scene became the picture that is looked at: blocks that were averaged, then a zoom."""
+    """How a scene became the picture that is looked at: scene pixels a coarse row and column, and its first corner."""
 
-    blocks: tuple[int, int]
-    zoom: tuple[float, float] = (1.0, 1.0)
+    scale: tuple[float, float]
+    corner: tuple[float, float] = (0.0, 0.0)
 
     def rows(self, count: int, step: int) -> Floats:
         """Rows of the scene at the middles of so many runs of `step` coarse rows."""
-        return (np.arange(count) + 0.5) * step / self.zoom[0] * self.blocks[0] - 0.5
+        return self.corner[0] + (np.arange(count) + 0.5) * step * self.scale[0] - 0.5
 
     def cols(self, count: int, step: int) -> Floats:
         """Columns likewise."""
-        return (np.arange(count) + 0.5) * step / self.zoom[1] * self.blocks[1] - 0.5
+        return self.corner[1] + (np.arange(count) + 0.5) * step * self.scale[1] - 0.5
 
 
 def sample(seed: int) -> tuple[NDArray[np.float16], Maps]:
     """One picture as the network sees it, and the maps that it should answer with."""
-    rng = np.random.default_rng([seed, 4711])
+    rng = np.random.default_rng([seed, 4712])
     blot = None if rng.random() < 0.05 else _blot(rng)
     picture = no_blot(rng) if blot is None else blot.image().signal().astype(np.float64).copy()
-    coarse, how = _coarse(retouched(picture, rng), rng)
+    if blot is not None and rng.random() < 0.2:
+        picture = _beside(picture, blot, rng)
+    picture = exported(retouched(picture, rng), rng)
+    close = blot is not None and rng.random() < 0.6
+    coarse, how = _close_up(picture, blot, rng) if close else _coarse(picture, rng)
     shape = (coarse.shape[0] // 2 * 2, coarse.shape[1] // 2 * 2)
     maps = empty_maps(shape) if blot is None else true_maps(blot, how, shape)
     views = channels_of(coarse[: shape[0], : shape[1]]).astype(np.float16)
@@ -68,19 +76,51 @@ def _blot(rng: np.random.Generator) -> SyntheticBlot:
 
 def _coarse(picture: Floats, rng: np.random.Generator) -> tuple[Floats, Coarse]:
     """The coarse copy as a search would make it, or a little finer, coarser or stretched."""
-    fy, fx = blocks_of(picture.shape)
+    fy, fx = (float(n) for n in blocks_of(picture.shape))
     if rng.random() < 0.3 and fy == 1:
-        fx = int(rng.integers(1, 3))
-    if rng.random() < 0.12 and min(picture.shape) > 300:
-        fy, fx = fy + 1, 2 * (fy + 1)
-    coarse = block_average(picture, fy, fx).astype(np.float64)
-    zoom = np.exp(rng.uniform(-0.35, 0.35, 2))
-    if rng.random() < 0.5 or min(coarse.shape * zoom) <= 40:
-        return coarse, Coarse((fy, fx))
-    places = [(np.arange(int(n * z)) + 0.5) / z - 0.5 for n, z in zip(coarse.shape, zoom, strict=True)]
-    grid = np.meshgrid(*places, indexing="ij")
-    stretched = ndimage.map_coordinates(coarse, grid, order=1, mode="nearest")
-    return stretched, Coarse((fy, fx), (float(zoom[0]), float(zoom[1])))
+        fx = float(rng.integers(1, 3))
+    if rng.random() < 0.5:
+        fy, fx = np.exp(rng.uniform(-0.35, 0.7, 2)) * (fy, fx)
+    return _resized(picture, (0, picture.shape[0]), (0, picture.shape[1]), fy, fx)
+
+
+def _close_up(picture: Floats, blot: SyntheticBlot, rng: np.random.Generator) -> tuple[Floats, Coarse]:
+    """A tight crop of one strip or of all of them, in which bands are three to forty coarse rows high."""
+    strips = blot.spec.strips
+    own = [strips[int(rng.integers(len(strips)))]] if rng.random() < 0.6 else list(strips)
+    boxes = np.array([s.box for s in own])
+    sigma = float(np.median([r.sigma for s in own for r in s.rows]))
+    pitch = float(np.median([np.diff([x.center for x in s.lanes]).mean() if len(s.lanes) > 1 else s.lanes[0].width * 1.3
+                             for s in own]))  # fmt: skip
+    loose = rng.random() < 0.5
+    room = rng.uniform(-1, 2 if not loose else 12, 4) * sigma * 2
+    top, left = (int(max(0, v)) for v in (boxes[:, 0].min() - room[0], boxes[:, 2].min() - room[2]))
+    bottom = int(min(picture.shape[0], boxes[:, 1].max() + room[1]))
+    right = int(min(picture.shape[1], boxes[:, 3].max() + room[3]))
+    # FWHM of the bands in coarse rows, and distance of the lanes in coarse columns.
+    tall = float(np.exp(rng.uniform(np.log(3), np.log(34))))
+    fy = 2.355 * sigma / tall
+    fx = fy * 2 * float(np.exp(rng.normal(0, 0.35)))
+    fx = float(np.clip(fx, pitch / 110, pitch / 6))
+    many = (bottom - top) * (right - left) / (fy * fx) / 200_000
+    if many > 1:
+        fy, fx = fy * np.sqrt(many), fx * np.sqrt(many)
+    fy, fx = min(fy, (bottom - top) / 24), min(fx, (right - left) / 24)
+    return _resized(picture, (top, bottom), (left, right), fy, fx)
+
+
+def _resized(
+    picture: Floats, rows: tuple[int, int], cols: tuple[int, int], fy: float, fx: float
+) -> tuple[Floats, Coarse]:
+    """A part of a picture with `fy` rows and `fx` columns of it in one coarse pixel: averages, or between pixels."""
+    part = picture[rows[0] : rows[1], cols[0] : cols[1]]
+    shape = (max(24, round(part.shape[0] / fy)), max(24, round(part.shape[1] / fx)))
+    scale = (part.shape[0] / shape[0], part.shape[1] / shape[1])
+    small = tuple(min(n, m) for n, m in zip(shape, part.shape, strict=True))
+    coarse = resize_local_mean(part, small)
+    if small != shape:
+        coarse = resize(coarse, shape, order=1, mode="edge", anti_aliasing=False)
+    return np.asarray(coarse), Coarse(scale, (float(rows[0]), float(cols[0])))
 
 
 def mixed_grade(rng: np.random.Generator) -> scenes.Grade:
@@ -245,6 +285,64 @@ def retouched(picture: Floats, rng: np.random.Generator) -> Floats:
     return picture
 
 
+def _beside(picture: Floats, blot: SyntheticBlot, rng: np.random.Generator) -> Floats:
+    """What stands beside lanes and is none: kDa labels with ticks, bars of a drawn marker, specks."""
+    low, high = np.percentile(picture, [2, 99.5])
+    strip = blot.spec.strips[int(rng.integers(len(blot.spec.strips)))]
+    top, bottom, left, right = strip.box
+    side = left - rng.uniform(4, 30) if rng.random() < 0.6 else right + rng.uniform(4, 30)
+    value = rng.choice([low, high, high * 1.2, (low + high) / 2])
+    kind = int(rng.integers(3))
+    if kind == 2:
+        rows, cols = np.mgrid[: picture.shape[0], : picture.shape[1]]
+        for _ in range(int(rng.integers(1, 4))):
+            y, x, size = rng.uniform(top, bottom), side + rng.normal(0, 8), rng.uniform(1.2, 5)
+            picture = np.maximum(
+                picture, low + (high - low) * np.exp(-((rows - y) ** 2 + (cols - x) ** 2) / size**2 / 2)
+            )
+        return picture
+    size = rng.uniform(6, 16)
+    for y in np.sort(rng.uniform(top, bottom, int(rng.integers(2, 9)))):
+        if kind == 1:
+            box = (slice(int(max(0, y)), int(max(0, y + rng.uniform(1, 5)))), _span(side, rng.uniform(6, 25)))
+            picture[box] = value
+            continue
+        picture[int(np.clip(y, 0, len(picture) - 1)), _span(side, size * 0.7)] = value
+        for k in range(int(rng.integers(2, 4))):
+            _letter(picture, y - size / 2, side - size * (2.2 - 0.8 * k), size, value, rng)
+    return picture
+
+
+def _span(start: float, length: float) -> slice:
+    return slice(int(max(0, start)), int(max(0, start + max(length, 1))))
+
+
+def _letter(picture: Floats, y: float, x: float, size: float, value: float, rng: np.random.Generator) -> None:
+    """Some strokes in a box of a letter's size, two pixels thick."""
+    for _ in range(3):
+        a, b = rng.uniform(0, 1, (2, 2)) * (size, size * 0.6) + (y, x)
+        at = np.rint(a + np.linspace(0, 1, 40)[:, None] * (b - a)).astype(int)
+        inside = (at >= 0).all(axis=1) & (at[:, 0] < picture.shape[0] - 1) & (at[:, 1] < picture.shape[1])
+        picture[at[inside, 0], at[inside, 1]] = picture[at[inside, 0] + 1, at[inside, 1]] = value
+
+
+def exported(picture: Floats, rng: np.random.Generator) -> Floats:
+    """Uneven light of a phone or a scanner, 8 bits stretched and clipped, JPEG; each now and then."""
+    if rng.random() < 0.12:
+        rows, cols = (np.linspace(-1, 1, n) for n in picture.shape)
+        tilt = rng.normal(0, 0.25, 3)
+        span = float(np.ptp(np.percentile(picture, [2, 99])))
+        picture = picture + span * (tilt[0] * rows[:, None] + tilt[1] * cols + tilt[2] * rows[:, None] * cols)
+    if rng.random() < 0.25:
+        low, high = np.percentile(picture, [rng.choice([0, 1, 20, 50]), rng.choice([97, 99.5, 100])])
+        picture = np.rint(np.clip((picture - low) / max(high - low, 1e-9), 0, 1) * 255)
+        if rng.random() < 0.6:
+            file = BytesIO()
+            Image.fromarray(picture.astype(np.uint8)).save(file, "JPEG", quality=int(rng.integers(50, 95)))
+            picture = np.asarray(Image.open(file)).astype(np.float64)
+    return picture
+
+
 def _annotated(picture: Floats, low: float, span: float, rng: np.random.Generator) -> Floats:
     """Letters and arrows that are burnt in."""
     height, width = picture.shape
@@ -377,7 +475,7 @@ def _draw_bands(maps: dict[str, NDArray[np.float32]], blot: SyntheticBlot, how: 
             for axis, side in zip((rows, cols), outline.T, strict=True)
         )
         across, along = place.shape.coordinates(*np.meshgrid(rows[window[0]], cols[window[1]], indexing="ij"))
-        half = max(0.8 * place.shape.spread, 0.75 * how.blocks[0] / how.zoom[0])
+        half = max(0.8 * place.shape.spread, 0.75 * how.scale[0])
         inside, away = np.abs(across) <= place.shape.width / 2, np.abs(along - place.shape.mode)
         band, care = maps["band"][window], maps["band_care"][window]
         if strength >= SHOWN:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from blotquant.detection.band_peaks import find_lane_peaks
 from blotquant.detection.even_lanes import evenly_spaced_lanes
+from blotquant.detection.far_rows import join_far_rows
 from blotquant.detection.figure_pages import is_figure_page
 from blotquant.detection.lanes import FoundStrip, search
 from blotquant.detection.mirror import flip_band, flip_lane, flip_layout, in_reading_order, leans_left
@@ -58,7 +59,7 @@ def find_layout(
     Parameters
     ----------
     signal : ndarray, shape (H, W)
-        Counts with bands bright, on any scale.
+        Counts with bands bright, on any scale; nothing is seen where they are no number.
     ceiling : float
         Counts of a saturated pixel; a picture that is mostly there is flagged.
     settings : DetectionSettings, optional
@@ -78,6 +79,9 @@ def find_layout(
     wanted = n_lanes if n_lanes is not None else settings.n_lanes
     if min(signal.shape) < 16:
         return Layout(flags=("blank",))
+    if not np.isfinite(signal.sum()):
+        finite = np.isfinite(signal)
+        signal = np.where(finite, signal, np.median(signal[finite]) if finite.any() else 0.0)
     if np.count_nonzero(signal >= ceiling) > 0.5 * signal.size:
         return Layout(flags=("saturated_picture",))
     if leans_left(signal):
@@ -94,7 +98,7 @@ def _found(signal: FloatImage, settings: DetectionSettings, n_lanes: int | None,
             return evenly_spaced_lanes(usual, n_lanes)
         layout = Layout(flags=("not_a_blot" if shows_something(usual) else "blank",))
     else:
-        layout = _layout(found, n_lanes=n_lanes)
+        layout = _layout(join_far_rows(usual, found, settings), n_lanes=n_lanes)
     if n_lanes is None and found and (len(usual.levels) <= _DRAWN or is_figure_page(signal)):
         return replace(layout, flags=("not_a_blot",))
     if "blank" not in layout.flags and band_shape(layout) < 1 and _lies_turned(signal, settings):

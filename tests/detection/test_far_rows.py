@@ -1,0 +1,42 @@
+"""Rows of one gel far apart are one strip; two pieces of membrane are two."""
+
+import numpy as np
+import pytest
+
+from blotquant.detection.picture import find_layout
+
+CENTERS = 60.0 + 65.0 * np.arange(8)
+
+
+def rows_of_bands(rows, shape=(900, 600)):
+    """Eight lanes of bands at some rows on bare membrane."""
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
+    picture = np.random.default_rng(4).normal(400, 15, shape)
+    for row in rows:
+        for center in CENTERS:
+            across = 1 / (1 + np.exp((np.abs(x - center) - 22) / 1.2))
+            picture += 2500 * np.exp(-(((y - row) / 4.2) ** 2) / 2) * across
+    return picture
+
+
+def test_join_far_rows_makes_one_strip_of_rows_on_one_membrane():
+    found = find_layout(rows_of_bands((150, 750)))
+    assert len(found.strips) == 1
+    assert len(found.lanes) == 8
+    for lane in found.lanes:
+        assert [b.peak[0] for b in found.bands_of(lane.id)] == pytest.approx([150, 750], abs=1)
+        assert lane.center_at(450) == pytest.approx(CENTERS[lane.number - 1], abs=2)
+
+
+@pytest.mark.parametrize("ground", [0.0, 250.0])
+def test_join_far_rows_leaves_two_pieces_of_membrane_apart(ground):
+    picture = rows_of_bands((150, 750))
+    picture[440:470] = np.random.default_rng(5).normal(ground, 15, (30, 600))
+    found = find_layout(picture)
+    assert [len(found.lanes_of(s.id)) for s in found.strips] == [8, 8]
+
+
+def test_find_layout_sees_nothing_where_counts_are_no_number():
+    picture = rows_of_bands((150,), shape=(300, 600))
+    picture[5:20, 300:340] = np.nan
+    assert len(find_layout(picture).lanes) == 8
