@@ -474,3 +474,8 @@ def split_flags(cell: object) -> tuple[str, ...]:
 def blocking(names: Iterable[str]) -> tuple[str, ...]:
     """The flags among `names` that keep a number out of means and ratios."""
     return tuple(name for name in names if FLAGS[name].level == "block")
+
+
+def flags_in_words(cell: object) -> str:
+    """Meaning and advice of the flags of a cell, one line each."""
+    return "\n".join(f"{FLAGS[name].meaning} {FLAGS[name].advice}" for name in split_flags(cell) if name in FLAGS)

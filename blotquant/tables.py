@@ -281,3 +281,11 @@ def make_table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Column])
         # numpy takes None for NaN at once; pandas looks at every cell for that.
         cells[name] = np.array(values, dtype=float) if column.dtype == _REAL else pd.array(values, dtype=column.dtype)
     return pd.DataFrame(cells | {name: [line.get(name) for line in lines] for name in extra})
+
+
+def rows_by_band(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Rows of a band table as plain values, by band id."""
+    columns = [table[name].tolist() for name in table]
+    names = [str(name) for name in table]
+    rows = [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
+    return {row["band_id"]: row for row in rows}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from blotquant.flags import FLAGS, split_flags
+from blotquant.report.template import is_missing
 
 SEVERITY = ("block", "warn", "info")
 NOT_YET = "…"
@@ -53,3 +54,13 @@ def readable(cell: object) -> str:
     """Flag names as words, the most serious first: `below_lod;saturated` becomes `saturated, below lod`."""
     names = sorted(split_flags(cell), key=lambda name: SEVERITY.index(FLAGS[name].level) if name in FLAGS else 1)
     return ", ".join(name.replace("_", " ") for name in names)
+
+
+def band_name(band: Mapping[str, Any]) -> str:
+    """What a band is called: its target, else its mass, else its row."""
+    if isinstance(band["target"], str):
+        return str(band["target"])
+    mass = band.get("mw_kda")
+    if isinstance(mass, float) and not math.isnan(mass):
+        return f"{mass:.0f} kDa"
+    return "–" if is_missing(band["row"]) else f"row {band['row']}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from blotquant.flags import split_flags
 from blotquant.model.geometry import Layout
 from blotquant.session.history import FIND_AGAIN, History, Kind
 
@@ -50,3 +51,14 @@ def find_doubts(layout: Layout, history: History, names: Mapping[str, str]) -> l
         if b.confidence < SURE and b.id not in touched and b.status == "detected"
     ]
     return sorted([*lanes, *bands], key=lambda doubt: doubt.rank)
+
+
+def flags_in_numbers(flags: Iterable[object]) -> str:
+    """What is left to say about the numbers when all places are sure, from the cells of their `flags` column."""
+    names = [split_flags(cell) for cell in flags]
+    counts = {
+        "saturated": sum("saturated" in of_one for of_one in names),
+        "below their limit of detection": sum("below_lod" in of_one for of_one in names),
+    }
+    told = [f"{n} {'is' if n == 1 else 'are'} {what}" for what, n in counts.items() if n]
+    return f"; of their numbers {' and '.join(told)}: see the flags" if told else ""

@@ -6,11 +6,11 @@ carry their bands along. The partners of a doublet have one outline in common an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from blotquant.model.geometry import ROLES, Band, BandOrigin, Lane, LaneRole, Layout, Point, Polygon, polygon
 from blotquant.session.history import Change
@@ -25,9 +25,10 @@ from blotquant.session.hit_testing import (
     partners,
     row_near,
     row_span,
+    snap,
     strip_at,
 )
-from blotquant.session.replay import new_id
+from blotquant.session.replay import apply_changes, new_id
 
 HAND_BAND, HAND_LANE = "hand", "hand-lane"
 """What the ids of drawn bands and lanes begin with; no detector uses them."""
@@ -121,6 +122,60 @@ def draw_band(
         origin="drawn",
     )
     return [Change("band", key, None, band)]
+
+
+def snap_band(
+    layout: Layout, signal: NDArray[np.floating], *, row: float, col: float, used_ids: Iterable[str] = ()
+) -> tuple[list[Change], str]:
+    """Outline the band under a rough click, or fit the one that is there again.
+
+    Returns
+    -------
+    changes, band_id
+        The changes, and the band that they are of.
+
+    Raises
+    ------
+    ValueError
+        If there is no lane at the point, or nothing rises there.
+    """
+    lane = lane_at(layout, row, col)
+    found = snap(signal, lane, row) if lane is not None else None
+    if lane is None or found is None:
+        msg = "there is no band to snap to here: point at one inside a lane, or draw it"
+        raise ValueError(msg)
+    outline, peak = found
+    near = [band for band in layout.bands_of(lane.id) if band.box.row_start <= peak[0] < band.box.row_stop]
+    there = min(near, key=lambda band: abs(band.peak[0] - peak[0]), default=None)
+    if there is not None:
+        return resize_band(layout, there.id, outline), there.id
+    changes = draw_band(layout, outline, used_ids=used_ids, peak=peak)
+    return changes, changes[0].object_id
+
+
+def in_turn(
+    layout: Layout, keys: Iterable[str], change: Callable[[Layout, str], list[Change]], *, once: bool = False
+) -> list[Change]:
+    """Make one verb's changes for several things, each on what the one before left.
+
+    Parameters
+    ----------
+    layout : Layout
+        The layout.
+    keys : iterable of str
+        Ids of the things.
+    change : callable
+        The verb.
+    once : bool
+        Whether a thing that changed along with an earlier one, as the partner of a doublet, is passed over.
+    """
+    changes: list[Change] = []
+    for key in keys:
+        if not once or key not in {done.object_id for done in changes}:
+            new = change(layout, key)
+            layout = apply_changes(layout, new)
+            changes += new
+    return changes
 
 
 def delete_band(layout: Layout, band_id: str) -> list[Change]:

@@ -253,3 +253,13 @@ def _holds(outline: Polygon, row: float, col: float) -> bool:
 def _corners(outline: Polygon) -> tuple[Point, Point]:
     rows, cols = zip(*outline, strict=True)
     return (min(rows), min(cols)), (max(rows), max(cols))
+
+
+def kept_part(before: Polygon | None, now: Polygon) -> float:
+    """The part of an outline's bounding box that lay in its earlier one; 0 for a new band."""
+    if before is None:
+        return 0.0
+    low = np.maximum(np.min(before, axis=0), np.min(now, axis=0))
+    high = np.minimum(np.max(before, axis=0), np.max(now, axis=0))
+    size = np.max(now, axis=0) - np.min(now, axis=0)
+    return float(np.prod(np.maximum(high - low, 0)) / max(float(np.prod(size)), 1e-9))

@@ -6,7 +6,7 @@ keys of the layers, the buttons of the pages, the context menu and the list of k
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -14,11 +14,8 @@ from psygnal import Signal
 
 from blotquant.identification.ladder import said_kda
 from blotquant.model.geometry import LaneRole, Layout
-from blotquant.session import edits, hit_testing, strip_edits
-from blotquant.session.doubts import Doubt
-from blotquant.session.history import Change
-from blotquant.session.hit_testing import lane_at
-from blotquant.session.replay import apply_changes
+from blotquant.session import edits, strip_edits
+from blotquant.session.doubts import Doubt, flags_in_numbers
 from napari_blotquant.editor import Editor
 from napari_blotquant.layers import BlotLayers
 from napari_blotquant.workbench import Workbench
@@ -176,31 +173,15 @@ class Commands:
             raise ValueError(msg)
         return here.row, here.col
 
-    def _do(self, changes: Sequence[Change], action: str) -> None:
-        self.editor.do(changes, action)
-
     @property
     def _layout(self) -> Layout:
         return self.editor.layout
 
-    # bands
-
     def snap(self) -> None:
         row, col = self._point()
-        lane = lane_at(self._layout, row, col)
-        found = hit_testing.snap(self.editor.image.signal(), lane, row) if lane is not None else None
-        if lane is None or found is None:
-            msg = "there is no band to snap to here: point at one inside a lane, or draw it (R)"
-            raise ValueError(msg)
-        outline, peak = found
-        near = [b for b in self._layout.bands_of(lane.id) if b.box.row_start <= peak[0] < b.box.row_stop]
-        there = min(near, key=lambda b: abs(b.peak[0] - peak[0]), default=None)
-        if there is not None:
-            changes, key = edits.resize_band(self._layout, there.id, outline), there.id
-        else:
-            changes = edits.draw_band(self._layout, outline, used_ids=self.editor.used_ids, peak=peak)
-            key = changes[0].object_id
-        self._do(changes, "snap")
+        signal, used = self.editor.image.signal(), self.editor.used_ids
+        changes, key = edits.snap_band(self._layout, signal, row=row, col=col, used_ids=used)
+        self.editor.do(changes, "snap")
         self.bench.select(key)
 
     def cut(self) -> None:
@@ -209,11 +190,11 @@ class Commands:
             msg = "point at the row of a band where it is to be cut, and press K"
             raise ValueError(msg)
         used = self.editor.used_ids
-        self._do(edits.split_band(self._layout, here.band, row=here.row, used_ids=used), "split")
+        self.editor.do(edits.split_band(self._layout, here.band, row=here.row, used_ids=used), "split")
 
     def merge(self) -> None:
         chosen = self.layers.selected_ids()
-        self._do(edits.merge_bands(self._layout, chosen if len(chosen) > 1 else self._bands()), "merge")
+        self.editor.do(edits.merge_bands(self._layout, chosen if len(chosen) > 1 else self._bands()), "merge")
 
     def delete(self) -> None:
         layers = self.layers
@@ -223,33 +204,21 @@ class Commands:
             (layers.bands, layers.selected_ids(), edits.delete_band, "delete"),
         ):
             if layers.is_active(layer):
-                self._do(self._each(chosen, remove), action)
+                self.editor.do(edits.in_turn(self._layout, chosen, remove), action)
 
     def move(self, d_row: float, d_col: float) -> None:
         if not self.layers.is_active(self.layers.bands) or not self.layers.selected_ids():
             msg = "arrows move the selected bands: click one first"
             raise ValueError(msg)
         moved = partial(edits.move_band, d_row=d_row, d_col=d_col)
-        self._do(self._each(self.layers.selected_ids(), moved, once=True), "move")
-
-    def _each(
-        self, keys: Sequence[str], change: Callable[[Layout, str], list[Change]], *, once: bool = False
-    ) -> list[Change]:
-        """Changes made one after the other; a doublet's partner that went along with the first is not moved again."""
-        layout, changes = self._layout, list[Change]()
-        for key in keys:
-            if not once or key not in {c.object_id for c in changes}:
-                new = change(layout, key)
-                layout = apply_changes(layout, new)
-                changes += new
-        return changes
+        self.editor.do(edits.in_turn(self._layout, self.layers.selected_ids(), moved, once=True), "move")
 
     def copy_along_row(self) -> None:
         chosen = self._bands()
         if len(chosen) != 1 or self._layout.band(chosen[0]).row is None:
             msg = "select one band of a row to copy its shape along the row"
             raise ValueError(msg)
-        self._do(edits.copy_aperture_along_row(self._layout, chosen[0]), "copy_aperture")
+        self.editor.do(edits.copy_aperture_along_row(self._layout, chosen[0]), "copy_aperture")
 
     def name_row(self) -> None:
         self._unnamed = tuple(self._bands())
@@ -264,7 +233,7 @@ class Commands:
         chosen, self._unnamed, name = self._unnamed, (), self.target
         if name and chosen and all(self.editor.band(key) for key in chosen):
             found = [change for key in chosen for change in edits.set_target(self._layout, key, name)]
-            self._do(list({change.object_id: change for change in found}.values()), "target")
+            self.editor.do(list({change.object_id: change for change in found}.values()), "target")
             self.named_target.emit(name, chosen[0])
 
     def name_kda(self) -> None:
@@ -276,24 +245,22 @@ class Commands:
         if self._layout.lane(band.lane).role != "ladder":
             msg = "this band does not lie in the ladder's lane; point at that lane and press G to mark it"
             raise ValueError(msg)
-        self._do(edits.set_target(self._layout, band.id, f"{kda:g} kDa", whole_row=False), "kda")
+        self.editor.do(edits.set_target(self._layout, band.id, f"{kda:g} kDa", whole_row=False), "kda")
         self.named_kda.emit()
-
-    # strips and lanes
 
     def remove(self) -> None:
         if not self.layers.strips.visible:
-            self._do(edits.remove_lane(self._layout, self._lane()), "remove_lane")
+            self.editor.do(edits.remove_lane(self._layout, self._lane()), "remove_lane")
             return
         chosen = [self.layers.here().strip] if self._by_key else self.layers.selected_strip_ids()
         if not chosen or not chosen[0]:
             msg = "point at a strip" if self._by_key else "select a strip first: click it in the picture"
             raise ValueError(msg)
-        self._do(strip_edits.remove_strip(self._layout, chosen[0]), "remove_strip")
+        self.editor.do(strip_edits.remove_strip(self._layout, chosen[0]), "remove_strip")
 
     def add_lane(self) -> None:
         row, col = self._point()
-        self._do(edits.add_lane(self._layout, row=row, col=col, used_ids=self.editor.used_ids), "add_lane")
+        self.editor.do(edits.add_lane(self._layout, row=row, col=col, used_ids=self.editor.used_ids), "add_lane")
 
     def bend(self) -> None:
         layers = self.layers
@@ -303,7 +270,7 @@ class Commands:
             self.say("drag the points of a centre line; click another one to see its points; C ends it")
 
     def mark(self, role: LaneRole) -> None:
-        self._do(edits.set_role(self._layout, self._lane(), role), "role")
+        self.editor.do(edits.set_role(self._layout, self._lane(), role), "role")
 
     # walking, drawing, keeping
 
@@ -332,7 +299,8 @@ class Commands:
         doubts = editor.doubts()
         if not doubts:
             self._seen = None
-            self.say(f"no doubts left about where lanes and bands are{editor.remarks()}")
+            more = flags_in_numbers(row["flags"] for row in editor.rows.values())
+            self.say(f"no doubts left about where lanes and bands are{more}")
             return
         later = [k for k, doubt in enumerate(doubts) if self._seen is not None and doubt.rank > self._seen.rank]
         place = later[0] if later else 0
@@ -356,7 +324,7 @@ class Commands:
         if not seen.intersection(keys):
             msg = "this is no doubt; press N to go to one"
             raise ValueError(msg)
-        self._do([change for key in keys for change in edits.confirm(self._layout, key)], "confirm")
+        self.editor.do([change for key in keys for change in edits.confirm(self._layout, key)], "confirm")
         self.next_doubt()
 
     def undo(self) -> None:

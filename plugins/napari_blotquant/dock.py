@@ -25,7 +25,6 @@ from qtpy.QtWidgets import (
 )
 
 from blotquant.model.image import BlotImage
-from blotquant.session.hit_testing import Hit
 from napari_blotquant.commands import BANDS, COMMANDS, RESULT, Commands, key_name
 from napari_blotquant.editor import Editor
 from napari_blotquant.layers import BlotLayers
@@ -106,18 +105,14 @@ class Guard(QObject):
     def _refuse(self, reason: str) -> None:
         self.bench.said.emit(reason, "problem")
 
-    # questions
-
     def may_leave(self) -> bool:
         """Whether the present blot may be left: unsaved edits are asked about."""
         editor = self.bench.editor
         if editor is None or not editor.is_dirty or not self.asks:
             return True
-        buttons = QMessageBox.StandardButton
-        text = f"{editor.image.name} has edits that were not saved."
-        answer = QMessageBox.question(
-            self._window, "Unsaved edits", text, buttons.Save | buttons.Discard | buttons.Cancel
-        )
+        text, buttons = f"{editor.image.name} has edits that were not saved.", QMessageBox.StandardButton
+        choice = buttons.Save | buttons.Discard | buttons.Cancel
+        answer = QMessageBox.question(self._window, "Unsaved edits", text, choice)
         if answer == buttons.Discard:
             self.bench.autosaver.forget(editor.session)
         return bool(answer == buttons.Discard or (answer == buttons.Save and self.bench.save()))
@@ -140,8 +135,6 @@ class Guard(QObject):
         canvas = self._window.findChild(QOpenGLWidget)
         if canvas is not None:
             canvas.setFocus()
-
-    # the window
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
         """Ask before the window closes over unsaved work; give the keys to the picture when the pointer comes to it."""
@@ -168,8 +161,7 @@ class Guard(QObject):
 
     def _menu(self, place: QPoint) -> None:
         """What can be done with what is under the pointer."""
-        here: Hit = self.layers.here()
-        menu = QMenu(self._window)
+        here, menu = self.layers.here(), QMenu(self._window)
         for command in COMMANDS:
             if command.on in ("band", "lane") and getattr(here, command.on):
                 action = menu.addAction(f"{command.label}\t{key_name(command.key)}")
@@ -255,8 +247,6 @@ class BlotDock(QWidget):
         """Leave most of the window to the picture."""
         return QSize(400, 600)
 
-    # what tests and scripts ask for
-
     @property
     def editor(self) -> Editor | None:
         """The open blot."""
@@ -269,8 +259,6 @@ class BlotDock(QWidget):
     def open_image(self, image: BlotImage) -> None:
         """Open a picture that is in memory."""
         self.bench.open_image(image)
-
-    # slots
 
     def ask(self) -> None:
         """Ask for a file and open it."""

@@ -14,7 +14,6 @@ import pandas as pd
 from psygnal import Signal
 
 from blotquant.analysis import quantify_bands
-from blotquant.flags import split_flags
 from blotquant.model.geometry import Band, Lane, Layout, Polygon
 from blotquant.model.image import BlotImage
 from blotquant.quantification.bands import measure_bands, measure_rows
@@ -23,9 +22,10 @@ from blotquant.quantification.prepared_image import PreparedImage
 from blotquant.session.autosave import Autosaver
 from blotquant.session.doubts import Doubt, find_doubts
 from blotquant.session.history import Change
+from blotquant.session.hit_testing import kept_part
 from blotquant.session.replay import Conflict, apply_changes, diff_layouts
 from blotquant.session.session import SESSION_SUFFIX, Session, relative_path, save_session
-from blotquant.tables import BAND_COLUMNS, make_table
+from blotquant.tables import BAND_COLUMNS, make_table, rows_by_band
 
 Rows = dict[str, dict[str, Any]]
 """Rows of a band table by band id."""
@@ -68,14 +68,6 @@ def user_name() -> str:
         return "unknown"
 
 
-def rows_of(table: pd.DataFrame) -> Rows:
-    """Rows of a band table as plain values, by band id."""
-    columns = [table[name].tolist() for name in table]
-    names = [str(name) for name in table]
-    rows = [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
-    return {row["band_id"]: row for row in rows}
-
-
 class Editor:
     """One picture being corrected.
 
@@ -116,8 +108,6 @@ class Editor:
         self._table: pd.DataFrame | None = None
         self._prepared_for: dict[str, Polygon] = {}
         self._curves: dict[Lane, Curves] = {}
-
-    # state
 
     @property
     def table(self) -> pd.DataFrame:
@@ -163,18 +153,6 @@ class Editor:
         strips = {strip.id: strip.number for strip in self.layout.strips}
         return f"lane {strips[lane.strip]}.{lane.number}" if len(strips) > 1 else f"lane {lane.number}"
 
-    # gestures
-
-    def set_value(self, dotted: str, before: Any, after: Any) -> None:
-        """Change one setting."""
-        if before != after:
-            self.do([Change("settings", dotted, before, after)], "settings")
-
-    def set_polarity(self, polarity: str) -> None:
-        """Say whether bands are bright or dark in the file."""
-        if polarity != self.session.polarity:
-            self.do([Change("image", "polarity", self.session.polarity, polarity)], "polarity")
-
     def do(self, changes: Sequence[Change], action: str) -> None:
         """Make one gesture and give the touched bands numbers at once; no change does nothing."""
         if not changes:
@@ -215,8 +193,6 @@ class Editor:
             self.autosaver.keep(self.session, self.image.source, self.path)
         self.edited.emit(list(changes))
 
-    # finding again, blind
-
     def lay_under(self, found: Layout) -> TakenOver:
         """The session as it is with what the detector finds now. Changes nothing; slow."""
         before = self.session
@@ -255,8 +231,6 @@ class Editor:
             self.autosaver.keep(self.session, self.image.source, self.path)
         self.stated.emit()
 
-    # numbers
-
     def _measure_touched(self, touched: set[str]) -> None:
         """Numbers of touched bands, in the picture as it was prepared; of very many none."""
         self._table = None
@@ -273,7 +247,7 @@ class Editor:
         rows = {row["band_id"]: row for row in measure_rows(self.image, layout, self.prepared, only=wanted)}
         for band in layout.bands:
             # Under a band that came from elsewhere the background was fitted through the band's own light.
-            if band.id in rows and _kept_part(self._prepared_for.get(band.id), band.outline) < NEAR:
+            if band.id in rows and kept_part(self._prepared_for.get(band.id), band.outline) < NEAR:
                 rows[band.id] |= {**dict.fromkeys(NUMBERS, np.nan), "flags": None}
         return rows
 
@@ -290,12 +264,12 @@ class Editor:
         session = self.session
         layout, prepared, table = quantify_bands(self.image, session)
         curves = {lane: lane_curves(prepared, lane) for lane in layout.lanes if lane.id == shown}
-        return Measured(session, prepared, table, rows_of(table), curves)
+        return Measured(session, prepared, table, rows_by_band(table), curves)
 
     def measure_auto(self) -> Rows:
         """Numbers of the automatic result."""
         settings = self.session.settings_at_start.quantification
-        return rows_of(measure_bands(self.image, self.session.layout_auto, settings=settings))
+        return rows_by_band(measure_bands(self.image, self.session.layout_auto, settings=settings))
 
     def accept(self, measured: Measured, auto_rows: Rows | None = None) -> bool:
         """Take over exact numbers; False if anything was changed since they were asked for."""
@@ -323,24 +297,10 @@ class Editor:
             self._curves[lane] = lane_curves(self.prepared, lane)
         return self._curves[lane]
 
-    # doubts
-
     def doubts(self) -> list[Doubt]:
         """What deserves a look, the least sure first; what a hand has touched is sure."""
         names = {lane.id: self.lane_name(lane) for lane in self.layout.lanes}
         return find_doubts(self.layout, self.session.history, names)
-
-    def remarks(self) -> str:
-        """What is left to say about numbers when all places are sure."""
-        flags = [split_flags(row["flags"]) for row in self.rows.values()]
-        counts = {
-            "saturated": sum("saturated" in names for names in flags),
-            "below their limit of detection": sum("below_lod" in names for names in flags),
-        }
-        told = [f"{n} {'is' if n == 1 else 'are'} {what}" for what, n in counts.items() if n]
-        return f"; of their numbers {' and '.join(told)}: see the flags" if told else ""
-
-    # keeping
 
     def save(self, path: Path | None = None) -> Path:
         """Write the session; the autosaved copy is dropped if nothing is in it that is not written now.
@@ -367,13 +327,3 @@ class Editor:
         self._replay()
         self._after([])
         self.edited.emit(None)
-
-
-def _kept_part(before: Polygon | None, now: Polygon) -> float:
-    """The part of an outline's bounding box that lay in its earlier one; 0 for a new band."""
-    if before is None:
-        return 0.0
-    low = np.maximum(np.min(before, axis=0), np.min(now, axis=0))
-    high = np.minimum(np.max(before, axis=0), np.max(now, axis=0))
-    size = np.max(now, axis=0) - np.min(now, axis=0)
-    return float(np.prod(np.maximum(high - low, 0)) / max(float(np.prod(size)), 1e-9))

@@ -16,17 +16,9 @@ import pandas as pd
 from napari.layers import Image, Shapes
 from psygnal import Signal
 
+from blotquant.imaging.contrast import contrast_limits
 from blotquant.model.geometry import Band, Layout, Point, Polygon
-from blotquant.session.drawn_shapes import (
-    Reading,
-    Shape,
-    handles,
-    is_same_place,
-    read_bands,
-    read_centers,
-    read_lanes,
-    read_strips,
-)
+from blotquant.session import drawn_shapes as drawn
 from blotquant.session.edits import resize_band
 from blotquant.session.history import Change
 from blotquant.session.hit_testing import Hit, hit, shown_outline
@@ -39,7 +31,6 @@ from napari_blotquant.shapes import (
     Colour,
     band_colour,
     band_features,
-    contrast_limits,
     lane_colour,
     lane_features,
     to_vertices,
@@ -68,7 +59,7 @@ class Thing(NamedTuple):
 class Mirror:
     """Keeps one Shapes layer at what a layout holds; each shape carries the hidden id of what it shows in a feature."""
 
-    def __init__(self, layer: Shapes, column: str, kind: str, read: Callable[..., Reading]) -> None:
+    def __init__(self, layer: Shapes, column: str, kind: str, read: Callable[..., drawn.Reading]) -> None:
         self.layer, self.column, self.kind, self.read = layer, column, kind, read
         self.lit = ""
         self.width = 1.0
@@ -87,9 +78,9 @@ class Mirror:
         return [keys[k] for k in sorted(self.layer.selected_data) if k < len(keys)]
 
     @property
-    def shapes(self) -> list[Shape]:
+    def shapes(self) -> list[drawn.Shape]:
         """What the layer shows now."""
-        return [Shape(key, np.array(points)) for key, points in zip(self.keys, self.layer.data, strict=True)]
+        return [drawn.Shape(key, np.array(points)) for key, points in zip(self.keys, self.layer.data, strict=True)]
 
     @property
     def has_foreign(self) -> bool:
@@ -104,7 +95,7 @@ class Mirror:
         if again:
             layer.remove(again)
             keys = [key for k, key in enumerate(keys) if k not in set(again)]
-        if any(not is_same_place(layer.data[k], tuple(wanted[key].points)) for k, key in enumerate(keys)):
+        if any(not drawn.is_same_place(layer.data[k], tuple(wanted[key].points)) for k, key in enumerate(keys)):
             layer.data = [(to_vertices(wanted[key].points), self.kind) for key in keys]
         shown = set(keys)
         new = [thing for thing in things if thing.key not in shown]
@@ -179,10 +170,10 @@ class BlotLayers:
         self.lanes = Shapes(name="Lanes", features=pd.DataFrame({"label": []}), text=LABEL, **common)
         self.centers = Shapes(name="Centre lines", visible=False, **common)
         self.bands = Shapes(name="Bands", **common)
-        self._strips = Mirror(self.strips, STRIP_ID, "polygon", read_strips)
-        self._lanes = Mirror(self.lanes, LANE_ID, "polygon", read_lanes)
-        self._centers = Mirror(self.centers, LANE_ID, "path", read_centers)
-        self._bands = Mirror(self.bands, BAND_ID, "polygon", read_bands)
+        self._strips = Mirror(self.strips, STRIP_ID, "polygon", drawn.read_strips)
+        self._lanes = Mirror(self.lanes, LANE_ID, "polygon", drawn.read_lanes)
+        self._centers = Mirror(self.centers, LANE_ID, "path", drawn.read_centers)
+        self._bands = Mirror(self.bands, BAND_ID, "polygon", drawn.read_bands)
         self._listen()
 
     def _listen(self) -> None:
@@ -272,7 +263,7 @@ class BlotLayers:
             self._strips.show([Thing(s.id, s.outline, COLOURS["strip"]) for s in layout.strips])
             self._lanes.show([Thing(x.id, x.outline, lane_colour(x)) for x in layout.lanes])
             self.show_labels()
-            self._centers.show([Thing(x.id, handles(x), lane_colour(x)) for x in layout.lanes])
+            self._centers.show([Thing(x.id, drawn.handles(x), lane_colour(x)) for x in layout.lanes])
             self._show_bands(layout)
 
     def _show_bands(self, layout: Layout) -> None:
@@ -484,13 +475,13 @@ class BlotLayers:
         band = self.editor.band(chosen[0]) if chosen else None
         if band is None or index >= len(self.bands.data) or self.bands.mode in DRAWING:
             return
-        shape = Shape(band.id, np.array(self.bands.data[index]))
+        shape = drawn.Shape(band.id, np.array(self.bands.data[index]))
         layout = self.editor.layout
-        if is_same_place(shape.vertices, shown_outline(layout, band)):
+        if drawn.is_same_place(shape.vertices, shown_outline(layout, band)):
             return
-        others = [Shape(b.id, to_vertices(shown_outline(layout, b))) for b in layout.bands if b.id != band.id]
+        others = [drawn.Shape(b.id, to_vertices(shown_outline(layout, b))) for b in layout.bands if b.id != band.id]
         with suppress(ValueError):
-            changes = read_bands(layout, [shape, *others]).changes if band.split else None
+            changes = drawn.read_bands(layout, [shape, *others]).changes if band.split else None
             changes = changes or resize_band(layout, band.id, shape.vertices)
             for row in self.editor.preview(changes).values():
                 self.previewed.emit(row)

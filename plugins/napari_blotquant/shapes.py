@@ -7,13 +7,12 @@ offset is added.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from blotquant.flags import FLAGS, split_flags
+from blotquant.flags import split_flags
 from blotquant.model.geometry import Band, Lane, Point
 from blotquant.session.doubts import SURE
 
@@ -95,19 +94,3 @@ def band_features(keys: Sequence[str], table: pd.DataFrame) -> pd.DataFrame:
     shown = known.reindex(order)
     shown[BAND_ID] = order
     return shown.reset_index(drop=True)
-
-
-def contrast_limits(signal: NDArray[np.floating[Any]]) -> tuple[float, float]:
-    """First contrast for looking: from the background to the bands, leaving out specks. The numbers never see it."""
-    step = max(1, int(np.sqrt(signal.size / 250_000)))
-    seen = signal[::step, ::step]
-    seen = seen[np.isfinite(seen)]
-    if seen.size == 0:
-        return 0.0, 1.0
-    low, high = (float(v) for v in np.percentile(seen, (1.0, 99.7)))
-    return (low, high) if high > low else (low, low + 1.0)
-
-
-def flags_in_words(cell: object) -> str:
-    """Meaning and advice of the flags of a cell, one line each."""
-    return "\n".join(f"{FLAGS[name].meaning} {FLAGS[name].advice}" for name in split_flags(cell) if name in FLAGS)

@@ -27,6 +27,7 @@ from blotquant.runs.blots import (
 from blotquant.runs.live_ratios import Study, StudyPicture, ratios_with
 from blotquant.session.autosave import Autosaver, find_rescued, free_name, holds
 from blotquant.session.canonical_json import flatten_settings
+from blotquant.session.history import Change
 from blotquant.session.session import SESSION_SUFFIX, PictureMissingError
 from blotquant.settings import Settings
 from napari_blotquant.editor import Editor, Measured, Rows
@@ -88,8 +89,6 @@ class Workbench:
         self.rescued = list(find_rescued())
         self.blots = [Blot(r.path, "not saved", r.session.image.name) for r in self.rescued]
 
-    # threads
-
     def start(self, work: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[Exception], None]) -> None:
         """Run work in a thread; one of the two callbacks is called in the window's thread."""
         from napari.qt.threading import create_worker
@@ -138,8 +137,6 @@ class Workbench:
         self._job += 1
         self.began.emit("")
         self.said.emit("Cancelled; nothing was changed", "note")
-
-    # opening
 
     def open_path(self, place: Path, settings: Settings | None = None) -> None:
         """Open a picture or a session; of a folder or an experiment, list the blots."""
@@ -216,8 +213,6 @@ class Workbench:
         names = self.picture.samples
         return {lane.id: names.get(lane.number, "") for lane in self.editor.layout.lanes}
 
-    # the list of blots
-
     def _list(self, listed: tuple[list[Blot], Study | None]) -> None:
         self.blots, self.study = listed
         self.listed.emit()
@@ -242,8 +237,6 @@ class Workbench:
         elif self.editor is None or not self.editor.is_dirty or self.save():
             self.open_path(later[0].path)
 
-    # selecting
-
     def select(self, band_id: str) -> None:
         """Select a band, and with it its lane; an empty id selects none."""
         band = self.editor.band(band_id) if self.editor is not None else None
@@ -255,8 +248,6 @@ class Workbench:
         """Select a lane and no band."""
         self.band_id, self.lane_id = "", lane_id
         self.selected.emit()
-
-    # numbers
 
     def _on_edited(self, changes: list[Any] | None) -> None:
         self._settle.throttle()
@@ -324,16 +315,16 @@ class Workbench:
 
     def set_value(self, dotted: str, value: Any) -> None:
         """Change one setting, as an edit that can be undone."""
-        if self.editor is not None:
-            self.editor.set_value(dotted, flatten_settings(self.editor.session.settings)[dotted], value)
+        editor = self.editor
+        before = flatten_settings(editor.session.settings)[dotted] if editor is not None else value
+        if editor is not None and before != value:
+            editor.do([Change("settings", dotted, before, value)], "settings")
 
     def set_polarity(self, polarity: str) -> None:
         """Say whether bands are bright or dark in the file, and find everything again."""
         if self.editor is not None and polarity != self.editor.session.polarity:
-            self.editor.set_polarity(polarity)
+            self.editor.do([Change("image", "polarity", self.editor.session.polarity, polarity)], "polarity")
             self.find_from("strips")
-
-    # keeping
 
     def save(self, target: Path | None = None) -> bool:
         """Save the session where it came from, else beside the picture; False, with a way on, if that cannot be."""

@@ -9,6 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from blotquant.flags import flags_in_words
+from blotquant.imaging.contrast import contrast_limits
 from blotquant.model.geometry import Lane, polygon, rectangle
 from blotquant.session.drawn_shapes import bent, handles, is_same_place, lane_nodes
 from blotquant.tables import BAND_COLUMNS, make_table
@@ -16,8 +18,6 @@ from napari_blotquant.shapes import (
     COLOURS,
     band_colour,
     band_features,
-    contrast_limits,
-    flags_in_words,
     lane_colour,
     lane_features,
     lane_label,

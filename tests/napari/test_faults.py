@@ -14,6 +14,7 @@ import tifffile
 from blotquant.model.geometry import Layout, rectangle
 from blotquant.session import edits
 from blotquant.session.autosave import Autosaver, autosave_path, find_rescued, holds
+from blotquant.session.doubts import flags_in_numbers
 from blotquant.session.history import Change
 from blotquant.session.hit_testing import hit, shown_outline
 from blotquant.session.session import load_session
@@ -177,7 +178,7 @@ def test_wheel_over_a_field_changes_nothing(dock: Any, qtbot: Any) -> None:
 
 def test_undone_polarity_shows_the_picture_as_it_was(dock: Any, qtbot: Any) -> None:
     first = np.array(dock.layers.image.data)
-    dock.editor.set_polarity("dark")
+    dock.editor.do([Change("image", "polarity", "bright", "dark")], "polarity")
     assert not np.array_equal(dock.layers.image.data, first)
     dock.hand.run("undo")
     assert np.array_equal(dock.layers.image.data, first)
@@ -239,7 +240,7 @@ def test_band_cells_show_a_saturated_volume_as_a_bound(editor: Any) -> None:
     cells = band_cells(row, None)
     assert cells[2].text == "≥\u202f20\u202f512\u202f856"
     assert cells[3].text == "", "a bound has no SD"
-    assert cells[5].text.startswith("saturated")
+    assert cells[6].text.startswith("saturated")
     assert with_sd(row).startswith("≥")
 
 
@@ -327,8 +328,9 @@ def test_draw_of_a_lane_keeps_its_rectangle_and_l_inside_a_lane_is_refused(dock:
 
 
 def test_next_doubt_says_that_numbers_may_be_doubtful_where_places_are_sure(editor: Any) -> None:
-    editor.rows = {key: row | {"flags": "below_lod"} for key, row in editor.rows.items()}
-    assert editor.remarks() == "; of their numbers 8 are below their limit of detection: see the flags"
+    assert (
+        flags_in_numbers(["below_lod"] * 8) == "; of their numbers 8 are below their limit of detection: see the flags"
+    )
     two = replace(editor.layout, strips=(*editor.layout.strips, replace(editor.layout.strips[0], id="s2", number=2)))
     editor.layout = two
     assert editor.lane_name(two.lanes[0]) == "lane 1.1"

@@ -22,21 +22,14 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from blotquant.flags import flags_in_words
 from blotquant.model.geometry import Band
-from blotquant.report.number_words import (
-    bound_of,
-    counts,
-    percent_change,
-    readable,
-    relative_sd,
-    volume_text,
-    with_sd,
-)
+from blotquant.report import number_words as words
 from blotquant.session.hit_testing import Hit
-from napari_blotquant.shapes import flags_in_words
 from napari_blotquant.workbench import Workbench
 
 Index = QModelIndex | QPersistentModelIndex
+Told = Callable[[str], None]
 
 
 class Cell(NamedTuple):
@@ -118,10 +111,10 @@ class TableModel(QAbstractTableModel):
 class Table(QTableView):
     """A sortable table whose rows can be copied and kept as a file; a click or the arrows tell a row's key."""
 
-    def __init__(self, heads: Sequence[str], name: str, chosen: Callable[[str], None] | None = None) -> None:
+    def __init__(self, heads: Sequence[str], name: str, chosen: Told | None = None, widths: Sequence[int] = ()) -> None:
         super().__init__()
         self.rows, self.name, self._chosen = TableModel(heads), name, chosen
-        self.looked_at: Callable[[str], None] | None = None
+        self.looked_at: Told | None = None
         self._sorted = QSortFilterProxyModel()
         self._sorted.setSourceModel(self.rows)
         self._sorted.setSortRole(Qt.ItemDataRole.UserRole)
@@ -134,6 +127,8 @@ class Table(QTableView):
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.horizontalHeader().setStretchLastSection(True)
         self.setWordWrap(False)
+        for column, width in enumerate(widths):
+            self.setColumnWidth(column, width)
         self.clicked.connect(self._tell)
         self.doubleClicked.connect(self._look)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
@@ -185,11 +180,6 @@ class Table(QTableView):
         if name:
             Path(name).write_text(self.frame().to_csv(index=False), encoding="utf-8")
 
-    def set_widths(self, widths: Sequence[int]) -> None:
-        """Set the columns' widths; the last takes what is left."""
-        for column, width in enumerate(widths):
-            self.setColumnWidth(column, width)
-
     def pick(self, key: str) -> None:
         """Mark a row and bring it into view."""
         row = self.rows.row_of(key)
@@ -205,16 +195,6 @@ class Table(QTableView):
 # bands
 
 
-def band_name(band: Mapping[str, Any]) -> str:
-    """What a band is called: its target, else its mass, else its row."""
-    if isinstance(band["target"], str):
-        return str(band["target"])
-    mass = band.get("mw_kda")
-    if isinstance(mass, float) and not math.isnan(mass):
-        return f"{mass:.0f} kDa"
-    return "–" if pd.isna(band["row"]) else f"row {band['row']}"
-
-
 def lane_cell(band: Mapping[str, Any], n_strips: int) -> Cell:
     """The lane's number; before it the strip's, where there are several."""
     lane = int(band["lane"])
@@ -228,15 +208,15 @@ def band_cells(
     flags = band["flags"] if isinstance(band["flags"], str) else ""
     state = "" if band["status"] == "detected" else "not detected"
     number, sd = float(band["volume"]), float(band["volume_sd"])
-    more = f"raw {counts(band['volume_raw'])}, LOD {counts(band['lod'])}"
+    more = f"raw {words.counts(band['volume_raw'])}, LOD {words.counts(band['lod'])}"
     return [
         Cell("•", 0) if is_blind else lane_cell(band, n_strips),
-        Cell(band_name(band)),
-        Cell(volume_text(band), number, more),
-        Cell("" if bound_of(flags) else relative_sd(number, sd), sd, with_sd(band)),
-        Cell(percent_change(number, before["volume"]) if before else "", None, "Against the automatic result"),
-        Cell(", ".join(part for part in (state, readable(flags)) if part), None, flags_in_words(flags)),
+        Cell(words.band_name(band)),
+        Cell(words.volume_text(band), number, more),
+        Cell("" if words.bound_of(flags) else words.relative_sd(number, sd), sd, words.with_sd(band)),
+        Cell(words.percent_change(number, before["volume"]) if before else "", None, "Against the automatic result"),
         Cell("–" if math.isnan(band["snr"]) else f"{band['snr']:z.0f}", float(band["snr"])),
+        Cell(", ".join(part for part in (state, words.readable(flags)) if part), None, flags_in_words(flags)),
     ]
 
 
@@ -244,9 +224,9 @@ class BandTable(Table):
     """All bands of the open blot, shuffled while blind."""
 
     def __init__(self, bench: Workbench) -> None:
-        super().__init__(("lane", "target", "volume", "SD", "change", "flags", "SNR"), "bands", bench.select)
+        heads = ("lane", "target", "volume", "SD", "change", "SNR", "flags")
+        super().__init__(heads, "bands", bench.select, (36, 52, 78, 46, 54, 38))
         self.bench = bench
-        self.set_widths((38, 62, 84, 54, 60, 110))
         bench.edited.connect(self.refresh)
         bench.selected.connect(self._mark)
         for signal in (bench.opened, bench.measured, bench.stated):
@@ -321,7 +301,7 @@ class ReadOut(QWidget):
             self._flags.hide()
             return
         before = editor.auto_rows.get(band.id)
-        change = percent_change(row["volume"], before["volume"]) if before else ""
+        change = words.percent_change(row["volume"], before["volume"]) if before else ""
         self._where.setText(self._place(row, band, change))
         self.show_number(row)
 
@@ -331,14 +311,14 @@ class ReadOut(QWidget):
         sample = "" if editor.is_blind else self.bench.samples.get(band.lane, "")
         lane = f"{editor.lane_name(editor.layout.lane(band.lane))} {sample}".strip()
         snr = "" if math.isnan(row["snr"]) else f"SNR {row['snr']:.0f}"
-        parts = [lane, band_name(row), snr, band.origin, f"{change} by hand" if change else ""]
+        parts = [lane, words.band_name(row), snr, band.origin, f"{change} by hand" if change else ""]
         return "  ·  ".join(part for part in parts if part)
 
     def show_number(self, row: Mapping[str, Any]) -> None:
         """Show the number of a row, as it is or as it would be while the band is dragged."""
         is_known = not math.isnan(row["volume"])
-        self._number.setText(f"{with_sd(row)} counts" if is_known else "measuring…")
-        self._flags.setText(readable(row["flags"]))
+        self._number.setText(f"{words.with_sd(row)} counts" if is_known else "measuring…")
+        self._flags.setText(words.readable(row["flags"]))
         self._flags.setVisible(bool(self._flags.text()))
         self._flags.setToolTip(flags_in_words(row["flags"]))
 
@@ -350,5 +330,5 @@ class ReadOut(QWidget):
             return
         band = editor.band(found.band)
         row = editor.rows.get(found.band)
-        name = (band_name(row) if row else "a band") if band else "no band"
+        name = (words.band_name(row) if row else "a band") if band else "no band"
         self._under.setText(f"Under the pointer: {editor.lane_name(lane)}, {name}")

@@ -9,7 +9,7 @@ from typing import Any
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
-from napari_blotquant.shapes import flags_in_words
+from blotquant.flags import flags_in_words
 from napari_blotquant.workbench import Workbench
 
 PICTURES = "Blots (*.tif *.tiff *.scn *.gel *.1sc *.png *.jpg *.jpeg *.blot.json);;All files (*)"
@@ -66,8 +66,6 @@ class Messages(QWidget):
         for part in (self._busy, self.message, self._choice, self.way_on):
             part.hide()
 
-    # what was never saved
-
     def _show_rescued(self) -> None:
         """Stays until it is dealt with: no later message wipes it."""
         rescued = self.bench.rescued
@@ -77,8 +75,6 @@ class Messages(QWidget):
 
     def _get_back(self) -> None:
         self.bench.open_path(self.bench.rescued[0].path)
-
-    # the open blot
 
     def refresh(self, _touched: object = None) -> None:
         """Show which blot that is and how it stands."""
@@ -113,8 +109,6 @@ class Messages(QWidget):
             self.state.setText(f"{label}…")
         else:
             self.refresh()
-
-    # messages
 
     def say(self, text: str, kind: str = "problem") -> None:
         """Show a problem or a note, or take it away; a way on that was offered goes with it."""

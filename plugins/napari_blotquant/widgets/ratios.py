@@ -69,8 +69,7 @@ class RatioTable(QWidget):
         super().__init__()
         self.bench = bench
         heads = ("lane", "ratio", "value", "change", "95 % CI", "why not")
-        self.table = Table(heads, "ratios", self._pick)
-        self.table.set_widths((38, 90, 62, 60, 110))
+        self.table = Table(heads, "ratios", self._pick, (36, 80, 62, 54, 100))
         self.rows = self.table.rows
         self.top, self.over, self.bottom = QComboBox(), QLabel("over"), QComboBox()
         row, column = QHBoxLayout(), QVBoxLayout(self)
@@ -141,10 +140,8 @@ class Tables(QTabWidget):
         self.bench = bench
         self.bands, self.ratio_page = BandTable(bench), RatioTable(bench)
         self.ratios = self.ratio_page.table
-        self.history = Table(("#", "what", "when", "who"), "history")
-        self.blots = Table(("blot", "state"), "blots", self._open)
-        self.history.set_widths((34, 200, 140))
-        self.blots.set_widths((220,))
+        self.history = Table(("#", "what", "when", "who"), "history", None, (34, 180, 130))
+        self.blots = Table(("blot", "state"), "blots", self._open, (220,))
         pages = (self.bands, self.ratio_page, self.history, self.blots, key_list())
         for page, name in zip(pages, ("Bands", "Ratios", "History", "Blots", "Keys"), strict=True):
             self.addTab(page, name)
@@ -186,13 +183,12 @@ class Tables(QTabWidget):
 
 def key_list() -> Table:
     """Every key with what it does and what it acts on."""
-    keys = Table(("key", "does", "on"), "keys")
+    keys = Table(("key", "does", "on"), "keys", None, (84, 240))
     on = {"selection": "what is selected", "": ""}
     said = [(key_name(c.key), c.tip, on.get(c.on, f"the {c.on} under the pointer")) for c in COMMANDS if c.key]
     said += [("1 to 6", "Go to a step", ""), ("D, S", "napari's own: move vertices, select", "")]
     said += [("Ctrl+C, Ctrl+V", "napari's own: copy and paste the selected shapes", "")]
     keys.rows.show([name for name, _, _ in said], [[Cell(text) for text in row] for row in said])
-    keys.set_widths((84, 330))
     return keys
 
 
