@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from blotquant.session.session import Session
     from napari_blotquant.editor import Editor
 
-WAIT_MS = 20_000
+WAIT_MS = 60_000
 NEEDS_WINDOW = {"qtbot", "make_napari_viewer", "qapp"}
 
 

@@ -12,7 +12,7 @@ from blotquant.session.edits import move_band
 pytest.importorskip("napari")
 from napari_blotquant import editor as editing
 
-WAIT_MS = 20_000
+WAIT_MS = 60_000
 
 
 def opened(dock: Any, qtbot: Any, before: Any) -> None:

@@ -21,7 +21,7 @@ from blotquant.session.session import load_session
 
 pytest.importorskip("napari")
 
-WAIT_MS = 20_000
+WAIT_MS = 60_000
 SESSION = "blot.tif.blot.json"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-WAIT_MS = 20_000
+WAIT_MS = 60_000
 
 
 def handle(layer: Any, key: str, column: str, place: int) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from blotquant.io import read_image, table_to_csv
 from blotquant.quantification.bands import measure_bands
 from blotquant.session.session import load_session
 
-WAIT_MS = 20_000
+WAIT_MS = 60_000
 
 
 def settle(dock: Any, qtbot: Any) -> None:

@@ -14,7 +14,7 @@ import pytest
 from blotquant.session.edits import move_band
 from blotquant.session.session import load_session
 
-WAIT_MS = 20_000
+WAIT_MS = 60_000
 
 
 def reopened(dock: Any, qtbot: Any, before: Any) -> None:
