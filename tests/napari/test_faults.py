@@ -372,9 +372,12 @@ def test_a_colour_picture_is_opened_by_the_channel_that_is_chosen(dock: Any, qtb
     from qtpy.QtCore import Qt
     from qtpy.QtTest import QTest
 
-    before, rng = dock.editor, np.random.default_rng(0)
-    pixels = np.stack([before.image.pixels, before.image.pixels[::-1], before.image.pixels[:, ::-1]], axis=-1)
-    pixels = pixels + rng.integers(0, 9000, pixels.shape).astype(pixels.dtype)
+    before = dock.editor
+    channels = [before.image.pixels, before.image.pixels[::-1], before.image.pixels[:, ::-1]]
+    pixels = np.stack(channels, axis=-1) * (40_000 / before.image.pixels.max())
+    pixels[:80, :, 0] += 25_000
+    pixels[80:, :, 1] += 25_000
+    pixels = pixels.astype(np.uint16)
     tifffile.imwrite(tmp_path / "colour.tif", pixels, photometric="rgb")
     dock.open_path(tmp_path / "colour.tif")
     qtbot.waitUntil(lambda: dock.messages.channel.isVisible(), timeout=WAIT_MS)
