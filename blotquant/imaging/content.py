@@ -48,6 +48,9 @@ def content_box(signal: NDArray[np.floating[Any]]) -> Box:
     near = NEAR * (high - low)
     while True:
         part = signal[box.slices]
+        ends = part[[0, -1]], part[:, [0, -1]].T
+        if not any(_is_margin(x, flat, (low + near, high - near)).any() for x in ends):
+            break
         lines = part[:, :: max(1, part.shape[1] // SAMPLES)], part[:: max(1, len(part) // SAMPLES)].T
         rows, cols = (np.flatnonzero(~_is_margin(x, flat, (low + near, high - near))) for x in lines)
         if len(rows) == 0 or len(cols) == 0:

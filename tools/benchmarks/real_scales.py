@@ -49,7 +49,9 @@ def main() -> int:
         except ImageError as error:
             print(f"{path.stem}: left out: {error}")
             continue
-        for name, signal, marks in variants(image.signal().astype(np.float64), truth):
+        counts = image.signal().astype(np.float64)
+        counts = np.where(np.isfinite(counts), counts, np.nanmedian(counts))
+        for name, signal, marks in variants(counts, truth):
             rows.append({"membrane": path.stem, "as": name, **score(find_layout(signal), marks)})
     if not rows:
         print(f"no marked pictures in {REAL}")
