@@ -218,10 +218,13 @@ def find_membrane(
     ties |= {k: _tie(reference, pictures[k], lattice, n_lanes=n_lanes, sheet=sheet) for k in rest}
     place = _place_on_sheet(pictures, ties, sheet=sheet, n_lanes=n_lanes, said=said)
 
+    unseen = _unseen_samples(pictures, ties, place, sheet=sheet, n_lanes=n_lanes)
     layouts, identities = [], []
     for k, picture in enumerate(pictures):
         identity = _identity(picture, ties[k], place, n_lanes=n_lanes, said=said[k])
-        identity = replace(identity, placement=_between(ties[0].placement, ties[k].placement))
+        identity = replace(
+            identity, trouble=identity.trouble or unseen, placement=_between(ties[0].placement, ties[k].placement)
+        )
         layouts.append(_completed(picture, reference, ties[k], identity, lattice, settings))
         identities.append(identity)
     return layouts, identities
@@ -574,6 +577,26 @@ def _place_on_sheet(
         return _Place(fitting[0], tied_by=(_ROLES,))
     first = (fitting or ways)[0]
     return _Place(first, others=tuple(way for way in ways if way != first))
+
+
+def _unseen_samples(
+    pictures: Sequence[_Picture], ties: Mapping[int, _Tie], place: _Place, *, sheet: Expected, n_lanes: int
+) -> str:
+    """What is wrong with a sheet whose samples lie beyond all lanes that any picture shows."""
+    if place.others or place.tied_by == (_SAID,):
+        return ""
+    known = [k for k, tie in ties.items() if not tie.others and not tie.trouble and pictures[k].lanes]
+    first = place.first + min(ties[k].first for k in known)
+    last = place.first + max(ties[k].first + len(pictures[k].lanes) for k in known) - 1
+    beyond = sorted(number for number in sheet.lanes_of("sample", "standard") if not first <= number <= last)
+    if not beyond:
+        return ""
+    listed = " and ".join(map(str, beyond))
+    return (
+        f"the pictures show {last - first + 1} lanes, the sample sheet lists {n_lanes}, and lane {listed} of the "
+        "samples shows in none of them; correct the sheet, or say where the first lit lane lies, such as first_lane = "
+        f"{place.first}"
+    )
 
 
 def _identity(picture: _Picture, tie: _Tie, place: _Place, *, n_lanes: int, said: int | None) -> LaneIdentity:

@@ -49,10 +49,11 @@ def find_contradiction(signals: Sequence[FloatImage], layouts: Sequence[Layout],
         return ""
     said = {number for number, role in roles.items() if role == "ladder"}
     seen = [ladder_like(layout) for layout in layouts]
-    elsewhere = {number for lanes in seen for number in lanes} - said
     confirmed = {number for lanes in seen for number in lanes} & said
-    if elsewhere and not confirmed:
-        return _ladder_words(sorted(elsewhere), said, len(roles))
+    # One picture alone whose ladder stands elsewhere may be turned, or another membrane's.
+    elsewhere = next((lanes for lanes in seen if lanes and not set(lanes) & said), None)
+    if elsewhere is not None:
+        return _ladder_words(elsewhere, said, len(roles))
     lit = [_lit_lanes(signal, layout) for signal, layout in zip(signals, layouts, strict=True)]
     shown = {number for lanes in lit for number, height in lanes.items() if height >= LIT}
     dark = sorted(n for n, role in roles.items() if role == "sample" and n not in shown)

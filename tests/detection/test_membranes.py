@@ -102,3 +102,11 @@ def test_find_membrane_makes_no_two_lanes_of_one() -> None:
     layouts, identities = find_membrane([picture(80, ALL)], sheet=Expected(n_lanes=N + 1, roles=roles))
     assert not identities[0].is_known
     assert np.diff(columns(layouts[0])).min() > 0.7 * PITCH
+
+
+def test_find_membrane_holds_back_a_sheet_whose_samples_show_in_no_picture() -> None:
+    roles = {1: "ladder", **dict.fromkeys(range(2, N + 3), "sample")}
+    _, identities = find_membrane(
+        [picture(80, ALL), picture(100, ALL, seed=1)], sheet=Expected(n_lanes=N + 2, roles=roles)
+    )
+    assert not any(identity.is_known for identity in identities)
