@@ -56,8 +56,11 @@ LEAST_HEIGHT_PX = 0.8
 SMOOTHING = 1 / 3
 """SD of the Gaussian that the profile is smoothed with before it is opened, in band heights."""
 
-FLOOR_SDS = 3.0
-"""Rows no more than so many SDs of a row's mean above the background lie on the floor: their middle is it."""
+FLOOR_SDS = 4.0
+"""Rows no more than so many SDs of a row's mean above the opening lie on the floor: their middle is the background."""
+
+MOSTLY_FLOOR = 0.97
+"""A lane of which a greater part lies on the floor is empty: its floor is found again around its middle."""
 
 DEBRIS_SDS = 6.0
 """A pixel is debris from so many SDs of noise above all that its lane has in common near it."""
@@ -312,10 +315,13 @@ def _opened(profile: LaneProfile, height: float, length: float) -> LaneProfile:
     level = ndimage.uniform_filter1d(_opening(smooth, length), int(length) | 1, mode="nearest")
     above = profile.counts - level
     grain = profile.noise / np.sqrt(np.maximum(profile.cover, 1.0))
-    lift = 0.0
-    for _ in range(6):
-        floor = above <= lift + np.maximum(FLOOR_SDS * grain, 1e-12 * np.abs(level))
-        lift = float(above[floor].mean()) if floor.any() else lift
+    near = np.maximum(FLOOR_SDS * grain, 1e-12 * np.abs(level))
+    floor = above <= near
+    lift = float(above[floor].mean()) if floor.any() else 0.0
+    if floor.mean() > MOSTLY_FLOOR:  # among crowded bands the floor would climb into them
+        for _ in range(5):
+            floor = above <= lift + near
+            lift = float(above[floor].mean())
     return replace(profile, background=level + lift, n_floor=float(profile.cover[floor].sum()))
 
 
