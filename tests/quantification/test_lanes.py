@@ -117,3 +117,16 @@ def test_measure_lanes_takes_plain_backgrounds_as_they_are(name, level):
     table = measured(pixels, settings=QuantificationSettings(background=name))
     expected = [(pixels - level)[:, int(c - WIDE / 2) : int(c + WIDE / 2)].sum() for c in CENTERS]
     np.testing.assert_allclose(table["volume"], expected, rtol=1e-9)
+
+
+def test_measure_lanes_of_crowded_lanes_with_shot_noise_keep_their_proportions():
+    """Forty bands over a smear, in counts of photons: the background does not climb into them."""
+    rng, rows = np.random.default_rng(8), np.arange(SHAPE[0])
+    places, heights = np.linspace(12, 288, 40), rng.lognormal(0, 0.8, 40)
+    profile = 120 + 300 * (heights * np.exp(-0.5 * ((rows[:, None] - places) / 2.2) ** 2)).sum(axis=1)
+    light = np.full(SHAPE, 400.0)
+    for c, load in zip(CENTERS, LOADS, strict=True):
+        light[:, int(c - WIDE / 2) : int(c + WIDE / 2)] += load * profile[:, None]
+    table = measured(rng.poisson(light).astype(float))
+    scale = np.median(table["volume"] / LOADS)
+    assert np.abs(table["volume"] / scale / LOADS - 1).max() < 0.05
