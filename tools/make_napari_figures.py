@@ -38,7 +38,7 @@ def keep(viewer: Any, name: str) -> None:
     shot = Image.fromarray(viewer.window.screenshot(flash=False, canvas_only=False)[..., :3])
     IMAGES.mkdir(parents=True, exist_ok=True)
     path = IMAGES / f"napari_{name}.png"
-    shot.quantize(200).save(path, optimize=True)
+    shot.quantize(256, dither=0).save(path, optimize=True)
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e3:.0f} kB")
 
 
