@@ -214,8 +214,8 @@ def _by_masses(rows: Sequence[Row], targets: Sequence[Target], fit: MassScale, t
     cost = (miss / _KDA_SD) ** 2 + _WEAKNESS * (1 - np.array([row.score for row in rows]))
     cost[miss > limit] = _NO_ROW
     # A column of its own for each target that no row fits.
-    own = np.where(np.eye(len(targets), dtype=bool), _NO_ROW / 2, 2 * _NO_ROW)
-    pairs = dict(zip(*(at.tolist() for at in linear_sum_assignment(np.hstack([cost, own]))), strict=True))
+    spare = np.where(np.eye(len(targets), dtype=bool), _NO_ROW / 2, 2 * _NO_ROW)
+    pairs = dict(zip(*(at.tolist() for at in linear_sum_assignment(np.hstack([cost, spare]))), strict=True))
     taken = {rows[k].number for k in pairs.values() if k < len(rows)}
     chosen: dict[str, Choice] = {}
     for i in sorted(pairs, key=lambda i: (pairs[i] >= len(rows), cost[i].min())):
@@ -229,7 +229,10 @@ def _by_masses(rows: Sequence[Row], targets: Sequence[Target], fit: MassScale, t
         else:
             near = [row for row in free if miss[i][rows.index(row)] <= limit]
             choice = _with_partner(near, rows[k], target, fit)
-            rivals = [row for row in near if row.number not in choice.rows
+            # A row inside the chosen one's outlines is a piece of it: bands of a few lanes that lie a little off.
+            own = [row for row in near if row.number in choice.rows]
+            top, bottom = min(row.place - row.height / 2 for row in own), max(row.place + row.height / 2 for row in own)
+            rivals = [row for row in near if row.number not in choice.rows and not top <= row.place <= bottom
                       and cost[i][rows.index(row)] < cost[i][k] + _CLOSE]  # fmt: skip
             choice = _doubted(choice, bool(rivals))
         taken |= set(choice.rows)
