@@ -20,8 +20,12 @@ def field_values(annotation: object, limits: list[object]) -> st.SearchStrategy[
         return st.sampled_from(get_args(annotation))
     parts = get_args(annotation)
     if get_origin(annotation) is tuple:
-        first = parts[0].__origin__ if hasattr(parts[0], "__metadata__") else parts[0]
-        return st.lists(field_values(first, []), max_size=2, unique=True).map(tuple)
+        of = [
+            field_values(part.__origin__ if hasattr(part, "__metadata__") else part, [])
+            for part in parts
+            if part is not ...
+        ]
+        return st.tuples(*of) if ... not in parts else st.lists(of[0], max_size=2, unique=True).map(tuple)
     if parts:
         limits = [*limits, *(limit for part in parts for limit in getattr(part, "__metadata__", ()))]
         plain = (part.__origin__ if hasattr(part, "__metadata__") else part for part in parts)

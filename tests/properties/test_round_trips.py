@@ -47,7 +47,8 @@ def folder() -> Iterator[Path]:
 
 pixels = st.sampled_from(["u1", "u2", "u4", "i2", "i4", "f4", "f8"]).flatmap(
     lambda kind: arrays.arrays(kind, st.tuples(st.integers(2, 40), st.integers(2, 40)), elements=arrays.from_dtype(
-        np.dtype(kind), allow_nan=False, allow_infinity=False))
+        np.dtype(kind), allow_nan=False, allow_infinity=False,
+        **({"min_value": -(2.0**99), "max_value": 2.0**99} if kind[0] == "f" else {})))
 )  # fmt: skip
 layouts = st.fixed_dictionaries(
     {
@@ -138,7 +139,7 @@ def experiments(draw: st.DrawFn) -> tuple[dict[str, object], list[list[str]], li
     images = []
     for blot in blots:
         for number, probe in enumerate(probes):
-            entry = short(draw(models(ImageEntry)).model_dump(exclude_none=True))
+            entry = short(draw(models(ImageEntry)).model_dump(exclude_none=True, exclude={"at", "ladder_image"}))
             file = f"b{blot}_{number}.tif"
             entry |= {"file": file, "blot": blot, "probe": probe}
             entry["membrane"] = draw(st.sampled_from([f"{blot}a", f"{blot}b"]))
@@ -163,7 +164,8 @@ def experiments(draw: st.DrawFn) -> tuple[dict[str, object], list[list[str]], li
         "targets": {probe: draw(targets) for probe in probes},
         "ratios": [{"name": "r/1", "numerator": probes[0], "denominator": probes[1:], "loading": [probes[1]]}],
         # Factors are columns of the sheet; their own tests draw them.
-        "compare": short(draw(models(Comparison)).model_dump(exclude={"factors"})) | {"reference": used[0]},
+        "compare": short(draw(models(Comparison)).model_dump(exclude_none=True, exclude={"factors"}))
+        | {"reference": used[0]},
     }
     return content, rows, [str(entry["file"]) for entry in images]
 
