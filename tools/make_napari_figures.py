@@ -31,14 +31,14 @@ def wait(until: Callable[[], bool], seconds: float = 300.0) -> None:
 
 
 def keep(viewer: Any, name: str) -> None:
-    """Save the window, with few colours: the page loads quickly."""
+    """Save the window in all its colours: the legend must be right."""
     from PIL import Image
 
     wait(lambda: False, 1.0)
     shot = Image.fromarray(viewer.window.screenshot(flash=False, canvas_only=False)[..., :3])
     IMAGES.mkdir(parents=True, exist_ok=True)
     path = IMAGES / f"napari_{name}.png"
-    shot.quantize(256, dither=0).save(path, optimize=True)
+    shot.save(path, optimize=True)
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e3:.0f} kB")
 
 

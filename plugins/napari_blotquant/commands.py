@@ -50,7 +50,7 @@ COMMANDS = (
     Command("M", "Merge", "Merge the selected bands; of one alone, its doublet", "merge", "band"),
     Command("H", "Same shape", "Give the whole row the shape of this band", "copy_along_row", "band"),
     Command("T", "Name row", "Give the row the target named in the dock, or ask for it", "name_row", "band"),
-    Command("W", "Give mass", "Give the ladder's band the mass named in the dock", "name_kda", "band"),
+    Command("W", "Mass", "Give the ladder's band the mass named in the dock", "name_kda", "band"),
     Command("Delete", "Delete", "Remove the selected bands, lanes or strips", "delete", "selection"),
     Command("L", "Add a lane", "Add a lane at the pointer", "add_lane"),
     Command("U", "Remove", "With its bands (the strip, while strips are worked on)", "remove", "lane"),

@@ -157,12 +157,9 @@ class BlotLayers:
         self.viewer = viewer
         self.editor: Editor | None = None
         self.samples: dict[str, str] = {}
-        self.hit = Hit()
-        self.is_pointed_at = True
-        self._busy = False
+        self.hit, self.is_pointed_at = Hit(), True
+        self._busy, self._fit_zoom, self._polarity = False, 0.0, ""
         self._moved: float | None = None
-        self._fit_zoom = 0.0
-        self._polarity = ""
         self.image = Image(np.zeros((2, 2)), name="Picture", colormap=DARK_VIEW)
         self.saturated = Image(np.zeros((2, 2), np.uint8), name="Saturated", colormap="red", blending="additive")
         common: dict[str, Any] = {"ndim": 2, "face_color": CLEAR, "edge_color": "white", "opacity": 0.9}
@@ -263,7 +260,8 @@ class BlotLayers:
             self._strips.show([Thing(s.id, s.outline, COLOURS["strip"]) for s in layout.strips])
             self._lanes.show([Thing(x.id, x.outline, lane_colour(x)) for x in layout.lanes])
             self.show_labels()
-            self._centers.show([Thing(x.id, drawn.handles(x), lane_colour(x)) for x in layout.lanes])
+            if self.centers.visible:  # else they are drawn when they are next worked on
+                self._centers.show([Thing(x.id, drawn.handles(x), lane_colour(x)) for x in layout.lanes])
             self._show_bands(layout)
 
     def _show_bands(self, layout: Layout) -> None:
@@ -313,6 +311,8 @@ class BlotLayers:
         """Give the mouse to a layer; strips and centre lines are shown only while they are worked on."""
         for hidden in (self.strips, self.centers):
             hidden.visible = hidden is layer
+        if layer is self.centers:
+            self.show_all()
         if layer not in self.viewer.layers:  # strips and centre lines come when they are first worked on
             self.viewer.add_layer(layer)
         self.viewer.layers.selection.active = layer
