@@ -59,10 +59,11 @@ def row_profile(
     known = (inside & (pixels < ceiling) & ~_covered(rows, cols, others)).all(axis=1)
     if known.sum() < _LEAST_KNOWN * len(steps):
         return None
-    bends = np.diff(pixels, n=2, axis=1) ** 2 / 6
+    # Pixels that are no number have no weight in the fit, and none in the noise of the rows beside them.
+    bends = np.nan_to_num(np.diff(pixels, n=2, axis=1) ** 2 / 6)
     variance = np.convolve(np.pad(bends.mean(axis=1), 2, mode="edge"), np.full(5, 0.2), mode="valid")
     counts = pixels.sum(axis=1)
-    floor = 1e-6 * float(np.ptp(counts)) + 1e-150
+    floor = 1e-6 * float(np.nanmax(counts) - np.nanmin(counts)) + 1e-150
     sds = np.asarray(np.sqrt(variance * len(cols) + floor**2), dtype=float)
     offsets = np.asarray(steps + np.mean(np.round(middle) - middle), dtype=float)
     return RowProfile(offsets, np.where(known, counts, np.nan), sds)

@@ -291,3 +291,24 @@ def test_a_band_of_its_own_has_plain_weights():
     expected_box, expected = area_weights(band.outline, (30, 30))
     assert box == expected_box
     np.testing.assert_array_equal(weights, expected)
+
+
+def test_resolve_doublets_passes_over_pixels_that_are_no_number() -> None:
+    from blotquant.analysis import analyze
+    from blotquant.model.image import BlotImage
+
+    rows, cols = np.mgrid[:200, :460]
+    rng = np.random.default_rng(6)
+    picture = np.full(rows.shape, 500.0)
+    for k in range(7):
+        across = np.exp(-(((cols - 50 - 60 * k) / 20.0) ** 6))
+        picture += 6000 * across * (np.exp(-((rows - 95) ** 2) / 18) + 0.6 * np.exp(-((rows - 104) ** 2) / 18))
+    picture = rng.poisson(picture).astype("u2")
+    marks = np.zeros(picture.shape, dtype=bool)
+    marks[80:125, 170:173] = marks[99:102, 20:60] = True
+    whole = analyze(BlotImage(pixels=picture, ceiling=65535.0)).bands
+    marked = analyze(BlotImage(pixels=picture, ceiling=65535.0, marks=marks)).bands
+    hidden = marked["flags"].str.contains("under_mark")
+    assert 0 < hidden.sum() < len(marked)
+    free = marked[~hidden & (marked["status"] == "detected")]
+    assert free["volume"].sum() == pytest.approx(whole.loc[whole["lane"].isin(free["lane"]), "volume"].sum(), rel=0.05)
