@@ -122,7 +122,7 @@ def mixed(y: ArrayLike, design: Floats, weights: Floats, sample: Ints) -> Compar
     Restricted maximum likelihood by Fisher scoring; components may come out negative, as they must where intervals are
     to hold their level. Degrees of freedom of each contrast by Satterthwaite's rule from the expected information.
     `statsmodels.MixedLM` gives the same estimates and standard errors (tests/statistics), but judges them by the
-    normal distribution, which finds an effect where there is none in 9 to 15 % of experiments with 3 samples.
+    normal distribution, which is too sure with few samples.
 
     References
     ----------
