@@ -115,13 +115,15 @@ def critical_value(correlation: Floats, df: float, alpha: float, *, adjust: Adju
 
     Parameters
     ----------
-    correlation, df, size
+    correlation, df
         As in `adjust_p`.
     alpha : float
         1 - confidence.
     adjust : str
         ``dunnett`` and ``step_down`` have the limit of the joint t distribution (the steps have no interval of their
         own that is as easily read: theirs are those of the single step), ``holm`` Bonferroni's, ``none`` Student's.
+    size
+        As in `adjust_p`.
     """
     from scipy import optimize, stats
 

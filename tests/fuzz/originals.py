@@ -41,7 +41,7 @@ SAMPLES = """blot,lane,sample,condition,role,load_ug,drug
 1,1,,,ladder,,
 1,2,"A, first",vehicle,sample,20,none
 1,3,B,drug,sample,"1.5",x
-1,4,"=1+1",other,sample,20,y
+1,4,"1+1",other,sample,20,y
 """
 
 
