@@ -175,7 +175,7 @@ _ALL = (
         "not_a_blot",
         "block",
         "The picture does not look like a blot with lanes.",
-        "Crop or choose another picture, or draw the lanes by hand.",
+        "Crop or choose another picture, or draw the lanes by hand. Dot blots and arrays have no lanes: their spots are not measured here; use a tool for arrays, such as ImageJ's Protein Array Analyzer.",
     ),
     _image(
         "lanes_across",
