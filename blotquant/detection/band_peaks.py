@@ -20,10 +20,14 @@ from blotquant.detection.strip_candidates import StripCandidate
 from blotquant.imaging.profiles import Profile, has_one_top, lane_profiles, prominent_peaks
 from blotquant.settings import DetectionSettings
 
-# Chance of a place that is looked at, and how far it stands out from others.
-_SEEN, _APART = 0.2, 0.1
-# Chance from which on a band is believed, and where half of the lanes show its row.
-_BELIEVED, _SHARED = 0.5, 0.35
+_SEEN = 0.2
+"""Chance from which on a place is looked at."""
+_APART = 0.1
+"""How far the chance of a place must stand out from that of others."""
+_BELIEVED = 0.5
+"""Chance from which on a band is believed."""
+_SHARED = 0.35
+"""The same, where half of the lanes show its row."""
 # Of the least SNR: for a row that half of the lanes show, each lane speaks for the others.
 _TOGETHER = 0.5
 # Of the range of a core: shallower dips are no valley between two bands.

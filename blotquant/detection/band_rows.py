@@ -12,8 +12,10 @@ from scipy import ndimage
 from blotquant.imaging.profiles import middle_of
 from blotquant.imaging.robust import FloatArray
 
-# Chance from which on a place belongs to a ridge; columns of a ridge at the least.
-_LEAST, _SHORT = 0.4, 3
+_LEAST = 0.4
+"""Chance from which on a place belongs to a ridge."""
+_SHORT = 3
+"""Columns of a ridge at the least."""
 # Full width at half maximum of a Gaussian band over the height of the core that the network marks.
 FWHM_OF_CORE = 1.47
 

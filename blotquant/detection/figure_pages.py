@@ -8,10 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-# Share of the pixels that are paper, and how far paper strays from its level, of the picture's range.
-_PAPER, _STRAY = 0.3, 0.02
-# Share of the picture that a panel's or a chart's box covers at least; how full a panel's box is, and a chart's.
-_LARGE, _FULL, _HOLLOW = 0.015, 0.85, 0.35
+_PAPER = 0.3
+"""Share of the pixels that are paper, at the least."""
+_STRAY = 0.02
+"""How far paper strays from its level, in parts of the picture's range."""
+_LARGE = 0.015
+"""Share of the picture that a panel's or a chart's box covers at the least."""
+_FULL = 0.85
+"""Part of a panel's box that is filled, at the least."""
+_HOLLOW = 0.35
+"""Part of a chart's box that is filled, at the most."""
 _COARSE = 4
 """Edge of a block on which large boxes are looked for first."""
 _WRITING = 12

@@ -12,16 +12,22 @@ from scipy import ndimage
 Floats = NDArray[np.float64]
 Phase = NDArray[np.complexfloating]
 
-# Places between which the averaged phase is read; columns beyond a piece in which lanes may still run.
-_STEP, _MARGIN = 0.25, 4
+_STEP = 0.25
+"""Places between which the averaged phase is read."""
+_MARGIN = 4
+"""Columns beyond a strip candidate in which lanes may still run."""
 # Least share of the usual light of a column that a lane stands in.
 _LIVE = 0.05
 # How far lanes lean, fan out and bend at the most: columns per row, per row over the piece's width, per row over its
 # height; and how readily they do.
 _MOST = np.array([0.2, 0.15, 0.1])
 _STIFF = np.array([1e-3, 3e-2, 3e-2])
-# Parts of a lane's height whose own phase bends it, rows of a part at least, pitches that it may stray.
-_PARTS, _PART_ROWS, _STRAY = 8, 4, 0.3
+_PARTS = 8
+"""Parts of a lane's height whose own phase bends it."""
+_PART_ROWS = 4
+"""Rows of such a part at the least."""
+_STRAY = 0.3
+"""Pitches by which a part may stray from the straight line."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

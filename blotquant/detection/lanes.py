@@ -22,14 +22,22 @@ Floats = NDArray[np.float64]
 
 # Width of a band with its soft sides over that between its half heights.
 _SOFT = 1.12
-# SD of the width of one sure band that is seen of it, in columns, and lanes from which their widths' spread is known.
-_WIDTH_SD, _FEW = 1.0, 4
-# Half of a band's height whose sides are looked at; share of its chance at which a side stands.
-_CORE, _SIDE = 0.4, 0.5
-# Pitches that a band's middle may lie beside its lane's, and columns per row that all lanes may lean otherwise.
-_BESIDE, _LEAN = 0.3, 0.12
-# How much a lane's own lean, and its own place, are held back against what all bands say.
-_STIFF, _OWN = 0.02, 0.2
+_WIDTH_SD = 1.0
+"""SD of the width that is seen of one sure band, in columns."""
+_FEW = 4
+"""Lanes from which on the spread of their widths is known."""
+_CORE = 0.4
+"""Half of the part of a band's height whose sides are looked at."""
+_SIDE = 0.5
+"""Share of the band's chance at which a side stands."""
+_BESIDE = 0.3
+"""Pitches by which a band's middle may lie beside its lane's."""
+_LEAN = 0.12
+"""Columns per row by which all lanes may lean otherwise than they were traced."""
+_STIFF = 0.02
+"""How much a lane's own lean is held back against what all bands say."""
+_OWN = 0.2
+"""How much a lane's own place is held back against what all bands say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +200,18 @@ def _apart(tracks: list[LaneTrace]) -> tuple[LaneTrace, ...]:
     )
 
 
-# Room above the first and below the last band of a lane: band heights, and distances of lanes.
-_HEIGHTS, _PITCHES = 5.0, 1.2
-# Columns per row by which lanes stray from right angles to the rows at the most (six degrees), and where the rows
-# leave out lanes at opposite ends; share of the longest row from which on others tell of its slope, and band heights
-# between two rows that may be of two strips.
-_ASKEW, _STAGGERED, _BROAD, _FAR = 0.105, 0.05, 0.4, 8.0
+_HEIGHTS = 5.0
+"""Room above the first and below the last band of a lane, in band heights."""
+_PITCHES = 1.2
+"""The same room, in distances of lanes: the larger of the two holds."""
+_ASKEW = 0.105
+"""Columns per row by which lanes stray from right angles to the rows at the most (six degrees)."""
+_STAGGERED = 0.05
+"""The same, where the rows leave out lanes at opposite ends."""
+_BROAD = 0.4
+"""Share of the longest row from which on others tell of its slope."""
+_FAR = 8.0
+"""Band heights between two rows that may be of two strips."""
 _SPECK = 0.5
 """Of the usual width of a band: what is narrower and stands at an end is no lane."""
 _OWN_COLS = 0.7

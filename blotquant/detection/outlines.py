@@ -176,19 +176,24 @@ def _vertex(values: Floats, k: int) -> float:
 
 # Half of an outline's height, in full widths at half maximum: 2.6 SDs of a Gaussian band.
 _REACH = 1.1
-# Of the distance between two rows that a valley parts, the most that an outline reaches towards the other, and pixels
-# left free before the middle: rows whose outlines meet are taken for bands that run into each other.
-_APART, _GAP_PX = 0.43, 1.4
+_APART = 0.43
+"""Part of the distance between two rows that a valley parts, by which an outline reaches towards the other."""
+_GAP_PX = 1.4
+"""Pixels left free before the middle between them: outlines that meet are bands that run into each other."""
 # Of that distance, the height of the part in which a band's own line is looked for.
 _SEEN_OF_GAP = 0.45
 # Heights between two bands of a lane that stand close.
 _CLOSE = 1.3
 # Height of such a band over that of the core that is seen of it.
 _SQUEEZED = 1.3
-# Rows of bow that no outline shows, columns of bend that no lane does, and nodes of a lane that bends.
-_STRAIGHT, _NODES = 0.25, 5
-# Clearness of a lane that is one as likely as not, and how fast its chance rises with it.
-_EVEN, _STEEP = 0.35, 12.0
+_STRAIGHT = 0.25
+"""Rows of bow, or columns of bend, that no outline and no lane shows."""
+_NODES = 5
+"""Nodes of the centre line of a lane that bends."""
+_EVEN = 0.35
+"""Clearness of a lane that is one as likely as not."""
+_STEEP = 12.0
+"""How fast the chance of a lane rises with its clearness."""
 
 
 def full_strip(grid: SearchCopy, piece: StripCandidate, strip_id: str, number: int) -> Strip:

@@ -29,8 +29,10 @@ from blotquant.threads import single_threaded
 FloatImage = NDArray[np.floating[Any]]
 
 
-# Log odds that a strip is right whose least clear lane stands out by 0.8, and by how much they rise with it.
-_AT_EIGHT, _STEEPNESS = 4.75, 10.3
+_AT_EIGHT = 4.75
+"""Log odds that a strip is right whose least clear lane stands out by 0.8."""
+_STEEPNESS = 10.3
+"""How much they rise with that clearness."""
 _SEEN = 0.6
 """Confidence from which on a lane is counted without a doubt."""
 _UNLIKE = 2.5

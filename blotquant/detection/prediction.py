@@ -107,8 +107,10 @@ LEAST = 24
 _AROUND = (31, 15)
 """Rows and columns over which a pixel's surroundings are averaged: higher and wider than most bands."""
 
-# Compressed height above the surroundings, ten noise SDs, and share of the picture that stands out so far.
-_CLEAR, _MUCH = float(np.arcsinh(5.0) / 4), 0.002
+_CLEAR = float(np.arcsinh(5.0) / 4)
+"""Compressed height above the surroundings of what stands out by ten noise SDs."""
+_MUCH = 0.002
+"""Share of the picture that must stand out so far, for it to show something."""
 
 
 @dataclass(frozen=True, slots=True)

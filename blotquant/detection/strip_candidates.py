@@ -15,13 +15,20 @@ from blotquant.detection.lane_traces import LaneTrace, trace_lanes
 from blotquant.detection.prediction import Prediction, SearchCopy
 from blotquant.model.geometry import Lane
 
-# Chance from which on a place belongs to a strip, and places likely to be bands that a strip holds at the least.
-_INSIDE, _FEW = 0.5, 6
-# Chances at which a bridge between strips may break; share of the bands that a part holds at the least, and that must
-# still stand on the parts.
-_LEVELS, _LEAST_PART, _KEPT = (0.65, 0.8, 0.9, 0.95), 0.1, 0.8
-# Rows and columns around a band in which the phase is trusted more, and by how much less it is elsewhere.
-_NEAR, _ELSEWHERE = (9, 3), 0.1
+_INSIDE = 0.5
+"""Chance from which on a place belongs to a strip."""
+_FEW = 6
+"""Places likely to be bands that a strip holds at the least."""
+_LEVELS = (0.65, 0.8, 0.9, 0.95)
+"""Chances at which a bridge between strips may break."""
+_LEAST_PART = 0.1
+"""Share of the bands that a part holds at the least."""
+_KEPT = 0.8
+"""Share of the bands that must still stand on the parts."""
+_NEAR = (9, 3)
+"""Rows and columns around a band in which the phase is trusted more."""
+_ELSEWHERE = 0.1
+"""How much less it is trusted elsewhere."""
 
 
 Mask = NDArray[np.bool_]

@@ -49,8 +49,8 @@ def judge(image: BlotImage, layout: Layout) -> str:
         Begins with ``yes``, ``with care`` or ``no``.
     """
     if "not_a_blot" in image.flags or "not_a_blot" in layout.flags or not layout.lanes:
-        advice = FLAGS["not_a_blot"].advice
-        return f"no: no lanes with bands were found; {advice[0].lower()}{advice[1:].rstrip('.')}"
+        remedy = FLAGS["not_a_blot"].advice
+        return f"no: no lanes with bands were found; {remedy[0].lower()}{remedy[1:].rstrip('.')}"
     lost = [words for flag, words in LOST_COUNTS.items() if flag in image.flags]
     saturated = saturated_lanes(image, layout)
     unsure = [lane.number for lane in layout.lanes if lane.confidence < SURE_LANE]
