@@ -36,6 +36,9 @@ from blotquant.settings import QuantificationSettings
 from blotquant.tables import BAND_COLUMNS, make_table
 from blotquant.threads import single_threaded
 
+DIVIDED_SDS = 2.0
+"""Own SDs above nothing from which on a band of a divided doublet is there."""
+
 OWN_SHARE = 0.003
 """SD, as a part of a band's volume, of its own light that lies above and below the outline."""
 
@@ -302,7 +305,7 @@ def _band_cells(band: Band, measured: Measurement, aperture: Aperture, scene: Pr
         "row": band.row,
         "target": band.target,
         "origin": band.origin,
-        "status": "detected" if is_above_lod(measured) else band.status,
+        "status": "detected" if is_above_lod(measured, is_divided=bool(band.split)) else band.status,
         **bounding_box(band.outline)._asdict(),
         "peak_row": band.peak[0],
         "peak_col": band.peak[1],
@@ -345,9 +348,13 @@ def _band_cells(band: Band, measured: Measurement, aperture: Aperture, scene: Pr
     return cells
 
 
-def is_above_lod(measured: Measurement) -> bool:
-    """Whether a volume is surely more than nothing: above its limit of detection and three of its own SDs."""
-    return measured.volume > LOD_SDS * max(measured.empty_sd, measured.volume_sd) > 0
+def is_above_lod(measured: Measurement, *, is_divided: bool = False) -> bool:
+    """Whether a volume is surely more than nothing: above its limit of detection and three of its own SDs.
+
+    Of a divided doublet two of its own SDs are enough: they hold how the pair is shared, not whether light is there.
+    """
+    own = DIVIDED_SDS if is_divided else LOD_SDS
+    return measured.volume > max(LOD_SDS * measured.empty_sd, own * measured.volume_sd) > 0
 
 
 def _peak_fraction(pixels: FloatImage, weights: Array, ceiling: float) -> float:
