@@ -130,13 +130,24 @@ def judge_scale(
         maximum, unless a full scale below the type's shows in the values.
     """
     levels = count_levels(pixels)
-    declared = _declared(full_scale, levels)
+    declared = full_scale
+    if full_scale is None or not levels.n_pixels or levels.values[-1] > full_scale:
+        # Pixels above a declared maximum prove it wrong.
+        declared = None
+    is_integer = bool(np.issubdtype(pixels.dtype, np.integer))
     # Floats have no full scale of their own: the declared one takes its place.
-    type_top = _type_top(pixels) if _is_integer(pixels) else declared or float("inf")
-    top = declared or (_camera_top(levels) if polarity == "dark" else None) or type_top
-    white = float(levels.values[-1]) if polarity == "dark" and np.isinf(top) else top
-    signal = levels if polarity == "bright" else _negative(levels, white)
-    limit = top if polarity == "bright" or np.isinf(top) else white - _type_bottom(pixels)
+    type_top = float(np.iinfo(pixels.dtype).max) if is_integer else declared or float("inf")
+    type_bottom = float(np.iinfo(pixels.dtype).min) if is_integer else 0.0
+    top = float(declared or type_top)
+    if polarity == "dark" and not declared and _pile_up(levels) in _CAMERA_FULL_SCALES:
+        # The paper of a dark-band picture piles up at the full scale of a 10-, 12- or 14-bit camera.
+        top = _pile_up(levels)
+    signal, white, limit = levels, top, top
+    if polarity == "dark":
+        white = float(levels.values[-1]) if np.isinf(top) else top
+        negative = white - levels.values[::-1].astype(np.float64)
+        signal = Levels(negative, levels.counts[::-1], levels.n_nonfinite)
+        limit = top if np.isinf(top) else white - type_bottom
     hard = min(limit, _pile_up(signal))
     ceiling = min(hard, _plateau(signal, hard, _FILM_PLATEAU_RATIO if is_film else _PLATEAU_RATIO))
     flags = [*_ceiling_flags(signal, hard, type_top), *(["soft_ceiling"] if ceiling < hard else [])]
@@ -162,35 +173,6 @@ def _histogram(values: NDArray[Any]) -> NDArray[np.int64]:
     for start in range(0, values.size, _BLOCK_PX):
         counts += np.bincount(values[start : start + _BLOCK_PX], minlength=n_levels)
     return counts
-
-
-def _negative(levels: Levels, white: float) -> Levels:
-    return Levels(white - levels.values[::-1].astype(np.float64), levels.counts[::-1], levels.n_nonfinite)
-
-
-def _is_integer(pixels: NDArray[Any]) -> bool:
-    return bool(np.issubdtype(pixels.dtype, np.integer))
-
-
-def _type_top(pixels: NDArray[Any]) -> float:
-    return float(np.iinfo(pixels.dtype).max)
-
-
-def _type_bottom(pixels: NDArray[Any]) -> float:
-    return float(np.iinfo(pixels.dtype).min) if _is_integer(pixels) else 0.0
-
-
-def _declared(full_scale: float | None, levels: Levels) -> float | None:
-    """Take the declared maximum, unless pixels above it prove it wrong."""
-    if full_scale is None or not levels.n_pixels or levels.values[-1] > full_scale:
-        return None
-    return float(full_scale)
-
-
-def _camera_top(levels: Levels) -> float | None:
-    """Full scale of a 10-, 12- or 14-bit camera, where the paper of a dark-band picture piles up at it."""
-    top = _pile_up(levels)
-    return top if top in _CAMERA_FULL_SCALES else None
 
 
 def _pile_up(levels: Levels) -> float:
@@ -246,22 +228,19 @@ def _export_flags(pixels: NDArray[Any], signal: Levels, full_scale: float | None
     shallow = pixels.dtype.itemsize == 1 or (full_scale is not None and full_scale <= 255)
     enough = signal.n_pixels >= _ENOUGH_PIXELS
     is_cut = enough and _is_clipped_black(signal, shallow=shallow)
+    step = 1
+    if np.issubdtype(pixels.dtype, np.integer) and len(signal.values) >= _ENOUGH_LEVELS:
+        # Largest step that all values are apart by.
+        step = int(np.gcd.reduce(np.diff(signal.values.astype(np.int64))))
     claims = {
         "low_bit_depth": shallow,
         "few_levels": enough and pixels.dtype.itemsize > 1 and len(signal.values) <= _FEW_LEVELS,
-        "stepped_levels": enough and _is_integer(pixels) and _step(signal) > 1,
+        "stepped_levels": enough and step > 1,
         "clipped_black": is_cut and not is_original,
         "zeros_kept": is_cut and is_original,
         "nonfinite_pixels": signal.n_nonfinite > 0,
     }
     return [name for name, holds in claims.items() if holds]
-
-
-def _step(signal: Levels) -> int:
-    """Largest step that all values are apart by; 1 where too few values tell."""
-    if len(signal.values) < _ENOUGH_LEVELS:
-        return 1
-    return int(np.gcd.reduce(np.diff(signal.values.astype(np.int64))))
 
 
 def _is_clipped_black(signal: Levels, *, shallow: bool) -> bool:

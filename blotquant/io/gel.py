@@ -12,8 +12,14 @@ from blotquant.io.source import Source
 if TYPE_CHECKING:
     from tifffile import TiffFile
 
-_FILE_TAG, _SCALE_PIXEL = 33445, 33446
-_SQUARE_ROOT, _LINEAR = 2, 128
+_FILE_TAG = 33445
+"""Tag of the coding of the counts."""
+_SCALE_PIXEL = 33446
+"""Tag of the factor of square-root counts."""
+_SQUARE_ROOT = 2
+"""Coding of counts stored as their square roots."""
+_LINEAR = 128
+"""Coding of counts stored as they are."""
 _FACTS = {33448: "lab", 33449: "sample", 33450: "prepared_on", 33451: "prepared_at", 33452: "units"}
 
 
@@ -38,7 +44,10 @@ def gel_coding(source: Source, tiff: TiffFile) -> float | None:
         msg = f"tag {_FILE_TAG} (coding of a .gel) is {coding!r}; known are 2 (square root) and 128 (linear)"
         raise source.error(msg)
     scale = tags.get(_SCALE_PIXEL, 1)
-    factor = float(scale[0]) / float(scale[1]) if isinstance(scale, tuple) and scale[1] else _as_float(scale)
+    if isinstance(scale, tuple) and scale[1]:
+        factor = float(scale[0]) / float(scale[1])
+    else:
+        factor = float(scale) if isinstance(scale, int | float) else float("nan")
     if not factor > 0:
         msg = f"tag {_SCALE_PIXEL} (scale of a .gel) is {scale!r}, not a positive number; export it as linear TIFF"
         raise source.error(msg)
@@ -69,7 +78,3 @@ def _find_tags(tiff: TiffFile) -> dict[int, Any]:
             if _FILE_TAG <= tag.code <= max(_FACTS):
                 found.setdefault(tag.code, tag.value)
     return found
-
-
-def _as_float(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else float("nan")

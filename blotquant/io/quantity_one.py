@@ -19,9 +19,18 @@ from blotquant.io.colour import shown_channel
 from blotquant.io.source import DAMAGE, RawPicture, Source, kept
 
 _AREA = re.compile(r"([\d.]+) mm x ([\d.]+) mm")
-_HEADER, _HEADER_END = 160, 148  # bytes: where the block pointers begin, and where it is said where they end
-_TEXTS, _PIXELS = 7, 10  # numbers of blocks
-_STRING, _KEY, _ITEMS = 16, 100, 101  # types of fields
+_HEADER = 160
+"""Byte at which the block pointers begin."""
+_HEADER_END = 148
+"""Byte that says where they end."""
+_TEXTS = 7
+"""Number of the block of texts."""
+_PIXELS = 10
+"""Number of the block of pixels."""
+_STRING = 16
+"""Type of a field that holds text."""
+_ITEMS = 101
+"""Type of a field that lists items."""
 _INTEGERS = {3: "H", 4: "H", 5: "I", 6: "I", 9: "I", 21: "I"}
 _WANTED = ("nxpix", "nypix", "data_ceiling")
 

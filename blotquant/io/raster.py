@@ -143,9 +143,7 @@ def _orientation(picture: ImageFile) -> int:
 def _exposure(picture: ImageFile) -> float | None:
     exif = picture.getexif()
     stated = exif.get_ifd(_EXIF_IFD).get(_EXIF_EXPOSURE)
-    return float(stated) if isinstance(stated, int | float) and stated > 0 else _rational(stated)
-
-
-def _rational(value: object) -> float | None:
-    numerator, denominator = getattr(value, "numerator", 0), getattr(value, "denominator", 0)
+    if isinstance(stated, int | float) and stated > 0:
+        return float(stated)
+    numerator, denominator = getattr(stated, "numerator", 0), getattr(stated, "denominator", 0)
     return numerator / denominator if numerator and denominator else None

@@ -37,13 +37,13 @@ def _begins(*magics: bytes) -> Callable[[bytes], bool]:
     return lambda data: data.startswith(magics)
 
 
-def _is_scn(data: bytes) -> bool:
-    return data[:5].upper() == b"MIME-" or (data[:8].lower() == b"content-" and b"Image Lab" in data[:2000])
-
-
 READERS: tuple[Reader, ...] = (
     Reader("TIFF", _begins(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "blotquant.io.tiff"),
-    Reader("Bio-Rad .scn", _is_scn, "blotquant.io.scn"),
+    Reader(
+        "Bio-Rad .scn",
+        lambda data: data[:5].upper() == b"MIME-" or (data[:8].lower() == b"content-" and b"Image Lab" in data[:2000]),
+        "blotquant.io.scn",
+    ),
     Reader("Bio-Rad .1sc", _begins(b"\xaf\xaf"), "blotquant.io.quantity_one"),
     Reader("PNG", _begins(b"\x89PNG\r\n\x1a\n"), "blotquant.io.raster"),
     Reader("JPEG", _begins(b"\xff\xd8\xff"), "blotquant.io.raster"),

@@ -1,8 +1,8 @@
 """TIFF of any make, through tifffile alone: other readers invert some pictures by their photometric tag.
 
-Look an LZW stream through before it is decoded: the decoder trusts its codes and reads outside its table.
-
-The pages of a TIFF: counted safely, listed, and chosen.
+The file is looked through before it is decoded: the chain of its pages, the places of its strips, and the codes of an
+LZW stream, which the decoder trusts and by which it would read outside its table. Then one page is chosen, its samples
+become one grey channel, and its tags are read.
 """
 
 from __future__ import annotations
@@ -27,8 +27,12 @@ if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
 
-_CLEAR, _END = 256, 257
-_MOST = 3840  # codes between two clears: what fits a table of 4096
+_CLEAR = 256
+"""LZW code that empties the table."""
+_END = 257
+"""LZW code that ends the stream."""
+_MOST = 3840
+"""Codes between two clears: what fits a table of 4096."""
 _PLACE = np.arange(_MOST)
 _WIDTHS = np.select([_PLACE < 254, _PLACE < 766, _PLACE < 1790], [9, 10, 11], 12)
 _OFFSETS = np.concatenate([[0], np.cumsum(_WIDTHS)[:-1]])
@@ -70,9 +74,15 @@ def is_sound(data: bytes) -> bool:
 
 
 MAX_PAGES = 1000
+"""Pages from which on a TIFF is taken for a damaged one."""
 _LISTED = 8
-_THUMBNAIL_SHARE = 0.25  # of the first page's pixels
-_REDUCED, _MASK = 1, 4  # bits of NewSubfileType
+"""Pages that a message lists."""
+_THUMBNAIL_SHARE = 0.25
+"""Part of the first page's pixels below which a page is its thumbnail."""
+_REDUCED = 1
+"""Bit of NewSubfileType that marks a reduced copy."""
+_MASK = 4
+"""Bit of NewSubfileType that marks a mask."""
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its remarks are not for the user's terminal
 
@@ -119,7 +129,7 @@ def choose_page(source: Source, tiff: TiffFile) -> tuple[int, TiffPage]:
     ImageError
         If there is no such page, or several could be meant; the message lists them.
     """
-    pages = dict(enumerate(_full_pages(tiff)))
+    pages = {k: tiff.pages[k].aspage() for k in range(len(tiff.pages))}
     weighable = {k: page for k, page in pages.items() if _n_pixels(page) and not page.subfiletype & (_REDUCED | _MASK)}
     if source.page is not None:
         if source.page not in pages or not _n_pixels(pages[source.page]):
@@ -134,10 +144,6 @@ def choose_page(source: Source, tiff: TiffFile) -> tuple[int, TiffPage]:
         return first, weighable[first]
     msg = f"holds several pictures ({_listed(weighable)}); choose one with page"
     raise source.error(msg)
-
-
-def _full_pages(tiff: TiffFile) -> list[TiffPage]:
-    return [tiff.pages[k].aspage() for k in range(len(tiff.pages))]
 
 
 def _n_pixels(page: TiffPage) -> int:
@@ -157,6 +163,13 @@ _PADDING = 16
 _LOSSY = {6, 7, 33003, 33005, 33007, 34712, 34892, 34933, 34934, 50001, 50002, 52546}  # the JPEG family, WebP
 _COLOUR = {"RGB", "YCBCR"}
 _GREY = {"MINISBLACK", "MINISWHITE"}
+_TEXT_TAGS = {
+    "software": "Software",
+    "document": "DocumentName",
+    "taken": "DateTime",
+    "orientation": "Orientation",
+}
+"""Tags whose texts are kept, by the names that they get."""
 _IMAGEJ_IMAGES = re.compile(r"^images=(\d+)", re.MULTILINE)
 
 
@@ -201,6 +214,13 @@ def _read_page(source: Source, tiff: TiffFile) -> RawPicture:
     if int(page.compression) in _LOSSY and not _is_reversible(source, page):
         flags.append("lossy_compression")
     text = _description(page)
+    made_by = " ".join(str(page.tags.valueof(name, default="")).strip() for name in ("Make", "Model")).strip()
+    is_alpha = str(page.tags.valueof("DocumentName", default="")).startswith("Alpha Innotech")
+    facts = {
+        "description": text,
+        "compression": str(getattr(page.compression, "name", page.compression)).lower(),
+        **{key: page.tags.valueof(name) for key, name in _TEXT_TAGS.items()},
+    }
     return RawPicture(
         pixels=pixels,
         full_scale=full_scale,
@@ -209,8 +229,8 @@ def _read_page(source: Source, tiff: TiffFile) -> RawPicture:
         photometric=_photometric(page).lower(),
         exposure_s=_exposure(page, text),
         pixel_size_um=_pixel_size(page, text),
-        imager=_imager(page),
-        metadata=kept([*_text_facts(page, text), *gel.gel_facts(tiff)]),
+        imager=made_by or ("Alpha Innotech" if is_alpha else None),
+        metadata=kept([*facts.items(), *gel.gel_facts(tiff)]),
         tag=_orientation(page),
         marks=channel.marks,
         flags=tuple(flags),
@@ -279,7 +299,11 @@ def _one_channel(source: Source, page: TiffPage) -> Channel:
     kind = _photometric(page)
     data = _as_samples_last(page)
     if kind == "PALETTE" and data.ndim == 2:
-        return resolve_colour(source, apply_palette(_colormap(page), data))
+        table = np.asarray(page.colormap).T
+        low, high = table & 255, table >> 8
+        # 16-bit tables that repeat their byte hold 8 bits.
+        is_8_bit = bool(((low == 0) | (low == high)).all())
+        return resolve_colour(source, apply_palette(high.astype(np.uint8) if is_8_bit else table, data))
     if kind in _COLOUR and data.ndim == 3 and data.shape[2] >= 3:
         return resolve_colour(source, data)
     if kind in _GREY:
@@ -308,13 +332,6 @@ def _as_samples_last(page: TiffPage) -> NDArray[Any]:
     if page.axes.startswith("S"):
         data = np.moveaxis(data, 0, -1)
     return data
-
-
-def _colormap(page: TiffPage) -> NDArray[Any]:
-    """Palette as rows of red, green, blue, in 8 bits where it holds no more."""
-    table = np.asarray(page.colormap).T
-    low, high = table & 255, table >> 8
-    return high.astype(np.uint8) if ((low == 0) | (low == high)).all() else table.astype(np.uint16)
 
 
 def apply_palette(table: NDArray[Any], indices: NDArray[Any]) -> NDArray[Any]:
@@ -371,24 +388,3 @@ def _orientation(page: TiffPage) -> int:
     """The tag Orientation; 1 where it is missing or no such orientation exists."""
     tag = page.tags.valueof("Orientation", default=1)
     return int(tag) if tag in range(1, 9) else 1
-
-
-def _imager(page: TiffPage) -> str | None:
-    made_by = " ".join(str(page.tags.valueof(name, default="")).strip() for name in ("Make", "Model")).strip()
-    document = str(page.tags.valueof("DocumentName", default=""))
-    return made_by or ("Alpha Innotech" if document.startswith("Alpha Innotech") else None)
-
-
-def _text_facts(page: TiffPage, text: str) -> list[tuple[str, object]]:
-    names = {
-        "software": "Software",
-        "document": "DocumentName",
-        "taken": "DateTime",
-        "orientation": "Orientation",
-    }
-    compression = ("compression", str(getattr(page.compression, "name", page.compression)).lower())
-    return [
-        ("description", text),
-        compression,
-        *((key, page.tags.valueof(name)) for key, name in names.items()),
-    ]
