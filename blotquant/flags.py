@@ -41,7 +41,10 @@ def _raised_on(scope: Scope) -> Callable[[str, Level, str, str], Flag]:
     return lambda name, level, meaning, advice: Flag(name, scope, level, meaning, advice)
 
 
-_image, _lane, _band, _ratio = (_raised_on("image"), _raised_on("lane"), _raised_on("band"), _raised_on("ratio"))
+_image = _raised_on("image")
+_lane = _raised_on("lane")
+_band = _raised_on("band")
+_ratio = _raised_on("ratio")
 
 _ALL = (
     # the picture

@@ -22,7 +22,10 @@ class Column:
     meaning: str
 
 
-_TEXT, _INT, _REAL, _BOOL = "string", "Int64", "float64", "boolean"
+_TEXT = "string"
+_INT = "Int64"
+_REAL = "float64"
+_BOOL = "boolean"
 
 _PLACE = {
     "row_start": Column(_INT, "px", "First row of the outline's bounding box"),

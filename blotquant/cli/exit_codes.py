@@ -10,7 +10,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-EXIT_DATA, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_DATA = 1
+"""Something is wrong with the data."""
+EXIT_USAGE = 2
+"""Something is wrong with the command."""
+EXIT_INTERRUPTED = 130
+"""A person stopped it: 128 and the number of the signal."""
 _DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 

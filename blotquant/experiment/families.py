@@ -225,7 +225,12 @@ def _many_to_one(contrast: Contrast, compare: Comparison, levels: pd.DataFrame, 
         name = f"against {' and '.join(contrast.reference)}"
         return _family(contrast, compare, levels, name, "reference", rows)
     for reference in contrast.reference:
-        factor = _factor_with(reference, contrast, compare, levels)
+        # The factor beside those of `within` that has a level: a declared one first.
+        columns = [*compare.factors, *levels.columns]
+        factor = next(
+            (str(c) for c in columns if c in levels and c not in contrast.within and (levels[c] == reference).any()),
+            None,
+        )
         if factor is None:
             others = [str(v) for column in levels if column not in contrast.within for v in levels[column].dropna()]
             problems.append(
@@ -252,14 +257,6 @@ def _many_to_one(contrast: Contrast, compare: Comparison, levels: pd.DataFrame, 
         problems.append("no condition can be compared with the reference")
     name = f"{' and '.join(contrast.reference)} within {' and '.join(contrast.within)}"
     return _family(contrast, compare, levels, name, "within", rows) if rows else None
-
-
-def _factor_with(level: str, contrast: Contrast, compare: Comparison, levels: pd.DataFrame) -> str | None:
-    """The factor beside those of `within` that has a level: a declared one first."""
-    columns = [*compare.factors, *levels.columns]
-    return next(
-        (str(c) for c in columns if c in levels and c not in contrast.within and (levels[c] == level).any()), None
-    )
 
 
 def _groups(levels: pd.DataFrame, within: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:

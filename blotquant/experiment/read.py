@@ -176,7 +176,12 @@ def _read_sheet(path: Path) -> Sheet:
 def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[str]) -> Experiment:
     where = file.name
     problems += [f"{where}: {key}: unknown key; {did_you_mean(key, _KEYS)}" for key in raw if key not in _KEYS]
-    images = _told_apart([_with_membrane(image) for image in _list_of(ImageEntry, raw, "images", where, problems)])
+    images = _told_apart(
+        [
+            image if image.membrane else image.model_copy(update={"membrane": image.blot})
+            for image in _list_of(ImageEntry, raw, "images", where, problems)
+        ]
+    )
     ratios = _list_of(Ratio, raw, "ratios", where, problems)
     targets = {
         name: target
@@ -223,10 +228,6 @@ def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[
     )
     doubts = find_doubts(study, sheet=sheet_name)
     return replace(study, warnings=(*(f"{sheet_name}: {text}" for text in questions), *doubts))
-
-
-def _with_membrane(image: ImageEntry) -> ImageEntry:
-    return image if image.membrane else image.model_copy(update={"membrane": image.blot})
 
 
 def _told_apart(images: Sequence[ImageEntry]) -> list[ImageEntry]:

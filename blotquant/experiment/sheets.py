@@ -276,7 +276,10 @@ def _make_sheet(name: str, lines: list[tuple[str, list[str]]]) -> Sheet:
     filled = [(where, [cell.strip() for cell in cells]) for where, cells in lines if any(c.strip() for c in cells)]
     if not filled:
         return Sheet(name, (), (), (f"{name}: the sheet is empty",))
-    titles = _title_rows(filled)
+    # Rows above the header that hold one cell each, where wider ones follow.
+    widths = [sum(1 for cell in cells if cell) for _, cells in filled]
+    first = next((k for k, width in enumerate(widths) if width > 1), 0)
+    titles = filled[:first]
     problems = [
         f"{name}: {where}: holds a title, {next(c for c in cells if c)!r}, where the columns' names are expected; "
         f"delete it (names seem to stand in {filled[len(titles)][0]})"
@@ -303,13 +306,6 @@ def _make_sheet(name: str, lines: list[tuple[str, list[str]]]) -> Sheet:
         padded = cells[: len(header)] + [""] * (len(header) - len(cells))
         rows.append(Row(where, dict(zip(header, padded, strict=True))))
     return Sheet(name, tuple(header), tuple(rows), tuple(problems))
-
-
-def _title_rows(filled: list[tuple[str, list[str]]]) -> list[tuple[str, list[str]]]:
-    """Rows above the header that hold one cell each, where wider ones follow."""
-    widths = [sum(1 for cell in cells if cell) for _, cells in filled]
-    first = next((k for k, width in enumerate(widths) if width > 1), 0)
-    return filled[:first]
 
 
 def read_number(text: str) -> float:

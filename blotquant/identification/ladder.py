@@ -17,13 +17,17 @@ from blotquant.model.geometry import Lane, Layout
 Array = NDArray[np.float64]
 
 MIN_BANDS = 3
-# A ladder is refused when its bands, each told from the others, miss by more than this part (median).
+"""Bands from which on a lane can be a ladder."""
 MAX_LOO_PART = 0.15
-# Bands of a ladder leave a smooth curve by this part of their range (SD), apparent masses being what they are.
+"""A ladder is refused when its bands, each told from the others, miss by more than this part (median)."""
 _ROW_SD = 0.012
+"""SD, as a part of their range, by which bands of a ladder leave a smooth curve: apparent masses are what they are."""
 _SKIP_SDS = 3.0
-_MAX_EXTRA, _MAX_MISSING = 2, 4
-
+"""What it costs to leave out a band or a mass, in those SDs."""
+_MAX_EXTRA = 2
+"""Of the shorter list, bands or masses, how many may stay without a partner."""
+_MAX_MISSING = 4
+"""Of the longer list likewise."""
 
 MIN_BANDS_TO_TELL_UP = 5
 """Bands from which on their distances tell top from bottom."""

@@ -67,7 +67,12 @@ def _read(source: Source) -> RawPicture:
         dpi = picture.info.get("dpi")
         comment = picture.info.get("comment", picture.info.get("Description", ""))
         text = comment.decode("utf-8", "replace") if isinstance(comment, bytes) else str(comment)
-        curved = ("gamma_declared",) if _declares_gamma(picture.info) else ()
+        # A picture says that its values follow a gamma curve by PNG's gAMA and sRGB chunks, or by a colour profile.
+        gamma = picture.info.get("gamma")
+        is_curved = isinstance(gamma, float) and gamma > 0 and abs(gamma - 1) > _LINEAR_GAMMA
+        is_srgb = picture.info.get("srgb") is not None
+        is_curved = is_curved or is_srgb or profile_has_gamma(picture.info.get("icc_profile") or b"")
+        curved = ("gamma_declared",) if is_curved else ()
         lossy = ("lossy_compression",) if picture.format == "JPEG" else ()
         facts_kept = [("format", picture.format), ("mode", picture.mode), ("description", text)]
         return RawPicture(
@@ -125,13 +130,6 @@ def _deep_png(source: Source) -> NDArray[Any] | None:
     import imagecodecs
 
     return np.asarray(imagecodecs.png_decode(source.data))
-
-
-def _declares_gamma(info: dict[Any, Any]) -> bool:
-    """Whether a picture says that its values follow a gamma curve: PNG's gAMA and sRGB chunks, or a colour profile."""
-    gamma = info.get("gamma")
-    is_curved = isinstance(gamma, float) and gamma > 0 and abs(gamma - 1) > _LINEAR_GAMMA
-    return is_curved or info.get("srgb") is not None or profile_has_gamma(info.get("icc_profile") or b"")
 
 
 def _orientation(picture: ImageFile) -> int:

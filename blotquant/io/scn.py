@@ -59,7 +59,7 @@ def _read(source: Source) -> RawPicture:
     header = _header(source, header_part)
     rows, cols = _size(source, header, "size_pix")
     pixels = _pixels(source, data, header, (rows, cols))
-    said = _attributes(header)
+    said = {item.get("name", ""): item.get("value", "") for item in header.iterfind("scan_attributes/*")}
     stated = said.get("Exposure Time (sec)", "")
     return RawPicture(
         pixels=pixels,
@@ -182,10 +182,6 @@ def _pixel_size(header: Element, cols: int) -> float | None:
     width = _number(_attribute(header, "size_mm", "width"))
     known = _attribute(header, "size_mm", "known") == "true"
     return float(f"{1000 * width / cols:.6g}") if known and width else None
-
-
-def _attributes(header: Element) -> dict[str, str]:
-    return {item.get("name", ""): item.get("value", "") for item in header.iterfind("scan_attributes/*")}
 
 
 def _attribute(header: Element, tag: str, name: str) -> str | None:

@@ -30,8 +30,10 @@ from blotquant.session.hit_testing import (
 )
 from blotquant.session.replay import apply_changes, new_id
 
-HAND_BAND, HAND_LANE = "hand", "hand-lane"
-"""What the ids of drawn bands and lanes begin with; no detector uses them."""
+HAND_BAND = "hand"
+"""What the ids of drawn bands begin with; no detector uses it."""
+HAND_LANE = "hand-lane"
+"""What the ids of drawn lanes begin with."""
 MIN_HEIGHT = 0.5
 
 

@@ -25,7 +25,9 @@ Scalar = str | int | float | bool | None
 Value = Strip | Lane | Band | Scalar
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
-UNDO, REDO, FIND_AGAIN = "undo", "redo", "find_again"
+UNDO = "undo"
+REDO = "redo"
+FIND_AGAIN = "find_again"
 NOT_UNDONE = frozenset({"blind_on", "blind_off", "restored"})
 """Actions that tell what happened and change no value: undo steps over them."""
 

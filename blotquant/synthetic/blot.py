@@ -70,7 +70,14 @@ def white_level(camera: CameraSpec) -> float:
     return camera.ceiling if np.isfinite(camera.ceiling) else 65535.0
 
 
-_SHAPES, _SURFACE, _DEBRIS, _NOISE = range(4)
+_SHAPES = 0
+"""Stream of random numbers for the shapes of bands; each cause has its own, so that none moves another's."""
+_SURFACE = 1
+"""Stream for the light that is no band."""
+_DEBRIS = 2
+"""Stream for debris."""
+_NOISE = 3
+"""Stream for the noise of the camera."""
 
 
 @dataclass(frozen=True, eq=False)

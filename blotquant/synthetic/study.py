@@ -94,7 +94,8 @@ def compose_scene(membrane: Membrane, probe: Probe, amounts: pd.DataFrame, rng: 
         lanes=lanes,
         rows=(*mw_rows, *_ladder_rows(membrane, probe, down)),
         tilt_deg=float(rng.uniform(-1.6, 1.6)),
-        smile_px=_of_membrane(membrane, 5.0),
+        # The smile belongs to the membrane: the same in all its pictures.
+        smile_px=float(np.random.default_rng([membrane.seed, 9]).uniform(-1, 1) * 5.0),
         level=probe.level,
         ragged_px=6.0,
         irregular=0.7,
@@ -108,11 +109,6 @@ def compose_scene(membrane: Membrane, probe: Probe, amounts: pd.DataFrame, rng: 
         probe=probe.name,
         membrane_seed=membrane.seed,
     )
-
-
-def _of_membrane(membrane: Membrane, most: float) -> float:
-    """A number that belongs to the membrane, the same in all its pictures."""
-    return float(np.random.default_rng([membrane.seed, 9]).uniform(-1, 1) * most)
 
 
 def _row_of(kda: float, down: float) -> float:

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from blotquant.model.geometry import Polygon, polygon
 from blotquant.synthetic.bands import Frame
-from blotquant.synthetic.spec import BlotSpec, LaneSpec, StripSpec
+from blotquant.synthetic.spec import BlotSpec, StripSpec
 
 Floats = NDArray[np.float64]
 Grid = tuple[Floats, Floats]
@@ -58,10 +58,6 @@ def clouds(shape: tuple[int, int], length_px: float, rng: np.random.Generator) -
         return np.asarray(field[4 : shape[0] + 4, 4 : shape[1] + 4])
     rows = 4 + np.arange(shape[0]) / step
     cols = 4 + np.arange(shape[1]) / step
-    return _bilinear(field, rows, cols)
-
-
-def _bilinear(field: Floats, rows: Floats, cols: Floats) -> Floats:
     along = np.array([np.interp(rows, np.arange(field.shape[0]), column) for column in field.T]).T
     return np.array([np.interp(cols, np.arange(field.shape[1]), line) for line in along])
 
@@ -99,14 +95,10 @@ def _smears(spec: BlotSpec, strip: StripSpec, rng: np.random.Generator) -> Float
     shared = rng.standard_normal(64)
     for lane in strip.lanes:
         near = np.abs(x - frame.lane_center(lane, y)) < lane.width / 2 + 60
-        cover = _lane_cover(frame, lane, y[near], x[near])
+        depth = lane.width / 2 - np.abs(x[near] - frame.lane_center(lane, y[near]))
+        cover = np.asarray(1 / (1 + np.exp(-np.clip(depth / 2.5, -50, 50))))
         light[near] += lane.smear * cover * _uneven(y[near], shared, spec.surface.smear_px, rng)
     return light
-
-
-def _lane_cover(frame: Frame, lane: LaneSpec, y: Floats, x: Floats) -> Floats:
-    depth = lane.width / 2 - np.abs(x - frame.lane_center(lane, y))
-    return np.asarray(1 / (1 + np.exp(-np.clip(depth / 2.5, -50, 50))))
 
 
 def _uneven(y: Floats, shared: Floats, length_px: float, rng: np.random.Generator) -> Floats:

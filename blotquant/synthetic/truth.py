@@ -86,7 +86,10 @@ def tell_truth(
 ) -> Truth:
     """Put together the truth of a picture; `full` marks the pixels at the ceiling."""
     return Truth(
-        strips=_strip_table(spec.strips),
+        strips=pd.DataFrame(
+            [(k, s.tilt_deg, len(s.lanes), s.level) for k, s in enumerate(spec.strips, 1)],
+            columns=["strip", "tilt_deg", "n_lanes", "level"],
+        ),
         lanes=_lane_table(spec.strips),
         bands=_band_table(spec, places, signal, background, full),
         signal=signal,
@@ -112,13 +115,6 @@ def true_lane(strip: StripSpec, k: int, number: int, lane: LaneSpec) -> Lane:
     width = lane.width / float(np.cos(np.deg2rad(strip.tilt_deg)))
     nodes = tuple((round(float(r), 4), round(float(c), 4)) for r, c in zip(rows, cols, strict=True))
     return Lane(id=f"s{k}l{number}", strip=f"s{k}", number=number, center=nodes, widths=(width,) * 9, role=lane.role)
-
-
-def _strip_table(strips: tuple[StripSpec, ...]) -> pd.DataFrame:
-    return pd.DataFrame(
-        [(k, s.tilt_deg, len(s.lanes), s.level) for k, s in enumerate(strips, 1)],
-        columns=["strip", "tilt_deg", "n_lanes", "level"],
-    )
 
 
 def _lane_table(strips: tuple[StripSpec, ...]) -> pd.DataFrame:
