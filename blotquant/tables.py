@@ -210,6 +210,9 @@ CONTRAST_COLUMNS: dict[str, Column] = {
     "ic50_ci_low": Column(_REAL, "", f"Lower end of its profile interval: {_LEVEL}"),
     "ic50_ci_high": Column(_REAL, "", "Upper end"),
     "test_note": SUMMARY_COLUMNS["test_note"],
+    "family_f": Column(_REAL, "", "F of the whole family at once: whether any of its contrasts differs from 1"),
+    "family_df": Column(_INT, "", "Its numerator's degrees of freedom; the denominator's stand in df"),
+    "family_p": Column(_REAL, "", "Its p; empty where a contrast of the family was refused or spread is unequal"),
     "sentence": Column(_TEXT, "", "The contrast in one sentence"),
 }
 

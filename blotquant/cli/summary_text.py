@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+import re
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blotquant.io.files import read_table
+from blotquant.statistics.sentences import say_family, without_repeats
 from blotquant.tables import CONTRAST_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS
 
 if TYPE_CHECKING:
@@ -29,11 +31,21 @@ def summary_lines(folder: Path) -> list[str]:
         return ["no ratio: the experiment declares no [[ratios]]; bands and lanes are measured"]
     lines = []
     for name, rows in summary.groupby("ratio", sort=False):
+        if _is_part(str(name), summary["ratio"]):
+            continue
         if (rows["n"] > 0).any() or rows["geometric_mean"].notna().any():
             lines += [fold_words(row) for row in rows.to_dict("records")]
         else:
             lines.append(f"{name}  no value in any condition{_reasons(folder, str(name))}")
-    return lines + contrast_lines(folder)
+    parts = [str(name) for name in dict.fromkeys(summary["ratio"]) if _is_part(str(name), summary["ratio"])]
+    told = [f"{', '.join(parts)}: each band of the doublet by itself stands in the tables and the report"]
+    return lines + contrast_lines(folder) + (told if parts else [])
+
+
+def _is_part(name: str, ratios: Iterable[str]) -> bool:
+    """Whether a ratio is that of one band of a doublet, whose own ratio is there too."""
+    whole = re.fullmatch(r"(.+) \([\d.]+ kDa\)", name)
+    return whole is not None and whole[1] in set(ratios)
 
 
 def _reasons(folder: Path, ratio: str) -> str:
@@ -51,9 +63,12 @@ def contrast_lines(folder: Path) -> list[str]:
         return []
     table = read_table(path, CONTRAST_COLUMNS)
     asked = table[~table["family"].fillna("").str.startswith("against ") & table["estimate_fold"].notna()]
+    asked = asked[[not _is_part(str(name), table["ratio"]) for name in asked["ratio"]]]
     lines: list[str] = []
-    for family, rows in asked.groupby("family", sort=False):
-        lines += [f"{family}:", *(f"  {sentence}" for sentence in rows["sentence"].dropna())]
+    for _, rows in asked.groupby("family", sort=False):
+        for ratio, mine in rows.groupby("ratio", sort=False):
+            lines.append(f"{ratio}, {say_family(mine.iloc[0].to_dict())}:")
+            lines += [f"  {sentence}" for sentence in without_repeats(mine["sentence"].dropna().tolist())]
     return lines
 
 

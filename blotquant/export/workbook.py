@@ -57,7 +57,8 @@ def prism_table(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
         `condition`, then for each ratio one column per biological replicate, called ``ratio: replicate`` or, where
         blots were scaled, ``ratio (scaled by alignment): replicate``; every ratio has the same number of columns, as
         Prism's subcolumns ask. Values are those that the geometric means are made of: technical repeats averaged,
-        blots scaled as declared. A replicate without a value leaves its cell empty.
+        blots scaled as declared. A replicate without a value leaves its cell empty. Prism has no bounds: where a value
+        is only known to be at most or at least something, the last columns, ``ratio: bounds``, say so in text.
     """
     units = scaled_units(experiment, ratios)
     names = list(dict.fromkeys(ratios["ratio"].dropna()))
@@ -77,8 +78,22 @@ def prism_table(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
         for ratio in names
         for replicate in replicates
     }
-    frame = pd.DataFrame({"condition": conditions, **columns})
-    return frame.astype({"condition": "string", **dict.fromkeys(columns, "float64")})
+    bounded = units[units["bound_value"].notna()]
+    told = pd.Series(
+        [
+            f"{r} {b} {v:.4g}"
+            for r, b, v in zip(*(bounded[k] for k in ("replicate", "bound", "bound_value")), strict=True)
+        ],
+        index=bounded.index,
+        dtype="object",
+    )
+    bounds = {
+        f"{ratio}{scaled}: bounds": ["; ".join(mine[bounded["condition"] == name]) or None for name in conditions]
+        for ratio, mine in told.groupby(bounded["ratio"], sort=False)
+    }
+    frame = pd.DataFrame({"condition": conditions, **columns, **bounds})
+    texts = dict.fromkeys(["condition", *bounds], "string")
+    return frame.astype({**texts, **dict.fromkeys(columns, "float64")})
 
 
 def replicate_table(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
@@ -92,6 +107,7 @@ def replicate_table(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFram
     units = scaled_units(experiment, ratios).assign(scaling=experiment.compare.scaling)
     value = units["value"].astype(float)
     units["ln_value"] = np.log(value.where(value > 0))
+    units["bound"] = units["bound"].replace("", pd.NA)
     return units.astype({"value": "float64"})[list(REPLICATE_COLUMNS)]
 
 
@@ -122,6 +138,8 @@ REPLICATE_COLUMNS: dict[str, Column] = {
     "n_technical": Column("int64", "", "Lanes that were averaged, on the log scale"),
     "value": Column("float64", "", "Ratio of the replicate, after scaling between blots"),
     "ln_value": Column("float64", "", "Natural logarithm of the value: what is compared"),
+    "bound": Column("string", "", "≤ or ≥ where only a bound is known; value is empty then"),
+    "bound_value": Column("float64", "", "The bound, on the same scale as the values"),
     "scaling": Column("string", "", "How blots were brought to one scale"),
 }
 """Columns of the sheet of replicates."""

@@ -69,17 +69,19 @@ def scaled_units(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `ratio`, `condition`, `role`, `blot`, `replicate`, `n_technical`, `value`; `value` is empty where the blots
-        do not carry the scaling that was asked for, and for bounds.
+        `ratio`, `condition`, `role`, `blot`, `replicate`, `n_technical`, `value`, `bound`, `bound_value`. Of a value
+        that is only known to be at most or at least something, `bound` is ``≤`` or ``≥``, `bound_value` is that
+        something on the same scale, and `value` is empty. Both are empty where the blots do not carry the scaling that
+        was asked for.
     """
-    columns = ["ratio", "condition", "role", "blot", "replicate", "n_technical", "value"]
+    columns = ["ratio", "condition", "role", "blot", "replicate", "n_technical", "value", "bound", "bound_value"]
     parts = []
     for name in dict.fromkeys(ratios["ratio"].dropna()):
         mine = ratios[(ratios["ratio"] == name).fillna(value=False)]
-        units = _completed(average_technical(mine), model_of(experiment, mine))
-        scaled = _scale(units, experiment.compare)[0].astype(float)
-        # A bound is no data point.
-        parts.append(units.assign(value=np.exp(scaled.where(units["bound"] == ""))))
+        units = average_technical(mine)
+        scaled = _scale(units, experiment.compare)[0].astype(float).map(math.exp, na_action="ignore")
+        known = units["bound"] == ""
+        parts.append(units.assign(value=scaled.where(known), bound_value=scaled.where(~known)))
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 

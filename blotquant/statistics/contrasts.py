@@ -19,7 +19,7 @@ from blotquant.experiment.design import Adjustment, Experiment
 from blotquant.experiment.families import Family, find_families
 from blotquant.normalization.repeats import aligned_rows, average_technical
 from blotquant.statistics.model import RatioModel, build_model
-from blotquant.statistics.multiplicity import adjust_p, adjustment_words, critical_value
+from blotquant.statistics.multiplicity import adjust_p, adjustment_words, critical_value, omnibus_f
 from blotquant.statistics.sentences import say
 from blotquant.statistics.trend import dose_response
 from blotquant.tables import CONTRAST_COLUMNS, make_table
@@ -96,6 +96,27 @@ def contrast_points(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFram
                     for block, fold in zip(whole.index, np.exp(logs), strict=True)
                 ]
     return pd.DataFrame(rows, columns=["ratio", "family", "contrast", "block", "fold"])
+
+
+def residual_table(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
+    """Give how far every measured value lies from what its condition and block make expected, for figures.
+
+    Parameters
+    ----------
+    experiment, ratios
+        As in `compare_contrasts`.
+
+    Returns
+    -------
+    DataFrame
+        `ratio`, `condition`, `block`, `residual` (natural logarithm).
+    """
+    parts = []
+    for name in dict.fromkeys(ratios["ratio"].dropna()):
+        mine = ratios[(ratios["ratio"] == name).fillna(value=False)]
+        parts.append(model_of(experiment, mine).residuals().assign(ratio=name))
+    columns = ["ratio", "condition", "block", "residual"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 def planned_conditions(ratios: pd.DataFrame) -> dict[str, str]:
@@ -187,6 +208,9 @@ def judge_family(model: RatioModel, family: Family, *, alpha: float) -> list[dic
         adjusted = adjust_p(t, found.correlation[np.ix_(tested, tested)], found.df[tested], adjust=adjust, size=size)
         for place, p, joint_p in zip(tested, single, adjusted, strict=True):
             base[there[place]] |= {"p_value": float(p), "p_adjusted": float(joint_p)}
+    if len(tested) == size > 1 and not model.unequal:
+        f, rank, p = omnibus_f(found.estimate, found.se, found.correlation, float(found.df.min()))
+        base = [row | {"family_f": f, "family_df": rank, "family_p": p} for row in base]
     if family.kind == "trend":
         for k in there:
             base[k] |= dose_response(model, family.doses[family.claims[k].label], alpha=alpha)

@@ -233,6 +233,26 @@ class RatioModel:
         _, filled = censored(values.to_numpy()[kept], self.side[kept], self.block[kept], design=design, weights=weights)
         return values.mask(pd.Series(kept, index=values.index), pd.Series(filled, index=values.index[kept]))
 
+    def residuals(self) -> pd.DataFrame:
+        """Residual of every measured value from ``condition + block``, natural logarithm.
+
+        Returns
+        -------
+        DataFrame
+            `condition`, `block`, `residual`.
+        """
+        kept = self.side == 0
+        values = self.units.loc[kept, "log_value"].to_numpy(dtype=float)
+        blocks = self.units.loc[kept, "replicate" if self.paired else "blot"].astype(str)
+        residual = self._residual_maker(kept) @ values
+        return pd.DataFrame({"condition": self.units.loc[kept, "condition"], "block": blocks, "residual": residual})
+
+    def _residual_maker(self, kept: NDArray[np.bool_]) -> Floats:
+        """Matrix that takes log values to their residuals."""
+        design = design_matrix(self.condition[kept], self._blocks(kept))
+        maker: Floats = np.eye(int(kept.sum())) - design @ np.linalg.pinv(design, rcond=1e-10)
+        return maker
+
     def uneven_spread(self) -> str:
         """Say which condition spreads more than the others, where chance alone would seldom show it; else empty.
 
@@ -245,29 +265,22 @@ class RatioModel:
         condition = self.condition[kept]
         if len(set(condition)) < 2:
             return ""
-        y = self.units["log_value"].to_numpy(dtype=float)[kept]
-        design = design_matrix(condition, self._blocks(kept))
-        maker = np.eye(len(y)) - design @ np.linalg.pinv(design, rcond=1e-10)
+        maker = self._residual_maker(kept)
         given = np.array([np.diag(maker)[condition == c].sum() for c in range(len(self.names))])
         judged = np.flatnonzero(given > 0.5)
-        residuals = maker @ y
+        residuals = self.residuals()["residual"].to_numpy(dtype=float)
         if len(judged) < 2 or float(np.abs(residuals).max()) < 1e-12:
             return ""
-        draws = maker @ np.random.default_rng(SPREAD_SEED).normal(size=(len(y), SPREAD_DRAWS))
-        shares = np.array([[(r[condition == c] ** 2).sum(axis=0) / given[c] for c in judged] for r in (draws,)])[0]
-        mine = np.array([(residuals[condition == c] ** 2).sum() / given[c] for c in judged])
-        total = np.array(
-            [(shares * given[judged, None]).sum(axis=0), np.full(SPREAD_DRAWS, (mine * given[judged]).sum())]
-        )
-        largest = (shares / total[0]).max(axis=0)
-        own = float((mine / total[1][0]).max())
+        draws = maker @ np.random.default_rng(SPREAD_SEED).normal(size=(len(condition), SPREAD_DRAWS))
+        of_condition, given = np.array([condition == c for c in judged], dtype=float), given[judged]
+        mine = of_condition @ residuals**2 / given
+        drawn = of_condition @ draws**2 / given[:, None]
+        largest, own = (drawn / (given @ drawn)).max(axis=0), float((mine / (given @ mine)).max())
         p = (1 + int((largest >= own).sum())) / (1 + SPREAD_DRAWS)
         if p > SPREAD_ALPHA:
             return ""
         worst = int(np.argmax(mine))
-        others = (mine @ given[judged] - mine[worst] * given[judged[worst]]) / (
-            given[judged].sum() - given[judged[worst]]
-        )
+        others = (mine @ given - mine[worst] * given[worst]) / (given.sum() - given[worst])
         times = f"{np.sqrt(mine[worst] / others):.1f} times as much as the others" if others > 0 else "alone"
         return f"{self.names[judged[worst]]} spreads {times} (p = {p:.2g} for equal spread)"
 

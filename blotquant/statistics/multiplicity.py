@@ -140,6 +140,34 @@ def critical_value(correlation: Floats, df: float, alpha: float, *, adjust: Adju
     return float(optimize.brentq(lambda c: max_t_tail(c, full, df) - alpha, low, high * (1 + 1e-6) + 1e-6, xtol=1e-9))
 
 
+def omnibus_f(estimate: Floats, se: Floats, correlation: Floats, df: float) -> tuple[float, int, float]:
+    """Test all contrasts of a family at once: the F test that none of them differs from 0.
+
+    Parameters
+    ----------
+    estimate, se : ndarray, shape (k,)
+        On the log scale.
+    correlation : ndarray, shape (k, k)
+        Of the estimates; contrasts that repeat each other count once.
+    df : float
+        Residual degrees of freedom.
+
+    Returns
+    -------
+    f : float
+        Wald's statistic over its rank: in complete blocks the F of the analysis of variance.
+    rank : int
+        Degrees of freedom of the numerator.
+    p : float
+    """
+    from scipy import stats
+
+    rank = int(np.linalg.matrix_rank(correlation, tol=1e-8))
+    t = estimate / se
+    f = float(t @ np.linalg.pinv(correlation, rcond=1e-8, hermitian=True) @ t) / rank
+    return f, rank, float(stats.f.sf(f, rank, df))
+
+
 def max_t_tail(limit: float, correlation: Floats, df: float) -> float:
     """P(max |T_i| ≥ limit) for a multivariate t of any correlation, also a singular one.
 

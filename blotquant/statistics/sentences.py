@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from blotquant.experiment.design import Experiment
 from blotquant.experiment.families import Family
+
+NOT_SHOWN = " No difference is shown; at this spread and n, "
+"""How the part of a sentence begins that says which changes would have been found."""
+
+
+def without_repeats(sentences: Sequence[str]) -> list[str]:
+    """Say once what several sentences of one family say alike: which changes their design would have found."""
+    split = [sentence.partition(NOT_SHOWN) for sentence in sentences]
+    ends = [end for _, found, end in split if found]
+    if len(ends) < 2 or len(set(ends)) > 1:
+        return list(sentences)
+    return [start for start, _, _ in split] + [f"Where no difference is shown: at this spread and n, {ends[0]}"]
+
+
+def say_family(row: Mapping[Any, Any]) -> str:
+    """Name a family, with the F test of all its contrasts at once where there is one; `row` is any of its rows."""
+    f, p = row.get("family_f"), row.get("family_p")
+    if f is None or pd.isna(f):
+        return str(row["family"])
+    return f"{row['family']} (all at once: F({row['family_df']:.0f}, {row['df']:.3g}) = {f:.3g}, p = {p:.2g})"
 
 
 def say(ratio: str, row: Mapping[str, Any], family: Family, experiment: Experiment) -> str:
@@ -64,7 +84,7 @@ def say(ratio: str, row: Mapping[str, Any], family: Family, experiment: Experime
     smallest = row.get("detectable_fold")
     if not shown and smallest is not None and not pd.isna(smallest):
         text += (
-            f" No difference is shown; at this spread and n, changes below {1 / smallest:.2g}-fold or above "
+            f"{NOT_SHOWN}changes below {1 / smallest:.2g}-fold or above "
             f"{smallest:.2g}-fold would have been found with 80 % power."
         )
     ic50 = row.get("ic50")

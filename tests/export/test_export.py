@@ -12,7 +12,7 @@ from small_experiment import band_table, experiment, image, lane_table, ratio
 
 from blotquant.errors import OutputError
 from blotquant.export.parquet import write_parquet
-from blotquant.export.workbook import prism_table, write_prism, write_workbook
+from blotquant.export.workbook import prism_table, replicate_table, write_prism, write_workbook
 from blotquant.io.files import write_table
 from blotquant.tables import CARRY_OVER_COLUMNS, EXPOSURE_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS, make_table
 
@@ -142,6 +142,24 @@ def test_prism_has_conditions_in_rows_and_replicates_in_columns(study, tables):
     assert np.isnan(table["b: 2"]).all()
     gm = stats.gmean(table[["a: 1", "a: 2"]], axis=1)
     assert gm[1] == pytest.approx(math.sqrt(4.8))
+
+
+def test_prism_table_tells_bounds_in_its_last_column(study, tables):
+    ratios = tables["ratios"].copy()
+    mine = (ratios["ratio"] == "a") & (ratios["condition"] == "d") & (ratios["blot"] == "2")
+    value = ratios.loc[mine, "value"].iloc[0]
+    ratios["enters_as_bound"] = mine.to_numpy()
+    ratios.loc[mine, "included"] = False
+    ratios.loc[mine, "bound"] = "≥"
+    table = prism_table(study, ratios)
+    assert table.columns[-1] == "a (scaled by fixed_point): bounds"
+    assert np.isnan(table["a (scaled by fixed_point): 2"].iloc[1])
+    reference = ratios.loc[(ratios["ratio"] == "a") & (ratios["condition"] == "v") & (ratios["blot"] == "2"), "value"]
+    assert table.iloc[:, -1].fillna("").tolist() == ["", f"2 ≥ {value / reference.iloc[0]:.4g}"]
+    units = replicate_table(study, ratios)
+    bound = units[units["bound"].notna()].iloc[0]
+    assert (bound["bound"], bound["bound_value"]) == ("≥", pytest.approx(value / reference.iloc[0]))
+    assert np.isnan(bound["value"])
 
 
 def test_prism_file(tmp_path, study, tables):

@@ -43,3 +43,11 @@ def test_fold_words_of_one_comparison_and_of_a_bound():
     bound = FULL | {"bound": "≤", "fold_change": 0.02, "simultaneous_ci_low": None, "simultaneous_ci_high": 0.03}
     told = fold_words(make_table([bound], SUMMARY_COLUMNS).iloc[0].to_dict())
     assert told == "R  drug: n = 3, ≤ 0.02-fold (simultaneous interval up to 0.03), adjusted p = 0.012"
+
+
+def test_summary_lines_leave_the_bands_of_a_doublet_to_the_tables(tmp_path):
+    rows = [FULL | {"ratio": name} for name in ("pERK/ERK", "pERK/ERK (44 kDa)", "p53 (53 kDa)")]
+    write_table(make_table(rows, SUMMARY_COLUMNS), tmp_path / "summary.csv")
+    told = summary_lines(tmp_path)
+    assert [line.split("  ")[0] for line in told[:2]] == ["pERK/ERK", "p53 (53 kDa)"]
+    assert told[2:] == ["pERK/ERK (44 kDa): each band of the doublet by itself stands in the tables and the report"]

@@ -12,6 +12,7 @@ from scipy import stats
 from small_experiment import experiment, image, ratio
 
 from blotquant.statistics.contrasts import compare_contrasts, detectable_effect
+from blotquant.statistics.sentences import NOT_SHOWN, without_repeats
 from blotquant.tables import CONTRAST_COLUMNS, RATIO_COLUMNS, make_table
 
 
@@ -35,6 +36,41 @@ def test_compare_contrasts_interaction_is_that_of_statsmodels(tmp_path, skip):
     # One contrast is a family of its own: both intervals and both p are the same.
     assert mine["p_adjusted"] == mine["p_value"]
     assert mine["simultaneous_ci_low"] == pytest.approx(mine["ci_low"])
+
+
+@pytest.mark.parametrize("skip", [(), (("KO drug", 2), ("WT drug", 1))])
+def test_compare_contrasts_family_f_is_that_of_statsmodels(tmp_path, skip):
+    import statsmodels.formula.api as smf
+
+    table = values(skip=skip)
+    found = compare_contrasts(two_factors(tmp_path, WITHIN), table)
+    mine = found[found["family"] == "against WT vehicle"].iloc[0]
+    frame = pd.DataFrame({"blot": table["blot"].tolist(), "c": table["condition"].tolist()})
+    frame["y"] = np.log(table["value"].to_numpy())
+    fit = smf.ols("y ~ C(c, Treatment('WT vehicle')) + C(blot)", frame).fit()
+    joint = fit.f_test(", ".join(f"{name} = 0" for name in fit.params.index if name.startswith("C(c,")))
+    assert mine["family_f"] == pytest.approx(float(joint.fvalue), rel=1e-8)
+    assert mine["family_df"] == 3
+    assert mine["family_p"] == pytest.approx(float(joint.pvalue), rel=1e-8)
+
+
+def test_compare_contrasts_family_f_of_all_pairs_counts_what_they_say_once(tmp_path):
+    found = compare_contrasts(two_factors(tmp_path, "[[contrasts]]\nall_pairs = true\n"), values())
+    pairs, reference = (found[found["family"] == name].iloc[0] for name in ("all pairs", "against WT vehicle"))
+    assert pairs["family_df"] == 3
+    assert pairs["family_p"] == pytest.approx(reference["family_p"], rel=1e-8)
+
+
+def test_without_repeats_says_once_what_would_have_been_found():
+    first, second = (f"{name} is 1.1-fold.{NOT_SHOWN}changes above 1.8-fold would have been found." for name in "AB")
+    assert without_repeats([first, "C raises.", second]) == [
+        "A is 1.1-fold.",
+        "C raises.",
+        "B is 1.1-fold.",
+        "Where no difference is shown: at this spread and n, changes above 1.8-fold would have been found.",
+    ]
+    other = second.replace("1.8", "1.9")
+    assert without_repeats([first, other]) == [first, other]
 
 
 def test_compare_contrasts_within_levels_are_the_models_own(tmp_path):
