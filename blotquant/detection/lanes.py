@@ -65,7 +65,9 @@ def settle_lanes(grid: SearchCopy, piece: StripCandidate, peaks: list[Peak], spa
     peaks, spans
         Its bands, from `blotquant.detection.band_peaks.find_lane_peaks`.
     """
-    seen = [s for p in peaks for s in [_sighting(grid, piece, p, spans[p.lane])] if s is not None]
+    places = _places(piece, peaks, spans)
+    found = [_sighting(grid, p, spans[p.lane], place) for p, place in zip(peaks, places, strict=True)]
+    seen = [s for s in found if s is not None]
     if not seen:
         return piece
     lanes = np.array([s.lane for s in seen])
@@ -111,12 +113,31 @@ def lane_widths(lanes: NDArray[np.intp], width: Floats, weight: Floats, n_lanes:
     return [float(w) for w in common + (own - common) * spread / (spread + error)]
 
 
-def _sighting(grid: SearchCopy, piece: StripCandidate, peak: Peak, span: Span) -> _Sighting | None:
+def _places(piece: StripCandidate, peaks: list[Peak], spans: list[Span]) -> Floats:
+    """Where each band stands: row, column of its lane, and the columns between which it may lie; shape (n, 4).
+
+    It may lie a little beyond half way to the neighbouring lanes; a lane at an end has the room of its only neighbour.
+    """
+    if not peaks:
+        return np.zeros((0, 4))
+    lane, each = np.array([p.lane for p in peaks]), np.arange(len(peaks))
+    rows = np.array([float(spans[p.lane][0][0]) + p.row for p in peaks])
+    cols = np.stack([track.col_at(rows) for track in piece.tracks])
+    last = len(piece.tracks) - 1
+    center = cols[lane, each]
+    before = np.where(lane > 0, cols[np.maximum(lane - 1, 0), each], np.nan)
+    after = np.where(lane < last, cols[np.minimum(lane + 1, last), each], np.nan)
+    pitch = np.fmin(np.abs(before - center), np.abs(after - center))
+    pitch = np.where(np.isnan(pitch), 2 * np.array([piece.tracks[k].width for k in lane]), pitch)
+    left = np.where(lane > 0, (center + before) / 2, center - 0.8 * pitch)
+    right = np.where(lane < last, (center + after) / 2, center + 0.8 * pitch)
+    return np.stack([rows, center, left, right], axis=1)
+
+
+def _sighting(grid: SearchCopy, peak: Peak, span: Span, place: Floats) -> _Sighting | None:
     """The sides of a band in the chance map, looked for from its lane's middle up to its neighbours'."""
-    row = float(span[0][0]) + peak.row
-    center = float(piece.tracks[peak.lane].col_at(row))
-    lower, upper = _room(piece, peak.lane, row)
-    cols, profile = _across(grid, piece, peak, span, grid.prediction.bands)
+    row, center, lower, upper = place.tolist()
+    cols, profile = _across(grid, peak, span, place, grid.prediction.bands)
     if len(cols) < 3:
         return None
     level = _SIDE * float(profile.max())
@@ -131,13 +152,11 @@ def _sighting(grid: SearchCopy, piece: StripCandidate, peak: Peak, span: Span) -
 
 
 def _across(
-    grid: SearchCopy, piece: StripCandidate, peak: Peak, span: Span, image: NDArray[np.float32]
+    grid: SearchCopy, peak: Peak, span: Span, place: Floats, image: NDArray[np.float32]
 ) -> tuple[NDArray[np.intp], Floats]:
     """Columns from half way to one neighbour to half way to the other, and an image's mean over a band's core there."""
     rows, _, slope = span
-    row = float(rows[0]) + peak.row
-    center = float(piece.tracks[peak.lane].col_at(row))
-    lower, upper = _room(piece, peak.lane, row)
+    row, center, lower, upper = place.tolist()
     cols = np.arange(max(0, int(np.ceil(lower))), min(grid.pixels.shape[1], int(upper) + 1))
     tilt = float(np.interp(row, rows, slope))
     half = max(1, round(_CORE * peak.width / 2))
@@ -146,11 +165,10 @@ def _across(
     return cols, profile
 
 
-def _lit_width(grid: SearchCopy, piece: StripCandidate, peak: Peak, span: Span) -> int:
-    """Columns of a lane in which a band shines at least half as bright as where it is brightest."""
-    cols, profile = _across(grid, piece, peak, span, grid.pixels)
-    track = piece.tracks[peak.lane]
-    profile = profile[np.abs(cols - float(track.col_at(float(span[0][0]) + peak.row))) <= _OWN_COLS * track.width]
+def _lit_width(grid: SearchCopy, peak: Peak, span: Span, place: Floats, width: float) -> int:
+    """Columns of a lane of some width in which a band shines at least half as bright as where it is brightest."""
+    cols, profile = _across(grid, peak, span, place, grid.pixels)
+    profile = profile[np.abs(cols - place[1]) <= _OWN_COLS * width]
     if len(profile) < 3:
         return 0
     # A hot pixel or a scratch in a band is not what is measured.
@@ -166,17 +184,6 @@ def _side(values: Floats, level: float, start: int, step: int) -> float:
     k = int(below[0])
     part = float((values[k - 1] - level) / max(values[k - 1] - values[k], 1e-9))
     return start + step * (k - 1 + part)
-
-
-def _room(piece: StripCandidate, lane: int, row: float) -> tuple[float, float]:
-    """Columns between which a lane's band may stand: a little beyond half way to its neighbours."""
-    tracks = piece.tracks
-    center = float(tracks[lane].col_at(row))
-    gaps = [abs(float(tracks[k].col_at(row)) - center) for k in (lane - 1, lane + 1) if 0 <= k < len(tracks)]
-    pitch = min(gaps) if gaps else 2 * tracks[lane].width
-    left = (center + float(tracks[lane - 1].col_at(row))) / 2 if lane > 0 else center - 0.8 * pitch
-    right = (center + float(tracks[lane + 1].col_at(row))) / 2 if lane < len(tracks) - 1 else center + 0.8 * pitch
-    return left, right
 
 
 def _common_lean(lanes: NDArray[np.intp], rows: Floats, away: Floats, weight: Floats) -> float:
@@ -323,8 +330,8 @@ def _without_specks(grid: SearchCopy, piece: StripCandidate, peaks: list[Peak], 
     with several bands: a ladder's may be narrow.
     """
     widths: dict[int, list[int]] = {}
-    for p in peaks:
-        widths.setdefault(p.lane, []).append(_lit_width(grid, piece, p, spans[p.lane]))
+    for p, place in zip(peaks, _places(piece, peaks, spans), strict=True):
+        widths.setdefault(p.lane, []).append(_lit_width(grid, p, spans[p.lane], place, piece.tracks[p.lane].width))
     widest = {lane: max(values) for lane, values in widths.items()}
     lanes = sorted(widest)
     while len(lanes) >= _FEW:

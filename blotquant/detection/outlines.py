@@ -208,7 +208,7 @@ def full_strip(grid: SearchCopy, piece: StripCandidate, strip_id: str, number: i
     ]
     across = corners[1][1] - corners[0][1]
     tilt = float(np.degrees(np.arctan2((top_right - top_left) * grid.fy, across * grid.fx)))
-    return Strip(id=strip_id, number=number, outline=polygon([grid.to_full(*c) for c in corners]), tilt_deg=tilt)
+    return Strip(id=strip_id, number=number, outline=polygon(np.column_stack(grid.to_full(*np.array(corners).T))), tilt_deg=tilt)
 
 
 def full_lane(grid: SearchCopy, piece: StripCandidate, i: int, lane_id: str, strip_id: str) -> Lane:
@@ -223,7 +223,7 @@ def full_lane(grid: SearchCopy, piece: StripCandidate, i: int, lane_id: str, str
         id=lane_id,
         strip=strip_id,
         number=i + 1,
-        center=tuple(grid.to_full(float(r), float(c)) for r, c in zip(rows, cols, strict=True)),
+        center=tuple(zip(*(axis.tolist() for axis in grid.to_full(rows, cols)), strict=True)),
         widths=(t.width * grid.fx,) * len(rows),
         confidence=sure,
         flags=("lane_uncertain",) if sure < 0.5 else (),

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -25,6 +25,7 @@ from blotquant.model.geometry import Box
 
 FloatArray = NDArray[np.float32]
 Weights = dict[str, FloatArray]
+Places = TypeVar("Places", float, NDArray[np.float64])
 
 MULTIPLE = 32
 """Rows and columns of a picture that goes in must be multiples of this."""
@@ -170,8 +171,8 @@ class SearchCopy:
         """What the network sees in it."""
         return predict(self.pixels)
 
-    def to_full(self, row: float, col: float) -> tuple[float, float]:
-        """Centre of a coarse pixel on the picture's own grid."""
+    def to_full(self, row: Places, col: Places) -> tuple[Places, Places]:
+        """Centres of coarse pixels on the picture's own grid."""
         return self.corner[0] + row * self.fy + (self.fy - 1) / 2, self.corner[1] + col * self.fx + (self.fx - 1) / 2
 
     def row_of(self, row: ArrayLike) -> NDArray[np.float64]:
