@@ -12,6 +12,7 @@ picture (the sample study's first one if none is given), the files that are ente
 from __future__ import annotations
 
 import ast
+import inspect
 import io
 import statistics
 import sys
@@ -23,6 +24,7 @@ from types import FrameType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 CORE = ROOT / "blotquant"
 
 
@@ -89,7 +91,8 @@ def print_way(picture: Path) -> None:
     def trace(frame: FrameType, event: str, _argument: Any) -> None:
         nonlocal changes
         own = frame.f_code.co_filename
-        if event != "call" or not own.startswith(str(CORE)) or frame.f_code.co_name == "<module>":
+        # Bodies of modules and classes run when they are imported: only functions are a picture's way.
+        if event != "call" or not own.startswith(str(CORE)) or not frame.f_code.co_flags & inspect.CO_OPTIMIZED:
             return
         entered.add(own)
         caller = frame.f_back.f_code.co_filename if frame.f_back else ""

@@ -208,7 +208,9 @@ def full_strip(grid: SearchCopy, piece: StripCandidate, strip_id: str, number: i
     ]
     across = corners[1][1] - corners[0][1]
     tilt = float(np.degrees(np.arctan2((top_right - top_left) * grid.fy, across * grid.fx)))
-    return Strip(id=strip_id, number=number, outline=polygon(np.column_stack(grid.to_full(*np.array(corners).T))), tilt_deg=tilt)
+    return Strip(
+        id=strip_id, number=number, outline=polygon(np.column_stack(grid.to_full(*np.array(corners).T))), tilt_deg=tilt
+    )
 
 
 def full_lane(grid: SearchCopy, piece: StripCandidate, i: int, lane_id: str, strip_id: str) -> Lane:

@@ -176,6 +176,7 @@ def _read_sheet(path: Path) -> Sheet:
 def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[str]) -> Experiment:
     where = file.name
     problems += [f"{where}: {key}: unknown key; {did_you_mean(key, _KEYS)}" for key in raw if key not in _KEYS]
+    # Every part of the file, each with all of its mistakes.
     images = _told_apart(
         [
             image if image.membrane else image.model_copy(update={"membrane": image.blot})
@@ -191,11 +192,13 @@ def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[
     compare = _one(Comparison, _mapping(raw, "compare", where, problems), f"{where}: compare", problems)
     contrasts = _list_of(Contrast, raw, "contrasts", where, problems)
     settings = _one(Settings, _mapping(raw, "settings", where, problems), f"{where}: settings", problems)
+    # The sample sheet, whose conditions may be built from the factors.
     factors = compare.factors if compare else ()
     samples = parse_samples(sheet, factors=factors) if sheet is not None else None
     problems += samples.problems if samples else ()
     dilution = _one(Dilution, _mapping(raw, "dilution", where, problems), f"{where}: dilution", problems) or Dilution()
     ladder = _read_ladder(raw.get("ladder"), where, problems)
+    # What one part says is held against the others.
     problems += check_images(file, raw, images)
     shared = check_shared_pictures(images, targets, has_ladder=ladder is not None)
     problems += [f"{where}: {text}" for text in shared]
@@ -208,8 +211,10 @@ def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[
             wrong = resolve_families(contrasts, compare, condition_levels(samples.rows))[1]
             problems += [f"{where}: {text}" for text in wrong]
         problems += [f"{where}: {text}" for text in check_dilution(dilution, samples, images, file.parent)]
+    # All mistakes at once, so that a person mends the file once.
     if problems or samples is None:
         raise SheetError("\n".join(dict.fromkeys(problems)))
+    # What counts as one replicate; where the sheet leaves it open, the question is asked.
     rows, questions = fill_replicates(samples.rows, compare or Comparison())
     sheet_name = sheet.name if sheet is not None else where
     study = Experiment(

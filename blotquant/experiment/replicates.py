@@ -66,11 +66,13 @@ def fill_replicates(rows: pd.DataFrame, compare: Comparison) -> tuple[pd.DataFra
     mine = _samples(rows)
     if mine["replicate"].notna().any():
         return rows, _pairs_across_blots(mine)
+    # Without a replicate column: what `[compare]` says, then what the samples' names tell.
     named = mine[mine["sample"].notna() & (mine["sample"] != mine["condition"])]
     if compare.replicates == "sample":
         return _by_sample(rows), []
     if compare.replicates == "blot":
         return rows, []
+    # One name on two blots links them, and counts once.
     shared = _shared_samples(named)
     if shared:
         blots = " and ".join(dict.fromkeys(named.loc[named["sample"] == shared[0], "blot"]))
@@ -78,6 +80,7 @@ def fill_replicates(rows: pd.DataFrame, compare: Comparison) -> tuple[pd.DataFra
             f"sample {shared[0]} stands on blots {blots}: samples are counted by their names, each once, and link "
             'their blots; if each blot is a replicate of its own, say replicates = "blot" under [compare]'
         ]
+    # Several samples of one condition on a blot: cultures or repeats of one lysate, which only a person knows.
     several = [
         (condition, blot, list(dict.fromkeys(own["sample"])))
         for (condition, blot), own in named.groupby(["condition", "blot"], sort=False)

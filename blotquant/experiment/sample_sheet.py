@@ -60,10 +60,12 @@ def parse_samples(sheet: Sheet, *, factors: Sequence[str] = ()) -> SampleSheet:
     if "condition" not in names.values() and factors and all(name in names.values() for name in factors):
         sheet = _with_conditions(sheet, factors)
         names["condition"] = "condition"
+    # Columns whose names miss a known one by a letter are taken for it, and named.
     meant = _misspelt(list(names.values()))
     problems = [*sheet.problems, *_check_columns(sheet, list(names.values()), meant)]
     names = {column: meant.get(name, name) for column, name in names.items()}
     extra = tuple(name for name in names.values() if name and name not in _DTYPES)
+    # Row by row, every mistake with its place.
     rows: list[dict[str, Any]] = []
     places: list[str] = []
     if all(name in names.values() for name in REQUIRED):

@@ -149,6 +149,7 @@ def read_workbook(path: Path) -> dict[str, Sheet]:
         *DAMAGE,
     )
     try:
+        # A zip says how large it unpacks before it does.
         data = io.BytesIO(read_bounded(path, MAX_BYTES))
         with zipfile.ZipFile(data) as archive:
             _check_unpacked(path.name, archive)
@@ -165,6 +166,7 @@ def read_workbook(path: Path) -> dict[str, Sheet]:
         msg = f"{path.name}: not a readable .xlsx workbook ({reason}); save it again as Excel workbook"
         raise SheetError(msg) from None
     sheets = {title.strip().lower(): _make_sheet(f"{path.name}, sheet {title}", rows) for title, rows in lines}
+    # Formulas whose value was never saved read as empty cells: named, not taken for empty.
     for title, cells in unsaved.items():
         sheet = sheets[title.strip().lower()]
         told = f"{', '.join(cells[:3])}{' …' if len(cells) > 3 else ''}"
@@ -173,6 +175,7 @@ def read_workbook(path: Path) -> dict[str, Sheet]:
             "program and save it there, or put values in their place"
         )
         sheets[title.strip().lower()] = replace(sheet, problems=(*sheet.problems, text))
+    # Only the first of merged cells holds the text.
     for title, ranges in merged.items():
         sheet = sheets[title.strip().lower()]
         text = (

@@ -309,6 +309,7 @@ def _height(crop: Crop, body: float) -> float:
 def _draw_crop(axes: Axes, crop: Crop, body: float, *, labels: Mapping[int, str]) -> None:
     height = _height(crop, body)
     scale = (body - GAP_CM * (len(crop.cols) - 1)) / sum(b - a for a, b in crop.cols)
+    # Blocks of lanes side by side, a divider where lanes between them are left out.
     x = 0.0
     for block, (start, stop), grey in zip(crop.lanes, crop.cols, crop.grey, strict=True):
         wide = (stop - start) * scale
@@ -324,6 +325,7 @@ def _draw_crop(axes: Axes, crop: Crop, body: float, *, labels: Mapping[int, str]
     axes.set(xlim=(0, body), ylim=(0, height))
     axes.axis("off")
     axes.text(-0.12, height / 2, crop.entry.probe.replace("_", " "), ha="right", va="center", parse_math=False)
+    # Marks of the ladder's true masses, or the mass of the protein where there is no ladder.
     scale_rows = height / (crop.rows[1] - crop.rows[0])
     for row, kda in crop.ladder:
         y = height - (row + 0.5 - crop.rows[0]) * scale_rows

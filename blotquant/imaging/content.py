@@ -46,6 +46,7 @@ def content_box(signal: NDArray[np.floating[Any]]) -> Box:
     low, high = float(levels[0]), float(levels[-1])
     flat = min(FLAT_STEPS * float(np.diff(levels).min()), FLAT_SHARE * (high - low))
     near = NEAR * (high - low)
+    # Margins are taken off from outside inwards until none is left: a frame may lie in a padding.
     while True:
         part = signal[box.slices]
         ends = part[[0, -1]], part[:, [0, -1]].T
@@ -61,6 +62,7 @@ def content_box(signal: NDArray[np.floating[Any]]) -> Box:
         if inner == box:
             break
         box = inner
+    # Some room is given back where it holds nothing: bands at the edge need it.
     down, across = int(ROOM * (box[1] - box[0])), int(ROOM * (box[3] - box[2]))
     beside_rows, beside_cols = signal[box.slices[0]].T, signal[:, box.slices[1]]
     return Box(

@@ -131,6 +131,7 @@ def _find_surfaces(reduced: Plane) -> NDArray[np.intp]:
     """
     low, high = np.percentile(reduced, [0.5, 99.5])
     steps = ndimage.maximum_filter(reduced, 3) - ndimage.minimum_filter(reduced, 3)
+    # Areas without steps: paper, frame, membrane.
     labels, n_areas = ndimage.label(steps <= max(_FLAT_STEPS * float(np.median(steps)), _FLAT_RANGE * (high - low)))
     height, width = reduced.shape
     found = []
@@ -139,6 +140,7 @@ def _find_surfaces(reduced: Plane) -> NDArray[np.intp]:
         area = int(np.count_nonzero(own))
         if area < _SMALLEST_SURFACE * reduced.size:
             continue
+        # An area is a surface when it is large, long, fills a side of the picture, or encloses what lies on it.
         sides = [own[0].mean() * own.shape[1] / width] if rows.start == 0 else []
         sides += [own[-1].mean() * own.shape[1] / width] if rows.stop == height else []
         sides += [own[:, 0].mean() * own.shape[0] / height] if cols.start == 0 else []
@@ -153,6 +155,7 @@ def _find_surfaces(reduced: Plane) -> NDArray[np.intp]:
             values = reduced[rows, cols][own]
             level = float(np.median(values))
             found.append((level, float(np.median(np.abs(values - level))), k))
+    # Surfaces of about one level are one.
     numbers = np.zeros(n_areas + 1, dtype=np.intp)
     before = None
     for level, deviation, k in sorted(found):

@@ -44,6 +44,7 @@ def _read(source: Source, archive: zipfile.ZipFile) -> RawPicture:
     if len(entries) > _MAX_ENTRIES:
         msg = f"is a zip of {len(entries)} files, more than an acquisition's {_MAX_ENTRIES}; pick the TIFF out of it"
         raise source.error(msg)
+    # One channel of the acquisition, read as the TIFF that it is.
     name, entry = _choose(source, _channels(entries))
     data = _bounded(source, archive, entry, source.max_pixels * 8 + _SLACK)
     inner = Source(
@@ -56,6 +57,7 @@ def _read(source: Source, archive: zipfile.ZipFile) -> RawPicture:
     is_acquisition = name.isdigit()
     if not is_acquisition:
         return replace(picture, channel=name, metadata={**picture.metadata, "unpacked": shown(entry.filename, 60)})
+    # The acquisition's own texts beside the picture say what its TIFF does not: exposure, channel, instrument.
     texts = _texts(source, archive, entries)
     stated = (exposure_in(text) for text in texts.values())
     exposure = picture.exposure_s or next((seconds for seconds in stated if seconds is not None), None)

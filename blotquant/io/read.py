@@ -181,11 +181,14 @@ def _to_image(
     from blotquant.io.ceiling import judge_scale
     from blotquant.io.metadata import says_film, says_flatbed, stores_density
 
+    # Counts in the machine's byte order, and which way the signal runs: said by a person, or seen.
     pixels = raw.pixels.astype(raw.pixels.dtype.newbyteorder("="), copy=False)
     direction, confidence = (polarity, 1.0) if polarity else guess_polarity(pixels)
+    # What made the file decides what its values mean: light, the density of a film, or density already.
     made_by = [text for text in (raw.imager, raw.metadata.get("software")) if text]
     is_densitometer, is_film = stores_density(made_by), says_film(raw.metadata.values())
     is_flatbed = says_flatbed(made_by) and not is_densitometer
+    # Where the detector ends, and what the values tell of the file's past.
     scale = judge_scale(
         pixels,
         direction,

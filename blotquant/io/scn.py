@@ -54,11 +54,13 @@ def _read(source: Source) -> RawPicture:
     if not pictures:
         msg = "is an Image Lab file without ImageData and ImageHeader parts; save it again in Image Lab"
         raise source.error(msg)
+    # The picture that is meant, with the header that states its size.
     index = _choose(source, len(pictures))
     data, header_part = pictures[index]
     header = _header(source, header_part)
     rows, cols = _size(source, header, "size_pix")
     pixels = _pixels(source, data, header, (rows, cols))
+    # What Image Lab says of the exposure and the instrument.
     said = {item.get("name", ""): item.get("value", "") for item in header.iterfind("scan_attributes/*")}
     stated = said.get("Exposure Time (sec)", "")
     return RawPicture(

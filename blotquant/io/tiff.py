@@ -197,22 +197,27 @@ def read(source: Source) -> RawPicture:
 
 
 def _read_page(source: Source, tiff: TiffFile) -> RawPicture:
+    # Which page is meant, and whether it can be decoded safely.
     index, page = choose_page(source, tiff)
     _check_page(source, tiff, page)
     factor = gel.gel_coding(source, tiff)
+    # One grey plane of the page, and the maximum that its tags declare.
     channel = _one_channel(source, page)
     pixels, full_scale = channel.pixels, _full_scale(page)
     flags = list(channel.flags)
+    # Coded counts (.gel) become linear ones.
     if factor is not None:
         full_scale = float(gel.decode_counts(np.array(full_scale or np.iinfo(pixels.dtype).max), factor))
         pixels = gel.decode_counts(pixels, factor)
         flags.append("encoded_counts")
+    # What was done to the values before, as far as the file says it.
     if source.path.suffix.lower() == ".gel" and not gel.has_coding(tiff):
         flags.append("gel_coding_unknown")
     if profile_has_gamma(bytes(page.tags.valueof("InterColorProfile", default=b"") or b"")):
         flags.append("gamma_declared")
     if int(page.compression) in _LOSSY and not _is_reversible(source, page):
         flags.append("lossy_compression")
+    # Facts in tags and texts: exposure, size of a pixel, instrument.
     text = _description(page)
     made_by = " ".join(str(page.tags.valueof(name, default="")).strip() for name in ("Make", "Model")).strip()
     is_alpha = str(page.tags.valueof("DocumentName", default="")).startswith("Alpha Innotech")

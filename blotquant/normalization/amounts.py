@@ -156,6 +156,7 @@ def read_signal(experiment: Experiment, tables: Tables, *, blot: str, membrane: 
     images = _images_showing(experiment, tables, blot=blot, membrane=membrane, name=probe)
     if not images:
         return None
+    # Candidates: each picture by itself, and the rates fitted over all exposures.
     rates = tables.rates.get((blot, membrane, probe))
     signals = [_signal_of(experiment, tables, image, probe) for image in images]
     counted = {lane for lane, role in experiment.roles_of(blot, membrane).items() if role in ("sample", "standard")}
@@ -163,11 +164,13 @@ def read_signal(experiment: Experiment, tables: Tables, *, blot: str, membrane: 
     if not rates:
         return best
     parts = _band_amounts(rates, probe, experiment.mw_of(probe), value="rate", sd="rate_sd")
+    # The rates are taken where they know every lane that the best single picture knows.
     series = replace(signals[0], source=f"rate over {len(images)} exposures", parts=parts)
     whole = parts.get(WHOLE, {})
     wanted = counted & best.parts.get(WHOLE, {}).keys()
     if all(lane in whole and math.isfinite(whole[lane].value) for lane in wanted):
         return series
+    # Else that picture, with the lanes marked whose light does not grow with the exposure.
     curved = {lane for lane, amount in whole.items() if "nonlinear_exposure" in amount.flags}
     marked = {
         part: {

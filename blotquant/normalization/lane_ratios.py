@@ -178,6 +178,7 @@ def _divide(start: LaneRatio, parts: Parts) -> LaneRatio:
     )
     if parts.bottom_is_control and parts.bottom is not None and math.isnan(result.level):
         result = replace(result, level=parts.bottom.value)
+    # What must not enter a mean: lanes that are not known, values that were refused, roles that were left out.
     for name in UNKNOWN_LANES:
         if name in result.flags:
             result = result.refuse(FLAGS[name].meaning.rstrip("."))
@@ -189,6 +190,7 @@ def _divide(start: LaneRatio, parts: Parts) -> LaneRatio:
         result = result.refuse(reason)
     if parts.bottom is not None:
         result = _judge_denominator(result, parts)
+    # Only what is left has a value, and the value is judged again.
     if parts.top is None or (parts.has_bottom and parts.bottom is None) or _has_no_value(result) or _unknown(parts):
         return result
     return _judge_value(_with_value(result, parts), parts)

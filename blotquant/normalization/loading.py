@@ -67,6 +67,7 @@ def read_loading(
     signals = tuple(signal for signal in read if signal is not None)
     if not controls or len(signals) < len(controls):
         return None
+    # Lane by lane, the mean of the controls; a lane that a control cannot judge is refused with the reason.
     roles = experiment.roles_of(blot, membrane)
     levels: dict[int, Amount] = {}
     refused: dict[int, str] = {}
@@ -77,6 +78,7 @@ def read_loading(
             refused[lane] = reason
         else:
             levels[lane] = average_amounts([amount for amount in amounts if amount is not None])
+    # Factors are relative to the mean of the sample lanes, so that a ratio keeps its size.
     typical = [levels[lane].value for lane in levels if roles[lane] == "sample"]
     typical = typical or [level.value for level in levels.values()]
     mean = math.fsum(typical) / len(typical) if typical else math.nan

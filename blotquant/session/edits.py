@@ -335,6 +335,7 @@ def add_lane(layout: Layout, *, row: float, col: float, used_ids: Iterable[str] 
         width = float(right - left) / 10
         lane = Lane(id=key, strip=strip.id, number=1, center=((top, col), (bottom, col)), widths=(width, width))
         return [Change("lane", key, None, lane)]
+    # The nearest lane lends its course, its width and its rows.
     model = min(others, key=lambda x: abs(float(x.center_at(row)) - col))
     shift = col - float(model.center_at(row))
     lane = replace(

@@ -304,6 +304,7 @@ def find_image(session: Session, folder: Path, *, given: Path | None = None) -> 
         looked = " and ".join(str(place) for place in places)
         msg = f"the picture {reference.name} of this session is not at {looked}; say where it is"
         raise PictureMissingError(msg)
+    # A picture is the session's by its checksum, wherever it lies.
     for place in found:
         checksum = sha256_of(place)
         if checksum == reference.sha256:
