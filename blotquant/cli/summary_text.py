@@ -63,7 +63,7 @@ def contrast_lines(folder: Path) -> list[str]:
         return []
     table = read_table(path, CONTRAST_COLUMNS)
     asked = table[~table["family"].fillna("").str.startswith("against ") & table["estimate_fold"].notna()]
-    asked = asked[[not _is_part(str(name), table["ratio"]) for name in asked["ratio"]]]
+    asked = asked.loc[[not _is_part(str(name), table["ratio"]) for name in asked["ratio"]]]
     lines: list[str] = []
     for _, rows in asked.groupby("family", sort=False):
         for ratio, mine in rows.groupby("ratio", sort=False):

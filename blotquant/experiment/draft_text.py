@@ -197,7 +197,8 @@ def samples_text(drafts: Sequence[Draft]) -> str:
     """Write samples.csv: one row per lane, as many as the pictures show; conditions are to be filled in.
 
     Membranes of one blot that show different numbers of lanes get rows of their own. A condition is called by its blot
-    and lane where there are several blots: lanes of two blots are never pooled because nobody has named them yet.
+    and lane where there are several blots, and so is a sample: lanes of two blots are never pooled or linked because
+    nobody has named them yet.
     """
     rows: list[tuple[object, ...]] = []
     blots = list(dict.fromkeys(draft.blot for draft in drafts))
@@ -212,7 +213,8 @@ def samples_text(drafts: Sequence[Draft]) -> str:
                 role = _role(shown, lane)
                 place = f"lane {lane}" if len(blots) == 1 else f"blot {blot}, lane {lane}"
                 condition = place if role == "sample" else ""
-                sample = f"S{lane}" if role == "sample" else ""
+                name = f"S{lane}" if len(blots) == 1 else f"{blot}-S{lane}"
+                sample = name if role == "sample" else ""
                 rows.append((blot, membrane if differ else "", lane, sample, condition, role, ""))
     columns = ["blot", "membrane", "lane", "sample", "condition", "role", "load_ug"]
     keep = [k for k, name in enumerate(columns) if name != "membrane" or any(row[k] for row in rows)]

@@ -239,9 +239,11 @@ class RatioModel:
         Returns
         -------
         DataFrame
-            `condition`, `block`, `residual`.
+            `condition`, `block`, `residual`; empty where no value was measured.
         """
         kept = self.side == 0
+        if not kept.any():
+            return pd.DataFrame(columns=["condition", "block", "residual"])
         values = self.units.loc[kept, "log_value"].to_numpy(dtype=float)
         blocks = self.units.loc[kept, "replicate" if self.paired else "blot"].astype(str)
         residual = self._residual_maker(kept) @ values

@@ -243,6 +243,8 @@ def test_lanes_of_two_blots_are_never_pooled_by_their_number(tmp_path):
     study, _ = draft(tmp_path, ["blot1_pAKT.tif", "blot2_pAKT.tif"], look=lambda _: Seen((3,)))
     assert study.samples["condition"].is_unique
     assert list(study.samples["condition"][:2]) == ["blot 1, lane 1", "blot 1, lane 2"]
+    # A sample that stands on two blots links them: names that nobody gave must not.
+    assert study.samples["sample"].is_unique
 
 
 def test_a_ladder_that_pictures_disagree_about_is_asked_for(tmp_path):

@@ -69,3 +69,10 @@ def test_residual_table_is_that_of_statsmodels(tmp_path):
     for condition, blot, residual in zip(frame["c"], frame["blot"], fit.resid, strict=True):
         assert mine[condition, blot] == pytest.approx(residual, abs=1e-10)
     assert plot_residuals(table).startswith("<svg")
+
+
+def test_residual_table_is_empty_where_every_value_is_held_back(tmp_path):
+    ratios = values().assign(included=False)
+    table = residual_table(two_factors(tmp_path), ratios)
+    assert table.empty
+    assert list(table.columns) == ["ratio", "condition", "block", "residual"]

@@ -1,8 +1,8 @@
 """The lines that the command line tells of a study."""
 
-from blotquant.cli.summary_text import fold_words, summary_lines
+from blotquant.cli.summary_text import contrast_lines, fold_words, summary_lines
 from blotquant.io.files import write_table
-from blotquant.tables import SUMMARY_COLUMNS, make_table
+from blotquant.tables import CONTRAST_COLUMNS, SUMMARY_COLUMNS, make_table
 
 FULL = {"ratio": "R", "condition": "drug", "n": 3, "fold_change": 1.8, "fold_ci_low": 1.2, "fold_ci_high": 2.7,
         "simultaneous_ci_low": 1.1, "simultaneous_ci_high": 3.0, "p_value": 0.005,
@@ -51,3 +51,9 @@ def test_summary_lines_leave_the_bands_of_a_doublet_to_the_tables(tmp_path):
     told = summary_lines(tmp_path)
     assert [line.split("  ")[0] for line in told[:2]] == ["pERK/ERK", "p53 (53 kDa)"]
     assert told[2:] == ["pERK/ERK (44 kDa): each band of the doublet by itself stands in the tables and the report"]
+
+
+def test_contrast_lines_of_comparisons_without_a_value(tmp_path):
+    row = {"ratio": "R", "family": "against vehicle", "contrast": "drug / vehicle", "quantity": "fold change"}
+    write_table(make_table([row], CONTRAST_COLUMNS), tmp_path / "contrasts.csv")
+    assert contrast_lines(tmp_path) == []
