@@ -199,6 +199,12 @@ _ALL = (
         "Take a shorter exposure.",
     ),
     _image(
+        "bands_overlooked",
+        "warn",
+        "Rows of spots that look like bands lie outside of what was found.",
+        "Look at the overlay: draw the missing rows, or crop the picture to one piece of membrane at a time (region).",
+    ),
+    _image(
         "noise_gain_unknown",
         "info",
         "The picture does not show how noise grows with signal; shot noise is taken as 0.",

@@ -18,6 +18,7 @@ from blotquant.detection.figure_pages import is_figure_page
 from blotquant.detection.lanes import FoundStrip, search
 from blotquant.detection.mirror import flip_band, flip_lane, flip_layout, in_reading_order, leans_left
 from blotquant.detection.outlines import draw_bands, full_lane, full_strip
+from blotquant.detection.overlooked import overlooks_rows
 from blotquant.detection.prediction import SearchCopy, make_search_copy, shows_something
 from blotquant.detection.registration import shift_layout
 from blotquant.detection.scales import find_at_best_scale
@@ -41,6 +42,8 @@ _WRITING = 0.2
 """Confidence below which such a strip is writing."""
 _CERTAIN = 0.9
 """Confidence of a strip whose bands may be higher than wide."""
+_OVERLOOKED = 0.5
+"""Confidence at the most of strips beside which rows like theirs were not found."""
 _TURNED = 0.3
 """Confidence at the most of lanes in a picture that shows a blot once it is turned."""
 # Levels of a drawing or of a scan in black and white: no camera stores so few.
@@ -101,6 +104,9 @@ def _found(signal: FloatImage, settings: DetectionSettings, n_lanes: int | None,
         layout = Layout(flags=("not_a_blot" if shows_something(usual) else "blank",))
     else:
         layout = _layout(join_far_rows(usual, found, settings), n_lanes=n_lanes)
+        if overlooks_rows(usual, layout):
+            strips = tuple(replace(strip, confidence=min(strip.confidence, _OVERLOOKED)) for strip in layout.strips)
+            layout = replace(layout, strips=strips, flags=(*layout.flags, "bands_overlooked"))
     if n_lanes is None and found and (len(usual.levels) <= _DRAWN or is_figure_page(signal)):
         return replace(layout, flags=("not_a_blot",))
     if "blank" not in layout.flags and band_shape(layout) < 1 and _lies_turned(signal, settings):
