@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -195,20 +196,25 @@ def _check_shared(images: Sequence[ImageEntry]) -> list[str]:
 def check_shared_pictures(
     images: Sequence[ImageEntry], targets: Mapping[str, Target], *, has_ladder: bool
 ) -> list[str]:
-    """Probes of one picture must be told apart: by their rows, or by a ladder that tells masses."""
-    groups: dict[tuple[object, ...], dict[str, int | None]] = {}
+    """Probes of one picture must be told apart: by row or place, by a ladder, or by the order of their masses."""
+    groups: dict[tuple[object, ...], dict[str, ImageEntry]] = {}
     for image in images:
-        row = targets[image.probe].row if image.probe in targets else None
         key = (image.file, image.blot, image.membrane, image.page, image.channel, image.region, image.strip)
-        groups.setdefault(key, {})[image.probe] = row
+        groups.setdefault(key, {})[image.probe] = image
     problems = []
-    for (file, *_), rows in groups.items():
-        clear = has_ladder if None in rows.values() else len(set(rows.values())) == len(rows)
-        if len(rows) > 1 and not clear:
+    for (file, *_), shown in groups.items():
+        rows = {probe: targets[probe].row if probe in targets else None for probe in shown}
+        masses = [(targets[probe].mw_kda if probe in targets else ()) or target_kda(probe) for probe in shown]
+        ordered = sorted(masses, key=lambda kda: max(kda, default=0.0))
+        in_order = all(masses) and all(max(a) < min(b) for a, b in pairwise(ordered))
+        said = [rows[probe] if image.at is None else image.at for probe, image in shown.items()]
+        clear = has_ladder or in_order if None in said else len(set(said)) == len(said)
+        if len(shown) > 1 and not clear:
             first = json.dumps(next(iter(rows)), ensure_ascii=False)
             problems.append(
                 f"images: file {file!r} shows {' and '.join(rows)}: say which row of the picture each one is, such as "
-                f"[targets.{first}] row = 1 (from the top), or name the ladder"
+                f"[targets.{first}] row = 1 (from the top, as `blotquant inspect` lists them) or at = [x, y] in its "
+                "entry, or name the ladder, or give masses (mw_kda) whose order tells"
             )
     return list(dict.fromkeys(problems))
 

@@ -313,7 +313,8 @@ def _naming(experiment: Experiment, entry: ImageEntry, settings: Settings) -> Na
         return Target(name=shown.probe, mw_kda=experiment.mw_of(shown.probe), row=row, at=shown.at)
 
     def picture_of(shown: ImageEntry) -> tuple[object, ...]:
-        return shown.file, shown.blot, shown.membrane, shown.strip, shown.channel, shown.page, shown.exposure_s
+        place = shown.file, shown.page, shown.channel, shown.orientation, shown.strip
+        return *place, shown.blot, shown.membrane, shown.exposure_s
 
     others = (shown for shown in experiment.images_of(blot=entry.blot) if picture_of(shown) == picture_of(entry))
     together = tuple(target_of(x) for x in others if x.probe != entry.probe and not experiment.is_stain(x.probe))

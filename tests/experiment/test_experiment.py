@@ -313,10 +313,14 @@ def test_one_file_may_show_two_probes_but_has_one_time_and_one_membrane(tmp_path
     assert names[0] == "p.tif__pAKT.blot.json"
     assert names[1] == "t.tif.blot.json"
     assert len(set(names)) == 4
-    unclear = ["experiment.toml: images: file 'p.tif' shows pAKT and actin: say which row of the picture each one is, "
-               'such as [targets."pAKT"] row = 1 (from the top), or name the ladder']  # fmt: skip
-    assert complaints(write(tmp_path, BASE + both)) == unclear
-    assert complaints(write(tmp_path, BASE + both + rows.replace("2", "1"))) == unclear
+    assert len(read_experiment(write(tmp_path, BASE + both)).images) == 4  # 60 and 42 kDa: their order tells
+    (unclear,) = complaints(write(tmp_path, BASE + both + rows.replace("2", "1")))
+    assert unclear.startswith(
+        "experiment.toml: images: file 'p.tif' shows pAKT and actin: say which row of the picture each one is, such as "
+        '[targets."pAKT"] row = 1 (from the top, as `blotquant inspect` lists them)'
+    )
+    same = BASE + both + "[targets.actin]\nmw_kda = 60\n"
+    assert complaints(write(tmp_path, same)) == [unclear]
     assert read_experiment(write(tmp_path, 'ladder = "PageRuler"\n' + BASE + both)).ladder == "PageRuler"
     lines = complaints(write(tmp_path, image("p.tif", "pAKT", exposure_s=10) + image("p.tif", "pAKT", exposure_s=60)))
     assert lines == ["experiment.toml: images: file 'p.tif': listed with exposure_s = 10 and 60; a picture has one "
