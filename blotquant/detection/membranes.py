@@ -21,6 +21,7 @@ docs/methods.md, *Pictures of one membrane*.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -79,7 +80,7 @@ class LaneIdentity:
     first : int
         Number of the lane that the first of them is taken for.
     tied_by : tuple of str
-        What decided, in words; empty where the picture shows all lanes.
+        What decided, in words; where the picture shows all lanes, what agrees with that.
     others : tuple of int
         Further lanes that the first one may be: where there are any, nothing decided.
     trouble : str
@@ -119,10 +120,40 @@ class LaneIdentity:
                 "beside the lit lanes decides; give the number of the first one, such as first_lane = "
                 f"{self.first}, in the picture's entry"
             )
-        if self.n_seen == self.n_lanes and not self.tied_by:
-            return f"all {self.n_lanes} lanes seen"
-        by = " and ".join(self.tied_by) if self.tied_by else "the sheet's lanes without samples"
-        return f"{self.n_seen} of {self.n_lanes} lanes seen, {span} by {by}"
+        signs = " and ".join(self.tied_by)
+        if self.n_seen == self.n_lanes:
+            told = f"; {signs} agree{'s' * (len(self.tied_by) == 1)}" if self.tied_by else ""
+            return f"all {self.n_lanes} lanes seen{told}"
+        return f"{self.n_seen} of {self.n_lanes} lanes seen, {span} by {signs or 'the lanes without samples'}"
+
+    @property
+    def certainty(self) -> str:
+        """How sure it is which lane is which, in words."""
+        if not self.is_known:
+            return "not known: held back"
+        if self.by_hand or _SAID in self.tied_by:
+            return "as a person said"
+        whole = self.n_seen == self.n_lanes
+        if len(self.tied_by) + whole > 1:
+            return "sure: several signs agree"
+        return "sure: it shows every lane" if whole else "fairly sure: by one sign alone"
+
+
+def tie_words(identities: Sequence[LaneIdentity]) -> str:
+    """One line on several pictures of a membrane: what tied them together, and how sure it is."""
+    held = sum(not identity.is_known for identity in identities)
+    if held:
+        return f"{held} of {len(identities)} pictures held back: which of their lanes is which is not known"
+    if len(identities) == 1:
+        return f"one picture, {identities[0].words} ({identities[0].certainty})"
+    signs = list(dict.fromkeys(sign for identity in identities for sign in identity.tied_by))
+    by = ", ".join(signs[:-1]) + " and " * (len(signs) > 1) + signs[-1] if signs else "their lanes, one for one"
+    whole = sum(identity.n_seen == identity.n_lanes for identity in identities)
+    # The picture that the others are tied to has no sign of its own.
+    least = min([x for x in identities if x.tied_by] or identities, key=lambda x: len(x.tied_by))
+    return (
+        f"{len(identities)} pictures, {whole} of which show all {least.n_lanes} lanes, tied by {by} ({least.certainty})"
+    )
 
 
 def _span(first: int, n: int) -> str:
@@ -197,6 +228,7 @@ def find_membrane(
     )
     chosen = [_with_gaps_filled(s, layout, settings) for s, layout in zip(signals, chosen, strict=True)]
     if any(len(layout.strips) > 1 for layout in chosen):
+        chosen = [keep_row_numbers(layout, found) for layout, found in zip(chosen, alone, strict=True)]
         return chosen, [LaneIdentity(n_seen=len(x.lanes), n_lanes=len(x.lanes)) for x in chosen]
     pictures = [
         _Picture(signal, _with_clear_lanes(signal, layout, top, settings, sheet.n_lanes), whole=len(found.strips) < 2)
@@ -225,7 +257,8 @@ def find_membrane(
         identity = replace(
             identity, trouble=identity.trouble or unseen, placement=_between(ties[0].placement, ties[k].placement)
         )
-        layouts.append(_completed(picture, reference, ties[k], identity, lattice, settings))
+        shown = _completed(picture, reference, ties[k], identity, lattice, settings)
+        layouts.append(keep_row_numbers(shown, alone[k]))
         identities.append(identity)
     return layouts, identities
 
@@ -268,6 +301,49 @@ def find_membrane_layouts(
     """
     sheet = Expected(n_lanes=n_lanes, strip=strip, roles=dict.fromkeys(dark, "blank"))
     return find_membrane(signals, ceilings=ceilings, settings=settings, sheet=sheet)[0]
+
+
+def keep_row_numbers(layout: Layout, earlier: Layout) -> Layout:
+    """The layout with its rows numbered as in an earlier one of the same picture.
+
+    Parameters
+    ----------
+    layout, earlier : Layout
+        Of one picture; lanes and strips may be other ones.
+
+    Returns
+    -------
+    Layout
+        Each row has the number of the earlier row on whose bands most of its own lie; rows that are new come after
+        all earlier ones, from the top down.
+    """
+    votes: Counter[tuple[str, int, int]] = Counter()
+    places: dict[tuple[str, int], list[float]] = {}
+    of_lane = {lane.id: lane.strip for lane in layout.lanes}
+    for band in (b for b in layout.bands if b.row is not None):
+        places.setdefault((of_lane[band.lane], band.row or 0), []).append(band.peak[0])
+        same = [
+            (abs(other.peak[0] - band.peak[0]), other.row)
+            for other in earlier.bands
+            if other.row is not None
+            and other.box.col_start <= band.peak[1] < other.box.col_stop
+            and other.box.row_start <= band.peak[0] < other.box.row_stop
+        ]
+        if same:
+            votes[of_lane[band.lane], band.row or 0, min(same)[1]] += 1
+    numbers: dict[tuple[str, int], int] = {}
+    for (strip, row, number), _ in votes.most_common():
+        if (strip, row) not in numbers and not any(s == strip and n == number for (s, _), n in numbers.items()):
+            numbers[strip, row] = number
+    last = max((band.row or 0 for band in earlier.bands), default=0)
+    for key in sorted(places, key=lambda key: (key[0], float(np.median(places[key])))):
+        if key not in numbers:
+            last += 1
+            numbers[key] = last
+    bands = (
+        band if band.row is None else replace(band, row=numbers[of_lane[band.lane], band.row]) for band in layout.bands
+    )
+    return replace(layout, bands=tuple(bands))
 
 
 class _Picture:
@@ -400,7 +476,9 @@ def _tie(reference: _Picture, picture: _Picture, lattice: Floats, *, n_lanes: in
         trouble = ""
         if _FRAME in against or len(against) > 1:
             trouble = f"it shows all {n_lanes} lanes, but by {' and '.join(against)} they are not those of the others"
-        return _Tie(trouble=trouble, placement=content or _by_lanes(readings[0], reference, picture, scale))
+        agreeing = tuple(name for name, first in votes.items() if first == 0 and name != _ROLES)
+        shown = content or _by_lanes(readings[0], reference, picture, scale)
+        return _Tie(tied_by=agreeing, trouble=trouble, placement=shown)
     told = set(votes.values())
     likely = min(readings, key=lambda first: (first not in told, abs(readings[first].cols), first))
     placement = content or _by_lanes(readings[likely], reference, picture, scale)
@@ -607,7 +685,7 @@ def _identity(picture: _Picture, tie: _Tie, place: _Place, *, n_lanes: int, said
     first = place.first + tie.first
     others = {place.first + other for other in tie.others} | {other + tie.first for other in place.others}
     others = {n for n in others if n != first and 1 <= n <= max(n_lanes - m + 1, 1)}
-    tied_by = () if m == n_lanes else tuple(dict.fromkeys((*tie.tied_by, *place.tied_by)))
+    tied_by = tuple(dict.fromkeys((*tie.tied_by, *place.tied_by)))
     return LaneIdentity(
         n_seen=m, n_lanes=n_lanes, first=first, others=tuple(sorted(others)), tied_by=tied_by, trouble=tie.trouble
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +78,9 @@ def component_weights(band: Band, shape: tuple[int, int]) -> tuple[Box, Array]:
 _ABUTTING_PX = 2.5
 """Outlines with fewer rows between them touch."""
 
+_PIECE = 0.25
+"""A row that fewer of the lanes show is a piece of another, or a stray band."""
+
 _ABUTTING_PART = 0.15
 """So do outlines nearer than this part of their height: they were cut at a valley."""
 
@@ -120,15 +124,24 @@ def single_row(layout: Layout, strip: str, row: int) -> RowGroup:
 
 
 def touching_rows(layout: Layout, strip: str) -> Iterator[RowGroup]:
-    """Neighbouring rows whose outlines meet in at least half of the lanes that show both."""
-    numbers = row_numbers(layout, strip)
+    """Neighbouring rows whose outlines meet in at least half of the lanes that show both, pieces of a row aside."""
     lanes = _members(layout, strip)
-    taken = 0
-    for upper, lower in pairwise(numbers):
+    places: dict[int, list[float]] = {}
+    for _, bands in lanes:
+        for row, band in bands.items():
+            places.setdefault(row, []).append(band.peak[0])
+    order = sorted((row for row, at in places.items() if len(at) >= _PIECE * len(lanes)),
+                   key=lambda row: median(places[row]))  # fmt: skip
+    for k in range(len(order) - 1):
+        # Two rows over one doublet may lie at one height: then their numbers tell.
+        if order[k] > order[k + 1] and median(places[order[k + 1]]) - median(places[order[k]]) < _ABUTTING_PX:
+            order[k], order[k + 1] = order[k + 1], order[k]
+    taken: set[int] = set()
+    for upper, lower in pairwise(order):
         pairs = [(bands[upper], bands[lower]) for _, bands in lanes if upper in bands and lower in bands]
         meeting = [_meet(a, b) for a, b in pairs]
-        if upper > taken and meeting and np.mean(meeting) >= 0.5:
-            taken = lower
+        if upper not in taken and meeting and np.mean(meeting) >= 0.5:
+            taken.add(lower)
             yield RowGroup(strip, (upper, lower), tuple(pairs))
 
 

@@ -27,7 +27,7 @@ from blotquant.doublets.rows import (
     touching_rows,
     union,
 )
-from blotquant.model.geometry import Band, Layout, Point, Polygon, bounding_box, polygon
+from blotquant.model.geometry import LOWER_HALF, Band, Layout, Point, Polygon, bounding_box, polygon
 from blotquant.model.image import FloatImage
 from blotquant.settings import IdentificationSettings
 
@@ -241,8 +241,7 @@ def _divide(
         at = usable.index(k) if k in usable else None
         pair = _pair(bands, (outlines[k], moved[k]), fit, lane=at, consensus=consensus, used=used)
         divided |= {bands[0].id: pair} | {b.id: () for b in bands[1:]}
-    new = {band.id for pair in divided.values() for band in pair}
-    return _renumber(replace_bands(layout, divided), group, new)
+    return replace_bands(layout, divided)
 
 
 def _fit(profiles: list[RowProfile], limits: IdentificationSettings) -> DoubletFit | None:
@@ -312,7 +311,7 @@ def _pair(
                 split=nodes,
                 split_sd=round(float(fit.split_sd[lane]), 6) if lane is not None else 0.0,
                 flags=tuple(flag for flag in base.flags if flag != "unresolved"),
-                row=base.row if k < len(bands) or base.row is None else base.row + 1,
+                row=base.row if k < len(bands) or base.row is None else base.row + LOWER_HALF,
             )
         )
     return made[0], made[1]
@@ -327,17 +326,3 @@ def _new_id(base: str, used: set[str]) -> str:
 
 def _flag(band: Band, name: str) -> Band:
     return band if name in band.flags else replace(band, flags=(*band.flags, name))
-
-
-def _renumber(layout: Layout, group: RowGroup, new: set[str]) -> Layout:
-    """Give the lower half of a row that became two the next free number: other rows keep theirs."""
-    if len(group.rows) == 2:
-        return layout
-    row, lanes = group.rows[0], {lane.id for lane in layout.lanes_of(group.strip)}
-    others = (b.row for b in layout.bands if b.lane in lanes and b.row is not None and b.id not in new)
-    last = max((row, *others))
-
-    def moved(band: Band) -> Band:
-        return replace(band, row=last + 1) if band.id in new and band.row == row + 1 else band
-
-    return replace(layout, bands=tuple(moved(band) for band in layout.bands))

@@ -126,7 +126,9 @@ class Target(_Part):
     mw_kda: Annotated[tuple[Kda, ...], BeforeValidator(_as_tuple)] = Field(
         (), description="kDa, or a list for a doublet"
     )
-    row: int | None = Field(None, ge=1, description="Row of the strip, from 1 at the top, where no ladder tells kDa")
+    row: Annotated[str, BeforeValidator(_as_name), Field(pattern=r"^[1-9]\d*[ab]?$")] | None = Field(
+        None, description="Row of the strip as `inspect` and the tables name it, such as 2 or 5a, where no ladder tells"
+    )
     stain: bool | None = Field(None, description="Whether it is a total-protein stain, measured over the whole lane")
 
 

@@ -334,7 +334,7 @@ def read_number(text: str) -> float:
 
 _LISTS = ("loading", "denominator", "mw_kda", "blots", "files", "factors", "within", "interaction")
 _NUMBERS = ("exposure_s", "mw_kda", "alpha", "rotate")
-_WHOLE = ("strip", "page", "row")
+_WHOLE = ("strip", "page")
 _KNOWN = ("experiment", "images", "targets", "ratios", "compare", "contrasts", "dilution", "samples")
 
 

@@ -41,15 +41,16 @@ class Target:
     mw_kda : tuple of float
         Expected mass in kDa, or the masses of a doublet, the upper band's first; where empty, the preset of that
         name if there is one.
-    row : int or None
-        Row of the strip, from 1 at the top, where the user knows it.
+    row : str or None
+        Name of its row (`Layout.row_names`), where the user knows it; of a doublet the row that holds both, or its
+        upper half.
     at : (float, float) or None
         A place (x, y) on one of its bands, in pixels of the picture, where the user points at it.
     """
 
     name: str
     mw_kda: tuple[float, ...] = ()
-    row: int | None = None
+    row: str | None = None
     at: tuple[float, float] | None = None
 
     @property
@@ -83,6 +84,7 @@ class Row:
     """One row of a strip: where it lies, how much of it shows, and what a hand said."""
 
     number: int
+    name: str
     place: float
     height: float
     score: float  # share of lanes that show it, times the root of its relative strength
@@ -112,6 +114,7 @@ def rows_of(layout: Layout, strip: str, fit: MassScale | None, strengths: Mappin
     for band in layout.bands:
         if band.lane in lanes and band.row is not None:
             groups.setdefault(band.row, []).append(band)
+    names = layout.row_names(strip)
     power = {n: _power(bands, strengths) for n, bands in groups.items()}
     top = max(power.values(), default=0.0) or 1.0
     rows = []
@@ -121,6 +124,7 @@ def rows_of(layout: Layout, strip: str, fit: MassScale | None, strengths: Mappin
         masses = [float(fit.to_kda(b.peak[0], middles[b.lane])) for b in seen] if fit else []
         rows.append(Row(
             number=number,
+            name=names[number],
             place=float(np.median([b.peak[0] for b in seen])),
             height=float(np.median([b.box.row_stop - b.box.row_start for b in bands])),
             score=share * float(np.sqrt(power[number] / top)),
@@ -193,8 +197,12 @@ def _said(rows: Sequence[Row], target: Target, fit: MassScale | None) -> Choice 
     if named:
         return _with_partner(rows, max(named, key=lambda row: row.score), target, fit)
     if target.row is not None:
-        found = [row for row in rows if row.number == target.row]
-        return _with_partner(rows, found[0], target, fit) if found else Choice()
+        found = [row for row in rows if target.row in (row.name, row.name.removesuffix("a"))]
+        if not found:
+            return Choice()
+        # Half of a row that was found divided, where the whole was named, is a guess for anything but a doublet.
+        halved = target.row != found[0].name and len(target.band_names) < 2
+        return _doubted(_with_partner(rows, found[0], target, fit), halved)
     return None
 
 
@@ -269,10 +277,11 @@ def _with_partner(rows: Sequence[Row], best: Row, target: Target, fit: MassScale
     size = len(target.band_names)
     if size < 2:
         return Choice((best.number,))
+    # Pieces of a row may lie between its two.
+    rows = [row for row in rows if row is best or row.score >= _PARTNER_SHARE * best.score]
     at = [row.number for row in rows].index(best.number)
     windows = [rows[k : k + size] for k in range(at - size + 1, at + 1) if 0 <= k <= len(rows) - size]
-    whole = [w for w in windows if all(_are_partners(a, b, fit, target) for a, b in pairwise(w))
-             and min(row.score for row in w) >= _PARTNER_SHARE * best.score]  # fmt: skip
+    whole = [w for w in windows if all(_are_partners(a, b, fit, target) for a, b in pairwise(w))]
     if not whole:
         return Choice((best.number,), ("unresolved",))
     chosen = max(whole, key=lambda w: sum(row.score for row in w))

@@ -122,9 +122,12 @@ def _with_row_at(layout: Layout, strip: str, target: Target) -> Target:
         return target
     x, y = target.at
     lanes = {lane.id for lane in sample_lanes(layout, strip)}
-    bands = [band for band in layout.bands if band.lane in lanes and band.row is not None]
-    near = min(bands, key=lambda b: np.hypot((b.peak[0] - y) / ROWS_PER_COL, b.peak[1] - x), default=None)
-    return target if near is None else replace(target, row=near.row)
+    near = min(
+        (band for band in layout.bands if band.lane in lanes and band.row is not None),
+        key=lambda b: np.hypot((b.peak[0] - y) / ROWS_PER_COL, b.peak[1] - x),
+        default=None,
+    )
+    return target if near is None else replace(target, row=layout.row_names(strip)[near.row or 0])
 
 
 ROWS_PER_COL = 0.25

@@ -83,6 +83,10 @@ def rectangle(row_start: float, row_stop: float, col_start: float, col_stop: flo
     return polygon([(top, left), (top, right), (bottom, right), (bottom, left)])
 
 
+LOWER_HALF = 1000
+"""What the number of a divided row's lower half has more than the upper's: the other rows keep their numbers."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strip:
     """One piece of membrane in the picture.
@@ -195,7 +199,8 @@ class Band:
     peak : (row, col)
         Where it is brightest.
     row : int or None
-        Bands of one row of the strip, the same protein in every lane, share this number (from 1, top to bottom).
+        Bands of one row of the strip, the same protein in every lane, share this number (from 1, top to bottom). The
+        lower half of a row that was divided has its number and `LOWER_HALF` more; see `Layout.row_names`.
     target : str or None
         The protein it was assigned to.
     origin : BandOrigin
@@ -276,6 +281,19 @@ class Layout:
     def bands_of(self, lane_id: str) -> tuple[Band, ...]:
         """Bands of one lane from top to bottom."""
         return tuple(band for band in self.bands if band.lane == lane_id)
+
+    def row_names(self, strip_id: str) -> dict[int, str]:
+        """What the rows of a strip are called, by the bands' `row`: ``3``; ``5a`` and ``5b`` for the halves of one.
+
+        A row keeps its name in every table, message and picture, whatever becomes of the rows beside it.
+        """
+        lanes = {lane.id for lane in self.lanes if lane.strip == strip_id}
+        rows = sorted({band.row for band in self.bands if band.lane in lanes and band.row is not None})
+        halves = {row - LOWER_HALF for row in rows if row > LOWER_HALF}
+        return {
+            row: f"{row - LOWER_HALF}b" if row > LOWER_HALF else f"{row}a" if row in halves else str(row)
+            for row in rows
+        }
 
     def only_strip(self, number: int) -> Layout:
         """Return the layout of one strip: its lanes and bands; empty if there is no strip of that number."""

@@ -255,9 +255,10 @@ def _common_cells(image: BlotImage, scene: PreparedImage) -> dict[str, Any]:
 
 
 def _places(layout: Layout, only: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Strip, lane and number of bands, and how far down their strip they lie."""
+    """Strip, lane, number and row of bands, and how far down their strip they lie."""
     strips = {strip.id: strip for strip in layout.strips}
     lanes = {lane.id: lane for lane in layout.lanes}
+    names = {strip.id: layout.row_names(strip.id) for strip in layout.strips}
     counts: dict[str, int] = {}
     places = {}
     for band in layout.bands:
@@ -270,6 +271,7 @@ def _places(layout: Layout, only: Collection[str]) -> dict[str, dict[str, Any]]:
             "strip": strip.number if strip else None,
             "lane": lane.number,
             "band": counts[band.lane],
+            "row": names.get(lane.strip, {}).get(band.row) if band.row is not None else None,
             "rf": _relative_front(band, lane, strip),
         }
     return places
@@ -302,7 +304,6 @@ def _band_cells(band: Band, measured: Measurement, aperture: Aperture, scene: Pr
     height, width = band_shape(measured.profile, aperture.cover)
     cells = {
         "band_id": band.id,
-        "row": band.row,
         "target": band.target,
         "origin": band.origin,
         "status": "detected" if is_above_lod(measured, is_divided=bool(band.split)) else band.status,

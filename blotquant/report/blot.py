@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from blotquant.flags import FLAGS, Flag, split_flags
@@ -83,7 +84,8 @@ def render_blot(
     known = known or PictureWords()
     height, width = analysis.image.shape
     font = max(9.0, width / 48)
-    labels = _lane_labels(analysis.layout, known)
+    labels = lane_labels(analysis.layout, known)
+    rows = [] if known.stain else row_marks(analysis.layout, font)
     return render(
         "blot.html.j2",
         anchor=anchor_of(session or title),
@@ -95,13 +97,15 @@ def render_blot(
         height=height,
         font=font,
         margin_left=font * 4 if known.ladder is not None and not known.stain else 0,
-        strips=[_points(strip.outline) for strip in analysis.layout.strips],
-        lanes=[_lane_mark(lane, labels) for lane in analysis.layout.lanes],
+        strips=[points_of(strip.outline) for strip in analysis.layout.strips],
+        lanes=[lane_mark(lane, labels) for lane in analysis.layout.lanes],
         # A stain is measured by lanes: outlines of its hundreds of bands would only hide the picture.
         bands=[] if known.stain else _band_marks(analysis.layout, analysis.bands),
         # A stain's rows are those of the proteins in its sample lanes: no ladder is fitted to them, none is drawn.
         marks=[] if known.stain else kda_marks(analysis.layout, known.ladder),
         splices=splice_marks(analysis.layout),
+        rows=rows,
+        margin_right=room_beside(rows, width, font),
         labels=labels,
         identity=analysis.identity,
         flags=[FLAGS[name] for name in (*analysis.image.flags, *analysis.layout.flags)],
@@ -120,7 +124,7 @@ def _facts(constants: Mapping[str, Any]) -> dict[str, str]:
     return {words: str(constants[key]) for key, words in shown.items() if not is_missing(constants.get(key))}
 
 
-def _lane_labels(layout: Layout, known: PictureWords) -> dict[int, str]:
+def lane_labels(layout: Layout, known: PictureWords) -> dict[int, str]:
     """What lies in each lane: the sheet's sample, else a role that says more than sample."""
     roles = {lane.number: lane.role for lane in layout.lanes}
     return {lane: known.samples.get(lane) or (role if role != "sample" else "") for lane, role in sorted(roles.items())}
@@ -141,6 +145,28 @@ def kda_marks(layout: Layout, ladder: str | tuple[float, ...] | None) -> list[tu
     return marks
 
 
+def row_marks(layout: Layout, font: float, *, with_targets: bool = False) -> list[tuple[float, float, str]]:
+    """Column, row and name of each row that the sample lanes show, right of the last of them; names stand apart."""
+    marks: list[tuple[float, float, str]] = []
+    for strip in layout.strips:
+        lanes = {lane.id for lane in layout.lanes_of(strip.id) if lane.role not in ("ladder", "excluded")}
+        names, bands = layout.row_names(strip.id), [band for band in layout.bands if band.lane in lanes]
+        col = max((band.box.col_stop for band in bands), default=0) + font * 0.3
+        last = -float("inf")
+        own = {row: [band for band in bands if band.row == row] for row in names}
+        for row in sorted((row for row in own if own[row]), key=lambda row: median(b.peak[0] for b in own[row])):
+            targets = dict.fromkeys(band.target for band in own[row] if band.target)
+            text = " ".join((names[row], *targets)) if with_targets else names[row]
+            last = max(max(own[row], key=lambda band: band.peak[1]).peak[0], last + font * 0.95)
+            marks.append((round(col, 1), round(last, 1), text))
+    return marks
+
+
+def room_beside(rows: Sequence[tuple[float, float, str]], width: int, font: float) -> float:
+    """Columns right of a picture that the names of its rows need."""
+    return max([0.0, *(col + 0.62 * font * len(text) - width for col, _, text in rows)])
+
+
 def splice_marks(layout: Layout) -> list[str]:
     """Where a figure panel of the sample lanes is spliced: each lane that it leaves out between others."""
     marks = []
@@ -148,7 +174,7 @@ def splice_marks(layout: Layout) -> list[str]:
         lanes = sorted(layout.lanes_of(strip.id), key=lambda lane: lane.number)
         shown = [lane.number for lane in lanes if lane.role in SHOWN_ROLES]
         between = [x for x in lanes if shown and shown[0] < x.number < shown[-1] and x.number not in shown]
-        marks += [_points(lane.outline) for lane in between]
+        marks += [points_of(lane.outline) for lane in between]
     return marks
 
 
@@ -168,13 +194,13 @@ def _doubts(analysis: Analysis) -> list[tuple[Flag, str]]:
     return found
 
 
-def _points(outline: Polygon) -> str:
+def points_of(outline: Polygon) -> str:
     return " ".join(f"{c + 0.5:.1f},{r + 0.5:.1f}" for r, c in outline)
 
 
-def _lane_mark(lane: Lane, labels: Mapping[int, str]) -> dict[str, Any]:
+def lane_mark(lane: Lane, labels: Mapping[int, str]) -> dict[str, Any]:
     return {
-        "points": _points(lane.outline),
+        "points": points_of(lane.outline),
         "number": lane.number,
         "role": lane.role,
         "label": labels.get(lane.number, ""),
@@ -193,7 +219,7 @@ def _band_marks(layout: Layout, table: pd.DataFrame) -> list[dict[str, Any]]:
         told += [f"volume {row['volume']:.4g} ± {row['volume_sd']:.2g}", *flags]
         kinds = [band.status, band.origin, *(["saturated"] if "saturated" in flags else [])]
         kinds += [] if band.target else ["unnamed"]
-        marks.append({"points": _points(band.outline), "title": ", ".join(told), "class": " ".join(kinds)})
+        marks.append({"points": points_of(band.outline), "title": ", ".join(told), "class": " ".join(kinds)})
     return marks
 
 
@@ -211,6 +237,7 @@ def _band_numbers(analysis: Analysis, labels: Mapping[int, str]) -> Markup:
         View("lane", "Lane, left to right", value("lane")),
         _sample(labels),
         View("band", "Band of the lane, top to bottom", value("band")),
+        View("row", "Row of the strip, the same protein in every lane", words("row")),
         View("target", "The protein it was assigned to", value("target")),
         View("kDa", "Molecular weight from the ladder", value("mw_kda", 3)),
         View("volume ± SD", "Background-corrected sum of counts", with_sd("volume", "volume_sd")),

@@ -53,12 +53,15 @@ class Picture:
     step: int
 
 
-def encode_picture(image: BlotImage, layout: Layout) -> Picture:
-    """Encode the whole picture, bands dark, grey linear in the counts up to the highest of its samples' bands."""
+def encode_picture(image: BlotImage, layout: Layout, *, longest: int = MAX_PICTURE_PX) -> Picture:
+    """Encode the whole picture, bands dark, grey linear in the counts up to the highest of its samples' bands.
+
+    Its longer edge has at most `longest` pixels.
+    """
     from PIL import Image
 
     signal = image.signal()
-    step = -(-max(signal.shape) // MAX_PICTURE_PX)
+    step = -(-max(signal.shape) // longest)
     # The last cells may be smaller: nothing is cut off at the edge.
     edges = [np.arange(0, size, step) for size in signal.shape]
     sums = np.add.reduceat(np.add.reduceat(np.nan_to_num(signal, copy=True).astype(float), edges[0], 0), edges[1], 1)

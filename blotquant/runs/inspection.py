@@ -13,7 +13,7 @@ from blotquant.runs.verdict import judge
 from blotquant.settings import Settings
 
 if TYPE_CHECKING:
-    from blotquant.model.geometry import Layout
+    from blotquant.model.geometry import Band, Layout
     from blotquant.model.image import BlotImage
 
 
@@ -100,6 +100,7 @@ def _findings(layout: Layout) -> dict[str, Any]:
                 "lanes": len(lanes),
                 "lowest_lane_confidence": round(min((lane.confidence for lane in lanes), default=0.0), 3),
                 "bands": sum(band.status == "detected" for band in bands),
+                "rows": _rows(layout, strip.id),
                 "alternatives": [
                     {"lanes": other.n_lanes, "confidence": round(other.confidence, 3)}
                     for other in layout.alternatives
@@ -108,6 +109,21 @@ def _findings(layout: Layout) -> dict[str, Any]:
             }
         )
     return {"strips": strips, "layout_flags": list(layout.flags)}
+
+
+def _rows(layout: Layout, strip: str) -> list[dict[str, Any]]:
+    """Name, place and lanes of each row of a strip, from the top; the ladder's own rows left out."""
+    bands: dict[int, list[Band]] = {}
+    for lane in layout.lanes_of(strip):
+        for band in layout.bands_of(lane.id):
+            if band.row is not None and band.status == "detected" and lane.role != "ladder":
+                bands.setdefault(band.row, []).append(band)
+    names = layout.row_names(strip)
+    rows = [
+        {"row": names[row], "y": round(float(np.median([b.peak[0] for b in own]))), "lanes": len(own)}
+        for row, own in bands.items()
+    ]
+    return sorted(rows, key=lambda row: row["y"])
 
 
 def describe(report: dict[str, Any]) -> list[str]:
@@ -132,6 +148,8 @@ def describe(report: dict[str, Any]) -> list[str]:
             f"  strip {strip['strip']}: {strip['lanes']} lanes{others}, {strip['bands']} bands, "
             f"tilt {strip['tilt_deg']:.1f}°, least sure lane {strip['lowest_lane_confidence']:.0%}"
         )
+        rows = ", ".join(f"{row['row']} at y = {row['y']} ({row['lanes']})" for row in strip["rows"])
+        lines += [f"    rows (lanes that show each): {rows}"] if rows else []
     lines.append(f"  good for quantification? {report['verdict']}")
     for name in (*report["picture_flags"], *report["layout_flags"]):
         lines.append(f"  {name}: {FLAGS[name].meaning} {FLAGS[name].advice}")

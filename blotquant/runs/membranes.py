@@ -162,7 +162,9 @@ def _analyses(task: MembraneTask, pictures: Sequence[Picture]) -> list[Analysis]
 
 
 def _make_part(task: MembraneTask, mark: str, analyses: Sequence[Analysis]) -> Part:
+    from blotquant.detection.membranes import tie_words
     from blotquant.report.blot import PictureWords
+    from blotquant.report.identity import render_identity
 
     names = [path.name for path in task.session_paths]
     extra, pairs = {}, {}
@@ -179,7 +181,12 @@ def _make_part(task: MembraneTask, mark: str, analyses: Sequence[Analysis]) -> P
         name: PictureWords(samples=task.samples, ladder=naming.ladder, stain=not naming.targets, strip=entry.strip)
         for name, naming, (entry, _) in zip(names, task.namings, task.pictures, strict=True)
     }
-    return make_part(task.key, mark, pairs, extra=extra, draw=known)
+    part = make_part(task.key, mark, pairs, extra=extra, draw=known)
+    sheet = render_identity(
+        analyses, title=task.key.capitalize(), constants=list(extra.values()), known=list(known.values())
+    )
+    line = tie_words([analysis.identity for analysis in analyses if analysis.identity is not None])
+    return replace(part, figures={task.key: sheet, **part.figures}, summary={**part.summary, "identity": line})
 
 
 def _more_tables(task: MembraneTask, analyses: Sequence[Analysis]) -> dict[str, list[dict[str, Any]]]:

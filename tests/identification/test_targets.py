@@ -127,7 +127,7 @@ def test_a_ladder_that_does_not_fit_is_said_and_left_out():
 
 def test_the_stated_row_is_taken():
     layout = make_layout({1: 100, 2: 200, 3: 300})
-    assert named(assign_targets(layout, [Target("AKT", row=3)], probe="AKT")) == {"AKT": {3}}
+    assert named(assign_targets(layout, [Target("AKT", row="3")], probe="AKT")) == {"AKT": {3}}
     assert named(assign_targets(layout, [Target("AKT", row=7)], probe="AKT")) == {}
 
 
@@ -182,7 +182,7 @@ def test_a_lane_without_the_band_gets_an_expected_one():
             for b in layout.bands
         ),
     )
-    found = assign_targets(slanted, [Target("AKT", row=2)], probe="AKT")
+    found = assign_targets(slanted, [Target("AKT", row="2")], probe="AKT")
     new = [b for b in found.bands_of("l3") if b.target == "AKT"]
     assert len(new) == 1
     assert (new[0].origin, new[0].status, new[0].row) == ("expected", "not_detected", 2)

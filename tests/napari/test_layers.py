@@ -168,7 +168,7 @@ def test_targets_colours_and_view(layers: BlotLayers) -> None:
     from blotquant.session.edits import set_target
 
     editor.do(set_target(editor.layout, band.id, "pAKT"), "target")
-    assert (editor.table.loc[editor.table["row"] == band.row, "target"] == "pAKT").all()
+    assert (editor.table.loc[editor.table["row"] == str(band.row), "target"] == "pAKT").all()
     layers.set_view(dark_bands=False)
     assert layers.image.colormap.name == "gray"
 

@@ -101,7 +101,7 @@ class TestBackground:
         two = gaussians(np.tile([3000.0, 800.0], (4, 1)), rows=(76.0, 100.0)) + 500
         alone = measure_bands(as_image(one), lone)["volume"].to_numpy()
         beside = measure_bands(as_image(two), pair)
-        np.testing.assert_allclose(beside[beside["row"] == 2]["volume"], alone, rtol=0.01)
+        np.testing.assert_allclose(beside[beside["row"] == "2"]["volume"], alone, rtol=0.01)
 
     def test_negative_volume_is_kept_and_flagged(self):
         image = np.full(SHAPE, 500.0) + np.random.default_rng(1).normal(0, 4, SHAPE)

@@ -122,7 +122,11 @@ def main() -> None:
         print("  reasons:", dict(Counter(table.loc[~included, "reason"].astype(str).str[:150])))
         if asked.list:
             odd = table[~included | (table["error"] > 0.15)]
-            print(odd[["seed", "study_blot", "ratio", "lane", "true", "value", "included", "error", "flags", "reason"]].to_string())
+            print(
+                odd[
+                    ["seed", "study_blot", "ratio", "lane", "true", "value", "included", "error", "flags", "reason"]
+                ].to_string()
+            )
 
 
 if __name__ == "__main__":
