@@ -195,10 +195,12 @@ def _doubts(analysis: Analysis) -> list[tuple[Flag, str]]:
 
 
 def points_of(outline: Polygon) -> str:
+    """An outline as the points of an SVG polygon."""
     return " ".join(f"{c + 0.5:.1f},{r + 0.5:.1f}" for r, c in outline)
 
 
 def lane_mark(lane: Lane, labels: Mapping[int, str]) -> dict[str, Any]:
+    """What is drawn of a lane: its outline, number, sample, and whether it is in doubt."""
     return {
         "points": points_of(lane.outline),
         "number": lane.number,

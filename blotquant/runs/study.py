@@ -134,8 +134,8 @@ def run_experiment(
         failures, n_kept = run_units(
             store, measure_membrane, tasks, workers=workers, what="membranes", refused=_refused(tasks, matched)
         )
-        for unit in Summaries((store, tasks)):
-            say(f"{unit['unit']}: {unit['identity']}")
+        for done in Summaries((store, tasks)):
+            say(f"{done['unit']}: {done['identity']}")
         for unit, lines in held_back(Summaries((store, tasks))).items():
             say(
                 f"{unit}: no ratio is made of pictures whose lanes are not known to be the sheet's\n  "

@@ -1,4 +1,4 @@
-"""AKT and ERK, a doublet, on one picture: is every lane quantified, each protein on its own row and sample?
+"""Whether AKT and ERK, a doublet, on one picture are quantified in every lane, each on its own row and sample.
 
 Pictures of the synthetic sample study in which two antibodies are shown at once: p-AKT with p-ERK on one picture, AKT
 with ERK on another of the same membrane; with the ladder's lane and without it; one membrane a study, its lane order,
