@@ -57,6 +57,9 @@ BAND_COLUMNS: dict[str, Column] = {
     "rf": Column(_REAL, "", "Relative front: 0 at the strip's top, 1 at its bottom"),
     "mw_kda": Column(_REAL, "kDa", "Molecular weight from the ladder lane"),
     "kda_residual": Column(_REAL, "kDa", "mw_kda - the target's expected molecular weight"),
+    "kda_error": Column(
+        _REAL, "kDa", "What the ladder misses at this mass when its band beside it is left out (leave one out)"
+    ),
     "area_px": Column(_REAL, "px", "Area of the outline, edge pixels by their covered part"),
     "volume_raw": Column(_REAL, "counts", "Sum of counts in the outline"),
     "background_mean": Column(_REAL, "counts", "Mean background per pixel under the outline"),

@@ -254,9 +254,9 @@ def find_membrane(
     layouts, identities = [], []
     for k, picture in enumerate(pictures):
         identity = _identity(picture, ties[k], place, n_lanes=n_lanes, said=said[k])
-        identity = replace(
-            identity, trouble=identity.trouble or unseen, placement=_between(ties[0].placement, ties[k].placement)
-        )
+        start, here = ties[0].placement, ties[k].placement
+        placement = here.since(start) if here is not None and start is not None else None
+        identity = replace(identity, trouble=identity.trouble or unseen, placement=placement)
         shown = _completed(picture, reference, ties[k], identity, lattice, settings)
         layouts.append(keep_row_numbers(shown, alone[k]))
         identities.append(identity)
@@ -600,14 +600,6 @@ def _by_roles(picture: _Picture, sheet: Expected, n_lanes: int) -> int | None:
 def _by_lanes(reading: _Reading, reference: _Picture, picture: _Picture, scale: float) -> Placement:
     """The placement that lanes alone give: columns for certain, rows by the middle of the lanes."""
     return Placement(rows=picture.rows - scale * reference.rows, cols=reading.cols, scale=scale)
-
-
-def _between(first: Placement | None, other: Placement | None) -> Placement | None:
-    """From the first picture to another, where both are known from the reference."""
-    if first is None or other is None:
-        return None
-    scale = other.scale / first.scale
-    return Placement(rows=other.rows - scale * first.rows, cols=other.cols - scale * first.cols, scale=scale)
 
 
 @dataclass(frozen=True, slots=True)

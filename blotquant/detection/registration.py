@@ -73,6 +73,11 @@ class Placement:
         turned = np.stack([cosine * row + sine * col, cosine * col - sine * row], axis=-1)
         return np.asarray(self.scale * turned + (self.rows, self.cols))
 
+    def since(self, first: Placement) -> Placement:
+        """From another picture to this one's, where both placements start at one picture and neither turns."""
+        scale = self.scale / first.scale
+        return Placement(rows=self.rows - scale * first.rows, cols=self.cols - scale * first.cols, scale=scale)
+
 
 def place_layout(layout: Layout, placement: Placement) -> Layout:
     """Strips, lanes and bands as they lie in the other picture."""

@@ -70,6 +70,12 @@ class LadderFit:
         """Median size of the leave-one-out errors, in kDa."""
         return float(np.median(np.abs(self.loo_kda)))
 
+    def error_at(self, kda: ArrayLike) -> Array:
+        """Part by which masses near these are missed when the ladder band beside them is left out (leave one out)."""
+        log_kda = np.log(self.kda)[::-1]
+        missed = np.abs(np.array(self.loo_kda) / np.array(self.kda))[::-1]
+        return np.asarray(np.interp(np.log(np.asarray(kda, dtype=float)), log_kda, missed))
+
     def rf(self, rows: ArrayLike) -> Array:
         """Relative front of some rows: 0 at the strip's top, 1 at its bottom."""
         return np.asarray((np.asarray(rows, dtype=float) - self.row_start) / (self.row_stop - self.row_start))

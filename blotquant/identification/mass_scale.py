@@ -66,6 +66,11 @@ class MassScale:
         ]
         return np.asarray(np.exp(np.sum(self._shares(col) * told, axis=0)))
 
+    def error_kda(self, rows: ArrayLike, cols: ArrayLike) -> Floats:
+        """Leave-one-out error of the ladders at some places, in kDa: of those that count there, by how much."""
+        col, kda = np.asarray(cols, dtype=float), self.to_kda(rows, cols)
+        return np.asarray(kda * np.sum(self._shares(col) * [fit.error_at(kda) for fit in self.fits], axis=0))
+
     def to_row(self, kda: ArrayLike, col: float) -> Floats:
         """Row at which some molecular weights are expected at a column."""
         told = [

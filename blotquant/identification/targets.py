@@ -77,7 +77,7 @@ def assign_targets(
 def add_kda(
     table: pd.DataFrame, layout: Layout, *, targets: Iterable[Target] = (), ladder: Ladder | None = None
 ) -> pd.DataFrame:
-    """Fill `mw_kda` and `kda_residual` of a band table; masses beyond the ladder are flagged `kda_outside_ladder`.
+    """Fill `mw_kda`, `kda_residual` and `kda_error` of a band table; beyond the ladder stands `kda_outside_ladder`.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def add_kda(
     Returns
     -------
     DataFrame
-        A copy. Without a ladder that fits, both columns stay empty.
+        A copy. Without a ladder that fits, these columns stay empty.
     """
     known = list(targets)
     table = table.copy()
@@ -109,6 +109,7 @@ def add_kda(
         expected = np.array([_expected(known, name) for name in table.loc[mine, "target"]], dtype=float)
         table.loc[mine, "mw_kda"] = masses
         table.loc[mine, "kda_residual"] = masses - expected
+        table.loc[mine, "kda_error"] = fit.error_kda(rows, cols)
         table.loc[mine, "flags"] = [
             join_flags(split_flags(cell), ["kda_outside_ladder"] if out else [])
             for cell, out in zip(table.loc[mine, "flags"], outside, strict=True)

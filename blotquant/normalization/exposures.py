@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 
 DEPARTURE_LIMIT = 0.10
 MIN_FRAMES = 3
+SAME_RF = 0.015
+"""Part of the strip's height: bands of unnamed rows that lie further from their series' middle are another protein's."""
 # A departure must also stand this many SDs out of the noise: weak bands miss any line by 10 %.
 _DEPARTURE_SDS = 2.0
 
@@ -57,7 +59,11 @@ def fit_exposure_series(table: pd.DataFrame) -> pd.DataFrame:
     """
     if table.empty:
         return make_table([], EXPOSURE_COLUMNS)
-    keyed = _rank_bands(table.assign(_band=_band_keys(table)))
+    keyed = table.assign(_band=_band_keys(table))
+    # A row without a protein's name is known by its number in each picture: it must lie at one place of the membrane.
+    usual = keyed.groupby([*_SERIES, "_band"], dropna=False)["rf"].transform("median")
+    keyed = keyed[keyed["target"].notna() | ~((keyed["rf"] - usual).abs() > SAME_RF)]
+    keyed = _rank_bands(keyed)
     rows = []
     for _, frames in keyed.groupby([*_SERIES, "_band", "_rank"], dropna=False, sort=True):
         if frames["image"].nunique(dropna=False) >= 2 or frames["exposure_s"].nunique() >= 2:

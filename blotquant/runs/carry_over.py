@@ -4,7 +4,8 @@ Where both probes show the same row nothing can be told apart: the second's own 
 What can be told is what became of the *other* bands of the first picture: a band that the second probe has no business
 with, and that shows in its picture with the same shape at the same place, was left there. The residual map (the
 later picture above its background, the later probe's own rows taken out) is regressed on the earlier picture, pixel
-by pixel inside those bands, each band with a level of its own; the slope is the part that was left.
+by pixel inside those bands, each band with a level of its own; the slope is the part that was left. The pictures are
+laid on each other by what is on the membrane, else as their lanes were tied: moved, and scaled where one was binned.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import ndimage
 
-from blotquant.detection.registration import frame_placement, match_content
+from blotquant.detection.registration import Placement, frame_placement, match_content
 from blotquant.experiment.design import Experiment
 from blotquant.flags import join_flags, split_flags
 from blotquant.model.geometry import Band, Box, Layout
@@ -42,13 +44,16 @@ class Probing:
     layout : Layout
         With the probe's own bands named; bands without a name are nobody's.
     scene : PreparedImage
-        The picture as it was prepared for weighing.
+        The picture as it was prepared for quantification.
+    placement : Placement or None
+        Where the points of the membrane's first picture lie in this one, if the lanes told.
     """
 
     probe: str
     image: str
     layout: Layout
     scene: PreparedImage
+    placement: Placement | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,20 +96,24 @@ def find_carry_over(first: Probing, second: Probing) -> CarryOver:
     CarryOver
         Carried over where more than 1 % is left, at four standard errors, with a correlation above 0.3.
     """
-    placement = match_content(first.scene.signal, second.scene.signal, first.layout, second.layout)
+    tied = second.placement.since(first.placement) if first.placement and second.placement else None
+    signal, other = first.scene.signal, second.scene.signal
+    placement = match_content(signal, other, first.layout, second.layout, scale=tied.scale if tied else 1.0)
     if placement is None and _lanes_coincide(first.layout, second.layout):
         # Nothing but bands on the membrane: the camera's frame holds as long as its size does.
-        placement = frame_placement(_shape(first), _shape(second))
-    if placement is None or placement.scale != 1:
+        placement = frame_placement((signal.shape[0], signal.shape[1]), (other.shape[0], other.shape[1]))
+    placement = placement or tied
+    if placement is None:
         return CarryOver(
             reason="the two pictures cannot be laid on each other, so that their pixels cannot be compared"
         )
-    shift = round(placement.rows), round(placement.cols)
-    bands = list(_foreign_bands(first, second, shift))
+    bands = list(_foreign_bands(first, second, placement))
     if len(bands) < MIN_BANDS:
         reason = f"{len(bands)} bands of {first.probe} lie outside the rows of {second.probe}, {MIN_BANDS} are needed"
         return CarryOver(n_bands=len(bands), reason=reason)
-    moments = np.array([_moments(band, first, second, shift) for band in bands])
+    moments = np.array([_moments(band, first, second, placement) for band in bands])
+    # A pixel of the later picture gathers the light of 1 / scale² of the earlier one's (binning sums).
+    moments *= (placement.scale**2, 1.0, placement.scale**4)
     xy, xx, yy = moments.sum(axis=0)
     if not xx > 0:
         return CarryOver(n_bands=len(bands), reason=f"the bands of {first.probe} have no shape to be recognised by")
@@ -123,11 +132,6 @@ def find_carry_over(first: Probing, second: Probing) -> CarryOver:
     )
 
 
-def _shape(probing: Probing) -> tuple[int, int]:
-    rows, cols = probing.scene.signal.shape
-    return rows, cols
-
-
 def _lanes_coincide(first: Layout, second: Layout) -> bool:
     """Whether lanes of one number lie at one place in both pictures, within a tenth of their width."""
     there = {lane.number: lane for lane in second.lanes}
@@ -136,23 +140,25 @@ def _lanes_coincide(first: Layout, second: Layout) -> bool:
     return bool(away) and float(np.median(away)) < 0.1
 
 
-def _moved(box: Box, shift: tuple[int, int]) -> Box:
-    """A box where it lies in the later picture."""
-    down, right = shift
-    return Box(box.row_start + down, box.row_stop + down, box.col_start + right, box.col_stop + right)
+def _moved(box: Box, placement: Placement) -> Box:
+    """A box where it lies in the later picture; its edges lie between pixels."""
+    (top, left), (bottom, right) = placement.at(
+        [(box.row_start - 0.5, box.col_start - 0.5), (box.row_stop - 0.5, box.col_stop - 0.5)]
+    ).tolist()
+    return Box(round(top + 0.5), round(bottom + 0.5), round(left + 0.5), round(right + 0.5))
 
 
-def _foreign_bands(first: Probing, second: Probing, shift: tuple[int, int]) -> Iterator[Band]:
+def _foreign_bands(first: Probing, second: Probing, placement: Placement) -> Iterator[Band]:
     """Clear bands of the first picture's sample lanes that lie in the second, clear of that probe's own."""
     own = [_widened(band.box) for band in second.layout.bands if band.target is not None]
-    rows, cols = _shape(second)
+    rows, cols = second.scene.signal.shape
     for band in first.layout.bands:
         if band.status != "detected" or first.layout.lane(band.lane).role not in ("sample", "standard"):
             continue
         aperture = aperture_of(band, first.layout, first.scene.signal)
-        there = _moved(aperture.box, shift)
+        there = _moved(aperture.box, placement)
         inside = there.row_start >= 0 and there.row_stop <= rows and there.col_start >= 0 and there.col_stop <= cols
-        if not inside or any(_overlap(_moved(band.box, shift), box) for box in own):
+        if not inside or any(_overlap(_moved(band.box, placement), box) for box in own):
             continue
         excess = first.scene.signal[aperture.box.slices] - first.scene.surface.under(aperture).values
         if aperture.weights.size and excess.max() > _MIN_SNR * max(first.scene.noise.sigma, 1e-12):
@@ -170,12 +176,17 @@ def _overlap(a: Box, b: Box) -> bool:
     )
 
 
-def _moments(band: Band, first: Probing, second: Probing, shift: tuple[int, int]) -> tuple[float, float, float]:
-    """Weighted covariance and variances of the two pictures inside one band."""
+def _moments(band: Band, first: Probing, second: Probing, placement: Placement) -> tuple[float, float, float]:
+    """Weighted covariance and variances of the two pictures inside one band, at the places of the first's pixels."""
     aperture = aperture_of(band, first.layout, first.scene.signal)
-    weights, there = aperture.weights, _moved(aperture.box, shift)
-    x = _centered(first.scene.signal[aperture.box.slices].astype(float), weights)
-    y = _centered(second.scene.signal[there.slices].astype(float), weights)
+    rows, cols = aperture.box.slices
+    places = placement.at(np.stack(np.mgrid[rows, cols], axis=-1))
+    there = ndimage.map_coordinates(
+        second.scene.signal, np.moveaxis(places, -1, 0), output=float, order=1, mode="nearest"
+    )
+    x = _centered(first.scene.signal[rows, cols].astype(float), aperture.weights)
+    y = _centered(there, aperture.weights)
+    weights = aperture.weights
     return float((weights * x * y).sum()), float((weights * x * x).sum()), float((weights * y * y).sum())
 
 

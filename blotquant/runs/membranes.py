@@ -208,7 +208,8 @@ def _more_tables(task: MembraneTask, analyses: Sequence[Analysis]) -> dict[str, 
             "exposure_s": math.nan if analysis.image.exposure_s is None else analysis.image.exposure_s,
         }
         volumes += table_records(measure_alternatives(layout, scene), constants)
-        probing = Probing(probe=entry.probe, image=entry.name, layout=layout, scene=scene)
+        placement = analysis.identity.placement if analysis.identity is not None else None
+        probing = Probing(probe=entry.probe, image=entry.name, layout=layout, scene=scene, placement=placement)
         probings.setdefault(entry.strip, []).append(probing)
     carried = [check_membrane(found, blot=task.blot, membrane=task.membrane) for found in probings.values()]
     return {

@@ -69,6 +69,16 @@ def test_find_scale_reads_ladders_that_disagree_between_them():
     assert far > 63
 
 
+def test_error_kda_is_what_the_ladder_misses_when_a_band_is_left_out():
+    exact = find_scale(gel((60,)), "s", LADDER)
+    assert float(exact.error_kda(float(row_at(60)), 200.0)) == pytest.approx(0, abs=1e-6)
+    layout = gel((60,))
+    astray = tuple(replace(b, peak=(b.peak[0] + 10, b.peak[1])) if b.id == "l1b3" else b for b in layout.bands)
+    scale = find_scale(replace(layout, bands=astray), "s", LADDER)
+    # The curve through the others is 100 rows a halving: 10 rows lower it reads 2 ** -0.1 of 50 kDa.
+    assert float(scale.error_kda(float(row_at(50)) + 10, 200.0)) == pytest.approx(50 * (1 - 2**-0.1), rel=1e-3)
+
+
 def test_row_course_is_not_led_astray_by_one_band():
     layout = gel((60, 42))
     stray = tuple(replace(b, peak=(b.peak[0] + 30, b.peak[1])) if b.id == "l9b1" else b for b in layout.bands)

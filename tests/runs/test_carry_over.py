@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import small_experiment as small
 
+from blotquant.detection.registration import Placement, place_layout
 from blotquant.model.image import BlotImage
 from blotquant.normalization.normalize import normalize
 from blotquant.quantification.prepared_image import prepare_image
@@ -47,6 +48,24 @@ def test_what_was_left_is_found_and_measured(fraction):
     assert found.carried_over is True
     assert found.fraction == pytest.approx(fraction, rel=0.1)
     assert found.n_bands == 2 * N
+
+
+@pytest.mark.parametrize("by", [1, 2])
+def test_find_carry_over_follows_the_membrane_where_it_moved_and_was_binned(by):
+    """The later picture is shifted by whole and half pixels of its own, which the lanes' placement tells."""
+    first, second = two_pictures(0.1)
+    down, right = 8, 6
+    pixels = np.pad(second.scene.signal, ((down, 0), (right, 0)), mode="edge")
+    rows, cols = pixels.shape[0] // by, pixels.shape[1] // by
+    pixels = pixels[: rows * by, : cols * by].reshape(rows, by, cols, by).sum(axis=(1, 3))
+    half = (1 / by - 1) / 2
+    placement = Placement(rows=down / by + half, cols=right / by + half, scale=1 / by)
+    layout = place_layout(second.layout, placement)
+    image = BlotImage(pixels=pixels.astype(np.uint32), polarity="bright", ceiling=1e9, white=0.0)
+    later = Probing(probe="T", image="T", layout=layout, scene=prepare_image(image, layout), placement=placement)
+    found = find_carry_over(dataclasses.replace(first, placement=Placement()), later)
+    assert found.carried_over is True
+    assert found.fraction == pytest.approx(0.1, rel=0.15)
 
 
 def test_a_clean_membrane_is_not_accused():
