@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 DEPARTURE_LIMIT = 0.10
 MIN_FRAMES = 3
 SAME_RF = 0.015
-"""Part of the strip's height: bands of unnamed rows that lie further from their series' middle are another protein's."""
+"""Part of the strip's height: a band of an unnamed row further from its series' middle is another protein's."""
 # A departure must also stand this many SDs out of the noise: weak bands miss any line by 10 %.
 _DEPARTURE_SDS = 2.0
 

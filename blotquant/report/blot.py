@@ -241,7 +241,7 @@ def _band_numbers(analysis: Analysis, labels: Mapping[int, str]) -> Markup:
         View("band", "Band of the lane, top to bottom", value("band")),
         View("row", "Row of the strip, the same protein in every lane", words("row")),
         View("target", "The protein it was assigned to", value("target")),
-        View("kDa ± error", "From the ladder; its error when the band beside is left out", with_sd("mw_kda", "kda_error")),
+        View("kDa ± error", "From the ladder; error: its band beside left out", with_sd("mw_kda", "kda_error")),
         View("volume ± SD", "Background-corrected sum of counts", with_sd("volume", "volume_sd")),
         View("SNR", "Volume / its SD", value("snr", 3)),
         View("background", "Mean background under the band, counts per pixel", value("background_mean", 4)),

@@ -180,7 +180,7 @@ def _moments(band: Band, first: Probing, second: Probing, placement: Placement) 
     """Weighted covariance and variances of the two pictures inside one band, at the places of the first's pixels."""
     aperture = aperture_of(band, first.layout, first.scene.signal)
     rows, cols = aperture.box.slices
-    places = placement.at(np.stack(np.mgrid[rows, cols], axis=-1))
+    places = placement.at(np.moveaxis(np.mgrid[rows, cols], 0, -1))
     there = ndimage.map_coordinates(
         second.scene.signal, np.moveaxis(places, -1, 0), output=float, order=1, mode="nearest"
     )
