@@ -23,7 +23,7 @@ from blotquant.detection.picture import find_bands_again, find_lanes_again, find
 from blotquant.doublets.rows import undivided_rows, unresolved_rows
 from blotquant.doublets.split import resolve_doublets
 from blotquant.errors import ImageError
-from blotquant.identification.ladder import LadderError
+from blotquant.identification.ladder import LadderError, LadderFit, own_or_marker
 from blotquant.identification.sheet import CONTRADICTED, find_contradiction
 from blotquant.identification.targets import Target, add_kda, assign_targets
 from blotquant.model.geometry import LaneRole, Layout, Polygon
@@ -217,16 +217,19 @@ class Naming:
         The antibody or stain it shows.
     targets : tuple of Target
         The proteins to look for.
-    ladder : str or tuple of float or None
-        Product name or masses in kDa of the ladder that was run.
+    ladder : str, tuple of float, LadderFit or None
+        Product name or masses in kDa of the ladder that was run, or its fit.
     together : tuple of Target
         Other proteins that the same picture shows, whose rows are not this probe's.
+    marker : LadderFit or None
+        Ladder of a marker picture in the same frame; it counts where the picture's own does not fit.
     """
 
     probe: str | None = None
     targets: tuple[Target, ...] = ()
-    ladder: str | tuple[float, ...] | None = None
+    ladder: str | Sequence[float] | LadderFit | None = None
     together: tuple[Target, ...] = ()
+    marker: LadderFit | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -400,6 +403,7 @@ def quantify_bands(
     if naming is None:
         return layout, scene, _with_kda(bands, layout, settings.identification.ladder)
     if naming.targets:
+        naming = replace(naming, ladder=own_or_marker(layout, naming.ladder, naming.marker))
         with stage("name"):
             named = name_bands(image, layout, bands, naming, settings=settings)
         if _outlines(named) != _outlines(layout):

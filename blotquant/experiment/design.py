@@ -70,7 +70,7 @@ class ImageEntry(_Part):
     ladder_image: str | None = Field(
         None,
         description="Marker picture of the same membrane in the same frame, where this one does not show its ladder: "
-        "its masses mark the figures",
+        "it tells the masses in tables and figures",
     )
     rotate: float | None = Field(
         None, ge=-360, le=360, allow_inf_nan=False, description="Turn the picture, degrees anticlockwise"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -173,6 +173,51 @@ def find_ladder(layout: Layout, strip: str, kda: str | Sequence[float] | None) -
     """Fit the first ladder lane of one strip that fits; see `find_ladders`."""
     found = find_ladders(layout, strip, kda)
     return found[0][1] if found else None
+
+
+def own_or_marker(
+    layout: Layout, ladder: str | Sequence[float] | LadderFit | None, marker: LadderFit | None
+) -> str | Sequence[float] | LadderFit | None:
+    """Choose what tells a picture's masses: its own ladder where that fits on any strip, else its marker picture's."""
+    if marker is None or isinstance(ladder, LadderFit):
+        return ladder
+    for strip in layout.strips:
+        try:
+            if find_ladder(layout, strip.id, ladder) is not None:
+                return ladder
+        except LadderError:
+            continue
+    return marker
+
+
+def find_marker(layout: Layout, kda: str | Sequence[float] | None, *, strip: int | None = None) -> LadderFit | None:
+    """Fit the ladder of a marker picture, which may show nothing else.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of the marker picture, with bands.
+    kda : str or sequence of float or None
+        Product name or masses.
+    strip : int, optional
+        Number of the strip, where the picture holds several.
+
+    Returns
+    -------
+    LadderFit or None
+        That of the lane whose bands fit best: most masses used; of lanes with the role ``ladder`` where there are any.
+    """
+    strips = {x.id for x in layout.strips if strip in (None, x.number)}
+    lanes = [lane for lane in layout.lanes if lane.strip in strips]
+    lanes = [lane for lane in lanes if lane.role == "ladder"] or lanes
+    fits = []
+    for lane in lanes:
+        try:
+            fit = find_ladder(replace(layout, lanes=(replace(lane, role="ladder"),)), lane.strip, kda)
+        except LadderError:
+            continue
+        fits += [fit] if fit is not None else []
+    return max(fits, key=lambda fit: len(fit.rows), default=None)
 
 
 def find_ladders(layout: Layout, strip: str, kda: str | Sequence[float] | None) -> list[tuple[Lane, LadderFit]]:

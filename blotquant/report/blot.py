@@ -9,7 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from blotquant.flags import FLAGS, Flag, split_flags
-from blotquant.identification.ladder import LadderError, find_ladder
+from blotquant.identification.ladder import LadderError, LadderFit, find_ladder
 from blotquant.report.profiles import PROFILE_HEIGHT, PROFILE_WIDTH, encode_picture, lane_profiles
 from blotquant.report.tables import Cell, Record, View, table_html, value, with_sd, words
 from blotquant.report.template import is_missing, render
@@ -34,8 +34,8 @@ class PictureWords:
     ----------
     samples : mapping of int to str
         What lies in each lane.
-    ladder : str, tuple of float or None
-        Product name or masses in kDa of the ladder.
+    marks : sequence of (float, str)
+        Row and mass of the ladder's bands, from `kda_marks`.
     stain : bool
         Whether it is a total-protein stain, which is measured by lanes.
     strip : int or None
@@ -43,7 +43,7 @@ class PictureWords:
     """
 
     samples: Mapping[int, str] = field(default_factory=dict)
-    ladder: str | tuple[float, ...] | None = None
+    marks: Sequence[tuple[float, str]] = ()
     stain: bool = False
     strip: int | None = None
 
@@ -96,13 +96,12 @@ def render_blot(
         width=width,
         height=height,
         font=font,
-        margin_left=font * 4 if known.ladder is not None and not known.stain else 0,
+        margin_left=font * 4 if known.marks else 0,
         strips=[points_of(strip.outline) for strip in analysis.layout.strips],
         lanes=[lane_mark(lane, labels) for lane in analysis.layout.lanes],
         # A stain is measured by lanes: outlines of its hundreds of bands would only hide the picture.
         bands=[] if known.stain else _band_marks(analysis.layout, analysis.bands),
-        # A stain's rows are those of the proteins in its sample lanes: no ladder is fitted to them, none is drawn.
-        marks=[] if known.stain else kda_marks(analysis.layout, known.ladder),
+        marks=known.marks,
         splices=splice_marks(analysis.layout),
         rows=rows,
         margin_right=room_beside(rows, width, font),
@@ -130,10 +129,12 @@ def lane_labels(layout: Layout, known: PictureWords) -> dict[int, str]:
     return {lane: known.samples.get(lane) or (role if role != "sample" else "") for lane, role in sorted(roles.items())}
 
 
-def kda_marks(layout: Layout, ladder: str | tuple[float, ...] | None) -> list[tuple[float, str]]:
+def kda_marks(layout: Layout, ladder: str | Sequence[float] | LadderFit | None) -> list[tuple[float, str]]:
     """Row and mass of each ladder band that the ladder's fit uses; empty where there is no ladder or none fits."""
     if ladder is None:
         return []
+    if isinstance(ladder, LadderFit):
+        return [(round(row, 1), f"{kda:g}") for row, kda in zip(ladder.rows, ladder.kda, strict=True)]
     marks = []
     for strip in layout.strips:
         try:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blotquant.errors import LaneCountError
+from blotquant.errors import BlotQuantError, LaneCountError
 from blotquant.flags import FLAGS, split_flags
 from blotquant.io import read_image
 from blotquant.io.files import sha256_of
 from blotquant.io.records import table_records
 from blotquant.model.geometry import LaneRole, Layout
 from blotquant.runs.pictures import make_part, named, placed, software, with_timings
+from blotquant.runs.progress import say
 from blotquant.runs.store import Part, fingerprint
 from blotquant.session.session import check_same_orientation, check_same_picture, load_session
 from blotquant.settings import Settings
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from blotquant.analysis import Analysis, Naming, Picture
     from blotquant.experiment.design import ImageEntry
+    from blotquant.identification.ladder import LadderFit
     from blotquant.model.image import BlotImage
     from blotquant.session.session import Session
 
@@ -56,6 +58,8 @@ class MembraneTask:
         Most strips that the experiment names in one of these pictures.
     timings : bool
         Whether the summary tells the seconds of each stage.
+    markers : tuple of pathlib.Path or None
+        Marker picture of each picture, where it has one.
     """
 
     blot: str
@@ -69,6 +73,7 @@ class MembraneTask:
     corrected: Mapping[str, Path] = field(default_factory=dict)
     n_strips: int | None = None
     timings: bool = False
+    markers: tuple[Path | None, ...] = ()
 
     @property
     def key(self) -> str:
@@ -82,6 +87,7 @@ class MembraneTask:
         entries = [(entry.name, entry.model_dump(mode="json")) for entry, _ in self.pictures]
         namings = [repr(naming) for naming in self.namings]
         files = [sha256_of(path) for _, path in self.pictures]
+        files += [sha256_of(path) for path in self.markers if path is not None]
         roles = sorted((lane, role, self.samples.get(lane)) for lane, role in self.roles.items())
         settings = self.settings.model_dump(mode="json")
         return fingerprint(software(), entries, namings, files, records, roles, settings, self.n_strips)
@@ -116,7 +122,7 @@ def measure_membrane(task: MembraneTask) -> Part:
             pictures = _pictures(task)
         analyses = _analyses(task, pictures)
         with stage("tables"):
-            part = _make_part(task, mark, analyses)
+            part = _make_part(task, mark, pictures, analyses)
         with stage("more"):
             tables = {**part.tables, **_more_tables(task, analyses)}
     return with_timings(replace(part, tables=tables), seconds)
@@ -131,9 +137,38 @@ def _pictures(task: MembraneTask) -> list[Picture]:
         for (entry, path), session in zip(task.pictures, sessions, strict=True)
     ]
     return [
-        Picture(image=image, session=session and placed(session, image, task.session_folder), naming=naming)
-        for image, session, naming in zip(images, sessions, task.namings, strict=True)
+        Picture(
+            image=image,
+            session=session and placed(session, image, task.session_folder),
+            naming=replace(naming, marker=_marker(entry, marker, image, naming)),
+        )
+        for image, session, naming, (entry, _), marker in zip(
+            images, sessions, task.namings, task.pictures, task.markers or [None] * len(images), strict=True
+        )
     ]
+
+
+def _marker(entry: ImageEntry, path: Path | None, image: BlotImage, naming: Naming) -> LadderFit | None:
+    """The ladder of the entry's marker picture; none where its frame is another, since rows would not fit."""
+    from blotquant.detection.picture import find_layout
+    from blotquant.identification.ladder import LadderFit, find_marker
+
+    if path is None or not naming.targets or isinstance(naming.ladder, LadderFit):
+        return None
+    try:
+        marker = read_image(path, orientation=entry.orientation)
+    except BlotQuantError as error:
+        say(f"note: ladder_image of {entry.name}: {error}; unused")
+        return None
+    if marker.shape != image.shape:
+        sizes = [f"{columns} × {rows} px" for rows, columns in (marker.shape, image.shape)]
+        say(f"note: {marker.name}: {sizes[0]}, not the {sizes[1]} of the picture whose ladder it is to show; unused")
+        return None
+    layout = find_layout(marker.signal(), ceiling=marker.ceiling)
+    fit = find_marker(layout, naming.ladder, strip=entry.strip if len(layout.strips) > 1 else None)
+    if fit is None:
+        say(f"note: {marker.name}: no lane whose bands fit the ladder; it is not used for {entry.name}")
+    return fit
 
 
 def _analyses(task: MembraneTask, pictures: Sequence[Picture]) -> list[Analysis]:
@@ -161,9 +196,10 @@ def _analyses(task: MembraneTask, pictures: Sequence[Picture]) -> list[Analysis]
     return [found[k] for k in range(len(pictures))]
 
 
-def _make_part(task: MembraneTask, mark: str, analyses: Sequence[Analysis]) -> Part:
+def _make_part(task: MembraneTask, mark: str, pictures: Sequence[Picture], analyses: Sequence[Analysis]) -> Part:
     from blotquant.detection.membranes import tie_words
-    from blotquant.report.blot import PictureWords
+    from blotquant.identification.ladder import own_or_marker
+    from blotquant.report.blot import PictureWords, kda_marks
     from blotquant.report.identity import render_identity
 
     names = [path.name for path in task.session_paths]
@@ -177,10 +213,16 @@ def _make_part(task: MembraneTask, mark: str, analyses: Sequence[Analysis]) -> P
             "exposure_s": float("nan") if exposure_s is None else exposure_s,
         }
         pairs[name] = (entry.name, analysis)
-    known = {
-        name: PictureWords(samples=task.samples, ladder=naming.ladder, stain=not naming.targets, strip=entry.strip)
-        for name, naming, (entry, _) in zip(names, task.namings, task.pictures, strict=True)
-    }
+    known = {}
+    for name, picture, (entry, _), analysis in zip(names, pictures, task.pictures, analyses, strict=True):
+        naming = picture.naming
+        ladder = None
+        # A stain's rows are those of the proteins in its sample lanes: no ladder is fitted to them.
+        if naming is not None and naming.targets:
+            ladder = own_or_marker(analysis.layout, naming.ladder, naming.marker)
+        marks = kda_marks(analysis.layout, ladder)
+        is_stain = naming is None or not naming.targets
+        known[name] = PictureWords(samples=task.samples, marks=marks, stain=is_stain, strip=entry.strip)
     part = make_part(task.key, mark, pairs, extra=extra, draw=known)
     sheet = render_identity(
         analyses, title=task.key.capitalize(), constants=list(extra.values()), known=list(known.values())

@@ -7,16 +7,14 @@ shows each beside its annotated twin. `verify` makes them again from the same fu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blotquant.errors import BlotQuantError
-from blotquant.io import read_image
 from blotquant.io.files import atomic_write
-from blotquant.report.blot import SHOWN_ROLES, kda_marks
+from blotquant.report.blot import SHOWN_ROLES
 from blotquant.runs.pictures import open_session_picture
-from blotquant.runs.progress import say
 from blotquant.session.session import load_session
 
 if TYPE_CHECKING:
@@ -28,12 +26,12 @@ if TYPE_CHECKING:
     from blotquant.model.geometry import Layout
     from blotquant.model.image import BlotImage
 
-Ladder = str | tuple[float, ...] | None
-"""Product name or masses in kDa of the ladder."""
+Marks = Mapping[str, Sequence[tuple[float, str]]]
+"""Row and mass of the ladder's bands in each picture, by the file name of its session."""
 
 
 def write_figures(
-    experiment: Experiment, tables: Mapping[str, pd.DataFrame], *, sessions: Path, folder: Path, ladder: Ladder
+    experiment: Experiment, tables: Mapping[str, pd.DataFrame], *, sessions: Path, folder: Path, marks: Marks
 ) -> list[Path]:
     """Write every figure of a run into a folder, which is made where there is one.
 
@@ -47,8 +45,8 @@ def write_figures(
         Where the pictures' sessions lie.
     folder : pathlib.Path
         Where the figures go.
-    ladder : str, tuple of float or None
-        Product name or masses in kDa of the ladder.
+    marks : mapping of str to sequence of (float, str)
+        Row and mass of the ladder's bands in each picture, by the file name of its session.
 
     Returns
     -------
@@ -56,7 +54,7 @@ def write_figures(
         The files.
     """
     files = []
-    for name, data in draw_figures(experiment, tables, sessions=sessions, ladder=ladder):
+    for name, data in draw_figures(experiment, tables, sessions=sessions, marks=marks):
         folder.mkdir(exist_ok=True)
         files.append(folder / name)
         atomic_write(files[-1], data)
@@ -64,7 +62,7 @@ def write_figures(
 
 
 def draw_figures(
-    experiment: Experiment, tables: Mapping[str, pd.DataFrame], *, sessions: Path, ladder: Ladder
+    experiment: Experiment, tables: Mapping[str, pd.DataFrame], *, sessions: Path, marks: Marks
 ) -> Iterator[tuple[str, bytes]]:
     """Draw every figure of a run; file name and content, one at a time."""
     from blotquant.export.graph import draw_graph, graph_legend, graph_name
@@ -74,7 +72,7 @@ def draw_figures(
     ratios, summary = tables["ratios"], tables["summary"]
     for ratio in experiment.ratios:
         for place, blot in enumerate(blots_shown(ratio, ratios)):
-            panel = make_panel(experiment, ratio, blot, tables, sessions=sessions, ladder=ladder)
+            panel = make_panel(experiment, ratio, blot, tables, sessions=sessions, marks=marks)
             name = panel_name(ratio.name) if place == 0 else panel_name(f"{ratio.name} blot {blot}")
             for ending, data in draw_panel(panel).items() if panel is not None else ():
                 yield name + ending, data
@@ -87,7 +85,7 @@ def draw_figures(
             legend = graph_legend(mine, reference=compare.reference, unit=experiment.unit, level=compare.level)
             yield graph_name(ratio.name) + ".txt", legend.encode()
     sources = []
-    for source in _source_blots(experiment, tables["bands"], sessions=sessions, ladder=ladder):
+    for source in _source_blots(experiment, tables["bands"], sessions=sessions, marks=marks):
         yield f"{source.stem}.png", clean_picture(source)
         sources.append(source)
     if sources:
@@ -101,7 +99,7 @@ def make_panel(
     tables: Mapping[str, pd.DataFrame],
     *,
     sessions: Path,
-    ladder: Ladder = None,
+    marks: Marks,
 ) -> Panel | None:
     """Cut the strips of one ratio on one blot; None where it has no value or no band there."""
     from blotquant.export.panel import Panel, choose_pictures
@@ -115,7 +113,7 @@ def make_panel(
         int(lane): str(condition if isinstance(condition, str) else sample)
         for lane, condition, sample in zip(rows["lane"], rows["condition"], rows["sample"], strict=True)
     }
-    crops = tuple(_crops(experiment, tables, entries, list(labels), sessions, ladder))
+    crops = tuple(_crops(experiment, tables, entries, list(labels), sessions, marks))
     return Panel(ratio=ratio.name, blot=blot, crops=crops, labels=labels) if crops else None
 
 
@@ -125,7 +123,7 @@ def _crops(
     entries: list[ImageEntry],
     keep: list[int],
     sessions: Path,
-    ladder: Ladder,
+    marks: Marks,
 ) -> Iterator[Crop]:
     from blotquant.export.panel import cut_crop
     from blotquant.normalization.normalize import match_lanes
@@ -135,7 +133,7 @@ def _crops(
         opened = _open(experiment, entry, sessions)
         if opened is None:
             continue
-        image, layout = opened
+        image, _ = opened
         is_stain = experiment.is_stain(entry.probe)
         crop = cut_crop(
             entry,
@@ -143,54 +141,22 @@ def _crops(
             None if is_stain else _of_picture(tables["bands"], entry),
             _of_picture(tables["lanes"], entry),
             [partner[lane] for lane in keep if lane in partner],
-            marks=()
-            if is_stain
-            else _ladder_marks(experiment, entry, layout, image.shape, sessions=sessions, ladder=ladder),
+            marks=_marks_of(experiment, entry, marks),
         )
         if crop is not None:
             yield crop
 
 
-def _ladder_marks(
-    experiment: Experiment,
-    entry: ImageEntry,
-    layout: Layout,
-    frame: tuple[int, int],
-    *,
-    sessions: Path,
-    ladder: Ladder,
-) -> list[tuple[float, str]]:
-    """Rows and masses of the ladder; where this exposure does not show it, of a marker picture or another exposure."""
-    marks = kda_marks(layout, ladder)
-    if not marks and entry.ladder_image is not None:
-        marks = _marker_marks(experiment.path.parent / entry.ladder_image, frame, ladder)
-    for other in experiment.images_of(blot=entry.blot, probe=entry.probe):
-        if marks or other.membrane != entry.membrane or other.strip != entry.strip:
-            continue
-        opened = _open(experiment, other, sessions)
-        if opened is not None:
-            marks = kda_marks(opened[1], ladder)
-    return marks
+def _marks_of(experiment: Experiment, entry: ImageEntry, marks: Marks) -> Sequence[tuple[float, str]]:
+    """Rows and masses of the ladder; where neither this exposure nor a marker picture shows it, of another exposure."""
+    if experiment.is_stain(entry.probe):
+        return ()
+    others = experiment.images_of(blot=entry.blot, membrane=entry.membrane, probe=entry.probe)
+    found = [marks.get(x.session_name) for x in (entry, *others) if x.strip == entry.strip]
+    return next(filter(None, found), ())
 
 
-def _marker_marks(path: Path, frame: tuple[int, int], ladder: Ladder) -> list[tuple[float, str]]:
-    """Rows and masses of the ladder in a marker picture; none where its frame is another, since rows would not fit."""
-    from blotquant.detection.picture import find_layout
-
-    try:
-        marker = read_image(path)
-    except BlotQuantError:
-        return []
-    if marker.shape != frame:
-        sizes = [f"{columns} × {rows} px" for rows, columns in (marker.shape, frame)]
-        say(f"note: {path.name}: {sizes[0]}, not the {sizes[1]} of the picture whose ladder it is to show; unused")
-        return []
-    return kda_marks(find_layout(marker.signal(), ceiling=marker.ceiling), ladder)
-
-
-def _source_blots(
-    experiment: Experiment, bands: pd.DataFrame, *, sessions: Path, ladder: Ladder
-) -> Iterator[SourceBlot]:
+def _source_blots(experiment: Experiment, bands: pd.DataFrame, *, sessions: Path, marks: Marks) -> Iterator[SourceBlot]:
     from blotquant.export.source_blots import SourceBlot, whole_picture
     from blotquant.session.session import SESSION_SUFFIX
 
@@ -212,9 +178,7 @@ def _source_blots(
                 **whole_picture(image, layout),
                 stem="source_" + (Path(name).stem if plain[Path(name).stem] == 1 else name),
                 title=f"Blot {blot}, membrane {membrane}: {entry.probe}{time}",
-                marks=[]
-                if experiment.is_stain(entry.probe)
-                else _ladder_marks(experiment, entry, layout, image.shape, sessions=sessions, ladder=ladder),
+                marks=_marks_of(experiment, entry, marks),
                 labels=labels,
                 named=frozenset(own.loc[own["target"].notna(), "band_id"]),
             )

@@ -207,11 +207,12 @@ def make_part(
         bands += table_records(analysis.bands, constants)
         lanes += table_records(analysis.lanes, constants)
         sessions[session_name] = session_text(analysis.session)
-        pictures.append({"session": session_name, **summarize(name, analysis)})
+        known = (draw or {}).get(session_name)
+        marks = known.marks if known is not None else ()
+        pictures.append({"session": session_name, "kda_marks": marks, **summarize(name, analysis)})
         if draw is not None:
             from blotquant.report.blot import render_blot
 
-            known = draw.get(session_name)
             figures[session_name] = render_blot(
                 analysis, title=name, session=session_name, constants=constants, known=known
             )

@@ -143,7 +143,7 @@ def run_experiment(
             )
         ready = assemble_run(experiment, store, tasks, settings=used, failures=failures)
         ready += write_parquets(ready) if parquet else []
-        ready += write_figures_of(experiment, store, settings=used, folder=store.folder)
+        ready += write_figures_of(experiment, store, folder=store.folder)
         manifest = _record(experiment, store, tasks, settings=used, failures=failures)
         publish(store, manifest, sessions=session_names(store, tasks))
         files = tuple(out / path.relative_to(store.new) for path in ready)
@@ -290,6 +290,9 @@ def membrane_tasks(
             corrected=corrected or {},
             n_strips=max(strips[entry.file] for entry in entries) or None,
             timings=timings,
+            markers=tuple(
+                None if (x := e.ladder_image) is None else (experiment.folder / x).absolute() for e in entries
+            ),
         )
         for blot, membrane, entries in experiment.membranes()
     )
@@ -413,12 +416,17 @@ def _figures(experiment: Experiment, store: Store) -> Iterator[str]:
             yield from part.figures.values()
 
 
-def write_figures_of(experiment: Experiment, store: Store, *, settings: Settings, folder: Path) -> list[Path]:
+def write_figures_of(experiment: Experiment, store: Store, *, folder: Path) -> list[Path]:
     """Draw the figures from the tables that lie ready in the store."""
     from blotquant.runs.panels import write_figures
     from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS
 
     columns = {"bands": BAND_COLUMNS, "lanes": LANE_COLUMNS, "ratios": RATIO_COLUMNS, "summary": SUMMARY_COLUMNS}
     tables = {name: read_table(store.new / f"{name}.csv", of) for name, of in columns.items()}
-    ladder = settings.identification.ladder or experiment.ladder
-    return write_figures(experiment, tables, sessions=folder / "sessions", folder=store.new / "figures", ladder=ladder)
+    keys = {unit_key(blot, membrane): None for blot, membrane, _ in experiment.membranes()}
+    marks = {
+        picture["session"]: [(float(row), str(kda)) for row, kda in picture["kda_marks"]]
+        for unit in Summaries((store, keys))
+        for picture in unit["pictures"]
+    }
+    return write_figures(experiment, tables, sessions=folder / "sessions", folder=store.new / "figures", marks=marks)

@@ -368,7 +368,7 @@ def _run_again(
     assemble_run(experiment, store, tasks, settings=settings, failures=failures)
     # An original or a session that is not what it was is told elsewhere.
     with contextlib.suppress(BlotQuantError):
-        write_figures_of(experiment, store, settings=settings, folder=out)
+        write_figures_of(experiment, store, folder=out)
     return failures, wanted_sessions(experiment)
 
 

@@ -125,7 +125,7 @@ def test_kda_marks_stand_at_the_ladders_bands():
     assert kda_marks(layout, None) == []
 
 
-def test_no_kda_marks_on_a_stain_whose_rows_are_not_the_ladders(monkeypatch):
+def test_render_blot_draws_the_marks_that_it_is_given():
     from blotquant.analysis import quantify
     from blotquant.report import blot
     from blotquant.session.session import make_session
@@ -134,11 +134,9 @@ def test_no_kda_marks_on_a_stain_whose_rows_are_not_the_ladders(monkeypatch):
 
     made = make_blot(plain_spec([2e5, 4e5], shape=(120, 160), targets=("pX",)), seed=3)
     analysis = quantify(made.image(), make_session(made.image(), made.true_layout(), settings=Settings()))
-    monkeypatch.setattr(blot, "kda_marks", lambda *_: [(20.0, "77")])
-    for stain in (False, True):
-        words = blot.PictureWords(ladder=(77.0, 50.0), stain=stain)
-        page = blot.render_blot(analysis, title="synthetic", known=words)
-        assert ("Marks at the left: kDa" in page) is not stain
+    for marks in ((), ((20.0, "77"),)):
+        page = blot.render_blot(analysis, title="synthetic", known=blot.PictureWords(marks=marks))
+        assert ("Marks at the left: kDa" in page) is bool(marks)
 
 
 def lanes_with(roles):

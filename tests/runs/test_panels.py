@@ -1,16 +1,21 @@
-"""Figures of a run: the ladder's masses where the picture itself does not show them."""
+"""A ladder that the picture itself does not show: its masses come from a marker picture, in tables and figures."""
 
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 
 from blotquant.detection.picture import find_layout
 from blotquant.experiment.read import read_experiment
+from blotquant.identification.ladder import find_marker
 from blotquant.io import read_image
 from blotquant.report.blot import kda_marks
-from blotquant.runs.panels import _ladder_marks
+from blotquant.runs.membranes import measure_membrane
+from blotquant.runs.panels import _marks_of
+from blotquant.runs.study import membrane_tasks
 
 SAMPLES = Path(__file__).parent.parent.parent / "sample_images"
 LADDER = (220, 120, 100, 80, 60, 50, 40, 30)
@@ -20,28 +25,61 @@ LADDER_COLUMNS = slice(0, 130)
 
 @pytest.fixture
 def study(tmp_path):
-    """A picture whose ladder does not glow, and a marker picture of the same membrane."""
-    pixels = tifffile.imread(SAMPLES / "blot1_AKT.tif").copy()
-    pixels[:, LADDER_COLUMNS] = pixels[:, 5:6]
-    tifffile.imwrite(tmp_path / "dark.tif", pixels)
-    shutil.copy(SAMPLES / "blot1_AKT.tif", tmp_path / "marker.tif")
+    """A picture whose ladder does not glow, and a marker picture of the same membrane that shows nothing else."""
+    pixels = tifffile.imread(SAMPLES / "blot1_AKT.tif")
+    dark, marker = pixels.copy(), pixels.copy()
+    dark[:, LADDER_COLUMNS] = pixels[:, 5:6]
+    marker[:, LADDER_COLUMNS.stop :] = pixels[:, 5:6]
+    tifffile.imwrite(tmp_path / "dark.tif", dark)
+    tifffile.imwrite(tmp_path / "marker.tif", marker)
     image = 'file = "dark.tif"\nblot = 1\nprobe = "AKT"\nladder_image = "marker.tif"\n'
-    toml = f'samples = "samples.csv"\n[[images]]\n{image}'
+    toml = f'samples = "samples.csv"\nladder = {list(LADDER)}\n[[images]]\n{image}[targets.AKT]\nmw_kda = 60\n'
     (tmp_path / "experiment.toml").write_text(toml, encoding="utf-8")
-    (tmp_path / "samples.csv").write_text("blot,lane,condition\n1,1,a\n", encoding="utf-8")
+    roles = ["ladder"] + ["sample"] * 8
+    rows = [f"1,{k},{'' if role == 'ladder' else f'c{k}'},{role}" for k, role in enumerate(roles, 1)]
+    (tmp_path / "samples.csv").write_text("\n".join(["blot,lane,condition,role", *rows]) + "\n", encoding="utf-8")
     return read_experiment(tmp_path)
 
 
-def test_ladder_marks_come_from_a_marker_picture_of_the_same_frame(study, tmp_path, capsys):
+def measured(study, folder):
+    (task,) = membrane_tasks(study, study.settings, folder / "sessions").values()
+    part = measure_membrane(task)
+    return part, pd.DataFrame(part.tables["bands"])
+
+
+def test_measure_membrane_takes_masses_from_the_marker_picture(study, tmp_path):
+    part, bands = measured(study, tmp_path)
+    mine = bands[(bands["target"] == "AKT") & (bands["status"] == "detected")]
+    assert len(mine) == 8
+    assert mine["mw_kda"].to_numpy(dtype=float) == pytest.approx(np.full(8, 60.0), rel=0.03)
+    full = read_image(SAMPLES / "blot1_AKT.tif")
+    wanted = {kda: row for row, kda in kda_marks(find_layout(full.signal(), ceiling=full.ceiling), LADDER)}
+    marks = part.summary["pictures"][0]["kda_marks"]
+    assert len(marks) >= 7
+    assert [row for row, _ in marks] == pytest.approx([wanted[kda] for _, kda in marks], abs=1.0)
     (entry,) = study.images
-    dark, marker = (read_image(tmp_path / name) for name in ("dark.tif", "marker.tif"))
-    layout, full = (find_layout(image.signal(), ceiling=image.ceiling) for image in (dark, marker))
-    assert kda_marks(layout, LADDER) == []
-    wanted = kda_marks(full, LADDER)
-    assert len(wanted) == len(LADDER)
-    found = _ladder_marks(study, entry, layout, dark.shape, sessions=tmp_path / "sessions", ladder=LADDER)
-    assert found == wanted
-    # In another frame its rows would lie elsewhere: nothing is marked, and that is said.
+    assert _marks_of(study, entry, {entry.session_name: marks}) == marks
+
+
+def test_measure_membrane_refuses_a_marker_picture_of_another_frame(study, tmp_path, capsys):
+    """In another frame its rows would lie elsewhere: nothing is marked, and that is said."""
     tifffile.imwrite(tmp_path / "marker.tif", tifffile.imread(tmp_path / "marker.tif")[:-20])
-    assert _ladder_marks(study, entry, layout, dark.shape, sessions=tmp_path / "sessions", ladder=LADDER) == []
+    part, bands = measured(study, tmp_path)
     assert "marker.tif: 640 × 400 px, not the 640 × 420 px of the picture" in capsys.readouterr().err
+    assert bands["mw_kda"].isna().all()
+    assert list(part.summary["pictures"][0]["kda_marks"]) == []
+
+
+def test_measure_membrane_knows_a_changed_marker_picture(study, tmp_path):
+    (task,) = membrane_tasks(study, study.settings, tmp_path / "sessions").values()
+    before = task.fingerprint
+    shutil.copy(SAMPLES / "blot1_AKT.tif", tmp_path / "marker.tif")
+    assert task.fingerprint != before
+
+
+def test_find_marker_takes_the_lane_that_fits_best(study, tmp_path):
+    marker = read_image(tmp_path / "marker.tif")
+    fit = find_marker(find_layout(marker.signal(), ceiling=marker.ceiling), LADDER)
+    assert len(fit.kda) >= 7
+    assert set(fit.kda) <= set(LADDER)
+    assert find_marker(find_layout(marker.signal(), ceiling=marker.ceiling), None) is None
