@@ -7,9 +7,10 @@ correction, and killed (SIGKILL) at a random moment between its first and its la
 must be whole (byte for byte the old or the new one), the correction must be there, and, after every fifth, a run with
 --resume must finish with the same bytes as a run that nobody killed. Exit code 1 if anything was torn or lost.
 
-With --processes the command runs with two worker processes, and the kill, from the first 50 ms on, takes the parent, a
-worker, or all of them. The next --resume, or the run itself where only a worker was killed, must end with the tables of
-a run that nobody killed.
+With --processes the command (`measure` of six pictures, every fourth time `run`) works with two worker processes. The
+kill takes, in turn, the parent, a worker or all of them, at a moment between the first 50 ms and the length of the runs
+before it; a worker's between its start and its end. The next --resume, or the run itself where only a worker was
+killed, must end with the tables of a run that nobody killed.
 """
 
 import argparse
@@ -129,30 +130,31 @@ def check_writing(folder: Path, *, options: argparse.Namespace) -> int:
 
 def check_processes(folder: Path, *, options: argparse.Namespace) -> int:
     """Kill the parent, one of two workers, or the group, of a command in processes of its own."""
-    study, whole = write_tiny_study(folder / "in", n_blots=2), folder / "whole"
-    started = time.perf_counter()
-    start(study, whole).wait()
-    seconds = time.perf_counter() - started
-    wanted = tables_of(whole)
+    study = write_tiny_study(folder / "in", n_blots=3)
+    commands = {"run": ["run", str(study)], "measure": ["measure", str(study)]}
+    wanted, lengths = {}, {}
+    for name, command in commands.items():
+        started = time.perf_counter()
+        start(command, folder / name).wait()
+        wanted[name], lengths[name] = tables_of(folder / name), [time.perf_counter() - started]
     rng, states, problems = random.Random(options.seed), Counter(), []
     for k in range(options.kills):
         out, victim = folder / f"out{k}", ("parent", "worker", "group")[k % 3]
-        process = start(study, out)
-        time.sleep(rng.uniform(0.05, seconds))
-        try:
-            kill(process.pid, victim, rng)
-            killed = "" if victim == "worker" else f" {process.wait()}"
-        except ProcessLookupError:
-            killed = " came too late"
+        name = "run" if k % 4 == 0 else "measure"
+        length = sorted(lengths[name][-9:])[len(lengths[name][-9:]) // 2]
+        started, process = time.perf_counter(), start(commands[name], out)
+        state = kill(process, victim, rng.uniform(0, 1), length)
         code = process.wait()
-        states[f"{victim}{killed}"] += 1
-        if victim == "worker" and code:
+        states[f"{victim} {state}"] += 1
+        if code == 0:
+            lengths[name].append(time.perf_counter() - started)
+        if code and victim == "worker":
             problems.append(f"kill {k} of a worker: exit code {code}")
         if code:
-            resumed = start(study, out, "--resume").wait()
+            resumed = resume(commands[name], out)
             problems += [f"kill {k} of the {victim}: --resume ends with exit code {resumed}"] if resumed else []
         found = tables_of(out)
-        problems += [f"kill {k} of the {victim}: {n} differs" for n in wanted if found.get(n) != wanted[n]]
+        problems += [f"kill {k} of the {victim}: {n} differs" for n in wanted[name] if found.get(n) != wanted[name][n]]
         problems += [f"kill {k} of the {victim}: {path.name} is left" for path in out.rglob("*.tmp")]
         shutil.rmtree(out)
         if k % 20 == 19:
@@ -162,23 +164,56 @@ def check_processes(folder: Path, *, options: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def start(study: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "blotquant", "run", str(study), "-o", str(out), "--jobs", "2", *more]
+def start(command: list[str], out: Path) -> subprocess.Popen[bytes]:
+    arguments = [sys.executable, "-m", "blotquant", *command, "-o", str(out), "--jobs", "2"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(command, start_new_session=True, cwd=ROOT, **quiet)
+    return subprocess.Popen(arguments, start_new_session=True, cwd=ROOT, **quiet)
 
 
-def kill(pid: int, victim: str, rng: random.Random) -> None:
+def resume(command: list[str], out: Path) -> int:
+    """The exit code of the same command with --resume, in a fork of this process, which has everything imported."""
+    child = os.fork()
+    if child == 0:
+        with Path(os.devnull).open("w") as nothing:
+            os.dup2(nothing.fileno(), 1)
+            os.dup2(nothing.fileno(), 2)
+            os._exit(blotquant([*command, "-o", str(out), "--progress", "none", "--resume"]))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def kill(process: subprocess.Popen[bytes], victim: str, part: float, length: float) -> str:
+    """Kill after a part of a run's length, and say what was reached: a worker is waited for until it is there."""
+    started = time.perf_counter()
+    if victim == "worker":
+        while process.poll() is None and not workers_of(process.pid):
+            time.sleep(0.002)
+    waited = time.perf_counter() - started
+    time.sleep(part * max(length - waited, 0.0) if victim == "worker" else 0.05 + part * (length - 0.05))
+    if process.poll() is not None:
+        return "came too late"
     if victim == "group":
-        os.killpg(pid, signal.SIGKILL)
-    elif victim == "parent":
-        os.kill(pid, signal.SIGKILL)
-    else:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if Path(f"/proc/{pid}").exists() else []
-        workers = [c for c in children if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
-        if not workers:
-            raise ProcessLookupError
-        os.kill(int(rng.choice(workers)), signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)
+        return "killed"
+    if victim == "parent":
+        os.kill(process.pid, signal.SIGKILL)
+        return "killed"
+    workers = workers_of(process.pid)
+    if not workers:
+        return "came after the workers' end"
+    os.kill(workers[int(part * 1e6) % len(workers)], signal.SIGKILL)
+    return "killed"
+
+
+def workers_of(pid: int) -> list[int]:
+    """The living worker processes of a command."""
+    found = []
+    try:
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(int(child))
+    except OSError:
+        pass
+    return found
 
 
 def tables_of(out: Path) -> dict[str, bytes]:

@@ -1,24 +1,28 @@
 """A small study at the hands of people: whatever they do in whatever order, no correction is lost unsaid.
 
-A hypothesis state machine measures, runs, corrects, moves, renames, changes settings, resumes, is stopped in the middle
-and verifies. What must hold after every step: each correction that was ever made is in a session on disk (in results,
-in `earlier/` or beside its picture), and after every finished run each picture that was corrected either carries its
-corrections into the numbers or is named. `verify` says equal right after a finished run, and different after a change.
+A hypothesis state machine measures, runs, corrects, moves, renames, changes settings, resumes, is stopped by hand or
+killed in the middle, and verifies. What must hold after every step: each correction that was ever made is in a session
+on disk (in results, in `earlier/` or beside its picture), and after every finished run each picture that was corrected
+either carries its corrections into the numbers or is named. `verify` says equal exactly when the folder is what its
+inputs give: after a finished run until something is corrected, moved or changed, and after a kill only with the tables
+of a finished run.
 
     PYTHONPATH=tests python tests/properties/test_corrections_survive.py 2000   # so many steps
 """
 
 import contextlib
 import json
+import os
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import tifffile
 import tomlkit
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -48,7 +52,13 @@ PIXELS = {probe: make_blot(SPEC, seed=k).pixels + np.uint16(k) for k, probe in e
 
 
 class Study(RuleBasedStateMachine):
-    """Two pictures of one blot, their results, and what was corrected in them."""
+    """Two pictures of one blot, their results, and what was corrected in them.
+
+    `state` is "current" after a finished run, "stale" where something was corrected or moved since, and "killed" where
+    a run ended in the middle.
+    """
+
+    counts = Counter()
 
     @initialize()
     def begin(self):
@@ -61,7 +71,8 @@ class Study(RuleBasedStateMachine):
             tifffile.imwrite(self.files[probe], PIXELS[probe])
         self.sha = {sha256_of(path): probe for probe, path in self.files.items()}
         self.made = {probe: [] for probe in PROBES}  # hashes of the edits of each picture, oldest first
-        self.min_snr, self.n, self.page, self.finished = 5.0, 0, False, False
+        self.min_snr, self.n, self.page, self.state = 5.0, 0, False, "none"
+        self.finished_tables = {}
 
     def teardown(self):
         if hasattr(self, "place"):
@@ -90,38 +101,63 @@ class Study(RuleBasedStateMachine):
         self.write_experiment()
         return run_experiment(read_experiment(self.inputs), self.out, settings=self.settings(), workers=workers)
 
+    def tables(self):
+        return {path.name: path.read_bytes() for path in self.out.glob("*.csv")}
+
     @rule(how=st.sampled_from(["measure", "run"]), resume=st.booleans())
     def work(self, how, resume):
+        self.counts[f"{how}{' --resume' if resume else ''}"] += 1
         result = self.do(how, resume)
         assert result.failures == {}
-        self.finished = True
         for unit in result.units:
             for picture in unit["pictures"]:
                 session = load_session(self.out / "sessions" / picture["session"])
                 hashes = [edit.hash for edit in session.history.edits]
                 assert hashes == self.made[self.sha[session.image.sha256]]
+        self.state, self.finished_tables = "current", self.tables()
         assert verify_folder(self.out).equal
 
-    @rule(how=st.sampled_from(["measure", "run"]), step=st.integers(0, 12))
-    def work_that_is_stopped(self, how, step):
-        """Stop at one of the writes, wherever that is."""
-        count = iter(range(step))
-        write = manifests.Store.write
+    @rule(how=st.sampled_from(["measure", "run"]), step=st.integers(0, 12), kill=st.booleans(), resume=st.booleans())
+    def work_that_is_stopped(self, how, step, kill, resume):
+        """Stop at one of the writes, wherever that is: by hand, or as SIGKILL does, with nothing cleared up."""
+        self.counts["kill" if kill and hasattr(os, "fork") else "stop"] += 1
+        self.state = "killed"
+        if not (kill and hasattr(os, "fork")):
+            with contextlib.suppress(KeyboardInterrupt):
+                self.do_until(how, resume, step, interrupt)
+            return
+        child = os.fork()
+        if child == 0:
+            self.do_until(how, resume, step, lambda: os._exit(9))
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) in (0, 9)
+
+    def do_until(self, how, resume, step, end):
+        count, write = iter(range(step)), manifests.Store.write
 
         def stopping(store, path, *args, **kwargs):
             if next(count, None) is None:
-                raise KeyboardInterrupt
+                end()
             write(store, path, *args, **kwargs)
 
         manifests.Store.write = stopping
         try:
-            with contextlib.suppress(KeyboardInterrupt):
-                self.do(how)
-                self.finished = True
-                return
+            self.do(how, resume)
         finally:
             manifests.Store.write = write
-        self.finished = False
+
+    @precondition(lambda self: getattr(self, "finished_tables", {}))
+    @rule()
+    def verify(self):
+        self.counts["verify"] += 1
+        equal = verify_folder(self.out).equal
+        if self.state == "killed" and equal:
+            left = self.tables()
+            self.do("measure" if set(left) == {"bands.csv", "lanes.csv"} else "run", resume=True)
+            assert left in (self.finished_tables, self.tables())
+            self.state, self.finished_tables = "current", self.tables()
+        elif self.state != "killed":
+            assert equal == (self.state == "current")
 
     @precondition(lambda self: self.corrigible())
     @rule(probe=st.sampled_from(PROBES), beside=st.booleans())
@@ -143,7 +179,11 @@ class Study(RuleBasedStateMachine):
         path = picture.with_name(picture.name + ".blot.json") if beside or not best else best[0]
         save_session(session, path)
         self.made[probe] = [edit.hash for edit in session.history.edits]
-        self.finished = False
+        self.counts["correct"] += 1
+        self.changed()
+
+    def changed(self):
+        self.state = "killed" if self.state == "killed" else "stale"
 
     def corrigible(self):
         return hasattr(self, "out") and any(self.sessions())
@@ -171,7 +211,8 @@ class Study(RuleBasedStateMachine):
         if beside.exists():  # who moves a picture moves what lies beside it
             beside.rename(target.with_name(target.name + ".blot.json"))
         self.files[probe] = target
-        self.finished = False
+        self.counts["move"] += 1
+        self.changed()
 
     @rule()
     def exchange_names(self):
@@ -183,19 +224,23 @@ class Study(RuleBasedStateMachine):
             if beside.exists():
                 beside.rename(b.with_name(b.name + ".blot.json"))
         self.files = dict(zip(PROBES, (two, one), strict=True))
-        self.finished = False
+        self.counts["rename"] += 1
+        self.changed()
 
     @rule(value=st.sampled_from([4.0, 5.0, 6.0]))
     def other_settings(self, value):
         self.min_snr = value
+        self.counts["settings"] += 1
 
     @rule()
     def say_the_page(self):
         self.page = not self.page
+        self.counts["page"] += 1
 
-    @precondition(lambda self: getattr(self, "finished", False))
+    @precondition(lambda self: getattr(self, "state", "") == "current")
     @rule(data=st.data())
     def tamper(self, data):
+        self.counts["tamper"] += 1
         names = sorted(p.relative_to(self.out).as_posix() for p in self.out.glob("*.csv"))
         path = self.out / data.draw(st.sampled_from(names))
         whole = path.read_bytes()
@@ -217,14 +262,23 @@ class Study(RuleBasedStateMachine):
             assert set(hashes) <= there
 
 
-LIMITS = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}
+def interrupt():
+    raise KeyboardInterrupt
+
+
+LIMITS = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True, "database": None}
 TestStudy = Study.TestCase
 TestStudy.settings = settings(max_examples=2, stateful_step_count=8, derandomize=True, **LIMITS)
 
 
 if __name__ == "__main__":
-    steps = int(sys.argv[1])
-    run_state_machine_as_test(
-        Study, settings=settings(max_examples=max(steps // 20, 1), stateful_step_count=20, **LIMITS)
-    )
-    sys.stdout.write(f"{steps} steps, no correction lost, verify right each time\n")
+    wanted = int(sys.argv[1])
+    for n in range(wanted):
+        run_state_machine_as_test(
+            seed(n)(Study), settings=settings(max_examples=10, stateful_step_count=25, **LIMITS)
+        )
+        done = sum(Study.counts.values())
+        sys.stdout.write(f"{done} steps, no correction lost, verify right each time: {dict(Study.counts)}\n")
+        sys.stdout.flush()
+        if done >= wanted:
+            break
