@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 from scipy.ndimage import distance_transform_edt
 
 from blotquant.detection.membranes import NOT_IDENTIFIED, Expected, LaneIdentity, find_membrane, with_lane_flag
@@ -28,16 +28,19 @@ from blotquant.identification.sheet import CONTRADICTED, find_contradiction
 from blotquant.identification.targets import Target, add_kda, assign_targets
 from blotquant.model.geometry import LaneRole, Layout, Polygon
 from blotquant.model.image import BlotImage, FloatImage
-from blotquant.quantification.bands import measure_bands
-from blotquant.quantification.lanes import measure_lanes
+from blotquant.quantification.bands import measure_rows
+from blotquant.quantification.lanes import lane_rows
 from blotquant.quantification.prepared_image import PreparedImage, prepare_image
 from blotquant.session.replay import hand_edits
 from blotquant.session.session import Session, make_session
 from blotquant.settings import Settings
+from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, make_table
 from blotquant.threads import single_threaded, stage
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pandas as pd
 
 
 MIN_EDGE_PX = 16
@@ -190,8 +193,8 @@ class Analysis:
         The automatic result and the corrections over it.
     layout : Layout
         What was weighed: the session's layout with targets assigned.
-    bands, lanes : DataFrame
-        The measured tables, with the columns of `blotquant.tables`.
+    band_rows, lane_rows : list of dict
+        The measured bands and lanes, as plain values by column of `blotquant.tables`.
     scene : PreparedImage
         The picture as it was prepared for quantification, for profiles and live re-measuring.
     identity : LaneIdentity or None
@@ -201,10 +204,20 @@ class Analysis:
     image: BlotImage
     session: Session
     layout: Layout
-    bands: pd.DataFrame
-    lanes: pd.DataFrame
+    band_rows: list[dict[str, Any]]
+    lane_rows: list[dict[str, Any]]
     scene: PreparedImage
     identity: LaneIdentity | None = None
+
+    @cached_property
+    def bands(self) -> pd.DataFrame:
+        """The measured bands, with `BAND_COLUMNS`."""
+        return make_table(self.band_rows, BAND_COLUMNS)
+
+    @cached_property
+    def lanes(self) -> pd.DataFrame:
+        """The measured lanes, with `LANE_COLUMNS`."""
+        return make_table(self.lane_rows, LANE_COLUMNS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -375,19 +388,19 @@ def quantify(image: BlotImage, session: Session, *, naming: Naming | None = None
     """
     layout, scene, bands = quantify_bands(image, session, naming=naming, strip=strip)
     with stage("lanes"):
-        lanes = measure_lanes(image, layout, settings=session.settings.quantification)
-    return Analysis(image=image, session=session, layout=layout, bands=bands, lanes=lanes, scene=scene)
+        lanes = lane_rows(image, layout, settings=session.settings.quantification)
+    return Analysis(image=image, session=session, layout=layout, band_rows=bands, lane_rows=lanes, scene=scene)
 
 
 @single_threaded
 def quantify_bands(
     image: BlotImage, session: Session, *, naming: Naming | None = None, strip: int | None = None
-) -> tuple[Layout, PreparedImage, pd.DataFrame]:
+) -> tuple[Layout, PreparedImage, list[dict[str, Any]]]:
     """Name and quantify the bands of a session, as `quantify` does, without the lanes.
 
     Returns
     -------
-    layout, scene, bands
+    layout, scene, band_rows
         As in `Analysis`.
     """
     settings = session.settings
@@ -399,7 +412,7 @@ def quantify_bands(
     with stage("scene"):
         scene = prepare_image(image, layout, settings=settings.quantification)
     with stage("measure"):
-        bands = measure_bands(image, layout, scene=scene)
+        bands = _all_rows(image, layout, scene)
     if naming is None:
         return layout, scene, _with_kda(bands, layout, settings.identification.ladder)
     if naming.targets:
@@ -411,12 +424,17 @@ def quantify_bands(
                 scene = prepare_image(image, named, settings=settings.quantification)
         layout = named
         with stage("measure"):
-            bands = measure_bands(image, layout, scene=scene)
+            bands = _all_rows(image, layout, scene)
             bands = add_kda(bands, layout, targets=naming.targets, ladder=naming.ladder)
     return layout, scene, bands
 
 
-def _with_kda(bands: pd.DataFrame, layout: Layout, ladder: str | None) -> pd.DataFrame:
+def _all_rows(image: BlotImage, layout: Layout, scene: PreparedImage) -> list[dict[str, Any]]:
+    layout = layout.sorted()
+    return measure_rows(image, layout, scene, only={band.id for band in layout.bands})
+
+
+def _with_kda(bands: list[dict[str, Any]], layout: Layout, ladder: str | None) -> list[dict[str, Any]]:
     """Masses by the settings' ladder, or by what a hand named its bands."""
     try:
         return add_kda(bands, layout, ladder=ladder)
@@ -425,7 +443,9 @@ def _with_kda(bands: pd.DataFrame, layout: Layout, ladder: str | None) -> pd.Dat
 
 
 @single_threaded
-def name_bands(image: BlotImage, layout: Layout, bands: pd.DataFrame, naming: Naming, *, settings: Settings) -> Layout:
+def name_bands(
+    image: BlotImage, layout: Layout, bands: list[dict[str, Any]], naming: Naming, *, settings: Settings
+) -> Layout:
     """Give bands their proteins' names; a declared doublet that shows one row is taken apart where the data carry it.
 
     Parameters
@@ -434,8 +454,8 @@ def name_bands(image: BlotImage, layout: Layout, bands: pd.DataFrame, naming: Na
         The picture.
     layout : Layout
         What was found and corrected.
-    bands : DataFrame
-        The layout's measured bands: the strongest row of all is the likelier one.
+    bands : list of dict
+        The layout's measured bands (`measure_rows`): the strongest row of all is the likelier one.
     naming : Naming
         Probe, targets and ladder.
     settings : Settings
@@ -447,13 +467,13 @@ def name_bands(image: BlotImage, layout: Layout, bands: pd.DataFrame, naming: Na
         With targets; lanes that lacked a band in a named row have an expected one.
     """
 
-    def assign(current: Layout, table: pd.DataFrame) -> Layout:
+    def assign(current: Layout, rows: list[dict[str, Any]]) -> Layout:
         return assign_targets(
             current,
             (*naming.targets, *naming.together),
             probe=naming.probe,
             ladder=naming.ladder,
-            table=table,
+            table={name: [row[name] for row in rows] for name in ("band_id", "volume")},
             kda_tolerance=settings.identification.kda_tolerance,
         )
 
@@ -466,7 +486,8 @@ def name_bands(image: BlotImage, layout: Layout, bands: pd.DataFrame, naming: Na
         image.signal(), named, ceiling=image.ceiling, rows=merged, settings=settings.identification
     )
     # The parts are new bands: their strength must be known before rows are chosen again.
-    return assign(divided, measure_bands(image, divided, settings=settings.quantification))
+    scene = prepare_image(image, divided, settings=settings.quantification)
+    return assign(divided, _all_rows(image, divided, scene))
 
 
 def _with_roles(layout: Layout, roles: Mapping[int, LaneRole]) -> Layout:

@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import tifffile
+
+from blotquant.synthetic import make_blot, plain_spec
 
 ROOT = Path(__file__).parent.parent / "blotquant"
 LAYERS = [
@@ -91,6 +94,15 @@ def test_an_import_loads_only_what_it_must(statement, absent):
     code = f"{statement}\nimport sys\nprint(' '.join({{m.split('.')[0] for m in sys.modules}}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not set(loaded) & absent
+
+
+def test_measure_loads_no_library_that_it_can_do_without(tmp_path):
+    """Their imports would take longer than measuring a small picture."""
+    tifffile.imwrite(tmp_path / "a.tif", make_blot(plain_spec([[40_000, 25_000, 60_000]]), seed=3).pixels)
+    arguments = ["measure", str(tmp_path / "a.tif"), "-o", str(tmp_path / "out")]
+    code = f"from blotquant.cli import main; main({arguments!r})\nimport sys\nprint(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not set(said.split()) & {"pandas", "scipy.signal", "scipy.stats", "scipy.optimize", "skimage.transform"}
 
 
 def test_every_dependency_stands_with_its_reason_on_the_design_page():

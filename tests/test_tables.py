@@ -1,8 +1,10 @@
 """Tables have their promised columns, whatever is in them."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from blotquant.io.records import table_records
 from blotquant.tables import (
     BAND_COLUMNS,
     EXPOSURE_COLUMNS,
@@ -10,6 +12,7 @@ from blotquant.tables import (
     RATIO_COLUMNS,
     SUMMARY_COLUMNS,
     make_table,
+    plain_rows,
 )
 
 # ruff: noqa: E501
@@ -53,3 +56,21 @@ def test_missing_cells_are_empty_and_further_columns_follow():
     assert frame.columns[-1] == "drug"
     assert frame["lane"].tolist() == [2, pd.NA]
     assert frame["volume"].isna().tolist() == [True, False]
+
+
+def test_plain_rows_are_the_records_of_the_table():
+    rows = [
+        {
+            "image": "a.tif",
+            "lane": np.int64(3),
+            "volume": np.float64(1.5),
+            "snr": float("nan"),
+            "flags": "",
+            "row": None,
+        },
+        {"image": "b.tif", "lane": 4, "volume": 2, "status": "detected", "peak_row": np.float32(0.1)},
+    ]
+    plain = plain_rows(rows, BAND_COLUMNS)
+    assert plain == table_records(make_table(rows, BAND_COLUMNS))
+    assert [type(value) for value in plain[0].values()].count(float) == 1
+    assert list(plain[1]) == list(BAND_COLUMNS)

@@ -7,7 +7,7 @@ correction, and killed (SIGKILL) at a random moment between its first and its la
 must be whole (byte for byte the old or the new one), the correction must be there, and, after every fifth, a run with
 --resume must finish with the same bytes as a run that nobody killed. Exit code 1 if anything was torn or lost.
 
-With --processes the command (`measure` of six pictures, every fourth time `run`) works with two worker processes. The
+With --processes the command (`measure` of six pictures, every tenth time `run`) works with two worker processes. The
 kill takes, in turn, the parent, a worker or all of them, at a moment between the first 50 ms and the length of the runs
 before it; a worker's between its start and its end. The next --resume, or the run itself where only a worker was
 killed, must end with the tables of a run that nobody killed.
@@ -140,7 +140,7 @@ def check_processes(folder: Path, *, options: argparse.Namespace) -> int:
     rng, states, problems = random.Random(options.seed), Counter(), []
     for k in range(options.kills):
         out, victim = folder / f"out{k}", ("parent", "worker", "group")[k % 3]
-        name = "run" if k % 4 == 0 else "measure"
+        name = "run" if k % 10 == 0 else "measure"
         length = sorted(lengths[name][-9:])[len(lengths[name][-9:]) // 2]
         started, process = time.perf_counter(), start(commands[name], out)
         state = kill(process, victim, rng.uniform(0, 1), length)
@@ -301,7 +301,7 @@ def faults(left: dict[str, bytes], allowed: dict[str, set[bytes | None]]) -> lis
     """Files that are neither the old nor the new one, whole. Unfinished ones have names of their own."""
     found = [f"{name} is gone" for name, contents in allowed.items() if name not in left and None not in contents]
     for name, data in left.items():
-        temporary = name.endswith(".tmp") or name.startswith(".blotquant/new/")
+        temporary = name.endswith(".tmp") or name.startswith((".blotquant/new/", ".blotquant/written/"))
         if not temporary and name in allowed and data not in allowed[name]:
             found.append(f"{name} is neither the old nor the new file ({len(data)} bytes)")
         if not temporary and name not in allowed:

@@ -12,12 +12,11 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.signal import peak_widths
 
 from blotquant.detection.band_rows import FWHM_OF_CORE, BandRow
 from blotquant.detection.prediction import SearchCopy
 from blotquant.detection.strip_candidates import StripCandidate
-from blotquant.imaging.profiles import Profile, has_one_top, lane_profiles, prominent_peaks
+from blotquant.imaging.profiles import Profile, half_height_width, has_one_top, lane_profiles, prominent_peaks
 from blotquant.settings import DetectionSettings
 
 _SEEN = 0.2
@@ -328,7 +327,7 @@ def overlooked_peaks(
         crest = int(smooth.argmax())
         if i in seen or not 0 < crest < len(smooth) - 1 or smooth[crest] <= smooth.min():
             continue
-        core = max(float(peak_widths(smooth, [crest])[0][0]), 2.0)
+        core = max(half_height_width(smooth, crest), 2.0)
         row, width, high, merged = _measure(smooth, crest, core, (0, len(smooth) - 1))
         hint = float(chance[max(0, int(crest - core / 2)) : int(crest + core / 2) + 2].max())
         if not merged and hint >= _HINT and high >= max(height, least * noise):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage, signal
+from scipy import ndimage
 
 from blotquant.detection.prediction import SearchCopy
+from blotquant.imaging.profiles import half_height_width
 from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
 
 LIT = 0.1
@@ -35,7 +36,7 @@ def evenly_spaced_lanes(copy: SearchCopy, n_lanes: int) -> Layout:
     above = np.maximum(above - np.percentile(above, 30, axis=0), 0.0)
     row_light = ndimage.gaussian_filter1d(above.sum(axis=1), 1.0)
     peak = int(row_light.argmax())
-    width = signal.peak_widths(row_light, [peak], rel_height=0.5)[0][0]
+    width = half_height_width(row_light, peak)
     reach = max(2, round(1.1 * width))
     top, bottom = max(0, peak - reach), min(len(above), peak + reach + 1)
     col_light = above[top:bottom].mean(axis=0)

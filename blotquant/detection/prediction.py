@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from blotquant.imaging.content import content_box
-from blotquant.imaging.robust import block_average, levels_of
+from blotquant.imaging.robust import block_average, levels_of, local_means
 from blotquant.model.geometry import Box
 
 FloatArray = NDArray[np.float32]
@@ -197,26 +197,23 @@ def make_search_copy(signal: NDArray[np.floating]) -> SearchCopy:
 
 def smaller_copy(copy: SearchCopy, scale: float) -> SearchCopy:
     """The same picture with `scale` times as many coarse rows and columns, at most as many: local means."""
-    from skimage.transform import resize_local_mean
-
     height, width = copy.pixels.shape
     shape = max(LEAST, round(height * scale)), max(LEAST, round(width * scale))
-    pixels = resize_local_mean(copy.pixels, shape, preserve_range=True).astype(np.float32)
+    pixels = local_means(copy.pixels, shape).astype(np.float32)
     return replace(copy, pixels=pixels, fy=copy.fy * height / shape[0], fx=copy.fx * width / shape[1])
 
 
 def window_copy(copy: SearchCopy, box: Box, fy: float, fx: float) -> SearchCopy:
     """A copy of a window of the picture at about `fy` × `fx` of its pixels: local means, between pixels where finer."""
-    from skimage.transform import resize, resize_local_mean
-
     top, left = max(box.row_start, 0), max(box.col_start, 0)
     part = np.asarray(copy.full[top : max(box.row_stop, 0), left : max(box.col_stop, 0)], dtype=np.float32)
     shrink = max(1.0, np.sqrt(part.size / (fy * fx) / MOST))
     shape = tuple(max(LEAST, round(n / f / shrink)) for n, f in zip(part.shape, (fy, fx), strict=True))
     coarse = tuple(min(n, m) for n, m in zip(shape, part.shape, strict=True))
-    pixels = resize_local_mean(part, coarse, preserve_range=True)
+    pixels = local_means(part, coarse)
     if coarse != shape:
-        pixels = resize(pixels, shape, order=1, mode="edge", preserve_range=True, anti_aliasing=False)
+        finer = [n / m for n, m in zip(shape, coarse, strict=True)]
+        pixels = ndimage.zoom(pixels, finer, order=1, mode="nearest", grid_mode=True)
     return replace(
         copy,
         pixels=pixels.astype(np.float32),

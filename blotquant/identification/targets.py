@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from blotquant.flags import join_flags, split_flags
 from blotquant.identification.ladder import LadderError, LadderFit
@@ -27,7 +27,7 @@ def assign_targets(
     *,
     probe: str | None = None,
     ladder: Ladder | None = None,
-    table: pd.DataFrame | None = None,
+    table: Mapping[str, Iterable[Any]] | None = None,
     kda_tolerance: float = KDA_TOLERANCE,
 ) -> Layout:
     """Name the bands of a picture, and give every lane a band in the named rows.
@@ -49,8 +49,9 @@ def assign_targets(
         Product name or masses of the ladder in the lane of role ``ladder``, or a fit made before; bands that a hand
         named ``55 kDa`` stand above it. Where the bands do not fit, masses are not used and the ladder's lane is
         flagged `ladder_unused`.
-    table : DataFrame, optional
-        Measured bands (`band_id`, `volume`), to tell strong rows from weak ones; else the bands' confidence.
+    table : DataFrame or mapping of str to iterable, optional
+        Columns `band_id` and `volume` of the measured bands, to tell strong rows from weak ones; else the bands'
+        confidence.
     kda_tolerance : float
         Part of the expected mass by which a band may be off; a lone row further off is named and flagged `kda_far`.
 
@@ -75,14 +76,18 @@ def assign_targets(
 
 
 def add_kda(
-    table: pd.DataFrame, layout: Layout, *, targets: Iterable[Target] = (), ladder: Ladder | None = None
-) -> pd.DataFrame:
-    """Fill `mw_kda`, `kda_residual` and `kda_error` of a band table; beyond the ladder stands `kda_outside_ladder`.
+    bands: Iterable[Mapping[str, Any]],
+    layout: Layout,
+    *,
+    targets: Iterable[Target] = (),
+    ladder: Ladder | None = None,
+) -> list[dict[str, Any]]:
+    """Fill `mw_kda`, `kda_residual` and `kda_error` of measured bands; beyond the ladder stands `kda_outside_ladder`.
 
     Parameters
     ----------
-    table : DataFrame
-        Measured bands of this layout.
+    bands : iterable of mapping
+        Rows of the layout's measured bands (`blotquant.quantification.bands.measure_rows`).
     layout : Layout
         With the ladder's lane.
     targets : iterable of Target
@@ -92,29 +97,24 @@ def add_kda(
 
     Returns
     -------
-    DataFrame
-        A copy. Without a ladder that fits, these columns stay empty.
+    list of dict
+        Copies of the rows. Without a ladder that fits, they have none of them.
     """
-    known = list(targets)
-    table = table.copy()
+    known, rows = list(targets), [dict(row) for row in bands]
     for strip in layout.strips:
         _, fit = _read_ladder(layout, strip.id, ladder)
-        if fit is None:
+        mine = [row for row in rows if row["strip"] == strip.number]
+        if fit is None or not mine:
             continue
         middles = {x.number: float(np.mean([col for _, col in x.center])) for x in layout.lanes_of(strip.id)}
-        mine = table["strip"].eq(strip.number).fillna(False).to_numpy(dtype=bool)
-        rows = table.loc[mine, "peak_row"].to_numpy(dtype=float)
-        cols = table.loc[mine, "lane"].map(middles).to_numpy(dtype=float)
-        masses, outside = fit.to_kda(rows, cols), fit.is_outside(rows, cols)
-        expected = np.array([_expected(known, name) for name in table.loc[mine, "target"]], dtype=float)
-        table.loc[mine, "mw_kda"] = masses
-        table.loc[mine, "kda_residual"] = masses - expected
-        table.loc[mine, "kda_error"] = fit.error_kda(rows, cols)
-        table.loc[mine, "flags"] = [
-            join_flags(split_flags(cell), ["kda_outside_ladder"] if out else [])
-            for cell, out in zip(table.loc[mine, "flags"], outside, strict=True)
-        ]
-    return table
+        at = np.array([row["peak_row"] for row in mine], dtype=float)
+        cols = np.array([middles[row["lane"]] for row in mine])
+        found = zip(mine, fit.to_kda(at, cols), fit.error_kda(at, cols), fit.is_outside(at, cols), strict=True)
+        for row, mass, error, out in found:
+            row["mw_kda"], row["kda_residual"] = float(mass), float(mass - _expected(known, row["target"]))
+            row["kda_error"] = float(error)
+            row["flags"] = join_flags(split_flags(row["flags"]), ["kda_outside_ladder"] if out else [])
+    return rows
 
 
 def _with_row_at(layout: Layout, strip: str, target: Target) -> Target:
@@ -143,10 +143,11 @@ def _expected(targets: Sequence[Target], name: object) -> float:
     return next((mass for mass in found if mass is not None), np.nan)
 
 
-def _strengths(table: pd.DataFrame | None) -> dict[str, float]:
+def _strengths(table: Mapping[str, Iterable[Any]] | None) -> dict[str, float]:
     if table is None:
         return {}
-    return {str(k): max(float(v), 0.0) for k, v in zip(table["band_id"], table["volume"], strict=True) if pd.notna(v)}
+    pairs = zip(table["band_id"], table["volume"], strict=True)
+    return {str(key): max(float(volume), 0.0) for key, volume in pairs if volume == volume}
 
 
 def _read_ladder(layout: Layout, strip: str, ladder: Ladder | None) -> tuple[Layout, MassScale | None]:

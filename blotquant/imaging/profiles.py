@@ -61,6 +61,26 @@ def has_one_top(values: Profile) -> bool:
     return len(falls) == 0 or len(rises) == 0 or bool(rises[-1] < falls[0])
 
 
+def half_height_width(values: Profile, top: int) -> float:
+    """Full width of the highest peak, halfway down to the higher of the lowest values on its two sides.
+
+    Notes
+    -----
+    What `scipy.signal.peak_widths` gives for that peak. Importing `scipy.signal` takes 0.4 s of processor time, more
+    than everything else that measuring one small picture imports.
+    """
+    top_value = values[top]
+    level = top_value - (top_value - max(values[: top + 1].min(), values[top:].min())) * 0.5
+    left = top - int(np.argmax(values[: top + 1][::-1] <= level))
+    right = top + int(np.argmax(values[top:] <= level))
+    start, stop = float(left), float(right)
+    if values[left] < level:
+        start += (level - values[left]) / (values[left + 1] - values[left])
+    if values[right] < level:
+        stop -= (level - values[right]) / (values[right - 1] - values[right])
+    return stop - start
+
+
 def prominent_peaks(values: Profile, least: float) -> tuple[NDArray[np.intp], Profile]:
     """Local maxima, the two ends left out, that stand out by `least` from the higher of the valleys beside them.
 

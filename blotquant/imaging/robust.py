@@ -15,6 +15,27 @@ FloatArray = NDArray[np.float32]
 MAD_TO_SD = 1.4826
 
 
+def local_means(values: FloatArray, shape: tuple[int, int]) -> FloatArray:
+    """Means of an image over the tiles of a coarser grid, pixels that lie in two tiles weighted by their parts.
+
+    Notes
+    -----
+    What `skimage.transform.resize_local_mean` gives. Importing `skimage.transform` takes 0.1 s of processor time, a
+    sixth of what measuring one small picture takes from a cold start.
+    """
+    for axis, n in enumerate(shape):
+        size = values.shape[axis]
+        if size == n:
+            continue
+        old = np.linspace(0, size, num=size + 1, dtype=values.dtype)
+        new = np.linspace(0, size, num=n + 1, dtype=values.dtype)
+        weights = np.maximum(np.minimum(new[1:, None], old[1:]) - np.maximum(new[:-1, None], old[:-1]), 0)
+        weights /= weights.sum(axis=1, keepdims=True)
+        products: Any = np.tensordot(values, weights, (axis, -1))
+        values = np.moveaxis(products, -1, axis)
+    return values
+
+
 def block_average(signal: NDArray[np.floating], rows: int, cols: int) -> FloatArray:
     """Average blocks of ``rows`` by ``cols`` pixels; incomplete blocks at the lower and right edge are left out."""
     height, width = signal.shape[0] // rows, signal.shape[1] // cols

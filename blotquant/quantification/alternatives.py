@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from blotquant.model.geometry import Band, Layout, polygon
 from blotquant.quantification.background import BACKGROUNDS
@@ -13,6 +13,9 @@ from blotquant.quantification.bands import row_sums
 from blotquant.quantification.prepared_image import SANE, PreparedImage, apertures_of
 from blotquant.tables import ALTERNATIVE_COLUMNS, make_table
 from blotquant.threads import single_threaded
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BACKGROUND_WAYS = SANE
 """Those of the method spread."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from math import erf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from blotquant.doublets.shared_light import UNKNOWN_DOUBT
 from blotquant.flags import join_flags
@@ -35,6 +34,9 @@ from blotquant.quantification.quality import (
 from blotquant.settings import QuantificationSettings
 from blotquant.tables import BAND_COLUMNS, make_table
 from blotquant.threads import single_threaded
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DIVIDED_SDS = 2.0
 """Own SDs above nothing from which on a band of a divided doublet is there."""

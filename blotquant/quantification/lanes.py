@@ -24,10 +24,9 @@ Opening: Soille 2003, chapter 4. docs/methods.md, "Whole lanes".
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -41,6 +40,9 @@ from blotquant.quantification.quality import limit_flags, saturation
 from blotquant.settings import QuantificationSettings
 from blotquant.tables import LANE_COLUMNS, make_table
 from blotquant.threads import single_threaded
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = NDArray[np.float64]
 
@@ -121,7 +123,6 @@ class LaneProfile:
         return np.asarray(self.cover * (self.counts - self.background))
 
 
-@single_threaded
 def measure_lanes(
     image: BlotImage,
     layout: Layout,
@@ -148,6 +149,18 @@ def measure_lanes(
         One row a lane with `LANE_COLUMNS`. Volumes are counts; that of a lane with any pixel at the ceiling is a
         lower bound, flagged ``saturated``. A lane outside the window has none.
     """
+    return make_table(lane_rows(image, layout, settings=settings, window=window), LANE_COLUMNS)
+
+
+@single_threaded
+def lane_rows(
+    image: BlotImage,
+    layout: Layout,
+    *,
+    settings: QuantificationSettings | None = None,
+    window: tuple[float, float] | None = None,
+) -> list[dict[str, Any]]:
+    """Rows of `measure_lanes` as plain values."""
     settings, layout = settings or QuantificationSettings(), layout.sorted()
     if settings.optical_density:
         image = to_optical_density(image)
@@ -183,7 +196,7 @@ def measure_lanes(
             "col_center": float(lane.center_at(sum(lane.row_range) / 2)), **bounding_box(lane.outline)._asdict(),
             "confidence": lane.confidence, "probe": image.probe, "exposure_s": image.exposure_s, **cells,
         })  # fmt: skip
-    return make_table(rows, LANE_COLUMNS)
+    return rows
 
 
 def profile_lanes(
@@ -280,11 +293,10 @@ def _band_height(profile: Array) -> float:
 
 def _opening(profile: Array, length: float) -> Array:
     """Grey opening of a profile by a line of about that length, an odd number of rows."""
-    from skimage.morphology import opening
-
     n = max(int(length), 1) | 1
     padded = np.pad(profile, n // 2, mode="edge")
-    return np.asarray(opening(padded, np.ones(n, dtype=np.uint8))[n // 2 : len(padded) - n // 2], dtype=float)
+    opened = ndimage.maximum_filter1d(ndimage.minimum_filter1d(padded, n), n)
+    return np.asarray(opened[n // 2 : len(padded) - n // 2], dtype=float)
 
 
 def _debris(pixels: Array, height: float) -> tuple[Array, float]:

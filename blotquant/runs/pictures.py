@@ -19,7 +19,6 @@ from blotquant.errors import BlotQuantError
 from blotquant.flags import FLAGS, split_flags
 from blotquant.io import read_image
 from blotquant.io.files import sha256_of
-from blotquant.io.records import table_records
 from blotquant.runs.inputs import Input
 from blotquant.runs.store import Part, fingerprint
 from blotquant.session.session import (
@@ -32,6 +31,7 @@ from blotquant.session.session import (
     software_versions,
 )
 from blotquant.settings import Settings
+from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, plain_rows
 from blotquant.threads import stage, timed
 
 if TYPE_CHECKING:
@@ -204,8 +204,8 @@ def make_part(
     bands, lanes, sessions, pictures, figures = [], [], {}, [], {}
     for session_name, (name, analysis) in analyses.items():
         constants = {"image": name, **((extra or {}).get(session_name, {}))}
-        bands += table_records(analysis.bands, constants)
-        lanes += table_records(analysis.lanes, constants)
+        bands += [row | constants for row in plain_rows(analysis.band_rows, BAND_COLUMNS)]
+        lanes += [row | constants for row in plain_rows(analysis.lane_rows, LANE_COLUMNS)]
         sessions[session_name] = session_text(analysis.session)
         known = (draw or {}).get(session_name)
         marks = known.marks if known is not None else ()
@@ -223,8 +223,8 @@ def make_part(
 
 def summarize(name: str, analysis: Analysis) -> dict[str, Any]:
     """Counts, flags and doubts of one picture, as plain values."""
-    layout, statuses = analysis.layout, analysis.bands["status"].tolist()
-    cells = {*analysis.bands["flags"].tolist()}
+    layout, statuses = analysis.layout, [row["status"] for row in analysis.band_rows]
+    cells = {row["flags"] for row in analysis.band_rows}
     flags = sorted({flag for cell in cells for flag in split_flags(cell)} | {*analysis.image.flags, *layout.flags})
     return {
         "image": name,

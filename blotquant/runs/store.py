@@ -46,6 +46,7 @@ OWN_FOLDERS = (
     ".blotquant/new/figures",
     ".blotquant/parts",
     ".blotquant/tmp",
+    ".blotquant/written",
     "earlier",
     "figures",
     "sessions",
@@ -138,6 +139,9 @@ class Store:
                 if is_plain_file(path) and path.read_bytes() == data:
                     continue
                 self._make_way(part.key, path, text)
+                # Noted first: stopped between the two, either file is known for one that blotquant wrote.
+                there = [sha256_of(path)] if is_plain_file(path) else []
+                self.write(self._note(name), "\n".join([*there, checksums[name]]), durable=False)
             self.write(path, data, durable='"history": []' not in text)
         payload = {"version": PART_VERSION, **asdict(part), "sessions": checksums}
         self.write(self._path(part.key), json.dumps(payload, ensure_ascii=True), durable=False)
@@ -154,7 +158,7 @@ class Store:
             flush_folder(place)
 
     def _make_way(self, key: str, path: Path, text: str) -> None:
-        """Refuse to lose corrections; keep a copy of a session that was changed other than by corrections."""
+        """Refuse to lose corrections; keep a copy of a session without any that blotquant did not write here."""
         from blotquant.session.session import load_session, parse_session
 
         if not is_plain_file(path):
@@ -168,8 +172,13 @@ class Store:
         if there and parse_session(text).history.edits[: len(there)] != there:
             msg = f"{path.name}: its hand corrections were changed while it was measured; run again to use them"
             raise ChangedError(msg)
-        payload = self._payload(key) or {}
-        if payload.get("sessions", {}).get(path.name) not in (None, sha256_of(path)):
+        if there:
+            return  # the new session has all of them
+        note = self._note(path.name)
+        written = note.read_text().split() if is_plain_file(note) else []
+        if own := (self._payload(key) or {}).get("sessions", {}).get(path.name):
+            written.append(own)
+        if written and sha256_of(path) not in written:
             keep_aside(path)
 
     def load(self, key: str, *, fingerprint: str | None = None) -> Part | None:
@@ -212,6 +221,10 @@ class Store:
         target = self.new / f"{table}.csv"
         atomic_write(target, csv_lines(self.records(keys, table), columns))
         return target
+
+    def _note(self, name: str) -> Path:
+        """Where the checksums stand with which a session was written over, whatever unit it was part of."""
+        return self.folder / ".blotquant" / "written" / fingerprint(name)[:24]
 
     def _path(self, key: str) -> Path:
         return self.folder / ".blotquant" / "parts" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"

@@ -262,7 +262,8 @@ class Editor:
         The profile of the lane that is on show comes with them.
         """
         session = self.session
-        layout, prepared, table = quantify_bands(self.image, session)
+        layout, prepared, measured = quantify_bands(self.image, session)
+        table = make_table(measured, BAND_COLUMNS)
         curves = {lane: lane_curves(prepared, lane) for lane in layout.lanes if lane.id == shown}
         return Measured(session, prepared, table, rows_by_band(table), curves)
 

@@ -2,11 +2,14 @@
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 
 from blotquant.errors import OutputError
+from blotquant.model.geometry import Layout
 from blotquant.runs.store import PART_VERSION, Part, Store, fingerprint, locked
+from blotquant.session.session import ImageReference, Session, session_text
 
 COLUMNS = ("a", "b")
 ROW = {"a": 1, "b": 2}
@@ -131,3 +134,27 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path):
 def test_fingerprints_differ_by_content_not_by_key_order():
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
     assert fingerprint("1") != fingerprint(1)
+
+
+def test_save_takes_no_session_that_another_unit_or_a_killed_run_wrote_for_a_changed_one(tmp_path, monkeypatch):
+    def save(text, key="x"):
+        session = Session(image=ImageReference(path="x", name="x", sha256="0" * 64, shape=(9, 9)), layout_auto=Layout())
+        sessions = {"x.blot.json": session_text(replace(session, versions={"v": text}))}
+        Store(tmp_path).save(part(key, sessions=sessions))
+
+    save("first")
+    save("as part of a membrane", key="blot 1")
+    save("alone")
+    write = Store.write
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="now"):
+
+        def stop_at_the_part(store, path, *args, **kwargs):
+            if path.parent.name == "parts":
+                raise KeyboardInterrupt("now")
+            write(store, path, *args, **kwargs)
+
+        patch.setattr(Store, "write", stop_at_the_part)
+        save("second")
+    save("third")
+    assert [path.name for path in (tmp_path / "sessions").iterdir()] == ["x.blot.json"]
+    assert Store(tmp_path).load("x") is not None
