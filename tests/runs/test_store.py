@@ -146,15 +146,16 @@ def test_save_takes_no_session_that_another_unit_or_a_killed_run_wrote_for_a_cha
     save("as part of a membrane", key="blot 1")
     save("alone")
     write = Store.write
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="now"):
 
-        def stop_at_the_part(store, path, *args, **kwargs):
-            if path.parent.name == "parts":
-                raise KeyboardInterrupt("now")
-            write(store, path, *args, **kwargs)
+    def stop_at_the_part(store, path, *args, **kwargs):
+        if path.parent.name == "parts":
+            raise KeyboardInterrupt("now")
+        write(store, path, *args, **kwargs)
 
-        patch.setattr(Store, "write", stop_at_the_part)
+    monkeypatch.setattr(Store, "write", stop_at_the_part)
+    with pytest.raises(KeyboardInterrupt, match="now"):
         save("second")
+    monkeypatch.setattr(Store, "write", write)
     save("third")
     assert [path.name for path in (tmp_path / "sessions").iterdir()] == ["x.blot.json"]
     assert Store(tmp_path).load("x") is not None
