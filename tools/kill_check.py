@@ -9,11 +9,13 @@ must be whole (byte for byte the old or the new one), the correction must be the
 
 With --processes the command (`measure` of six pictures, every tenth time `run`) works with two worker processes. The
 kill takes, in turn, the parent, a worker or all of them, at a moment between the first 50 ms and the length of the runs
-before it; a worker's between its start and its end. The next --resume, or the run itself where only a worker was
+before it; a worker's between its start and its end. Nine times of ten parent and workers are forks of this process,
+which has everything imported, so that kills fall into the work; else they start cold. The next --resume, or the run itself where only a worker was
 killed, must end with the tables of a run that nobody killed.
 """
 
 import argparse
+import multiprocessing
 import os
 import random
 import shutil
@@ -142,16 +144,16 @@ def check_processes(folder: Path, *, options: argparse.Namespace) -> int:
         out, victim = folder / f"out{k}", ("parent", "worker", "group")[k % 3]
         name = "run" if k % 10 == 0 else "measure"
         length = sorted(lengths[name][-9:])[len(lengths[name][-9:]) // 2]
-        started, process = time.perf_counter(), start(commands[name], out)
+        started, process = time.perf_counter(), start(commands[name], out, cold=k % 10 == 9)
         state = kill(process, victim, rng.uniform(0, 1), length)
         code = process.wait()
         states[f"{victim} {state}"] += 1
-        if code == 0:
+        if code == 0 and k % 10 != 9:
             lengths[name].append(time.perf_counter() - started)
         if code and victim == "worker":
             problems.append(f"kill {k} of a worker: exit code {code}")
         if code:
-            resumed = resume(commands[name], out)
+            resumed = start(commands[name], out, "--resume").wait()
             problems += [f"kill {k} of the {victim}: --resume ends with exit code {resumed}"] if resumed else []
         found = tables_of(out)
         problems += [f"kill {k} of the {victim}: {n} differs" for n in wanted[name] if found.get(n) != wanted[name][n]]
@@ -164,24 +166,39 @@ def check_processes(folder: Path, *, options: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def start(command: list[str], out: Path) -> subprocess.Popen[bytes]:
-    arguments = [sys.executable, "-m", "blotquant", *command, "-o", str(out), "--jobs", "2"]
+class Fork:
+    """A command in a fork of this process, with forks for workers, in a process group of its own."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.pid, self.code = os.fork(), None
+        if self.pid == 0:
+            os.setsid()
+            with Path(os.devnull).open("w") as nothing:
+                os.dup2(nothing.fileno(), 1)
+                os.dup2(nothing.fileno(), 2)
+                fork = multiprocessing.get_context("fork")
+                multiprocessing.get_context = lambda _method=None: fork
+                os._exit(blotquant(arguments))
+
+    def poll(self, how: int = os.WNOHANG) -> int | None:
+        if self.code is None:
+            done, status = os.waitpid(self.pid, how)
+            self.code = os.waitstatus_to_exitcode(status) if done else None
+        return self.code
+
+    def wait(self) -> int | None:
+        return self.poll(0)
+
+
+def start(command: list[str], out: Path, *more: str, cold: bool = False) -> "subprocess.Popen[bytes] | Fork":
+    arguments = [*command, "-o", str(out), "--progress", "none", *(more or ("--jobs", "2"))]
+    if not cold:
+        return Fork(arguments)
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(arguments, start_new_session=True, cwd=ROOT, **quiet)
+    return subprocess.Popen([sys.executable, "-m", "blotquant", *arguments], start_new_session=True, cwd=ROOT, **quiet)
 
 
-def resume(command: list[str], out: Path) -> int:
-    """The exit code of the same command with --resume, in a fork of this process, which has everything imported."""
-    child = os.fork()
-    if child == 0:
-        with Path(os.devnull).open("w") as nothing:
-            os.dup2(nothing.fileno(), 1)
-            os.dup2(nothing.fileno(), 2)
-            os._exit(blotquant([*command, "-o", str(out), "--progress", "none", "--resume"]))
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def kill(process: subprocess.Popen[bytes], victim: str, part: float, length: float) -> str:
+def kill(process: "subprocess.Popen[bytes] | Fork", victim: str, part: float, length: float) -> str:
     """Kill after a part of a run's length, and say what was reached: a worker is waited for until it is there."""
     started = time.perf_counter()
     if victim == "worker":
@@ -209,7 +226,7 @@ def workers_of(pid: int) -> list[int]:
     found = []
     try:
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+            if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes():
                 found.append(int(child))
     except OSError:
         pass

@@ -7,10 +7,11 @@ either carries its corrections into the numbers or is named. `verify` says equal
 inputs give: after a finished run until something is corrected, moved or changed, and after a kill only with the tables
 of a finished run.
 
-    PYTHONPATH=tests python tests/properties/test_corrections_survive.py 2000   # so many steps
+    PYTHONPATH=tests python tests/properties/test_corrections_survive.py 2000   # so many steps; a second number: first seed
 """
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -278,7 +279,7 @@ if __name__ == "__main__":
     # Most of the time goes into figures, which no step looks at; the test beside draws them.
     study.write_figures_of = lambda *_args, **_kwargs: []
     wanted = int(sys.argv[1])
-    for n in range(wanted):
+    for n in itertools.count(int(sys.argv[2]) if len(sys.argv) > 2 else 0):
         run_state_machine_as_test(seed(n)(Study), settings=settings(max_examples=10, stateful_step_count=25, **LIMITS))
         done = sum(Study.counts.values())
         sys.stdout.write(f"{done} steps, no correction lost, verify right each time: {dict(Study.counts)}\n")
