@@ -10,8 +10,8 @@ must be whole (byte for byte the old or the new one), the correction must be the
 With --processes the command (`measure` of six pictures, every tenth time `run`) works with two worker processes. The
 kill takes, in turn, the parent, a worker or all of them, at a moment between the first 50 ms and the length of the runs
 before it; a worker's between its start and its end. Nine times of ten parent and workers are forks of this process,
-which has everything imported, so that kills fall into the work; else they start cold. The next --resume, or the run itself where only a worker was
-killed, must end with the tables of a run that nobody killed.
+which has everything imported, so that kills fall into the work; else they start cold. The next --resume, or the run
+itself where only a worker was killed, must end with the tables of a run that nobody killed.
 """
 
 import argparse
@@ -181,12 +181,14 @@ class Fork:
                 os._exit(blotquant(arguments))
 
     def poll(self, how: int = os.WNOHANG) -> int | None:
+        """The exit code, None while it runs."""
         if self.code is None:
             done, status = os.waitpid(self.pid, how)
             self.code = os.waitstatus_to_exitcode(status) if done else None
         return self.code
 
     def wait(self) -> int | None:
+        """The exit code, when it has ended."""
         return self.poll(0)
 
 

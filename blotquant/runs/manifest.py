@@ -298,14 +298,29 @@ def _sessions_of_earlier_runs(folder: Path, names: Iterable[str]) -> list[str]:
 
 
 def _move_aside(folder: Path, names: Iterable[str]) -> None:
-    """Move files of earlier runs into a new folder below ``earlier``, each to its own place there."""
+    """Move files of earlier runs into a new folder below ``earlier``, each to its own place there.
+
+    Where one of these folders holds the same files already, byte for byte, they are not kept twice: commands that take
+    turns in one folder do not fill the disk.
+    """
     there = [name for name in names if is_plain_file(folder / name)]
     if not there:
         return
     base = folder / EARLIER
+    kept = [place for place in sorted(base.glob("*")) if place.is_dir() and not is_link(place)]
+    same = next((place for place in kept if all(_is_same(folder / name, place / name) for name in there)), None)
+    if same is not None:
+        for name in there:
+            (folder / name).unlink()
+        say(f"of an earlier run, kept in {same.relative_to(folder).as_posix()} already: {', '.join(there)}")
+        return
     aside = next(place for k in itertools.count(1) if not os.path.lexists(place := base / str(k)))
     for name in there:
         target = aside / name
         target.parent.mkdir(parents=True, exist_ok=True)
         (folder / name).rename(target)
     say(f"of an earlier run, moved to {aside.relative_to(folder).as_posix()}: {', '.join(there)}")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return not is_link(other.parent) and is_plain_file(other) and sha256_of(one) == sha256_of(other)

@@ -7,7 +7,7 @@ either carries its corrections into the numbers or is named. `verify` says equal
 inputs give: after a finished run until something is corrected, moved or changed, and after a kill only with the tables
 of a finished run.
 
-    PYTHONPATH=tests python tests/properties/test_corrections_survive.py 2000   # so many steps; a second number: first seed
+    PYTHONPATH=tests python tests/properties/test_corrections_survive.py 2000   # steps; then the first seed
 """
 
 import contextlib

@@ -186,6 +186,14 @@ def test_what_an_earlier_run_left_is_moved_aside(study, tmp_path, capsys):
     assert set(read_manifest(out).outputs) == {"bands.csv", "lanes.csv", *sessions}
 
 
+def test_measure_folder_keeps_no_file_of_an_earlier_run_twice(study, tmp_path):
+    out = tmp_path / "out"
+    for name in ("blot1_AKT.tif", "blot1_pAKT.tif", "blot1_AKT.tif", "blot1_pAKT.tif"):
+        measure_folder(find_inputs([study / name]), out)
+    kept = sorted(path.relative_to(out / "earlier").as_posix() for path in (out / "earlier").rglob("*.*"))
+    assert kept == ["1/sessions/blot1_AKT.tif.blot.json", "2/sessions/blot1_pAKT.tif.blot.json"]
+
+
 def test_a_renamed_ratio_leaves_no_old_figure(study, tmp_path):
     out, file = tmp_path / "out", study / "experiment.toml"
     run_experiment(read_experiment(study), out)

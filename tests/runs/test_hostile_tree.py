@@ -4,7 +4,7 @@ import os
 import sys
 
 import pytest
-import tifffile
+from hostile_tree import LATIN, write_hostile_tree
 
 from blotquant.runs.corrections import read_sessions
 from blotquant.runs.folder import Workers, measure_folder
@@ -12,33 +12,15 @@ from blotquant.runs.inputs import find_inputs
 from blotquant.runs.verify import verify_folder
 from blotquant.session.edits import delete_band
 from blotquant.session.session import load_session, save_session
-from blotquant.synthetic import make_blot, plain_spec
 
 pytestmark = pytest.mark.skipif(
     sys.platform in ("win32", "darwin"), reason="names of bytes, pipes and devices of Linux"
 )
 
-PIXELS = make_blot(plain_spec([[40_000, 25_000, 60_000, 30_000]], shape=(110, 180)), seed=3).pixels
-LATIN, SHIFT_JIS = b"bl\xe9t.tif", "ウェスタン.tif".encode("shift_jis")
-NFC, NFD = "é.tif".encode(), "e\u0301.tif".encode()
-
 
 @pytest.fixture
 def tree(tmp_path):
-    folder = tmp_path / "in"
-    (folder / "sub").mkdir(parents=True)
-    for k, name in enumerate((b"plain.tif", LATIN, SHIFT_JIS, NFC, NFD, b"sub/line\nbreak.tif", b"sub/\x1b[2J.tif")):
-        tifffile.imwrite(os.fsdecode(os.fsencode(folder) + b"/" + name), PIXELS[: 100 + k])
-    os.mkfifo(folder / "pipe.tif")
-    (folder / "endless.tif").symlink_to("/dev/zero")
-    (folder / "nothing.tif").symlink_to("nowhere")
-    (folder / "itself.tif").symlink_to("itself.tif")
-    (folder / "linked.tif").symlink_to("plain.tif")
-    (folder / "sub" / "up").symlink_to("..")
-    for name in ("sparse.tif", "sparse.zip"):
-        with (folder / name).open("wb") as stream:
-            stream.truncate(1 << 40)
-    return folder
+    return write_hostile_tree(tmp_path / "in")
 
 
 def test_measure_folder_measures_every_picture_of_a_hostile_tree(tree, tmp_path, capsys):
