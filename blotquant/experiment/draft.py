@@ -16,6 +16,7 @@ from typing import Any
 
 from blotquant.errors import OutputError, SheetError
 from blotquant.experiment.design import is_known_control
+from blotquant.experiment.draft_design import compare_text
 from blotquant.experiment.draft_text import (
     Draft,
     experiment_text,
@@ -93,6 +94,11 @@ def write_draft(folder: Path | str, *, look: Look | None = None) -> Drafted:
             f"{folder}: experiment.toml and samples.csv are there already and are left as they are; move them away to "
             "draft anew"
         )
+        design = compare_text(targets[1])
+        if "[[contrasts]]" in design and "[[contrasts]]" not in targets[0].read_text(
+            encoding="utf-8", errors="replace"
+        ):
+            msg += f"\nthe columns of samples.csv show a comparison; copy what you ask:\n{design}"
         raise OutputError(msg)
     drafts: list[Draft] = []
     if targets[0] in kept:
@@ -100,7 +106,8 @@ def write_draft(folder: Path | str, *, look: Look | None = None) -> Drafted:
         texts: tuple[str, ...] = ("", samples_text(drafts))
     else:
         drafts, left_out = _folder_drafts(folder, look)
-        texts = experiment_text(folder.resolve().name or "experiment", drafts, left_out), samples_text(drafts)
+        name, sheet = folder.resolve().name or "experiment", targets[1] if targets[1] in kept else None
+        texts = experiment_text(name, drafts, left_out, sheet=sheet), samples_text(drafts)
     written = []
     for path, text in zip(targets, texts, strict=True):
         if path in kept:

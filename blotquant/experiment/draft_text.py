@@ -9,8 +9,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from blotquant.experiment.design import is_known_control
+from blotquant.experiment.draft_design import compare_text
 from blotquant.experiment.filenames import STAIN, UNKNOWN
 from blotquant.identification.presets import target_kda
 
@@ -18,8 +20,6 @@ GUESSED_LANES = 10
 """Rows of the sample sheet for a blot whose pictures could not be looked at."""
 MOST_LANES = 60
 """The most lanes that a sheet may list."""
-PLACEHOLDER = re.compile(r"(?:blot .+, )?lane \d+")
-"""Conditions as the draft writes them, until a person writes what was loaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +59,15 @@ def is_phospho(probe: str) -> bool:
     return bool(re.match(r"p(?=[A-Zα-ω4]|p\d|mTOR|c-)", probe))
 
 
-def experiment_text(name: str, drafts: Sequence[Draft], left_out: Sequence[tuple[str, str]]) -> str:
-    """Write experiment.toml."""
+def experiment_text(
+    name: str, drafts: Sequence[Draft], left_out: Sequence[tuple[str, str]], *, sheet: Path | None = None
+) -> str:
+    """Write experiment.toml; the comparison is proposed from the columns of a samples.csv that is there already."""
     probes = list(dict.fromkeys(draft.probe for draft in drafts))
     strips = _STRIPS if any(draft.n_strips > 1 for draft in drafts) else ""
     doubts = [f"# check: {line}\n" for line in lane_doubts(drafts)]
     entries = [strips, *(["\n"] if doubts else []), *doubts, *map(_image, drafts)]
-    return "".join([*_head(name, left_out), *entries, *_targets(probes), *_ratios(probes), _COMPARE])
+    return "".join([*_head(name, left_out), *entries, *_targets(probes), *_ratios(probes), compare_text(sheet)])
 
 
 _GUIDE = """\
@@ -89,13 +91,6 @@ _GUIDE = """\
 _STRIPS = """
 # Some pictures show several strips; each is taken as a blot of its own here. If they are pieces of one membrane (the
 # target above, its loading control below, say), give them one blot and one membrane, and each its own probe.
-"""
-
-_COMPARE = """
-[compare]
-# reference = "vehicle"       # a condition of samples.csv; the others are compared with it
-scaling = "alignment"         # or fixed_point, sum, control_mean, interblot_control, none
-adjust = "dunnett"            # many conditions against one reference; or holm, none
 """
 
 
