@@ -17,6 +17,8 @@ from blotquant.text import one_line, shown
 
 MAX_PIXELS = 200_000_000
 """Largest picture read unless told otherwise: no imager writes more, and a hostile header may claim anything."""
+BYTES_PER_PIXEL = 8
+"""Decoded bytes allowed for each pixel of the limit: four samples of 16 bits, or one of double precision."""
 
 # What decoders raise on damaged files. The list is closed on purpose: a mistake in this package must not pass as one.
 DAMAGE: tuple[type[Exception], ...] = (
@@ -74,7 +76,7 @@ class Source:
         reason = shown(str(error), 160) or type(error).__name__
         return self.error(f"damaged or incomplete {kind} ({reason}); export or copy it again")
 
-    def check_size(self, rows: int, cols: int, samples: int = 1, *, held: int | None = None) -> None:
+    def check_size(self, rows: int, cols: int, samples: int = 1, *, held: int | None = None, itemsize: int = 1) -> None:
         """Refuse dimensions that no blot has, before any memory is taken for them.
 
         Parameters
@@ -83,17 +85,21 @@ class Source:
             As the file claims them.
         held : int, optional
             Bytes that the file holds of this picture, compressed or not.
+        itemsize : int
+            Bytes of one sample.
 
         Raises
         ------
         ImageError
-            If a side is not positive, there are more than `max_pixels` pixels, or a large picture is claimed of which
+            If a side is not positive, there are more than `max_pixels` pixels, they take more than
+            `BYTES_PER_PIXEL` times as many bytes, or a large picture is claimed of which
             the file holds next to nothing: a damaged or hostile header, whose blank pixels would fill the memory.
         """
         if rows < 1 or cols < 1 or samples < 1:
             msg = f"claims {cols} × {rows} pixels of {samples} samples: there is no picture in it"
             raise self.error(msg)
-        if rows * cols > self.max_pixels or rows * cols * samples > 4 * self.max_pixels:
+        n_bytes = rows * cols * samples * max(itemsize, 2)
+        if rows * cols > self.max_pixels or n_bytes > BYTES_PER_PIXEL * self.max_pixels:
             msg = (
                 f"claims {cols} × {rows} pixels, more than the limit of {self.max_pixels:,}; "
                 "if that is right, raise max_pixels"

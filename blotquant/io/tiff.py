@@ -158,6 +158,7 @@ def _listed(pages: dict[int, TiffPage]) -> str:
 
 _JPEG_2000 = {33003, 33004, 33005, 34712}
 """Compressions that may keep every bit."""
+_JPEG_XR = {22610, 34934}
 _PADDING = 16
 """Bytes by which writers overstate the length of a strip."""
 _LOSSY = {6, 7, 33003, 33005, 33007, 34712, 34892, 34933, 34934, 50001, 50002, 52546}  # the JPEG family, WebP
@@ -246,9 +247,10 @@ def _check_page(source: Source, tiff: TiffFile, page: TiffPage) -> None:
     """Refuse what would cost too much memory or come out wrong, by name of the field."""
     samples = int(page.samplesperpixel) * int(page.imagedepth)
     held = sum(page.databytecounts)
-    source.check_size(int(page.imagelength), int(page.imagewidth), samples, held=held)
+    size = page.dtype.itemsize if page.dtype is not None else 1
+    source.check_size(int(page.imagelength), int(page.imagewidth), samples, held=held, itemsize=size)
     if page.is_tiled:
-        source.check_size(int(page.tilelength), int(page.tilewidth), samples, held=held)
+        source.check_size(int(page.tilelength), int(page.tilewidth), samples, held=held, itemsize=size)
     if page.imagedepth != 1:
         msg = f"is a volume of {page.imagedepth} planes (tag ImageDepth); export one plane"
         raise source.error(msg)
@@ -284,11 +286,26 @@ def _check_strips(source: Source, page: TiffPage) -> None:
 
 
 def _check_codes(source: Source, page: TiffPage) -> None:
-    """Refuse damaged LZW data, on which the decoder would not stop in words."""
-    spans = zip(page.dataoffsets, page.databytecounts, strict=True)
+    """Refuse damaged LZW data, on which the decoder would not stop in words, and cut JPEG XR, which it fills up."""
+    spans = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+    if int(page.compression) in _JPEG_XR and not all(is_whole_jpeg_xr(source.data[at : at + n]) for at, n in spans):
+        msg = "damaged or incomplete TIFF (a JPEG XR tile is cut short); export or copy it again"
+        raise source.error(msg)
     if int(page.compression) == 5 and not all(is_sound(source.data[at : at + n]) for at, n in spans):
         msg = "damaged or incomplete TIFF (its LZW codes make no sense); export or copy it again"
         raise source.error(msg)
+
+
+def is_whole_jpeg_xr(data: bytes) -> bool:
+    """Whether a JPEG XR file holds all the bytes that its directory promises (ITU-T T.832, annex A: BCC0, BCC1)."""
+    try:
+        (at,) = struct.unpack_from("<I", data, 4)
+        (n,) = struct.unpack_from("<H", data, at)
+        entries = [struct.unpack_from("<HHII", data, at + 2 + 12 * k) for k in range(n)]
+    except struct.error:
+        return False
+    values = {tag: value for tag, _, _, value in entries}
+    return data[:3] == b"II\xbc" and values.get(0xBCC0, len(data)) + values.get(0xBCC1, 1) <= len(data)
 
 
 def _least_bytes(page: TiffPage) -> int:

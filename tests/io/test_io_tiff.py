@@ -460,3 +460,26 @@ def test_analyze_finds_the_same_bands_on_any_scale_of_floats(tmp_path: Path, fac
         tables.append(analyze(read_image(tmp_path / "a.tif")).bands)
     assert len(tables[0]) == len(tables[1]) > 0
     np.testing.assert_allclose(tables[1]["volume"], tables[0]["volume"] * factor, rtol=1e-6)
+
+
+@pytest.mark.parametrize("part", [0.999, 0.7, 0.3])
+def test_is_whole_jpeg_xr_tells_a_cut_tile(tmp_path: Path, part: float) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, counts(shape=(128, 256)), compression="jpegxr", tile=(128, 128))
+    assert read_image(path).shape == (128, 256)
+    with tifffile.TiffFile(path) as tiff:
+        tag = tiff.pages[0].tags["TileByteCounts"]
+        lengths = tiff.pages[0].databytecounts
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        tiff.pages[0].tags[tag.name].overwrite([lengths[0], int(part * lengths[1])])
+    with pytest.raises(ImageError, match="JPEG XR tile is cut short"):
+        read_image(path)
+
+
+def test_check_size_bounds_the_bytes_of_a_decoded_picture(tmp_path: Path) -> None:
+    pixels = counts("f8", (100, 100))
+    tifffile.imwrite(tmp_path / "a.tif", pixels)
+    assert read_image(tmp_path / "a.tif", max_pixels=10_000).pixels.dtype == np.float64
+    tifffile.imwrite(tmp_path / "b.tif", np.stack([pixels] * 2), planarconfig="separate", photometric="minisblack")
+    with pytest.raises(ImageError, match="more than the limit"):
+        read_image(tmp_path / "b.tif", max_pixels=10_000, channel="0")
