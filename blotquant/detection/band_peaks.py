@@ -215,6 +215,12 @@ Span = tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]
 
 # Times the noise of the usual lane: more scatter than that between bands is bands.
 _UNEVEN = 3.0
+_DENSE = 0.2
+"""Share of the usual lane's rows on which the network sees bands, from which on its fine structure is that of bands."""
+_LEAST_GROUND = 4.0
+"""Columns between two lanes that hold ground to look at."""
+_BETWEEN = 0.15
+"""Half of the ground between two lanes over which it is looked at, of their distance less a lane's width."""
 # Half of the lane's width that its profile is taken over.
 _CORE = 0.36
 
@@ -281,8 +287,10 @@ def find_lane_peaks(
     profiles, chances = zip(*both, strict=True)
     noises = [profile_noise(p) for p in profiles]
     usual = float(np.median(noises))
-    # A ladder's many bands are no noise.
-    noises = [max(min(noise, _UNEVEN * usual), 0.7 * usual, 0.3 * grid.step, 1e-300) for noise in noises]
+    # A ladder's many bands are no noise: where all lanes are ladders, the ground between them tells.
+    dense = np.median([np.mean(chance > _HINT) for chance in chances]) > _DENSE
+    most = _UNEVEN * (min(usual, _noise_between(grid, piece, spans)) if dense else usual)
+    noises = [max(min(noise, most), 0.7 * min(usual, most), 0.3 * grid.step, 1e-300) for noise in noises]
     peaks = [
         peak
         for i, (profile, chance, noise) in enumerate(zip(profiles, chances, noises, strict=True))
@@ -294,6 +302,18 @@ def find_lane_peaks(
     more = overlooked_peaks(found, clear, least=_STRONG * settings.min_snr)
     more = [replace(p, level=float(np.interp(p.row, np.arange(len(spans[p.lane][1])), spans[p.lane][1]))) for p in more]
     return (group_peaks([*found, *more]) if more else found), spans
+
+
+def _noise_between(grid: SearchCopy, piece: StripCandidate, spans: list[Span]) -> float:
+    """Scatter of profiles half way between neighbouring lanes, the usual one; infinite where lanes leave no ground."""
+    noises = []
+    for track, beside, (rows, _, slope) in zip(piece.tracks, piece.tracks[1:], spans, strict=False):
+        left, right = track.col_at(rows), beside.col_at(rows)
+        free = float(np.mean(right - left)) - max(track.width, beside.width)
+        if free >= _LEAST_GROUND:
+            half = max(_BETWEEN * free, 1.0)
+            noises.append(profile_noise(lane_profiles([grid.pixels], rows, (left + right) / 2, half, slope)[0]))
+    return float(np.median(noises)) if noises else np.inf
 
 
 def overlooked_peaks(

@@ -5,6 +5,7 @@ The search of one picture: strips with the lanes that show bands, and those band
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -225,6 +226,14 @@ _OWN_COLS = 0.7
 """Of a lane's width, to either side of its middle: what is brighter beyond is a mark or another lane."""
 _LADDER = 3
 """Bands of a lane from which on it may be a ladder with narrow ones."""
+_EVEN_LANES = 4
+"""Lanes from which on their distances tell that they stand evenly."""
+_REGULAR = 0.12
+"""SD of the distances of lanes that stand evenly, as a share of their mean."""
+_HALF_PITCH = 0.6
+"""Of the distance of lanes: the halves of a hollow band stand closer."""
+_HALVED = 0.5
+"""Of the unevenness of lanes: halves of hollow bands are one lane where joining them takes more than the rest away."""
 _DOUBTFUL = 0.4
 """Clearness up to which a lane at an end is left out where a person counts fewer lanes."""
 
@@ -300,6 +309,13 @@ def _strips(
         halves = [piece.within(top, bottom) for top, bottom in parts]
         return [strip for half in halves for strip in _strips(grid, half, settings, n_lanes, exact=exact)]
     found = bounded(grid, FoundStrip(grid, kept, own, lines))
+    if n_lanes == last - first + 1:
+        return [found]
+    even = evened(kept, own)
+    if even is not None:
+        piece, first, last = even, 0, len(even.tracks) - 1
+        found = FoundStrip(grid, even, *find_lane_peaks(grid, even, settings), rivals=(len(kept.tracks),))
+        found = bounded(grid, found)
     if n_lanes is None or last - first + 1 == n_lanes:
         return [found]
     if not exact:
@@ -311,6 +327,62 @@ def _strips(
     counted = replace(piece, tracks=tracks, tops=(tops,) * n_lanes, bottoms=(bottoms,) * n_lanes)
     counted = settle_lanes(grid, counted, *find_lane_peaks(grid, counted, settings))
     return [bounded(grid, FoundStrip(grid, counted, *find_lane_peaks(grid, counted, settings)))]
+
+
+def evened(piece: StripCandidate, peaks: list[Peak]) -> StripCandidate | None:
+    """The strip with lanes that stand evenly, where some are halves of hollow bands or lie in free ground.
+
+    Lanes that show nothing go where those with bands stand evenly without them: no well was left free, or one in each
+    gap, and of those nothing is seen. The halves of a hollow band stand closer than lanes do, in the same rows, and
+    joined they stand as evenly as the others.
+
+    Returns
+    -------
+    StripCandidate or None
+        None where the lanes stay as they are.
+    """
+    shown = sorted({p.lane for p in peaks})
+    lit = [[i] for i in shown]
+    if _EVEN_LANES <= len(lit) < len(piece.tracks) and _unevenness(_joined(piece, lit).tracks) < _REGULAR:
+        return _joined(piece, lit)
+    rows = [{p.group for p in peaks if p.lane == i} for i in range(len(piece.tracks))]
+    gaps = np.diff([float(np.mean(t.cols)) for t in piece.tracks])
+    groups, best = [[i] for i in range(len(piece.tracks))], None
+    least = min(_HALVED * _unevenness(piece.tracks), _REGULAR)
+    for i in np.argsort(gaps).tolist():
+        if not rows[i] or rows[i] != rows[i + 1] or [i] not in groups or [i + 1] not in groups:
+            continue
+        k = groups.index([i])
+        groups = [*groups[:k], [i, i + 1], *groups[k + 2 :]]
+        trial = _joined(piece, groups)
+        usual = float(np.median(np.diff([float(np.mean(t.cols)) for t in trial.tracks]))) if len(groups) > 1 else 0.0
+        if len(groups) < _EVEN_LANES or all(len(g) > 1 for g in groups) or gaps[i] > _HALF_PITCH * usual:
+            break
+        if _unevenness(trial.tracks) < least:
+            best, least = trial, _unevenness(trial.tracks)
+    return best
+
+
+def _unevenness(tracks: Sequence[LaneTrace]) -> float:
+    """SD of the distances of neighbouring lanes over their mean; 0 with fewer than three lanes."""
+    gaps = np.diff([float(np.mean(t.cols)) for t in tracks])
+    return float(np.std(gaps) / np.mean(gaps)) if len(gaps) > 1 else 0.0
+
+
+def _joined(piece: StripCandidate, groups: list[list[int]]) -> StripCandidate:
+    """The strip with one lane for each group of its lanes, from the left side of the first to the right of the last."""
+    tracks = []
+    for own in groups:
+        first, last = piece.tracks[own[0]], piece.tracks[own[-1]]
+        apart = last.col_at(first.rows) - first.cols
+        width = float(np.mean(apart)) + (first.width + last.width) / 2
+        tracks.append(LaneTrace(first.rows, first.cols + apart / 2, width, max(first.clear, last.clear)))
+    return replace(
+        piece,
+        tracks=_apart(tracks),
+        tops=tuple(min(piece.tops[i] for i in own) for own in groups),
+        bottoms=tuple(max(piece.bottoms[i] for i in own) for own in groups),
+    )
 
 
 def _without_doubtful_ends(tracks: tuple[LaneTrace, ...], first: int, last: int, n_lanes: int) -> tuple[int, int]:

@@ -97,7 +97,7 @@ def find_layout(
 def _found(signal: FloatImage, settings: DetectionSettings, n_lanes: int | None, *, exact: bool) -> Layout:
     """Find strips, lanes and bands in a picture as it lies."""
     usual = make_search_copy(signal)
-    found = find_at_best_scale(usual, lambda copy: search(copy, settings, n_lanes, exact=exact))
+    found = find_at_best_scale(usual, lambda copy: search(copy, settings, n_lanes, exact=exact), settings)
     if not found:
         if n_lanes is not None and shows_something(usual):
             return evenly_spaced_lanes(usual, n_lanes)
@@ -119,7 +119,7 @@ def _found(signal: FloatImage, settings: DetectionSettings, n_lanes: int | None,
 def _lies_turned(signal: FloatImage, settings: DetectionSettings) -> bool:
     """Whether a picture shows a blot without a doubt once rows and columns change places."""
     usual = make_search_copy(np.ascontiguousarray(signal.T))
-    found = find_at_best_scale(usual, lambda copy: search(copy, settings))
+    found = find_at_best_scale(usual, lambda copy: search(copy, settings), settings)
     layout = _layout(found, n_lanes=None) if found else Layout(flags=("not_a_blot",))
     sure = min((strip.confidence for strip in layout.strips), default=0.0)
     return not layout.flags and len(layout.lanes) > 2 and sure >= _CERTAIN and band_shape(layout) > 1

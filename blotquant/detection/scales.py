@@ -25,10 +25,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.detection.band_peaks import Peak
+from blotquant.detection.band_peaks import Peak, find_lane_peaks
 from blotquant.detection.lanes import FoundStrip
+from blotquant.detection.outlines import full_lane
 from blotquant.detection.prediction import LEAST, SearchCopy, smaller_copy, window_copy
+from blotquant.detection.strip_candidates import candidate_of_lanes
 from blotquant.model.geometry import Box
+from blotquant.settings import DetectionSettings
 
 Floats = NDArray[np.float64]
 Search = Callable[[SearchCopy], list[FoundStrip]]
@@ -55,6 +58,8 @@ EASY_CHANCE = 0.85
 """Mean chance of the bands from which on one search is enough."""
 CLEARLY = 1.1
 """Times the score of the search before: what is less better changes nothing."""
+NOT_LESS = 0.95
+"""Of the score of a strip's bands: a closer look at the same lanes that reaches less has lost some."""
 SAME_PLACE = 0.5
 """Share of the smaller of two strips in the other from which on they stand in one place."""
 RIVAL = 0.25
@@ -111,14 +116,20 @@ class Reading:
     @property
     def fitness(self) -> float:
         """How sure the network is of the bands, less where their sizes are far from those that were taught."""
-        if not self.peaks or self.band_rows == 0:
+        away = _beyond(self.lane_cols, LANE_COLS) if self.lane_cols > 0 else 0.0
+        return float(self.band_fitness * np.exp(-(away**2) / 2))
+
+    @property
+    def band_fitness(self) -> float:
+        """The same, wherever the lanes are."""
+        if self.band_rows == 0:
             return 0.0
-        away = _beyond(self.band_rows, BAND_ROWS) ** 2
-        away += _beyond(self.lane_cols, LANE_COLS) ** 2 if self.lane_cols > 0 else 0.0
-        return float(self.chance**2 * np.exp(-away / 2))
+        return float(self.chance**2 * np.exp(-(_beyond(self.band_rows, BAND_ROWS) ** 2) / 2))
 
 
-def find_at_best_scale(usual: SearchCopy, search: Search) -> list[FoundStrip]:
+def find_at_best_scale(
+    usual: SearchCopy, search: Search, settings: DetectionSettings | None = None
+) -> list[FoundStrip]:
     """Search a picture at the scale that suits its bands.
 
     Parameters
@@ -127,6 +138,8 @@ def find_at_best_scale(usual: SearchCopy, search: Search) -> list[FoundStrip]:
         The picture, from `blotquant.detection.prediction.make_search_copy`.
     search : callable
         How strips with lanes and bands are found in a copy.
+    settings : DetectionSettings, optional
+        Parameters with which bands are found in the lanes; not given where the lanes are.
 
     Returns
     -------
@@ -141,7 +154,10 @@ def find_at_best_scale(usual: SearchCopy, search: Search) -> list[FoundStrip]:
     light = lit_light(usual)
     scores = [r.fitness * explained_light(r.found, light, usual) for r in every]
     best = every[int(np.argmax(scores))] if max(scores) > CLEARLY * scores[0] else first
-    strips = [strip for f in best.found for strip in _close_up(f, light, usual, search)]
+    strips = best.found
+    if settings is not None:
+        strips = [_with_best_bands(strip, every, light, usual, settings) for strip in strips]
+    strips = [strip for f in strips for strip in _close_up(f, light, usual, search)]
     rivals = [(f, score) for r, score in zip(every, scores, strict=True) for f in r.found if score > 0]
     return [_judged(strip, rivals, light, usual) for strip in strips]
 
@@ -153,9 +169,9 @@ def _judged(strip: FoundStrip, rivals: list[tuple[FoundStrip, float]], light: Fl
     agreed = sum(score for n, score in here if n == count)
     total = sum(score for _, score in here)
     most = max((score for _, score in here), default=0.0)
-    others = tuple(sorted({n for n, score in here if n != count and score > RIVAL * most and n > 1}))
+    others = {n for n, score in here if score > RIVAL * most and n > 1} | set(strip.rivals)
     trust = min(agreed / total if total > 0 else 1.0, _explained_share(strip, light, usual) / ENOUGH, 1.0)
-    return replace(strip, trust=trust, rivals=others)
+    return replace(strip, trust=trust, rivals=tuple(sorted(others - {count})))
 
 
 def _explained_share(strip: FoundStrip, light: Floats, usual: SearchCopy) -> float:
@@ -206,8 +222,33 @@ def _close_up(strip: FoundStrip, light: Floats, usual: SearchCopy, search: Searc
     box = Box(round(top), round(bottom) + 1, round(left), round(right) + 1)
     close = window_copy(usual, box, copy.fy * rows / MIDDLE_ROWS, copy.fx * cols / MIDDLE_COLS)
     again = Reading(search(close))
-    before, after = (r.fitness * explained_light(r.found, light, usual) for r in (alone, again))
-    return again.found if after > CLEARLY * before else [strip]
+    explained = [explained_light(r.found, light, usual) for r in (alone, again)]
+    better = again.fitness * explained[1] > CLEARLY * alone.fitness * explained[0]
+    # Clearer lanes are no reason to lose bands.
+    loses = again.band_fitness * explained[1] < NOT_LESS * alone.band_fitness * explained[0]
+    agree = len(again.found) == 1 and len(again.found[0].piece.tracks) == len(strip.piece.tracks)
+    return again.found if better and not (agree and loses) else [strip]
+
+
+def _with_best_bands(
+    strip: FoundStrip, readings: list[Reading], light: Floats, usual: SearchCopy, settings: DetectionSettings
+) -> FoundStrip:
+    """The bands of a strip's lanes, found in the copy that shows them best: lanes may stand out in another one.
+
+    Rows that lie close run together in a copy that is coarse enough to see wide lanes as such.
+    """
+    lanes = [full_lane(strip.copy, strip.piece, i, str(i), "") for i in range(len(strip.piece.tracks))]
+    rows, every = Reading([strip]).band_rows, [strip]
+    for copy in {id(f.copy): f.copy for r in readings for f in r.found}.values():
+        if copy is strip.copy or not EASY_ROWS[0] <= rows * strip.copy.fy / copy.fy <= EASY_ROWS[1]:
+            continue
+        piece = candidate_of_lanes(copy, lanes)
+        clear = [replace(t, clear=own.clear) for t, own in zip(piece.tracks, strip.piece.tracks, strict=True)]
+        piece = replace(piece, tracks=tuple(clear))
+        every.append(FoundStrip(copy, piece, *find_lane_peaks(copy, piece, settings), rivals=strip.rivals))
+    scores = [Reading([f]).band_fitness * explained_light([f], light, usual) for f in every]
+    best = int(np.argmax(scores))
+    return every[best] if scores[best] > CLEARLY * scores[0] else strip
 
 
 def _beyond(value: float, limits: tuple[float, float]) -> float:
