@@ -20,6 +20,7 @@ from scipy.ndimage import distance_transform_edt
 
 from blotquant.detection.membranes import NOT_IDENTIFIED, Expected, LaneIdentity, find_membrane, with_lane_flag
 from blotquant.detection.picture import find_bands_again, find_lanes_again, find_layout
+from blotquant.detection.turned import search_turned, turn_layout, turn_picture
 from blotquant.doublets.rows import undivided_rows, unresolved_rows
 from blotquant.doublets.split import resolve_doublets
 from blotquant.errors import ImageError
@@ -82,18 +83,32 @@ def find(image: BlotImage, settings: Settings) -> Layout:
     """
     detection = settings.detection
     return found_by(
-        lambda signal: find_layout(signal, ceiling=image.ceiling, settings=detection, n_lanes=detection.n_lanes),
+        lambda signal, _: find_layout(signal, ceiling=image.ceiling, settings=detection, n_lanes=detection.n_lanes),
         image,
         settings,
     )
 
 
-def found_by(search: Callable[[FloatImage], Layout], image: BlotImage, settings: Settings) -> Layout:
-    """Search the signal of a picture that has room for a lane, and take apart rows that touch."""
+def found_by(
+    search: Callable[[FloatImage, Layout], Layout], image: BlotImage, settings: Settings, layout: Layout | None = None
+) -> Layout:
+    """Search the signal of a picture that has room for a lane, and take apart rows that touch.
+
+    Parameters
+    ----------
+    search : callable
+        Given counts and what stands already, returns what is found; both lie turned where the picture does.
+    image : BlotImage
+        The picture.
+    settings : Settings
+        Parameters.
+    layout : Layout, optional
+        What stands already.
+    """
     check_size(image)
     with stage("find"):
-        layout = search(searchable(image))
-    return divided(image, layout, settings)
+        found = search_turned(searchable(image), image.orientation.lean_deg, search, layout)
+    return divided(image, found, settings)
 
 
 def searchable(image: BlotImage) -> FloatImage:
@@ -131,7 +146,9 @@ def find_bands(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
     ImageError
         If the picture is too small for a lane.
     """
-    return found_by(lambda signal: find_bands_again(signal, layout, settings=settings.detection), image, settings)
+    return found_by(
+        lambda signal, there: find_bands_again(signal, there, settings=settings.detection), image, settings, layout
+    )
 
 
 def find_lanes(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
@@ -143,9 +160,10 @@ def find_lanes(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
         If the picture is too small for a lane.
     """
     return found_by(
-        lambda signal: find_lanes_again(signal, layout, ceiling=image.ceiling, settings=settings.detection),
+        lambda signal, there: find_lanes_again(signal, there, ceiling=image.ceiling, settings=settings.detection),
         image,
         settings,
+        layout,
     )
 
 
@@ -324,12 +342,14 @@ def analyze_membrane(
     if expected.n_lanes is None:
         expected = replace(expected, n_lanes=settings.detection.n_lanes)
     with stage("find"):
-        layouts, identities = find_membrane(
-            [searchable(picture.image) for picture in pictures],
+        turned = [turn_picture(searchable(p.image), p.image.orientation.lean_deg) for p in pictures]
+        there, identities = find_membrane(
+            [signal for signal, _ in turned],
             ceilings=[picture.image.ceiling for picture in pictures],
             settings=settings.detection,
             sheet=expected,
         )
+        layouts = [turn_layout(found, np.linalg.inv(way)) for found, (_, way) in zip(there, turned, strict=True)]
     trouble = (
         ""
         if any(p.session for p in pictures)

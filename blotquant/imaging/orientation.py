@@ -28,7 +28,8 @@ def orient(stored: NDArray[Any], orientation: Orientation) -> NDArray[Any]:
     Returns
     -------
     ndarray
-        The same values, turned by quarters; what is left of a free angle (`Orientation.lean_deg`) stays in the picture.
+        The same values, turned by quarters; what is left of a free angle (`Orientation.lean_deg`) turns
+        what is found (`blotquant.detection.turned`), not the pixels.
 
     Raises
     ------

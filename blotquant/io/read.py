@@ -156,9 +156,6 @@ def _lay(source: Source, raw: RawPicture, wanted: Orientation) -> tuple[RawPictu
     """Turn, mirror and cut the pixels as the file's tag and the caller say."""
     from blotquant.imaging.orientation import orient
 
-    if wanted.lean_deg:
-        msg = f"rotate = {wanted.rotate:g} is no quarter turn; 90, 180 and 270 are allowed"
-        raise source.error(msg)
     laid = replace(wanted, tag=raw.tag if wanted.tag is None else wanted.tag)
     if laid == Orientation():
         return raw, laid

@@ -45,14 +45,17 @@ class Orientation:
 
     @property
     def lean_deg(self) -> float:
-        """What quarter turns leave of the angle, -45 to 45."""
-        return self.rotate - 90 * round(self.rotate / 90)
+        """What quarter turns and the mirror leave of the angle, -45 to 45: the pixels stay, what is found turns."""
+        left = self.rotate - 90 * round(self.rotate / 90)
+        return left if self.flip is None else -left
 
     def describe(self) -> str:
         """In words, for messages and the report; empty where nothing was done."""
         steps = [f"orientation tag {self.tag} applied"] if self.tag not in (None, 1) else []
         steps += ["cut to {},{},{},{}".format(*self.region)] if self.region is not None else []
-        steps += [f"turned by {self.rotate:g}° anticlockwise"] if self.rotate else []
+        if self.rotate:
+            free = " (what quarter turns leave of it in the search only)" if self.lean_deg else ""
+            steps.append(f"turned by {self.rotate:g}° anticlockwise{free}")
         steps += [f"mirrored {self.flip}"] if self.flip else []
         return ", ".join(steps)
 

@@ -4,9 +4,11 @@ import os
 
 import pandas as pd
 import pytest
+import tifffile
 
 from blotquant.io.files import read_table
 from blotquant.session.session import load_session, save_session
+from blotquant.synthetic import BlotSpec, LaneSpec, RowSpec, StripSpec, make_blot
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS
 
 
@@ -27,6 +29,21 @@ def test_a_picture_becomes_tables_and_a_session(blotquant, picture, tmp_path):
     assert set(bands["image"]) == set(lanes["image"]) == {"blot.tif"}
     assert called.out.splitlines()[0].startswith("blot.tif  1 strip(s), ")
     assert called.out.splitlines()[-1] == str(tmp_path / "out" / "lanes.csv")
+
+
+def test_measure_records_a_free_angle_and_verify_computes_it_anew(blotquant, tmp_path):
+    lanes = tuple(LaneSpec(center=120.0 + 40 * k, width=30.0) for k in range(6))
+    row = RowSpec(target="p", row=180.0, sigma=3.4, volumes=(9e4, 5e4, 1e5, 4e4, 8e4, 6e4))
+    strip = StripSpec(box=(130, 230, 90, 350), lanes=lanes, rows=(row,), tilt_deg=20.0, level=200.0)
+    blot = make_blot(BlotSpec(shape=(360, 440), strips=(strip,)), seed=2)
+    tifffile.imwrite(tmp_path / "askew.tif", blot.pixels)
+    assert blotquant("measure", tmp_path / "askew.tif", "-o", tmp_path / "out", "--rotate", "20").code == 0
+    bands = read_table(tmp_path / "out" / "bands.csv", BAND_COLUMNS)
+    bands = bands[bands["status"] == "detected"]
+    assert bands["volume"].to_numpy() == pytest.approx(row.volumes, rel=0.04)
+    session = load_session(tmp_path / "out" / "sessions" / "askew.tif.blot.json")
+    assert session.image.orientation.rotate == 20
+    assert blotquant("verify", tmp_path / "out").code == 0
 
 
 def test_the_input_folder_is_left_alone(blotquant, picture, tmp_path):

@@ -176,6 +176,9 @@ def test_read_image_cuts_turns_and_mirrors(tmp_path: Path) -> None:
     np.testing.assert_array_equal(laid(region=(20, 10, 120, 60)), region)
     everything = laid(region=(20, 10, 120, 60), rotate=270, flip="left-right")
     np.testing.assert_array_equal(everything, np.rot90(region, 3)[:, ::-1])
+    # A free angle turns what is found, not the pixels: the nearest quarter turn is all that they are laid by.
+    np.testing.assert_array_equal(laid(rotate=20), pixels)
+    np.testing.assert_array_equal(laid(rotate=110), np.rot90(pixels))
     with pytest.raises(ImageError, match=r"a\.tif: region 20,10,131,60 .* does not lie in the picture of 130 × 90 px"):
         laid(region=(20, 10, 131, 60))
 

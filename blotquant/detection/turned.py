@@ -1,0 +1,111 @@
+"""A picture whose rows do not run level, searched as if it were turned: the geometry turns, not the pixels.
+
+The network and the lane profiles were made for rows that run nearly level. A picture that lies askew is searched in a
+turned copy, and what is found there is turned back; everything is measured on the pixels as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blotquant.model.geometry import Band, Lane, Layout, Point, Strip, polygon
+
+FloatImage = NDArray[np.floating[Any]]
+Matrix = NDArray[np.floating[Any]]
+
+
+def search_turned(
+    signal: FloatImage, degrees: float, search: Callable[[FloatImage, Layout], Layout], layout: Layout | None = None
+) -> Layout:
+    """Search a picture in a copy that is turned by a free angle.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (H, W)
+        Counts with bands bright, all of them numbers.
+    degrees : float
+        Anticlockwise; at 0 the picture itself is searched.
+    search : callable
+        Given the copy, and `layout` turned onto it, returns what is found.
+    layout : Layout, optional
+        What stands already, on the picture's own grid.
+
+    Returns
+    -------
+    Layout
+        On the picture's own grid.
+    """
+    turned, there = turn_picture(signal, degrees)
+    return turn_layout(search(turned, turn_layout(layout or Layout(), there)), np.linalg.inv(there))
+
+
+def turn_picture(signal: FloatImage, degrees: float) -> tuple[FloatImage, Matrix]:
+    """A copy of a picture, turned anticlockwise about its middle, large enough to hold all of it.
+
+    Returns
+    -------
+    turned : ndarray
+        Linear between pixels; the picture's median where it shows nothing of the picture.
+    there : ndarray, shape (3, 3)
+        Takes (x, y, 1) of the picture to the copy.
+    """
+    from skimage.transform import AffineTransform, warp
+
+    if not degrees:
+        return signal, np.eye(3)
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    height, width = signal.shape
+    corners = np.array([[0, 0, 1], [width - 1, 0, 1], [0, height - 1, 1], [width - 1, height - 1, 1]], dtype=float)
+    there = np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
+    ends = corners @ there.T
+    there[:2, 2] = -ends[:, :2].min(axis=0)
+    across, down = np.ceil(np.ptp(ends[:, :2], axis=0)).astype(int) + 1
+    counts = np.asarray(signal, dtype=np.float64)
+    back = AffineTransform(matrix=np.linalg.inv(there))
+    return warp(counts, back, output_shape=(down, across), order=1, cval=float(np.median(counts))), there
+
+
+def turn_layout(layout: Layout, there: Matrix) -> Layout:
+    """A layout on a picture that was turned; widths of lanes stay those across the lane."""
+    degrees = float(np.degrees(np.arctan2(there[0, 1], there[0, 0])))
+    if not degrees:
+        return layout
+    return replace(
+        layout,
+        strips=tuple(_strip(strip, there, degrees) for strip in layout.strips),
+        lanes=tuple(_lane(lane, there) for lane in layout.lanes),
+        bands=tuple(_band(band, there) for band in layout.bands),
+    )
+
+
+def _strip(strip: Strip, there: Matrix, degrees: float) -> Strip:
+    return replace(strip, outline=polygon(_moved(strip.outline, there)), tilt_deg=strip.tilt_deg - degrees)
+
+
+def _lane(lane: Lane, there: Matrix) -> Lane:
+    center = _moved(lane.center, there)
+    # Widths are told along the rows: a lane that leans is cut askew.
+    before, after = _lean(lane.center), _lean(center)
+    widths = tuple(round(w * float(np.cos(before) / np.cos(after)), 4) for w in lane.widths)
+    return replace(lane, center=center, widths=widths)
+
+
+def _band(band: Band, there: Matrix) -> Band:
+    return replace(band, outline=polygon(_moved(band.outline, there)), peak=_moved((band.peak,), there)[0])
+
+
+def _lean(center: tuple[Point, ...]) -> float:
+    """Angle of a centre line to the upright, radians."""
+    (top, left), (bottom, right) = center[0], center[-1]
+    return float(np.arctan2(right - left, bottom - top))
+
+
+def _moved(points: tuple[Point, ...], there: Matrix) -> tuple[Point, ...]:
+    rows, cols = np.asarray(points, dtype=float).T
+    x, y, _ = there @ np.stack([cols, rows, np.ones(len(rows))])
+    return tuple((round(float(r), 4), round(float(c), 4)) for r, c in zip(y, x, strict=True))
