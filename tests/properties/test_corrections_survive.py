@@ -58,8 +58,7 @@ PIXELS = {probe: make_blot(SPEC, seed=k).pixels + np.uint16(k) for k, probe in e
 class Study(RuleBasedStateMachine):
     """Two pictures of one blot, their results, and what was corrected in them.
 
-    `state` is "current" after a finished run, "stale" where something was corrected or moved since, and "killed" where
-    a run ended in the middle.
+    `recorded` is what the last finished run was made from; it is None where a run ended in the middle since.
     """
 
     counts: ClassVar = Counter()
@@ -75,7 +74,7 @@ class Study(RuleBasedStateMachine):
             tifffile.imwrite(self.files[probe], PIXELS[probe])
         self.sha = {sha256_of(path): probe for probe, path in self.files.items()}
         self.made = {probe: [] for probe in PROBES}  # hashes of the edits of each picture, oldest first
-        self.min_snr, self.n, self.page, self.state = 5.0, 0, False, "none"
+        self.min_snr, self.n, self.page, self.recorded = 5.0, 0, False, None
         self.finished_tables = {}
 
     def teardown(self):
@@ -105,6 +104,10 @@ class Study(RuleBasedStateMachine):
         self.write_experiment()
         return run_experiment(read_experiment(self.inputs), self.out, settings=self.settings(), workers=workers)
 
+    def now(self):
+        """What a run would be made from: places and corrections of the pictures."""
+        return dict(self.files), {probe: list(hashes) for probe, hashes in self.made.items()}
+
     def tables(self):
         return {path.name: path.read_bytes() for path in self.out.glob("*.csv")}
 
@@ -118,14 +121,14 @@ class Study(RuleBasedStateMachine):
                 session = load_session(self.out / "sessions" / picture["session"])
                 hashes = [edit.hash for edit in session.history.edits]
                 assert hashes == self.made[self.sha[session.image.sha256]]
-        self.state, self.finished_tables = "current", self.tables()
+        self.recorded, self.finished_tables = self.now(), self.tables()
         assert verify_folder(self.out).equal
 
     @rule(how=HOW, step=st.integers(0, 12), kill=st.booleans(), resume=st.booleans())
     def work_that_is_stopped(self, how, step, kill, resume):
         """Stop at one of the writes, wherever that is: by hand, or as SIGKILL does, with nothing cleared up."""
         self.counts["kill" if kill and hasattr(os, "fork") else "stop"] += 1
-        self.state = "killed"
+        self.recorded = None
         if not (kill and hasattr(os, "fork")):
             with contextlib.suppress(KeyboardInterrupt):
                 self.do_until(how, resume, step, interrupt)
@@ -155,13 +158,13 @@ class Study(RuleBasedStateMachine):
     def verify(self):
         self.counts["verify"] += 1
         equal = verify_folder(self.out).equal
-        if self.state == "killed" and equal:
+        if self.recorded is None and equal:
             left = self.tables()
             self.do("measure" if set(left) == {"bands.csv", "lanes.csv"} else "run", resume=True)
             assert left in (self.finished_tables, self.tables())
-            self.state, self.finished_tables = "current", self.tables()
-        elif self.state != "killed":
-            assert equal == (self.state == "current")
+            self.recorded, self.finished_tables = self.now(), self.tables()
+        elif self.recorded is not None:
+            assert equal == (self.recorded == self.now())
 
     @precondition(lambda self: self.corrigible())
     @rule(probe=st.sampled_from(PROBES), beside=st.booleans())
@@ -184,10 +187,6 @@ class Study(RuleBasedStateMachine):
         save_session(session, path)
         self.made[probe] = [edit.hash for edit in session.history.edits]
         self.counts["correct"] += 1
-        self.changed()
-
-    def changed(self):
-        self.state = "killed" if self.state == "killed" else "stale"
 
     def corrigible(self):
         return hasattr(self, "out") and any(self.sessions())
@@ -216,7 +215,6 @@ class Study(RuleBasedStateMachine):
             beside.rename(target.with_name(target.name + ".blot.json"))
         self.files[probe] = target
         self.counts["move"] += 1
-        self.changed()
 
     @rule()
     def exchange_names(self):
@@ -229,7 +227,6 @@ class Study(RuleBasedStateMachine):
                 beside.rename(b.with_name(b.name + ".blot.json"))
         self.files = dict(zip(PROBES, (two, one), strict=True))
         self.counts["rename"] += 1
-        self.changed()
 
     @rule(value=st.sampled_from([4.0, 5.0, 6.0]))
     def other_settings(self, value):
@@ -241,7 +238,7 @@ class Study(RuleBasedStateMachine):
         self.page = not self.page
         self.counts["page"] += 1
 
-    @precondition(lambda self: getattr(self, "state", "") == "current")
+    @precondition(lambda self: getattr(self, "recorded", None) and self.recorded == self.now())
     @rule(data=st.data())
     def tamper(self, data):
         self.counts["tamper"] += 1
