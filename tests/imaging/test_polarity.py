@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from blotquant.imaging.polarity import UNCERTAIN_BELOW, guess_polarity
+from blotquant.synthetic import graded_suite
 
 REAL = Path(__file__).parents[3] / "shared" / "real"
 
@@ -122,6 +123,22 @@ def test_nan_pixels_do_not_matter() -> None:
     picture = membrane().astype("f4")
     picture[10:14, 10:300] = np.nan
     assert guess_polarity(picture) == ("bright", pytest.approx(guess_polarity(membrane())[1], abs=0.02))
+
+
+@pytest.mark.parametrize("difficulty", ["easy", "medium", "hard"])
+def test_guess_polarity_of_scenes_whole_and_cropped(difficulty: str) -> None:
+    for blot in graded_suite(difficulty, 2, 40):
+        whole, bands = blot.image().signal(), blot.truth.bands
+        reach = 4 * bands["sigma_along"].max(), bands["width"].max()
+        (top, left), (bottom, right) = (
+            bands[["peak_row", "peak_col"]].agg(edge).to_numpy() + sign * np.array(reach)
+            for edge, sign in (("min", -1), ("max", 1))
+        )
+        for pixels in (whole, whole[max(0, int(top)) : int(bottom), max(0, int(left)) : int(right)]):
+            for turned, expected in ((pixels, "bright"), (pixels.max() - pixels, "dark")):
+                polarity, confidence = guess_polarity(turned)
+                assert polarity == expected
+                assert confidence >= UNCERTAIN_BELOW
 
 
 TRUTHS = sorted((REAL / "truth").glob("*.json")) if REAL.is_dir() else []

@@ -424,6 +424,15 @@ def test_import_is_cheap() -> None:
     assert out.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.scn"])
+def test_read_image_goes_by_the_first_bytes_not_by_the_ending(tmp_path: Path, name: str) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", bands())
+    (tmp_path / "a.tif").rename(tmp_path / name)
+    image = read_image(tmp_path / name)
+    np.testing.assert_array_equal(image.pixels, bands())
+    assert image.photometric == "minisblack"
+
+
 # --- real pictures
 
 

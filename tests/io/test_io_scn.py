@@ -64,6 +64,16 @@ def test_real_files_equal_their_conversions(name: str, seconds: float) -> None:
         assert getattr(original, field) == getattr(converted, field)
 
 
+def test_read_image_of_an_scn_equals_that_of_its_conversion(tmp_path: Path) -> None:
+    pixels = counts()
+    (tmp_path / "a.scn").write_bytes(scn((pixels.astype("<u2").tobytes(), header(pixels.shape))))
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="miniswhite")
+    original, converted = read_image(tmp_path / "a.scn"), read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(original.pixels, converted.pixels)
+    for field in ("polarity", "white", "flags"):
+        assert getattr(original, field) == getattr(converted, field)
+
+
 @pytest.mark.parametrize("endian", ["little", "big"])
 def test_layout_byte_order_and_facts(tmp_path: Path, endian: str) -> None:
     pixels = counts()
