@@ -49,6 +49,35 @@ class Orientation:
         left = self.rotate - 90 * round(self.rotate / 90)
         return left if self.flip is None else -left
 
+    def then(self, step: Orientation, shape: tuple[int, int]) -> Orientation:
+        """This way to lay a picture and then another, in one.
+
+        Parameters
+        ----------
+        step : Orientation
+            What is done to the picture as this one lays it: cut, turned, mirrored.
+        shape : (int, int)
+            Rows and columns of the picture as this one lays it.
+        """
+        region = self.region
+        if step.region is not None:
+            left, top, right, bottom = step.region
+            height, width = shape
+            if self.flip == "left-right":
+                left, right = width - right, width - left
+            elif self.flip == "top-bottom":
+                top, bottom = height - bottom, height - top
+            for _ in range(self.quarter_turns):  # each taken back
+                left, top, right, bottom = height - bottom, left, height - top, right
+                height, width = width, height
+            over, down = (0, 0) if region is None else region[:2]
+            region = left + over, top + down, right + over, bottom + down
+        turn = self.rotate + (-step.rotate if self.flip else step.rotate)  # a mirror reverses the turns before it
+        flips = {self.flip, step.flip} - {None}
+        both = len(flips) == 2  # left-right and top-bottom are half a turn
+        flip = None if both or self.flip == step.flip else flips.pop()
+        return Orientation(tag=self.tag, region=region, rotate=(turn + 180 * both) % 360, flip=flip)
+
     def describe(self) -> str:
         """In words, for messages and the report; empty where nothing was done."""
         steps = [f"orientation tag {self.tag} applied"] if self.tag not in (None, 1) else []

@@ -11,8 +11,10 @@ import numpy as np
 
 from blotquant.analysis import find
 from blotquant.errors import BlotQuantError, ImageError
+from blotquant.imaging.orientation import orient
 from blotquant.imaging.polarity import guess_polarity
-from blotquant.model.image import BlotImage
+from blotquant.io import read_image
+from blotquant.model.image import BlotImage, Orientation
 from blotquant.runs.live_ratios import Study, StudyPicture, open_study
 from blotquant.runs.pictures import open_picture, open_session_picture
 from blotquant.session.autosave import (
@@ -24,10 +26,12 @@ from blotquant.session.autosave import (
     read_target,
     state_folder,
 )
-from blotquant.session.history import History
+from blotquant.session.history import Change, History
 from blotquant.session.session import SESSION_SUFFIX, Session, load_session, make_session
 from blotquant.settings import Settings
 
+READ_BY = ("page", "channel", "polarity", "rotate", "flip", "region")
+"""Settings of how a picture is read that an entry of an experiment may have of its own."""
 PICTURE_SUFFIXES = (".tif", ".tiff", ".scn", ".gel", ".1sc", ".png", ".jpg", ".jpeg")
 
 
@@ -82,7 +86,11 @@ def open_blot(path: Path, settings: Settings | None = None, study: Study | None 
     for session in (*([known.session] if known is not None else []), session_beside(path)):
         if settings is None and session.is_file():
             return open_session(session)
-    chosen = settings or (study.settings if study is not None and known is not None else Settings())
+    chosen = settings or Settings()
+    if settings is None and study is not None and known is not None:
+        entry = known.entry  # what it says of the picture goes before what the experiment says of all
+        said = {name: getattr(entry, name) for name in READ_BY if name in entry.model_fields_set}
+        chosen = study.settings.model_copy(update=said)
     return start(open_picture(path, chosen), chosen)
 
 
@@ -123,6 +131,57 @@ def start(image: BlotImage, settings: Settings | None = None) -> Opened:
     return _with_kept(Opened(image, make_session(image, find(image, chosen), settings=chosen)))
 
 
+def lay_again(opened: Opened, step: Orientation | None, *, who: str, when: str) -> Opened:
+    """Cut, turn or mirror a picture and find everything in it anew; what was corrected before stays in its session.
+
+    Parameters
+    ----------
+    opened : Opened
+        The picture as it lies, with its session.
+    step : Orientation or None
+        What is done to the picture as it is shown; None shows all of it again where it was cut.
+    who, when : str
+        For the record: the new session begins with it.
+
+    Raises
+    ------
+    ImageError
+        If no picture for a blot is left, or a picture that has no file was cut.
+    """
+    image, reference = opened.image, opened.session.image
+    laid = replace(image.orientation, region=None) if step is None else image.orientation.then(step, image.shape)
+    if image.source is not None:
+        now = read_image(
+            image.source,
+            page=reference.page,
+            channel=reference.channel,
+            orientation=laid,
+            polarity=image.polarity,
+            max_pixels=opened.session.settings.max_pixels,
+        )
+    elif step is None:
+        msg = f"{image.name}: there is no file to take the whole picture from; undo the cut"
+        raise ImageError(msg)
+    else:
+        marks = None if image.marks is None else orient(image.marks, step)
+        now = image.with_(pixels=orient(image.pixels, step), marks=marks, orientation=laid)
+    found = start(now, opened.session.settings)
+    words = [one.describe() or "as it is" for one in (image.orientation, laid)]
+    session = found.session.edit([Change("image", "orientation", *words)], action="laid", who=who, when=when)
+    path = opened.path or (session_beside(image.source) if image.source is not None else None)
+    if path is not None and path.is_file() and _is_corrected(path):
+        path = free_name(path)
+    return replace(found, session=session, path=path, saved=found.session)
+
+
+def _is_corrected(path: Path) -> bool:
+    """Whether a session's file holds corrections, or what cannot be read."""
+    try:
+        return bool(load_session(path).history.effective())
+    except BlotQuantError:
+        return True
+
+
 def image_of(name: str, pixels: Any) -> BlotImage:
     """A picture that is in memory, as an image layer shows it; known by the checksum of its pixels."""
     array = np.asarray(pixels)
@@ -141,7 +200,9 @@ def _with_kept(opened: Opened) -> Opened:
     path = autosave_path(opened.session)
     stem = path.name.removesuffix(SESSION_SUFFIX)
     mine = [r for r in find_rescued() if r.path == path or r.path.name.startswith(f"{stem}.")]
-    return replace(opened, kept=tuple(r for r in mine if not holds(opened.session, r.session)))
+    laid = opened.session.image.orientation
+    alike = [r for r in mine if r.session.image.orientation == laid]  # others are of a picture that lay differently
+    return replace(opened, kept=tuple(r for r in alike if not holds(opened.session, r.session)))
 
 
 def list_blots(folder: Path) -> tuple[list[Blot], Study | None]:

@@ -28,7 +28,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 UNDO = "undo"
 REDO = "redo"
 FIND_AGAIN = "find_again"
-NOT_UNDONE = frozenset({"blind_on", "blind_off", "restored"})
+NOT_UNDONE = frozenset({"blind_on", "blind_off", "restored", "laid"})
 """Actions that tell what happened and change no value: undo steps over them."""
 
 

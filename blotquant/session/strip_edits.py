@@ -8,12 +8,16 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from blotquant.model.geometry import BandOrigin, Layout, Polygon, Strip, polygon
+from blotquant.model.geometry import BandOrigin, Lane, Layout, Polygon, Strip, polygon
+from blotquant.session.edits import HAND_LANE, remove_lane
 from blotquant.session.history import Change
-from blotquant.session.replay import new_id
+from blotquant.session.hit_testing import row_span
+from blotquant.session.replay import apply_changes, new_id
 
 HAND_STRIP = "hand-strip"
 """What the ids of drawn strips begin with; no detector uses it."""
+GRID_FILL = 0.8
+"""Of the distance between two even lanes: the width that each gets, as wells leave it."""
 SAME_PX = 0.02
 """Vertices that went this far apart did not move together."""
 
@@ -69,6 +73,45 @@ def remove_strip(layout: Layout, strip_id: str) -> list[Change]:
         *(Change("lane", lane.id, lane, None) for lane in lanes),
         Change("strip", strip_id, layout.strip(strip_id), None),
     ]
+
+
+def lay_grid(layout: Layout, outline: ArrayLike, n_lanes: int, *, used_ids: Iterable[str] = ()) -> list[Change]:
+    """Lay even lanes side by side in a rectangle; they take the place of the lanes that its strip had.
+
+    Parameters
+    ----------
+    layout : Layout
+        The layout.
+    outline : array_like, shape (n, 2)
+        Around all lanes, vertices in (row, col); where no strip lies in its middle, it is one.
+    n_lanes : int
+        How many.
+    used_ids : iterable of str
+        Ids that must not be given again.
+    """
+    new = polygon(outline)
+    (top, left), (bottom, right) = np.min(new, axis=0).tolist(), np.max(new, axis=0).tolist()
+    row, col = (top + bottom) / 2, (left + right) / 2
+    used = {*used_ids, *(lane.id for lane in layout.lanes)}
+    around = [s for s in layout.strips if is_inside(s.outline, row, col)]
+    changes = [] if around else add_strip(layout, new, used_ids=used_ids)
+    strip = around[0].id if around else changes[0].object_id
+    for lane in layout.lanes_of(strip) if around else ():
+        gone = remove_lane(layout, lane.id)
+        layout, changes = apply_changes(layout, gone), changes + gone
+    pitch = (right - left) / n_lanes
+    for k in range(n_lanes):
+        key, middle = new_id(HAND_LANE, used), left + (k + 0.5) * pitch
+        used.add(key)
+        center, widths = ((top, middle), (bottom, middle)), (GRID_FILL * pitch,) * 2
+        changes.append(Change("lane", key, None, Lane(id=key, strip=strip, number=k + 1, center=center, widths=widths)))
+    return changes
+
+
+def is_inside(outline: Polygon, row: float, col: float) -> bool:
+    """Whether a point lies in the box around an outline."""
+    (top, bottom), cols = row_span(outline), [c for _, c in outline]
+    return top <= row <= bottom and min(cols) <= col <= max(cols)
 
 
 def _common_step(old: Polygon, new: Polygon) -> tuple[float, float] | None:

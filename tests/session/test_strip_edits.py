@@ -8,7 +8,7 @@ import pytest
 from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
 from blotquant.session.edits import confirm
 from blotquant.session.replay import apply_changes
-from blotquant.session.strip_edits import add_strip, remove_strip, reshape_strip
+from blotquant.session.strip_edits import add_strip, lay_grid, remove_strip, reshape_strip
 
 
 @pytest.fixture
@@ -61,3 +61,19 @@ def test_confirming_makes_sure_and_changes_nothing_else(layout: Layout) -> None:
     assert after.band("b1").confidence == 1.0
     assert (after.band("b1").outline, after.band("b1").origin) == (layout.band("b1").outline, "detected")
     assert confirm(after, "b1") == []
+
+
+def test_lay_grid_takes_the_place_of_a_strips_lanes(layout: Layout) -> None:
+    after = apply_changes(layout, lay_grid(layout, rectangle(65, 105, 10, 90), 4))
+    lanes = after.lanes_of("s2")
+    assert [lane.number for lane in lanes] == [1, 2, 3, 4]
+    assert [lane.center for lane in lanes] == [((64.5, c), (104.5, c)) for c in (19.5, 39.5, 59.5, 79.5)]
+    assert {lane.widths for lane in lanes} == {(16.0, 16.0)}
+    assert [band.id for band in after.bands] == ["b1"]
+    assert after.lanes_of("s1") == layout.lanes_of("s1")
+
+
+def test_lay_grid_makes_a_strip_where_there_is_none(layout: Layout) -> None:
+    after = apply_changes(layout, lay_grid(layout, rectangle(65, 105, 110, 190), 2))
+    assert len(after.lanes_of("hand-strip1")) == 2
+    assert len(after.lanes) == 4

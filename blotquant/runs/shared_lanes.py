@@ -1,0 +1,167 @@
+"""Lanes that a hand corrected on one picture of a membrane, used on the membrane's other pictures.
+
+The pictures are laid on each other by what lies on the membrane beside its bands; where nothing does, by the camera's
+frame, which counts only where the lanes of both coincide. The lanes go into the other picture's session as one
+gesture of the person who corrected them, and its bands are found again in them, with the corrections that it has.
+Where a picture cannot be laid on the other, or the lanes that it shows clearly contradict, it is left as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from blotquant.analysis import find_again, searchable
+from blotquant.detection.registration import Placement, frame_placement, match_content, place_layout
+from blotquant.errors import LaneCountError
+from blotquant.model.geometry import Lane, Layout
+from blotquant.model.image import BlotImage
+from blotquant.session.edits import HAND_LANE, remove_lane, reshape_lane
+from blotquant.session.history import Change
+from blotquant.session.hit_testing import middle_of
+from blotquant.session.replay import apply_changes, new_id
+from blotquant.session.session import Session
+from blotquant.session.strip_edits import add_strip, is_inside
+
+SHARED = "lanes_of_membrane"
+"""What the record calls the gesture."""
+SEEN = 0.6
+"""A lane of this confidence is there and has a say."""
+ON_LANE = 0.3
+"""Of a pitch: a lane this near to a placed one is the same."""
+IN_FRAME = 0.1
+"""Of a pitch: where nothing but the camera's frame ties two pictures, their lanes must lie this near."""
+
+
+def use_lanes(
+    image: BlotImage, layout: Layout, other: BlotImage, session: Session, *, who: str, when: str
+) -> tuple[Session, int]:
+    """Use the lanes of one picture in the session of another picture of the same membrane.
+
+    Parameters
+    ----------
+    image, layout : BlotImage, Layout
+        The picture whose lanes are right, with them.
+    other, session : BlotImage, Session
+        The other picture, with what was found and corrected there.
+    who, when : str
+        For the record.
+
+    Returns
+    -------
+    session : Session
+        With the lanes, their roles, and the bands found in them.
+    gestures : int
+        How often it is to be undone to be as it was; 0 where the lanes were those already.
+
+    Raises
+    ------
+    LaneCountError
+        If the pictures cannot be laid on each other, or the lanes do not fit the other one; the message says which.
+    """
+    before = session.layout
+    placed = place_layout(layout, _placement(image, layout, other, before))
+    rows, cols = other.shape
+    for lane in placed.lanes:
+        row, col = np.mean(lane.row_range), float(lane.center_at(np.mean(lane.row_range)))
+        if not (0 <= row < rows and 0 <= col < cols):
+            msg = f"{other.name}: lane {lane.number} would lie outside of this picture"
+            raise LaneCountError(msg)
+    changes = _changes(before, placed, session.history.used_ids("lane"))
+    if not changes:
+        return session, 0
+    now = session.edit(changes, action=SHARED, who=who, when=when)
+    found, _ = now.take_over(find_again(other, now, "bands"), who=who, when=when)
+    return found, len(list(found.history.groups())) - len(list(session.history.groups()))
+
+
+def take_back(session: Session, gestures: int, *, who: str, when: str) -> Session:
+    """The session with its last gestures undone; the record keeps them and says so."""
+    for _ in range(gestures):
+        session = session.undo(who=who, when=when)
+    return session
+
+
+def _placement(image: BlotImage, layout: Layout, other: BlotImage, there: Layout) -> Placement:
+    """Where the points of one picture lie in the other."""
+    frame = frame_placement(image.shape, other.shape)
+    scale = frame.scale if frame is not None else 1.0
+    content = match_content(searchable(image), searchable(other), layout, there, scale=scale) if there.lanes else None
+    found = content or frame
+    if found is None:
+        msg = (
+            f"{other.name}: nothing beside the bands ties it to {image.name}, and it is not the same frame of the "
+            "camera; correct its lanes by themselves"
+        )
+        raise LaneCountError(msg)
+    miss = _miss(place_layout(layout, found), there)
+    if not miss <= (ON_LANE if content is not None else IN_FRAME):
+        far = "it shows no clear lane" if np.isnan(miss) else f"its lanes lie {miss:.2f} of a lane's distance away"
+        msg = f"{other.name}: laid on {image.name} by {'marks' if content else 'the frame alone'}, {far}; left as it is"
+        raise LaneCountError(msg)
+    return found
+
+
+def _miss(placed: Layout, there: Layout) -> float:
+    """Median distance of the lanes that a picture clearly shows from the nearest placed one, in lane distances."""
+    middles = {lane.id: _middle(lane) for lane in placed.lanes}
+    away = []
+    for lane in (lane for lane in there.lanes if lane.confidence >= SEEN):
+        row, col = _middle(lane)
+        near = min(placed.lanes, key=lambda x: np.hypot(*np.subtract(middles[x.id], (row, col))))
+        away.append(abs(float(near.center_at(row)) - col) / _pitch(placed, near.strip))
+    return float(np.median(away)) if away else np.nan
+
+
+def _pitch(layout: Layout, strip: str) -> float:
+    cols = [_middle(lane)[1] for lane in layout.lanes_of(strip)]
+    return float(np.median(np.diff(cols))) if len(cols) > 1 else float(np.mean(layout.lanes_of(strip)[0].widths))
+
+
+def _middle(lane: Lane) -> tuple[float, float]:
+    row = sum(lane.row_range) / 2
+    return row, float(lane.center_at(row))
+
+
+def _changes(layout: Layout, placed: Layout, used: frozenset[str]) -> list[Change]:
+    """What makes the lanes of a layout the placed ones: the nearest keeps its id and bands, the others come or go."""
+    changes: list[Change] = []
+    taken = {*used, *(lane.id for lane in layout.lanes)}
+
+    def make(new: list[Change]) -> None:
+        nonlocal layout
+        layout = apply_changes(layout, new)
+        changes.extend(new)
+
+    for strip in placed.strips:
+        lanes, pitch = placed.lanes_of(strip.id), _pitch(placed, strip.id) if placed.lanes_of(strip.id) else 0.0
+        middle = np.mean([_middle(lane) for lane in lanes], axis=0) if lanes else middle_of(strip.outline)
+        around = [s for s in layout.strips if is_inside(s.outline, *middle)]
+        if not around:
+            make(add_strip(layout, strip.outline, used_ids=used))
+            around = [layout.strips[-1]]
+        old = list(layout.lanes_of(around[0].id))
+        for lane in lanes:
+            row, col = _middle(lane)
+            near = min(old, key=lambda x: abs(float(x.center_at(row)) - col), default=None)
+            if near is not None and abs(float(near.center_at(row)) - col) < pitch / 2:
+                old.remove(near)
+                make(_moved(layout, near, lane))
+            else:
+                key = new_id(HAND_LANE, taken)
+                taken.add(key)
+                make([Change("lane", key, None, replace(lane, id=key, strip=around[0].id, confidence=1.0, flags=()))])
+        for lane in old:
+            make(remove_lane(layout, lane.id))
+    return changes
+
+
+def _moved(layout: Layout, old: Lane, new: Lane) -> list[Change]:
+    """Give a lane another's place, width and role; its bands go along."""
+    now = layout.lane(old.id)
+    changes = reshape_lane(layout, old.id, center=new.center, widths=new.widths) or [Change("lane", old.id, now, now)]
+    lane = changes[0].after
+    assert isinstance(lane, Lane)
+    changes[0] = changes[0]._replace(after=replace(lane, role=new.role, confidence=1.0, flags=()))
+    return [] if changes[0].after == now else changes
