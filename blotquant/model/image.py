@@ -50,7 +50,7 @@ class Orientation:
         return left if self.flip is None else -left
 
     def then(self, step: Orientation, shape: tuple[int, int]) -> Orientation:
-        """This way to lay a picture and then another, in one.
+        """One way to lay a picture, for this one followed by another.
 
         Parameters
         ----------

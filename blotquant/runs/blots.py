@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from blotquant.analysis import find
 from blotquant.errors import BlotQuantError, ImageError
 from blotquant.imaging.orientation import orient
 from blotquant.imaging.polarity import guess_polarity
 from blotquant.io import read_image
 from blotquant.model.image import BlotImage, Orientation
-from blotquant.runs.live_ratios import Study, StudyPicture, open_study
 from blotquant.runs.pictures import open_picture, open_session_picture
 from blotquant.session.autosave import (
     Rescued,
@@ -29,6 +27,9 @@ from blotquant.session.autosave import (
 from blotquant.session.history import Change, History
 from blotquant.session.session import SESSION_SUFFIX, Session, load_session, make_session
 from blotquant.settings import Settings
+
+if TYPE_CHECKING:
+    from blotquant.runs.live_ratios import Study, StudyPicture
 
 READ_BY = ("page", "channel", "polarity", "rotate", "flip", "region")
 """Settings of how a picture is read that an entry of an experiment may have of its own."""
@@ -127,6 +128,8 @@ def open_image(path: Path) -> BlotImage:
 
 def start(image: BlotImage, settings: Settings | None = None) -> Opened:
     """Find everything in a picture and begin its session."""
+    from blotquant.analysis import find
+
     chosen = settings or Settings()
     return _with_kept(Opened(image, make_session(image, find(image, chosen), settings=chosen)))
 
@@ -213,6 +216,8 @@ def list_blots(folder: Path) -> tuple[list[Blot], Study | None]:
     BlotQuantError
         If there is an experiment file and it is wrong.
     """
+    from blotquant.runs.live_ratios import open_study
+
     study = open_study(folder)
     if study is not None:
         return [_of_study(picture) for picture in study.pictures], study

@@ -122,6 +122,17 @@ class Study:
             (p for p in self.pictures if path is not None and _same(p.path, path)), None
         )
 
+    def membrane_of(self, picture: StudyPicture) -> list[Path]:
+        """The other pictures of a picture's membrane and strip: their sessions, or their files where there are none."""
+        mine = picture.entry
+        places = [
+            p.session if p.session.is_file() else p.path
+            for p in self.pictures
+            if (p.entry.blot, p.entry.membrane, p.entry.strip) == (mine.blot, mine.membrane, mine.strip)
+            and not (_same(p.path, picture.path) and p.entry.page == mine.page and p.entry.channel == mine.channel)
+        ]
+        return list(dict.fromkeys(places))
+
 
 def open_study(place: Path) -> Study | None:
     """Read the study behind an experiment file, its folder, or a folder of results.

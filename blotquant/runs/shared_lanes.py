@@ -8,20 +8,26 @@ Where a picture cannot be laid on the other, or the lanes that it shows clearly 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from blotquant.analysis import find_again, searchable
 from blotquant.detection.registration import Placement, frame_placement, match_content, place_layout
-from blotquant.errors import LaneCountError
+from blotquant.errors import BlotQuantError, LaneCountError
 from blotquant.model.geometry import Lane, Layout
 from blotquant.model.image import BlotImage
+from blotquant.runs.blots import open_blot, session_beside
+from blotquant.runs.live_ratios import Study
+from blotquant.runs.pictures import placed
 from blotquant.session.edits import HAND_LANE, remove_lane, reshape_lane
 from blotquant.session.history import Change
 from blotquant.session.hit_testing import middle_of
 from blotquant.session.replay import apply_changes, new_id
-from blotquant.session.session import Session
+from blotquant.session.session import Session, load_session, save_session
 from blotquant.session.strip_edits import add_strip, is_inside
 
 SHARED = "lanes_of_membrane"
@@ -61,19 +67,78 @@ def use_lanes(
         If the pictures cannot be laid on each other, or the lanes do not fit the other one; the message says which.
     """
     before = session.layout
-    placed = place_layout(layout, _placement(image, layout, other, before))
+    there = place_layout(layout, _placement(image, layout, other, before))
     rows, cols = other.shape
-    for lane in placed.lanes:
+    for lane in there.lanes:
         row, col = np.mean(lane.row_range), float(lane.center_at(np.mean(lane.row_range)))
         if not (0 <= row < rows and 0 <= col < cols):
             msg = f"{other.name}: lane {lane.number} would lie outside of this picture"
             raise LaneCountError(msg)
-    changes = _changes(before, placed, session.history.used_ids("lane"))
+    changes = _changes(before, there, session.history.used_ids("lane"))
     if not changes:
         return session, 0
     now = session.edit(changes, action=SHARED, who=who, when=when)
     found, _ = now.take_over(find_again(other, now, "bands"), who=who, when=when)
     return found, len(list(found.history.groups())) - len(list(session.history.groups()))
+
+
+class Shared(NamedTuple):
+    """What became of one picture: its session's file, how often that is undone to be as before, and a line on it."""
+
+    path: Path
+    session: Session | None
+    gestures: int
+    said: str
+
+
+def share_lanes(
+    image: BlotImage, layout: Layout, places: Sequence[Path], study: Study | None, *, who: str, when: str
+) -> list[Shared]:
+    """Use the lanes of one picture on others, which are opened, searched where they have no session, and saved.
+
+    Parameters
+    ----------
+    image, layout : BlotImage, Layout
+        The picture whose lanes are right, with them.
+    places : sequence of Path
+        The other pictures, or their sessions.
+    study : Study or None
+        What says how they are read.
+    who, when : str
+        For the record.
+    """
+    return [_share(image, layout, place, study, {"who": who, "when": when}) for place in places]
+
+
+def _share(image: BlotImage, layout: Layout, place: Path, study: Study | None, signed: dict[str, str]) -> Shared:
+    try:
+        opened = open_blot(place, None, study)
+        name = opened.image.name
+        path = opened.path or session_beside(place)
+        if opened.kept:
+            return Shared(path, None, 0, f"{name}: it has edits that were never saved; open it and save it first")
+        session, gestures = use_lanes(image, layout, opened.image, opened.session, **signed)
+        if gestures:
+            save_session(placed(session, opened.image, path.parent), path)
+    except BlotQuantError as error:
+        return Shared(place, None, 0, str(error))
+    said = f"{len(session.layout.lanes)} lanes as here" if gestures else "its lanes are these already"
+    return Shared(path, session, gestures, f"{name}: {said}")
+
+
+def undo_shared(shared: Sequence[Shared], *, who: str, when: str) -> list[Shared]:
+    """Undo the lanes in the sessions that got them, where nothing was corrected since; the record keeps both."""
+    told = []
+    for one in shared:
+        if one.session is None or not one.gestures:
+            continue
+        name, now = one.session.image.name, load_session(one.path)
+        if now.history != one.session.history:
+            told.append(one._replace(gestures=0, said=f"{name}: corrected since; open it and undo there"))
+        else:
+            save_session(take_back(now, one.gestures, who=who, when=when), one.path)
+            told.append(one._replace(gestures=0, said=f"{name}: as before"))
+    return told
 
 
 def take_back(session: Session, gestures: int, *, who: str, when: str) -> Session:

@@ -113,7 +113,7 @@ def draw_band(
     lane = lane_at(layout, row, col) or nearest_lane(layout, row, col)
     key = new_id(HAND_BAND, {*used_ids, *(band.id for band in layout.bands)})
     number = row_near(layout, lane, row, span=row_span(new))
-    target = next((b.target for b in layout.bands if number and is_in_row(layout, b, lane.strip, number)), None)
+    target = next((b.target for b in layout.bands if is_in_row(layout, b, lane.strip, number)), None)
     band = Band(
         id=key,
         lane=lane.id,
@@ -189,7 +189,7 @@ def delete_band(layout: Layout, band_id: str) -> list[Change]:
 
 
 def split_band(layout: Layout, band_id: str, *, row: float, used_ids: Iterable[str] = ()) -> list[Change]:
-    """Cut a band at a row: the upper part keeps its id, the lower one is new.
+    """Cut a band at a row: the upper part keeps its id and row, the lower one is new and joins the row at its height.
 
     A doublet, whose two members share one outline, is cut into its members: each keeps its id and gets one side of
     the cut, so that no pixel is counted twice.
@@ -215,7 +215,9 @@ def split_band(layout: Layout, band_id: str, *, row: float, used_ids: Iterable[s
         return [Change("band", b.id, b, side) for b, side in zip(members, sides, strict=True)]
     key = new_id(HAND_BAND, {*used_ids, *(b.id for b in layout.bands)})
     first = replace(band, outline=upper, peak=_inside(band.peak, upper), origin="edited", split=(), split_sd=0.0)
-    second = replace(first, id=key, outline=lower, peak=_inside(band.peak, lower), origin="drawn", target=None)
+    peak = _inside(band.peak, lower)
+    number = row_near(layout, layout.lane(band.lane), peak[0], span=row_span(lower))
+    second = replace(first, id=key, outline=lower, peak=peak, row=number, origin="drawn", target=None)
     return [Change("band", band_id, band, first), Change("band", key, None, second)]
 
 

@@ -43,8 +43,11 @@ def nearest_lane(layout: Layout, row: float, col: float) -> Lane:
     return min(lanes, key=lambda lane: abs(float(lane.center_at(row)) - col))
 
 
-def row_near(layout: Layout, lane: Lane, row: float, *, span: tuple[float, float] | None = None) -> int | None:
+def row_near(layout: Layout, lane: Lane, row: float, *, span: tuple[float, float] | None = None) -> int:
     """The row whose bands in the other lanes of the strip lie at this height and that this lane has no band of yet.
+
+    Where there is none, the strip's next free number: a row of its own. The other rows keep their numbers, since
+    experiments and tables name them.
 
     Parameters
     ----------
@@ -69,7 +72,10 @@ def row_near(layout: Layout, lane: Lane, row: float, *, span: tuple[float, float
                 continue
             apart = (abs(other.number - lane.number) + abs(band.peak[0] - row) / (bottom - top), band.row)
             best = apart if best is None else min(best, apart)
-    return best[1] if best else None
+    if best is not None:
+        return best[1]
+    lanes = {other.id for other in layout.lanes_of(lane.strip)}
+    return 1 + max((band.row for band in layout.bands if band.row is not None and band.lane in lanes), default=0)
 
 
 def is_in_row(layout: Layout, band: Band, strip: str, number: int) -> bool:

@@ -120,7 +120,14 @@ def replay_on(found: Layout, before: Sequence[Layout], edits: Sequence[Edit]) ->
         As `apply_edits` gives them.
     """
     taken: set[str] = {edit.object_id for edit in edits}
-    return apply_edits(keep_ids(found, before, taken=taken), hand_edits(edits))
+    # A band that went with its lane was not judged: it goes with it again, and stays where another lane lies now.
+    gone = {(edit.group, edit.object_id) for edit in edits if edit.kind == "lane" and edit.after is None}
+    kept = [
+        edit
+        for edit in hand_edits(edits)
+        if not (edit.after is None and isinstance(edit.before, Band) and (edit.group, edit.before.lane) in gone)
+    ]
+    return apply_edits(keep_ids(found, before, taken=taken), kept)
 
 
 def keep_ids(found: Layout, before: Sequence[Layout], *, taken: Iterable[str] = ()) -> Layout:
@@ -198,7 +205,7 @@ def _new_ids(found: Sequence[_T], before: Sequence[_T], used: set[str]) -> dict[
     """Old ids by greatest overlap first, each given once; fresh ones for what is new."""
     shares = _overlaps([item.outline for item in found], [item.outline for item in before])
     candidates = [
-        (-shares[k, j], _peak_distance(found[k], before[j]), j, k)
+        (-shares[k, j], _peak_distance(found[k], before[j]), found[k].id != before[j].id, j, k)
         for k, j in zip(*np.nonzero(shares >= MIN_OVERLAP), strict=True)
     ]
     names: dict[str, str] = {}

@@ -14,13 +14,16 @@ from psygnal import Signal
 
 from blotquant.identification.ladder import said_kda
 from blotquant.model.geometry import LaneRole, Layout
+from blotquant.model.image import Flip, Orientation
 from blotquant.session import edits, strip_edits
 from blotquant.session.doubts import Doubt, flags_in_numbers
 from napari_blotquant.editor import Editor
 from napari_blotquant.layers import BlotLayers
 from napari_blotquant.workbench import Workbench
 
-Target = Literal["", "band", "lane", "strip", "selection"]
+Target = Literal["", "band", "lane", "strip", "selection", "picture"]
+
+SHARE = "Use these lanes on the membrane's other pictures"
 
 
 class Command(NamedTuple):
@@ -51,7 +54,7 @@ COMMANDS = (
     Command("H", "Same shape", "Give the whole row the shape of this band", "copy_along_row", "band"),
     Command("T", "Name row", "Give the row the target named in the dock, or ask for it", "name_row", "band"),
     Command("W", "Mass", "Give the ladder's band the mass named in the dock", "name_kda", "band"),
-    Command("Delete", "Delete", "Remove the selected bands, lanes or strips", "delete", "selection"),
+    Command("Delete", "Delete", "Remove the band, or what is selected if it is one of these", "delete", "band"),
     Command("L", "Add a lane", "Add a lane at the pointer", "add_lane"),
     Command("U", "Remove", "With its bands (the strip, while strips are worked on)", "remove", "lane"),
     Command("C", "Bend", "Drag the points of the centre lines, or lanes again", "bend", "lane"),
@@ -61,6 +64,17 @@ COMMANDS = (
     Command("O", "Blank", "The lane is blank", "mark", "lane", ("blank",)),
     Command("E", "Exclude", "The lane is excluded", "mark", "lane", ("excluded",)),
     Command("R", "Draw", "Draw rectangles where you work (bands, lanes, strips) until Esc", "draw"),
+    Command("Shift-M", SHARE, "After a look at how they lie on each other; each can be undone", "share_lanes"),
+    Command("J", "Turn left", "Turn the picture by a quarter and find everything anew", "turn", "picture", (90,)),
+    Command("Shift-J", "Turn right", "Turn the picture by a quarter, clockwise", "turn", "picture", (-90,)),
+    Command("F", "Mirror", "Mirror the picture, left to right", "mirror", "picture", ("left-right",)),
+    Command("Shift-F", "Mirror down", "Mirror the picture, top to bottom", "mirror", "picture", ("top-bottom",)),
+    Command("Q", "Region", "Drag a rectangle around the part of the picture to keep", "draw", "picture", ("region",)),
+    Command("", "Whole", "Show all of a picture that was cut", "lay", "picture"),
+    Command("Shift-R", "Strip", "Drag rectangles around strips until Esc", "draw", "picture", ("strip",)),
+    Command(
+        "Shift-L", "Even lanes", "Drag over all lanes: as many even ones lie there then", "draw", "picture", ("grid",)
+    ),
     Command("Escape", "Stop", "End drawing; else select nothing", "stop"),
     Command("Up", "Up", "Move the selected bands by a pixel", "move", "selection", (-1, 0)),
     Command("Down", "Down", "Move the selected bands by a pixel", "move", "selection", (1, 0)),
@@ -72,6 +86,8 @@ COMMANDS = (
     Command("Control-Shift-Z", "Redo", "Do the last undone gesture again", "redo"),
 )
 BY_NAME = {command.name: command for command in COMMANDS}
+FRAMES = {"region": "the part of the picture to keep", "grid": "all lanes"}
+"""What a rectangle is drawn around that is no strip, lane or band."""
 STEPS = ("Picture", "Strips", "Lanes", "Bands", "Targets", "Result")
 PICTURE, STRIPS, LANES, BANDS, TARGETS, RESULT = range(6)
 
@@ -104,6 +120,7 @@ class Commands:
         self._seen: Doubt | None = None
         self._unnamed: tuple[str, ...] = ()
         bench.opened.connect(self._begin)
+        layers.boxed.connect(self._boxed)
         for layer in layers.all:
             for step, digit in enumerate("123456"):
                 layer.bind_key(digit, lambda _layer, step=step: self.go(step), overwrite=True)
@@ -124,8 +141,11 @@ class Commands:
         if self.bench.editor is None:
             return
         self._by_key, command = by_key, BY_NAME[name]
+        self._try(getattr(self, command.method), *command.args)
+
+    def _try(self, do: Callable[..., None], *args: Any) -> None:
         try:
-            getattr(self, command.method)(*command.args)
+            do(*args)
         except ValueError as error:
             self.say(str(error))
 
@@ -197,11 +217,12 @@ class Commands:
         self.editor.do(edits.merge_bands(self._layout, chosen if len(chosen) > 1 else self._bands()), "merge")
 
     def delete(self) -> None:
-        layers = self.layers
+        layers, bands = self.layers, self.layers.selected_ids()
+        lit = layers.here().band if self._by_key else ""
         for layer, chosen, remove, action in (
             (layers.strips, layers.selected_strip_ids(), strip_edits.remove_strip, "remove_strip"),
             (layers.lanes, layers.selected_lane_ids(), edits.remove_lane, "remove_lane"),
-            (layers.bands, layers.selected_ids(), edits.delete_band, "delete"),
+            (layers.bands, [lit] if lit and lit not in bands else bands, edits.delete_band, "delete"),
         ):
             if layers.is_active(layer):
                 self.editor.do(edits.in_turn(self._layout, chosen, remove), action)
@@ -281,13 +302,45 @@ class Commands:
             layers.work_on({PICTURE: layers.image, STRIPS: layers.strips, LANES: layers.lanes}.get(step, layers.bands))
         self.stepped.emit(step)
 
-    def draw(self) -> None:
+    def draw(self, what: str = "") -> None:
         layers = self.layers
-        layer = layers.strips if layers.strips.visible else layers.lanes if self.step == LANES else layers.bands
-        layers.draw(layer)
-        self.say(
-            f"drag a rectangle around a {'strip' if layer is layers.strips else layer.name[:-1].lower()}; Esc ends it"
+        layer = layers.strips if what or layers.strips.visible else layers.lanes if self.step == LANES else layers.bands
+        layers.draw(layer, what if what in FRAMES else "")
+        around = FRAMES.get(what) or ("a strip" if layer is layers.strips else f"a {layer.name[:-1].lower()}")
+        self.say(f"drag a rectangle around {around}; Esc ends it")
+
+    def _boxed(self, what: str, low: tuple[float, float], high: tuple[float, float]) -> None:
+        """A rectangle was drawn for a region or for even lanes."""
+        self._try(self._lay_grid if what == "grid" else self._cut_out, low, high)
+
+    def _cut_out(self, low: tuple[float, float], high: tuple[float, float]) -> None:
+        sizes = self.editor.image.shape
+        (top, left), (bottom, right) = (
+            [min(max(round(place + 0.5), 0), size) for place, size in zip(corner, sizes, strict=True)]
+            for corner in (low, high)
         )
+        self.lay(Orientation(region=(left, top, right, bottom)))
+
+    def _lay_grid(self, low: tuple[float, float], high: tuple[float, float]) -> None:
+        outline, editor = [low, (low[0], high[1]), high, (high[0], low[1])], self.editor
+        n = editor.session.settings.detection.n_lanes or len(self._layout.lanes)
+        if not n:
+            msg = "how many lanes? Say it in the field n lanes, then draw again"
+            raise ValueError(msg)
+        editor.do(strip_edits.lay_grid(self._layout, outline, n, used_ids=editor.used_ids), "grid")
+        self.bench.find_from("bands")
+
+    def turn(self, degrees: float) -> None:
+        self.lay(Orientation(rotate=degrees))
+
+    def mirror(self, flip: Flip) -> None:
+        self.lay(Orientation(flip=flip))
+
+    def lay(self, step: Orientation | None = None) -> None:
+        self.bench.lay(step)
+
+    def share_lanes(self) -> None:
+        self.bench.share_lanes()
 
     def stop(self) -> None:
         if self.layers.stop():
@@ -328,7 +381,7 @@ class Commands:
         self.next_doubt()
 
     def undo(self) -> None:
-        if not self.editor.undo():
+        if not (self.editor.undo() or self.bench.lay_back()):
             self.say("nothing to undo")
 
     def redo(self) -> None:

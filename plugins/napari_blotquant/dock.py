@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from qtpy.QtCore import QEvent, QObject, QPoint, QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QPoint, QSize, Qt, QTimer
 from qtpy.QtGui import QContextMenuEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QKeySequence
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import (
@@ -25,7 +25,7 @@ from qtpy.QtWidgets import (
 )
 
 from blotquant.model.image import BlotImage
-from napari_blotquant.commands import BANDS, COMMANDS, RESULT, Commands, key_name
+from napari_blotquant.commands import BANDS, COMMANDS, PICTURE, RESULT, Command, Commands, key_name
 from napari_blotquant.editor import Editor
 from napari_blotquant.layers import BlotLayers
 from napari_blotquant.shapes import PALETTE
@@ -51,6 +51,8 @@ QTableView {{ gridline-color: transparent; }}
 DARK = {"soft": "#9aa4ae", "problem": "#6d3b12; color: #ffe6c9", "note": "#24485f; color: #d9ecf8", "flags": "#f0b35a"}
 LIGHT = {"soft": "#56606b", "problem": "#ffe3c4; color: #5c2c00", "note": "#d6ebfa; color: #0b3a57", "flags": "#8a4b00"}
 GUARD = "blotquant_guard"
+WARM_MS = 60
+"""Between two layers that are made ahead: the window paints and answers."""
 
 
 def guard_of(viewer: Any) -> Guard:
@@ -74,7 +76,10 @@ class Guard(QObject):
         self.bench, self.layers = Workbench(), BlotLayers(viewer)
         self.hand = Commands(self.bench, self.layers)
         bench, layers = self.bench, self.layers
-        bench.may_leave, bench.ask_restore, bench.ask_place = self.may_leave, self.ask_restore, self.ask_place
+        bench.may_leave, bench.ask, bench.ask_place = self.may_leave, self.ask, self.ask_place
+        self._warm, self._turn = layers.warm(), QTimer(self)
+        self._turn.timeout.connect(self._next_layer)
+        bench.began.connect(lambda label: self._turn.start(WARM_MS) if label and self._warm else None)
         self.hand.named_target.connect(self._focus_picture)
         bench.opened.connect(self._show)
         bench.related.connect(self._name_lanes)
@@ -87,6 +92,11 @@ class Guard(QObject):
         layers.refused.connect(self._refuse)
         for watched in (window, *window.findChildren(QOpenGLWidget)):
             watched.installEventFilter(self)
+
+    def _next_layer(self) -> None:
+        """Make one layer more, in a turn of its own."""
+        if next(self._warm, self) is self:
+            self._turn.stop()
 
     def _show(self) -> None:
         if self.bench.editor is not None:
@@ -117,10 +127,10 @@ class Guard(QObject):
             self.bench.autosaver.forget(editor.session)
         return bool(answer == buttons.Discard or (answer == buttons.Save and self.bench.save()))
 
-    def ask_restore(self, text: str) -> bool:
-        """Whether autosaved edits are to come back."""
+    def ask(self, text: str) -> bool:
+        """Whether something is to be done."""
         yes = QMessageBox.StandardButton.Yes
-        return not self.asks or bool(QMessageBox.question(self._window, "Restore", text) == yes)
+        return not self.asks or bool(QMessageBox.question(self._window, "BlotQuant", text) == yes)
 
     def ask_place(self, text: str, name: str) -> Path | None:
         """Where a session is to be saved that cannot be where it was."""
@@ -163,11 +173,15 @@ class Guard(QObject):
         """What can be done with what is under the pointer."""
         here, menu = self.layers.here(), QMenu(self._window)
         for command in COMMANDS:
-            if command.on in ("band", "lane") and getattr(here, command.on):
+            if getattr(here, command.on, "") if command.on in ("band", "lane") else self._is_of_picture(command):
                 action = menu.addAction(f"{command.label}\t{key_name(command.key)}")
                 action.triggered.connect(lambda _checked=False, name=command.name: self.hand.run(name, by_key=True))
-        if not menu.isEmpty():
-            menu.popup(place)
+        menu.popup(place)
+
+    def _is_of_picture(self, command: Command) -> bool:
+        """Whether the menu has it beside all lanes, or wherever the picture is worked on."""
+        is_there = self.hand.step == PICTURE or not self.layers.hit.lane
+        return command.on == "picture" and is_there
 
 
 class BlotDock(QWidget):
@@ -191,6 +205,7 @@ class BlotDock(QWidget):
         self._set_theme()
         napari_viewer.events.theme.connect(self._set_theme)
         self.hand.stepped.connect(self._on_step)
+        self.hand.named_target.connect(self._on_named)
         for signal in (self.bench.opened, self.bench.edited, self.bench.stated, self.bench.measured):
             signal.connect(self._refresh)
         self.steps.refresh()
@@ -277,6 +292,12 @@ class BlotDock(QWidget):
 
     def _on_step(self, step: int) -> None:
         if step == RESULT:
+            self.tables.setCurrentWidget(self.tables.ratio_page)
+
+    def _on_named(self, _name: str, _band: str) -> None:
+        """With a second target there is a ratio to look at."""
+        editor = self.bench.editor
+        if editor is not None and len({band.target for band in editor.layout.bands if band.target}) > 1:
             self.tables.setCurrentWidget(self.tables.ratio_page)
 
     def _look(self, band_id: str) -> None:

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from psygnal import Signal
 
-from blotquant.analysis import quantify_bands
 from blotquant.model.geometry import Band, Lane, Layout, Polygon
 from blotquant.model.image import BlotImage
 from blotquant.quantification.bands import measure_bands, measure_rows
@@ -261,6 +260,8 @@ class Editor:
 
         The profile of the lane that is on show comes with them.
         """
+        from blotquant.analysis import quantify_bands
+
         session = self.session
         layout, prepared, measured = quantify_bands(self.image, session)
         table = make_table(measured, BAND_COLUMNS)

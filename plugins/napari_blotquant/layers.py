@@ -43,6 +43,8 @@ CLEAR = "transparent"
 LIT = (0.0, 0.62, 0.95, 0.35)
 """What the next key will act on is filled with this."""
 LABEL = {"string": "{label}", "size": 11, "color": COLOURS["sample"], "anchor": "upper_left"}
+HANDLE_PX = (3.0, 10.0)
+"""Edge of a handle, in pixels of the screen: from that on a band hardly higher to napari's own."""
 MIN_DRAG_PX = 4.0
 """A mouse that moved less, in pixels of the screen, has clicked and drawn nothing."""
 DRAWING = ("add_rectangle", "add_ellipse", "add_line", "add_path", "add_polyline", "add_polygon", "add_polygon_lasso")
@@ -152,6 +154,7 @@ class BlotLayers:
     previewed = Signal(object)  # the row of one band, while it is dragged
     refused = Signal(str)  # why a shape was put back
     pointed = Signal(object)  # the Hit under the pointer
+    boxed = Signal(str, object, object)  # a rectangle was drawn for this; its first and last corner (row, col)
 
     def __init__(self, viewer: Any) -> None:
         self.viewer = viewer
@@ -160,6 +163,7 @@ class BlotLayers:
         self.hit, self.is_pointed_at = Hit(), True
         self._busy, self._fit_zoom, self._polarity = False, 0.0, ""
         self._moved: float | None = None
+        self._purpose = ""
         self.image = Image(np.zeros((2, 2)), name="Picture", colormap=DARK_VIEW)
         self.saturated = Image(np.zeros((2, 2), np.uint8), name="Saturated", colormap="red", blending="additive")
         common: dict[str, Any] = {"ndim": 2, "face_color": CLEAR, "edge_color": "white", "opacity": 0.9}
@@ -181,7 +185,22 @@ class BlotLayers:
         self.bands.events.set_data.connect(self._on_drag)
         for mirror, pick in ((self._bands, self._on_pick), (self._lanes, self._on_pick_lane)):
             mirror.layer.selected_data.events.items_changed.connect(pick)
+            mirror.layer.selected_data.events.items_changed.connect(self._fit_handles)
+        self.viewer.scene.camera.events.zoom.connect(self._fit_handles)
         self.viewer.mouse_move_callbacks.append(self._on_move)
+
+    def _fit_handles(self, _event: Any = None) -> None:
+        """Smaller handles on smaller bands: napari's hide a band of ten pixels, and none of it can be dragged.
+
+        The size has no setting: this is the one private name of napari, and `test_layers` notices its end.
+        """
+        data = self.bands.data
+        sizes = [np.ptp(data[k], axis=0).min() for k in self.bands.selected_data if k < len(data)]
+        on_screen = float(min(sizes, default=np.inf)) * self.viewer.scene.camera.zoom
+        wanted = float(np.clip(on_screen / 3, *HANDLE_PX))
+        if wanted != self.bands._vertex_size:
+            self.bands._vertex_size = wanted
+            self.bands.events.highlight()
 
     @property
     def _mirrors(self) -> tuple[Mirror, ...]:
@@ -208,6 +227,25 @@ class BlotLayers:
 
     # showing
 
+    def warm(self) -> Iterator[None]:
+        """Put the layers into the viewer one at a time: each takes the window a while, at best while a file is read."""
+        for layer in (self.image, self.lanes, self.bands):
+            self._add(layer)
+            yield
+        while self.editor is None or not self.editor.is_exact:
+            yield
+        for layer in (self.centers, self.strips):
+            self._add(layer)
+            yield
+
+    def _add(self, layer: Any) -> None:
+        if layer not in self.viewer.layers:
+            with self._quiet():
+                active = self.viewer.layers.selection.active
+                self.viewer.add_layer(layer)
+                if active is not None:
+                    self.viewer.layers.selection.active = active
+
     def show(self, editor: Editor) -> None:
         """Show another blot in the layers that are there."""
         with self._quiet():
@@ -220,8 +258,7 @@ class BlotLayers:
             self._show_picture()
             self.image.name = editor.image.name
             for layer in (self.lanes, self.bands):
-                if layer not in self.viewer.layers:
-                    self.viewer.add_layer(layer)
+                self._add(layer)
             self.show_all()
         editor.edited.connect(self._on_edited)
         editor.measured.connect(self.show_numbers)
@@ -243,8 +280,7 @@ class BlotLayers:
         hot = signal >= image.ceiling
         self.saturated.data = hot.astype(np.uint8)
         self.saturated.contrast_limits = (0, 1)
-        if self.image not in self.viewer.layers:
-            self.viewer.add_layer(self.image)
+        self._add(self.image)
         layers = self.viewer.layers
         if hot.any() and self.saturated not in layers:
             layers.insert(layers.index(self.image) + 1 if self.image in layers else len(layers), self.saturated)
@@ -309,20 +345,20 @@ class BlotLayers:
 
     def work_on(self, layer: Any) -> None:
         """Give the mouse to a layer; strips and centre lines are shown only while they are worked on."""
+        self._purpose = ""
         for hidden in (self.strips, self.centers):
             hidden.visible = hidden is layer
         if layer is self.centers:
             self.show_all()
-        if layer not in self.viewer.layers:  # strips and centre lines come when they are first worked on
-            self.viewer.add_layer(layer)
+        self._add(layer)
         self.viewer.layers.selection.active = layer
         if layer is not self.image:
             layer.mode = "direct" if layer is self.centers else "select"
 
-    def draw(self, layer: Any) -> None:
-        """Let the mouse draw rectangles in a layer until Esc."""
+    def draw(self, layer: Any, purpose: str = "") -> None:
+        """Let the mouse draw rectangles in a layer until Esc; for a purpose, one that `boxed` tells."""
         self.work_on(layer)
-        layer.mode = "add_rectangle"
+        layer.mode, self._purpose = "add_rectangle", purpose
 
     def stop(self) -> bool:
         """End drawing; without that, select nothing. Whether there was something to end."""
@@ -446,6 +482,13 @@ class BlotLayers:
             return
         if layer.mode in DRAWING and self._moved is not None and self._moved < MIN_DRAG_PX:
             self._put_back(mirror)  # a click draws nothing
+            return
+        if self._purpose:
+            corners, purpose = np.array(layer.data[-1]), self._purpose
+            self._put_back(mirror)
+            self.stop()
+            self.work_on(self.image)
+            self.boxed.emit(purpose, tuple(corners.min(axis=0).tolist()), tuple(corners.max(axis=0).tolist()))
             return
         shapes = mirror.shapes
         reading = mirror.read(editor.layout, shapes, used_ids=editor.used_ids)

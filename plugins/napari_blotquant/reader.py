@@ -96,16 +96,22 @@ def synthetic_image() -> BlotImage:
     return make_blot(plain_spec(rows, shape=(420, 760), sigma=5.0, targets=("pAKT", "AKT", "GAPDH")), seed=1).image()
 
 
-def main(arguments: list[str]) -> int:
-    """Open napari with the dock and the target in it; returns when the window is closed."""
-    import napari
+def open_window(viewer: Any) -> BlotDock:
+    """The dock in a window that leaves the room to the blot."""
     from qtpy.QtWidgets import QDockWidget
 
-    viewer = napari.Viewer(title="BlotQuant")
     dock = find_dock(viewer)
     for side in dock.window().findChildren(QDockWidget):
         if side.objectName() in SIDE_DOCKS:
             side.hide()  # napari's menu Window shows them again
+    return dock
+
+
+def main(arguments: list[str]) -> int:
+    """Open napari with the dock and the target in it; returns when the window is closed."""
+    import napari
+
+    dock = open_window(napari.Viewer(title="BlotQuant"))
     if arguments:
         dock.open_path(Path(arguments[0]))
     napari.run()

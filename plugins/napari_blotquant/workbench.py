@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from blotquant.analysis import find_again
 from blotquant.errors import BlotQuantError, ImageError, OutputError
-from blotquant.model.image import BlotImage
+from blotquant.model.image import BlotImage, Orientation
 from blotquant.runs.blots import (
     Blot,
     Opened,
     image_of,
+    lay_again,
     list_blots,
     open_blot,
     open_session,
@@ -24,7 +24,6 @@ from blotquant.runs.blots import (
     start,
     state_of,
 )
-from blotquant.runs.live_ratios import Study, StudyPicture, ratios_with
 from blotquant.session.autosave import Autosaver, find_rescued, free_name, holds
 from blotquant.session.canonical_json import flatten_settings
 from blotquant.session.history import Change
@@ -36,6 +35,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from blotquant.analysis import Step
+    from blotquant.runs.live_ratios import Study, StudyPicture
+    from blotquant.runs.shared_lanes import Shared
 
 SETTLE_MS = 600
 """Exact numbers are made when no edit has come for so long."""
@@ -79,8 +80,10 @@ class Workbench:
         self.autosaver = Autosaver()
         self.running: list[Any] = []
         self.may_leave: Callable[[], bool] = lambda: True
-        self.ask_restore: Callable[[str], bool] = lambda _text: True
+        self.ask: Callable[[str], bool] = lambda _text: True
+        self.chosen: list[Path] = []  # selected in the list of blots
         self.ask_place: Callable[[str, str], Path | None] = lambda _text, _name: None
+        self.earlier: list[Opened] = []  # the open picture as it lay before it was turned, mirrored or cut
         self._job = 0
         self._is_measuring = False
         self._settle = QSignalDebouncer()
@@ -94,6 +97,10 @@ class Workbench:
         from napari.qt.threading import create_worker
 
         def guarded() -> tuple[Any, Exception | None]:  # a raised error would open a traceback
+            import pandas as pd
+
+            # Arrow's hash tables, behind pandas' strings, once took the process down when they were used in a thread.
+            pd.set_option("mode.string_storage", "python")
             try:
                 return work(), None
             except (BlotQuantError, OSError, ImportError, MemoryError) as error:
@@ -186,11 +193,11 @@ class Workbench:
             self.editor.stated.disconnect()
         editor = Editor(opened.image, opened.session, path=opened.path, autosaver=self.autosaver)
         editor.saved = opened.saved or opened.session
-        self.editor, self.band_id = editor, ""
+        self.editor, self.band_id, self.earlier = editor, "", []
         self.lane_id = next((lane.id for lane in editor.layout.lanes), "")
         for kept in opened.kept:
             text = f"There are edits that were never saved ({kept.label}). Restore them?"
-            if self.ask_restore(text):
+            if self.ask(text):
                 if not holds(kept.session, opened.session):  # each has edits that the other lacks: both are kept
                     editor.path = free_name(editor.default_path)
                 editor.restore(kept.session)
@@ -289,11 +296,12 @@ class Workbench:
                 self.ratios = ratios, study.tables.get("ratios", ratios)
                 self.related.emit()
 
-        self.start(
-            lambda: ratios_with(study, picture, editor.image, session),
-            done,
-            lambda error: self.said.emit(explain(error), "problem"),
-        )
+        def work() -> pd.DataFrame:
+            from blotquant.runs.live_ratios import ratios_with
+
+            return ratios_with(study, picture, editor.image, session)
+
+        self.start(work, done, lambda error: self.said.emit(explain(error), "problem"))
 
     def find_from(self, step: Step) -> None:
         """Find again from a step on with the settings in force; the steps before it stand."""
@@ -303,6 +311,8 @@ class Workbench:
         image, session = editor.image, editor.session
 
         def work() -> Any:
+            from blotquant.analysis import find_again
+
             found = find_again(image, session, step)
             return found, editor.lay_under(found)
 
@@ -312,6 +322,67 @@ class Workbench:
             self.said.emit(editor.misfits(), "problem")
 
         self.run(f"Finding {step} again", work, done)
+
+    def lay(self, step: Orientation | None) -> None:
+        """Turn, mirror or cut the picture as it is shown, or show all of it; everything is found anew."""
+        editor = self.editor
+        if editor is None or not self.may_leave():
+            return
+        before, earlier = Opened(editor.image, editor.session, editor.path, editor.saved), self.earlier
+        signed = {"who": editor.who, "when": editor.clock()}
+
+        def done(opened: Opened) -> None:
+            self.show(opened)
+            self.earlier = [*earlier, before]
+
+        self.run(
+            "Finding lanes and bands in the picture as it lies now", lambda: lay_again(before, step, **signed), done
+        )
+
+    def lay_back(self) -> bool:
+        """Show the picture as it lay before, with what was corrected there; False if it was not laid anew."""
+        if not self.earlier:
+            return False
+        *earlier, before = self.earlier
+        self.show(before)
+        self.earlier = earlier
+        return True
+
+    def share_lanes(self) -> None:
+        """Use the lanes as they are on the other pictures of the membrane, after a question."""
+        from blotquant.runs.shared_lanes import share_lanes, undo_shared
+
+        editor, study, picture = self.editor, self.study, self.picture
+        if editor is None:
+            return
+        own = [editor.path, editor.image.source]
+        if study is not None and picture is not None:
+            places = study.membrane_of(picture)
+        else:
+            places = [path for path in self.chosen if path not in own and session_beside(path) not in own]
+        if not places:
+            msg = (
+                "no study says which pictures are of this membrane: select them in the list of blots, then press again"
+            )
+            self.said.emit("this membrane has no other picture" if study and picture else msg, "note")
+            return
+        names = ", ".join(place.name.removesuffix(SESSION_SUFFIX) for place in places)
+        if not self.ask(f"Use these lanes on {names}? Their sessions are saved; each change can be undone."):
+            return
+        image, layout, signed = editor.image, editor.layout, {"who": editor.who, "when": editor.clock()}
+
+        def done(shared: Sequence[Shared]) -> None:
+            self.said.emit("\n".join(one.said for one in shared), "note")
+            if any(one.gestures for one in shared):
+                self.offered.emit(
+                    "Take it back", lambda: self.run("Taking it back", partial(undo_shared, shared, **signed), done)
+                )
+
+        self.run(
+            f"Using these lanes on {len(places)} pictures",
+            lambda: share_lanes(image, layout, places, study, **signed),
+            done,
+        )
 
     def set_value(self, dotted: str, value: Any) -> None:
         """Change one setting, as an edit that can be undone."""

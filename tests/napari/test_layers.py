@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -180,3 +182,31 @@ def test_polarity_changes_the_signal_and_can_be_undone(layers: BlotLayers) -> No
     assert np.array_equal(editor.image.signal(), editor.image.white - first)
     editor.undo()
     assert np.array_equal(editor.image.signal(), first)
+
+
+def test_fit_handles_leaves_a_small_band_to_be_dragged(dock: Any, qtbot: Any) -> None:
+    """Napari's handles of ten pixels would hide it. The size is private to napari: here its end would be noticed."""
+    from mouse import click, drag
+    from napari.layers import Shapes
+
+    from blotquant.session.edits import resize_band
+
+    assert Shapes._vertex_size == 10
+    editor, viewer = dock.editor, dock.viewer
+    viewer.scene.camera.zoom = 2.0
+    viewer.scene.camera.center = (0.0, 80.0, 120.0)
+    qtbot.wait(50)
+    band = editor.layout.bands[0]
+    (row, col), half = band.peak, 2.5
+    small = [(row - half, col - 6), (row - half, col + 6), (row + half, col + 6), (row + half, col - 6)]
+    editor.do(resize_band(editor.layout, band.id, small), "resize")
+    click(viewer, row, col)
+    assert dock.layers.selected_ids() == [band.id]
+    assert dock.layers.bands._vertex_size == pytest.approx(10 / 3, abs=0.1)
+    drag(viewer, (row, col), (row + 8, col))
+    moved = editor.layout.band(band.id)
+    heights = np.ptp(np.asarray(moved.outline), axis=0)
+    assert heights[0] == pytest.approx(5, abs=0.1)
+    assert moved.peak[0] == pytest.approx(row + 8, abs=1.0)
+    viewer.scene.camera.zoom = 12.0
+    assert dock.layers.bands._vertex_size == 10

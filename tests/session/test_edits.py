@@ -101,10 +101,23 @@ def test_a_drawn_band_joins_its_lane_row_and_target(layout: Layout) -> None:
     assert drawn.peak == pytest.approx((74.5, 90.0))
 
 
-def test_a_band_drawn_where_there_is_no_row_has_none(layout: Layout) -> None:
+def test_draw_band_where_there_is_no_row_begins_one_and_the_next_joins_it(layout: Layout) -> None:
+    """The other rows keep their numbers: experiments name rows by them."""
     (change,) = draw_band(layout, rectangle(10, 20, 50, 70))
     assert isinstance(change.after, Band)
-    assert (change.after.lane, change.after.row) == ("l2", None)
+    assert (change.after.lane, change.after.row, change.after.target) == ("l2", 3, None)
+    after = apply_changes(layout, [change])
+    after = apply_changes(after, draw_band(after, rectangle(11, 21, 80, 100)))
+    assert [(b.lane, b.row) for b in after.bands if b.origin == "drawn"] == [("l2", 3), ("l3", 3)]
+    named = apply_changes(after, set_target(after, "hand1", "ERK"))
+    assert [b.id for b in named.bands if b.target == "ERK"] == ["hand1", "hand2"]
+
+
+def test_split_band_gives_the_lower_part_a_row_of_its_own(layout: Layout) -> None:
+    after = apply_changes(layout, split_band(layout, "l2b1", row=43.5))
+    assert (after.band("l2b1").row, after.band("hand1").row) == (1, 3)
+    named = apply_changes(after, set_target(after, "l2b1", "AKT"))
+    assert named.band("hand1").target is None, "the name of the upper row is not the lower part's"
 
 
 def test_ids_of_drawn_bands_are_not_used_again(layout: Layout) -> None:
@@ -285,7 +298,7 @@ def test_copy_aperture_along_row_keeps_a_doublets_members_on_one_outline(doublet
 def test_draw_band_joins_the_row_that_its_outline_overlaps(layout: Layout) -> None:
     without = apply_changes(layout, delete_band(layout, "l2b1"))
     drawn = draw_band(without, rectangle(46, 62, 52, 69))
-    assert drawn[0].after.row is None, "it has little in common with the row"
+    assert drawn[0].after.row == 3, "it has little in common with the row"
     drawn = draw_band(without, rectangle(44, 58, 52, 69))
     assert drawn[0].after.row == 1
 

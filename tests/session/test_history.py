@@ -346,3 +346,22 @@ def test_an_edit_is_a_value() -> None:
     assert a == b
     assert isinstance(a.edits[0], Edit)
     assert len(a.edits[0].hash) == 64
+
+
+def test_replay_on_keeps_bands_found_in_a_lane_that_took_another_ones_place() -> None:
+    """A band went with its lane, and a new lane lies there now: the band is found in it. A deleted one stays away."""
+    layout = make_layout(rows=(40, 71))
+    lane, (first, second) = layout.lane("l1"), layout.bands_of("l1")
+    new = replace(lane, id="hand-lane1")
+    history = record(
+        layout,
+        [Change("band", second.id, second, None)],
+        [Change("band", first.id, first, None), Change("lane", "l1", lane, None)],
+        [Change("lane", new.id, None, new)],
+    )
+    corrected, _ = apply_edits(layout, history.edits)
+    here = [replace(b, id=f"n{k}", lane=new.id) for k, b in enumerate((first, second))]
+    found = replace(corrected, bands=(*corrected.bands, *here))
+    result, conflicts = replay_on(found, [layout, corrected], history.edits)
+    assert [b.id for b in result.bands_of(new.id)] == [first.id]
+    assert conflicts == ()

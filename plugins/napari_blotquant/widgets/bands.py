@@ -170,6 +170,11 @@ class Table(QTableView):
         ]
         return pd.DataFrame([[cell.text for cell in self.rows.cells[k]] for k in shown], columns=list(self.rows.heads))
 
+    @property
+    def chosen(self) -> list[str]:
+        """Keys of the selected rows."""
+        return [self._key(index) for index in self.selectionModel().selectedRows()]
+
     def copy(self) -> None:
         """Put the selected rows, else all, on the clipboard, as a spreadsheet takes them."""
         QApplication.clipboard().setText(self.frame(selected=True).to_csv(sep="\t", index=False))

@@ -63,9 +63,11 @@ class SettingsForm(QWidget):
     def show_values(self, section: BaseModel) -> None:
         """Show the values of a section without telling a change."""
         for name, box in self._fields.items():
-            value = getattr(section, name)
+            value, held = getattr(section, name), self.window().focusWidget()
             with box.changed.blocked():
                 box.value = 0 if value is None else value
+            if held is not None:
+                held.setFocus()  # superqt's spin box takes the keys when it is given a value
 
 
 def setting_widget(name: str, info: FieldInfo) -> Any:
@@ -125,7 +127,7 @@ class Page(QWidget):
 class PicturePage(Page):
     """How the picture is read and looked at; pictures that are open in napari already."""
 
-    def __init__(self, bench: Workbench, hand: Commands, layers: BlotLayers) -> None:
+    def __init__(self, bench: Workbench, hand: Commands, layers: BlotLayers, n_lanes: QWidget) -> None:
         super().__init__(bench, hand)
         self.layers = layers
         self.polarity, self.view, self.opened = combo(["bright", "dark"]), combo(["dark", "bright"]), combo([])
@@ -133,6 +135,8 @@ class PicturePage(Page):
         self.view.currentIndexChanged.connect(lambda k: layers.set_view(dark_bands=k == 0))
         self.put("bands in the file are", self.polarity, "show them", self.view)
         self.put("open in napari", self.opened, button("Quantify it", "Take this image as the blot", self._take))
+        self.put(*(self.command(n) for n in ("turn_90", "turn_-90", "mirror_left-right", "mirror_top-bottom")))
+        self.put(*(self.command(name) for name in ("draw_region", "lay", "draw_strip", "draw_grid")), n_lanes)
         layers.viewer.layers.events.inserted.connect(self._list)
         layers.viewer.layers.events.removed.connect(self._list)
         self._list()
@@ -265,14 +269,15 @@ class StepPages(QWidget):
             self._group.addButton(step, k)
             row.addWidget(step)
         self._group.idClicked.connect(hand.go)
-        self.picture, self.targets = PicturePage(bench, hand, layers), TargetPage(bench, hand)
+        n_lanes, of_grid = (SettingsForm(DetectionSettings, "detection", bench, only=("n_lanes",)) for _ in range(2))
+        self.picture, self.targets = PicturePage(bench, hand, layers, of_grid), TargetPage(bench, hand)
         strips, lanes, bands, result = (Page(bench, hand) for _ in range(4))
-        n_lanes = SettingsForm(DetectionSettings, "detection", bench, only=("n_lanes",))
         min_snr = SettingsForm(DetectionSettings, "detection", bench, only=("min_snr",))
-        self.forms = (n_lanes, min_snr, SettingsForm(QuantificationSettings, "quantification", bench))
+        self.forms = (n_lanes, of_grid, min_snr, SettingsForm(QuantificationSettings, "quantification", bench))
         strips.put(strips.command("draw"), strips.command("remove"), strips.find_button("strips"))
         lanes.put(n_lanes, lanes.find_button("lanes"), lanes.command("bend"))
         lanes.put(*(lanes.command(f"mark_{role}") for role in ROLES))
+        lanes.put(lanes.command("share_lanes"))
         bands.put(min_snr, bands.find_button("bands"))
         bands.put(*(bands.command(name) for name in ("draw", "merge", "copy_along_row")))
         result.put(self.forms[2], result.command("save"))

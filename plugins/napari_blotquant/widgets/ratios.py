@@ -145,6 +145,7 @@ class Tables(QTabWidget):
         pages = (self.bands, self.ratio_page, self.history, self.blots, key_list())
         for page, name in zip(pages, ("Bands", "Ratios", "History", "Blots", "Keys"), strict=True):
             self.addTab(page, name)
+        self.blots.selectionModel().selectionChanged.connect(self._choose)
         bench.listed.connect(self.show_blots)
         bench.opened.connect(self._mark)
         for signal in (bench.opened, bench.edited, bench.stated):
@@ -154,6 +155,9 @@ class Tables(QTabWidget):
 
     def _open(self, key: str) -> None:
         self.bench.open_path(Path(key))
+
+    def _choose(self, *_changed: object) -> None:
+        self.bench.chosen = [Path(key) for key in self.blots.chosen]
 
     def _show_history(self, _touched: object = None) -> None:
         editor = self.bench.editor
@@ -184,7 +188,7 @@ class Tables(QTabWidget):
 def key_list() -> Table:
     """Every key with what it does and what it acts on."""
     keys = Table(("key", "does", "on"), "keys", None, (84, 240))
-    on = {"selection": "what is selected", "": ""}
+    on = {"selection": "what is selected", "picture": "the picture", "": ""}
     said = [(key_name(c.key), c.tip, on.get(c.on, f"the {c.on} under the pointer")) for c in COMMANDS if c.key]
     said += [("1 to 6", "Go to a step", ""), ("D, S", "napari's own: move vertices, select", "")]
     said += [("Ctrl+C, Ctrl+V", "napari's own: copy and paste the selected shapes", "")]
