@@ -232,11 +232,6 @@ class BlotLayers:
         for layer in (self.image, self.lanes, self.bands):
             self._add(layer)
             yield
-        while self.editor is None or not self.editor.is_exact:
-            yield
-        for layer in (self.centers, self.strips):
-            self._add(layer)
-            yield
 
     def _add(self, layer: Any) -> None:
         if layer not in self.viewer.layers:

@@ -36,6 +36,14 @@ def test_imports_point_one_way(path: Path) -> None:
         assert own not in NO_QT or not {name.split(".")[0] for name in names} & {"napari", "qtpy", "superqt"}
 
 
+def test_the_plugin_stays_small() -> None:
+    from runpy import run_path
+
+    code_lines = run_path(str(PLUGIN.parents[1] / "tools" / "structure_figures.py"))["code_lines"]
+    assert len(MODULES) <= 14
+    assert sum(code_lines(path.read_text(encoding="utf-8")) for path in MODULES) <= 3200
+
+
 def test_widgets_import_each_other_in_no_circle() -> None:
     uses = {
         path.stem: set(re.findall(r"napari_blotquant\.widgets\.(\w+)", path.read_text(encoding="utf-8")))

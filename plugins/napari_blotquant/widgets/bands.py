@@ -230,7 +230,7 @@ class BandTable(Table):
 
     def __init__(self, bench: Workbench) -> None:
         heads = ("lane", "target", "volume", "SD", "change", "SNR", "flags")
-        super().__init__(heads, "bands", bench.select, (36, 52, 78, 46, 54, 38))
+        super().__init__(heads, "bands", bench.select, (36, 52, 78, 54, 54, 38))
         self.bench = bench
         bench.edited.connect(self.refresh)
         bench.selected.connect(self._mark)

@@ -116,8 +116,9 @@ class Page(QWidget):
     def command(self, name: str) -> QPushButton:
         """The button of a command; it acts on what is selected."""
         found = BY_NAME[name]
-        key = f"  ({key_name(found.key)})" if found.key else ""
-        return button(found.label + key, found.tip, lambda: self.hand.run(name))
+        key = key_name(found.key)
+        label = f"{found.label}  ({key})" if len(key) == 1 else found.label
+        return button(label, f"{found.tip} ({key})" if key else found.tip, lambda: self.hand.run(name))
 
     def find_button(self, step: Any) -> QPushButton:
         """The button that finds again from a step on."""
@@ -133,10 +134,11 @@ class PicturePage(Page):
         self.polarity, self.view, self.opened = combo(["bright", "dark"]), combo(["dark", "bright"]), combo([])
         self.polarity.currentTextChanged.connect(bench.set_polarity)
         self.view.currentIndexChanged.connect(lambda k: layers.set_view(dark_bands=k == 0))
-        self.put("bands in the file are", self.polarity, "show them", self.view)
-        self.put("open in napari", self.opened, button("Quantify it", "Take this image as the blot", self._take))
+        self.put("bands are", self.polarity, "shown", self.view)
+        self.put("open layer", self.opened, button("Quantify it", "Take this image as the blot", self._take))
         self.put(*(self.command(n) for n in ("turn_90", "turn_-90", "mirror_left-right", "mirror_top-bottom")))
-        self.put(*(self.command(name) for name in ("draw_region", "lay", "draw_strip", "draw_grid")), n_lanes)
+        self.put(*(self.command(name) for name in ("draw_region", "lay", "draw_strip")))
+        self.put(n_lanes, self.command("draw_grid"))
         layers.viewer.layers.events.inserted.connect(self._list)
         layers.viewer.layers.events.removed.connect(self._list)
         self._list()
