@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blotquant.model.geometry import Band, Lane, Layout, Point, Polygon, Strip, polygon
+from blotquant.model.geometry import LOWER_HALF, Band, Lane, Layout, Point, Polygon, Strip, polygon
 
 FOOT = 0.1
 """A snapped outline reaches to where the profile has fallen to this part of the band's height."""
@@ -75,7 +75,8 @@ def row_near(layout: Layout, lane: Lane, row: float, *, span: tuple[float, float
     if best is not None:
         return best[1]
     lanes = {other.id for other in layout.lanes_of(lane.strip)}
-    return 1 + max((band.row for band in layout.bands if band.row is not None and band.lane in lanes), default=0)
+    rows = [band.row for band in layout.bands if band.row is not None and band.lane in lanes]
+    return 1 + max((row - LOWER_HALF if row > LOWER_HALF else row for row in rows), default=0)
 
 
 def is_in_row(layout: Layout, band: Band, strip: str, number: int) -> bool:
