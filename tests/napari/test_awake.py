@@ -83,3 +83,10 @@ def test_a_lanes_curves_are_made_once_for_each_scene(editor: editing.Editor, mon
     editor.measure_now()
     editor.curves(first)
     assert made == [first.id, second.id, first.id]
+
+
+def test_start_makes_tables_without_arrows_strings(dock: Any) -> None:
+    """Arrow's hash tables once took the process down when they were used in a thread."""
+    dtypes = dock.editor.table.dtypes
+    storages = {dtype.storage for dtype in dtypes if hasattr(dtype, "storage")}
+    assert storages == {"python"}

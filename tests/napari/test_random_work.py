@@ -51,11 +51,15 @@ class Bench:
     def select_lane(self, lane_id: str) -> None:
         self.lane_id = lane_id
 
+    def lay_back(self) -> bool:
+        return False
+
 
 class Layers:
     """A pointer and a selection, put anywhere."""
 
     all = ()
+    boxed = Signal(str, object, object)
 
     def __init__(self, bench: Bench, rng: np.random.Generator) -> None:
         self.bench, self.rng = bench, rng
