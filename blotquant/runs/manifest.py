@@ -218,7 +218,7 @@ def publish(store: Store, manifest: Manifest, *, sessions: Iterable[str]) -> Man
         With the checksums of all files, as written.
     """
     folder, names = store.folder, sorted(sessions)
-    store.flush((unit.name for unit in manifest.units), names)
+    store.flush(names)
     old = _known(folder)
     below = (path.relative_to(store.new).as_posix() for path in store.new.rglob("*") if is_plain_file(path))
     ready = sorted(name for name in below if name != MANIFEST)

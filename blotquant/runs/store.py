@@ -12,8 +12,8 @@ files lie in ``.blotquant/tmp``, which the next run empties. No link is followed
 Notes
 -----
 A killed process loses nothing that it handed to the system; a power cut may. Files that hold hand corrections are
-therefore flushed to disk one by one before they replace the earlier ones. Everything else can be measured again: it is
-flushed once, before the tables are published.
+therefore flushed to disk one by one before they replace the earlier ones. The other sessions are flushed together,
+before the tables are published; parts are not, since what `--resume` does not find whole it measures again.
 """
 
 from __future__ import annotations
@@ -150,12 +150,11 @@ class Store:
         """Drop the part of a unit that failed."""
         self._path(key).unlink(missing_ok=True)
 
-    def flush(self, keys: Iterable[str], sessions: Iterable[str]) -> None:
-        """Make parts and sessions durable, all at once; a part that a power cut takes before is made again."""
-        for path in (*map(self._path, keys), *(self.folder / "sessions" / name for name in sessions)):
-            flush_file(path)
-        for place in (self.folder / "sessions", self._path("").parent):
-            flush_folder(place)
+    def flush(self, sessions: Iterable[str]) -> None:
+        """Make sessions durable, all at once, one flush a picture; a part that a power cut takes is made again."""
+        for name in sessions:
+            flush_file(self.folder / "sessions" / name)
+        flush_folder(self.folder / "sessions")
 
     def _make_way(self, key: str, path: Path, text: str) -> None:
         """Refuse to lose corrections; keep a copy of a session without any that blotquant did not write here."""
