@@ -37,7 +37,7 @@ for (const picture of document.querySelectorAll("svg.picture")) {
 }
 let opened = [];
 addEventListener("beforeprint", () => {
-  opened = [...document.querySelectorAll("#answers details:not([open]), #summary details:not([open]), details.profiles:not([open])")];
+  opened = [...document.querySelectorAll("#answers details.printed:not([open]), #summary details:not([open]), details.profiles:not([open])")];
   opened.forEach((part) => { part.open = true; });
 });
 addEventListener("afterprint", () => opened.forEach((part) => { part.open = false; }));
