@@ -224,10 +224,10 @@ def _close_up(strip: FoundStrip, light: Floats, usual: SearchCopy, search: Searc
     again = Reading(search(close))
     explained = [explained_light(r.found, light, usual) for r in (alone, again)]
     better = again.fitness * explained[1] > CLEARLY * alone.fitness * explained[0]
-    # Clearer lanes are no reason to lose bands.
+    # Clearer lanes are no reason to lose bands or lanes.
     loses = again.band_fitness * explained[1] < NOT_LESS * alone.band_fitness * explained[0]
-    agree = len(again.found) == 1 and len(again.found[0].piece.tracks) == len(strip.piece.tracks)
-    return again.found if better and not (agree and loses) else [strip]
+    more = sum(len(f.piece.tracks) for f in again.found) > len(strip.piece.tracks)
+    return again.found if better and (more or not loses) else [strip]
 
 
 def _with_best_bands(
