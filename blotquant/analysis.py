@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from blotquant.detection.membranes import NOT_IDENTIFIED, Expected, LaneIdentity, find_membrane, with_lane_flag
+from blotquant.detection.membranes import (
+    NOT_IDENTIFIED,
+    Expected,
+    LaneIdentity,
+    find_membrane,
+    keep_row_numbers,
+    with_lane_flag,
+)
 from blotquant.detection.picture import find_bands_again, find_lanes_again, find_layout
 from blotquant.detection.turned import search_turned, turn_layout, turn_picture
 from blotquant.doublets.rows import undivided_rows, unresolved_rows
@@ -505,6 +512,7 @@ def name_bands(
     divided = resolve_doublets(
         image.signal(), named, ceiling=image.ceiling, rows=merged, settings=settings.identification
     )
+    divided = keep_row_numbers(divided, layout)
     # The parts are new bands: their strength must be known before rows are chosen again.
     scene = prepare_image(image, divided, settings=settings.quantification)
     return assign(divided, _all_rows(image, divided, scene))

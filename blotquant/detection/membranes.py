@@ -39,7 +39,7 @@ from blotquant.detection.registration import (
     place_layout,
 )
 from blotquant.errors import LaneCountError
-from blotquant.model.geometry import Lane, LaneRole, Layout
+from blotquant.model.geometry import LOWER_HALF, Lane, LaneRole, Layout
 from blotquant.settings import DetectionSettings
 from blotquant.threads import single_threaded
 
@@ -314,14 +314,17 @@ def keep_row_numbers(layout: Layout, earlier: Layout) -> Layout:
     Returns
     -------
     Layout
-        Each row has the number of the earlier row on whose bands most of its own lie; rows that are new come after
-        all earlier ones, from the top down.
+        Each row has the number of the earlier row on whose bands most of its own lie; the halves of a divided row have
+        those of two earlier rows, or stay the halves of one. Rows that are new come after all earlier ones.
     """
     votes: Counter[tuple[str, int, int]] = Counter()
-    places: dict[tuple[str, int], list[float]] = {}
     of_lane = {lane.id: lane.strip for lane in layout.lanes}
-    for band in (b for b in layout.bands if b.row is not None):
-        places.setdefault((of_lane[band.lane], band.row or 0), []).append(band.peak[0])
+    places: dict[tuple[str, int], list[float]] = {}
+    for band in layout.bands:
+        if band.row is None:
+            continue
+        key = of_lane[band.lane], band.row
+        places.setdefault(key, []).append(band.peak[0])
         same = [
             (abs(other.peak[0] - band.peak[0]), other.row)
             for other in earlier.bands
@@ -330,19 +333,26 @@ def keep_row_numbers(layout: Layout, earlier: Layout) -> Layout:
             and other.box.row_start <= band.peak[0] < other.box.row_stop
         ]
         if same:
-            votes[of_lane[band.lane], band.row or 0, min(same)[1]] += 1
+            votes[*key, min(same)[1]] += 1
+    most = {(strip, row): n for (strip, row, _), n in reversed(votes.most_common())}
+
+    def weight(vote: tuple[str, int, int]) -> float:
+        """Votes; those of a lower half count after its upper half's."""
+        strip, row, _ = vote
+        return min(votes[vote], most.get((strip, row - LOWER_HALF), votes[vote])) - 0.5 * (row > LOWER_HALF)
+
     numbers: dict[tuple[str, int], int] = {}
-    for (strip, row, number), _ in votes.most_common():
-        if (strip, row) not in numbers and not any(s == strip and n == number for (s, _), n in numbers.items()):
-            numbers[strip, row] = number
-    last = max((band.row or 0 for band in earlier.bands), default=0)
-    for key in sorted(places, key=lambda key: (key[0], float(np.median(places[key])))):
-        if key not in numbers:
+    for strip, row, number in sorted(votes, key=lambda vote: (-weight(vote), vote)):
+        upper = numbers.get((strip, row - LOWER_HALF))
+        taken = {one for (of, _), one in numbers.items() if of == strip}
+        if (strip, row) not in numbers and (number == upper or number not in taken):
+            numbers[strip, row] = number + LOWER_HALF * (number == upper)
+    last = max((band.row % LOWER_HALF for band in earlier.bands if band.row), default=0)
+    for strip, row in sorted(places, key=lambda key: (key[0], float(np.median(places[key])))):
+        if (strip, row) not in numbers:
             last += 1
-            numbers[key] = last
-    bands = (
-        band if band.row is None else replace(band, row=numbers[of_lane[band.lane], band.row]) for band in layout.bands
-    )
+            numbers[strip, row] = last
+    bands = (b if b.row is None else replace(b, row=numbers[of_lane[b.lane], b.row]) for b in layout.bands)
     return replace(layout, bands=tuple(bands))
 
 
