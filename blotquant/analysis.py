@@ -32,6 +32,7 @@ from blotquant.doublets.rows import undivided_rows, unresolved_rows
 from blotquant.doublets.split import resolve_doublets
 from blotquant.errors import ImageError
 from blotquant.identification.ladder import LadderError, LadderFit, own_or_marker
+from blotquant.identification.mass_scale import mend_rows
 from blotquant.identification.sheet import CONTRADICTED, find_contradiction
 from blotquant.identification.targets import Target, add_kda, assign_targets
 from blotquant.model.geometry import LaneRole, Layout, Polygon
@@ -136,7 +137,9 @@ def searchable(image: BlotImage) -> FloatImage:
 
 
 def divided(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
-    """Two found rows that touch share out the signal between them."""
+    """Rows follow the membrane's course, and two found rows that touch share out the signal between them."""
+    for strip in layout.strips:
+        layout = mend_rows(layout, strip.id)
     with stage("doublets"):
         return resolve_doublets(image.signal(), layout, ceiling=image.ceiling, settings=settings.identification)
 
@@ -369,7 +372,7 @@ def analyze_membrane(
     for picture, layout, identity in zip(pictures, layouts, identities, strict=True):
         session = picture.session
         if session is None:
-            found = _with_roles(divided(picture.image, layout, settings), expected.roles)
+            found = divided(picture.image, _with_roles(layout, expected.roles), settings)
             session = make_session(picture.image, found, settings=settings, folder=session_folder)
         elif corrected_lanes(session):
             identity = LaneIdentity(n_seen=len(session.layout.lanes), n_lanes=len(session.layout.lanes), by_hand=True)

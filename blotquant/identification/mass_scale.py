@@ -12,8 +12,10 @@ docs/methods.md, *Molecular weight*.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,6 +31,10 @@ MIN_LANES_TO_BEND = 5
 """And of the bend."""
 BEND_F = 12.0
 """By so many of its mean squares the rows' misfit must fall for a bend to be believed."""
+JUMP = 0.7
+"""Band heights by which two neighbours of one row differ at the least if they are two proteins."""
+SAME_HEIGHT = 0.35
+"""Band heights between two bands, one above the other, from which on they are two rows."""
 OUTLIER_SDS = 2.0
 """A band further from its row's line counts less and less (Huber)."""
 
@@ -145,25 +151,39 @@ def row_course(layout: Layout, strip: str) -> tuple[float, float]:
 
     Notes
     -----
-    Least squares over all rows at once, each with a height of its own (all is taken from its row's mean), a few rounds
-    of Huber's weights against bands that stray. The bend is taken where it lowers the misfit clearly.
+    The steps between neighbouring lanes tell the course first, their median being blind to rows that jump from one
+    protein to another; then least squares over all rows at once, each with a height of its own (all is taken from its
+    row's mean), a few rounds of Huber's weights against bands that stray. The bend is taken where it lowers the misfit
+    clearly.
     """
     rows: dict[int, list[Band]] = {}
     for lane in layout.lanes_of(strip):
         for band in layout.bands_of(lane.id):
             if band.row is not None and band.status == "detected":
                 rows.setdefault(band.row, []).append(band)
-    groups = [bands for bands in rows.values() if len({b.lane for b in bands}) >= MIN_LANES]
+    groups = [
+        sorted(bands, key=lambda b: b.peak[1]) for bands in rows.values() if len({b.lane for b in bands}) >= MIN_LANES
+    ]
     if not groups:
         return 0.0, 0.0
     x = np.array([b.peak[1] for bands in groups for b in bands])
     y = np.array([b.peak[0] for bands in groups for b in bands])
     of = np.repeat(np.arange(len(groups)), [len(bands) for bands in groups])
-    tilt = _fitted(x[:, None], y, of)
+    within = np.diff(of) == 0
+    middles, slopes = ((x[1:] + x[:-1]) / 2)[within], (np.diff(y) / np.maximum(np.diff(x), 1.0))[within]
+    left, right = middles <= np.median(middles), middles > np.median(middles)
+    bend = 0.0
+    if max(len(bands) for bands in groups) >= MIN_LANES_TO_BEND and left.any() and right.any():
+        between = float(np.median(middles[right]) - np.median(middles[left]))
+        bend = float(np.median(slopes[right]) - np.median(slopes[left])) / (2 * between)
+    flat = y - float(np.median(slopes - 2 * bend * middles)) * x - bend * x**2
+    stray = np.abs(flat - np.array([np.median(flat[of == k]) for k in range(len(groups))])[of])
+    sure = np.minimum(1.0, OUTLIER_SDS * max(1.4826 * float(np.median(stray)), 0.25) / np.maximum(stray, 1e-9))
+    tilt = _fitted(x[:, None], y, of, sure)
     if max(len(bands) for bands in groups) < MIN_LANES_TO_BEND:
         return float(tilt[0][0]), 0.0
     middle = float(x.mean())
-    both = _fitted(np.column_stack([x - middle, (x - middle) ** 2]), y, of)
+    both = _fitted(np.column_stack([x - middle, (x - middle) ** 2]), y, of, sure)
     freedom = len(x) - len(groups) - 2
     if freedom < 2 or (tilt[1] - both[1]) < BEND_F * both[1] / freedom:
         return float(tilt[0][0]), 0.0
@@ -171,9 +191,72 @@ def row_course(layout: Layout, strip: str) -> tuple[float, float]:
     return float(slope - 2 * bend * middle), float(bend)
 
 
-def _fitted(terms: Floats, y: Floats, of: NDArray[np.intp]) -> tuple[Floats, float]:
+def mend_rows(layout: Layout, strip: str) -> Layout:
+    """Take apart rows that jump from one protein to another, and join the pieces along the membrane's course.
+
+    Parameters
+    ----------
+    layout : Layout
+        With rows.
+    strip : str
+        The strip's id.
+
+    Returns
+    -------
+    Layout
+        As it was where no row jumps and none is in pieces, or where bands do not fall into clear rows. A row keeps the
+        number that most of its bands have. Expected bands that lie beside their row are left out.
+
+    Notes
+    -----
+    On a membrane that is turned by some degrees a row and its neighbour lie nearer to each other from lane to lane than
+    a row to itself across an empty lane or the ladder's. Less the course that all rows have in common, each protein
+    lies at one height.
+    """
+    tilt, bend = row_course(layout, strip)
+    number_of = {lane.id: lane.number for lane in layout.lanes_of(strip) if lane.role not in ("ladder", "excluded")}
+    mine = [band for band in layout.bands if band.lane in number_of and band.row is not None]
+    seen = [band for band in mine if band.status == "detected"]
+    if len(seen) < MIN_LANES_TO_BEND:
+        return layout
+    at = {b.id: b.peak[0] - tilt * b.peak[1] - bend * b.peak[1] ** 2 for b in mine}
+    height = float(np.median([b.box.row_stop - b.box.row_start for b in seen]))
+    rows: dict[int, list[Band]] = {}
+    for band in sorted(seen, key=lambda b: number_of[b.lane]):
+        rows.setdefault(band.row or 0, []).append(band)
+    jumps = any(abs(at[a.id] - at[b.id]) > JUMP * height for bands in rows.values() for a, b in pairwise(bands))
+    pieces = any(
+        abs(float(np.median([at[x.id] for x in a]) - np.median([at[x.id] for x in b]))) < SAME_HEIGHT * height
+        and not {x.lane for x in a} & {x.lane for x in b}
+        for a, b in combinations(rows.values(), 2)
+        if max(len(a), len(b)) >= MIN_LANES
+    )
+    if not (jumps or pieces):
+        return layout
+    ordered = sorted(seen, key=lambda b: at[b.id])
+    cuts = [k for k in range(1, len(ordered)) if at[ordered[k].id] - at[ordered[k - 1].id] > SAME_HEIGHT * height]
+    groups = [ordered[i:k] for i, k in pairwise([0, *cuts, len(ordered)])]
+    if any(len({b.lane for b in group}) < len(group) for group in groups):
+        return layout
+    free, numbers = max(b.row or 0 for b in layout.bands), {}
+    for k in sorted(range(len(groups)), key=lambda k: -len(groups[k])):
+        common = Counter(b.row or 0 for b in groups[k]).most_common()
+        numbers[k] = next((row for row, _ in common if row not in numbers.values()), 0)
+        free += numbers[k] == 0
+        numbers[k] = numbers[k] or free
+    new = {band.id: numbers[k] for k, group in enumerate(groups) for band in group}
+    for band in (b for b in mine if b.status != "detected"):
+        near = min(range(len(groups)), key=lambda k: abs(at[band.id] - np.median([at[b.id] for b in groups[k]])))
+        beside = abs(at[band.id] - float(np.median([at[b.id] for b in groups[near]]))) > height / 2
+        if not beside and not any(b.lane == band.lane and new.get(b.id) == numbers[near] for b in mine):
+            new[band.id] = numbers[near]
+    left_out = {band.id for band in mine} - new.keys()
+    bands = (replace(b, row=new.get(b.id, b.row)) for b in layout.bands if b.id not in left_out)
+    return replace(layout, bands=tuple(bands))
+
+
+def _fitted(terms: Floats, y: Floats, of: NDArray[np.intp], weight: Floats) -> tuple[Floats, float]:
     """Coefficients of some terms that all groups share, each group with a height of its own, and the misfit."""
-    weight = np.ones(len(y))
     for _ in range(4):
         total = np.bincount(of, weight)
         design = terms - np.stack([np.bincount(of, weight * t) / total for t in terms.T], axis=1)[of]

@@ -10,7 +10,7 @@ import numpy as np
 
 from blotquant.flags import join_flags, split_flags
 from blotquant.identification.ladder import LadderError, LadderFit
-from blotquant.identification.mass_scale import MassScale, find_scale
+from blotquant.identification.mass_scale import MassScale, find_scale, row_course
 from blotquant.identification.rows import BY_HAND, Choice, Target, choose_rows, rows_of, sample_lanes
 from blotquant.model.geometry import Band, Lane, Layout, polygon
 
@@ -212,7 +212,9 @@ def _expected_band(lane: Lane, layout: Layout, template: Sequence[Band], bands: 
     order = np.argsort(cols)
     col = float(lane.center_at([np.median(places)])[0])
     source = template[int(np.argmin(np.abs(cols - col)))]
-    place = float(np.interp(col, cols[order], places[order]))
+    tilt, bend = row_course(layout, lane.strip)
+    flat = places - tilt * cols - bend * cols**2
+    place = float(np.interp(col, cols[order], flat[order]) + tilt * col + bend * col**2)
     home = float(layout.lane(source.lane).center_at([source.peak[0]])[0])
     step = (place - source.peak[0], float(lane.center_at([place])[0]) - home)
     used = {b.id for b in bands}

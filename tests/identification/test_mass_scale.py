@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blotquant.identification.mass_scale import find_scale, row_course
+from blotquant.identification.mass_scale import find_scale, mend_rows, row_course
 from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
 
 LADDER = (200, 100, 50, 25)
@@ -89,3 +89,33 @@ def test_row_course_is_not_led_astray_by_one_band():
 
 def test_row_course_has_nothing_to_say_of_too_few_lanes():
     assert row_course(gel((60,), n=3), "s") == (0.0, 0.0)
+
+
+def test_mend_rows_parts_rows_that_jump_to_their_neighbour_across_the_ladder():
+    """On a gel turned by 6 degrees the rows of 60 and 50 kDa change places at the ladder in the middle lane."""
+    layout = gel((60, 50, 30), lower=tilted(6), ladders=(5,))
+    truth = {band.id: band.row for band in layout.bands}
+    jumping = replace(layout, bands=tuple(
+        replace(b, row=3 - b.row) if b.row in (1, 2) and int(b.lane[1:]) > 5 else b for b in layout.bands))  # fmt: skip
+    mended = mend_rows(jumping, "s")
+    groups = {}
+    for band in (b for b in mended.bands if b.row < 100):
+        groups.setdefault(truth[band.id], set()).add(band.row)
+    assert all(len(numbers) == 1 for numbers in groups.values())
+    assert len(set.union(*groups.values())) == 3
+
+
+def test_mend_rows_joins_pieces_and_drops_expected_bands_beside_their_row():
+    layout = gel((60, 30), lower=tilted(-6), ladders=(5,))
+    pieces = [replace(b, row=7) if b.row == 1 and int(b.lane[1:]) > 5 else b for b in layout.bands]
+    stray = replace(pieces[0], id="stray", lane="l9", row=1, status="not_detected", origin="expected",
+                    peak=(pieces[-3].peak[0] + 40, 450.0))  # fmt: skip
+    mended = mend_rows(replace(layout, bands=(*pieces, stray)).sorted(), "s")
+    assert {b.row for b in mended.bands if b.row < 100} == {1, 2}
+    assert "stray" not in {b.id for b in mended.bands}
+
+
+@pytest.mark.parametrize("lower", [tilted(0), tilted(6), smiling(20)])
+def test_mend_rows_leaves_rows_alone_that_follow_the_membrane(lower):
+    layout = gel((60, 42, 30), lower=lower)
+    assert mend_rows(layout, "s") == layout
