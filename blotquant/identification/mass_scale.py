@@ -238,7 +238,8 @@ def mend_rows(layout: Layout, strip: str) -> Layout:
     groups = [ordered[i:k] for i, k in pairwise([0, *cuts, len(ordered)])]
     if any(len({b.lane for b in group}) < len(group) for group in groups):
         return layout
-    free, numbers = max(b.row or 0 for b in layout.bands), {}
+    free = max(b.row or 0 for b in layout.bands)
+    numbers: dict[int, int] = {}
     for k in sorted(range(len(groups)), key=lambda k: -len(groups[k])):
         common = Counter(b.row or 0 for b in groups[k]).most_common()
         numbers[k] = next((row for row, _ in common if row not in numbers.values()), 0)
