@@ -256,6 +256,17 @@ def mend_rows(layout: Layout, strip: str) -> Layout:
     return replace(layout, bands=tuple(bands))
 
 
+def row_jumps(layout: Layout, strip: str, row: int) -> bool:
+    """Whether a row's bands leave the membrane's course between two neighbours, as where it is two proteins."""
+    tilt, bend = row_course(layout, strip)
+    lanes = {lane.id for lane in layout.lanes_of(strip) if lane.role not in ("ladder", "excluded")}
+    mine = [b for b in layout.bands if b.lane in lanes and b.row == row and b.status == "detected" and not b.split]
+    mine.sort(key=lambda b: b.peak[1])
+    flat = [b.peak[0] - tilt * b.peak[1] - bend * b.peak[1] ** 2 for b in mine]
+    heights = [b.box.row_stop - b.box.row_start for b in mine]
+    return bool(mine) and any(abs(b - a) > JUMP * float(np.median(heights)) for a, b in pairwise(flat))
+
+
 def _fitted(terms: Floats, y: Floats, of: NDArray[np.intp], weight: Floats) -> tuple[Floats, float]:
     """Coefficients of some terms that all groups share, each group with a height of its own, and the misfit."""
     for _ in range(4):

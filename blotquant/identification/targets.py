@@ -10,7 +10,7 @@ import numpy as np
 
 from blotquant.flags import join_flags, split_flags
 from blotquant.identification.ladder import LadderError, LadderFit
-from blotquant.identification.mass_scale import MassScale, find_scale, row_course
+from blotquant.identification.mass_scale import MassScale, find_scale, row_course, row_jumps
 from blotquant.identification.rows import BY_HAND, Choice, Target, choose_rows, rows_of, sample_lanes
 from blotquant.model.geometry import Band, Lane, Layout, polygon
 
@@ -71,7 +71,10 @@ def assign_targets(
         placed = [_with_row_at(layout, strip.id, target) for target in every]
         choices = choose_rows(rows_of(layout, strip.id, fit, strengths), placed, fit, kda_tolerance)
         for target in wanted:
-            layout = _apply(layout, strip.id, target, choices[target.name])
+            choice = choices[target.name]
+            if any(row_jumps(layout, strip.id, row) for row in choice.rows):
+                choice = replace(choice, flags=(*choice.flags, "target_uncertain"))
+            layout = _apply(layout, strip.id, target, choice)
     return layout.sorted()
 
 

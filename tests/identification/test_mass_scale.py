@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blotquant.identification.mass_scale import find_scale, mend_rows, row_course
+from blotquant.identification.mass_scale import find_scale, mend_rows, row_course, row_jumps
 from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
 
 LADDER = (200, 100, 50, 25)
@@ -119,3 +119,11 @@ def test_mend_rows_joins_pieces_and_drops_expected_bands_beside_their_row():
 def test_mend_rows_leaves_rows_alone_that_follow_the_membrane(lower):
     layout = gel((60, 42, 30), lower=lower)
     assert mend_rows(layout, "s") == layout
+
+
+def test_row_jumps_tells_a_row_that_is_two_proteins():
+    layout = gel((60, 42, 30), lower=tilted(6))
+    assert not any(row_jumps(layout, "s", row) for row in (1, 2, 3))
+    mixed = replace(layout, bands=tuple(
+        replace(b, row=3 - b.row) if b.row in (1, 2) and int(b.lane[1:]) > 7 else b for b in layout.bands))  # fmt: skip
+    assert [row_jumps(mixed, "s", row) for row in (1, 2, 3)] == [True, True, False]
