@@ -17,7 +17,7 @@ from blotquant.model.geometry import LaneRole, Layout
 from blotquant.runs.pictures import make_part, named, placed, software, with_timings
 from blotquant.runs.progress import say
 from blotquant.runs.store import Part, fingerprint
-from blotquant.session.session import check_same_orientation, check_same_picture, load_session
+from blotquant.session.session import check_same_orientation, check_same_picture, load_session, relative_path
 from blotquant.settings import Settings
 from blotquant.threads import stage, timed
 
@@ -86,11 +86,12 @@ class MembraneTask:
         records = [None if session is None else session.history.edits[-1].hash for session in self.sessions()]
         entries = [(entry.name, entry.model_dump(mode="json")) for entry, _ in self.pictures]
         namings = [repr(naming) for naming in self.namings]
-        files = [sha256_of(path) for _, path in self.pictures]
-        files += [sha256_of(path) for path in self.markers if path is not None]
+        # Sessions say where their pictures lie.
+        files = [(relative_path(path, self.session_folder), sha256_of(path)) for _, path in self.pictures]
+        markers = [sha256_of(path) for path in self.markers if path is not None]
         roles = sorted((lane, role, self.samples.get(lane)) for lane, role in self.roles.items())
         settings = self.settings.model_dump(mode="json")
-        return fingerprint(software(), entries, namings, files, records, roles, settings, self.n_strips)
+        return fingerprint(software(), entries, namings, files, markers, records, roles, settings, self.n_strips)
 
     @property
     def session_paths(self) -> tuple[Path, ...]:

@@ -74,7 +74,8 @@ class PictureTask:
         earlier = None if self.session is None else load_session(self.session)
         record = earlier.history.edits[-1].hash if earlier and len(earlier.history) else None
         settings = self.settings.model_dump(mode="json")
-        return fingerprint(software(), self.input.name, sha256, record, settings)
+        place = relative_path(self.input.path, self.session_folder)  # the session says where the picture lies
+        return fingerprint(software(), self.input.name, place, sha256, record, settings)
 
 
 def measure_picture(task: PictureTask) -> Part:

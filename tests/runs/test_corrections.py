@@ -10,7 +10,7 @@ from blotquant.experiment.read import read_experiment
 from blotquant.io.files import sha256_of
 from blotquant.model.geometry import Layout
 from blotquant.runs.corrections import Wanted, match_corrections
-from blotquant.runs.folder import measure_folder
+from blotquant.runs.folder import Workers, measure_folder
 from blotquant.runs.inputs import find_inputs
 from blotquant.runs.manifest import MANIFEST, read_manifest
 from blotquant.runs.study import run_experiment, run_experiments
@@ -192,6 +192,17 @@ def test_measure_folder_keeps_no_file_of_an_earlier_run_twice(study, tmp_path):
         measure_folder(find_inputs([study / name]), out)
     kept = sorted(path.relative_to(out / "earlier").as_posix() for path in (out / "earlier").rglob("*.*"))
     assert kept == ["1/sessions/blot1_AKT.tif.blot.json", "2/sessions/blot1_pAKT.tif.blot.json"]
+
+
+def test_measure_folder_resumed_after_a_move_says_where_the_picture_lies_now(study, tmp_path):
+    out, resume = tmp_path / "out", Workers(progress="none", resume=True)
+    (study / "deep").mkdir()
+    (study / "blot1_AKT.tif").rename(study / "deep" / "blot1_AKT.tif")
+    measure_folder(find_inputs([study / "deep"]), out, workers=resume)
+    (study / "deep" / "blot1_AKT.tif").rename(study / "blot1_AKT.tif")
+    measure_folder(find_inputs([study / "blot1_AKT.tif"]), out, workers=resume)
+    session = load_session(out / "sessions" / "blot1_AKT.tif.blot.json")
+    assert (out / "sessions" / session.image.path).resolve() == (study / "blot1_AKT.tif").resolve()
 
 
 def test_a_renamed_ratio_leaves_no_old_figure(study, tmp_path):
