@@ -126,12 +126,15 @@ def name_targets(person: Person) -> None:
     first = editor.layout.strips[0].id
     lanes = {lane.id for lane in editor.layout.lanes_of(first)}
     rows = sorted({b.row for b in editor.layout.bands if b.lane in lanes and b.row is not None})
-    for name, row in (("B3AR", rows[0]), ("GAPDH", rows[-1])):
+    box = person.dock.steps.targets.target
+    for name, row in (("", rows[0]), ("GAPDH", rows[-1])):  # the first as the picture's own name says
         band = next(b for b in editor.layout.bands if b.lane in lanes and b.row == row)
-        is_offered = person.dock.steps.targets.target.currentText() == name
+        is_offered = bool(box.currentText())
         person.press("T", middle(band))
-        if not is_offered:
-            person.type_name(name)
+        if not is_offered and not name and box.currentText():
+            person.press("Return")
+        elif not is_offered:
+            person.type_name(name or "B3AR")
     person.look("two_targets")
 
 

@@ -207,7 +207,14 @@ class TargetPage(Page):
         self.line.clearFocus()
 
     def _ask(self, band_id: str) -> None:
-        self.target.setCurrentText(self.next_name(self._beside(band_id)))
+        """Ask for a name, with the next one to offer; the first is read from the picture's own."""
+        from blotquant.experiment.filenames import parse_name
+
+        there = self._beside(band_id)
+        source = self.hand.editor.image.source
+        said = parse_name(source.name).probe if source is not None else "unknown"
+        is_new = said not in {"unknown", *there, *self.used}
+        self.target.setCurrentText(self.next_name(there) or (said if is_new else ""))
         self.line.setFocus()
         self.line.selectAll()
 
