@@ -37,6 +37,9 @@ _SURE_SDS = 3.5
 _NEAR_SIGMA = 0.1
 """So far below the limit it may lie within them, in sigma."""
 
+DARK = 1e-3
+"""A lane whose pair is lit by no more than this part of the brightest one's tells nothing of the shape."""
+
 ODD_SPLIT_SD = 0.15
 """SD of a division by the other lanes' shape where a lane's own profile is spoilt, as a part of the pair's volume."""
 
@@ -91,10 +94,21 @@ class DoubletFit:
 
     def reach(self, outside: float) -> tuple[float, float]:
         """Distances above and below its peak, in rows, beyond which lies that part of a band."""
+        fine, below = self._cumulated()
+        top, bottom = np.interp([outside, 1 - outside], below, fine)
+        return -float(top), float(bottom)
+
+    def outside(self, reach: float) -> float:
+        """Part of a band that lies farther than so many rows from its peak."""
+        fine, below = self._cumulated()
+        first, last = np.interp([-reach, reach], fine, below)
+        return float(1 - (last - first))
+
+    def _cumulated(self) -> tuple[Array, Array]:
+        """Distances from the peak, and the part of a band that lies above each."""
         fine = np.linspace(-8, 8, 3201) * float(np.exp(self.shape[1]))
         sums = np.cumsum(np.exp(-0.5 * band_steepness(fine, self.shape)[0]))
-        top, bottom = np.interp(np.array([outside, 1 - outside]) * sums[-1], sums, fine)
-        return -float(top), float(bottom)
+        return fine, sums / sums[-1]
 
     def shares(self, lane: int, offsets: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
         """Return the upper band's share of the signal at some offsets of one lane.
@@ -183,15 +197,16 @@ def fit_doublet(
 
 
 def _odd_lanes(data: RowData, best: Solution, most: float) -> NDArray[np.bool_]:
-    """Lanes, a third at most, that the shape of the row fits far worse than the others."""
+    """Lanes without the pair's light, and those that the row's shape fits far worse than others: half at most."""
     residual, amplitudes, _ = project(data, best.theta, 2)
     excess, peaks = _excess(residual, data, amplitudes)
-    part = np.sqrt(np.maximum(excess, 0.0)) / np.maximum(peaks, 1e-300)
-    odd = (part > np.maximum(most, 3 * np.median(part))) & (excess > 0.05 * excess.max(initial=0.0))
-    least = len(data.y) - len(data.y) // 3
-    if odd.sum() > len(data.y) - least:
-        odd &= part > np.sort(part)[least - 1]
-    return np.asarray(odd & (len(data.y) >= 3), dtype=bool)
+    dark = peaks <= DARK * peaks.max(initial=0.0)
+    part = np.sqrt(np.maximum(excess, 0.0)) / np.where(dark, np.inf, peaks)
+    odd = (part > np.maximum(most, 3 * np.quantile(part[~dark], 0.25))) & (excess > 0.05 * excess.max(initial=0.0))
+    most_odd = int((~dark).sum()) // 2
+    if odd.sum() > most_odd:
+        odd &= part > np.sort(part)[::-1][most_odd]
+    return np.asarray((odd | dark) & (len(data.y) >= 3) & ((~dark).sum() >= 2), dtype=bool)
 
 
 def _area_of(theta: Array) -> float:

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.doublets.fit import DoubletFit, fit_doublet
+from blotquant.doublets.fit import FWHM, DoubletFit, fit_doublet
 from blotquant.doublets.row_model import RowProfile, row_profile
 from blotquant.doublets.rows import (
     RowGroup,
@@ -134,8 +134,9 @@ _DETECTED_SE = 3.0
 _MARGIN = 0.35
 """Beyond the outline, this part of its height is fitted too, to see the local background."""
 
-OUTSIDE = 0.012
-"""Part of a band that may lie beyond either end of the common outline, as beyond 2.25 SDs of a Gaussian."""
+END_FWHM = 1.2
+"""Found outlines of single bands end so many full widths at half maximum from the peak: 1.1 of a width that is measured
+on a profile smoothed over three rows."""
 
 MOST_GROWTH = 1.6
 """The common outline grows to so many times its height at most."""
@@ -233,13 +234,13 @@ def _divide(
             b.id: (_flag(b, "unresolved"),) for bands in group.members for b in bands if len(bands) == 1
         }
         return replace_bands(layout, merged)
-    outlines, moved = _holding_both(outlines, fit)
+    places = [usable.index(k) if k in usable else None for k in range(len(outlines))]
+    outlines, moved = _holding_both(outlines, fit, places)
     consensus = np.maximum(fit.areas, 0).sum(axis=0)
     used = {b.id for b in layout.bands}
     divided: dict[str, tuple[Band, ...]] = {}
     for k, bands in enumerate(group.members):
-        at = usable.index(k) if k in usable else None
-        pair = _pair(bands, (outlines[k], moved[k]), fit, lane=at, consensus=consensus, used=used)
+        pair = _pair(bands, (outlines[k], moved[k]), fit, lane=places[k], consensus=consensus, used=used)
         divided |= {bands[0].id: pair} | {b.id: () for b in bands[1:]}
     return replace_bands(layout, divided)
 
@@ -260,18 +261,25 @@ def _height(outlines: Sequence[Polygon]) -> int:
     return int(np.ceil(np.median(heights) / 2 * (1 + 2 * _MARGIN)))
 
 
-def _holding_both(outlines: Sequence[Polygon], fit: DoubletFit) -> tuple[list[Polygon], list[float]]:
-    """Outlines made tall enough for what the fit found, alike in all lanes, and how far down their middles moved."""
+def _holding_both(
+    outlines: Sequence[Polygon], fit: DoubletFit, lanes: Sequence[int | None]
+) -> tuple[list[Polygon], list[float]]:
+    """Outlines that leave out as much of either band as a single one's would, and how far their middles moved.
+
+    A single band's outline cuts both of its ends off, the common one only its outer end: it ends nearer to the peak.
+    `lanes` holds the place of each outline's lane in the fit, None where the lane was not fitted.
+    """
     heights = [box.row_stop - box.row_start for box in map(bounding_box, outlines)]
     half = float(np.median(heights)) / 2
-    above, below = fit.reach(OUTSIDE)
-    top = min(max(fit.center - fit.spacing / 2 - above, -MOST_GROWTH * half), -half)
-    bottom = max(min(fit.center + fit.spacing / 2 + below, MOST_GROWTH * half), half)
-    if bottom - top < 2 * half + 1:
-        return list(outlines), [0.0] * len(outlines)
-    taller = [_redrawn(outline, (top + bottom) / 2, bottom - top) for outline in outlines]
-    moved = [0.0 if new is old else (top + bottom) / 2 for new, old in zip(taller, outlines, strict=True)]
-    return taller, moved
+    above, below = fit.reach(fit.outside(END_FWHM * FWHM * fit.sigma))
+    tall = min(fit.spacing + above + below, 2 * MOST_GROWTH * half)
+    redrawn, moved = [], []
+    for outline, lane in zip(outlines, lanes, strict=True):
+        middle = fit.center + (below - above) / 2 + (float(fit.shifts[lane]) if lane is not None else 0.0)
+        new = _redrawn(outline, middle, tall)
+        redrawn.append(new)
+        moved.append(0.0 if new is outline else middle)
+    return redrawn, moved
 
 
 def _pair(
