@@ -417,6 +417,14 @@ def quantify(image: BlotImage, session: Session, *, naming: Naming | None = None
         If the picture was read with the other polarity: its ceiling would be the wrong one.
     """
     layout, scene, bands = quantify_bands(image, session, naming=naming, strip=strip)
+    # A lane in which the measurement shows a band is not empty, whatever finding said.
+    lit = {row["band_id"] for row in bands if row["status"] == "detected"}
+    lit_lanes = {band.lane for band in layout.bands if band.id in lit}
+    layout = replace(layout, lanes=tuple(
+        replace(lane, flags=tuple(name for name in lane.flags if name != "empty_lane"))
+        if lane.id in lit_lanes and "empty_lane" in lane.flags else lane
+        for lane in layout.lanes
+    ))  # fmt: skip
     with stage("lanes"):
         lanes = lane_rows(image, layout, settings=session.settings.quantification)
     return Analysis(image=image, session=session, layout=layout, band_rows=bands, lane_rows=lanes, scene=scene)

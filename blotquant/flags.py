@@ -293,13 +293,13 @@ _ALL = (
     _band(
         "background_dependent",
         "warn",
-        "The volume changes by more than 10 % with the choice of background.",
+        "The volume changes by more than 10 % with the choice of background (25 % where its level is known to 5 %).",
         "State the background method; look at the profile.",
     ),
     _band(
         "few_background_pixels",
         "warn",
-        "Fewer than 30 pixels, or pixels far to one side only, were left to estimate the background.",
+        "Fewer than 30 pixels, or pixels far to one side only, were left to estimate a background that matters here.",
         "Give the band more room.",
     ),
     _band(

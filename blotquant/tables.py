@@ -68,7 +68,11 @@ BAND_COLUMNS: dict[str, Column] = {
     "volume": Column(_REAL, "counts", "Background-corrected sum of counts; negative values are kept"),
     "volume_sd": Column(_REAL, "counts", "Standard deviation of the volume"),
     "snr": Column(_REAL, "", "volume / volume_sd"),
-    "lod": Column(_REAL, "counts", "Limit of detection: 3 SD of an empty aperture of this shape"),
+    "lod": Column(
+        _REAL,
+        "counts",
+        "Limit of detection: 3 SD of an empty aperture of this shape; where no band was found, with its neighbours' light",
+    ),
     "loq": Column(_REAL, "counts", "Limit of quantification: 10 SD of an empty aperture of this shape"),
     "height": Column(_REAL, "counts", "Peak above background of the profile"),
     "width_px": Column(_REAL, "px", "Full width at half maximum along the lane"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import erf
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from blotquant.model.geometry import Band, Lane, Layout, Strip, bounding_box
 from blotquant.model.image import BlotImage, FloatImage
 from blotquant.quantification.background import Aperture, Estimate
 from blotquant.quantification.background.base import Array
-from blotquant.quantification.edge_losses import column_sums, cut_light, cut_sd, end_variance, side_variance
+from blotquant.quantification.edge_losses import column_sums, cut_light, cut_sd, end_variances, side_variance
 from blotquant.quantification.noise import LOD_SDS, LOQ_SDS, empty_variance
 from blotquant.quantification.prepared_image import PreparedImage, apertures_of, prepare_image
 from blotquant.quantification.quality import (
@@ -38,8 +38,9 @@ from blotquant.threads import single_threaded
 if TYPE_CHECKING:
     import pandas as pd
 
-DIVIDED_SDS = 2.0
-"""Own SDs above nothing from which on a band of a divided doublet is there."""
+DIVIDED_PART = 2 / 3
+"""Part of its SD by which the division of a doublet puts a half in question: two SDs are enough where three are asked,
+since they hold how the pair is shared, not whether light is there."""
 
 OWN_SHARE = 0.003
 """SD, as a part of a band's volume, of its own light that lies above and below the outline."""
@@ -75,6 +76,8 @@ class Measurement:
         Weighted sum of the background; ``volume_raw == volume + background_sum``.
     volume_sd, empty_sd : float
         SD of the volume, and of the volume that the same aperture would have with nothing in it.
+    absent_sd : float
+        SD of the volume that it would have without its band: `empty_sd`, and light of bands beside it.
     n_background : float
         Pixels that carry the background; as many as its variance is worth where that exceeds `MOST_LEVERAGE`.
     cut : float
@@ -90,6 +93,7 @@ class Measurement:
     background_sum: float
     volume_sd: float
     empty_sd: float
+    absent_sd: float
     n_background: float
     cut: float = 0.0
 
@@ -137,8 +141,11 @@ def measure_aperture(scene: PreparedImage, aperture: Aperture, estimate: Estimat
         edges = Aperture(box=aperture.box, weights=aperture.whole, lane=aperture.lane)
         both = float((aperture.whole * (pixels - level)).sum())
         part = min(light / both, 1.0) if both > 0 else 1.0
-    ends = end_variance(scene.signal, edges, level, light=light / max(part, 1e-9), noise=noise, usual=scene.cuts.ends)
-    crossing += part**2 * (side_variance(scene.signal, edges, level, line=line) + ends)
+    others, cut_off = end_variances(
+        scene.signal, edges, level, light=light / max(part, 1e-9), noise=noise, usual=scene.cuts.ends
+    )
+    others = part**2 * (side_variance(scene.signal, edges, level, line=line) + others)
+    crossing += others + part**2 * cut_off
     return Measurement(
         pixels=pixels,
         background=values,
@@ -148,6 +155,7 @@ def measure_aperture(scene: PreparedImage, aperture: Aperture, estimate: Estimat
         background_sum=background_sum,
         volume_sd=float(np.sqrt(empty + shot + crossing)),
         empty_sd=float(np.sqrt(empty)),
+        absent_sd=float(np.sqrt(empty + others)),
         # Many pixels that lie to one side say as little of the level under the band as a few around it.
         n_background=min(estimate.n_pixels, 1 / estimate.leverage)
         if estimate.leverage > MOST_LEVERAGE
@@ -232,18 +240,20 @@ def measure_rows(
     bands = [band for band in layout.bands if band.id in only]
     places, common = _places(layout, only), _common_cells(image, scene)
     marks = place_flags(bands, layout, shape=image.shape)
-    rows = []
     apertures = apertures_of(bands, layout, scene.signal)
     estimates = scene.surface.under_all(apertures)
-    for band, aperture, estimate in zip(bands, apertures, estimates, strict=True):
-        cells = {
-            **common,
-            **places[band.id],
-            **_band_cells(band, measure_aperture(scene, aperture, estimate), aperture, scene),
-        }
+    # Levels of the other backgrounds for the method spread: all bands at once.
+    others = [surface.under_all(apertures) for surface in scene.others]
+    rows = []
+    for k, (band, aperture) in enumerate(zip(bands, apertures, strict=True)):
+        measured = measure_aperture(scene, aperture, estimates[k])
+        spread = method_spread(aperture, measured, [levels[k] for levels in others])
+        rows.append({**common, **places[band.id], **_band_cells(band, measured, aperture, scene, spread)})
+    lit = {band.lane for band, cells in zip(bands, rows, strict=True) if cells["status"] == "detected"}
+    for band, cells in zip(bands, rows, strict=True):
         hidden = ("under_mark",) if image.marks is not None and np.isnan(cells["volume_raw"]) else ()
-        cells["flags"] = join_flags(cells["flags"], hidden, marks[band.id], layout.flags, scene.flags)
-        rows.append(cells)
+        own = cells["flags"] - ({"empty_lane"} if band.lane in lit else set())
+        cells["flags"] = join_flags(own, hidden, marks[band.id], layout.flags, scene.flags)
     return rows
 
 
@@ -286,29 +296,37 @@ def _relative_front(band: Band, lane: Lane, strip: Strip | None) -> float:
     return (band.peak[0] - top) / (bottom - top) if bottom > top else np.nan
 
 
-def _band_cells(band: Band, measured: Measurement, aperture: Aperture, scene: PreparedImage) -> dict[str, Any]:
+def _band_cells(
+    band: Band, measured: Measurement, aperture: Aperture, scene: PreparedImage, spread: float
+) -> dict[str, Any]:
+    divided_sd = _split_sd(band, measured, scene.signal.shape) if band.split else 0.0
     shared_sd = 0.0
-    if band.split:
-        shared_sd = _split_sd(band, measured, scene.signal.shape)
     if aperture.contested is not None:
         in_dispute = max(float((aperture.contested * measured.excess).sum()), 0.0)
-        shared_sd = float(np.hypot(shared_sd, aperture.doubt * in_dispute))
+        shared_sd = aperture.doubt * in_dispute
     debris = debris_light(measured.excess, aperture.weights if aperture.whole is None else aperture.whole)
-    if shared_sd or debris:
-        measured = replace(measured, volume_sd=float(np.sqrt(measured.volume_sd**2 + shared_sd**2 + debris**2)))
+    if divided_sd or shared_sd or debris:
+        foreign = shared_sd**2 + debris**2
+        measured = replace(
+            measured,
+            volume_sd=float(np.sqrt(measured.volume_sd**2 + foreign + divided_sd**2)),
+            absent_sd=float(np.sqrt(measured.absent_sd**2 + foreign + (DIVIDED_PART * divided_sd) ** 2)),
+        )
+    status = "detected" if measured.volume > LOD_SDS * measured.absent_sd > 0 else band.status
+    # What lies where nothing was found may be its neighbours' light: the limits of such a place hold it.
+    limit_sd = measured.empty_sd if status == "detected" else measured.absent_sd
     area = aperture.area
     snr = measured.volume / measured.volume_sd if measured.volume_sd > 0 else np.nan
     # Of pixels that it has in common with another a band is clipped where a good part of them is its own.
     least = OWN_PART if band.split or aperture.contested is not None else 0.0
     mine = np.where(aperture.weights >= least, aperture.weights, 0.0)
     n_saturated, clipped = saturation(scene.signal[aperture.box.slices], mine, scene.ceiling)
-    spread = method_spread(scene, aperture, measured)
     height, width = band_shape(measured.profile, aperture.cover)
     cells = {
         "band_id": band.id,
         "target": band.target,
         "origin": band.origin,
-        "status": "detected" if is_above_lod(measured, is_divided=bool(band.split)) else band.status,
+        "status": status,
         **bounding_box(band.outline)._asdict(),
         "peak_row": band.peak[0],
         "peak_col": band.peak[1],
@@ -318,8 +336,8 @@ def _band_cells(band: Band, measured: Measurement, aperture: Aperture, scene: Pr
         "volume": measured.volume,
         "volume_sd": measured.volume_sd,
         "snr": snr,
-        "lod": LOD_SDS * measured.empty_sd,
-        "loq": LOQ_SDS * measured.empty_sd,
+        "lod": LOD_SDS * limit_sd,
+        "loq": LOQ_SDS * limit_sd,
         "height": height,
         "width_px": width,
         "aperture_fraction": aperture_fraction(band, scene, aperture),
@@ -342,22 +360,11 @@ def _band_cells(band: Band, measured: Measurement, aperture: Aperture, scene: Pr
         *(("unresolved",) if aperture.doubt >= UNKNOWN_DOUBT else ()),
         *(("debris",) if debris > DEBRIS_LIGHT * abs(measured.volume) else ()),
         *(("outline_cuts_band",) if is_cut else ()),
-        *limit_flags(measured.volume, measured.empty_sd, spread=spread, n_background=measured.n_background),
+        *limit_flags(measured.volume, limit_sd, spread=spread, n_background=measured.n_background),
     }
     if aperture.lane is not None and aperture.lane.role == "ladder":  # its masses are asked for, not its amounts
         cells["flags"] -= {"background_dependent", "below_loq"}
-    if cells["status"] == "detected" != band.status:
-        cells["flags"] -= {"empty_lane"}
     return cells
-
-
-def is_above_lod(measured: Measurement, *, is_divided: bool = False) -> bool:
-    """Whether a volume is surely more than nothing: above its limit of detection and three of its own SDs.
-
-    Of a divided doublet two of its own SDs are enough: they hold how the pair is shared, not whether light is there.
-    """
-    own = DIVIDED_SDS if is_divided else LOD_SDS
-    return measured.volume > max(LOD_SDS * measured.empty_sd, own * measured.volume_sd) > 0
 
 
 def _peak_fraction(pixels: FloatImage, weights: Array, ceiling: float) -> float:
@@ -393,16 +400,15 @@ def aperture_fraction(band: Band, scene: PreparedImage, aperture: Aperture) -> f
     return erf(float(middle) / 2 / sigma / 2**0.5)
 
 
-def method_spread(scene: PreparedImage, aperture: Aperture, measured: Measurement) -> float:
-    """(max - min) / |median| of the volume over the scene's backgrounds.
+def method_spread(aperture: Aperture, measured: Measurement, others: Sequence[Estimate]) -> float:
+    """(max - min) / |median| of the volume over the scene's background and other ones under the same aperture.
 
     Returns
     -------
     float
         NaN where the median volume is 0, or with fewer than three methods.
     """
-    volumes = [measured.volume_raw - sum_under(surface.under(aperture).values, aperture) for surface in scene.others]
-    volumes = sorted([*volumes, measured.volume])
+    volumes = sorted([measured.volume, *(measured.volume_raw - sum_under(x.values, aperture) for x in others)])
     if len(volumes) < 3 or np.isnan(measured.volume):
         return float("nan")
     n = len(volumes)

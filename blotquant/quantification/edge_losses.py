@@ -145,7 +145,20 @@ def end_variance(
     noise: float = 0.0,
     usual: float = 0.0,
 ) -> float:
-    """Variance of the volume for light of a band above or below that runs into this one, or that its ends cut off.
+    """Variance of the volume for what crosses an outline's ends: both parts of `end_variances` together."""
+    return sum(end_variances(signal, aperture, level, light=light, noise=noise, usual=usual))
+
+
+def end_variances(
+    signal: FloatImage,
+    aperture: Aperture,
+    level: float,
+    *,
+    light: float = 0.0,
+    noise: float = 0.0,
+    usual: float = 0.0,
+) -> tuple[float, float]:
+    """Variances of the volume for light of bands above or below that run into this one, and for what its ends cut off.
 
     Between two bands that overlap the valley is lit by both, each about half: what either has beyond it falls off over
     about a ninth of the outline's height. Beyond the end of a lone band it is dark. What lies beyond without a valley,
@@ -169,17 +182,17 @@ def end_variance(
     """
     columns = aperture.filled
     if len(columns) < FEWEST:
-        return 0.0
+        return 0.0, 0.0
     part = columns[len(columns) // 8 : len(columns) - len(columns) // 8]
     is_whole = int(part[-1] - part[0]) == len(part) - 1
     covered = aperture.weights[:, slice(part[0], part[-1] + 1) if is_whole else part] > 0.5
     tall = np.sort(np.add.reduce(covered, axis=0, dtype=np.int32))
     height = int(tall[(len(tall) - 1) // 2] + tall[len(tall) // 2]) // 2
     if height < FEWEST:
-        return 0.0
+        return 0.0, 0.0
     within, beyond = max(round(END_WITHIN * height), 1), max(round(END_BEYOND * height), 2)
     top, bottom = _first_row(covered), len(covered) - 1 - _first_row(covered[::-1])
-    variance, wide = 0.0, len(columns) / len(part)
+    others, cut, wide = 0.0, 0.0, len(columns) / len(part)
     for edge, step in ((top, -1), (bottom, 1)):
         sums = _row_sums(signal, (aperture.box.row_start + edge, aperture.box.col_start + part), step, (within, beyond))
         if sums is None:
@@ -187,11 +200,10 @@ def end_variance(
         lit = (sums - level * len(part)) * wide
         valley = _darkest(lit)
         taken = float(np.maximum(lit[valley + 1 : within + 1], 0.0).sum())
-        variance += taken**2 + (max(float(lit[valley]), 0.0) * height / 9) ** 2
-        variance += (
-            _shoulder(lit[within + 1 :], max(usual, END_SHARE) * light, END_NOISE * noise * len(columns) ** 0.5) ** 2
-        )
-    return variance
+        others += taken**2 + (max(float(lit[valley]), 0.0) * height / 9) ** 2
+        grain = END_NOISE * noise * len(columns) ** 0.5
+        cut += _shoulder(lit[within + 1 :], max(usual, END_SHARE) * light, grain) ** 2
+    return others, cut
 
 
 def _shoulder(beyond: Array, own: float, grain: float) -> float:

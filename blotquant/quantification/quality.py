@@ -90,6 +90,12 @@ FEW_PIXELS = 30
 SPREAD_LIMIT = 0.10
 """Spread of the volume over several backgrounds, as a part of it, from which it depends on them."""
 
+SURE_LEVEL = 0.05
+"""A level whose SD is a smaller part of the volume is known: what cruder backgrounds say instead is no doubt of it."""
+
+FAR_SPREAD = 0.25
+"""Spread that is told even then."""
+
 DEBRIS_SDS = 6.0
 """A pixel is debris from so many SDs of noise above all that a band's columns have in common near it."""
 
@@ -213,16 +219,17 @@ def limit_flags(volume: float, empty_sd: float, *, spread: float, n_background: 
     n_background : float
         Pixels that carry the background.
     """
-    flags = set()
+    flags: set[str] = set()
+    matters = not 0 < empty_sd <= SURE_LEVEL * abs(volume)
     if volume < 0:
         flags.add("below_background")
     if volume < LOD_SDS * empty_sd:
         flags.add("below_lod")
     elif volume < LOQ_SDS * empty_sd:
         flags.add("below_loq")
-    elif spread > SPREAD_LIMIT:  # of a weaker band the limits say it already
+    elif spread > (SPREAD_LIMIT if matters else FAR_SPREAD):  # of a weaker band the limits say it already
         flags.add("background_dependent")
-    if n_background < FEW_PIXELS:
+    if n_background < FEW_PIXELS and matters:
         flags.add("few_background_pixels")
     return flags
 

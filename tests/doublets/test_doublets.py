@@ -216,6 +216,38 @@ def test_the_two_volumes_add_up_to_the_whole():
         assert parts[band.id] + parts[f"{band.id}.2"] == pytest.approx(whole[band.id], rel=1e-12)
 
 
+def test_resolve_doublets_leaves_out_as_much_of_a_pair_as_a_single_outline_of_a_band():
+    """Bands with tails, 1 / cosh: ends 1.2 full widths from the peak hold (4 / pi) atan(tanh(pi a / 4)) of one."""
+    scale, columns = 4.0, np.arange(380)
+    signal, layout, _ = picture(3.0, tilt=0.0, noise=0.0)
+    signal[:] = np.random.default_rng(3).normal(500, 3, signal.shape)
+    centers = np.array([lane.center[0][1] for lane in layout.lanes])
+    lane_light = (1 / (1 + np.exp((np.abs(columns - centers[:, None]) - 20) / 1.5))).sum(axis=0)
+    for height, row in ((3000.0, 54.0), (1500.0, 66.0)):
+        signal += height * lane_light / np.cosh(np.pi / 2 * (np.arange(120)[:, None] - row) / scale)
+    reach = 1.2 * 2 * (2 / np.pi) * np.arccosh(2)
+    single = 4 / np.pi * np.arctan(np.tanh(np.pi * reach / 4))
+    found = resolve_doublets(signal, layout, rows=ROW)
+    assert all(band.split for band in found.bands)
+    held = volumes(signal, found)
+    true = lane_light.sum() / 6 * 4500 * 2 * scale
+    for lane in layout.lanes:
+        whole = sum(volume for key, volume in held.items() if key.startswith(f"b{lane.number}a"))
+        assert whole / true == pytest.approx(single, abs=0.012)
+
+
+def test_fit_doublet_leaves_lanes_without_light_and_spoilt_ones_out():
+    """Of eight lanes two are dark and three bear a spike: the other three tell the row's shape."""
+    profiles, sds, areas = row_of_doublets(3.0, 2, snr=400)
+    x = np.arange(49) - 24.0
+    profiles[:2] = 2000 + 10 * x + np.random.default_rng(5).normal(0, sds[0], (2, 49))
+    profiles[2:5] += 0.4 * np.ptp(profiles[2:5], axis=1)[:, None] * np.exp(-0.5 * ((x - 9) / 1.5) ** 2)
+    fit = fit_doublet(profiles, sds)
+    assert fit.accepted, fit.reason
+    np.testing.assert_allclose(fit.areas[5:], areas[5:], rtol=0.05)
+    assert np.abs(fit.areas[:2].sum(axis=1)).max() < 0.02 * areas.sum(axis=1).max()
+
+
 def test_a_drop_line_would_be_worse():
     signal, layout, truth = picture(3.0, ratio=2.0, resolved=True, noise=0.5)
     split = volumes(signal, resolve_doublets(signal, layout))

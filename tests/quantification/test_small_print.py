@@ -76,9 +76,8 @@ def spread_of(volumes: list[float]) -> float:
     scene = prepare_image(as_image(np.full(SHAPE, 100.0)), plain_layout())
     aperture = Aperture(box=Box(50, 60, 20, 30), weights=np.ones((10, 10)))
     raw = 100 * 100.0
-    levels = [Level((raw - volume) / 100) for volume in volumes]
-    scene = replace(scene, surface=levels[0], others=tuple(levels[1:]))
-    return method_spread(scene, aperture, measure_aperture(scene, aperture))
+    own, *others = [Level((raw - volume) / 100).under(aperture) for volume in volumes]
+    return method_spread(aperture, measure_aperture(scene, aperture, own), others)
 
 
 @pytest.mark.parametrize(
