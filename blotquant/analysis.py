@@ -460,9 +460,14 @@ def quantify_bands(
         if _outlines(named) != _outlines(layout):
             with stage("scene"):
                 scene = prepare_image(image, named, settings=settings.quantification)
-        layout = named
         with stage("measure"):
-            bands = _all_rows(image, layout, scene)
+            if _differ_in_names_only(layout, named):
+                # No number depends on a name: bands are measured once.
+                targets = {band.id: band.target for band in named.bands}
+                bands = [{**row, "target": targets[row["band_id"]]} for row in bands]
+            else:
+                bands = _all_rows(image, named, scene)
+            layout = named
             bands = add_kda(bands, layout, targets=naming.targets, ladder=naming.ladder)
     return layout, scene, bands
 
@@ -531,6 +536,12 @@ def name_bands(
 
 def _with_roles(layout: Layout, roles: Mapping[int, LaneRole]) -> Layout:
     return replace(layout, lanes=tuple(replace(x, role=roles.get(x.number, x.role)) for x in layout.lanes))
+
+
+def _differ_in_names_only(layout: Layout, named: Layout) -> bool:
+    """Whether naming gave bands their targets and did nothing else."""
+    plain = [replace(x, bands=tuple(replace(b, target=None) for b in x.sorted().bands)) for x in (layout, named)]
+    return plain[0] == plain[1]
 
 
 def _outlines(layout: Layout) -> dict[str, Polygon]:

@@ -1,13 +1,15 @@
 """Quantification on pictures of a simulator that shares no code with the program (`tools/simulator.py`).
 
-    python tools/benchmarks/independent_bench.py --n 20 [--part lanes bands doublets]
+    python tools/benchmarks/independent_bench.py --n 20 [--part lanes bands doublets saturation light]
 
 Outlines are found ones. lanes: total-protein stains with haze that is no protein: R2 of the lanes' volumes against the
 true load, error against it on the picture's median scale, stated CV, and the share of loads within 1.96 SD. bands:
 volumes of isolated bands and of those within six SDs of another of a tenth of their light, and how many of the wrong
 and of the good ones bear a flag of their own. doublets: pairs 1.5 to 4 SD apart, 1:10 to 10:1, rows declared as
 doublets: divided, error of the ratio inside a pair, and of the sum; "false" are single bands of the same pictures that
-were divided.
+were divided. saturation: precision and recall of the flag `saturated` against clipped pixels within an SD of a
+band's peak. light: the largest excess of the sum of a picture's volumes over its true light, in SDs of the sum, here
+and in the suites of `blotquant.synthetic`: no light may count twice.
 """
 
 from __future__ import annotations
@@ -29,11 +31,15 @@ from blotquant.model.geometry import Layout
 from blotquant.model.image import BlotImage
 from blotquant.quantification.bands import measure_bands
 from blotquant.quantification.lanes import measure_lanes
+from blotquant.synthetic import DIFFICULTIES, graded_suite
 
 OWN_FLAGS = {
     "saturated", "hollow", "unresolved", "touches_neighbour", "touches_edge", "background_dependent", "debris",
     "outline_cuts_band", "below_lod", "below_loq", "few_background_pixels", "nonlinear_exposure",
 }  # fmt: skip
+
+
+PARTS = ("lanes", "bands", "doublets", "saturation", "light")
 
 
 def image_of(picture: Picture) -> BlotImage:
@@ -191,16 +197,63 @@ def bands(grade: str, n: int) -> None:
         )
 
 
+def saturation(grade: str, n: int) -> None:
+    told: Counter[tuple[bool, bool]] = Counter()
+    for seed in range(n):
+        picture = make_blot(grade, seed)
+        image = image_of(picture)
+        signal = image.signal()
+        layout = resolve_doublets(signal, find_layout(signal, ceiling=image.ceiling), ceiling=image.ceiling)
+        flags = measure_bands(image, layout).set_index("band_id")["flags"]
+        for name, own in owners_of(picture, layout).items():
+            if own:
+                told["saturated" in flags[name].split(";"), any(picture.bands[k].saturated for k in own)] += 1
+    right, flagged, clipped = (
+        sum(n for key, n in told.items() if is_in(key)) for is_in in (all, lambda k: k[0], lambda k: k[1])
+    )
+    print(
+        f"saturated {grade:6} {sum(told.values()):4d} bands: precision {right / max(flagged, 1):.3f} of {flagged}, "
+        f"recall {right / max(clipped, 1):.3f} of {clipped}"
+    )
+
+
+def light(grade: str, n: int) -> None:
+    excess = []
+    for seed in range(n):
+        picture = make_blot(grade, seed)
+        excess.append(light_beyond_truth(image_of(picture), float(picture.light.sum())))
+    print(f"light    {grade:6} largest excess {max(excess):+.1f} SD, {np.mean(np.array(excess) > 3):.0%} above 3")
+
+
+def light_beyond_truth(image: BlotImage, true: float) -> float:
+    """Sum of all volumes less the light that is there, in SDs of the sum."""
+    signal = image.signal()
+    layout = resolve_doublets(signal, find_layout(signal, ceiling=image.ceiling), ceiling=image.ceiling)
+    table = measure_bands(image, layout)
+    return float((table["volume"].sum() - true) / np.sqrt((table["volume_sd"] ** 2).sum())) if len(table) else 0.0
+
+
+def light_of_suites(n: int) -> None:
+    for name in DIFFICULTIES:
+        excess = []
+        for blot in graded_suite(name, n, seed=100):
+            image = blot.image()
+            excess.append(light_beyond_truth(image, float((image.signal() - blot.truth.background).sum())))
+        print(f"light    {name:6} largest excess {max(excess):+.1f} SD, {np.mean(np.array(excess) > 3):.0%} above 3")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=20, help="pictures of each grade")
-    parser.add_argument(
-        "--part", nargs="+", choices=("lanes", "bands", "doublets"), default=["lanes", "bands", "doublets"]
-    )
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args()
     for part in options.part:
         for grade in GRADES if part != "doublets" else GRADES[1:]:
-            {"lanes": lanes, "bands": bands, "doublets": doublets}[part](grade, options.n)
+            {"lanes": lanes, "bands": bands, "doublets": doublets, "saturation": saturation, "light": light}[part](
+                grade, options.n
+            )
+        if part == "light":
+            light_of_suites(options.n)
     return 0
 
 
