@@ -49,7 +49,9 @@ BAND_COLUMNS: dict[str, Column] = {
     "lane": Column(_INT, "", "Lane of the strip, from 1, left to right"),
     "band": Column(_INT, "", "Band of the lane, from 1, top to bottom"),
     "band_id": Column(_TEXT, "", "Stable name of the band in its session"),
-    "row": Column(_TEXT, "", "Row of the strip, one protein in every lane; 5a and 5b are the halves of a divided row 5"),
+    "row": Column(
+        _TEXT, "", "Row of the strip, one protein in every lane; 5a and 5b are the halves of a divided row 5"
+    ),
     "target": Column(_TEXT, "", "The protein it was assigned to"),
     "origin": Column(_TEXT, "", "detected, expected, edited or drawn"),
     "status": Column(_TEXT, "", "detected or not_detected"),

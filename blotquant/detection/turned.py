@@ -54,10 +54,10 @@ def turn_picture(signal: FloatImage, degrees: float) -> tuple[FloatImage, Matrix
     there : ndarray, shape (3, 3)
         Takes (x, y, 1) of the picture to the copy.
     """
-    from skimage.transform import AffineTransform, warp
-
     if not degrees:
         return signal, np.eye(3)
+    from skimage.transform import AffineTransform, warp
+
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     height, width = signal.shape
     corners = np.array([[0, 0, 1], [width - 1, 0, 1], [0, height - 1, 1], [width - 1, height - 1, 1]], dtype=float)
