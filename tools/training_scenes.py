@@ -3,12 +3,15 @@
 Membranes with one to three strips above or beside each other, rows of a gel, narrow and wide lanes, hollow and
 frowning bands, and what people do to pictures before they measure them: annotations, borders, contrast, 8 bits, JPEG.
 Six in ten are close-ups, in which bands are three to thirty-four coarse rows high; one in five has kDa labels, drawn
-marker bars or specks beside its lanes; one in twenty is no blot at all. The stored numbers of the network were learnt
-before close-ups, labels, specks, uneven light and JPEG were among the scenes.
+marker bars or specks beside its lanes; one in twenty is no blot at all. One in ten is a panel of a figure: strips on
+white paper, each with its own contrast. The stored numbers of the network were learnt before close-ups, labels,
+specks, uneven light, JPEG, panels and film were among the scenes; a network that was trained on with panels took far
+rows of one gel for strips.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from io import BytesIO
 
@@ -28,6 +31,8 @@ from blotquant.synthetic.spec import BlotSpec, RowSpec, StripSpec
 Floats = NDArray[np.float64]
 Maps = dict[str, NDArray[np.float16]]
 MOST_PIXELS = 900_000
+PANELS = 0.1
+"""Share of the scenes that are panels of figures."""
 SHOWN, HARDLY = 5.0, 2.0
 """SNR from which on a band must be seen, and below which nobody asks."""
 
@@ -51,27 +56,88 @@ class Coarse:
 def sample(seed: int) -> tuple[NDArray[np.float16], Maps]:
     """One picture as the network sees it, and the maps that it should answer with."""
     rng = np.random.default_rng([seed, 4712])
-    blot = None if rng.random() < 0.05 else _blot(rng)
+    is_panel = rng.random() < PANELS
+    blot = None if rng.random() < 0.05 else _blot(rng, panel_spec if is_panel else wide_spec)
     picture = no_blot(rng) if blot is None else blot.image().signal().astype(np.float64).copy()
-    if blot is not None and rng.random() < 0.2:
+    if blot is not None and is_panel:
+        picture = _laid_out(picture, blot, rng)
+    if blot is not None and rng.random() < (0.6 if is_panel else 0.2):
         picture = _beside(picture, blot, rng)
     picture = exported(retouched(picture, rng), rng)
-    close = blot is not None and rng.random() < 0.6
+    close = blot is not None and rng.random() < (0.2 if is_panel else 0.6)
     coarse, how = _close_up(picture, blot, rng) if close else _coarse(picture, rng)
     shape = (coarse.shape[0] // 2 * 2, coarse.shape[1] // 2 * 2)
     maps = empty_maps(shape) if blot is None else true_maps(blot, how, shape)
+    if blot is not None and rng.random() < 0.12:
+        coarse, maps = _wavy(coarse, maps, blot, how, rng)
     views = channels_of(coarse[: shape[0], : shape[1]]).astype(np.float16)
     return views, {name: image.astype(np.float16) for name, image in maps.items()}
 
 
-def _blot(rng: np.random.Generator) -> SyntheticBlot:
+def _blot(rng: np.random.Generator, draw: Callable[[np.random.Generator], BlotSpec]) -> SyntheticBlot:
     while True:
-        spec = wide_spec(rng)
+        spec = draw(rng)
         if spec.shape[0] * spec.shape[1] <= MOST_PIXELS:
             try:
                 return make_blot(spec, seed=int(rng.integers(1 << 30)))
             except ValueError:  # a band beyond the picture's edge
                 continue
+
+
+def panel_spec(rng: np.random.Generator) -> BlotSpec:
+    """A panel of a figure: one to five strips of one row or one doublet, the same lanes above each other."""
+    grade, level = mixed_grade(rng), float(rng.lognormal(np.log(300), 0.9))
+    first = scenes._random_strip(grade, level, rng)
+    n, gap, top, left = (
+        len(first.lanes),
+        float(rng.uniform(3, 25)),
+        float(rng.uniform(5, 60)),
+        float(rng.uniform(5, 90)),
+    )
+    strips: list[StripSpec] = []
+    for k in range(int(rng.integers(1, 6))):
+        drawn = first if k == 0 else scenes._random_strip(replace(grade, lanes=(n, n)), level, rng)
+        drawn = _widened(replace(drawn, tilt_deg=0.0, ragged_px=0.0, smile_px=0.3 * drawn.smile_px), rng)
+        named = [r for r in drawn.rows if r.target != "ladder" and not r.target.endswith("_minor")]
+        chosen = named[int(rng.integers(len(named)))]
+        own = [r for r in drawn.rows if r.target in (chosen.target, chosen.target.replace("_major", "_minor"))]
+        if len(own) == 1 and rng.random() < 0.4:
+            # Two bands of one protein, further apart than those of a doublet that must be divided.
+            lower = replace(chosen, row=chosen.row + float(rng.uniform(2.5, 8)) * chosen.sigma)
+            own.append(_scaled(lower, float(rng.lognormal(0, 0.6)), target=f"{chosen.target}_minor"))
+        half = float(rng.uniform(3.5, 9)) * chosen.sigma + 4
+        lanes = tuple(replace(b, center=a.center) for a, b in zip(first.lanes, drawn.lanes, strict=False))
+        box = (own[0].row - half, own[-1].row + half, *first.box[2:])
+        strip = replace(
+            _samples_only(drawn), lanes=_samples_only(replace(drawn, lanes=lanes)).lanes, box=box, rows=tuple(own)
+        )
+        strips.append(scenes._moved(strip, top - box[0], left - first.box[2]))
+        top += box[1] - box[0] + gap
+    shape = (int(top + rng.uniform(0, 40)), int(strips[0].box[3] + rng.uniform(5, 90)))
+    return BlotSpec(
+        shape=shape,
+        strips=tuple(strips),
+        surface=scenes._random_surface(grade, level, rng),
+        debris=replace(scenes._random_debris(grade, level, rng), bubbles=0, folds=0),
+        camera=scenes._random_camera(rng),
+    )
+
+
+def _laid_out(picture: Floats, blot: SyntheticBlot, rng: np.random.Generator) -> Floats:
+    """Strips as figures show them: on white paper, each with its own contrast, with or without a drawn frame."""
+    laid = np.zeros_like(picture)
+    cut, framed, line = rng.choice([0.0, 2.0, 20.0]), rng.random() < 0.6, int(rng.integers(1, 3))
+    for strip in blot.spec.strips:
+        top, bottom, left, right = (round(v) for v in strip.box)
+        window = (slice(max(top, 0), bottom), slice(max(left, 0), right))
+        part = picture[window]
+        low, high = np.percentile(part, [cut, rng.choice([99.5, 100])])
+        laid[window] = np.clip((part - low) / max(high - low, 1e-9), 0, 1) + rng.choice([0.0, 0.05, 0.15])
+        if framed:
+            for side in (slice(None, line), slice(-line, None)):
+                laid[window][side] = 1.1
+                laid[window][:, side] = 1.1
+    return laid * 200 + 20
 
 
 def _coarse(picture: Floats, rng: np.random.Generator) -> tuple[Floats, Coarse]:
@@ -107,6 +173,24 @@ def _close_up(picture: Floats, blot: SyntheticBlot, rng: np.random.Generator) ->
         fy, fx = fy * np.sqrt(many), fx * np.sqrt(many)
     fy, fx = min(fy, (bottom - top) / 24), min(fx, (right - left) / 24)
     return _resized(picture, (top, bottom), (left, right), fy, fx)
+
+
+def _wavy(
+    coarse: Floats, maps: dict[str, NDArray[np.float32]], blot: SyntheticBlot, how: Coarse, rng: np.random.Generator
+) -> tuple[Floats, dict[str, NDArray[np.float32]]]:
+    """Bands that rise and fall within a lane: each column of the picture and of the maps moved up or down."""
+    lanes = [lane.width for strip in blot.spec.strips for lane in strip.lanes]
+    sigma = float(np.median([row.sigma for strip in blot.spec.strips for row in strip.rows])) / how.scale[0]
+    period = float(np.median(lanes)) / how.scale[1] * rng.uniform(0.5, 3)
+    amplitude, phase = sigma * rng.uniform(0.4, 1.8), rng.uniform(0, 2 * np.pi)
+
+    def moved(image: Floats | NDArray[np.float32], step: int, order: int) -> NDArray[np.float64]:
+        rows, cols = np.mgrid[: image.shape[0], : image.shape[1]].astype(float)
+        shift = amplitude * np.sin(2 * np.pi * (cols + 0.5) * step / period + phase) / step
+        return np.asarray(ndimage.map_coordinates(image, [rows + shift, cols], order=order, mode="nearest"))
+
+    steps = {name: 1 if name.startswith("band") else 2 for name in maps}
+    return moved(coarse, 1, 1), {name: moved(m, steps[name], 0).astype(np.float32) for name, m in maps.items()}
 
 
 def _resized(
@@ -229,14 +313,16 @@ def _peak(strip: StripSpec) -> float:
 
 
 def _many_rows(strip: StripSpec, grade: scenes.Grade, rng: np.random.Generator) -> StripSpec:
-    """A gel: up to fourteen rows, of which each lane shows some."""
+    """A gel: up to fourteen rows, or twenty-four near each other, of which each lane shows some."""
     height, sigma, peak, like = float(rng.uniform(150, 380)), strip.rows[0].sigma, _peak(strip), strip.rows[0]
     places, y = [], 25.0 + abs(strip.smile_px)
+    # A third are ladders all over: up to 24 rows, nearer to each other than those of a probed membrane.
+    dense = rng.random() < 0.35
     while y < height - 20 - abs(strip.smile_px):
         places.append(y)
-        y += sigma * rng.uniform(5, 16)
+        y += sigma * (rng.uniform(3.6, 7) if dense else rng.uniform(5, 16))
     n, chance, rows = len(strip.lanes), rng.uniform(0.35, 1), []
-    for k, place in enumerate(places[:14], 1):
+    for k, place in enumerate(places[: 24 if dense else 14], 1):
         light = 10 ** -(rng.random() * grade.decades * 0.7 + rng.random(n) * grade.decades * 0.5)
         light *= rng.random(n) < (chance if rng.random() < 0.7 else 1)
         volumes = tuple(0.0 if x.role == "blank" else float(peak * v) for x, v in zip(strip.lanes, light, strict=True))
@@ -275,6 +361,8 @@ def retouched(picture: Floats, rng: np.random.Generator) -> Floats:
         (0.15, lambda p: low + span * np.sign(p - low) * np.abs((p - low) / span) ** rng.uniform(0.6, 1.8)),
         (0.15, lambda p: ndimage.gaussian_filter(p, rng.uniform(0.5, 1.4))),
         (0.12, lambda p: np.minimum(p, low + span * rng.uniform(0.15, 0.9))),
+        # Film and long exposures: bands run to full black, up to several times as high as they are, and join.
+        (0.08, lambda p: np.minimum(p, low + span * np.exp(rng.uniform(np.log(0.02), np.log(0.15))))),
         (0.08, lambda p: np.maximum(p, low + span * rng.uniform(0, 0.1))),
         (0.2, lambda p: np.rint((p - p.min()) / max(p.max() - p.min(), 1e-9) * 255)),
         (0.12, lambda p: _bordered(p, rng)),
