@@ -10,7 +10,7 @@ Finding again, step by step, in a picture that a person has corrected: the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,7 +35,7 @@ from blotquant.identification.ladder import LadderError, LadderFit, own_or_marke
 from blotquant.identification.mass_scale import mend_rows
 from blotquant.identification.sheet import CONTRADICTED, find_contradiction
 from blotquant.identification.targets import Target, add_kda, assign_targets
-from blotquant.model.geometry import LaneRole, Layout, Polygon
+from blotquant.model.geometry import Layout, Polygon
 from blotquant.model.image import BlotImage, FloatImage
 from blotquant.quantification.bands import measure_rows
 from blotquant.quantification.lanes import lane_rows
@@ -372,7 +372,13 @@ def analyze_membrane(
     for picture, layout, identity in zip(pictures, layouts, identities, strict=True):
         session = picture.session
         if session is None:
-            found = divided(picture.image, _with_roles(layout, expected.roles), settings)
+            found = divided(
+                picture.image,
+                replace(
+                    layout, lanes=tuple(replace(x, role=expected.roles.get(x.number, x.role)) for x in layout.lanes)
+                ),
+                settings,
+            )
             session = make_session(picture.image, found, settings=settings, folder=session_folder)
         elif corrected_lanes(session):
             identity = LaneIdentity(n_seen=len(session.layout.lanes), n_lanes=len(session.layout.lanes), by_hand=True)
@@ -461,7 +467,11 @@ def quantify_bands(
             with stage("scene"):
                 scene = prepare_image(image, named, settings=settings.quantification)
         with stage("measure"):
-            if _differ_in_names_only(layout, named):
+            # Whether naming gave bands their targets and did nothing else.
+            plain = [
+                replace(x, bands=tuple(replace(b, target=None) for b in x.sorted().bands)) for x in (layout, named)
+            ]
+            if plain[0] == plain[1]:
                 # No number depends on a name: bands are measured once.
                 targets = {band.id: band.target for band in named.bands}
                 bands = [{**row, "target": targets[row["band_id"]]} for row in bands]
@@ -532,16 +542,6 @@ def name_bands(
     # The parts are new bands: their strength must be known before rows are chosen again.
     scene = prepare_image(image, divided, settings=settings.quantification)
     return assign(divided, _all_rows(image, divided, scene))
-
-
-def _with_roles(layout: Layout, roles: Mapping[int, LaneRole]) -> Layout:
-    return replace(layout, lanes=tuple(replace(x, role=roles.get(x.number, x.role)) for x in layout.lanes))
-
-
-def _differ_in_names_only(layout: Layout, named: Layout) -> bool:
-    """Whether naming gave bands their targets and did nothing else."""
-    plain = [replace(x, bands=tuple(replace(b, target=None) for b in x.sorted().bands)) for x in (layout, named)]
-    return plain[0] == plain[1]
 
 
 def _outlines(layout: Layout) -> dict[str, Polygon]:

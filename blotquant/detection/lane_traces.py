@@ -97,7 +97,9 @@ def trace_lanes(phase: Phase, weight: Floats, share: NDArray[np.floating]) -> li
     trust, waves = along[0].sum(axis=0), along[1] + 1j * along[2]
     mean = waves.sum(axis=0) / np.maximum(trust, 1e-9)
     mean = ndimage.uniform_filter1d(mean.real, 3) + 1j * ndimage.uniform_filter1d(mean.imag, 3)
-    at = _zeros(mean, trust > _LIVE * trust.max())
+    # Places after which the averaged phase passes zero on its way up.
+    rising = (mean.imag[:-1] < 0) & (mean.imag[1:] >= 0) & (mean.real[:-1] + mean.real[1:] > 0)
+    at = np.flatnonzero(rising & (trust > _LIVE * trust.max())[:-1])
     if len(at) == 0:
         return []
     # Where the sine passes zero between two places.
@@ -141,12 +143,6 @@ def _sampled(images: Floats, cols: Floats) -> Floats:
     second = first + 1 if last > 0 else first
     left, right = (1 - part) * inside, part * inside
     return np.stack([flat[first] * left + flat[second] * right for flat in images.reshape(len(images), -1)])
-
-
-def _zeros(mean: Phase, live: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Places after which the averaged phase passes zero on its way up."""
-    rising = (mean.imag[:-1] < 0) & (mean.imag[1:] >= 0) & (mean.real[:-1] + mean.real[1:] > 0)
-    return np.flatnonzero(rising & live[:-1])
 
 
 def _clearness(cosine: Floats, at: NDArray[np.intp], pitches: Floats) -> list[float]:

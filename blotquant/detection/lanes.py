@@ -442,16 +442,12 @@ def _askew_parts(grid: SearchCopy, piece: StripCandidate, peaks: list[Peak]) -> 
     widest = int(np.argmax(gaps))
     heights = gaps[widest] / float(np.median([p.width for p in peaks]))
     cut = (levels[widest] + levels[widest + 1]) / 2
-    most = _STAGGERED if _staggered(peaks, cut) else _ASKEW
+    # Whether the rows above a level and those below it leave out lanes at opposite ends.
+    above, below = ([p.lane for p in peaks if (p.level < cut) == side] for side in (True, False))
+    most = _STAGGERED if ((min(above) - min(below)) * (max(above) - max(below)) > 0) else _ASKEW
     if abs(lean + slope) < most or heights < _FAR:
         return []
     return [(-np.inf, cut), (cut, np.inf)]
-
-
-def _staggered(peaks: list[Peak], cut: float) -> bool:
-    """Whether the rows above a level and those below it leave out lanes at opposite ends."""
-    above, below = ([p.lane for p in peaks if (p.level < cut) == side] for side in (True, False))
-    return (min(above) - min(below)) * (max(above) - max(below)) > 0
 
 
 def bounded(grid: SearchCopy, found: FoundStrip) -> FoundStrip:

@@ -299,7 +299,11 @@ def _draw_row(
     # Half of the distance to the nearest row that a valley parts from this one, so that their outlines do not meet.
     free = float(np.median(list(apart.values())))
     reach = max(min(reach, _APART * free, free / 2 - _GAP_PX), 2.0)
-    drawn = [(p.lane, _band(piece.tracks[p.lane], traces[p.lane], reach, _confidence(p), grid)) for p in members]
+    # Estimated chance that a band is one.
+    drawn = [
+        (p.lane, _band(piece.tracks[p.lane], traces[p.lane], reach, float(np.clip(p.chance, 0.01, 0.99)), grid))
+        for p in members
+    ]
     if len(members) < max(2, 0.5 * len(piece.tracks)):
         return drawn
     level = float(np.median([p.level for p in members]))
@@ -312,11 +316,6 @@ def _draw_row(
         ghost = replace(members[0], lane=i, row=place, level=level, width=width, snr=0.0)
         drawn.append((i, _band(piece.tracks[i], _expected(grid, piece, ghost, spans), reach, 0.0, grid)))
     return drawn
-
-
-def _confidence(p: Peak) -> float:
-    """Estimated chance that a band is one."""
-    return float(np.clip(p.chance, 0.01, 0.99))
 
 
 def _expected(grid: SearchCopy, piece: StripCandidate, p: Peak, spans: list[Span]) -> Trace:

@@ -71,7 +71,7 @@ REACH = 1.1
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class ScaleReading:
     """Strips that a search found at one scale, and their sizes as the network saw them."""
 
     found: list[FoundStrip]
@@ -146,11 +146,11 @@ def find_at_best_scale(
     list of FoundStrip
         Strips in reading order; each tells of the copy in which it was found.
     """
-    first = Reading(search(usual))
+    first = ScaleReading(search(usual))
     if first.is_easy:
         return first.found
     scales = [s for s in SMALLER if min(usual.pixels.shape) * s >= LEAST]
-    every = [first, *(Reading(search(smaller_copy(usual, s))) for s in scales)]
+    every = [first, *(ScaleReading(search(smaller_copy(usual, s))) for s in scales)]
     light = lit_light(usual)
     scores = [r.fitness * explained_light(r.found, light, usual) for r in every]
     best = every[int(np.argmax(scores))] if max(scores) > CLEARLY * scores[0] else first
@@ -211,7 +211,7 @@ def _shared(a: tuple[float, float, float, float], b: tuple[float, float, float, 
 
 def _close_up(strip: FoundStrip, light: Floats, usual: SearchCopy, search: Search) -> list[FoundStrip]:
     """A strip searched again in a window of its own, rows and columns scaled to its bands; the better one stands."""
-    alone = Reading([strip])
+    alone = ScaleReading([strip])
     if alone.lane_cols == 0 or (alone.is_easy and strip.copy.fx == usual.fx):
         return [strip]
     copy, rows, cols = strip.copy, alone.band_rows, alone.lane_cols
@@ -221,7 +221,7 @@ def _close_up(strip: FoundStrip, light: Floats, usual: SearchCopy, search: Searc
     bottom, right = copy.to_full(max(strip.piece.bottoms) + 2 * rows, max(rights))
     box = Box(round(top), round(bottom) + 1, round(left), round(right) + 1)
     close = window_copy(usual, box, copy.fy * rows / MIDDLE_ROWS, copy.fx * cols / MIDDLE_COLS)
-    again = Reading(search(close))
+    again = ScaleReading(search(close))
     explained = [explained_light(r.found, light, usual) for r in (alone, again)]
     better = again.fitness * explained[1] > CLEARLY * alone.fitness * explained[0]
     # Clearer lanes are no reason to lose bands or lanes.
@@ -231,14 +231,14 @@ def _close_up(strip: FoundStrip, light: Floats, usual: SearchCopy, search: Searc
 
 
 def _with_best_bands(
-    strip: FoundStrip, readings: list[Reading], light: Floats, usual: SearchCopy, settings: DetectionSettings
+    strip: FoundStrip, readings: list[ScaleReading], light: Floats, usual: SearchCopy, settings: DetectionSettings
 ) -> FoundStrip:
     """The bands of a strip's lanes, found in the copy that shows them best: lanes may stand out in another one.
 
     Rows that lie close run together in a copy that is coarse enough to see wide lanes as such.
     """
     lanes = [full_lane(strip.copy, strip.piece, i, str(i), "") for i in range(len(strip.piece.tracks))]
-    rows, every = Reading([strip]).band_rows, [strip]
+    rows, every = ScaleReading([strip]).band_rows, [strip]
     for copy in {id(f.copy): f.copy for r in readings for f in r.found}.values():
         if copy is strip.copy or not EASY_ROWS[0] <= rows * strip.copy.fy / copy.fy <= EASY_ROWS[1]:
             continue
@@ -246,7 +246,7 @@ def _with_best_bands(
         clear = [replace(t, clear=own.clear) for t, own in zip(piece.tracks, strip.piece.tracks, strict=True)]
         piece = replace(piece, tracks=tuple(clear))
         every.append(FoundStrip(copy, piece, *find_lane_peaks(copy, piece, settings), rivals=strip.rivals))
-    scores = [Reading([f]).band_fitness * explained_light([f], light, usual) for f in every]
+    scores = [ScaleReading([f]).band_fitness * explained_light([f], light, usual) for f in every]
     best = int(np.argmax(scores))
     return every[best] if scores[best] > CLEARLY * scores[0] else strip
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.model.geometry import Band, Lane, Layout, Point, Strip, polygon
+from blotquant.model.geometry import Band, Lane, Layout, Point, polygon
 
 FloatImage = NDArray[np.floating[Any]]
 Matrix = NDArray[np.floating[Any]]
@@ -77,14 +77,13 @@ def turn_layout(layout: Layout, there: Matrix) -> Layout:
         return layout
     return replace(
         layout,
-        strips=tuple(_strip(strip, there, degrees) for strip in layout.strips),
+        strips=tuple(
+            replace(strip, outline=polygon(_moved(strip.outline, there)), tilt_deg=strip.tilt_deg - degrees)
+            for strip in layout.strips
+        ),
         lanes=tuple(_lane(lane, there) for lane in layout.lanes),
         bands=tuple(_band(band, there) for band in layout.bands),
     )
-
-
-def _strip(strip: Strip, there: Matrix, degrees: float) -> Strip:
-    return replace(strip, outline=polygon(_moved(strip.outline, there)), tilt_deg=strip.tilt_deg - degrees)
 
 
 def _lane(lane: Lane, there: Matrix) -> Lane:

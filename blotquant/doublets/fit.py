@@ -224,7 +224,10 @@ def _judge(data: RowData, best: Solution, delta_aicc: float, limits: Identificat
     halves = (band_steepness(side * fine, best.theta)[0] for side in (-1, 1))
     like = sum(float(np.interp(2 * np.log(2), power, fine)) for power in halves) / FWHM
     errors = _errors(data, best, blocks, to_area)
-    left_over = _left_over(residual, data, amplitudes)
+    # RMS residual beyond the noise over the RMS peak, pooled over the lanes.
+    excess, peaks = _excess(residual, data, amplitudes)
+    signal = float((peaks**2).sum())
+    left_over = float(np.sqrt(max(float(excess.sum()), 0.0) / signal)) if signal > 0 else float("inf")
     relative = errors.total_se / np.maximum(np.abs(amplitudes.sum(axis=0)) * to_area, 1e-300)
     separation, least = spacing / like, limits.min_separation_sigma
     low, high = (np.exp(bound[1]) for bound in shape_limits(data, 2))
@@ -256,13 +259,6 @@ def _judge(data: RowData, best: Solution, delta_aicc: float, limits: Identificat
         relative_se=(float(relative[0]), float(relative[1])),
         residual=left_over,
     )
-
-
-def _left_over(residual: Array, data: RowData, amplitudes: Array) -> float:
-    """RMS residual beyond the noise over the RMS peak, pooled over the lanes."""
-    excess, peaks = _excess(residual, data, amplitudes)
-    signal = float((peaks**2).sum())
-    return float(np.sqrt(max(float(excess.sum()), 0.0) / signal)) if signal > 0 else float("inf")
 
 
 def _excess(residual: Array, data: RowData, amplitudes: Array) -> tuple[Array, Array]:

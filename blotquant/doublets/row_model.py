@@ -306,16 +306,19 @@ def _search(data: RowData, n_bands: int, *, fixed: tuple[int, ...], near: Array)
     step = project(data, theta, n_bands)
     n_free = int(free.sum()) + n_lanes * (n_bands + 2)
     # What no offered shape tells of a real band counts with the noise, alike for one band and two.
-    odd = (_SHAPE_TOLERANCE * _peaks(data)[:, None] * data.w) ** 2
-    aicc = _aicc(float((step.residual**2).sum() + odd.sum()), int((data.w > 0).sum()), n_free)
-    return Solution(theta, n_bands, step.amplitudes, aicc)
-
-
-def _peaks(data: RowData) -> Array:
-    """Height of each lane's profile above its darkest sample."""
+    # Height of each lane's profile above its darkest sample.
     known = data.w > 0
-    top, bottom = np.where(known, data.y, -np.inf).max(axis=1), np.where(known, data.y, np.inf).min(axis=1)
-    return np.asarray(top - bottom, dtype=float)
+    top, bottom = (np.where(known, data.y, -np.inf).max(axis=1), np.where(known, data.y, np.inf).min(axis=1))
+    odd = (_SHAPE_TOLERANCE * np.asarray(top - bottom, dtype=float)[:, None] * data.w) ** 2
+    # AICc with the noise's scale left free, so that an odd shape common to both models does not decide.
+    n_samples = int((data.w > 0).sum())
+    spare = max(n_samples - n_free - 2, 1)
+    aicc = (
+        n_samples * float(np.log(max(float((step.residual**2).sum() + odd.sum()), 1e-12) / n_samples))
+        + 2 * n_free
+        + 2 * n_free * (n_free + 1) / spare
+    )
+    return Solution(theta, n_bands, step.amplitudes, aicc)
 
 
 def _fill(near: Array, free: NDArray[np.bool_], values: Array, bounds: tuple[Array, Array]) -> Array:
@@ -332,12 +335,6 @@ def shape_limits(data: RowData, n_bands: int) -> tuple[Array, Array]:
     low = [-edge, np.log(_NARROWEST_PX), -_MAX_SKEW, _SHARPNESS[0], _LEAN[0], 0.2]
     high = [edge, np.log(edge / 2), _MAX_SKEW, _SHARPNESS[1], _LEAN[1], edge]
     return np.array(low[: 4 + n_bands]), np.array(high[: 4 + n_bands])
-
-
-def _aicc(chi2: float, n_samples: int, n_free: int) -> float:
-    """AICc with the noise's scale left free, so that an odd shape common to both models does not decide."""
-    spare = max(n_samples - n_free - 2, 1)
-    return n_samples * float(np.log(max(chi2, 1e-12) / n_samples)) + 2 * n_free + 2 * n_free * (n_free + 1) / spare
 
 
 def _guess_single(data: RowData) -> Array:

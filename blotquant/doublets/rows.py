@@ -184,15 +184,16 @@ def _stacks(layout: Layout, strip: str, row: int) -> list[list[Band]]:
         main = next((b for b in bands if b.row == row), None)
         if main is None or lane.role in ("ladder", "excluded"):
             continue
-        near = [b for b in bands if b.id != main.id and _rows_between(main.box, b.box) < _ABUTTING_PX]
+        # Rows that lie between two boxes; below 0 where they overlap.
+        near = [
+            b
+            for b in bands
+            if b.id != main.id
+            and (max(main.box.row_start, b.box.row_start) - min(main.box.row_stop, b.box.row_stop)) < _ABUTTING_PX
+        ]
         stacks.append([main, *near])
     together = [stack for stack in stacks if len(stack) > 1]
     return stacks if 2 * len(together) >= len(stacks) and together else []
-
-
-def _rows_between(a: Box, b: Box) -> int:
-    """Rows that lie between two boxes; below 0 where they overlap."""
-    return max(a.row_start, b.row_start) - min(a.row_stop, b.row_stop)
 
 
 def _members(layout: Layout, strip: str) -> list[tuple[Lane, dict[int, Band]]]:

@@ -231,7 +231,10 @@ def _divide(
     fit = _fit([p for k in usable if (p := profiles[k]) is not None], limits)
     if fit is None or not fit.accepted:
         merged: dict[str, tuple[Band, ...]] = {
-            b.id: (_flag(b, "unresolved"),) for bands in group.members for b in bands if len(bands) == 1
+            b.id: ((b if "unresolved" in b.flags else replace(b, flags=(*b.flags, "unresolved"))),)
+            for bands in group.members
+            for b in bands
+            if len(bands) == 1
         }
         return replace_bands(layout, merged)
     places = [usable.index(k) if k in usable else None for k in range(len(outlines))]
@@ -330,7 +333,3 @@ def _new_id(base: str, used: set[str]) -> str:
     name = next(name for n in range(2, 1000) if (name := f"{base}.{n}") not in used)
     used.add(name)
     return name
-
-
-def _flag(band: Band, name: str) -> Band:
-    return band if name in band.flags else replace(band, flags=(*band.flags, name))

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blotquant.experiment.design import Comparison, Dilution, ImageEntry, Ratio, Target, plain
+from blotquant.experiment.design import Comparison, Dilution, ImageEntry, Ratio, TargetEntry, plain
 from blotquant.experiment.replicates import check_replicates
 from blotquant.experiment.sample_sheet import SampleSheet, folded, near_twins, spelled, spelling_twins
 from blotquant.identification.presets import target_kda
@@ -194,7 +194,7 @@ def _check_shared(images: Sequence[ImageEntry]) -> list[str]:
 
 
 def check_shared_pictures(
-    images: Sequence[ImageEntry], targets: Mapping[str, Target], *, has_ladder: bool
+    images: Sequence[ImageEntry], targets: Mapping[str, TargetEntry], *, has_ladder: bool
 ) -> list[str]:
     """Probes of one picture must be told apart: by row or place, by a ladder, or by the order of their masses."""
     groups: dict[tuple[object, ...], dict[str, ImageEntry]] = {}

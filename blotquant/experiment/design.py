@@ -120,7 +120,7 @@ class ImageEntry(_Part):
         return self.name + strip + ("" if self.exposure_s is None else f", {self.exposure_s:g} s")
 
 
-class Target(_Part):
+class TargetEntry(_Part):
     """Where a probe's protein is expected."""
 
     mw_kda: Annotated[tuple[Kda, ...], BeforeValidator(_as_tuple)] = Field(
@@ -266,7 +266,7 @@ class Experiment:
         `sample`, `condition`, `role`, `load_ug`, `replicate`, and the sheet's further columns as text.
     extra_columns : tuple of str
         Names of those further columns; they travel to every table unchanged.
-    targets : dict of str to Target
+    targets : dict of str to TargetEntry
         By probe.
     ladder : str, tuple of float or None
         Product name or the ladder's kDa values.
@@ -289,7 +289,7 @@ class Experiment:
     images: tuple[ImageEntry, ...]
     samples: pd.DataFrame
     extra_columns: tuple[str, ...] = ()
-    targets: dict[str, Target] = field(default_factory=dict)
+    targets: dict[str, TargetEntry] = field(default_factory=dict)
     ladder: str | tuple[float, ...] | None = None
     ratios: tuple[Ratio, ...] = ()
     compare: Comparison = field(default_factory=Comparison)

@@ -33,7 +33,7 @@ from blotquant.experiment.design import (
     ImageEntry,
     Ratio,
     Scaling,
-    Target,
+    TargetEntry,
 )
 from blotquant.experiment.families import condition_levels, resolve_families
 from blotquant.experiment.replicates import fill_replicates
@@ -51,7 +51,7 @@ __all__ = [
     "ImageEntry",
     "Ratio",
     "Scaling",
-    "Target",
+    "TargetEntry",
     "find_experiment",
     "read_experiment",
     "source_files",
@@ -187,7 +187,7 @@ def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[
     targets = {
         name: target
         for name, value in _mapping(raw, "targets", where, problems).items()
-        if (target := _one(Target, value, f"{where}: targets.{name}", problems)) is not None
+        if (target := _one(TargetEntry, value, f"{where}: targets.{name}", problems)) is not None
     }
     compare = _one(Comparison, _mapping(raw, "compare", where, problems), f"{where}: compare", problems)
     contrasts = _list_of(Contrast, raw, "contrasts", where, problems)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from blotquant.experiment.sheets import Row, Sheet, read_number
+from blotquant.experiment.sheets import Sheet, SheetRow, read_number
 from blotquant.model.geometry import ROLES
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS
 from blotquant.text import did_you_mean
@@ -70,7 +70,7 @@ def parse_samples(sheet: Sheet, *, factors: Sequence[str] = ()) -> SampleSheet:
     places: list[str] = []
     if all(name in names.values() for name in REQUIRED):
         for row in sheet.rows:
-            read, wrong = _read_row(Row(row.where, {names[k]: v for k, v in row.cells.items()}), extra)
+            read, wrong = _read_row(SheetRow(row.where, {names[k]: v for k, v in row.cells.items()}), extra)
             problems += [f"{sheet.name}: {row.where}: {text}" for text in wrong]
             if read:
                 rows.append(read)
@@ -86,7 +86,9 @@ def parse_samples(sheet: Sheet, *, factors: Sequence[str] = ()) -> SampleSheet:
 def _with_conditions(sheet: Sheet, factors: Sequence[str]) -> Sheet:
     """Name each lane's condition by its levels of the factors, such as ``AnaR, vehicle``."""
     rows = [
-        Row(row.where, {**row.cells, "condition": ", ".join(row.cells[name] for name in factors if row.cells[name])})
+        SheetRow(
+            row.where, {**row.cells, "condition": ", ".join(row.cells[name] for name in factors if row.cells[name])}
+        )
         for row in sheet.rows
     ]
     return replace(sheet, columns=(*sheet.columns, "condition"), rows=tuple(rows))
@@ -118,7 +120,7 @@ def _check_columns(sheet: Sheet, names: Sequence[str], meant: dict[str, str]) ->
     return problems + [f"{sheet.name}: column {name!r} is missing ({found})" for name in missing]
 
 
-def _read_row(row: Row, extra: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+def _read_row(row: SheetRow, extra: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     cells, problems = row.cells, []
     blot = cells["blot"]
     if not blot:

@@ -38,7 +38,7 @@ WORKBOOK_SUFFIXES = (".xlsx", ".xlsm")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SheetRow:
     """One row of a sheet: where it stands, and its cells as text by column name."""
 
     where: str
@@ -55,7 +55,7 @@ class Sheet:
         File name, with the sheet's name where it stands in a workbook; it opens every message.
     columns : tuple of str
         Column names as written, without surrounding blanks.
-    rows : tuple of Row
+    rows : tuple of SheetRow
         The rows that hold anything.
     problems : tuple of str
         What is wrong with the sheet's shape, one line each.
@@ -63,7 +63,7 @@ class Sheet:
 
     name: str
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[SheetRow, ...]
     problems: tuple[str, ...] = ()
 
 
@@ -307,7 +307,7 @@ def _make_sheet(name: str, lines: list[tuple[str, list[str]]]) -> Sheet:
                 f"columns; put text that holds the separator in quotes (surplus: {surplus[0]!r})"
             )
         padded = cells[: len(header)] + [""] * (len(header) - len(cells))
-        rows.append(Row(where, dict(zip(header, padded, strict=True))))
+        rows.append(SheetRow(where, dict(zip(header, padded, strict=True))))
     return Sheet(name, tuple(header), tuple(rows), tuple(problems))
 
 

@@ -152,7 +152,19 @@ def _page(blots: Sequence[SourceBlot], *, foot: str) -> Figure:
             f"(white) to {_count(black)} (black), the same for all of it; {blot.saturated_px or 'no'} pixels at the "
             "detector's ceiling. Left: as taken. Right: lanes, bands (orange: those of the probe), kDa."
         )
-        for line, text in enumerate((*textwrap.wrap(told, 150), *textwrap.wrap(_lanes_told(blot.labels), 150)[:2])):
+        for line, text in enumerate(
+            (
+                *textwrap.wrap(told, 150),
+                *textwrap.wrap(
+                    (
+                        "Lanes: " + "; ".join((f"{lane} {text}" for lane, text in sorted(blot.labels.items())))
+                        if blot.labels
+                        else ""
+                    ),
+                    150,
+                )[:2],
+            )
+        ):
             figure.text(0.06, top - 0.017 - 0.010 * line, text, va="top", fontsize=6, parse_math=False)
         for left, draw in ((0.06, _draw_clean), (0.545, _draw_annotated)):
             axes = figure.add_axes((left, top - tall + 0.015, 0.43, tall - 0.085))
@@ -164,10 +176,6 @@ def _page(blots: Sequence[SourceBlot], *, foot: str) -> Figure:
 
 def _count(value: float) -> str:
     return f"{value:,.0f}".replace(",", "\u202f") if abs(value) >= 100 else f"{value:.3g}"
-
-
-def _lanes_told(labels: dict[int, str]) -> str:
-    return "Lanes: " + "; ".join(f"{lane} {text}" for lane, text in sorted(labels.items())) if labels else ""
 
 
 def _draw_clean(axes: Axes, blot: SourceBlot) -> None:

@@ -267,8 +267,9 @@ def row_jumps(layout: Layout, strip: str, row: int) -> bool:
     return bool(mine) and any(abs(b - a) > JUMP * float(np.median(heights)) for a, b in pairwise(flat))
 
 
-def _fitted(terms: Floats, y: Floats, of: NDArray[np.intp], weight: Floats) -> tuple[Floats, float]:
+def _fitted(terms: Floats, y: Floats, of: NDArray[np.intp], trust: Floats) -> tuple[Floats, float]:
     """Coefficients of some terms that all groups share, each group with a height of its own, and the misfit."""
+    weight = trust
     for _ in range(4):
         total = np.bincount(of, weight)
         design = terms - np.stack([np.bincount(of, weight * t) / total for t in terms.T], axis=1)[of]
@@ -277,5 +278,6 @@ def _fitted(terms: Floats, y: Floats, of: NDArray[np.intp], weight: Floats) -> t
         found = np.linalg.lstsq(design * root[:, None], target * root, rcond=None)[0]
         miss = np.abs(target - design @ found)
         limit = OUTLIER_SDS * max(1.4826 * float(np.median(miss)), 0.25)
-        weight = np.minimum(1.0, limit / np.maximum(miss, 1e-9))
+        # No band counts for more than it was trusted at first, or the fit drifts to the rows that jump.
+        weight = np.minimum(trust, limit / np.maximum(miss, 1e-9))
     return np.asarray(found, dtype=float), float((weight * miss**2).sum())

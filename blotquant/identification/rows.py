@@ -122,6 +122,8 @@ def rows_of(layout: Layout, strip: str, fit: MassScale | None, strengths: Mappin
         seen = [b for b in bands if b.status == "detected"] or bands
         share = sum(b.status == "detected" for b in bands) / max(len(lanes), 1)
         masses = [float(fit.to_kda(b.peak[0], middles[b.lane])) for b in seen] if fit else []
+        # Names that a hand gave to a row in half of the lanes or more; one corrected lane does not move the others.
+        said = [b.target for b in bands if b.target and b.origin in BY_HAND]
         rows.append(Row(
             number=number,
             name=names[number],
@@ -129,15 +131,9 @@ def rows_of(layout: Layout, strip: str, fit: MassScale | None, strengths: Mappin
             height=float(np.median([b.box.row_stop - b.box.row_start for b in bands])),
             score=share * float(np.sqrt(power[number] / top)),
             kda=float(np.median(masses)) if masses else None,
-            hand=_said_by_hand(bands, len(lanes)),
+            hand=frozenset(name for name in said if 2 * said.count(name) >= len(lanes)),
             outlines=frozenset((b.lane, b.outline) for b in bands if b.split)))  # fmt: skip
     return sorted(rows, key=lambda row: (row.place, row.number))
-
-
-def _said_by_hand(bands: Sequence[Band], n_lanes: int) -> frozenset[str]:
-    """Names that a hand gave to a row in half of the lanes or more; one corrected lane does not move the others."""
-    said = [b.target for b in bands if b.target and b.origin in BY_HAND]
-    return frozenset(name for name in said if 2 * said.count(name) >= n_lanes)
 
 
 def _power(bands: Sequence[Band], strengths: Mapping[str, float]) -> float:

@@ -217,7 +217,9 @@ def _choose_exposure(signals: Sequence[Signal], counted: set[int]) -> Signal:
 def _signal_of(experiment: Experiment, tables: Tables, image: ImageEntry, probe: str) -> Signal:
     lanes = tables.lanes_of(image)
     if experiment.is_stain(probe):
-        parts: dict[str, dict[int, Amount]] = {WHOLE: _lane_amounts(lanes)}
+        parts: dict[str, dict[int, Amount]] = {
+            WHOLE: ({int(row["lane"]): _amount(row, "volume", "volume_sd") for row in lanes})
+        }
     else:
         parts = _band_amounts(tables.bands_of(image), probe, experiment.mw_of(probe))
     return Signal(
@@ -276,10 +278,6 @@ def _amount(row: Record, value: str, sd: str) -> Amount:
     number = {key: float(row[key]) if pd.notna(row.get(key)) else math.nan for key in (value, sd)}
     limits = {key: float(row[key]) if pd.notna(row.get(key)) else math.nan for key in ("lod", "loq")}
     return Amount(number[value], number[sd], limits["lod"], limits["loq"], flags, saturated)
-
-
-def _lane_amounts(rows: Sequence[Record]) -> dict[int, Amount]:
-    return {int(row["lane"]): _amount(row, "volume", "volume_sd") for row in rows}
 
 
 def add_amounts(amounts: Sequence[Amount]) -> Amount:

@@ -59,7 +59,9 @@ def fit_exposure_series(table: pd.DataFrame) -> pd.DataFrame:
     """
     if table.empty:
         return make_table([], EXPOSURE_COLUMNS)
-    keyed = table.assign(_band=_band_keys(table))
+    row = "row " + table["row"].astype("string")
+    number = "band " + table["band"].astype("string")
+    keyed = table.assign(_band=table["target"].astype("string").fillna(row).fillna(number))
     # A row without a protein's name is known by its number in each picture: it must lie at one place of the membrane.
     usual = keyed.groupby([*_SERIES, "_band"], dropna=False)["rf"].transform("median")
     keyed = keyed[keyed["target"].notna() | ~((keyed["rf"] - usual).abs() > SAME_RF)]
@@ -70,12 +72,6 @@ def fit_exposure_series(table: pd.DataFrame) -> pd.DataFrame:
             _check_times(frames)
             rows.append(_fit_band(frames.sort_values("exposure_s", kind="stable")))
     return make_table(rows, EXPOSURE_COLUMNS)
-
-
-def _band_keys(table: pd.DataFrame) -> pd.Series[str]:
-    row = "row " + table["row"].astype("string")
-    number = "band " + table["band"].astype("string")
-    return table["target"].astype("string").fillna(row).fillna(number)
 
 
 def _rank_bands(keyed: pd.DataFrame) -> pd.DataFrame:

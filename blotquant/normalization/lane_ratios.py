@@ -191,7 +191,12 @@ def _divide(start: LaneRatio, parts: Parts) -> LaneRatio:
     if parts.bottom is not None:
         result = _judge_denominator(result, parts)
     # Only what is left has a value, and the value is judged again.
-    if parts.top is None or (parts.has_bottom and parts.bottom is None) or _has_no_value(result) or _unknown(parts):
+    if (
+        parts.top is None
+        or (parts.has_bottom and parts.bottom is None)
+        or bool({"missing_band", "weak_denominator", "loading_below_loq", *UNKNOWN_LANES} & set(result.flags))
+        or _unknown(parts)
+    ):
         return result
     return _judge_value(_with_value(result, parts), parts)
 
@@ -238,10 +243,6 @@ def _judge_denominator(result: LaneRatio, parts: Parts) -> LaneRatio:
     if not bottom.value > 0 or snr < _MIN_SNR:
         return result.refuse(f"denominator too weak: SNR {snr:.2g}, needed {_MIN_SNR:g}", "weak_denominator")
     return result
-
-
-def _has_no_value(result: LaneRatio) -> bool:
-    return bool({"missing_band", "weak_denominator", "loading_below_loq", *UNKNOWN_LANES} & set(result.flags))
 
 
 def _with_value(result: LaneRatio, parts: Parts) -> LaneRatio:

@@ -11,10 +11,10 @@ from blotquant.normalization.intervals import ratio_interval
 
 MIN_SNR = 3.0
 """A denominator weaker than this gives no ratio."""
-Row = Mapping[str, Any]
+BandRecord = Mapping[str, Any]
 
 
-def target_ratios(bands: Iterable[Row], top: str, bottom: str) -> list[dict[str, Any]]:
+def target_ratios(bands: Iterable[BandRecord], top: str, bottom: str) -> list[dict[str, Any]]:
     """Volume of one target over another's in each lane, with the measurement's 95 % interval.
 
     Parameters
@@ -30,7 +30,7 @@ def target_ratios(bands: Iterable[Row], top: str, bottom: str) -> list[dict[str,
         For each strip and lane: strip, lane, ratio (its name), value, bound (≥ or ≤ where one band is saturated),
         ci_low, ci_high, reason (why there is no value), and the ids of the two bands as top and bottom.
     """
-    lanes: dict[tuple[int, int], dict[str, list[Row]]] = {}
+    lanes: dict[tuple[int, int], dict[str, list[BandRecord]]] = {}
     for band in bands:
         members = lanes.setdefault((int(band["strip"]), int(band["lane"])), {top: [], bottom: []})
         if isinstance(band["target"], str) and band["target"] in members:
@@ -47,7 +47,7 @@ def target_ratios(bands: Iterable[Row], top: str, bottom: str) -> list[dict[str,
     return rows
 
 
-def _ratio(a: Row, b: Row) -> dict[str, Any]:
+def _ratio(a: BandRecord, b: BandRecord) -> dict[str, Any]:
     ids, value = {"top": a["band_id"], "bottom": b["band_id"]}, a["volume"] / b["volume"]
     is_up, is_down = ("saturated" in split_flags(band["flags"]) for band in (a, b))
     if is_up and is_down:
@@ -58,7 +58,7 @@ def _ratio(a: Row, b: Row) -> dict[str, Any]:
     return {**ids, "value": found.value, "ci_low": found.low, "ci_high": found.high}
 
 
-def _why_not(name: str, bands: Sequence[Row]) -> str:
+def _why_not(name: str, bands: Sequence[BandRecord]) -> str:
     if len(bands) != 1:
         return f"{len(bands)} bands of {name}" if bands else f"no band of {name}"
     if math.isnan(bands[0]["volume"]):

@@ -12,7 +12,7 @@ import numpy as np
 from blotquant.doublets.shared_light import UNKNOWN_DOUBT
 from blotquant.flags import join_flags
 from blotquant.model.area_weights import area_weights
-from blotquant.model.geometry import Band, Lane, Layout, Strip, bounding_box
+from blotquant.model.geometry import Band, Layout, bounding_box
 from blotquant.model.image import BlotImage, FloatImage
 from blotquant.quantification.background import Aperture, Estimate
 from blotquant.quantification.background.base import Array
@@ -238,7 +238,10 @@ def measure_rows(
         Ids of the bands to measure.
     """
     bands = [band for band in layout.bands if band.id in only]
-    places, common = _places(layout, only), _common_cells(image, scene)
+    places, common = (
+        _places(layout, only),
+        {"image": image.name, "background": scene.method, "probe": image.probe, "exposure_s": image.exposure_s},
+    )
     marks = place_flags(bands, layout, shape=image.shape)
     apertures = apertures_of(bands, layout, scene.signal)
     estimates = scene.surface.under_all(apertures)
@@ -257,15 +260,6 @@ def measure_rows(
     return rows
 
 
-def _common_cells(image: BlotImage, scene: PreparedImage) -> dict[str, Any]:
-    return {
-        "image": image.name,
-        "background": scene.method,
-        "probe": image.probe,
-        "exposure_s": image.exposure_s,
-    }
-
-
 def _places(layout: Layout, only: Collection[str]) -> dict[str, dict[str, Any]]:
     """Strip, lane, number and row of bands, and how far down their strip they lie."""
     strips = {strip.id: strip for strip in layout.strips}
@@ -279,21 +273,17 @@ def _places(layout: Layout, only: Collection[str]) -> dict[str, dict[str, Any]]:
             continue
         lane = lanes[band.lane]
         strip = strips.get(lane.strip)
+        # Place of the peak between the top and bottom of its strip, 0 to 1; NaN in a strip that has no height.
+        rows = [row for row, _ in strip.outline] if strip else lane.row_range
+        top, bottom = (min(rows), max(rows))
         places[band.id] = {
             "strip": strip.number if strip else None,
             "lane": lane.number,
             "band": counts[band.lane],
             "row": names.get(lane.strip, {}).get(band.row) if band.row is not None else None,
-            "rf": _relative_front(band, lane, strip),
+            "rf": ((band.peak[0] - top) / (bottom - top) if bottom > top else np.nan),
         }
     return places
-
-
-def _relative_front(band: Band, lane: Lane, strip: Strip | None) -> float:
-    """Place of the peak between the top and bottom of its strip, 0 to 1; NaN in a strip that has no height."""
-    rows = [row for row, _ in strip.outline] if strip else lane.row_range
-    top, bottom = min(rows), max(rows)
-    return (band.peak[0] - top) / (bottom - top) if bottom > top else np.nan
 
 
 def _band_cells(
@@ -322,6 +312,9 @@ def _band_cells(
     mine = np.where(aperture.weights >= least, aperture.weights, 0.0)
     n_saturated, clipped = saturation(scene.signal[aperture.box.slices], mine, scene.ceiling)
     height, width = band_shape(measured.profile, aperture.cover)
+    # Highest count under an outline as a part of the ceiling; NaN where no ceiling or no count is known.
+    under = scene.signal[aperture.box.slices][mine > 0]
+    under = under[np.isfinite(under)]
     cells = {
         "band_id": band.id,
         "target": band.target,
@@ -343,7 +336,9 @@ def _band_cells(
         "aperture_fraction": aperture_fraction(band, scene, aperture),
         "method_spread": spread,
         "saturated_px": n_saturated,
-        "peak_fraction": _peak_fraction(scene.signal[aperture.box.slices], mine, scene.ceiling),
+        "peak_fraction": (
+            float(under.max()) / scene.ceiling if under.size and 0 < scene.ceiling < np.inf else float("nan")
+        ),
         "confidence": band.confidence,
     }
     is_burnt = snr > HOLLOW_SNR and is_hollow(measured.excess, aperture.weights, snr, cover=aperture.tall)
@@ -365,13 +360,6 @@ def _band_cells(
     if aperture.lane is not None and aperture.lane.role == "ladder":  # its masses are asked for, not its amounts
         cells["flags"] -= {"background_dependent", "below_loq"}
     return cells
-
-
-def _peak_fraction(pixels: FloatImage, weights: Array, ceiling: float) -> float:
-    """Highest count under an outline as a part of the ceiling; NaN where no ceiling or no count is known."""
-    under = pixels[weights > 0]
-    under = under[np.isfinite(under)]
-    return float(under.max()) / ceiling if under.size and 0 < ceiling < np.inf else float("nan")
 
 
 def _split_sd(band: Band, measured: Measurement, shape: tuple[int, ...]) -> float:

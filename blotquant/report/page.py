@@ -97,6 +97,11 @@ def _head(content: Content, script: str) -> str:
     experiment, tables = content.experiment, content.tables
     ratios = tables["ratios"]
     included = ratios["included"].fillna(value=False).astype(bool)
+    # Excluded values, those of one blot and reason together.
+    rows = ratios[~included]
+    groups = rows.assign(reason=rows["reason"].fillna("no reason given")).groupby(
+        ["ratio", "blot", "reason"], sort=False
+    )
     return render(
         "page.html.j2",
         name=experiment.name,
@@ -112,7 +117,10 @@ def _head(content: Content, script: str) -> str:
         ratio_table=ratio_table(ratios),
         warnings=experiment.warnings,
         absent=blots_without_numerator(experiment),
-        excluded=_excluded(ratios[~included]),
+        excluded=[
+            {"ratio": ratio, "blot": blot, "reason": reason, "lanes": ", ".join(str(lane) for lane in mine["lane"])}
+            for (ratio, blot, reason), mine in groups
+        ],
         n_excluded=int((~included).sum()),
         n_ratios=len(ratios),
         flags=_flag_counts(content),
@@ -121,22 +129,6 @@ def _head(content: Content, script: str) -> str:
         carried=carry_over_table(tables.get("carry_over")),
         index=index_table(experiment, content.record),
     )
-
-
-def _excluded(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Excluded values, those of one blot and reason together."""
-    groups = rows.assign(reason=rows["reason"].fillna("no reason given")).groupby(
-        ["ratio", "blot", "reason"], sort=False
-    )
-    return [
-        {
-            "ratio": ratio,
-            "blot": blot,
-            "reason": reason,
-            "lanes": ", ".join(str(lane) for lane in mine["lane"]),
-        }
-        for (ratio, blot, reason), mine in groups
-    ]
 
 
 def _flag_counts(content: Content) -> list[tuple[Any, dict[str, int]]]:

@@ -34,7 +34,7 @@ QUALITY = 88
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class ProfilePicture:
     """An embedded picture.
 
     Attributes
@@ -53,7 +53,7 @@ class Picture:
     step: int
 
 
-def encode_picture(image: BlotImage, layout: Layout, *, longest: int = MAX_PICTURE_PX) -> Picture:
+def encode_picture(image: BlotImage, layout: Layout, *, longest: int = MAX_PICTURE_PX) -> ProfilePicture:
     """Encode the whole picture, bands dark, grey linear in the counts up to the highest of its samples' bands.
 
     Its longer edge has at most `longest` pixels.
@@ -71,7 +71,7 @@ def encode_picture(image: BlotImage, layout: Layout, *, longest: int = MAX_PICTU
     buffer = io.BytesIO()
     Image.fromarray(to_grey(reduced, low, high)).save(buffer, format="JPEG", quality=QUALITY, optimize=True)
     uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-    return Picture(uri=uri, low=low, high=high, step=step)
+    return ProfilePicture(uri=uri, low=low, high=high, step=step)
 
 
 PROFILE_WIDTH = 240

@@ -223,14 +223,10 @@ def index_table(experiment: Experiment, record: Sequence[Mapping[str, Any]]) -> 
         for entry in entries:
             session = entry.session_name
             row = done.get(session)
-            serious = sum(1 for name in (row["flags"] if row else ()) if _is_serious(name))
+            serious = sum(1 for name in (row["flags"] if row else ()) if FLAGS[name].level != "info")
             lines.append(
                 {"blot": blot, "membrane": membrane, "picture": entry.describe(), "probe": entry.probe,
                  "anchor": anchor_of(session) if row else None, "edits": row["hand_edits"] if row else None,
                  "bands": row["bands"] if row else None, "flags": serious}
             )  # fmt: skip
     return lines
-
-
-def _is_serious(flag: str) -> bool:
-    return FLAGS[flag].level != "info"

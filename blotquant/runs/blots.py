@@ -29,7 +29,7 @@ from blotquant.session.session import SESSION_SUFFIX, Session, load_session, mak
 from blotquant.settings import Settings
 
 if TYPE_CHECKING:
-    from blotquant.runs.live_ratios import Study, StudyPicture
+    from blotquant.runs.live_ratios import OpenStudy, StudyPicture
 
 READ_BY = ("page", "channel", "polarity", "rotate", "flip", "region")
 """Settings of how a picture is read that an entry of an experiment may have of its own."""
@@ -72,7 +72,7 @@ def session_beside(path: Path) -> Path:
     return path.with_name(path.name + SESSION_SUFFIX)
 
 
-def open_blot(path: Path, settings: Settings | None = None, study: Study | None = None) -> Opened:
+def open_blot(path: Path, settings: Settings | None = None, study: OpenStudy | None = None) -> Opened:
     """Read a picture or a session; a session that lies beside a picture, or in its study's results, is used.
 
     Raises
@@ -208,7 +208,7 @@ def _with_kept(opened: Opened) -> Opened:
     return replace(opened, kept=tuple(r for r in alike if not holds(opened.session, r.session)))
 
 
-def list_blots(folder: Path) -> tuple[list[Blot], Study | None]:
+def list_blots(folder: Path) -> tuple[list[Blot], OpenStudy | None]:
     """Blots of a folder, of a results folder, or of an experiment, with their state; and the study they belong to.
 
     Raises

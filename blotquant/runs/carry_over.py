@@ -250,12 +250,9 @@ def flag_carry_over(experiment: Experiment, ratios: pd.DataFrame, checked: pd.Da
     probes = {ratio.name: (ratio.numerator, ratio.denominator) for ratio in experiment.ratios}
     flags = []
     for row in ratios.to_dict("records"):
-        numerator, denominators = probes.get(_base(str(row["ratio"]), probes), ("", ()))
+        # Name of the ratio that one band's ratio, such as ``pERK/ERK (44 kDa)``, belongs to.
+        name = str(row["ratio"])
+        numerator, denominators = probes.get((name if name in probes else name.rpartition(" (")[0]), ("", ()))
         hit = any((row["blot"], row["membrane"], frozenset((numerator, d))) in found for d in denominators)
         flags.append(join_flags(split_flags(row["flags"]), ("carry_over",) if hit else ()))
     return ratios.assign(flags=pd.array(flags, dtype="string"))
-
-
-def _base(name: str, known: dict[str, tuple[str, tuple[str, ...]]]) -> str:
-    """Name of the ratio that one band's ratio, such as ``pERK/ERK (44 kDa)``, belongs to."""
-    return name if name in known else name.rpartition(" (")[0]

@@ -144,7 +144,11 @@ def _pictures_below(folder: Path, leave_out: Path | None) -> list[Path]:
             and place / name not in written
             and (leave_out is None or not _same(place / name, leave_out))
         )
-        for path in (place / name for name in sorted(files) if _is_picture(name)):
+        for path in (
+            place / name
+            for name in sorted(files)
+            if (not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES)
+        ):
             (found if is_file(path) else odd).append(path)
     for paths, why in (
         (results, "results of an earlier run"),
@@ -168,10 +172,6 @@ def _results_in(folder: Path) -> set[Path] | None:
     if all(path.is_absolute() for path in inside):
         return None
     return {folder / EARLIER, folder / "sessions", *(folder / name for name in manifest.outputs)}
-
-
-def _is_picture(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES
 
 
 def _same(a: Path, b: Path) -> bool:

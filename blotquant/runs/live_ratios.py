@@ -54,7 +54,7 @@ class StudyPicture:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Study:
+class OpenStudy:
     """An experiment with its results, where it has any.
 
     Attributes
@@ -134,12 +134,12 @@ class Study:
         return list(dict.fromkeys(places))
 
 
-def open_study(place: Path) -> Study | None:
+def open_study(place: Path) -> OpenStudy | None:
     """Read the study behind an experiment file, its folder, or a folder of results.
 
     Returns
     -------
-    Study or None
+    OpenStudy or None
         None where there is no experiment.
 
     Raises
@@ -157,15 +157,15 @@ def open_study(place: Path) -> Study | None:
     sessions = (out / "sessions" if out is not None else file.parent).absolute()
     tasks = membrane_tasks(experiment, settings, sessions)
     pictures = tuple(picture for task in tasks.values() for picture in _pictures(task, beside=out is None))
-    return Study(experiment=experiment, out=out, settings=settings, pictures=pictures)
+    return OpenStudy(experiment=experiment, out=out, settings=settings, pictures=pictures)
 
 
-def ratios_with(study: Study, picture: StudyPicture, image: BlotImage, session: Session) -> pd.DataFrame:
+def ratios_with(study: OpenStudy, picture: StudyPicture, image: BlotImage, session: Session) -> pd.DataFrame:
     """The ratios of the picture's blot with the picture weighed as its session stands now.
 
     Parameters
     ----------
-    study : Study
+    study : OpenStudy
         With results: the other pictures' numbers are taken from there, or measured from sessions that were saved since.
     picture : StudyPicture
         Which picture is being corrected.
@@ -197,7 +197,7 @@ def ratios_with(study: Study, picture: StudyPicture, image: BlotImage, session: 
     return flag_carry_over(one, ratios, study.tables["carry_over"])
 
 
-def _measured(study: Study, picture: StudyPicture, image: BlotImage, session: Session) -> dict[str, pd.DataFrame]:
+def _measured(study: OpenStudy, picture: StudyPicture, image: BlotImage, session: Session) -> dict[str, pd.DataFrame]:
     """The bands and lanes of one picture as its session stands, with the columns of the study's results."""
     from blotquant.analysis import quantify
 

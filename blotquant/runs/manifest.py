@@ -258,16 +258,13 @@ def _known(folder: Path) -> dict[str, set[str]]:
         except SessionError:
             continue
         for name, checksum in manifest.outputs.items():
-            if _is_table_or_figure(name):
+            # Whether blotquant may have written a file that a manifest lists: whoever wrote the manifest chose the
+            # names.
+            plain = name.removeprefix("figures/")
+            own = plain != name or (Path(name).suffix in RESULT_SUFFIXES and name != MANIFEST)
+            if own and (not plain.startswith(".")) and (not any(sign in plain for sign in "/\\:")):
                 known.setdefault(name, set()).add(checksum)
     return known
-
-
-def _is_table_or_figure(name: str) -> bool:
-    """Whether blotquant may have written a file that a manifest lists: whoever wrote the manifest chose the names."""
-    plain = name.removeprefix("figures/")
-    own = plain != name or (Path(name).suffix in RESULT_SUFFIXES and name != MANIFEST)
-    return own and not plain.startswith(".") and not any(sign in plain for sign in "/\\:")
 
 
 def _move(ready: Path, target: Path, *, known: set[str]) -> None:

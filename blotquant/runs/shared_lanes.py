@@ -21,7 +21,7 @@ from blotquant.errors import BlotQuantError, LaneCountError
 from blotquant.model.geometry import Lane, Layout
 from blotquant.model.image import BlotImage
 from blotquant.runs.blots import open_blot, session_beside
-from blotquant.runs.live_ratios import Study
+from blotquant.runs.live_ratios import OpenStudy
 from blotquant.runs.pictures import placed
 from blotquant.session.edits import HAND_LANE, remove_lane, reshape_lane
 from blotquant.session.history import Change
@@ -92,7 +92,7 @@ class Shared(NamedTuple):
 
 
 def share_lanes(
-    image: BlotImage, layout: Layout, places: Sequence[Path], study: Study | None, *, who: str, when: str
+    image: BlotImage, layout: Layout, places: Sequence[Path], study: OpenStudy | None, *, who: str, when: str
 ) -> list[Shared]:
     """Use the lanes of one picture on others, which are opened, searched where they have no session, and saved.
 
@@ -102,7 +102,7 @@ def share_lanes(
         The picture whose lanes are right, with them.
     places : sequence of Path
         The other pictures, or their sessions.
-    study : Study or None
+    study : OpenStudy or None
         What says how they are read.
     who, when : str
         For the record.
@@ -110,7 +110,7 @@ def share_lanes(
     return [_share(image, layout, place, study, {"who": who, "when": when}) for place in places]
 
 
-def _share(image: BlotImage, layout: Layout, place: Path, study: Study | None, signed: dict[str, str]) -> Shared:
+def _share(image: BlotImage, layout: Layout, place: Path, study: OpenStudy | None, signed: dict[str, str]) -> Shared:
     try:
         opened = open_blot(place, None, study)
         name = opened.image.name

@@ -48,7 +48,7 @@ class Shape(NamedTuple):
 
 
 @dataclass(slots=True)
-class Reading:
+class DrawnShapes:
     """What a layer's state means.
 
     Attributes
@@ -79,7 +79,7 @@ class Reading:
             self.action = self.action or action
 
 
-ReadShape = Callable[[Reading, str, Shape, set[str]], str]
+ReadShape = Callable[[DrawnShapes, str, Shape, set[str]], str]
 
 
 def _read_each(
@@ -89,9 +89,9 @@ def _read_each(
     used: set[str],
     read: ReadShape,
     remove: tuple[Callable[[Layout, str], list[Change]], str],
-) -> Reading:
+) -> DrawnShapes:
     """Compare shapes with what was shown: those that are missing were removed, each other one is read."""
-    reading, owners = Reading(layout), _owners(shapes, outlines)
+    reading, owners = DrawnShapes(layout), _owners(shapes, outlines)
     for key in sorted(outlines.keys() - set(owners)):
         things: tuple[Any, ...] = (*reading.layout.strips, *reading.layout.lanes, *reading.layout.bands)
         if any(item.id == key for item in things):
@@ -105,7 +105,7 @@ def _read_each(
     return reading
 
 
-def read_bands(layout: Layout, shapes: Sequence[Shape], *, used_ids: Iterable[str] = ()) -> Reading:
+def read_bands(layout: Layout, shapes: Sequence[Shape], *, used_ids: Iterable[str] = ()) -> DrawnShapes:
     """Compare the shapes of the Bands layer with the layout.
 
     Parameters
@@ -121,7 +121,7 @@ def read_bands(layout: Layout, shapes: Sequence[Shape], *, used_ids: Iterable[st
     return _read_each(layout, outlines, shapes, set(used_ids), _read_band, (delete_band, "delete"))
 
 
-def _read_band(reading: Reading, key: str, shape: Shape, used: set[str]) -> str:
+def _read_band(reading: DrawnShapes, key: str, shape: Shape, used: set[str]) -> str:
     if not key:
         changes = draw_band(reading.layout, _usable(shape.vertices), used_ids=used)
         used.add(changes[0].object_id)
@@ -150,13 +150,13 @@ def _around(whole: Polygon, part: Polygon, now: Polygon) -> Polygon:
     return _usable(scaled)
 
 
-def read_lanes(layout: Layout, shapes: Sequence[Shape], *, used_ids: Iterable[str] = ()) -> Reading:
+def read_lanes(layout: Layout, shapes: Sequence[Shape], *, used_ids: Iterable[str] = ()) -> DrawnShapes:
     """Compare the shapes of the Lanes layer with the layout; a new shape is a new lane, with bands in every row."""
     outlines = {lane.id: lane.outline for lane in layout.lanes}
     return _read_each(layout, outlines, shapes, set(used_ids), _read_lane, (remove_lane, "remove_lane"))
 
 
-def _read_lane(reading: Reading, key: str, shape: Shape, used: set[str]) -> str:
+def _read_lane(reading: DrawnShapes, key: str, shape: Shape, used: set[str]) -> str:
     if not key:
         outline = _usable(shape.vertices)
         is_box = len(outline) == 4
@@ -175,9 +175,9 @@ def _read_lane(reading: Reading, key: str, shape: Shape, used: set[str]) -> str:
     return key
 
 
-def read_centers(layout: Layout, shapes: Sequence[Shape], *, used_ids: Iterable[str] = ()) -> Reading:  # noqa: ARG001
+def read_centers(layout: Layout, shapes: Sequence[Shape], *, used_ids: Iterable[str] = ()) -> DrawnShapes:  # noqa: ARG001
     """Compare the centre lines with the layout; a lane bends with its centre line and keeps its width."""
-    reading = Reading(layout)
+    reading = DrawnShapes(layout)
     owners = _owners(shapes, {lane.id: handles(lane) for lane in layout.lanes})
     reading.keys = list(owners)
     if len(layout.lanes) - len([key for key in owners if key]) or not all(owners):
@@ -196,13 +196,13 @@ def read_centers(layout: Layout, shapes: Sequence[Shape], *, used_ids: Iterable[
     return reading
 
 
-def read_strips(layout: Layout, shapes: Sequence[Shape], *, used_ids: Iterable[str] = ()) -> Reading:
+def read_strips(layout: Layout, shapes: Sequence[Shape], *, used_ids: Iterable[str] = ()) -> DrawnShapes:
     """Compare the shapes of the Strips layer with the layout."""
     outlines = {strip.id: strip.outline for strip in layout.strips}
     return _read_each(layout, outlines, shapes, set(used_ids), _read_strip, (remove_strip, "remove_strip"))
 
 
-def _read_strip(reading: Reading, key: str, shape: Shape, used: set[str]) -> str:
+def _read_strip(reading: DrawnShapes, key: str, shape: Shape, used: set[str]) -> str:
     outline = _usable(shape.vertices, MIN_STRIP_PX)
     if not key:
         changes = add_strip(reading.layout, outline, used_ids=used)

@@ -230,7 +230,13 @@ def _apply(state: _State, change: Change) -> str:
     before, after = cast(Object | None, change.before), cast(Object | None, change.after)
     current = objects.get(key)
     if before is not None and (current is None or not _same_place(current, before, after)):
-        key = _best_match(objects, before)
+        shares = _overlaps([item.outline for item in objects.values()], [before.outline])[:, 0]
+        near = [
+            (-share, _peak_distance(item, before), key)
+            for share, (key, item) in zip(shares, objects.items(), strict=True)
+            if share >= MIN_OVERLAP
+        ]
+        key = min(near)[2] if near else ""
         current = objects.get(key)
     if before is None and current is not None and after is not None and not _same_place(current, after, None):
         return f"{change.kind} {key} is another {change.kind} now"
@@ -270,16 +276,6 @@ def _same_place(current: Object, before: Object, after: Object | None) -> bool:
     """Whether what is there now is what the edit was made on, or what it made of it."""
     places = [before.outline] + ([after.outline] if after is not None else [])
     return any(current.outline == place or overlap(current.outline, place) >= MIN_OVERLAP for place in places)
-
-
-def _best_match(objects: Mapping[str, Object], before: Object) -> str:
-    shares = _overlaps([item.outline for item in objects.values()], [before.outline])[:, 0]
-    near = [
-        (-share, _peak_distance(item, before), key)
-        for share, (key, item) in zip(shares, objects.items(), strict=True)
-        if share >= MIN_OVERLAP
-    ]
-    return min(near)[2] if near else ""
 
 
 def _peak_distance(a: Object, b: Object) -> float:

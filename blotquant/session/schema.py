@@ -26,10 +26,12 @@ _TEMPLATE = "#/$defs/{model}"
 def session_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a ``.blot.json`` file of the present version."""
     definitions: dict[str, Any] = {}
+    # Settings stand in a session by dotted names; their limits are checked when it is read.
+    names = {name: {"type": ["string", "number", "boolean", "null"]} for name in flatten_settings(Settings())}
     own = {
         "image": _schema_of(ImageReference, definitions),
         "layout_auto": _schema_of(Layout, definitions),
-        "settings_at_start": _settings_schema(),
+        "settings_at_start": {"type": "object", "properties": names, "additionalProperties": False},
         "polarity_at_start": _schema_of(Polarity, definitions),
         "history": {"type": "array", "items": _edit_schema(definitions)},
         "versions": {"type": "object", "additionalProperties": {"type": "string"}},
@@ -66,12 +68,6 @@ def _edit_schema(definitions: dict[str, Any]) -> dict[str, Any]:
 def _named(kind: type, definitions: dict[str, Any]) -> dict[str, Any]:
     definitions[kind.__name__] = _schema_of(kind, definitions)
     return {"$ref": _TEMPLATE.format(model=kind.__name__)}
-
-
-def _settings_schema() -> dict[str, Any]:
-    """Settings stand in a session by dotted names; their limits are checked when it is read."""
-    names = {name: {"type": ["string", "number", "boolean", "null"]} for name in flatten_settings(Settings())}
-    return {"type": "object", "properties": names, "additionalProperties": False}
 
 
 def schema_text() -> str:

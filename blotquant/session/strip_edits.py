@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from blotquant.model.geometry import BandOrigin, Lane, Layout, Polygon, Strip, polygon
+from blotquant.model.geometry import Lane, Layout, Polygon, Strip, polygon
 from blotquant.session.edits import HAND_LANE, remove_lane
 from blotquant.session.history import Change
 from blotquant.session.hit_testing import row_span
@@ -133,10 +133,6 @@ def _moved_along(layout: Layout, strip: Strip, step: tuple[float, float]) -> lis
         for band in layout.bands_of(lane.id):
             place = (band.peak[0] + rows, band.peak[1] + cols)
             outline = polygon(np.asarray(band.outline) + step)
-            after = replace(band, outline=outline, peak=place, origin=_by(band.origin))
+            after = replace(band, outline=outline, peak=place, origin="drawn" if band.origin == "drawn" else "edited")
             changes.append(Change("band", band.id, band, after))
     return changes
-
-
-def _by(origin: BandOrigin) -> BandOrigin:
-    return "drawn" if origin == "drawn" else "edited"

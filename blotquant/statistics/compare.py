@@ -121,7 +121,16 @@ def _summarize(experiment: Experiment, name: str, ratios: pd.DataFrame) -> list[
             row |= tested[condition]
         else:
             row["test"] = f"no test: no value is left{_why_none(mine)}"
-        rows.append(row | _sheet_values(experiment, mine))
+        columns = [column for column in experiment.extra_columns if column in mine]
+        rows.append(
+            row
+            | (
+                {
+                    column: mine[column].iloc[0] if mine[column].nunique(dropna=False) == 1 else pd.NA
+                    for column in columns
+                }
+            )
+        )
     return rows
 
 
@@ -154,11 +163,6 @@ def _against_reference(
         cells = {renamed.get(key, key): cell for key, cell in row.items() if key != "n"}
         found[claim.subject] = {key: cell for key, cell in cells.items() if key in SUMMARY_COLUMNS}
     return found
-
-
-def _sheet_values(experiment: Experiment, rows: pd.DataFrame) -> dict[str, Any]:
-    columns = [column for column in experiment.extra_columns if column in rows]
-    return {column: rows[column].iloc[0] if rows[column].nunique(dropna=False) == 1 else pd.NA for column in columns}
 
 
 def _scale(units: pd.DataFrame, design: Comparison) -> tuple[pd.Series, str]:

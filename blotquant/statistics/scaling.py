@@ -63,7 +63,7 @@ SCALINGS: dict[Scaling, ScalingMethod] = {
         "the standard's own error enters every condition; load it in several lanes",
     ),
     "alignment": ScalingMethod(
-        lambda logs, _reference, _standards: _by_alignment(logs),
+        lambda logs, _reference, _standards: align(logs)[0],
         "one factor per blot by least squares on the log scale over all conditions",
         "the smallest added error; the factors use up one degree of freedom per blot",
     ),
@@ -124,7 +124,3 @@ def _by_control_mean(logs: pd.DataFrame, reference: str | None) -> pd.Series:
         msg = "no usable reference condition on any blot"
         raise DesignError(msg)
     return pd.Series(float(np.nanmean(values)), index=logs.columns)
-
-
-def _by_alignment(logs: pd.DataFrame) -> pd.Series:
-    return align(logs)[0]

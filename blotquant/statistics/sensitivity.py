@@ -60,18 +60,19 @@ def vary_analysis(
     parts = []
     for way, volumes in alternatives.groupby(["background", "aperture"], sort=False):
         background, aperture = cast(tuple[str, float], way)
-        ratios = normalize(experiment, _with_volumes(named, volumes), lanes, strict=False)
+        # Put other volumes in place of those that were measured; pictures that lack them keep their own.
+        known = pd.Series(volumes["volume"].to_numpy(dtype=float), index=_index(volumes))
+        found = known.reindex(_index(named)).to_numpy(dtype=float)
+        ratios = normalize(
+            experiment,
+            named.assign(volume=np.where(np.isnan(found), named["volume"].to_numpy(dtype=float), found)),
+            lanes,
+            strict=False,
+        )
         folds = pd.DataFrame(list(_fold_changes(experiment, ratios)))
         parts.append(folds.assign(background=str(background), aperture=float(aperture)))
     table = pd.concat(parts, ignore_index=True)
     return make_table(_merge_scalings(table) if len(table) else [], SENSITIVITY_COLUMNS)
-
-
-def _with_volumes(bands: pd.DataFrame, volumes: pd.DataFrame) -> pd.DataFrame:
-    """Put other volumes in place of those that were measured; pictures that lack them keep their own."""
-    known = pd.Series(volumes["volume"].to_numpy(dtype=float), index=_index(volumes))
-    found = known.reindex(_index(bands)).to_numpy(dtype=float)
-    return bands.assign(volume=np.where(np.isnan(found), bands["volume"].to_numpy(dtype=float), found))
 
 
 def _index(table: pd.DataFrame) -> pd.MultiIndex:

@@ -243,7 +243,7 @@ class Shot:
 
 
 @dataclass(frozen=True)
-class Study:
+class SyntheticStudy:
     """The whole sample experiment.
 
     Attributes
@@ -264,7 +264,7 @@ class Study:
     loads: pd.DataFrame
 
 
-def plan_study(seed: int = SEED) -> Study:
+def plan_study(seed: int = SEED) -> SyntheticStudy:
     """Draw the sample experiment: who lies in which lane, true amounts, loads, membranes and pictures."""
     rng = np.random.default_rng(seed)
     samples = pd.concat([_lane_order(blot, rng) for blot in (1, 2, 3)], ignore_index=True)
@@ -272,7 +272,7 @@ def plan_study(seed: int = SEED) -> Study:
     membranes = [_draw_membrane(blot, name, probes, samples, rng) for blot, name, probes in _MEMBRANES]
     loads = pd.concat([_load_table(membrane) for membrane in membranes], ignore_index=True)
     shots = tuple(shot for membrane in membranes for shot in _shots(membrane, amounts))
-    return Study(shots, samples, amounts, loads)
+    return SyntheticStudy(shots, samples, amounts, loads)
 
 
 _MEMBRANES = (

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from blotquant.synthetic.blot import SyntheticBlot, make_blot
-from blotquant.synthetic.study import CONDITIONS, LADDER_KDA, PROBES, REFERENCE, SEED, Shot, Study, plan_study
+from blotquant.synthetic.study import CONDITIONS, LADDER_KDA, PROBES, REFERENCE, SEED, Shot, SyntheticStudy, plan_study
 
 RATIOS = (("pAKT/AKT", "pAKT", "AKT"), ("pERK/ERK", "pERK", "ERK"))
 STAIN = "total_protein"
@@ -84,7 +84,7 @@ def write_picture(path: Path, shot: Shot, blot: SyntheticBlot) -> None:
     )  # fmt: skip
 
 
-def shot_truth(shot: Shot, blot: SyntheticBlot, study: Study) -> pd.DataFrame:
+def shot_truth(shot: Shot, blot: SyntheticBlot, study: SyntheticStudy) -> pd.DataFrame:
     """True bands of one picture; of a stain, one row a lane with the sum of all its bands."""
     bands = blot.truth.bands
     if shot.probe == STAIN:
@@ -113,7 +113,7 @@ def _lane_sums(bands: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([sums, bands[bands["target"] == "ladder"]], ignore_index=True)
 
 
-def true_ratios(truth: pd.DataFrame, study: Study) -> pd.DataFrame:
+def true_ratios(truth: pd.DataFrame, study: SyntheticStudy) -> pd.DataFrame:
     """Ratio of every sample lane from true volumes, by the formula for one membrane or for twins.
 
     ``value`` = P / T on one membrane and (P / F_p) / (T / F_t) on twins, F = stain of the lane / mean stain of the
@@ -145,7 +145,9 @@ def _loading(truth: pd.DataFrame, bands: pd.DataFrame) -> pd.Series[float]:
     return stain / stain.mean()
 
 
-def _ratio_table(name: str, value: pd.Series[float], p: pd.DataFrame, t: pd.DataFrame, study: Study) -> pd.DataFrame:
+def _ratio_table(
+    name: str, value: pd.Series[float], p: pd.DataFrame, t: pd.DataFrame, study: SyntheticStudy
+) -> pd.DataFrame:
     amounts = study.amounts[study.amounts["blot"] == p["blot"].iloc[0]].set_index("lane")
     numerator, denominator = name.split("/")
     amount = amounts[numerator] / amounts[denominator]
@@ -177,7 +179,7 @@ def true_conditions(ratios: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["ratio", "condition", "fold_change", "realised_fold_change", "n"])
 
 
-def experiment_toml(study: Study) -> str:
+def experiment_toml(study: SyntheticStudy) -> str:
     """The experiment file that a person would have written."""
     images = "\n".join(
         f'[[images]]\nfile = "{s.file}"\nblot = {s.blot}\nmembrane = "{s.membrane}"\nprobe = "{s.probe}"\n'

@@ -61,7 +61,7 @@ class Thing(NamedTuple):
 class Mirror:
     """Keeps one Shapes layer at what a layout holds; each shape carries the hidden id of what it shows in a feature."""
 
-    def __init__(self, layer: Shapes, column: str, kind: str, read: Callable[..., drawn.Reading]) -> None:
+    def __init__(self, layer: Shapes, column: str, kind: str, read: Callable[..., drawn.DrawnShapes]) -> None:
         self.layer, self.column, self.kind, self.read = layer, column, kind, read
         self.lit = ""
         self.width = 1.0

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from blotquant.analysis import Step
-    from blotquant.runs.live_ratios import Study, StudyPicture
+    from blotquant.runs.live_ratios import OpenStudy, StudyPicture
     from blotquant.runs.shared_lanes import Shared
 
 SETTLE_MS = 600
@@ -72,7 +72,7 @@ class Workbench:
         from superqt.utils import QSignalDebouncer
 
         self.editor: Editor | None = None
-        self.study: Study | None = None
+        self.study: OpenStudy | None = None
         self.picture: StudyPicture | None = None
         self.blots: list[Blot] = []
         self.ratios: tuple[pd.DataFrame, pd.DataFrame] | None = None
@@ -220,7 +220,7 @@ class Workbench:
         names = self.picture.samples
         return {lane.id: names.get(lane.number, "") for lane in self.editor.layout.lanes}
 
-    def _list(self, listed: tuple[list[Blot], Study | None]) -> None:
+    def _list(self, listed: tuple[list[Blot], OpenStudy | None]) -> None:
         self.blots, self.study = listed
         self.listed.emit()
 

@@ -7,7 +7,7 @@ from skimage.transform import rescale
 from blotquant.detection.lanes import search
 from blotquant.detection.picture import find_bands_again, find_layout
 from blotquant.detection.prediction import make_search_copy
-from blotquant.detection.scales import Reading, find_at_best_scale
+from blotquant.detection.scales import ScaleReading, find_at_best_scale
 from blotquant.settings import DetectionSettings
 from blotquant.synthetic.blot import make_blot
 from blotquant.synthetic.spec import BlotSpec, CameraSpec, LaneSpec, RowSpec, StripSpec, SurfaceSpec
@@ -64,5 +64,5 @@ def test_find_at_best_scale_searches_an_easy_picture_once(strip):
         return search(copy, DetectionSettings(), None)
 
     found = find_at_best_scale(usual, counted)
-    assert Reading(found).is_easy
+    assert ScaleReading(found).is_easy
     assert len(calls) == 1

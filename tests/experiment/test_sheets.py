@@ -9,7 +9,7 @@ import pytest
 
 from blotquant.errors import SheetError
 from blotquant.experiment.sample_sheet import did_you_mean, parse_samples
-from blotquant.experiment.sheets import Row, Sheet, cell_text, read_csv_sheet, read_number, read_workbook
+from blotquant.experiment.sheets import Sheet, SheetRow, cell_text, read_csv_sheet, read_number, read_workbook
 
 TEXT = 'blot,lane,condition,note\n1,1,vehicle,"Müller, β"\n\n1,2,drug,\n'
 PLAIN = [("line 2", ["1", "1", "vehicle", "Müller, β"]), ("line 4", ["1", "2", "drug", ""])]
@@ -43,7 +43,7 @@ def test_other_separators(tmp_path, separator):
 
 def test_excel_names_its_separator(tmp_path):
     sheet = read(tmp_path, b"sep=;\nblot;lane\n1;2\n")
-    assert (sheet.columns, sheet.rows) == (("blot", "lane"), (Row("line 3", {"blot": "1", "lane": "2"}),))
+    assert (sheet.columns, sheet.rows) == (("blot", "lane"), (SheetRow("line 3", {"blot": "1", "lane": "2"}),))
 
 
 def test_a_shape_that_is_wrong_is_named(tmp_path):
@@ -124,7 +124,7 @@ def samples(text):
     lines = text.strip().splitlines()
     columns = tuple(lines[0].split(","))
     rows = tuple(
-        Row(f"line {k}", dict(zip(columns, line.split(","), strict=True))) for k, line in enumerate(lines[1:], 2)
+        SheetRow(f"line {k}", dict(zip(columns, line.split(","), strict=True))) for k, line in enumerate(lines[1:], 2)
     )
     return parse_samples(Sheet("s.csv", columns, rows))
 

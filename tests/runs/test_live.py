@@ -9,7 +9,7 @@ import pytest
 from tiny_study import write_tiny_study
 
 from blotquant.cli import main
-from blotquant.runs.live_ratios import Study, open_study, ratios_with
+from blotquant.runs.live_ratios import OpenStudy, open_study, ratios_with
 from blotquant.runs.pictures import open_session_picture
 from blotquant.session.edits import move_band, set_role
 from blotquant.session.session import Session, load_session, save_session
@@ -23,18 +23,18 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "results"
 
 
-def opened(study: Study, number: int = 0):
+def opened(study: OpenStudy, number: int = 0):
     picture = study.pictures[number]
     session = load_session(picture.session)
     return picture, open_session_picture(session, picture.session.parent), session
 
 
-def ratios_of(study: Study, session: Session | None = None) -> pd.DataFrame:
+def ratios_of(study: OpenStudy, session: Session | None = None) -> pd.DataFrame:
     picture, image, saved = opened(study)
     return ratios_with(study, picture, image, session or saved)
 
 
-def of_blot(study: Study, blot: str) -> pd.DataFrame:
+def of_blot(study: OpenStudy, blot: str) -> pd.DataFrame:
     ratios = study.tables["ratios"]
     return ratios[ratios["blot"] == blot].reset_index(drop=True)
 

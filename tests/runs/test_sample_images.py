@@ -11,7 +11,7 @@ import pytest
 import tifffile
 
 from blotquant.synthetic import make_blot
-from blotquant.synthetic.study import CONDITIONS, REFERENCE, Study, plan_study
+from blotquant.synthetic.study import CONDITIONS, REFERENCE, SyntheticStudy, plan_study
 from blotquant.synthetic.study_files import (
     experiment_toml,
     shot_truth,
@@ -24,7 +24,7 @@ FOLDER = Path(__file__).parents[2] / "sample_images"
 
 
 @pytest.fixture(scope="module")
-def study() -> Study:
+def study() -> SyntheticStudy:
     return plan_study()
 
 
@@ -33,7 +33,7 @@ def truth() -> pd.DataFrame:
     return pd.read_csv(FOLDER / "truth.csv", dtype={"membrane": str})
 
 
-def test_experiment_file_and_sheet_are_the_plan(study: Study) -> None:
+def test_experiment_file_and_sheet_are_the_plan(study: SyntheticStudy) -> None:
     text = (FOLDER / "experiment.toml").read_text(encoding="utf-8")
     assert text == experiment_toml(study)
     listed = tomllib.loads(text)["images"]
@@ -55,7 +55,9 @@ def test_pictures_are_16_bit_small_and_say_that_they_are_synthetic() -> None:
 
 
 @pytest.mark.parametrize("file", ["blot1_pAKT_180s.tif", "blot3b_AKT.tif"])
-def test_pictures_are_what_the_script_writes(file: str, study: Study, truth: pd.DataFrame, tmp_path: Path) -> None:
+def test_pictures_are_what_the_script_writes(
+    file: str, study: SyntheticStudy, truth: pd.DataFrame, tmp_path: Path
+) -> None:
     shot = next(shot for shot in study.shots if shot.file == file)
     blot = make_blot(shot.spec, seed=shot.seed)
     stored = tifffile.imread(FOLDER / file)
@@ -85,7 +87,7 @@ def test_the_two_exposures_show_the_same_light(truth: pd.DataFrame) -> None:
     assert long / 180 == pytest.approx(short / 30, rel=1e-5)
 
 
-def test_ratio_truth_follows_from_the_amounts(study: Study, truth: pd.DataFrame) -> None:
+def test_ratio_truth_follows_from_the_amounts(study: SyntheticStudy, truth: pd.DataFrame) -> None:
     kept = pd.read_csv(FOLDER / "truth_ratios.csv")
     assert len(kept) == 2 * 3 * len(CONDITIONS)
     # Loading cancels on one membrane and is taken out on twins: the ratio of lights is that of the amounts.

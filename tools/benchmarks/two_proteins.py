@@ -27,7 +27,7 @@ from blotquant.runs.membranes import measure_membrane
 from blotquant.runs.study import membrane_tasks, settings_of
 from blotquant.synthetic import make_blot
 from blotquant.synthetic.spec import BlotSpec
-from blotquant.synthetic.study import LADDER_KDA, Shot, Study, plan_study
+from blotquant.synthetic.study import LADDER_KDA, Shot, SyntheticStudy, plan_study
 
 PICTURES = {"phospho": ("pAKT", "pERK", 30.0), "total": ("AKT", "ERK", 8.0)}
 RATIOS = (("pAKT/AKT", "pAKT", "AKT"), ("pERK/ERK", "pERK", "ERK"))
@@ -50,7 +50,7 @@ def both_on_one(first: Shot, second: Shot, *, ladder: bool, exposure_s: float) -
     return first.spec.with_(strips=(shown,), exposure_s=exposure_s)
 
 
-def write_membrane(folder: Path, study: Study, blot: int, *, ladder: bool) -> pd.DataFrame:
+def write_membrane(folder: Path, study: SyntheticStudy, blot: int, *, ladder: bool) -> pd.DataFrame:
     """Two pictures of one membrane, the experiment file and sheet; returns the true ratios."""
     shots = {shot.probe: shot for shot in reversed(study.shots) if shot.blot == blot}
     sheet = study.samples[study.samples["blot"] == blot]

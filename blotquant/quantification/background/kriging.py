@@ -75,11 +75,14 @@ def measure_roughness(ground: BackgroundPixels) -> Roughness:
     # Where lane and gap are not free side by side, the gap is not trusted to follow the lane.
     uneven = min(apart, total) if np.isfinite(apart) else total
     row = max(_texture(lanes) - pixel * ground.noise_spread / full, 0.0)
+    # Mean square difference between a lane and the gap beside it where both are free, less their noise.
+    steps = lanes - gaps
+    known = steps[np.isfinite(steps)]
     return Roughness(
         pixel=pixel,
         row=row,
         shared=total - uneven,
-        level=_level_variance(lanes, gaps),
+        level=(_beyond_noise(winsorised_sd(known) ** 2, _texture(steps), len(known)) if len(known) >= FEW else 0.0),
         uneven=uneven,
         length=length,
     )
@@ -95,7 +98,16 @@ def _courses(ground: BackgroundPixels) -> tuple[Array, Array, float]:
     after = {(lane.strip, lane.number): _gap_after(ground, lane) for lane in ground.lanes}
     no_gap = cells.read(0, 0)
     left, right = ([after.get((lane.strip, lane.number - back), no_gap) for lane in ground.lanes] for back in (1, 0))
-    inside, low, high = (np.array([_known_means(course) for course in part]) for part in (own, left, right))
+    # Means of bins that are at least half as full as the fullest; NaN elsewhere.
+    inside, low, high = (
+        np.array(
+            [
+                np.where(course.counts >= max(0.5 * float(course.counts.max()), 1.0), course.means, np.nan)
+                for course in part
+            ]
+        )
+        for part in (own, left, right)
+    )
     both = np.isfinite(low) & np.isfinite(high)
     gaps = np.where(both, (low + high) / 2, np.where(np.isfinite(high), high, low))
     return inside, gaps, max(float(np.median([course.counts.max() for course in own])), 1.0)
@@ -109,11 +121,6 @@ def _gap_after(ground: BackgroundPixels, lane: Lane) -> Course:
             edge = lane.center_at(rows) + (lane.width_at(rows) / 2 + 1)
             return ground.cells.read(edge, other.center_at(rows) - (other.width_at(rows) / 2 + 1))
     return ground.cells.read(0, 0)
-
-
-def _known_means(course: Course) -> Array:
-    """Means of bins that are at least half as full as the fullest; NaN elsewhere."""
-    return np.where(course.counts >= max(0.5 * float(course.counts.max()), 1.0), course.means, np.nan)
 
 
 def _course_variance(courses: Array, lag: int) -> float:
@@ -143,13 +150,6 @@ def _texture(courses: Array) -> float:
     bends = courses[:, 2:-2] - (courses[:, :-4] + courses[:, 4:]) / 2
     bends = bends[np.isfinite(bends)]
     return winsorised_sd(bends) ** 2 / 1.5 if len(bends) >= FEW else 0.0
-
-
-def _level_variance(lanes: Array, gaps: Array) -> float:
-    """Mean square difference between a lane and the gap beside it where both are free, less their noise."""
-    steps = lanes - gaps
-    known = steps[np.isfinite(steps)]
-    return _beyond_noise(winsorised_sd(known) ** 2, _texture(steps), len(known)) if len(known) >= FEW else 0.0
 
 
 PRIOR_WEIGHT = 2.0
