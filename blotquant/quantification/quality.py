@@ -93,9 +93,6 @@ SPREAD_LIMIT = 0.10
 SURE_LEVEL = 0.05
 """A level whose SD is a smaller part of the volume is known: what cruder backgrounds say instead is no doubt of it."""
 
-FAR_SPREAD = 0.25
-"""Spread that is told even then."""
-
 DEBRIS_SDS = 6.0
 """A pixel is debris from so many SDs of noise above all that a band's columns have in common near it."""
 
@@ -227,7 +224,7 @@ def limit_flags(volume: float, empty_sd: float, *, spread: float, n_background: 
         flags.add("below_lod")
     elif volume < LOQ_SDS * empty_sd:
         flags.add("below_loq")
-    elif spread > (SPREAD_LIMIT if matters else FAR_SPREAD):  # of a weaker band the limits say it already
+    elif spread > SPREAD_LIMIT:  # of a weaker band the limits say it already
         flags.add("background_dependent")
     if n_background < FEW_PIXELS and matters:
         flags.add("few_background_pixels")

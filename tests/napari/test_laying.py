@@ -81,7 +81,9 @@ def test_region_is_dragged_and_the_whole_comes_back_by_a_button(dock: Any, qtbot
     assert np.array_equal(whole.image.pixels, pixels)
     move_to(viewer, 80, 120)
     press(viewer, Qt.Key.Key_Q)
+    qtbot.waitUntil(lambda: dock.layers.strips.mode == "add_rectangle", timeout=WAIT_MS)
     press(viewer, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: dock.layers.strips.mode != "add_rectangle", timeout=WAIT_MS)
     drag(viewer, (10, 20), (150, 200))
     assert dock.editor is whole
     assert whole.image.orientation.region is None, "Esc ends it"

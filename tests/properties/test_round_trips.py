@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from quantity_one_file import scan_1sc
 
-from blotquant.experiment.design import Comparison, ImageEntry, Ratio, Target
+from blotquant.experiment.design import Comparison, ImageEntry, Ratio, TargetEntry
 from blotquant.experiment.read import read_experiment
 from blotquant.experiment.sheets import read_csv_sheet
 from blotquant.io import read_image
@@ -219,8 +219,8 @@ def test_an_experiment_reads_the_same_from_toml_and_workbook(drawn: tuple) -> No
         one = read_experiment(place / "experiment.toml")
         other = read_experiment(place / "experiment.xlsx")
     assert [image.model_dump(exclude_none=True) for image in one.images] == content["images"]
-    assert one.targets == {key: Target.model_validate(value) for key, value in content["targets"].items()}
-    assert {name for value in content["targets"].values() for name in value} <= Target.model_fields.keys()
+    assert one.targets == {key: TargetEntry.model_validate(value) for key, value in content["targets"].items()}
+    assert {name for value in content["targets"].values() for name in value} <= TargetEntry.model_fields.keys()
     assert one.ratios == tuple(Ratio.model_validate(ratio) for ratio in content["ratios"])
     assert one.compare == Comparison.model_validate(content["compare"])
     assert one.name == content["name"]

@@ -45,14 +45,10 @@ def test_limits_of_the_same_place():
     assert told == {2.9: {"below_lod"}, 3.1: {"below_loq"}, 9.9: {"below_loq"}, 10.1: set()}
 
 
+@pytest.mark.parametrize("empty_sd", [1.0, 6.0])
 @pytest.mark.parametrize(("spread", "is_flagged"), [(0.101, True), (0.099, False), (float("nan"), False)])
-def test_background_dependent_from_a_tenth_on(spread, is_flagged):
-    assert ("background_dependent" in limit_flags(100.0, 6.0, spread=spread, n_background=1e6)) == is_flagged
-
-
-@pytest.mark.parametrize(("spread", "is_flagged"), [(0.26, True), (0.24, False)])
-def test_background_dependent_of_a_well_known_level_from_a_quarter_on(spread, is_flagged):
-    assert ("background_dependent" in limit_flags(100.0, 4.0, spread=spread, n_background=1e6)) == is_flagged
+def test_limit_flags_tell_background_dependent_from_a_tenth_on(spread, is_flagged, empty_sd):
+    assert ("background_dependent" in limit_flags(100.0, empty_sd, spread=spread, n_background=1e6)) == is_flagged
 
 
 @pytest.mark.parametrize(("volume", "n", "is_flagged"), [(100.0, 3, True), (200.0, 3, False), (100.0, 1e6, False)])
