@@ -357,6 +357,7 @@ class BlotLayers:
 
     def stop(self) -> bool:
         """End drawing; without that, select nothing. Whether there was something to end."""
+        self._purpose = ""
         for mirror in self._mirrors:
             if mirror.layer.mode in DRAWING:
                 mirror.layer.mode = "select"
@@ -478,7 +479,7 @@ class BlotLayers:
         if layer.mode in DRAWING and self._moved is not None and self._moved < MIN_DRAG_PX:
             self._put_back(mirror)  # a click draws nothing
             return
-        if self._purpose:
+        if self._purpose and layer.mode in DRAWING:
             corners, purpose = np.array(layer.data[-1]), self._purpose
             self._put_back(mirror)
             self.stop()
