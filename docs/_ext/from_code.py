@@ -91,7 +91,7 @@ def experiment() -> str:
 
     tables = {
         "[[images]]": design.ImageEntry,
-        "[targets.NAME]": design.Target,
+        "[targets.NAME]": design.TargetEntry,
         "[[ratios]]": design.Ratio,
         "[compare]": design.Comparison,
         "[[contrasts]]": design.Contrast,
