@@ -152,42 +152,6 @@ def _todo(folder: Path, written: Sequence[Path], kept: Sequence[Path], drafts: S
         yield from (f"   {line}" for line in more)
 
 
-def draft_experiment(folder: Path | str, *, look: Look | None = None) -> tuple[str, str]:
-    """Draft an experiment from the pictures in a folder and its subfolders.
-
-    Parameters
-    ----------
-    folder : path
-        Where the pictures lie.
-    look : callable, optional
-        Looks at one picture; without it only file names count.
-
-    Returns
-    -------
-    toml, csv : str
-        Contents of experiment.toml and samples.csv; together they are a valid experiment.
-
-    Raises
-    ------
-    SheetError
-        If the folder holds no pictures.
-    """
-    folder = Path(folder)
-    drafts, left_out = _folder_drafts(folder, look)
-    return experiment_text(folder.resolve().name or "experiment", drafts, left_out), samples_text(drafts)
-
-
-def draft_samples(experiment: Path, *, look: Look | None = None) -> str:
-    """Draft the sample sheet of an experiment.toml that is there already.
-
-    Raises
-    ------
-    SheetError
-        If it is not valid TOML or lists no pictures.
-    """
-    return samples_text(_listed_drafts(experiment, look))
-
-
 def _listed_drafts(experiment: Path, look: Look | None) -> list[Draft]:
     """The pictures that an experiment.toml lists, with the lanes that they show."""
     try:

@@ -122,14 +122,22 @@ def find_scale(layout: Layout, strip: str, ladder: str | Sequence[float] | Ladde
     LadderError
         If there is a ladder lane and none fits.
     """
+    tilt, bend = row_course(layout, strip)
+    homes = {x.id: float(np.mean([col for _, col in x.center])) for x in layout.lanes_of(strip) if x.role == "ladder"}
     if isinstance(ladder, LadderFit):
         lanes = [lane for lane in layout.lanes_of(strip) if lane.role == "ladder"] or list(layout.lanes_of(strip))
         found = [(lanes[0], ladder)] if lanes else []
     else:
-        found = find_ladders(layout, strip, ladder)
+        # The lane of a tilted ladder leans: its bands, at other columns, are taken to its middle along their rows.
+        level = [
+            replace(b, peak=(b.peak[0] - (tilt + bend * (b.peak[1] + home)) * (b.peak[1] - home), b.peak[1]))
+            if (home := homes.get(b.lane)) is not None
+            else b
+            for b in layout.bands
+        ]
+        found = find_ladders(replace(layout, bands=tuple(level)), strip, ladder)
     if not found:
         return None
-    tilt, bend = row_course(layout, strip)
     cols = [float(np.mean([col for _, col in lane.center])) for lane, _ in found]
     return MassScale(fits=tuple(fit for _, fit in found), cols=tuple(cols), tilt=tilt, bend=bend)
 

@@ -109,7 +109,6 @@ def sample_lanes(layout: Layout, strip: str) -> list[Lane]:
 def rows_of(layout: Layout, strip: str, fit: MassScale | None, strengths: Mapping[str, float]) -> list[Row]:
     """All rows of a strip, top to bottom."""
     lanes = {lane.id: lane for lane in sample_lanes(layout, strip)}
-    middles = {key: float(np.mean([col for _, col in lane.center])) for key, lane in lanes.items()}
     groups: dict[int, list[Band]] = {}
     for band in layout.bands:
         if band.lane in lanes and band.row is not None:
@@ -121,7 +120,7 @@ def rows_of(layout: Layout, strip: str, fit: MassScale | None, strengths: Mappin
     for number, bands in groups.items():
         seen = [b for b in bands if b.status == "detected"] or bands
         share = sum(b.status == "detected" for b in bands) / max(len(lanes), 1)
-        masses = [float(fit.to_kda(b.peak[0], middles[b.lane])) for b in seen] if fit else []
+        masses = [float(fit.to_kda(*b.peak)) for b in seen] if fit else []
         # Names that a hand gave to a row in half of the lanes or more; one corrected lane does not move the others.
         said = [b.target for b in bands if b.target and b.origin in BY_HAND]
         rows.append(Row(

@@ -109,9 +109,7 @@ def add_kda(
         mine = [row for row in rows if row["strip"] == strip.number]
         if fit is None or not mine:
             continue
-        middles = {x.number: float(np.mean([col for _, col in x.center])) for x in layout.lanes_of(strip.id)}
-        at = np.array([row["peak_row"] for row in mine], dtype=float)
-        cols = np.array([middles[row["lane"]] for row in mine])
+        at, cols = (np.array([row[name] for row in mine], dtype=float) for name in ("peak_row", "peak_col"))
         found = zip(mine, fit.to_kda(at, cols), fit.error_kda(at, cols), fit.is_outside(at, cols), strict=True)
         for row, mass, error, out in found:
             row["mw_kda"], row["kda_residual"] = float(mass), float(mass - _expected(known, row["target"]))

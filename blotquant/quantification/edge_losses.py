@@ -136,19 +136,6 @@ def cut_light(signal: FloatImage, box: Box, *, line: Line | None = None) -> tupl
     return cut, float(sums[start:stop].sum()) - (stop - start) * sum(levels) / len(levels) if levels else 0.0
 
 
-def end_variance(
-    signal: FloatImage,
-    aperture: Aperture,
-    level: float,
-    *,
-    light: float = 0.0,
-    noise: float = 0.0,
-    usual: float = 0.0,
-) -> float:
-    """Variance of the volume for what crosses an outline's ends: both parts of `end_variances` together."""
-    return sum(end_variances(signal, aperture, level, light=light, noise=noise, usual=usual))
-
-
 def end_variances(
     signal: FloatImage,
     aperture: Aperture,

@@ -165,6 +165,9 @@ def _marker(entry: ImageEntry, path: Path | None, image: BlotImage, naming: Nami
         sizes = [f"{columns} × {rows} px" for rows, columns in (marker.shape, image.shape)]
         say(f"note: {marker.name}: {sizes[0]}, not the {sizes[1]} of the picture whose ladder it is to show; unused")
         return None
+    if marker.orientation.lean_deg:
+        say(f"note: {marker.name}: a marker picture is read at quarter turns only; it is not used for {entry.name}")
+        return None
     layout = find_layout(marker.signal(), ceiling=marker.ceiling)
     fit = find_marker(layout, naming.ladder, strip=entry.strip if len(layout.strips) > 1 else None)
     if fit is None:

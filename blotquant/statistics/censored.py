@@ -27,8 +27,8 @@ TOLERANCE = 1e-10
 SCALE_SHARE = 0.5
 """Share of the error of a block's scale that counts for a bound: 1 if the bound's place had nothing to do with the
 block's scale, 0 if it moved with it. Limits of detection do both: they follow exposure and antibody, but not wholly.
-With 1 the fold change of two conditions, half of one below its limit, is 3 to 7 % too low, with 0 up to 5 % too high,
-with 0.5 within 5 % (`tools/benchmarks/censored_bench.py`)."""
+With 1 the fold change of two conditions, half of one below its limit, is 3 to 7 % too low, with 0 up to 9 % too high,
+with 0.5 within 3.3 % (`tools/benchmarks/censored_bench.py`)."""
 
 
 def censored(y: ArrayLike, side: Ints, block: Ints, *, design: Floats, weights: Floats) -> tuple[Comparisons, Floats]:

@@ -89,7 +89,13 @@ BY_NAME = {command.name: command for command in COMMANDS}
 FRAMES = {"region": "the part of the picture to keep", "grid": "all lanes"}
 """What a rectangle is drawn around that is no strip, lane or band."""
 STEPS = ("Picture", "Strips", "Lanes", "Bands", "Targets", "Result")
-PICTURE, STRIPS, LANES, BANDS, TARGETS, RESULT = range(6)
+PICTURE = 0
+"""Number of a step, as the next five are."""
+STRIPS = 1
+LANES = 2
+BANDS = 3
+TARGETS = 4
+RESULT = 5
 
 
 def key_name(key: str) -> str:

@@ -38,7 +38,10 @@ from napari_blotquant.shapes import (
 
 CLOSE = 2.5
 """A doubt is looked at this much closer than the whole picture."""
-DARK_VIEW, BRIGHT_VIEW = "gray_r", "gray"
+DARK_VIEW = "gray_r"
+"""Colour map in which bands are shown dark."""
+BRIGHT_VIEW = "gray"
+"""Colour map in which they shine."""
 CLEAR = "transparent"
 LIT = (0.0, 0.62, 0.95, 0.35)
 """What the next key will act on is filled with this."""
@@ -299,8 +302,8 @@ class BlotLayers:
         self._bands.show([Thing(b.id, shown_outline(layout, b), self._colour(b)) for b in layout.bands])
 
     def _colour(self, band: Band) -> Colour:
-        row = self.editor.rows.get(band.id) if self.editor is not None else None
-        return band_colour(band, (row or {}).get("flags"))
+        row = (self.editor.rows.get(band.id) if self.editor is not None else None) or {}
+        return band_colour(band, row.get("flags"), row.get("status"))
 
     def show_labels(self) -> None:
         """Write over each lane what it is; nothing while blind."""

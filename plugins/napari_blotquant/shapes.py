@@ -17,7 +17,10 @@ from blotquant.model.geometry import Band, Lane, Point
 from blotquant.session.doubts import SURE
 
 Colour = tuple[float, float, float, float]
-BAND_ID, LANE_ID, STRIP_ID = "band_id", "lane_id", "strip_id"
+BAND_ID = "band_id"
+"""Feature of the Bands layer that names each of its shapes; the next two likewise."""
+LANE_ID = "lane_id"
+STRIP_ID = "strip_id"
 
 
 def _rgb(code: str) -> Colour:
@@ -45,13 +48,16 @@ def to_vertices(outline: Sequence[Point]) -> NDArray[np.float64]:
     return np.asarray(outline, dtype=float)
 
 
-def band_colour(band: Band, flags: object = "") -> Colour:
-    """Edge colour by what matters most: saturation, a hand's work, doubt, detected or not."""
+def band_colour(band: Band, flags: object = "", status: str | None = None) -> Colour:
+    """Edge colour by what matters most: saturation, a hand's work, doubt, detected or not.
+
+    `status` is what measuring says; before a band is measured, what finding says.
+    """
     if "saturated" in split_flags(flags):
         return COLOURS["saturated"]
     if band.origin in ("edited", "drawn"):
         return COLOURS[band.origin]
-    if band.status == "not_detected" or band.origin == "expected":
+    if (status or band.status) == "not_detected":
         return COLOURS["expected"]
     return COLOURS["doubt"] if band.confidence < SURE else COLOURS["detected"]
 

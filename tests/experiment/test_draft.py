@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 from blotquant.errors import OutputError, SheetError
-from blotquant.experiment.draft import Seen, draft_experiment, write_draft
+from blotquant.experiment.draft import Seen, write_draft
 from blotquant.experiment.filenames import parse_name
 from blotquant.experiment.read import read_experiment
 from blotquant.runs.picture_facts import look
@@ -61,10 +61,8 @@ def draft(folder, names, **kwargs):
     for name in names:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).touch()
-    toml, csv = draft_experiment(folder, **kwargs)
-    (folder / "experiment.toml").write_text(toml, encoding="utf-8")
-    (folder / "samples.csv").write_text(csv, encoding="utf-8")
-    return read_experiment(folder), toml
+    write_draft(folder, **kwargs)
+    return read_experiment(folder), (folder / "experiment.toml").read_text(encoding="utf-8")
 
 
 def test_a_draft_is_a_valid_experiment(tmp_path):
@@ -198,7 +196,7 @@ def test_pictures_that_cannot_be_read_are_drafted_by_name(tmp_path):
 
 def test_a_folder_without_pictures(tmp_path):
     with pytest.raises(SheetError, match="no pictures here"):
-        draft_experiment(tmp_path)
+        write_draft(tmp_path)
 
 
 TWENTY = {

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from blotquant.detection.turned import turn_layout, turn_picture
 from blotquant.identification.mass_scale import find_scale, mend_rows, row_course, row_jumps
 from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
 
@@ -56,6 +57,20 @@ def test_find_scale_tells_the_mass_of_a_row_in_every_lane(kda, lower, ladders):
 def test_find_scale_is_blind_to_the_tilt_of_the_outline_of_the_lanes():
     layout = gel((60,))
     assert row_course(layout, "s") == pytest.approx((0, 0), abs=1e-9)
+
+
+@pytest.mark.parametrize("degrees", [-30, -6, 6, 20])
+def test_find_scale_tells_masses_where_lanes_lean(degrees):
+    """A gel that was turned as a whole: lanes lean as rows tilt, and bands are brightest beside their lane's middle."""
+    level = gel((150, 60, 30))
+    aside = [replace(b, peak=(b.peak[0], b.peak[1] + (9 if k % 2 else -9))) for k, b in enumerate(level.bands)]
+    _, there = turn_picture(np.zeros((600, 500)), degrees)
+    layout = turn_layout(replace(level, bands=tuple(aside)), there)
+    scale = find_scale(layout, "s", LADDER)
+    for band in layout.bands:
+        if not band.id.startswith("l1b"):
+            mass = (150, 60, 30)[int(band.id[-1]) - 1]
+            assert float(scale.to_kda(*band.peak)) == pytest.approx(mass, rel=0.005)
 
 
 def test_find_scale_reads_ladders_that_disagree_between_them():

@@ -68,6 +68,7 @@ def table_of(layout, volumes):
             "strip": 1,
             "lane": layout.lane(b.lane).number,
             "peak_row": b.peak[0],
+            "peak_col": b.peak[1],
             "target": b.target,
             "flags": "",
         }

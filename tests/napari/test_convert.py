@@ -109,6 +109,10 @@ def test_colours_say_what_matters_most(editor) -> None:
     assert band_colour(replace(band, origin="edited", confidence=0.5)) == COLOURS["edited"]
     assert band_colour(replace(band, origin="edited"), "saturated;below_loq") == COLOURS["saturated"]
     assert band_colour(replace(band, status="not_detected")) == COLOURS["expected"]
+    # An expected band that measuring shows above its limit is a detected one, and the other way round.
+    missed = replace(band, status="not_detected", origin="expected")
+    assert band_colour(missed, "", "detected") == COLOURS["detected"]
+    assert band_colour(band, "", "not_detected") == COLOURS["expected"]
     assert lane_colour(replace(LANE, confidence=0.2)) == COLOURS["doubt"]
     assert lane_colour(replace(LANE, confidence=0.2, role="ladder")) == COLOURS["ladder"]
 

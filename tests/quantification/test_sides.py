@@ -13,7 +13,7 @@ from blotquant.quantification.edge_losses import (
     column_sums,
     cut_light,
     cut_sd,
-    end_variance,
+    end_variances,
     measure_edge_losses,
     side_variance,
 )
@@ -21,6 +21,11 @@ from blotquant.quantification.prepared_image import inside_strips
 
 SHAPE = (60, 80)
 BOX = Box(20, 40, 30, 50)
+
+
+def both_ends(image: np.ndarray, aperture: Aperture, level: float, **known: float) -> float:
+    """Variance of a volume for what crosses its outline's ends: light that runs in, and light that is cut off."""
+    return sum(end_variances(image, aperture, level, **known))
 
 
 def field(level: float = 100.0) -> np.ndarray:
@@ -180,7 +185,7 @@ class TestEnds:
             valley = min(path, key=lambda r: light[r])
             taken = sum(max(light[r], 0.0) for r in path if (r - valley) * step > 0 and (edge - r) * step >= 0)
             expected += taken**2 + (max(light[valley], 0.0) * height / 12) ** 2
-        assert end_variance(image, aperture_over(box), 100.0) == pytest.approx(expected, rel=1e-9)
+        assert both_ends(image, aperture_over(box), 100.0) == pytest.approx(expected, rel=1e-9)
 
     @pytest.mark.parametrize("hole", [None, 7])
     @pytest.mark.parametrize(("slant", "taper"), [(0.0, 0.0), (0.3, 0.0), (-0.8, 0.0), (0.1, 0.6)])
@@ -215,7 +220,7 @@ class TestEnds:
             valley = int(np.argmin(light))
             taken = np.maximum(light[valley + 1 : within + 1], 0.0).sum()
             expected += taken**2 + (max(light[valley], 0.0) * height / 12) ** 2
-        assert end_variance(image, aperture, 100.0) == pytest.approx(expected, rel=1e-9)
+        assert both_ends(image, aperture, 100.0) == pytest.approx(expected, rel=1e-9)
 
     @pytest.mark.parametrize(("box", "step"), [(Box(6, 18, 30, 50), 1), (Box(42, 54, 30, 50), -1)])
     def test_the_pictures_outermost_rows_are_looked_at(self, box: Box, step: int):
@@ -223,32 +228,32 @@ class TestEnds:
         image = np.random.default_rng(3).normal(300, 9, SHAPE)
         inner = Box(box.row_start + step, box.row_stop + step, box.col_start, box.col_stop)
         moved = np.roll(image, step, axis=0)
-        assert end_variance(image, aperture_over(box), 100.0) == pytest.approx(
-            end_variance(moved, aperture_over(inner), 100.0)
+        assert both_ends(image, aperture_over(box), 100.0) == pytest.approx(
+            both_ends(moved, aperture_over(inner), 100.0)
         )
         outer = Box(box.row_start - step, box.row_stop - step, box.col_start, box.col_stop)
-        assert end_variance(np.roll(image, -step, axis=0), aperture_over(outer), 100.0) < end_variance(
+        assert both_ends(np.roll(image, -step, axis=0), aperture_over(outer), 100.0) < both_ends(
             image, aperture_over(box), 100.0
         )
 
     def test_lone_band(self):
         image = field()
         image[22:38, 30:50] += 1000.0
-        assert end_variance(image, aperture_over(BOX), 100.0) == 0.0
+        assert both_ends(image, aperture_over(BOX), 100.0) == 0.0
 
     def test_a_valley_that_two_bands_light(self):
         """The row below the outline is the darkest, and 90 counts bright on 20 columns; above it is dark."""
         image = field()
         image[22:60, 30:50] += 1000.0
         image[40, 30:50] = 190.0
-        assert end_variance(image, aperture_over(BOX), 100.0) == pytest.approx((20 * 90 * 20 / 9) ** 2)
+        assert both_ends(image, aperture_over(BOX), 100.0) == pytest.approx((20 * 90 * 20 / 9) ** 2)
 
     def test_rows_beyond_the_valley_are_the_other_bands(self):
         """The valley is the last row but two of the outline: two rows of the next band are taken in."""
         image = field()
         image[22:60, 30:50] += 1000.0
         image[37, 30:50] = 100.0
-        assert end_variance(image, aperture_over(BOX), 100.0) == pytest.approx((2 * 20 * 1000) ** 2)
+        assert both_ends(image, aperture_over(BOX), 100.0) == pytest.approx((2 * 20 * 1000) ** 2)
 
     def shoulder(self, rows: dict[int, float]) -> np.ndarray:
         """A band of 16 x 20 x 1000 counts whose outline ends at row 39, and light of some rows beyond."""
@@ -271,19 +276,19 @@ class TestEnds:
     def test_what_an_end_cuts_off_is_the_bands(self, rows: dict[int, float], cut: float):
         """All of it, beyond half a hundredth of the volume (or what the other ends have) and the noise."""
         image = self.shoulder(rows)
-        without = end_variance(image, aperture_over(BOX), 100.0)
+        without = both_ends(image, aperture_over(BOX), 100.0)
         volume, noise = 320_000.0, 5.0
-        found = end_variance(image, aperture_over(BOX), 100.0, light=volume, noise=noise) - without
+        found = both_ends(image, aperture_over(BOX), 100.0, light=volume, noise=noise) - without
         lit = np.maximum(np.minimum.accumulate([rows.get(row, 0.0) for row in range(40, 51)]), 0.0)
         n = int((lit > lit[-1]).sum())
         expected = max(20 * cut - 0.005 * volume - 2 * noise * np.sqrt(20 * n), 0.0)
         assert found == pytest.approx(expected**2, rel=1e-6)
-        usual = end_variance(image, aperture_over(BOX), 100.0, light=volume, noise=noise, usual=20 * cut / volume)
+        usual = both_ends(image, aperture_over(BOX), 100.0, light=volume, noise=noise, usual=20 * cut / volume)
         assert usual == without
 
     def test_nothing_is_cut_off_without_light(self):
         image = self.shoulder({40: 600.0, 41: 400.0})
-        assert end_variance(image, aperture_over(BOX), 100.0) == end_variance(
+        assert both_ends(image, aperture_over(BOX), 100.0) == both_ends(
             image, aperture_over(BOX), 100.0, light=0.0, noise=5.0
         )
 
@@ -293,11 +298,11 @@ class TestEnds:
             image[22 + k // 2 : 38 + k // 2, 30 + k] += 1000.0
             weights[k // 2 : 20 + k // 2, k] = 1.0
         slanting = Aperture(box=Box(20, 50, 30, 50), weights=weights)
-        assert end_variance(image, slanting, 100.0) == 0.0
+        assert both_ends(image, slanting, 100.0) == 0.0
 
     @pytest.mark.parametrize("box", [Box(20, 22, 30, 50), Box(20, 40, 30, 32)])
     def test_an_outline_too_small_says_nothing(self, box):
-        assert end_variance(np.random.default_rng(1).normal(100, 9, SHAPE), aperture_over(box), 100.0) == 0.0
+        assert both_ends(np.random.default_rng(1).normal(100, 9, SHAPE), aperture_over(box), 100.0) == 0.0
 
 
 class TestStripEdges:

@@ -20,7 +20,7 @@ from blotquant.quantification.bands import (
     method_spread,
     sum_under,
 )
-from blotquant.quantification.edge_losses import EdgeLosses, cut_sd, end_variance, side_variance
+from blotquant.quantification.edge_losses import EdgeLosses, cut_sd, end_variances, side_variance
 from blotquant.quantification.lanes import measure_lanes
 from blotquant.quantification.noise import Noise, empty_variance
 from blotquant.quantification.prepared_image import apertures_of, prepare_image
@@ -196,7 +196,7 @@ def test_the_parts_of_a_variance() -> None:
             empty_variance(noise, aperture, estimate),
             2.0 * 1.7 * weighed.volume,
             side_variance(scene.signal, aperture, level),
-            end_variance(scene.signal, aperture, level, light=weighed.volume, noise=4.0 * np.sqrt(1.7)),
+            sum(end_variances(scene.signal, aperture, level, light=weighed.volume, noise=4.0 * np.sqrt(1.7))),
             (OWN_SHARE**2 + cut**2) * weighed.volume**2,
         ]
         assert cut > OWN_SHARE

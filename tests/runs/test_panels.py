@@ -70,6 +70,17 @@ def test_measure_membrane_refuses_a_marker_picture_of_another_frame(study, tmp_p
     assert list(part.summary["pictures"][0]["kda_marks"]) == []
 
 
+def test_measure_membrane_refuses_a_marker_picture_at_a_free_angle(study, tmp_path, capsys):
+    file = tmp_path / "experiment.toml"
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("blot = 1\n", "blot = 1\nrotate = 1.5\n"), encoding="utf-8"
+    )
+    part, bands = measured(read_experiment(tmp_path), tmp_path)
+    assert "marker.tif: a marker picture is read at quarter turns only" in capsys.readouterr().err
+    assert bands["mw_kda"].isna().all()
+    assert list(part.summary["pictures"][0]["kda_marks"]) == []
+
+
 def test_measure_membrane_knows_a_changed_marker_picture(study, tmp_path):
     (task,) = membrane_tasks(study, study.settings, tmp_path / "sessions").values()
     before = task.fingerprint

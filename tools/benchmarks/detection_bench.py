@@ -93,6 +93,8 @@ def report(difficulty: str, scores: list[Score]) -> None:
     report_calibration("strips", pd.concat([judge_strips(s) for s in scores]))
     report_calibration("lanes", lanes)
     report_calibration("bands", bands)
+    doubted = sum("bands_overlooked" in score.found.flags for score in scores)
+    print(f"  doubted    {doubted} of {len(scores)} pictures bear bands_overlooked")
     print(f"  time       median {np.median([s.seconds for s in scores]):.3f} s a picture")
 
 

@@ -13,8 +13,16 @@ from napari_blotquant.shapes import PALETTE
 from napari_blotquant.workbench import Workbench
 
 MISSING = 'The profile needs pyqtgraph:\npip install "blotquant[napari]"\nEverything else works without it.'
-LIT, UNLIT = "#D55E0080", "#D55E0030"
-FEW_NONES, MORE_NONES, EVERY_MS = 500_000, 1_000_000, 3000
+LIT = "#D55E0080"
+"""Filling of the selected band's rows."""
+UNLIT = "#D55E0030"
+"""Filling of the other bands' rows."""
+FEW_NONES = 500_000
+"""References to None below which some are made good."""
+MORE_NONES = 1_000_000
+"""How many are added then."""
+EVERY_MS = 3000
+"""How often they are counted, in ms."""
 _nones: list[None] = []
 
 
