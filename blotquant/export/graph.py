@@ -105,11 +105,12 @@ def graph_legend(summary: pd.DataFrame, *, reference: str | None, unit: str, lev
     counted = f"n = {n[0]}" if n[0] == n[-1] else f"n = {n[0]} to {n[-1]}"
     tests = [t for t in dict.fromkeys(summary["test"].dropna()) if not str(t).startswith(("no test", "reference"))]
     relative, bar = (f", relative to “{reference}”", "fold change") if reference else ("", "geometric mean")
+    alone = " of each comparison alone" if reference else ""
     sentences = [
         f"{name} by condition{relative}, on a log scale.",
         f"Points: one per lane, one colour and shape per blot ({counted} {unit}s per condition); hollow points were "
         "left out, for reasons given in the report.",
-        f"Horizontal bars: {bar}; vertical lines: {level} confidence interval over {unit}s.",
+        f"Horizontal bars: {bar}; vertical lines: {level} confidence interval{alone}, over {unit}s.",
     ]
     p_values = summary.dropna(subset=["p_adjusted"])
     if tests and len(p_values):

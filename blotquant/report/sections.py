@@ -96,14 +96,20 @@ def _claims_table(experiment: Experiment, summary: pd.DataFrame, claims: pd.Data
         View("condition", "From the sample sheet", value("condition")),
         View("n", f"Number of {unit}s", value("n")),
         View("fold change", "Against the reference condition", value("fold_change", 3)),
+        # Each interval stands before the p that belongs to it.
         View(
-            f"{level} CI",
-            f"Confidence interval of the fold change over {unit}s",
-            interval("fold_ci_low", "fold_ci_high"),
+            f"simultaneous {level} CI",
+            f"Of all comparisons with the reference at once, over {unit}s; belongs to the adjusted p",
+            interval("simultaneous_ci_low", "simultaneous_ci_high"),
         ),
         View("p adjusted", "Adjusted for several comparisons with one reference", value("p_adjusted", 3)),
+        View(
+            f"{level} CI",
+            f"Of this comparison alone, over {unit}s; belongs to p",
+            interval("fold_ci_low", "fold_ci_high"),
+        ),
         View("p", "Exact p of the comparison with the reference", value("p_value", 3)),
-        View("over all ways of analysing it", "Lowest to highest fold change over them", _over_ways),
+        View("over all ways (how many)", "Lowest to highest fold change over the ways of analysing it", _over_ways),
         View("excluded", "Values left out; the reasons stand below", value("n_excluded")),
         View("geometric mean", f"Of the ratio over {unit}s, after scaling", value("geometric_mean", 3)),
         View(f"{level} CI of the mean", f"Confidence interval over {unit}s", interval("ci_low", "ci_high")),
@@ -114,7 +120,7 @@ def _claims_table(experiment: Experiment, summary: pd.DataFrame, claims: pd.Data
 
 def _over_ways(row: Record) -> Cell:
     ends = interval("lowest", "highest")(row)
-    return Cell(f"{ends.text} over {row['n_ways']} ways" if ends.text else "", ends.sort)
+    return Cell(f"{ends.text} ({row['n_ways']})" if ends.text else "", ends.sort)
 
 
 def _ways_of(claim: Mapping[Any, Any] | None) -> dict[str, Any]:

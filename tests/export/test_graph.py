@@ -59,7 +59,7 @@ def test_graph_legend_says_what_is_drawn():
     told = graph_legend(summary, reference="condition 0", unit="blot", level="95 %")
     assert told.startswith("pAKT/AKT by condition, relative to “condition 0”, on a log scale.")
     assert "n = 3 blots per condition" in told
-    assert "vertical lines: 95 % confidence interval over blots" in told
+    assert "vertical lines: 95 % confidence interval of each comparison alone, over blots" in told
     assert "Adjusted p-values (linear model, Dunnett): condition 1, p = 0.012." in told
     unpaired = graph_legend(summary.assign(p_adjusted=None), reference=None, unit="blot", level="95 %")
     assert "Horizontal bars: geometric mean" in unpaired

@@ -68,7 +68,9 @@ def test_every_picture_has_one_piece_and_an_index_line(html):
 
 
 def test_the_claim_is_told_with_its_range_and_number_of_ways(words):
-    assert re.search(r"\d – \d\.\d+ over 9 ways", words)
+    assert re.search(r"\d – \d\.\d+ \(9\)", words)
+    # Each interval stands before the p that belongs to it.
+    assert re.search(r"simultaneous 95 % CI\s+p adjusted\s+95 % CI\s+p\s+over all ways \(how many\)", words)
     assert "the scaling of blots cancels" in words
 
 
