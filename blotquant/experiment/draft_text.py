@@ -154,7 +154,12 @@ def _ratios(probes: Sequence[str]) -> Iterator[str]:
     named = [p for p in probes if not p.startswith(UNKNOWN) and not re.search(r" \(\d+\)$", p)]
     targets = [p for p in named if p != STAIN and p not in controls]
     partner = {probe: probe.split(" ")[0][1:] for probe in targets if is_phospho(probe)}
-    totals = {probe: total for probe, total in partner.items() if total in probes}
+    # An antibody against SMAD2/3 sees the total of pSMAD2.
+    totals = {
+        probe: next((p for p in probes if p == total or p.startswith(f"{total}/")), "")
+        for probe, total in partner.items()
+    }
+    totals = {probe: total for probe, total in totals.items() if total}
     done = {*totals, *totals.values()}
     for probe, total in totals.items():
         yield _ratio(f"{probe}/{total}", probe, total, loading)

@@ -21,7 +21,7 @@ from blotquant.runs.picture_facts import look
         ("actin", "beta-actin"), ("b-actin", "beta-actin"), ("GAPDH", "GAPDH"), ("Revert", "total_protein"),
         ("Ponceau S", "total_protein"), ("stain-free", "total_protein"), ("total protein", "total_protein"),
         ("pErk1-2", "pERK"), ("P-AKT", "pAKT"), ("pakt", "pAKT"), ("AKT pS473", "pAKT"), ("AKT_Thr308", "pAKT"),
-        ("panERK", "ERK"), ("T-AKT", "AKT"), ("p-p38", "pp38"), ("p38", "p38"), ("PTEN", "PTEN"), ("PARP", "PARP"),
+        ("panERK", "ERK"), ("T-AKT", "AKT"), ("p-p38", "pp38"), ("p38", "p38"), ("P65", "p65"), ("pP65", "pp65"), ("PTEN", "PTEN"), ("PARP", "PARP"),
         ("pSTAT3", "pSTAT3"), ("STAT3", "STAT3"), ("TRAF2", "TRAF2"), ("Tau", "Tau"), ("HER2", "HER2"), ("blot 1 30s", "unknown"), ("TP53", "TP53"), ("TPSAB1", "TPSAB1"),
     ],
 )  # fmt: skip
@@ -147,6 +147,11 @@ def test_two_sites_of_one_protein_stay_apart(tmp_path):
     assert [r.name for r in study.ratios] == ["pAKT S473/AKT", "pAKT T308/AKT"]
 
 
+def test_an_antibody_against_two_forms_is_the_total_of_one(tmp_path):
+    study, _ = draft(tmp_path, ["pSmad2 n1.tif", "Smad2-3 n1.tif"])
+    assert [(r.numerator, r.denominator) for r in study.ratios] == [("pSMAD2", ("SMAD2/3",))]
+
+
 def test_names_that_need_quoting(tmp_path):
     study, _ = draft(tmp_path, ['we"ird #1 [β].tif', "p\\q AKT.tif"])
     assert {i.file for i in study.images} == {'we"ird #1 [β].tif', "p\\q AKT.tif"}
@@ -235,6 +240,54 @@ def test_twenty_realistic_names_are_drafted_and_guesses_marked(tmp_path):
         assert {line.split(" = ")[0] for line in block.splitlines() if "   # " in line} == guessed, name
     pairs = {(r["numerator"], r.get("denominator")) for r in tomllib.loads(toml)["ratios"]}
     assert {("pAKT", "AKT"), ("pERK", "ERK"), ("pEGFR", "EGFR"), ("pGSK3beta", "GSK3beta")} <= pairs
+
+
+OTHERS = {
+    # file name: (probe, blot, exposure in s, what is marked as a guess by the name alone)
+    "Versuch 3 gesamt AKT Belichtung 10 Sek.tif": ("AKT", "3", 10, set()),
+    "KW12 Replikat1 Tubulin 5 Sekunden.tif": ("alpha-tubulin", "1", 5, {"probe"}),
+    "Wiederholung 2 β-Aktin 3s.tif": ("beta-actin", "2", 3, set()),
+    "Kopie von pAKT Blot2 15s.tif": ("pAKT", "2", 15, set()),
+    "Überexpression HA-Tag n2 8s.tif": ("HA-TAG", "2", 8, set()),
+    "essai 2 ERK totale pose 10s.tif": ("ERK", "2", 10, set()),
+    "réplicat 2 pAMPK Thr172 2 minutes.tif": ("pAMPK", "2", 120, set()),
+    "réplica 2 fosfo-AKT 30 seg.tif": ("pAKT", "2", 30, set()),
+    "Fusion FX7_p-p38 (Thr180-Tyr182)_Exp 00h01m30s000ms_n1.tif": ("pp38", "1", 90, set()),
+    "WB 3 - pERK1,2 - T202,Y204 - 10 Sek.tif": ("pERK", "3", 10, set()),
+    "techn Rep 1 biol Rep 2 pAKT.tif": ("pAKT", "2", None, {"membrane"}),
+    "Lamin B1 nuclear fraction n1 6s.tif": ("Lamin B1", "1", 6, set()),
+    "LC3B-II_BafA1_4h_n2_10s.tif": ("LC3B", "2", 10, set()),
+    "Anti-FLAG_IP_input_rep2_10s.tif": ("FLAG", "2", 10, set()),
+    "pAkt-Ser473-R2-Exp3-12,5s.tif": ("pAKT", "2", 12.5, {"blot"}),
+    "Pat12_pAKT_30s.tif": ("pAKT", "12", 30, {"blot"}),
+    "mouse liver #7 pACC Ser79 75s.tif": ("pACC", "7", 75, set()),
+    "pERK_n2_exp30.tif": ("pERK", "2", 30, {"exposure_s"}),
+    "pERK exp 3.tif": ("pERK", "3", None, {"blot"}),
+    "ERK5 rep1 goat anti-mouse 800.tif": ("ERK5", "1", None, set()),
+    "PERK n1.tif": ("pERK", "1", None, {"probe"}),
+    "user1 2021-06-07 15hr 33min (Chemiluminescence).tif": ("unknown", "", None, set()),
+    "Amersham Imager 680_2021-03-15_15.03.22_pSTAT5 n1 30sec.tif": ("pSTAT5", "1", 30, set()),
+    "FusionFX_2021.03.15_12h30m45_GAPDH_Blot2.tif": ("GAPDH", "2", None, set()),
+    "iBright_2021-03-15_12-30-45_CH1_p-Akt_rep3.TIF": ("pAKT", "3", None, set()),
+    "2023-11-07 14h22m05s pERK n2 (2).tif": ("pERK", "2", None, set()),
+    "pAKT_R1_E30s.tif": ("pAKT", "1", 30, set()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_parse_name_reads_imagers_and_other_languages(name):
+    parts = parse_name(name)
+    found = (parts.probe, parts.blot, parts.exposure_s, {key for key, _ in parts.guesses})
+    assert found == OTHERS[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "site"),
+    [("pAKT_S473_800", "S473"), ("pAKT-Ser473-01", "S473"), ("pRb S807-811", "S807811"), ("p4E-BP1_Thr37/46", "T3746"),
+     ("pERK T202, Y204", "T202,Y204")],
+)  # fmt: skip
+def test_parse_name_takes_no_channel_for_a_second_residue(name, site):
+    assert parse_name(name.replace("/", "-") + ".tif").site == site
 
 
 def test_lanes_of_two_blots_are_never_pooled_by_their_number(tmp_path):
