@@ -22,6 +22,7 @@ from blotquant.detection.overlooked import overlooks_rows
 from blotquant.detection.prediction import SearchCopy, make_search_copy, shows_something
 from blotquant.detection.registration import shift_layout
 from blotquant.detection.scales import find_at_best_scale
+from blotquant.detection.specks import are_specks
 from blotquant.detection.strip_candidates import candidate_of_lanes
 from blotquant.model.geometry import Band, Box, Lane, LaneAlternative, LaneRole, Layout, Strip, bounding_box
 from blotquant.settings import DetectionSettings
@@ -104,6 +105,9 @@ def _found(signal: FloatImage, settings: DetectionSettings, n_lanes: int | None,
         layout = Layout(flags=("not_a_blot" if shows_something(usual) else "blank",))
     else:
         layout = _layout(join_far_rows(usual, found, settings), n_lanes=n_lanes)
+        doubtful = max(strip.confidence for strip in layout.strips) < _CERTAIN
+        if n_lanes is None and doubtful and are_specks(signal, layout):
+            return Layout(flags=("not_a_blot",))
         if overlooks_rows(usual, layout):
             strips = tuple(replace(strip, confidence=min(strip.confidence, _OVERLOOKED)) for strip in layout.strips)
             layout = replace(layout, strips=strips, flags=(*layout.flags, "bands_overlooked"))

@@ -1,9 +1,12 @@
 """Pictures with next to nothing in them: what is there is found, and no more."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from blotquant.detection.picture import find_layout
+from blotquant.detection.specks import are_specks
 
 HEIGHT, WIDTH = 300, 500
 
@@ -30,3 +33,48 @@ def test_find_layout_finds_one_lane_as_one(width):
     layout = find_layout(picture_of(*places, width=width), ceiling=65535)
     assert (len(layout.strips), len(layout.lanes), len(layout.bands)) == (1, 1, 4)
     assert [band.peak[0] for band in layout.bands] == pytest.approx([60, 110, 170, 230], abs=3)
+
+
+def dusty(n, size, *, seed, depth=16):
+    """Bare, uneven membrane with so many specks of about that SD, px, twice as long as wide at the most."""
+    rng = np.random.default_rng(seed)
+    down, across = np.mgrid[:HEIGHT, :WIDTH].astype(float)
+    pixels = 2000 + 400 * np.cos(down / 90) * np.sin(across / 120) + rng.normal(0, 30, down.shape)
+    for _ in range(n):
+        y, x, angle = down - rng.uniform(0, HEIGHT), across - rng.uniform(0, WIDTH), rng.uniform(0, np.pi)
+        u, v = y * np.sin(angle) + x * np.cos(angle), y * np.cos(angle) - x * np.sin(angle)
+        sd = rng.uniform(0.6, 1.4) * size
+        pixels += rng.lognormal(7, 0.9) * np.exp(-((u / (rng.uniform(1, 2) * sd)) ** 2 + (v / sd) ** 2) / 2)
+    return pixels if depth == 16 else np.round(255 * np.clip((pixels - pixels.min()) / np.ptp(pixels) * 2, 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("n", "size", "depth", "seed"),
+    [(6, 2, 16, 1), (30, 1.5, 16, 1), (80, 2, 16, 2), (25, 4, 16, 1), (25, 4, 16, 2), (40, 2, 8, 1)],
+)
+def test_find_layout_finds_no_band_on_a_dusty_blank(n, size, depth, seed):
+    layout = find_layout(dusty(n, size, seed=seed, depth=depth), ceiling=65535)
+    assert (layout.lanes, layout.bands) == ((), ())
+    assert set(layout.flags) <= {"blank", "not_a_blot"}
+    assert layout.flags
+
+
+def test_find_layout_loses_no_band_to_the_dust_around_it():
+    dust = dusty(12, 1.5, seed=3) - 2000
+    layout = find_layout(picture_of(*((140, col) for col in range(60, 460, 50))) + dust, ceiling=65535)
+    peaks = np.array([band.peak for band in layout.bands if band.status == "detected"])
+    for col in range(60, 460, 50):
+        assert np.abs(peaks - (140, col)).max(axis=1).min() < 6
+
+
+@pytest.mark.parametrize(("n", "specks"), [(8, False), (3, True)])
+def test_are_specks_asks_round_spots_for_a_row(n, specks):
+    """What is about as wide as high are bands where they stand in one row across the strip."""
+    rows, cols = np.mgrid[:HEIGHT, :WIDTH]
+    pixels = np.random.default_rng(4).normal(2000, 30, (HEIGHT, WIDTH))
+    for k in range(8):
+        pixels += 3000 * np.exp(-(((rows - 140) / 8) ** 2 + ((cols - 50 - 55 * k) / 9) ** 2) / 2)
+    layout = find_layout(pixels, ceiling=65535)
+    assert len(layout.lanes) == 8
+    kept = {lane.id for lane in layout.lanes[:n]}
+    assert are_specks(pixels, replace(layout, bands=tuple(b for b in layout.bands if b.lane in kept))) == specks
