@@ -36,6 +36,8 @@ def harmless(text: str, *, keep: str = "") -> str:
 
     Control, direction and other invisible characters become visible escapes, those in `keep` excepted.
     """
+    if text.isprintable():  # all but a handful of texts, at a hundredth of the time
+        return text
     return "".join(ch if ch in keep or unicodedata.category(ch) not in _INVISIBLE else ascii(ch)[1:-1] for ch in text)
 
 

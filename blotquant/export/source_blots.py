@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -189,23 +189,21 @@ def _draw_clean(axes: Axes, blot: SourceBlot) -> None:
 
 
 def _draw_annotated(axes: Axes, blot: SourceBlot) -> None:
+    from matplotlib.collections import PolyCollection
+
+    def draw(outlines: Sequence[Any], colour: str, width: float) -> None:
+        # Pixel centres lie at halves of the drawing.
+        corners = [np.asarray(outline, dtype=float)[:, ::-1] + 0.5 for outline in outlines]
+        axes.add_collection(PolyCollection(corners, facecolors="none", edgecolors=colour, linewidths=width))
+
     _draw_clean(axes, blot)
+    draw([lane.outline for lane in blot.layout.lanes], "#56B4E9", 0.4)
+    draw([band.outline for band in blot.layout.bands if band.id not in blot.named], "#9aa4ae", 0.3)
+    draw([band.outline for band in blot.layout.bands if band.id in blot.named], "#D55E00", 0.7)
     for lane in blot.layout.lanes:
-        axes.plot(*_closed(lane.outline), color="#56B4E9", linewidth=0.4)
         name = "L" if lane.role == "ladder" else str(lane.number)
         axes.text(lane.center[0][1] + 0.5, -3, name, ha="center", va="bottom", fontsize=6, clip_on=False)
-    for band in blot.layout.bands:
-        is_named = band.id in blot.named
-        colour = "#D55E00" if is_named else "#9aa4ae"
-        axes.plot(*_closed(band.outline), color=colour, linewidth=0.7 if is_named else 0.3)
     for row, kda in blot.marks:
         axes.text(-2, row + 0.5, f"{kda} –", ha="right", va="center", fontsize=5, clip_on=False)
     height, width = blot.grey.shape
     axes.set(xlim=(0, width), ylim=(height, 0))
-
-
-def _closed(outline: Any) -> Iterator[list[float]]:
-    """Columns and rows of an outline, back to its first point; pixel centres lie at halves of the drawing."""
-    points = [*outline, outline[0]]
-    yield [column + 0.5 for _, column in points]
-    yield [row + 0.5 for row, _ in points]

@@ -66,11 +66,22 @@ def fit_exposure_series(table: pd.DataFrame) -> pd.DataFrame:
     usual = keyed.groupby([*_SERIES, "_band"], dropna=False)["rf"].transform("median")
     keyed = keyed[keyed["target"].notna() | ~((keyed["rf"] - usual).abs() > SAME_RF)]
     keyed = _rank_bands(keyed)
+    by_band = [*_SERIES, "_band", "_rank"]
+    shown = keyed.assign(image=keyed["image"].astype("string").fillna("")).groupby(by_band, dropna=False)
+    keyed = keyed[(shown[["image", "exposure_s"]].transform("nunique") >= 2).any(axis=1)]
+    _check_times(keyed)
+    keyed = keyed.sort_values("exposure_s", kind="stable")
+    # Columns as plain arrays: a series has a handful of rows, and a table costs more than its arithmetic.
+    number = {name: keyed[name].to_numpy(dtype=float) for name in ("exposure_s", "volume", "volume_sd", "lod", "loq")}
+    flags = np.array([set(split_flags(cell)) for cell in keyed["flags"]], dtype=object)
+    places = keyed[[*_SERIES, "band", "band_id", "target", *_PLACE]].to_dict("records")
     rows = []
-    for _, frames in keyed.groupby([*_SERIES, "_band", "_rank"], dropna=False, sort=True):
-        if frames["image"].nunique(dropna=False) >= 2 or frames["exposure_s"].nunique() >= 2:
-            _check_times(frames)
-            rows.append(_fit_band(frames.sort_values("exposure_s", kind="stable")))
+    series = keyed.groupby(by_band, dropna=False, sort=True).ngroup().to_numpy()
+    order = np.argsort(series, kind="stable")
+    for at in np.split(order, np.flatnonzero(np.diff(series[order])) + 1) if len(keyed) else ():
+        frames = {name: column[at] for name, column in number.items()}
+        last, cells = _fit_band(frames, flags[at].tolist())
+        rows.append({**places[at[last]], "n_frames": len(at), **cells})
     return make_table(rows, EXPOSURE_COLUMNS)
 
 
@@ -83,9 +94,13 @@ def _rank_bands(keyed: pd.DataFrame) -> pd.DataFrame:
     shown = keyed.groupby([*_SERIES, "_band", "image", "exposure_s"], dropna=False)
     keyed = keyed.assign(_rank=shown.cumcount(), _shown=shown["band"].transform("size"))
     # Every frame counts once, by its first band.
-    keyed["_usual"] = keyed["_shown"].where(keyed["_rank"] == 0)
-    usual = keyed.groupby([*_SERIES, "_band"], dropna=False)["_usual"]
-    return keyed[keyed["_shown"] == usual.transform(lambda sizes: sizes.mode().max())]
+    first = keyed[keyed["_rank"] == 0]
+    names = [*_SERIES, "_band"]
+    shows = first.groupby([*names, "_shown"], dropna=False).size().rename("n").reset_index()
+    # The most frequent number of bands; of equally frequent ones the largest.
+    usual = shows.sort_values(["n", "_shown"]).drop_duplicates(names, keep="last")
+    kept = keyed.merge(usual[names].assign(_usual=usual["_shown"]), on=names, how="left")
+    return kept[kept["_shown"] == kept["_usual"]]
 
 
 def _check_times(frames: pd.DataFrame) -> None:
@@ -100,17 +115,15 @@ def _check_times(frames: pd.DataFrame) -> None:
         raise SheetError(msg)
 
 
-def _fit_band(frames: pd.DataFrame) -> dict[str, Any]:
-    flags = [set(split_flags(cell)) for cell in frames["flags"]]
-    t, volume, sd = (frames[name].to_numpy(dtype=float) for name in ("exposure_s", "volume", "volume_sd"))
+def _fit_band(frames: dict[str, Array], flags: list[set[str]]) -> tuple[int, dict[str, Any]]:
+    """Fit one band's frames, shortest first; the frame whose place it takes (the longest usable), and the cells."""
+    t, volume, sd = (frames[name] for name in ("exposure_s", "volume", "volume_sd"))
     usable = np.isfinite(volume) & np.isfinite(sd) & (sd > 0)
     usable &= np.array([not f & {"saturated", "nonfinite_pixels", "under_mark"} for f in flags])
-    last = frames.iloc[int(np.flatnonzero(usable)[-1]) if usable.any() else 0]
-    place = {name: last[name] for name in [*_SERIES, "band", "band_id", "target", *_PLACE]}
-    cells: dict[str, Any] = {**place, "n_frames": len(frames), "n_used": int(usable.sum())}
     if not usable.any():
-        return {**cells, **_without_frames(t, volume, flags)}
+        return 0, {"n_used": 0, **_without_frames(t, volume, flags)}
     places = np.flatnonzero(usable)
+    last = int(places[-1])
     raised = ["few_frames"] if len(places) < MIN_FRAMES else []
     # The linear part: the longest frames are left out while they leave the line through the shorter ones.
     n_linear = len(places)
@@ -127,9 +140,8 @@ def _fit_band(frames: pd.DataFrame) -> dict[str, Any]:
         rate, se, r2 = fit_rate(t[places], volume[places], sd[places])
     # What holds for every frame that was used holds for the rate.
     common = set.intersection(*(flags[k] for k in places))
-    limits = {name: (frames[name].to_numpy(dtype=float)[places] / t[places]).min() for name in ("lod", "loq")}
-    return {
-        **cells,
+    limits = {name: (frames[name][places] / t[places]).min() for name in ("lod", "loq")}
+    return last, {
         "n_used": len(places),
         "rate": rate,
         "rate_sd": se,

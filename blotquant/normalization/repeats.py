@@ -44,8 +44,12 @@ def average_technical(ratios: pd.DataFrame) -> pd.DataFrame:
         `n_technical` and `n_samples` (names of samples among them), in the order of first appearance. Blots that
         `unlinked_membranes` names are left out, and so are replicates with bounds on both sides.
     """
-    rows = aligned_rows(ratios, bounds=True)
-    rows = rows[(rows["bound"] == "") | (rows["role"] != "standard")]
+    return average_lanes(aligned_rows(ratios, bounds=True))
+
+
+def average_lanes(lanes: pd.DataFrame) -> pd.DataFrame:
+    """Average lanes that `aligned_rows` has put on one scale; as `average_technical`."""
+    rows = lanes[(lanes["bound"] == "") | (lanes["role"] != "standard")].copy()
     rows["sample"] = rows["sample"].astype("string").fillna("") if "sample" in rows else ""
     grouped = rows.groupby(UNIT, sort=False, dropna=True)
     units = grouped.agg(

@@ -115,11 +115,16 @@ def plot_contrasts(contrasts: pd.DataFrame, points: pd.DataFrame) -> str:
         shown = _limits(contrasts, points)
         for place, row in enumerate(rows):
             _draw_row(axes, row, place, shown)
-            mine = points[(points["family"] == row["family"]) & (points["contrast"] == row["contrast"])]
-            for block, fold in zip(mine["block"], mine["fold"], strict=True):
-                k = blocks.index(block)
-                axes.scatter([fold], [place + 0.24], s=11, color=POINT_COLOURS[k % len(POINT_COLOURS)], linewidths=0,
-                             zorder=2)  # fmt: skip
+        places = {(row["family"], row["contrast"]): place for place, row in enumerate(rows)}
+        drawn = [point for point in points.to_dict("records") if (point["family"], point["contrast"]) in places]
+        axes.scatter(
+            [point["fold"] for point in drawn],
+            [places[point["family"], point["contrast"]] + 0.24 for point in drawn],
+            s=11,
+            color=[POINT_COLOURS[blocks.index(point["block"]) % len(POINT_COLOURS)] for point in drawn],
+            linewidths=0,
+            zorder=2,
+        )
         axes.set_xscale("log")
         axes.set_xlim(*shown)
         _plain_log_axis(axes, shown)

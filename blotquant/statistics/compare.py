@@ -88,8 +88,8 @@ def scaled_units(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
 def _summarize(experiment: Experiment, name: str, ratios: pd.DataFrame) -> list[dict[str, Any]]:
     design = experiment.compare
     conditions = planned_conditions(ratios)
-    model = model_of(experiment, ratios)
-    units = _completed(average_technical(ratios), model)
+    model, units = model_of(experiment, ratios)
+    units = _completed(units, model)
     scaled, scaling = _scale(units, design)
     spreads = _spreads(units, scaled, scaling)
     tested, unlinked = _against_reference(experiment, model, conditions), unlinked_membranes(ratios)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from blotquant.experiment.design import Adjustment, Experiment
 from blotquant.experiment.families import Family, find_families
-from blotquant.normalization.repeats import aligned_rows, average_technical
+from blotquant.normalization.repeats import aligned_rows, average_lanes
 from blotquant.statistics.model import RatioModel, build_model
 from blotquant.statistics.multiplicity import adjust_p, adjustment_words, critical_value, omnibus_f
 from blotquant.statistics.sentences import say
@@ -54,7 +54,7 @@ def compare_contrasts(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFr
     rows: list[dict[str, Any]] = []
     for name in dict.fromkeys(ratios["ratio"].dropna()):
         mine = ratios[(ratios["ratio"] == name).fillna(value=False)]
-        model, planned = model_of(experiment, mine), planned_conditions(mine)
+        model, planned = model_of(experiment, mine)[0], planned_conditions(mine)
         for family in (found for family in families if (found := family.among(planned)) is not None):
             for row in judge_family(model, family, alpha=experiment.compare.alpha):
                 rows.append({"ratio": name, **row, "sentence": say(str(name), row, family, experiment)})
@@ -79,7 +79,7 @@ def contrast_points(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFram
     families = find_families(experiment)
     for name in dict.fromkeys(ratios["ratio"].dropna()):
         mine = ratios[(ratios["ratio"] == name).fillna(value=False)]
-        model, planned = model_of(experiment, mine), planned_conditions(mine)
+        model, planned = model_of(experiment, mine)[0], planned_conditions(mine)
         known = model.units[model.units["bound"] == ""]
         means = known.pivot_table(
             index="replicate" if model.paired else "blot", columns="condition", values="log_value", sort=False
@@ -114,7 +114,7 @@ def residual_table(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame
     parts = []
     for name in dict.fromkeys(ratios["ratio"].dropna()):
         mine = ratios[(ratios["ratio"] == name).fillna(value=False)]
-        parts.append(model_of(experiment, mine).residuals().assign(ratio=name))
+        parts.append(model_of(experiment, mine)[0].residuals().assign(ratio=name))
     columns = ["ratio", "condition", "block", "residual"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
@@ -129,13 +129,12 @@ def planned_conditions(ratios: pd.DataFrame) -> dict[str, str]:
     return found
 
 
-def model_of(experiment: Experiment, ratios: pd.DataFrame) -> RatioModel:
-    """Build the model of one ratio's rows."""
-    units = average_technical(ratios)
-    lanes = aligned_rows(ratios)
-    return build_model(
-        units[units["role"] != "standard"], experiment.compare, standards=lanes[lanes["role"] == "standard"]
-    )
+def model_of(experiment: Experiment, ratios: pd.DataFrame) -> tuple[RatioModel, pd.DataFrame]:
+    """Build the model of one ratio's rows; beside it, the units of `average_technical`, standards among them."""
+    lanes = aligned_rows(ratios, bounds=True)
+    units = average_lanes(lanes)
+    standards = lanes[(lanes["role"] == "standard") & (lanes["bound"] == "")]
+    return build_model(units[units["role"] != "standard"], experiment.compare, standards=standards), units
 
 
 def judge_family(model: RatioModel, family: Family, *, alpha: float) -> list[dict[str, Any]]:
@@ -177,6 +176,11 @@ def judge_family(model: RatioModel, family: Family, *, alpha: float) -> list[dic
     adjust = "holm" if model.unequal and adjust != "none" else adjust
     words = f", {adjustment_words(adjust, family.kind)}" if size > 1 else ""
     spread = model.uneven_spread() if not model.unequal else ""
+    limits = {
+        df: critical_value(found.correlation, df, alpha, adjust=adjust, size=size)
+        for df in set(found.df.tolist())
+        if df > 0
+    }
     tested, refusals = [], {}
     for place, k in enumerate(there):
         levels = np.flatnonzero(np.abs(weights[k]) > 1e-12).tolist()
@@ -193,7 +197,7 @@ def judge_family(model: RatioModel, family: Family, *, alpha: float) -> list[dic
             row["estimate_fold"] = math.exp(found.estimate[place])
         if n >= 2 and df > 0 and se > 0 and not math.isnan(se):
             row |= {"se_log": se, "df": df}
-            joint = critical_value(found.correlation, df, alpha, adjust=adjust, size=size)
+            joint = limits[df]
             row |= _interval(float(found.estimate[place]), se, _t_quantile(alpha, df), bounds[place], "ci")
             row |= _interval(float(found.estimate[place]), se, joint, bounds[place], "simultaneous_ci")
             if not refusals[k]:

@@ -18,7 +18,7 @@ import pandas as pd
 from blotquant.errors import DesignError
 from blotquant.experiment.design import Experiment, Scaling
 from blotquant.normalization.normalize import normalize
-from blotquant.normalization.repeats import average_technical, log_matrix
+from blotquant.normalization.repeats import log_matrix
 from blotquant.statistics.contrasts import model_of
 from blotquant.statistics.linear_model import design_matrix, least_squares
 from blotquant.statistics.scaling import blot_scales
@@ -85,14 +85,13 @@ def _fold_changes(experiment: Experiment, ratios: pd.DataFrame) -> Iterator[dict
     reference = experiment.compare.reference
     for name in dict.fromkeys(ratios["ratio"].dropna()):
         mine = ratios[(ratios["ratio"] == name).fillna(value=False)]
-        model = model_of(experiment, mine)
+        model, units = model_of(experiment, mine)
         if reference is None or reference not in model.names:
             continue
         others = [level for level, condition in enumerate(model.names) if condition != reference]
         weights = np.zeros((len(others), len(model.names)))
         weights[range(len(others)), others] = 1
         weights[:, model.names.index(reference)] = -1
-        units = average_technical(mine)
         standards = units.loc[units["role"] == "standard", "condition"].unique().tolist()
         logs = log_matrix(units)
         for scaling in dict.fromkeys((experiment.compare.scaling, *SCALING_WAYS)):
