@@ -114,7 +114,11 @@ def rows_of(layout: Layout, strip: str, fit: MassScale | None, strengths: Mappin
         if band.lane in lanes and band.row is not None:
             groups.setdefault(band.row, []).append(band)
     names = layout.row_names(strip)
-    power = {n: _power(bands, strengths) for n, bands in groups.items()}
+    power = dict.fromkeys(groups, 0.0)
+    for number, bands in groups.items():
+        shown = [b for b in bands if b.status == "detected"]
+        if shown:
+            power[number] = float(np.median([strengths.get(b.id, 0.0) if strengths else b.confidence for b in shown]))
     top = max(power.values(), default=0.0) or 1.0
     rows = []
     for number, bands in groups.items():
@@ -133,11 +137,6 @@ def rows_of(layout: Layout, strip: str, fit: MassScale | None, strengths: Mappin
             hand=frozenset(name for name in said if 2 * said.count(name) >= len(lanes)),
             outlines=frozenset((b.lane, b.outline) for b in bands if b.split)))  # fmt: skip
     return sorted(rows, key=lambda row: (row.place, row.number))
-
-
-def _power(bands: Sequence[Band], strengths: Mapping[str, float]) -> float:
-    values = [strengths.get(b.id, 0.0) if strengths else b.confidence for b in bands if b.status == "detected"]
-    return float(np.median(values)) if values else 0.0
 
 
 def choose_rows(

@@ -72,14 +72,14 @@ def fit_exposure_series(table: pd.DataFrame) -> pd.DataFrame:
     _check_times(keyed)
     keyed = keyed.sort_values("exposure_s", kind="stable")
     # Columns as plain arrays: a series has a handful of rows, and a table costs more than its arithmetic.
-    number = {name: keyed[name].to_numpy(dtype=float) for name in ("exposure_s", "volume", "volume_sd", "lod", "loq")}
+    columns = {name: keyed[name].to_numpy(dtype=float) for name in ("exposure_s", "volume", "volume_sd", "lod", "loq")}
     flags = np.array([set(split_flags(cell)) for cell in keyed["flags"]], dtype=object)
     places = keyed[[*_SERIES, "band", "band_id", "target", *_PLACE]].to_dict("records")
     rows = []
     series = keyed.groupby(by_band, dropna=False, sort=True).ngroup().to_numpy()
     order = np.argsort(series, kind="stable")
     for at in np.split(order, np.flatnonzero(np.diff(series[order])) + 1) if len(keyed) else ():
-        frames = {name: column[at] for name, column in number.items()}
+        frames = {name: column[at] for name, column in columns.items()}
         last, cells = _fit_band(frames, flags[at].tolist())
         rows.append({**places[at[last]], "n_frames": len(at), **cells})
     return make_table(rows, EXPOSURE_COLUMNS)

@@ -87,13 +87,34 @@ def random_spec(difficulty: Difficulty, rng: np.random.Generator) -> BlotSpec:
         int(max(s.box[3] for s in strips) + margin),
     )
     if not framed:
-        strips = [_unframed(strip, shape) for strip in strips]
+        # A lone membrane fills the picture; of several each keeps its place.
+        alone = [strip.box[0] <= 0 and strip.box[1] >= shape[0] - 1 for strip in strips]
+        strips = [replace(strip, ragged_px=0.0) if fills else strip for strip, fills in zip(strips, alone, strict=True)]
     return BlotSpec(
         shape=shape,
         strips=tuple(strips),
-        surface=_random_surface(grade, level, rng),
+        surface=SurfaceSpec(
+            base=float(rng.uniform(20, 120)),
+            gradient=(
+                float(rng.normal(0, 0.3) * grade.haze * level),
+                float(rng.normal(0, 0.3) * grade.haze * level),
+            ),
+            haze=level * grade.haze * float(rng.random()),
+            haze_px=float(rng.uniform(40, 120)),
+            texture=grade.texture * float(rng.random()),
+            texture_px=float(rng.uniform(0.6, 1.4)),
+            glow=grade.glow * float(rng.random()),
+            glow_px=float(rng.uniform(8, 18)),
+            smear_px=float(rng.uniform(25, 60)),
+        ),
         debris=_random_debris(grade, level, rng),
-        camera=_random_camera(rng),
+        camera=CameraSpec(
+            offset=float(rng.uniform(60, 600)),
+            gain=float(rng.uniform(0.1, 1.5)),
+            read_noise=float(np.clip(rng.lognormal(np.log(9), 0.8), 2, 60)),
+            noise_px=float(rng.choice([0.0, 0.0, 0.5])),
+            ceiling=float(rng.choice([65535, 65535, 16383, 4095])),
+        ),
         polarity="dark" if rng.random() < grade.dark else "bright",
     )
 
@@ -242,23 +263,6 @@ def _ladder_rows(
     ]  # fmt: skip
 
 
-def _random_surface(grade: Grade, level: float, rng: np.random.Generator) -> SurfaceSpec:
-    return SurfaceSpec(
-        base=float(rng.uniform(20, 120)),
-        gradient=(
-            float(rng.normal(0, 0.3) * grade.haze * level),
-            float(rng.normal(0, 0.3) * grade.haze * level),
-        ),
-        haze=level * grade.haze * float(rng.random()),
-        haze_px=float(rng.uniform(40, 120)),
-        texture=grade.texture * float(rng.random()),
-        texture_px=float(rng.uniform(0.6, 1.4)),
-        glow=grade.glow * float(rng.random()),
-        glow_px=float(rng.uniform(8, 18)),
-        smear_px=float(rng.uniform(25, 60)),
-    )
-
-
 def _random_debris(grade: Grade, level: float, rng: np.random.Generator) -> DebrisSpec:
     def some(most: int) -> int:
         return int(rng.integers(0, int(most * grade.debris) + 1))
@@ -271,16 +275,6 @@ def _random_debris(grade: Grade, level: float, rng: np.random.Generator) -> Debr
         pencil=some(6),
         folds=some(2),
         strength=level,
-    )
-
-
-def _random_camera(rng: np.random.Generator) -> CameraSpec:
-    return CameraSpec(
-        offset=float(rng.uniform(60, 600)),
-        gain=float(rng.uniform(0.1, 1.5)),
-        read_noise=float(np.clip(rng.lognormal(np.log(9), 0.8), 2, 60)),
-        noise_px=float(rng.choice([0.0, 0.0, 0.5])),
-        ceiling=float(rng.choice([65535, 65535, 16383, 4095])),
     )
 
 
@@ -298,8 +292,3 @@ def _below(upper: StripSpec, lower: StripSpec) -> StripSpec:
     """Put a second strip under the first, far enough that their tilts do not make them touch."""
     reach = sum(abs(np.sin(np.deg2rad(s.tilt_deg))) * (s.box[3] - s.box[2]) / 2 for s in (upper, lower))
     return _moved(lower, upper.box[1] + float(reach) + 14, 0)
-
-
-def _unframed(strip: StripSpec, shape: tuple[int, int]) -> StripSpec:
-    """Let a lone membrane fill the picture; of several each keeps its place."""
-    return strip if strip.box[0] > 0 or strip.box[1] < shape[0] - 1 else replace(strip, ragged_px=0.0)

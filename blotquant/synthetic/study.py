@@ -103,7 +103,17 @@ def compose_scene(membrane: Membrane, probe: Probe, amounts: pd.DataFrame, rng: 
     return BlotSpec(
         shape=SHAPE,
         strips=(strip,),
-        surface=_surface(probe, rng),
+        surface=SurfaceSpec(
+            base=0.15 * probe.level,
+            gradient=(float(rng.normal(0, 0.06)) * probe.level, float(rng.normal(0, 0.06)) * probe.level),
+            haze=0.12 * probe.level,
+            haze_px=80.0,
+            texture=0.025,
+            texture_px=0.9,
+            glow=probe.glow,
+            glow_px=11.0,
+            smear_px=36.0,
+        ),
         debris=_debris(probe, rng),
         camera=CameraSpec(offset=180.0, gain=1.4, read_noise=20.0, noise_px=0.35),
         probe=probe.name,
@@ -171,20 +181,6 @@ def _ladder_rows(membrane: Membrane, probe: Probe, down: float) -> tuple[RowSpec
                 volumes=tuple(float(v) if lane.role == "ladder" else None for lane in membrane.lanes))
         for kda, v in zip(LADDER_KDA, light, strict=True)
     )  # fmt: skip
-
-
-def _surface(probe: Probe, rng: np.random.Generator) -> SurfaceSpec:
-    return SurfaceSpec(
-        base=0.15 * probe.level,
-        gradient=(float(rng.normal(0, 0.06)) * probe.level, float(rng.normal(0, 0.06)) * probe.level),
-        haze=0.12 * probe.level,
-        haze_px=80.0,
-        texture=0.025,
-        texture_px=0.9,
-        glow=probe.glow,
-        glow_px=11.0,
-        smear_px=36.0,
-    )
 
 
 def _debris(probe: Probe, rng: np.random.Generator) -> DebrisSpec:
@@ -270,7 +266,13 @@ def plan_study(seed: int = SEED) -> SyntheticStudy:
     samples = pd.concat([_lane_order(blot, rng) for blot in (1, 2, 3)], ignore_index=True)
     amounts = _draw_amounts(samples, rng)
     membranes = [_draw_membrane(blot, name, probes, samples, rng) for blot, name, probes in _MEMBRANES]
-    loads = pd.concat([_load_table(membrane) for membrane in membranes], ignore_index=True)
+    loads = pd.concat(
+        [
+            pd.DataFrame({"blot": m.blot, "membrane": m.name, "lane": range(1, len(m.lanes) + 1), "load": m.load})
+            for m in membranes
+        ],
+        ignore_index=True,
+    )
     shots = tuple(shot for membrane in membranes for shot in _shots(membrane, amounts))
     return SyntheticStudy(shots, samples, amounts, loads)
 
@@ -333,11 +335,6 @@ def _draw_membrane(
     load = sheet["load_ug"].fillna(0.0).to_numpy(dtype=float) / 25 * pipetting
     seed = int(rng.integers(1, 2**31))
     return Membrane(blot=blot, name=name, seed=seed, lanes=lanes, load=load, probes=probes)
-
-
-def _load_table(membrane: Membrane) -> pd.DataFrame:
-    lane = np.arange(1, len(membrane.lanes) + 1)
-    return pd.DataFrame({"blot": membrane.blot, "membrane": membrane.name, "lane": lane, "load": membrane.load})
 
 
 def _shots(membrane: Membrane, amounts: pd.DataFrame) -> list[Shot]:

@@ -135,7 +135,9 @@ def _band_table(
     lines = [
         {
             **_form(place),
-            **_light(spec, place, signal),
+            "present": place.volume > 0,
+            "volume": place.volume,
+            "peak_counts": float(signal[_pixel(spec, place)]),
             **_burnt(spec, place, full),
             **_noise(spec, place, background, clutter),
         }
@@ -164,11 +166,6 @@ def _form(place: Place) -> dict[str, Any]:
     }
 
 
-def _light(spec: BlotSpec, place: Place, signal: Floats) -> dict[str, Any]:
-    height = float(signal[_pixel(spec, place)])
-    return {"present": place.volume > 0, "volume": place.volume, "peak_counts": height}
-
-
 def _noise(spec: BlotSpec, place: Place, background: Floats, clutter: Floats) -> dict[str, Any]:
     """Scatter of the volume over the true outline: by photons and readout, and by the unevenness around it."""
     camera, area = spec.camera, polygon_area(band_outline(place.shape, 2.5))
@@ -176,12 +173,10 @@ def _noise(spec: BlotSpec, place: Place, background: Floats, clutter: Floats) ->
     variance = area * (camera.read_noise**2 + camera.gain * below) + camera.gain * place.volume
     near = clutter[place.shape.window(spec.shape, reach=6.0)]
     uneven = area * 1.4826 * float(np.median(np.abs(near - np.median(near))))
-    snr = (_over(place.volume, float(np.sqrt(v))) for v in (variance, variance + uneven**2))
-    return {"sd_limit": float(np.sqrt(variance)), **dict(zip(("snr_limit", "snr"), snr, strict=True))}
-
-
-def _over(volume: float, sd: float) -> float:
-    return volume / sd if sd > 0 else np.inf if volume > 0 else 0.0
+    sds = np.sqrt([variance, variance + uneven**2])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        snr_limit, snr = np.where(place.volume > 0, place.volume / sds, 0.0).tolist()
+    return {"sd_limit": float(sds[0]), "snr_limit": snr_limit, "snr": snr}
 
 
 def _clutter(places: tuple[Place, ...], background: Floats) -> Floats:
