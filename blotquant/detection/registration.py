@@ -17,6 +17,7 @@ docs/methods.md, *Pictures of one membrane*.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -265,17 +266,13 @@ def match_content(
         return None
     shift = phase_cross_correlation(b, a, reference_mask=b_mask, moving_mask=a_mask, overlap_ratio=MIN_OVERLAP)[0]
     rows, cols = (round(float(s)) for s in shift)
-    best = _correlation(a, a_mask, b, b_mask, rows, cols)
-    if best < MIN_CORRELATION:
-        return None
-    reach = b.shape[1] // 2
-    rivals = (
-        _correlation(a, a_mask, b, b_mask, rows + down, cols + aside)
-        for down in range(-_NEAR_PX, _NEAR_PX + 1, 2)
-        for aside in range(-reach, reach + 1, 3)
-        if abs(aside) > _NEAR_PX
-    )
-    if max(rivals) > MAX_RIVAL * best:
+    aside = np.arange(-(b.shape[1] // 2), b.shape[1] // 2 + 1, 3) + cols
+    aside = aside[np.abs(aside - cols) > _NEAR_PX]
+    at_rows = _correlations(a, a_mask, b, b_mask, range(rows - _NEAR_PX, rows + _NEAR_PX + 1, 2))
+    best = float(at_rows[_NEAR_PX // 2, cols])
+    # Negative shifts count from the end; what lies beyond the pictures shares nothing.
+    aside = aside[np.abs(aside) < b.shape[1]]
+    if best < MIN_CORRELATION or float(at_rows[:, aside].max(initial=0.0)) > MAX_RIVAL * best:
         return None
     unit = step * scale
     half = (scale - 1) / 2
@@ -316,21 +313,36 @@ def _detail(image: FloatImage) -> Floats:
     return np.asarray(np.arcsinh(detail / (3 * scale)), dtype=float)
 
 
-def _correlation(
-    a: Floats, a_mask: NDArray[np.bool_], b: Floats, b_mask: NDArray[np.bool_], rows: int, cols: int
-) -> float:
-    """Correlation of two masked pictures, the first lying so much further; 0 where too little is shared."""
-    spans = [
-        (max(0, -s), min(n, m - s), max(0, s), min(m, n + s))
-        for s, n, m in zip((rows, cols), a.shape, b.shape, strict=True)
-    ]
-    (a0, a1, b0, b1), (c0, c1, d0, d1) = spans
-    if a1 <= a0 or c1 <= c0:
-        return 0.0
-    both = a_mask[a0:a1, c0:c1] & b_mask[b0:b1, d0:d1]
-    if both.sum() < MIN_OVERLAP * min(a_mask.sum(), b_mask.sum()):
-        return 0.0
-    x, y = a[a0:a1, c0:c1][both], b[b0:b1, d0:d1][both]
-    x, y = x - x.mean(), y - y.mean()
-    size = float(np.sqrt((x @ x) * (y @ y)))
-    return float(x @ y) / size if size > 0 else 0.0
+def _correlations(
+    a: Floats, a_mask: NDArray[np.bool_], b: Floats, b_mask: NDArray[np.bool_], row_shifts: Sequence[int]
+) -> Floats:
+    """Correlation of two masked pictures of one shape, the first shifted by some rows and any number of columns.
+
+    Returns
+    -------
+    ndarray, shape (len(row_shifts), 2 W)
+        By column shift, negative ones from the end; 0 where too little is shared.
+
+    Notes
+    -----
+    Products with every column shift at once, by Fourier transforms along the rows: 700 places one by one took twenty
+    times as long.
+    """
+    height, width = a.shape
+    spectra = np.fft.rfft([a_mask, a, a * a, b_mask, b, b * b], 2 * width, axis=2)
+    pairs = ((0, 3), (1, 3), (0, 4), (2, 3), (0, 5), (1, 4))
+    found = np.zeros((len(row_shifts), 2 * width))
+    least = max(MIN_OVERLAP * min(int(a_mask.sum()), int(b_mask.sum())), 1.0)
+    for k, shift in enumerate(row_shifts):
+        if abs(shift) >= height:
+            continue
+        first = spectra[:, max(0, -shift) : height - max(0, shift)].conj()
+        second = spectra[:, max(0, shift) : height - max(0, -shift)]
+        summed = [np.einsum("rf,rf->f", first[i], second[j]) for i, j in pairs]
+        n, x, y, xx, yy, xy = np.fft.irfft(summed, 2 * width, axis=1)
+        enough = n > least - 0.5
+        n = np.where(enough, n, 1.0)
+        size = np.sqrt(np.maximum(xx - x * x / n, 0) * np.maximum(yy - y * y / n, 0))
+        known = enough & (size > 1e-9)
+        found[k, known] = (xy - x * y / n)[known] / size[known]
+    return found
