@@ -19,13 +19,15 @@ from blotquant.export.contrast import to_grey
 from blotquant.export.source_blots import picture_contrast
 from blotquant.model.area_weights import area_weights
 from blotquant.quantification.lanes import LaneProfile, profile_lanes
-from blotquant.quantification.prepared_image import aperture_of
+from blotquant.quantification.prepared_image import apertures_of
 
 if TYPE_CHECKING:
     from blotquant.analysis import Analysis
-    from blotquant.model.geometry import Band, Lane, Layout
+    from blotquant.model.geometry import Lane, Layout
     from blotquant.model.image import BlotImage
 
+
+_Ground = tuple[NDArray[np.int_], NDArray[np.float64]]
 
 MAX_PICTURE_PX = 1000
 """Longest edge of an embedded picture: 200 blots must still open in a browser."""
@@ -126,20 +128,19 @@ def lane_profiles(analysis: Analysis, labels: Mapping[int, str]) -> list[Profile
     """Draw every lane: mean counts across it against the row, and under each band the background taken off there."""
     method = analysis.session.settings.quantification.background
     alongs = profile_lanes(analysis.scene.signal, analysis.layout, background=method)
+    grounds = _grounds(analysis)
     return [
-        _profile(analysis, lane, labels.get(lane.number, ""), along)
+        _profile(analysis, lane, labels.get(lane.number, ""), along, grounds)
         for lane, along in zip(analysis.layout.lanes, alongs, strict=True)
     ]
 
 
-def _profile(analysis: Analysis, lane: Lane, label: str, along: LaneProfile) -> Profile:
+def _profile(analysis: Analysis, lane: Lane, label: str, along: LaneProfile, of_band: Mapping[str, _Ground]) -> Profile:
     scene = analysis.scene
     box, weights = area_weights(lane.outline, analysis.image.shape)
     covered = np.maximum(weights.sum(axis=1), 1e-9)
     counts = (weights * np.nan_to_num(scene.signal[box.slices].astype(float))).sum(axis=1) / covered
-    grounds = [
-        (band, *_ground(analysis, band)) for band in analysis.layout.bands_of(lane.id) if band.status == "detected"
-    ]
+    grounds = [(band, *of_band[band.id]) for band in analysis.layout.bands_of(lane.id) if band.id in of_band]
     levels = np.concatenate([counts, *(level for _, _, level in grounds)]) if len(counts) else np.zeros(1)
     low, high = float(levels.min()), float(levels.max())
     frame = _Frame(first=box.row_start, length=max(len(counts), 1), low=low, high=high)
@@ -162,15 +163,18 @@ def _profile(analysis: Analysis, lane: Lane, label: str, along: LaneProfile) -> 
     )  # fmt: skip
 
 
-def _ground(analysis: Analysis, band: Band) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
-    """Mean background of each row under a band: the same estimate that its volume was computed with."""
-    aperture = aperture_of(band, analysis.layout, analysis.scene.signal)
-    weights = aperture.weights
-    values = np.broadcast_to(analysis.scene.surface.under(aperture).values, weights.shape)
-    covered = weights.sum(axis=1)
-    inside = covered > 0
-    rows = np.arange(aperture.box.row_start, aperture.box.row_stop)[inside]
-    return rows, (weights * values).sum(axis=1)[inside] / covered[inside]
+def _grounds(analysis: Analysis) -> dict[str, _Ground]:
+    """Rows under each detected band and their mean background: the same estimate that its volume was computed with."""
+    bands = [band for band in analysis.layout.bands if band.status == "detected"]
+    apertures = apertures_of(bands, analysis.layout, analysis.scene.signal)
+    grounds = {}
+    for band, aperture, estimate in zip(bands, apertures, analysis.scene.surface.under_all(apertures), strict=True):
+        values = np.broadcast_to(estimate.values, aperture.weights.shape)
+        covered = aperture.weights.sum(axis=1)
+        inside = covered > 0
+        rows = np.arange(aperture.box.row_start, aperture.box.row_stop)[inside]
+        grounds[band.id] = (rows, (aperture.weights * values).sum(axis=1)[inside] / covered[inside])
+    return grounds
 
 
 @dataclass(frozen=True, kw_only=True)

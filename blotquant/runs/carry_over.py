@@ -10,7 +10,7 @@ laid on each other by what is on the membrane, else as their lanes were tied: mo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +20,9 @@ from scipy import ndimage
 from blotquant.detection.registration import Placement, frame_placement, match_content
 from blotquant.experiment.design import Experiment
 from blotquant.flags import join_flags, split_flags
-from blotquant.model.geometry import Band, Box, Layout
-from blotquant.quantification.background.base import Array
-from blotquant.quantification.prepared_image import PreparedImage, aperture_of
+from blotquant.model.geometry import Box, Layout
+from blotquant.quantification.background.base import Aperture, Array
+from blotquant.quantification.prepared_image import PreparedImage, apertures_of
 from blotquant.tables import CARRY_OVER_COLUMNS, make_table
 from blotquant.threads import single_threaded
 
@@ -107,11 +107,11 @@ def find_carry_over(first: Probing, second: Probing) -> CarryOver:
         return CarryOver(
             reason="the two pictures cannot be laid on each other, so that their pixels cannot be compared"
         )
-    bands = list(_foreign_bands(first, second, placement))
+    bands = _foreign_bands(first, second, placement)
     if len(bands) < MIN_BANDS:
         reason = f"{len(bands)} bands of {first.probe} lie outside the rows of {second.probe}, {MIN_BANDS} are needed"
         return CarryOver(n_bands=len(bands), reason=reason)
-    moments = np.array([_moments(band, first, second, placement) for band in bands])
+    moments = np.array([_moments(aperture, first, second, placement) for aperture in bands])
     # A pixel of the later picture gathers the light of 1 / scale² of the earlier one's (binning sums).
     moments *= (placement.scale**2, 1.0, placement.scale**4)
     xy, xx, yy = moments.sum(axis=0)
@@ -148,21 +148,30 @@ def _moved(box: Box, placement: Placement) -> Box:
     return Box(round(top + 0.5), round(bottom + 0.5), round(left + 0.5), round(right + 0.5))
 
 
-def _foreign_bands(first: Probing, second: Probing, placement: Placement) -> Iterator[Band]:
-    """Clear bands of the first picture's sample lanes that lie in the second, clear of that probe's own."""
+def _foreign_bands(first: Probing, second: Probing, placement: Placement) -> list[Aperture]:
+    """Apertures of the first picture's clear sample bands that lie in the second, clear of that probe's own."""
     own = [_widened(band.box) for band in second.layout.bands if band.target is not None]
     rows, cols = second.scene.signal.shape
-    for band in first.layout.bands:
-        if band.status != "detected" or first.layout.lane(band.lane).role not in ("sample", "standard"):
-            continue
-        aperture = aperture_of(band, first.layout, first.scene.signal)
-        there = _moved(aperture.box, placement)
-        inside = there.row_start >= 0 and there.row_stop <= rows and there.col_start >= 0 and there.col_stop <= cols
-        if not inside or any(_overlap(_moved(band.box, placement), box) for box in own):
-            continue
-        excess = first.scene.signal[aperture.box.slices] - first.scene.surface.under(aperture).values
-        if aperture.weights.size and excess.max() > _MIN_SNR * max(first.scene.noise.sigma, 1e-12):
-            yield band
+    bands = [
+        band
+        for band in first.layout.bands
+        if band.status == "detected"
+        and first.layout.lane(band.lane).role in ("sample", "standard")
+        and not any(_overlap(_moved(band.box, placement), box) for box in own)
+    ]
+    apertures = apertures_of(bands, first.layout, first.scene.signal)
+    places = [_moved(aperture.box, placement) for aperture in apertures]
+    apertures = [
+        aperture
+        for aperture, there in zip(apertures, places, strict=True)
+        if there.row_start >= 0 and there.row_stop <= rows and there.col_start >= 0 and there.col_stop <= cols
+    ]
+    level = _MIN_SNR * max(first.scene.noise.sigma, 1e-12)
+    return [
+        aperture
+        for aperture, ground in zip(apertures, first.scene.surface.under_all(apertures), strict=True)
+        if aperture.weights.size and (first.scene.signal[aperture.box.slices] - ground.values).max() > level
+    ]
 
 
 def _widened(box: Box) -> Box:
@@ -176,9 +185,8 @@ def _overlap(a: Box, b: Box) -> bool:
     )
 
 
-def _moments(band: Band, first: Probing, second: Probing, placement: Placement) -> tuple[float, float, float]:
+def _moments(aperture: Aperture, first: Probing, second: Probing, placement: Placement) -> tuple[float, float, float]:
     """Weighted covariance and variances of the two pictures inside one band, at the places of the first's pixels."""
-    aperture = aperture_of(band, first.layout, first.scene.signal)
     rows, cols = aperture.box.slices
     places = placement.at(np.moveaxis(np.mgrid[rows, cols], 0, -1))
     there = ndimage.map_coordinates(
