@@ -172,7 +172,7 @@ _ALL = (
         "nonfinite_pixels",
         "block",
         "Pixels that are NaN or infinite.",
-        "Export again; bands that touch them are not weighed.",
+        "Export again; bands that touch them are not measured.",
     ),
     _image(
         "not_a_blot",
@@ -288,7 +288,7 @@ _ALL = (
         "below_loq",
         "info",
         "The volume is below 10 SD of an empty aperture.",
-        "Seen, but too weak to be weighed well.",
+        "Seen, but too weak to be measured well.",
     ),
     _band(
         "background_dependent",

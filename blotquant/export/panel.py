@@ -264,6 +264,7 @@ def describe_panel(panel: Panel) -> dict[str, Any]:
             {
                 "picture": crop.entry.file,
                 "probe": crop.entry.probe,
+                "membrane": crop.entry.membrane,
                 "exposure_s": crop.entry.exposure_s,
                 "ladder_kda": [kda for _, kda in crop.ladder],
                 "shown_white_counts": crop.shown[0],
@@ -291,10 +292,14 @@ def _figure(panel: Panel) -> Figure:
     size = left + body + right, top + sum(heights) + 0.25 * len(heights)
     figure = Figure(figsize=(size[0] / 2.54, size[1] / 2.54))
     y = size[1] - top
+    # Twin membranes may show one stain twice: each strip then tells where it lies.
+    is_twin = len({crop.entry.membrane for crop in panel.crops}) > 1
     for crop, height in zip(panel.crops, heights, strict=True):
         y -= height
         axes = figure.add_axes((left / size[0], y / size[1], body / size[0], height / size[1]))
         _draw_crop(axes, crop, body, labels=panel.labels if crop is panel.crops[0] else {})
+        name = crop.entry.probe.replace("_", " ") + (f"\nmembrane {crop.entry.membrane}" if is_twin else "")
+        axes.text(-0.12, height / 2, name, ha="right", va="center", parse_math=False)
         y -= 0.25
     return figure
 
@@ -324,7 +329,6 @@ def _draw_crop(axes: Axes, crop: Crop, body: float, *, labels: Mapping[int, str]
             axes.plot([x - GAP_CM / 2] * 2, [-0.06, height + 0.06], color="black", linewidth=1.2, clip_on=False)
     axes.set(xlim=(0, body), ylim=(0, height))
     axes.axis("off")
-    axes.text(-0.12, height / 2, crop.entry.probe.replace("_", " "), ha="right", va="center", parse_math=False)
     # Marks of the ladder's true masses, or the mass of the protein where there is no ladder.
     scale_rows = height / (crop.rows[1] - crop.rows[0])
     for row, kda in crop.ladder:

@@ -34,7 +34,7 @@ class Amount:
 
     @property
     def is_below_loq(self) -> bool:
-        """Whether it is too weak to be weighed well: at or below 10 SD of an empty aperture, or of its own."""
+        """Whether it is too weak to be measured well: at or below 10 SD of an empty aperture, or of its own."""
         limit = self.limit_of_quantification
         return self.value <= (limit if math.isfinite(limit) else 0.0)
 

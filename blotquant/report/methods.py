@@ -89,6 +89,7 @@ def _formulas(ratios: pd.DataFrame) -> list[str]:
     used: dict[str, dict[str, None]] = {}
     for row in ratios.dropna(subset=["formula"])[["ratio", "blot", "formula"]].to_dict("records"):
         short = re.sub(r" \[[^\]]*\]", "", str(row["formula"])).split("; 95 % CI")[0]
+        short = re.sub(r"L = (\w+) and \1\b", r"L = \1 of each membrane", short)
         used.setdefault(short, {})[f"{row['blot']}"] = None
     return [f"On blot {', '.join(blots)}: {formula}." for formula, blots in used.items()]
 

@@ -67,7 +67,8 @@ def reviewers_questions(content: Content) -> list[Asked]:
         ("Does the claim hang on one choice?", "Every fold change was computed again over other backgrounds, apertures "
          "and scalings.", "#summary", "Summary"),
         ("Which software, and can it be repeated?", f"blotquant {__version__}; checksums, parameters and versions are "
-         "recorded, and `blotquant verify` computes every number again from the originals.", "#record", "Record"),
+         "recorded, and the command “blotquant verify” computes every number again from the originals.",
+         "#record", "Record"),
     ]  # fmt: skip
 
 

@@ -179,6 +179,8 @@ def test_the_claim_fits_a_phone(page):
         )
         assert page.execute_script("return document.documentElement.scrollWidth") <= width
         assert right <= width
+        link = "return document.querySelector('#blots .index a').getBoundingClientRect().left"
+        assert page.execute_script(link) < width  # the way to a picture is not beyond the screen
     finally:
         page.set_window_size(1250, 900)
 

@@ -2,6 +2,8 @@
 
 import io
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -82,6 +84,14 @@ def test_files_hold_the_panel_and_where_it_was_cut(entry):
     assert first["lanes"] == [1, 2]
     assert (first["row_start"], first["row_stop"]) == (second["row_start"], second["row_stop"]) == crop.rows
     assert (second["col_start"], second["col_stop"]) == crop.cols[1]
+
+
+def test_strips_of_twin_membranes_tell_where_they_lie(entry):
+    crop, _ = crop_of(entry, [1, 2, 3])
+    twin = replace(crop, entry=entry.model_copy(update={"membrane": "1b"}))
+    drawn = draw_panel(Panel(ratio="P/T", blot="1", crops=(crop, twin), labels={}))[".svg"].decode()
+    assert re.findall(r">(membrane \w+)<", drawn) == [f"membrane {entry.membrane}", "membrane 1b"]
+    assert "membrane" not in draw_panel(Panel(ratio="P/T", blot="1", crops=(crop, crop), labels={}))[".svg"].decode()
 
 
 def test_names_are_safe_for_files():
