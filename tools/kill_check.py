@@ -15,7 +15,6 @@ itself where only a worker was killed, must end with the tables of a run that no
 """
 
 import argparse
-import contextlib
 import multiprocessing
 import os
 import random
@@ -148,11 +147,6 @@ def check_processes(folder: Path, *, options: argparse.Namespace) -> int:
         started, process = time.perf_counter(), start(commands[name], out, cold=k % 10 == 9)
         state = kill(process, victim, rng.uniform(0, 1), length)
         code = process.wait()
-        if isinstance(
-            process, Fork
-        ):  # forked workers hold each other's pipes and outlive a parent; spawned ones do not
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
         states[f"{victim} {state}"] += 1
         if code == 0 and k % 10 != 9:
             lengths[name].append(time.perf_counter() - started)

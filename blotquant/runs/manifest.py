@@ -42,7 +42,7 @@ EARLIER = "earlier"
 RESULT_SUFFIXES = frozenset({".csv", ".xlsx", ".html", ".parquet", ".json"})
 """Endings of what blotquant writes, figures aside."""
 
-Role = Literal["experiment", "samples", "picture", "session", "picture of session", "dilution"]
+Role = Literal["experiment", "samples", "picture", "marker", "session", "picture of session", "dilution"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +51,8 @@ class InputRecord:
 
     Attributes
     ----------
-    role : {"experiment", "samples", "picture", "session", "picture of session"}
-        What it was read as.
+    role : {"experiment", "samples", "picture", "marker", "session", "picture of session", "dilution"}
+        What it was read as; ``marker`` is a picture's `ladder_image`.
     name : str
         What tables and messages call it.
     path : str

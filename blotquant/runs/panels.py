@@ -15,6 +15,7 @@ from blotquant.errors import BlotQuantError
 from blotquant.io.files import atomic_write
 from blotquant.report.blot import SHOWN_ROLES
 from blotquant.runs.pictures import open_session_picture
+from blotquant.runs.progress import say
 from blotquant.session.session import load_session
 
 if TYPE_CHECKING:
@@ -134,6 +135,9 @@ def _crops(
         if opened is None:
             continue
         image, _ = opened
+        if image.orientation.lean_deg:
+            say(f"note: {entry.name}: lies at a free angle, its strip cannot be cut level and is left out of the panel")
+            continue
         is_stain = experiment.is_stain(entry.probe)
         crop = cut_crop(
             entry,

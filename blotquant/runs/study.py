@@ -231,6 +231,8 @@ def _record(
             input_record("picture", path, out, name=entry.name, sha256=checksum)
             for (entry, path), checksum in zip(task.pictures, checksums, strict=True)
         ]
+    markers = dict.fromkeys(entry.ladder_image for entry in experiment.images if entry.ladder_image is not None)
+    inputs += [input_record("marker", experiment.folder / name, out, name=name) for name in markers]
     return make_manifest("run", settings=flatten_settings(settings), inputs=inputs, units=tasks, failed=failures)
 
 

@@ -15,7 +15,9 @@ worker dies, and pebble when one dies before the first task has begun (8 of 8 ki
 from __future__ import annotations
 
 import logging
+import os
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -191,9 +193,11 @@ def _interrupts_held() -> Iterator[None]:
 def _serve(pipe: Connection, function: Callable[[Any], Any]) -> None:
     """What a worker process does until the pipe ends: carry out one task after the other.
 
-    The function came with the process, so that what it imports is no part of the first task's time.
+    The function came with the process, so that what it imports is no part of the first task's time. Where the parent is
+    killed the process ends in the middle of its task.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         pipe.send((None, None))  # ready
         while True:
@@ -201,6 +205,15 @@ def _serve(pipe: Connection, function: Callable[[Any], Any]) -> None:
             pipe.send(_attempt(function, task))
     except (EOFError, OSError):
         return  # the parent is gone or done
+
+
+def _end_with_parent() -> None:
+    import multiprocessing
+
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 class _Crew(Generic[TaskT, ValueT]):

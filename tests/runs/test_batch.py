@@ -2,8 +2,12 @@
 
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -68,6 +72,34 @@ def test_run_tasks_gives_a_task_to_another_worker_once(tmp_path):
     """Its worker may have been killed for somebody else's memory."""
     outcomes = list(run_tasks(once, [tmp_path / "a", tmp_path / "b"], jobs=2))
     assert [outcome.value for outcome in outcomes] == ["second", "second"]
+
+
+def hold(fifo):
+    """Keep a pipe open for as long as this process lives."""
+    with fifo.open("wb") as stream:
+        stream.write(b"begun")
+        stream.flush()
+        time.sleep(600)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and named pipes")
+def test_run_tasks_leaves_no_worker_behind_a_killed_parent(tmp_path):
+    """A pipe that a worker holds ends when the worker does: in the middle of a task that would take ten minutes."""
+    fifo = tmp_path / "held"
+    os.mkfifo(fifo)
+    code = f"""
+import pathlib, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_batch import hold
+from blotquant.runs.workers import run_tasks
+list(run_tasks(hold, [pathlib.Path({str(fifo)!r})], jobs=2))
+"""
+    script = tmp_path / "parent.py"
+    script.write_text("if __name__ == '__main__':\n" + textwrap.indent(code, "    "), encoding="utf-8")
+    with subprocess.Popen([sys.executable, str(script)]) as parent, fifo.open("rb") as stream:
+        assert stream.read(5) == b"begun"
+        parent.kill()
+        assert stream.read() == b""
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.1, 0.3])

@@ -8,14 +8,20 @@ import pandas as pd
 import pytest
 import tifffile
 
+from blotquant.analysis import analyze
 from blotquant.detection.picture import find_layout
 from blotquant.experiment.read import read_experiment
 from blotquant.identification.ladder import find_marker
 from blotquant.io import read_image
+from blotquant.model.image import Orientation
 from blotquant.report.blot import kda_marks
+from blotquant.runs.folder import Workers
+from blotquant.runs.manifest import read_manifest
 from blotquant.runs.membranes import measure_membrane
-from blotquant.runs.panels import _marks_of
-from blotquant.runs.study import membrane_tasks
+from blotquant.runs.panels import _crops, _marks_of
+from blotquant.runs.study import membrane_tasks, run_experiment
+from blotquant.runs.verify import check_record
+from blotquant.session.session import save_session
 
 SAMPLES = Path(__file__).parent.parent.parent / "sample_images"
 LADDER = (220, 120, 100, 80, 60, 50, 40, 30)
@@ -86,6 +92,26 @@ def test_measure_membrane_knows_a_changed_marker_picture(study, tmp_path):
     before = task.fingerprint
     shutil.copy(SAMPLES / "blot1_AKT.tif", tmp_path / "marker.tif")
     assert task.fingerprint != before
+
+
+def test_verify_folder_notices_a_changed_marker_picture(study, tmp_path):
+    run_experiment(study, tmp_path / "out", workers=Workers(progress="none"))
+    (record,) = read_manifest(tmp_path / "out").inputs_as("marker")
+    assert (record.name, record.path) == ("marker.tif", "../marker.tif")
+    shutil.copy(SAMPLES / "blot1_AKT.tif", tmp_path / "marker.tif")
+    (finding,) = check_record(tmp_path / "out", read_manifest(tmp_path / "out"))
+    assert (finding.file, finding.what) == ("../marker.tif", "the original marker is another file")
+
+
+def test_make_panel_leaves_out_a_picture_at_a_free_angle(study, tmp_path, capsys):
+    """Its lanes lean in the pixels: a box of rows and columns would show strips that run downhill."""
+    session = analyze(read_image(tmp_path / "dark.tif", orientation=Orientation(rotate=3.0))).session
+    (entry,) = study.images
+    (tmp_path / "sessions").mkdir()
+    save_session(session, tmp_path / "sessions" / entry.session_name)
+    crops = list(_crops(study, {}, [entry], [2, 3], tmp_path / "sessions", {}))
+    assert crops == []
+    assert "dark.tif: lies at a free angle" in capsys.readouterr().err
 
 
 def test_find_marker_takes_the_lane_that_fits_best(study, tmp_path):
