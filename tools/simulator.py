@@ -39,7 +39,10 @@ class TrueBand:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """Pixels (bands bright, uint16), the truth of bands and lanes, and the light of bands alone."""
+    """Pixels (bands bright, uint16), the truth of bands and lanes, and the light of bands alone.
+
+    `ground` is all other light before the camera, of which `foreign` are glow of the bands, scratches and specks.
+    """
 
     pixels: np.ndarray
     bands: list[TrueBand]
@@ -47,6 +50,8 @@ class Picture:
     light: np.ndarray
     loads: np.ndarray = field(default_factory=lambda: np.zeros(0))
     ceiling: float = 65535.0
+    ground: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    foreign: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
 
 def secant(u: np.ndarray, lean: float) -> np.ndarray:
@@ -159,7 +164,7 @@ def make_blot(grade: str, seed: int, *, n_lanes: int | None = None) -> Picture:
         ceiling = float(np.round(rng.uniform(0.5, 0.9) * light.max() + ground.mean()))
     pixels = camera(total, rng, ceiling=ceiling)
     return Picture(pixels, [_marked(b, k, pixels, ceiling, hit) for k, b in enumerate(bands)], lanes, light,
-                   ceiling=ceiling)  # fmt: skip
+                   ceiling=ceiling, ground=total - light, foreign=glow + dirt)  # fmt: skip
 
 
 def make_stain(grade: str, seed: int, *, n_lanes: int | None = None) -> Picture:

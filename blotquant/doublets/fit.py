@@ -138,6 +138,39 @@ class DoubletFit:
             np.asarray(upper / (upper + lower * np.exp(log_ratio))) if upper + lower > 0 else np.full(middle.shape, 0.5)
         )
 
+    def misfit(self, profiles: ArrayLike, sds: ArrayLike, offsets: ArrayLike, places: ArrayLike) -> Array:
+        """Misfit of each lane with the pair's middle at other places: squared deviations in units of the best one's.
+
+        Parameters
+        ----------
+        profiles, sds, offsets : array_like, shape (n_lanes, n_rows)
+            As `fit_doublet` takes them.
+        places : array_like, shape (n_places,)
+            Of the middle between the peaks, on the scale of the offsets.
+
+        Returns
+        -------
+        ndarray, shape (n_lanes, n_places)
+            Neither band is below 0.
+        """
+        data = check_profiles(profiles, sds, offsets)
+        u = data.x[:, None, :] - np.asarray(places, dtype=float)[:, None]
+        columns = [np.exp(-0.5 * band_steepness(u + side * self.spacing / 2, self.shape)[0]) for side in (1, -1)]
+        line = np.broadcast_to((data.x / np.abs(data.x).max())[:, None], u.shape)
+        design = np.stack([*columns, np.ones(u.shape), line], axis=-1) * data.w[:, None, :, None]
+        y = data.y * data.w
+        left = np.full(u.shape[:2], np.inf)
+        for kept in ((2, 3), (0, 2, 3), (1, 2, 3), (0, 1, 2, 3)):
+            part = design[..., kept]
+            transposed = part.swapaxes(-1, -2)
+            normal = transposed @ part
+            normal += np.eye(len(kept)) * (1e-10 * np.trace(normal, axis1=-2, axis2=-1) + 1e-300)[..., None, None]
+            solution = np.linalg.solve(normal, (transposed @ y[:, None, :, None]))
+            residual = ((y[:, None, :, None] - part @ solution) ** 2).sum(axis=(-1, -2))
+            left = np.where((solution[..., : len(kept) - 2, 0] >= 0).all(axis=-1), np.minimum(left, residual), left)
+        free = np.maximum((data.w > 0).sum(axis=1) - 4, 1)[:, None]
+        return np.asarray(left / np.maximum(left.min(axis=1, keepdims=True) / free, 1.0))
+
 
 def fit_doublet(
     profiles: ArrayLike,

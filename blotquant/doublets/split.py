@@ -142,6 +142,19 @@ MOST_GROWTH = 1.6
 """The common outline grows to so many times its height at most."""
 
 
+COURSE_REACH = 1.5
+"""A lane's pair is looked for so many spacings above and below the row's place."""
+
+COURSE_STEPS = 18
+"""Places on either side."""
+
+COURSE_SD = 0.25
+"""SD of the step from one lane to the next, in spacings of the pair."""
+
+COURSE_OFF = 0.5
+"""An outline farther than so many spacings from its row's course holds the wrong band."""
+
+
 def resolve_doublets(
     signal: FloatImage,
     layout: Layout,
@@ -229,6 +242,19 @@ def _divide(
         k for k, p in enumerate(profiles) if p is not None and any(b.status == "detected" for b in group.members[k])
     ]
     fit = _fit([p for k in usable if (p := profiles[k]) is not None], limits)
+    if fit is not None and fit.accepted:
+        # Outlines that hold one band of the pair alone are moved to where the other lanes have both; then once more.
+        course = _course(group, outlines, [p for k in usable if (p := profiles[k]) is not None], usable, fit)
+        moved_to = _moved(outlines, course, fit, usable, others)
+        if moved_to != outlines:
+            again = [
+                row_profile(signal, outline, _height(outlines), ceiling=ceiling, others=others[k])
+                for k, outline in enumerate(moved_to)
+            ]
+            seen = [k for k in usable if again[k] is not None]
+            better = _fit([p for k in seen if (p := again[k]) is not None], limits)
+            if better is not None and better.accepted:
+                outlines, usable, fit = moved_to, seen, better
     if fit is None or not fit.accepted:
         merged: dict[str, tuple[Band, ...]] = {
             b.id: ((b if "unresolved" in b.flags else replace(b, flags=(*b.flags, "unresolved"))),)
@@ -246,6 +272,51 @@ def _divide(
         pair = _pair(bands, (outlines[k], moved[k]), fit, lane=places[k], consensus=consensus, used=used)
         divided |= {bands[0].id: pair} | {b.id: () for b in bands[1:]}
     return replace_bands(layout, divided)
+
+
+def _course(
+    group: RowGroup, outlines: Sequence[Polygon], profiles: Sequence[RowProfile], usable: Sequence[int], fit: DoubletFit
+) -> Array:
+    """Row of the middle between the two peaks in every lane: the likeliest course that runs smoothly across the lanes.
+
+    A lane that shows one band alone is fitted as well by the pair's other band; its neighbours tell which of the two it
+    is. Shortest path (Viterbi 1967) over places a part of the spacing apart: misfit of each lane, and steps between
+    neighbours.
+    """
+    cols = np.array([bands[0].peak[1] for bands in group.members])
+    middles = np.array([float(middle_line(o, cols[k : k + 1])[0]) for k, o in enumerate(outlines)])
+    places = fit.center + np.arange(-COURSE_STEPS, COURSE_STEPS + 1) * (COURSE_REACH / COURSE_STEPS) * fit.spacing
+    misfit = fit.misfit([p.counts for p in profiles], [p.sds for p in profiles], [p.offsets for p in profiles], places)
+    at = middles[usable, None] + places
+    total, best = misfit[0], []
+    for k in range(1, len(usable)):
+        step = (at[k][:, None] - at[k - 1]) / (COURSE_SD * fit.spacing)
+        joined = total + step**2
+        best.append(joined.argmin(axis=1))
+        total = misfit[k] + joined.min(axis=1)
+    path = [int(total.argmin())]
+    for back in reversed(best):
+        path.append(int(back[path[-1]]))
+    known = at[np.arange(len(usable)), path[::-1]]
+    return np.asarray(np.interp(cols, cols[usable], known) - middles)
+
+
+def _moved(
+    outlines: list[Polygon], course: Array, fit: DoubletFit, usable: Sequence[int], others: Sequence[Sequence[Band]]
+) -> list[Polygon]:
+    """All outlines moved onto their row's course where some lane was fitted off it, unless another band lies there."""
+    held = np.full(len(outlines), fit.center)
+    held[usable] += fit.shifts
+    if not (np.abs(course - held) > COURSE_OFF * fit.spacing).any():
+        return outlines
+    moved = []
+    for outline, place, near in zip(outlines, course, others, strict=True):
+        box = bounding_box(outline)
+        new = _redrawn(outline, place - fit.center, box.row_stop - box.row_start)
+        here = bounding_box(new)
+        free = all(b.box.row_stop <= here.row_start or b.box.row_start >= here.row_stop for b in near)
+        moved.append(new if free else outline)
+    return moved
 
 
 def _fit(profiles: list[RowProfile], limits: IdentificationSettings) -> DoubletFit | None:

@@ -54,8 +54,9 @@ OWN_PART = 0.25
 MOST_LEVERAGE = 0.1
 """Variance of a background that is still well known, in units of one pixel's."""
 
-SHAPE_SHARE = 0.04
-"""SD of the share of an equal doublet's volume that the fit gives to the wrong band, bands being no Gaussians."""
+SHAPE_SHARE = 0.05
+"""SD of what the fit gives to the wrong half of a doublet, its shape being no band's exactly, as a part of the light in
+which both halves have a share."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -289,7 +290,7 @@ def _places(layout: Layout, only: Collection[str]) -> dict[str, dict[str, Any]]:
 def _band_cells(
     band: Band, measured: Measurement, aperture: Aperture, scene: PreparedImage, spread: float
 ) -> dict[str, Any]:
-    divided_sd = _split_sd(band, measured, scene.signal.shape) if band.split else 0.0
+    divided_sd = _split_sd(band, measured, aperture, scene.signal.shape) if band.split else 0.0
     shared_sd = 0.0
     if aperture.contested is not None:
         in_dispute = max(float((aperture.contested * measured.excess).sum()), 0.0)
@@ -362,12 +363,18 @@ def _band_cells(
     return cells
 
 
-def _split_sd(band: Band, measured: Measurement, shape: tuple[int, ...]) -> float:
-    """SD that taking a doublet apart adds to either volume, in counts: the fit's own, and that of its shape."""
-    _, weights = area_weights(band.outline, (shape[0], shape[1]))
-    whole = abs(float((weights * measured.excess).sum()))
-    part = min(max(measured.volume / whole, 0.0), 1.0) if whole > 0 else 0.0
-    return whole * float(np.hypot(band.split_sd, 2 * SHAPE_SHARE * np.sqrt(part * (1 - part))))
+def _split_sd(band: Band, measured: Measurement, aperture: Aperture, shape: tuple[int, ...]) -> float:
+    """SD that taking a doublet apart adds to either volume, in counts: the fit's own, and that of its shape.
+
+    Notes
+    -----
+    Far apart, a wrong shape moves little light: it counts by 4 s (1 - s) of each pixel's light, s being its share.
+    """
+    whole = aperture.whole if aperture.whole is not None else area_weights(band.outline, (shape[0], shape[1]))[1]
+    share = np.divide(aperture.weights, whole, out=np.zeros_like(whole), where=whole > 0)
+    light = whole * measured.excess
+    both = float((4 * share * (1 - share) * np.maximum(light, 0.0)).sum())
+    return float(np.hypot(abs(float(light.sum())) * band.split_sd, SHAPE_SHARE * both))
 
 
 def sum_under(values: Array, aperture: Aperture) -> float:

@@ -205,6 +205,22 @@ def test_a_row_becomes_two_bands_whose_volumes_are_right(resolved):
     np.testing.assert_allclose(np.diff(peaks)[:, 0], 12, atol=0.5)
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_resolve_doublets_gives_a_band_to_the_same_half_in_every_lane(seed):
+    """Outlines around the strong lower band alone: a lane whose upper one is faint is fitted as well one band lower."""
+    signal, layout, truth = picture(3.0, n_lanes=8, ratio=0.1, tilt=0.02, noise=10, seed=seed)
+    lower = [66 + 0.02 * (band.peak[1] - 250) for band in layout.bands]
+    bands = tuple(
+        replace(b, outline=rectangle(row - 13, row + 13, b.box.col_start, b.box.col_stop), peak=(row, b.peak[1]))
+        for b, row in zip(layout.bands, lower, strict=True)
+    )
+    found = resolve_doublets(signal, replace(layout, bands=bands), rows=ROW)
+    pairs = [found.bands_of(lane.id) for lane in found.lanes]
+    np.testing.assert_allclose([pair[1].peak[0] for pair in pairs], lower, atol=1.5)
+    got = volumes(signal, found)
+    np.testing.assert_allclose([got[pair[1].id] for pair in pairs], truth[:, 1], rtol=0.1)
+
+
 def test_the_two_volumes_add_up_to_the_whole():
     signal, layout, _ = picture(2.5)
     found = resolve_doublets(signal, layout, rows=ROW)

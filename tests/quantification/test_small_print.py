@@ -207,18 +207,18 @@ def test_the_parts_of_a_variance() -> None:
 
 
 @pytest.mark.parametrize(
-    ("upper", "lower", "share", "part"),
+    ("upper", "lower", "share", "both"),
     [
-        (40.0, 40.0, 0.25, 0.25),
+        (40.0, 40.0, 0.25, 0.75),  # 4 s (1 - s) of all of the light
         (-40.0, -40.0, 0.25, 0.0),  # no light to go wrong with
-        (50.0, -10.0, None, 1.0),  # more than there is in all
-        (40.0, -40.0, None, None),  # nothing in all
+        (50.0, -10.0, None, 0.0),  # nothing that both have a share of
+        (40.0, -40.0, None, 0.0),  # nothing in all
     ],
 )
 def test_a_doublets_band_bears_the_error_of_its_division(
-    upper: float, lower: float, share: float | None, part: float | None
+    upper: float, lower: float, share: float | None, both: float
 ) -> None:
-    """The fit's own SD, a part of the pair's volume, and 4 % of an equal pair's for bands that are no Gaussians."""
+    """The fit's own SD, a part of the pair's volume, and 5 % of what both have a share of, their shape being unsure."""
     image = np.full(SHAPE, 100.0)
     image[50:60, 25:55] += upper
     image[60:70, 25:55] += lower
@@ -228,7 +228,7 @@ def test_a_doublets_band_bears_the_error_of_its_division(
     scene = replace(prepare_image(as_image(image), layout), surface=Level(100.0), others=())
     whole = abs(upper + lower) * 300
     alone = measure_aperture(scene, apertures_of([band], layout, scene.signal)[0])
-    extra = whole * np.hypot(0.05, 0.08 * np.sqrt(part * (1 - part))) if part is not None else 0.0
+    extra = whole * np.hypot(0.05, 0.05 * both)
     row = measure_bands(as_image(image), replace(layout, bands=(band,)), scene=scene).iloc[0]
     assert row["volume"] == pytest.approx(alone.volume)
     assert row["volume_sd"] == pytest.approx(np.hypot(alone.volume_sd, extra), rel=1e-9)
@@ -245,7 +245,7 @@ def test_a_doublet_at_the_pictures_edge_is_divided_where_it_is_seen() -> None:
     scene = replace(prepare_image(as_image(image), layout), surface=Level(100.0), others=())
     alone = measure_aperture(scene, apertures_of([band], layout, scene.signal)[0])
     row = measure_bands(as_image(image), replace(layout, bands=(band,)), scene=scene).iloc[0]
-    extra = 40.0 * 300 * np.hypot(0.05, 0.08 * np.sqrt(0.25 * 0.75))
+    extra = 40.0 * 300 * np.hypot(0.05, 0.05 * 0.75)
     assert row["volume_sd"] == pytest.approx(np.hypot(alone.volume_sd, extra), rel=1e-9)
 
 
