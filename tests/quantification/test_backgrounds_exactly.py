@@ -5,6 +5,7 @@ In these grounds a band height is 8 rows and a lane pitch 32 columns, so that ev
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -382,3 +383,16 @@ def test_bins_of_four_rows_stand_at_their_middles() -> None:
     assert cells.middles().tolist() == middles
     assert cells.read(43, 53).rows.tolist() == middles
     assert cells.read(0, 40, slice(2, 5)).rows.tolist() == middles[2:5]
+
+
+def test_krige_holds_matrices_of_few_bands_at_once() -> None:
+    """400 bands of 60 witnesses: one matrix of all would have 12 MB, and a solution needs ten; each as it is alone."""
+    places = np.concatenate([np.arange(30.0), np.arange(70.0, 100)])
+    case = (witnesses(places, 40, 1), ragged_aperture(40, 20))
+    [alone] = krige([case], ROUGH, 4)
+    tracemalloc.start()
+    found = krige([case] * 400, ROUGH, 4)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 25 * 2**20
+    assert all((one.values == alone.values).all() and one.model_sd == alone.model_sd for one in found)

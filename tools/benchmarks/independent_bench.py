@@ -129,13 +129,12 @@ def least_sd(picture: Picture, upper: int, lower: int, clouds: np.ndarray) -> fl
     left = max(int(band.col - band.width / 2), 0)
     columns = np.array_split(np.arange(left, min(int(band.col + band.width / 2) + 1, picture.light.shape[1])), 6)
     light = np.array([[picture.light[row, cols].mean() for cols in columns] for row in at]).ravel()
-    places = np.array([[(row, cols.mean(), len(cols)) for cols in columns] for row in at]).reshape(-1, 3)
-    apart = np.rint(np.abs(places[:, None, :2] - places[None, :, :2])).astype(int)
+    places = np.array([[(row, round(cols.mean()), len(cols)) for cols in columns] for row in at]).reshape(-1, 3)
+    apart = (places[:, None, :2] - places[None, :, :2]) % clouds.shape
     rest = picture.pixels - picture.light - picture.ground
     noise = 1.4826 * np.median(np.abs(rest - np.median(rest)))
-    # An unknown level and what rounding of the autocovariance leaves.
-    covariance = clouds[apart[..., 0], apart[..., 1]] + 1e3 * clouds[0, 0]
-    covariance += np.diag(noise**2 / places[:, 2] + 1e-3 * clouds[0, 0])
+    covariance = clouds[apart[..., 0], apart[..., 1]] + 1e3 * clouds[0, 0]  # the level is not known
+    covariance += np.diag(noise**2 / places[:, 2])
     return float(1 / np.sqrt(light @ np.linalg.solve(covariance, light)))
 
 
@@ -227,7 +226,7 @@ def bands(grade: str, n: int) -> None:
             )  # fmt: skip
             found, sd = table.loc[name, "volume"], table.loc[name, "volume_sd"]
             flags = set(str(table.loc[name, "flags"]).split(";"))
-            rows.append(  # fmt: skip
+            rows.append(
                 (
                     near > 0 or len(own) > 1,
                     (found - scale * true) / sd,
@@ -252,7 +251,8 @@ def bands(grade: str, n: int) -> None:
     good, sure = np.abs(error) < 0.05, cv < 0.05
     print(
         f"bands    {grade:6} all       {len(error):4d}  of {good.sum()} good {flagged[good].mean():.1%} flagged: "
-        f"{flagged[good & sure].mean():.1%} of those that state a CV below 5 %, {flagged[good & ~sure].mean():.0%} of the others; "
+        f"{flagged[good & sure].mean():.1%} of those that state a CV below 5 %, "
+        f"{flagged[good & ~sure].mean():.0%} of the others; "
         f"{limited[good].mean():.1%} lie below their LOQ"
     )
 

@@ -164,6 +164,9 @@ MOST_UNEVEN = 25.0
 STACK = 8
 """Numbers of witnesses are rounded up to a multiple of this."""
 
+STACK_NUMBERS = 2**17
+"""Numbers in the matrices of one stack, 1 MB, of which ten are alive at once: they stay in the processor's cache."""
+
 
 class Witnesses(NamedTuple):
     """Means of free pixels in bins of rows, and how far each may be lit by the bands beside it, in counts."""
@@ -203,9 +206,11 @@ def krige(cases: Sequence[Case], rough: Roughness, step: int) -> list[Estimate]:
     for k, ((seen, _), places) in enumerate(zip(cases, nodes, strict=True)):
         stacks.setdefault((-(-len(seen.rows) // STACK) * STACK, len(places.at)), []).append(k)
     found: dict[int, Estimate] = {}
-    for (size, _), members in stacks.items():
-        stack = _stack([cases[k][0] for k in members], [nodes[k] for k in members], size)
-        found |= zip(members, _solve(stack, rough), strict=True)
+    for (size, n_nodes), members in stacks.items():
+        most = max(STACK_NUMBERS // (size + n_nodes) ** 2, 1)
+        for part in (members[k : k + most] for k in range(0, len(members), most)):
+            stack = _stack([cases[k][0] for k in part], [nodes[k] for k in part], size)
+            found |= zip(part, _solve(stack, rough), strict=True)
     return [found[k] for k in range(len(cases))]
 
 
