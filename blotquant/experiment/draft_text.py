@@ -67,7 +67,7 @@ def experiment_text(
     strips = _STRIPS if any(draft.n_strips > 1 for draft in drafts) else ""
     doubts = [f"# check: {line}\n" for line in lane_doubts(drafts)]
     entries = [strips, *(["\n"] if doubts else []), *doubts, *map(_image, drafts)]
-    return "".join([*_head(name, left_out), *entries, *_targets(probes), *_ratios(probes), compare_text(sheet)])
+    return "".join([*_head(name, left_out), *entries, *_targets(probes), *_ratios(drafts), compare_text(sheet)])
 
 
 _GUIDE = """\
@@ -143,8 +143,9 @@ def _target(probe: str) -> str:
     return f"[targets.{_quoted(probe)}]\nmw_kda = {value}\n"
 
 
-def _ratios(probes: Sequence[str]) -> Iterator[str]:
+def _ratios(drafts: Sequence[Draft]) -> Iterator[str]:
     """Phospho over total where both are there; what is left over a loading control; else the question stands there."""
+    probes = list(dict.fromkeys(draft.probe for draft in drafts))
     controls = [probe for probe in probes if is_known_control(probe)]
     loading = STAIN if STAIN in probes else controls[0] if controls else ""
     yield (
@@ -162,7 +163,9 @@ def _ratios(probes: Sequence[str]) -> Iterator[str]:
     totals = {probe: total for probe, total in totals.items() if total}
     done = {*totals, *totals.values()}
     for probe, total in totals.items():
-        yield _ratio(f"{probe}/{total}", probe, total, loading)
+        unsaid = all(draft.membrane == draft.blot for draft in drafts if draft.probe in (probe, total))
+        note = "guessed: both on one membrane, where loading cancels; twin gels need a membrane each" if unsaid else ""
+        yield _ratio(f"{probe}/{total}", probe, total, loading, note=note)
     for probe in (probe for probe in targets if probe not in done):
         note = f"guessed: no picture here is named as total {partner[probe]}" if probe in partner else ""
         if loading == STAIN:

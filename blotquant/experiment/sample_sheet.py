@@ -30,6 +30,15 @@ _DTYPES = {
 }
 _TAKEN = (BAND_COLUMNS.keys() | LANE_COLUMNS.keys() | RATIO_COLUMNS.keys() | SUMMARY_COLUMNS.keys()) - _DTYPES.keys()
 _MAX_LANE = 60
+_ROLE_WORDS = {
+    "blank": ("empty", "none", "leer", "leerspur", "vide", "vacio", "vacío"),
+    "ladder": ("marker", "mw", "leiter", "marqueur", "marcador", "protein ladder", "standard ladder", "m", "l"),
+    "sample": ("probe", "lysate", "lysat", "echantillon", "échantillon", "muestra"),
+    "excluded": ("exclude", "skip", "omit", "ausgeschlossen", "exclu", "excluido"),
+}
+"""Words that people write for a role, in several languages; each is asked about, none is taken."""
+_FEW_ROWS = 3
+"""Rows with one and the same mistake that are listed singly; more are told together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +78,17 @@ def parse_samples(sheet: Sheet, *, factors: Sequence[str] = ()) -> SampleSheet:
     rows: list[dict[str, Any]] = []
     places: list[str] = []
     if all(name in names.values() for name in REQUIRED):
+        mistakes: dict[str, list[str]] = {}
         for row in sheet.rows:
             read, wrong = _read_row(SheetRow(row.where, {names[k]: v for k, v in row.cells.items()}), extra)
-            problems += [f"{sheet.name}: {row.where}: {text}" for text in wrong]
+            for text in wrong:
+                mistakes.setdefault(text, []).append(row.where)
             if read:
                 rows.append(read)
                 places.append(row.where)
+        for text, where in mistakes.items():
+            told = where if len(where) <= _FEW_ROWS else [f"{where[0]} and {len(where) - 1} more, to {where[-1]}"]
+            problems += [f"{sheet.name}: {place}: {text}" for place in told]
         if not sheet.rows and not sheet.problems:
             problems.append(f"{sheet.name}: no lanes listed; give one row per lane")
         problems += [f"{sheet.name}: {text}" for text in _check_lanes(rows, places)]
@@ -128,7 +142,9 @@ def _read_row(row: SheetRow, extra: Sequence[str]) -> tuple[dict[str, Any], list
     lane = _read_lane(cells["lane"], problems)
     role = cells.get("role", "").lower() or "sample"
     if role not in ROLES:
-        problems.append(f"role {cells['role']!r} is not known; {did_you_mean(role, ROLES)}")
+        meant = next((name for name, words in _ROLE_WORDS.items() if role in words), None)
+        told = f"did you mean {meant!r}? allowed: {', '.join(ROLES)}" if meant else did_you_mean(role, ROLES)
+        problems.append(f"role {cells['role']!r} is not known; {told}")
     condition = cells["condition"]
     if not condition and role in ("sample", "standard"):
         problems.append(

@@ -323,6 +323,10 @@ def read_number(text: str) -> float:
     if re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", clean):
         msg = f"{text!r} may mean {clean.replace(',', '')} or {clean.replace(',', '.')}; write it with a decimal point"
         raise ValueError(msg)
+    if re.fullmatch(r"[+-]?\d{1,3}([.' ]\d{3})+,\d+|[+-]?\d{1,3}([,' ]\d{3})+\.\d+", clean):
+        plain = re.sub(r"[.,' ](?=.*[.,])", "", clean).replace(",", ".")
+        msg = f"{text!r} is read as no number; write {plain}: one decimal point, and nothing between thousands"
+        raise ValueError(msg)
     if re.fullmatch(r"[+-]?\d*,\d+", clean):
         clean = clean.replace(",", ".")
     number = float(clean) if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", clean) else math.nan

@@ -239,7 +239,7 @@ def _refusal(model: RatioModel, weight: Floats, estimate: float, se: float, df: 
     if n < MIN_REPLICATES:
         others = [level for level in levels if level not in reference]
         mine = min(model.n_of(level) for level in others) if others else n
-        whose = " of the reference" if reference and mine >= MIN_REPLICATES else ""
+        whose = " of the reference" if fewest in reference and mine > n else ""
         return f"n{whose} = {n}, a p-value needs {MIN_REPLICATES} biological replicates{_hint(model, levels)}"
     shared = model.n_together(levels)
     if shared < MIN_REPLICATES and len(levels) == 2:

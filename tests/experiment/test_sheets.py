@@ -110,6 +110,27 @@ def test_what_is_no_number(text):
         read_number(text)
 
 
+@pytest.mark.parametrize(("text", "plain"), [("1.250,5", "1250.5"), ("1,250.5", "1250.5"), ("12 345,6", "12345.6")])
+def test_read_number_asks_about_thousands(text, plain):
+    with pytest.raises(ValueError, match=rf"is read as no number; write {plain}: one decimal point"):
+        read_number(text)
+
+
+def test_parse_samples_tells_one_mistake_of_many_rows_once_and_asks_about_words_of_other_languages():
+    rows = [{"blot": "1", "lane": str(k), "condition": "c", "role": "Probe"} for k in range(1, 6)]
+    rows.append({"blot": "1", "lane": "6", "condition": "", "role": "leer"})
+    sheet = Sheet(
+        "s.csv",
+        ("blot", "lane", "condition", "role"),
+        tuple(SheetRow(f"line {k}", row) for k, row in enumerate(rows, 2)),
+    )
+    allowed = "allowed: sample, ladder, standard, blank, excluded"
+    assert list(parse_samples(sheet).problems) == [
+        f"s.csv: line 2 and 4 more, to line 6: role 'Probe' is not known; did you mean 'sample'? {allowed}",
+        f"s.csv: line 7: role 'leer' is not known; did you mean 'blank'? {allowed}",
+    ]
+
+
 def test_one_comma_that_may_mean_thousands_is_refused():
     with pytest.raises(ValueError, match=r"'1,250' may mean 1250 or 1.250"):
         read_number("1,250")
