@@ -24,6 +24,7 @@ from blotquant.detection.registration import shift_layout
 from blotquant.detection.scales import find_at_best_scale
 from blotquant.detection.specks import are_specks
 from blotquant.detection.strip_candidates import candidate_of_lanes
+from blotquant.imaging.content import is_mostly_at
 from blotquant.model.geometry import Band, Box, Lane, LaneAlternative, LaneRole, Layout, Strip, bounding_box
 from blotquant.settings import DetectionSettings
 from blotquant.threads import single_threaded
@@ -88,7 +89,7 @@ def find_layout(
     if not np.isfinite(signal.sum()):
         finite = np.isfinite(signal)
         signal = np.where(finite, signal, np.median(signal[finite]) if finite.any() else 0.0)
-    if np.count_nonzero(signal >= ceiling) > 0.5 * signal.size:
+    if is_mostly_at(signal, ceiling):
         return Layout(flags=("saturated_picture",))
     if leans_left(signal):
         return in_reading_order(flip_layout(_found(signal[:, ::-1], settings, wanted, exact=exact), signal.shape[1]))

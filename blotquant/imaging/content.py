@@ -73,6 +73,22 @@ def content_box(signal: NDArray[np.floating[Any]]) -> Box:
     )
 
 
+def is_mostly_at(signal: NDArray[np.floating[Any]], count: float) -> bool:
+    """Whether more than half of a picture reaches a count, frames and margins left out.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (H, W)
+        Counts with bands bright, on any scale.
+    count : float
+        Such as the detector's ceiling: a black frame around dark bands lies there, and says nothing of them.
+    """
+    if np.count_nonzero(signal >= count) <= 0.5 * signal.size:
+        return False
+    part = signal[content_box(signal).slices]
+    return bool(np.count_nonzero(part >= count) > 0.5 * part.size)
+
+
 def _is_margin(lines: NDArray[np.floating[Any]], flat: float, ends: tuple[float, float]) -> NDArray[np.bool_]:
     """Which of some lines are flat, and close to the darkest or brightest count."""
     least, middle, most = np.percentile(lines, [FEW, 50, 100 - FEW], axis=1)

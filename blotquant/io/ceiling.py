@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blotquant.imaging.content import is_mostly_at
 from blotquant.model.image import Polarity
 
 _CAMERA_FULL_SCALES = frozenset({255, 1023, 4095, 16383, 65535, 1023 << 6, 4095 << 4, 16383 << 2})
@@ -150,7 +151,12 @@ def judge_scale(
         limit = top if np.isinf(top) else white - type_bottom
     hard = min(limit, _pile_up(signal))
     ceiling = min(hard, _plateau(signal, hard, _FILM_PLATEAU_RATIO if is_film else _PLATEAU_RATIO))
-    flags = [*_ceiling_flags(signal, hard, type_top), *(["soft_ceiling"] if ceiling < hard else [])]
+    flags = ["lower_ceiling"] if hard < type_top else []
+    # Of a whole picture first, by its counts: few need the second look, which leaves frames and margins out.
+    if int(signal.counts[signal.values >= hard].sum()) > 0.5 * signal.n_pixels:
+        light = np.nan_to_num(pixels.astype(np.float64))
+        flags += ["saturated_picture"] if is_mostly_at(white - light if polarity == "dark" else light, hard) else []
+    flags += ["soft_ceiling"] if ceiling < hard else []
     flags += _export_flags(pixels, signal, full_scale, is_original=is_original)
     return Scale(0.0 if np.isinf(white) else white, ceiling, tuple(flags))
 
@@ -214,14 +220,6 @@ def _plateau(signal: Levels, hard: float, ratio: float) -> float:
     mode = int(density.argmax())
     low = np.flatnonzero(density[:mode] < _FOOT * density[mode])
     return float(edges[low[-1] + 1]) if len(low) else float(edges[0])
-
-
-def _ceiling_flags(signal: Levels, ceiling: float, type_top: float) -> list[str]:
-    flags = ["lower_ceiling"] if ceiling < type_top else []
-    held = int(signal.counts[signal.values >= ceiling].sum())
-    if held > 0.5 * signal.n_pixels:
-        flags.append("saturated_picture")
-    return flags
 
 
 def _export_flags(pixels: NDArray[Any], signal: Levels, full_scale: float | None, *, is_original: bool) -> list[str]:

@@ -36,6 +36,29 @@ def test_join_far_rows_leaves_two_pieces_of_membrane_apart(ground):
     assert [len(found.lanes_of(s.id)) for s in found.strips] == [8, 8]
 
 
+@pytest.mark.parametrize("seen", [(0, 1, 2), (0, 1, 2, 5, 6, 7)])
+def test_join_far_rows_gives_a_row_seen_in_some_lanes_to_its_gel(seen):
+    """The third row shows in a few lanes alone: no strip of three lanes, nor two strips side by side."""
+    picture = rows_of_bands((120, 220), shape=(460, 600))
+    y, x = np.mgrid[:460, :600].astype(float)
+    for k in seen:
+        across = 1 / (1 + np.exp((np.abs(x - CENTERS[k]) - 22) / 1.2))
+        picture += 700 * np.exp(-(((y - 340) / 4.2) ** 2) / 2) * across
+    found = find_layout(picture)
+    assert len(found.strips) == 1
+    assert [lane.center_at(300) for lane in found.lanes] == pytest.approx(CENTERS, abs=2)
+    low = {lane.number - 1 for lane in found.lanes for b in found.bands_of(lane.id)
+           if b.status == "detected" and b.peak[0] > 300}  # fmt: skip
+    assert low == set(seen)
+
+
+def test_join_far_rows_follows_membrane_with_haze():
+    """Smooth light between two rows is no edge."""
+    y = np.mgrid[:900, :600][0]
+    found = find_layout(rows_of_bands((150, 750)) + 300 * np.exp(-(((y - 450) / 120.0) ** 2) / 2))
+    assert [len(found.lanes_of(s.id)) for s in found.strips] == [8]
+
+
 def test_find_layout_sees_nothing_where_counts_are_no_number():
     picture = rows_of_bands((150,), shape=(300, 600))
     picture[5:20, 300:340] = np.nan

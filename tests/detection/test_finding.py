@@ -332,3 +332,12 @@ def test_overlooked_peaks_are_the_one_band_of_lanes_that_show_none() -> None:
     assert found.row == pytest.approx(52, abs=0.2)
     assert overlooked_peaks(peaks, [(2, 0.1 * lit, hint, 5.0)], least=10.0) == []
     assert overlooked_peaks(peaks, [(2, lit, 0 * hint, 5.0)], least=10.0) == []
+
+
+def test_find_layout_looks_inside_a_black_frame() -> None:
+    """An 8-bit export with dark bands: its frame is at their ceiling, and most of the picture."""
+    light = draw()
+    stored = np.clip(255 * (light - 200) / 3000, 0, 255)
+    framed = np.pad(stored, 150, constant_values=255.0)
+    found = find_layout(framed, ceiling=255.0)
+    assert middles(found) - 150 == pytest.approx(CENTERS, abs=1.5)

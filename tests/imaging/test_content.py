@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from blotquant.imaging.content import content_box
+from blotquant.imaging.content import content_box, is_mostly_at
 
 RNG = np.random.default_rng(5)
 
@@ -41,3 +41,13 @@ def test_content_box_keeps_room_of_flat_bare_membrane():
 def test_content_box_of_a_flat_picture_is_the_whole():
     assert content_box(np.full((50, 60), 7.0)) == (0, 50, 0, 60)
     assert content_box(np.pad(np.full((50, 60), 7.0), 9)) == (0, 68, 0, 78)
+
+
+def test_is_mostly_at_leaves_the_frame_out():
+    """A black frame around dark bands lies at their ceiling, and is three quarters of this picture."""
+    inside = np.random.default_rng(3).normal(40, 4, (100, 200)).clip(0, 200)
+    framed = np.pad(inside, ((50, 50), (100, 100)), constant_values=255.0)
+    assert not is_mostly_at(framed, 255.0)
+    assert is_mostly_at(np.full((80, 90), 255.0), 255.0)
+    framed[60:150, 110:290] = 255.0
+    assert is_mostly_at(framed, 255.0)

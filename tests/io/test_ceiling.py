@@ -116,6 +116,9 @@ def test_not_finite_and_saturated_pictures() -> None:
     full = np.full((50, 50), 65535, "u2")
     assert "saturated_picture" in judge_scale(full, "bright").flags
     assert "saturated_picture" not in judge_scale(np.full((50, 50), 500, "u2"), "bright").flags
+    # A black frame that is most of a scan is not the detector's ceiling.
+    paper = np.random.default_rng(0).integers(200, 240, (100, 120)).astype("u1")
+    assert "saturated_picture" not in judge_scale(np.pad(paper, 80), "dark").flags
 
 
 def test_tiny_pictures_raise_no_suspicion() -> None:
