@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -232,6 +233,8 @@ _REGULAR = 0.12
 """SD of the distances of lanes that stand evenly, as a share of their mean."""
 _HALF_PITCH = 0.6
 """Of the distance of lanes: the halves of a hollow band stand closer."""
+_SAME_ROWS = 0.75
+"""Share of the rows of two lanes that both show, where they may be the halves of one."""
 _HALVED = 0.5
 """Of the unevenness of lanes: halves of hollow bands are one lane where joining them takes more than the rest away."""
 _DOUBTFUL = 0.4
@@ -341,22 +344,29 @@ def evened(piece: StripCandidate, peaks: list[Peak]) -> StripCandidate | None:
     StripCandidate or None
         None where the lanes stay as they are.
     """
-    shown = sorted({p.lane for p in peaks})
-    lit = [[i] for i in shown]
+    lit = [[i] for i in sorted({p.lane for p in peaks})]
     if _EVEN_LANES <= len(lit) < len(piece.tracks) and _unevenness(_joined(piece, lit).tracks) < _REGULAR:
         return _joined(piece, lit)
     rows = [{p.group for p in peaks if p.lane == i} for i in range(len(piece.tracks))]
-    gaps = np.diff([float(np.mean(t.cols)) for t in piece.tracks])
-    groups, best = [[i] for i in range(len(piece.tracks))], None
-    least = min(_HALVED * _unevenness(piece.tracks), _REGULAR)
-    for i in np.argsort(gaps).tolist():
-        if not rows[i] or rows[i] != rows[i + 1] or [i] not in groups or [i + 1] not in groups:
+    # Halves may lie beside places in free ground that were taken for lanes: those that show nothing go first then.
+    return _halves_joined(piece, [[i] for i in range(len(rows))], rows) or _halves_joined(piece, lit, rows)
+
+
+def _halves_joined(piece: StripCandidate, groups: list[list[int]], rows: list[set[int]]) -> StripCandidate | None:
+    """The strip with some of its lanes, halves of one band joined, the nearest first; None where that evens nothing."""
+    best, middles = None, [float(np.mean(t.cols)) for t in piece.tracks]
+    least = min(_HALVED * _unevenness(_joined(piece, groups).tracks), _REGULAR)
+    pairs = sorted(pairwise([own[0] for own in groups]), key=lambda pair: middles[pair[1]] - middles[pair[0]])
+    for i, j in pairs:
+        both = len(rows[i] & rows[j])
+        if both < max(_SAME_ROWS * len(rows[i] | rows[j]), 1) or [i] not in groups or [j] not in groups:
             continue
         k = groups.index([i])
-        groups = [*groups[:k], [i, i + 1], *groups[k + 2 :]]
+        groups = [*groups[:k], [i, j], *groups[k + 2 :]]
         trial = _joined(piece, groups)
         usual = float(np.median(np.diff([float(np.mean(t.cols)) for t in trial.tracks]))) if len(groups) > 1 else 0.0
-        if len(groups) < _EVEN_LANES or all(len(g) > 1 for g in groups) or gaps[i] > _HALF_PITCH * usual:
+        apart = middles[j] - middles[i]
+        if len(groups) < _EVEN_LANES or all(len(g) > 1 for g in groups) or apart > _HALF_PITCH * usual:
             break
         if _unevenness(trial.tracks) < least:
             best, least = trial, _unevenness(trial.tracks)

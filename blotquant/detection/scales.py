@@ -56,6 +56,12 @@ EASY_CLEAR = 0.6
 """Clearness of the least clear lane from which on one search is enough."""
 EASY_CHANCE = 0.85
 """Mean chance of the bands from which on one search is enough."""
+BESIDE = 0.5
+"""Of the height of the last band of a row: light beside it that rises so far is another one."""
+BESIDE_ROWS = 2.5
+"""Band heights above and below at which the ground beside it is looked at."""
+LEFT_OUT = 0.5
+"""Trust in a reading whose rows go on beyond its lanes, of that in one that has them all."""
 CLEARLY = 1.1
 """Times the score of the search before: what is less better changes nothing."""
 NOT_LESS = 0.95
@@ -103,6 +109,11 @@ class ScaleReading:
         """How clearly its least clear lane stands out; 0 without lanes."""
         return min((t.clear for f in self.found for t in f.piece.tracks), default=0.0)
 
+    @cached_property
+    def leaves_out_lanes(self) -> bool:
+        """Whether a row of a strip goes on beyond its first or last lane."""
+        return any(_goes_on_beside(f) for f in self.found)
+
     @property
     def is_easy(self) -> bool:
         """Whether bands and lanes have the sizes that were taught, and the network is sure of them."""
@@ -111,13 +122,14 @@ class ScaleReading:
             and EASY_COLS[0] <= self.lane_cols <= EASY_COLS[1]
             and self.clear >= EASY_CLEAR
             and self.chance >= EASY_CHANCE
+            and not self.leaves_out_lanes
         )
 
     @property
     def fitness(self) -> float:
-        """How sure the network is of the bands, less where their sizes are far from those that were taught."""
+        """How sure the network is of the bands, less where their sizes are far from those taught or lanes left out."""
         away = _beyond(self.lane_cols, LANE_COLS) if self.lane_cols > 0 else 0.0
-        return float(self.band_fitness * np.exp(-(away**2) / 2))
+        return float(self.band_fitness * np.exp(-(away**2) / 2) * (LEFT_OUT if self.leaves_out_lanes else 1.0))
 
     @property
     def band_fitness(self) -> float:
@@ -162,6 +174,32 @@ def find_at_best_scale(
     return [_judged(strip, rivals, light, usual) for strip in strips]
 
 
+def _goes_on_beside(strip: FoundStrip) -> bool:
+    """Whether a row goes on one lane beyond the first or the last: light like its bands, dark above and below."""
+    tracks, pixels = strip.piece.tracks, strip.copy.pixels
+    middles = [float(np.mean(t.cols)) for t in tracks]
+    if len(tracks) < 3:
+        return False
+    for end, inner, away in ((0, 1, -1), (len(tracks) - 1, len(tracks) - 2, 1)):
+        pitch = abs(middles[end] - middles[inner])
+        first, last = sorted(middles[end] + pitch * np.array([0.75, 1.25]) * away)
+        cols = slice(max(0, round(first)), max(0, round(last) + 1))
+        for p in (p for p in strip.peaks if p.lane == end):
+            rows, _, slope = strip.spans[end]
+            row = float(rows[0]) + p.row
+            row += float(np.interp(row, rows, slope)) * pitch * away
+            # Means over the band's core, and over as many rows a height above and below it.
+            levels = [
+                pixels[max(0, round(row + k * p.core - p.core / 4)) : round(row + k * p.core + p.core / 4) + 1, cols]
+                for k in (-BESIDE_ROWS, 0, BESIDE_ROWS)
+            ]
+            if all(level.size for level in levels):
+                above, here, below = (float(level.mean()) for level in levels)
+                if here - max(above, below) > BESIDE * p.height:
+                    return True
+    return False
+
+
 def _judged(strip: FoundStrip, rivals: list[tuple[FoundStrip, float]], light: Floats, usual: SearchCopy) -> FoundStrip:
     """A strip with the trust it has earned: readings at other scales that agree, and no light left beside its bands."""
     count, box = len(strip.piece.tracks), _extent(strip, usual)
@@ -170,6 +208,8 @@ def _judged(strip: FoundStrip, rivals: list[tuple[FoundStrip, float]], light: Fl
     total = sum(score for _, score in here)
     most = max((score for _, score in here), default=0.0)
     others = {n for n, score in here if score > RIVAL * most and n > 1} | set(strip.rivals)
+    if _goes_on_beside(strip):
+        others |= {count + 1}
     trust = min(agreed / total if total > 0 else 1.0, _explained_share(strip, light, usual) / ENOUGH, 1.0)
     return replace(strip, trust=trust, rivals=tuple(sorted(others - {count})))
 

@@ -1,5 +1,7 @@
 """Rows that lie close, lanes that are seen in halves, lanes in free ground: every band once, every lane once."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -54,6 +56,18 @@ def test_evened_joins_the_halves_of_a_hollow_band():
 
 def test_evened_leaves_out_lanes_in_free_ground_between_even_lanes():
     assert middles(evened(*strip_of([20, 40, 60, 80, 100, 140], dark=[1, 3]))) == [20, 60, 100, 140]
+
+
+def test_evened_joins_halves_beside_free_ground_that_was_taken_for_lanes():
+    """Four ladders, the first seen in halves, two of the gaps between them taken for lanes."""
+    assert middles(evened(*strip_of([56, 64, 85, 100, 140, 160, 180], dark=[2, 5]))) == [60, 100, 140, 180]
+
+
+def test_evened_joins_halves_of_which_one_shows_a_further_row():
+    piece, peaks = strip_of([20, 40, 56, 64, 80, 100, 120])
+    rows = [replace(p, group=k, row=10.0 * k) for p in peaks for k in range(5)]
+    further = replace(peaks[3], group=5, row=60.0)
+    assert middles(evened(piece, [*rows, further])) == [20, 40, 60, 80, 100, 120]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The same lanes at every size of a picture, and in every frame (L5a)."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from skimage.transform import rescale
@@ -66,3 +68,18 @@ def test_find_at_best_scale_searches_an_easy_picture_once(strip):
     found = find_at_best_scale(usual, counted)
     assert ScaleReading(found).is_easy
     assert len(calls) == 1
+
+
+def test_find_at_best_scale_looks_again_where_a_row_goes_on_beyond_the_last_lane(strip):
+    """The network sees all but the last lane and is sure of them: the light of that says that they are not all."""
+    settings = DetectionSettings()
+    usual = make_search_copy(np.pad(strip[0], 60, mode="edge"))
+    whole = search(usual, settings)
+    (found,) = whole
+    last = len(found.piece.tracks) - 1
+    peaks = [p for p in found.peaks if p.lane < last]
+    fewer = [replace(found, piece=found.piece.between(0, last - 1), peaks=peaks, spans=found.spans[:last])]
+    assert not ScaleReading(whole).leaves_out_lanes
+    assert ScaleReading(fewer).leaves_out_lanes
+    (chosen,) = find_at_best_scale(usual, lambda copy: fewer if copy is usual else search(copy, settings), settings)
+    assert len(chosen.piece.tracks) == last + 1
