@@ -24,6 +24,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from blotquant.detection.band_peaks import Peak, find_lane_peaks
 from blotquant.detection.lanes import FoundStrip
@@ -72,6 +73,8 @@ RIVAL = 0.25
 """Of the best squared score in a place: a lane count of another reading that reaches it is a rival."""
 ENOUGH = 0.7
 """Share of the light in a strip's rows that bands must explain for full trust; smears and soft ends are the rest."""
+WIDE = 0.6
+"""Share of the picture's width that no band spans."""
 REACH = 1.1
 """Rows to either side of a band whose light it explains, in heights of the band."""
 
@@ -304,6 +307,8 @@ def lit_light(copy: SearchCopy) -> Floats:
     from skimage.filters import threshold_otsu
 
     counts = np.asarray(copy.pixels, dtype=np.float64)
+    # What is bright over most of the picture's width is ground beside the membrane, not bands.
+    counts = counts - ndimage.grey_opening(counts, size=(1, round(WIDE * counts.shape[1])), mode="nearest")
     rough = counts[2:] - 2 * counts[1:-1] + counts[:-2]
     low, high = np.percentile(counts, [5, 99.5])
     noise = max(float(np.median(np.abs(rough))) / 0.6745 / np.sqrt(6), 1e-3 * (high - low), 1e-300)

@@ -51,6 +51,10 @@ _WIDE_SURFACE = 0.35
 """Share of the picture's width that a strip of membrane spans, and a saturated band does not."""
 _THIN = 5
 """px of the reduced picture: bands that run together are no higher where they are flat; a strip is."""
+_FRAME_SIDES = 0.9
+"""Share of the picture's four sides that a frame around it covers."""
+_FRAME_RANGE = 0.005
+"""Share of the picture's range that a frame varies by, on which no membrane lies."""
 _ONE_LEVEL = 0.01
 """Surfaces whose levels differ by this share of the range are one, as are those within four of their own deviations."""
 _BLUR = 7
@@ -96,7 +100,7 @@ def guess_polarity(pixels: NDArray[Any]) -> tuple[Polarity, float]:
         bright, dark, noise = _energies(_stand_out(reduced))
         lean = _balance(bright, dark, noise)
     else:
-        parts = _surface_energies(reduced, surfaces)
+        parts = _surface_energies(reduced, surfaces)  # less those of a frame: it is no membrane
         bright, dark, noise = parts.sum(axis=0)
         lean = _balance(bright, dark, noise)
         leans = np.array([_balance(*part) for part in parts])
@@ -190,6 +194,8 @@ def _surface_energies(reduced: Plane, surfaces: NDArray[np.intp]) -> Plane:
             edge |= islands == k
     energies = []
     for number in range(1, int(surfaces.max()) + 1):
+        if _is_frame(reduced, surfaces == number):
+            continue
         own = (home == number) & ~edge
         filled = ndimage.distance_transform_edt(~own, return_distances=False, return_indices=True)
         residual = _stand_out(reduced[tuple(filled)])
@@ -198,6 +204,15 @@ def _surface_energies(reduced: Plane, surfaces: NDArray[np.intp]) -> Plane:
         large = [k for k in range(1, n_pieces + 1) if sizes[k] >= 0.01 * reduced.size]
         energies += [_energies(residual[pieces == k]) for k in large]
     return np.asarray(energies, dtype=np.float64).reshape(-1, 3)
+
+
+def _is_frame(reduced: Plane, own: Mask) -> bool:
+    """Whether a surface is a flat frame, with most of the picture's sides and none of its bands."""
+    sides = np.concatenate([own[0], own[-1], own[:, 0], own[:, -1]])
+    if sides.mean() < _FRAME_SIDES:
+        return False
+    most = float(np.subtract(*np.percentile(reduced, [99.5, 0.5])))
+    return float(np.subtract(*np.percentile(reduced[own], [98, 2]))) <= _FRAME_RANGE * most
 
 
 def _stand_out(reduced: Plane) -> Plane:

@@ -9,7 +9,7 @@ from skimage.transform import rescale
 from blotquant.detection.lanes import search
 from blotquant.detection.picture import find_bands_again, find_layout
 from blotquant.detection.prediction import make_search_copy
-from blotquant.detection.scales import ScaleReading, find_at_best_scale
+from blotquant.detection.scales import ScaleReading, find_at_best_scale, lit_light
 from blotquant.settings import DetectionSettings
 from blotquant.synthetic.blot import make_blot
 from blotquant.synthetic.spec import BlotSpec, CameraSpec, LaneSpec, RowSpec, StripSpec, SurfaceSpec
@@ -83,3 +83,18 @@ def test_find_at_best_scale_looks_again_where_a_row_goes_on_beyond_the_last_lane
     assert ScaleReading(fewer).leaves_out_lanes
     (chosen,) = find_at_best_scale(usual, lambda copy: fewer if copy is usual else search(copy, settings), settings)
     assert len(chosen.piece.tracks) == last + 1
+
+
+def test_lit_light_leaves_out_the_ground_between_two_pieces():
+    """Dark bands on two white pieces on darker ground: with bands bright, the ground is brighter than most bands."""
+    signal = np.random.default_rng(2).normal(10, 2, (300, 400))
+    signal[130:170] = np.random.default_rng(3).normal(215, 2, (40, 400))
+    for row in (60, 240):
+        for left in range(20, 380, 60):
+            signal[row - 5 : row + 5, left : left + 35] += 120
+    copy = make_search_copy(signal)
+    light = lit_light(copy)
+    at = copy.row_of([150, 60, 240]).round().astype(int)
+    col = int(copy.col_of(37))
+    assert np.maximum(light[at[0]], 0).sum() < 0.1 * np.maximum(light[at[1]], 0).sum()
+    assert (light[at[1:], col] > 0).all()

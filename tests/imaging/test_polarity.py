@@ -94,6 +94,19 @@ def test_guess_polarity_in_a_black_frame_and_white_margins() -> None:
     assert guess_polarity(dark)[0] == "dark"
 
 
+def test_guess_polarity_gives_a_frame_no_part_of_the_membrane() -> None:
+    """Haze at the rim of a membrane is neither: given to the frame, it looked like bright bands on black."""
+    y, x = np.mgrid[:340, :480].astype(float)
+    membrane = 235 - 40 * np.exp(-(((y - 170) / 90) ** 2) - ((x - 240) / 130) ** 2)
+    membrane += np.random.default_rng(1).normal(0, 1.5, membrane.shape)
+    for k in range(6):
+        membrane[150:160, 60 + 62 * k : 95 + 62 * k] -= 60 + 20 * k
+    framed = np.pad(membrane.clip(0, 255).astype(np.uint8), ((90, 90), (130, 130)))
+    polarity, confidence = guess_polarity(framed)
+    assert polarity == "dark"
+    assert confidence > 0.9
+
+
 def test_guess_polarity_doubts_pieces_that_contradict_each_other() -> None:
     bright = pieces(bands=30000, level=15000, ground=15000)[:210]
     dark = pieces(bands=2000, level=17000, ground=17000)[:210]
