@@ -1,6 +1,6 @@
 """Draw the picture at the top of the README from the sample study: one synthetic blot as found, its fold changes.
 
-Usage: python tools/make_readme_figure.py docs/images/result.png
+Usage: python tools/make_readme_figure.py docs/images/result.png [RESULTS]    # those of the demo, where there are some
 """
 
 from __future__ import annotations
@@ -60,10 +60,11 @@ def draw_ratios(axes, results: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def main(target: Path) -> int:
+def main(target: Path, results: Path | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
-        results = Path(folder) / "results"
-        run_experiments([STUDY], results)
+        if results is None:
+            results = Path(folder) / "results"
+            run_experiments([STUDY], results)
         figure = Figure(figsize=(11, 4.2), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
         draw_blot(left, results)
@@ -74,4 +75,4 @@ def main(target: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("docs/images/result.png")))
+    sys.exit(main(*map(Path, sys.argv[1:] or ["docs/images/result.png"])))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal, cast
 
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
@@ -186,45 +186,14 @@ class Comparison(_Part):
         return f"{100 * (1 - self.alpha):g} %"
 
 
-_STAINS = (
-    "totalprotein",
-    "revert",
-    "ponceau",
-    "coomassie",
-    "stainfree",
-    "nostain",
-    "amidoblack",
-    "sypro",
-)
+_STAINS = ("totalprotein", "revert", "ponceau", "coomassie", "stainfree", "nostain", "amidoblack", "sypro")
 """How the names of total-protein stains begin; no protein's name does."""
 _STAINS_IN_FULL = ("tp", "tps")
 _CONTROLS = (
-    "actin",
-    "bactin",
-    "betaactin",
-    "βactin",
-    "gapdh",
-    "tubulin",
-    "alphatubulin",
-    "betatubulin",
-    "atubulin",
-    "btubulin",
-    "αtubulin",
-    "βtubulin",
-    "vinculin",
-    "laminb1",
-    "histoneh3",
-    "h3",
-    "cofilin",
-    "hsp90",
-    "cox4",
-    "coxiv",
-    "vdac",
-    "ran",
-    "tbp",
-    "cyclophilinb",
-    "calnexin",
-)
+    "actin", "bactin", "betaactin", "βactin", "gapdh", "tubulin", "alphatubulin", "betatubulin", "atubulin", "btubulin",
+    "αtubulin", "βtubulin", "vinculin", "laminb1", "histoneh3", "h3", "cofilin", "hsp90", "cox4", "coxiv", "vdac",
+    "ran", "tbp", "cyclophilinb", "calnexin",
+)  # fmt: skip
 
 
 def plain(name: str) -> str:
@@ -404,7 +373,10 @@ class Experiment:
         if table.empty:
             return result.assign(**{name: pd.array([], dtype="string") for name in wanted if name not in result})
         keys = list(zip(table["blot"], table["membrane"], table["lane"], strict=True))
-        known = {key: self._cells_of(str(key[0]), str(key[1])) for key in dict.fromkeys(k[:2] for k in keys)}
+        known = {
+            key: {row["lane"]: row for row in self.samples_of(str(key[0]), str(key[1])).to_dict("records")}
+            for key in dict.fromkeys(k[:2] for k in keys)
+        }
         rows = [known[key[:2]].get(key[2], {}) for key in keys]
         for name in wanted:
             dtype = "float64" if name == "load_ug" else "string"
@@ -412,6 +384,3 @@ class Experiment:
             values = pd.Series(cells, index=table.index, dtype=dtype)
             result[name] = result[name].fillna(values) if name in result else values
         return result
-
-    def _cells_of(self, blot: str, membrane: str) -> dict[Any, dict[Any, Any]]:
-        return {row["lane"]: row for row in self.samples_of(blot, membrane).to_dict("records")}

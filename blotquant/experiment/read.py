@@ -1,4 +1,4 @@
-"""Read an experiment: a TOML file with its sample sheet, or one workbook; all mistakes at once."""
+"""Read an experiment: a TOML file with its sample sheet, or one workbook with the same; all mistakes at once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,15 @@ from blotquant.experiment.design import (
 from blotquant.experiment.families import condition_levels, resolve_families
 from blotquant.experiment.replicates import fill_replicates
 from blotquant.experiment.sample_sheet import parse_samples
-from blotquant.experiment.sheets import MAX_BYTES, WORKBOOK_SUFFIXES, Sheet, decode_text, read_csv_sheet, read_workbook
+from blotquant.experiment.sheets import (
+    MAX_BYTES,
+    WORKBOOK_SUFFIXES,
+    Sheet,
+    decode_text,
+    read_csv_sheet,
+    read_number,
+    read_workbook,
+)
 from blotquant.io.bounded import is_file, is_folder, parse_toml, read_bounded
 from blotquant.io.files import PICTURE_SUFFIXES
 from blotquant.settings import Settings, explain_validation
@@ -59,6 +67,11 @@ __all__ = [
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _KEYS = ("name", "samples", "ladder", "images", "targets", "ratios", "compare", "contrasts", "dilution", "settings")
+# The workbook form: which cells hold lists, numbers and whole numbers, and which sheets are its own.
+_LISTS = ("loading", "denominator", "mw_kda", "blots", "files", "factors", "within", "interaction")
+_NUMBERS = ("exposure_s", "mw_kda", "alpha", "rotate")
+_WHOLE = ("strip", "page")
+_SHEETS = ("experiment", "images", "targets", "ratios", "compare", "contrasts", "dilution", "samples")
 
 
 def find_experiment(path: Path | str) -> Path:
@@ -110,9 +123,7 @@ def read_experiment(path: Path | str) -> Experiment:
     """
     file = find_experiment(path)
     if file.suffix.lower() in WORKBOOK_SUFFIXES:
-        from blotquant.experiment.sheets import read_experiment_workbook
-
-        raw, sheet, problems = read_experiment_workbook(file)
+        raw, sheet, problems = _read_workbook_form(file)
     else:
         raw, sheet, problems = _read_toml(file)
     return _build(file, raw, sheet, problems)
@@ -148,6 +159,85 @@ def _read_toml(file: Path) -> tuple[dict[str, Any], Sheet | None, list[str]]:
         return raw, _read_sheet(file.parent / samples), []
     except SheetError as error:
         return raw, None, str(error).splitlines()
+
+
+def _read_workbook_form(file: Path) -> tuple[dict[str, Any], Sheet | None, list[str]]:
+    """Turn a workbook's sheets into what the TOML file would hold.
+
+    Returns
+    -------
+    raw : dict
+        As `tomllib` would give it.
+    samples : Sheet or None
+        The sample sheet, None if there is none.
+    problems : list of str
+        One line each.
+    """
+    sheets = read_workbook(file)
+    problems = [
+        f"{file.name}: sheet {name!r} is missing; {did_you_mean(name, sheets)}"
+        for name in ("images", "samples")
+        if name not in sheets
+    ]
+    for name, sheet in sheets.items():
+        if name in _SHEETS and name != "samples":
+            problems += [text for text in sheet.problems if "is empty" not in text]
+    raw = _pairs(sheets.get("experiment"), problems)
+    # A list of numbers is the ladder's kDa values, anything else its product name.
+    masses = [part for part in re.split(r"[;,\s]+", str(raw.get("ladder", ""))) if part]
+    if len(masses) > 1 and all(re.fullmatch(r"[\d.]+", part) for part in masses):
+        raw["ladder"] = [float(part) for part in masses]
+    for key in ("images", "ratios", "contrasts"):
+        raw[key] = _records(sheets.get(key), problems)
+    raw["targets"] = {str(record.pop("target", "")): record for record in _records(sheets.get("targets"), problems)}
+    for key in ("compare", "dilution"):
+        raw[key] = _pairs(sheets.get(key), problems)
+    return raw, sheets.get("samples"), problems
+
+
+def _records(sheet: Sheet | None, problems: list[str]) -> list[dict[str, Any]]:
+    """One record per row; empty cells are keys not given."""
+    records = []
+    for row in sheet.rows if sheet else ():
+        record = {key.lower(): value for key, value in row.cells.items() if key and value}
+        records.append(
+            {
+                key: _value(key, value, f"{sheet.name if sheet else ''}: {row.where}: {key}", problems)
+                for key, value in record.items()
+            }
+        )
+    return records
+
+
+def _pairs(sheet: Sheet | None, problems: list[str]) -> dict[str, Any]:
+    """Read key and value from the first two columns; the first row counts unless it says key, value."""
+    if sheet is None or not sheet.columns:
+        return {}
+    lines = [list(sheet.columns), *([row.cells[name] for name in sheet.columns] for row in sheet.rows)]
+    pairs = {cells[0].lower(): cells[1] for cells in lines if len(cells) > 1 and cells[0] and cells[1]}
+    if pairs.get("key", "").lower() == "value":
+        del pairs["key"]
+    return {key: _value(key, value, f"{sheet.name}: {key}", problems) for key, value in pairs.items()}
+
+
+def _value(key: str, text: str, where: str, problems: list[str]) -> Any:
+    if key in _LISTS:
+        parts = [part.strip() for part in re.split(r"[;\n]" if ";" in text else r"[;,\n]", text) if part.strip()]
+        return [_number(key, part, where, problems) for part in parts] if key in _NUMBERS else parts
+    if key == "pairs":  # "A / B; C / D"
+        return [[side.strip() for side in re.split(r"\s/\s|\|", pair)] for pair in re.split(r"[;\n]", text)]
+    if key in ("stain", "all_pairs"):
+        return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(text.lower(), text)
+    return _number(key, text, where, problems) if key in (*_NUMBERS, *_WHOLE) else text
+
+
+def _number(key: str, text: str, where: str, problems: list[str]) -> Any:
+    try:
+        number = read_number(text)
+    except ValueError as error:
+        problems.append(f"{where}: {error}")
+        return None
+    return int(number) if key in _WHOLE and number.is_integer() else number
 
 
 def _toml_hint(text: str, error: str) -> str:

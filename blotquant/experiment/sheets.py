@@ -1,7 +1,4 @@
-"""Sheets as people save them: csv in any of Excel's dialects and encodings, and the sheets of a workbook.
-
-An experiment as one .xlsx workbook: the same content as the TOML file, in sheets.
-"""
+"""Sheets as people save them: csv in any of Excel's dialects and encodings, and the sheets of a workbook."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from typing import Any
 
 from blotquant.errors import SheetError
 from blotquant.io.bounded import read_bounded
-from blotquant.text import did_you_mean, one_line
+from blotquant.text import one_line
 
 _DELIMITERS = (",", ";", "\t")
 _MAX_ROWS = 20_000
@@ -86,7 +83,9 @@ def read_csv_sheet(path: Path) -> Sheet:
     delimiter = re.fullmatch(r'"?sep=(.)"?\r?', first.strip("\ufeff"))
     if delimiter:
         text, offset = rest, 1
-    separator = delimiter[1] if delimiter else _find_delimiter(text)
+    # Otherwise the one that the header line holds most often; its quoted parts do not count.
+    header = re.sub(r'"[^"]*"', "", next((line for line in text.splitlines() if line.strip()), ""))
+    separator = delimiter[1] if delimiter else max(_DELIMITERS, key=header.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         lines = [(f"line {reader.line_num + offset}", cells) for cells in reader]
@@ -268,13 +267,6 @@ def cell_text(cell: object) -> str:
     return str(cell)
 
 
-def _find_delimiter(text: str) -> str:
-    """The separator that the header line holds most often; its quoted parts do not count."""
-    header = next((line for line in text.splitlines() if line.strip()), "")
-    bare = re.sub(r'"[^"]*"', "", header)
-    return max(_DELIMITERS, key=bare.count)
-
-
 def _make_sheet(name: str, lines: list[tuple[str, list[str]]]) -> Sheet:
     filled = [(where, [cell.strip() for cell in cells]) for where, cells in lines if any(c.strip() for c in cells)]
     if not filled:
@@ -334,94 +326,3 @@ def read_number(text: str) -> float:
         msg = f"{text!r} is not a number"
         raise ValueError(msg)
     return number
-
-
-_LISTS = ("loading", "denominator", "mw_kda", "blots", "files", "factors", "within", "interaction")
-_NUMBERS = ("exposure_s", "mw_kda", "alpha", "rotate")
-_WHOLE = ("strip", "page")
-_KNOWN = ("experiment", "images", "targets", "ratios", "compare", "contrasts", "dilution", "samples")
-
-
-def read_experiment_workbook(file: Path) -> tuple[dict[str, Any], Sheet | None, list[str]]:
-    """Turn a workbook's sheets into what the TOML file would hold.
-
-    Returns
-    -------
-    raw : dict
-        As `tomllib` would give it.
-    samples : Sheet or None
-        The sample sheet, None if there is none.
-    problems : list of str
-        One line each.
-    """
-    sheets = read_workbook(file)
-    problems = [
-        f"{file.name}: sheet {name!r} is missing; {did_you_mean(name, sheets)}"
-        for name in ("images", "samples")
-        if name not in sheets
-    ]
-    for name, sheet in sheets.items():
-        if name in _KNOWN and name != "samples":
-            problems += [text for text in sheet.problems if "is empty" not in text]
-    raw = _pairs(sheets.get("experiment"), problems)
-    if isinstance(raw.get("ladder"), str):
-        raw["ladder"] = _ladder(raw["ladder"])
-    for key in ("images", "ratios", "contrasts"):
-        raw[key] = _records(sheets.get(key), problems)
-    raw["targets"] = {str(record.pop("target", "")): record for record in _records(sheets.get("targets"), problems)}
-    for key in ("compare", "dilution"):
-        raw[key] = _pairs(sheets.get(key), problems)
-    return raw, sheets.get("samples"), problems
-
-
-def _records(sheet: Sheet | None, problems: list[str]) -> list[dict[str, Any]]:
-    """One record per row; empty cells are keys not given."""
-    records = []
-    for row in sheet.rows if sheet else ():
-        record = {key.lower(): value for key, value in row.cells.items() if key and value}
-        records.append(
-            {
-                key: _value(key, value, f"{sheet.name if sheet else ''}: {row.where}: {key}", problems)
-                for key, value in record.items()
-            }
-        )
-    return records
-
-
-def _pairs(sheet: Sheet | None, problems: list[str]) -> dict[str, Any]:
-    """Read key and value from the first two columns; the first row counts unless it says key, value."""
-    if sheet is None or not sheet.columns:
-        return {}
-    lines = [list(sheet.columns), *([row.cells[name] for name in sheet.columns] for row in sheet.rows)]
-    pairs = {cells[0].lower(): cells[1] for cells in lines if len(cells) > 1 and cells[0] and cells[1]}
-    if pairs.get("key", "").lower() == "value":
-        del pairs["key"]
-    return {key: _value(key, value, f"{sheet.name}: {key}", problems) for key, value in pairs.items()}
-
-
-def _value(key: str, text: str, where: str, problems: list[str]) -> Any:
-    if key in _LISTS:
-        parts = [part.strip() for part in re.split(r"[;\n]" if ";" in text else r"[;,\n]", text) if part.strip()]
-        return [_number(key, part, where, problems) for part in parts] if key in _NUMBERS else parts
-    if key == "pairs":  # "A / B; C / D"
-        return [[side.strip() for side in re.split(r"\s/\s|\|", pair)] for pair in re.split(r"[;\n]", text)]
-    if key in ("stain", "all_pairs"):
-        return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(text.lower(), text)
-    return _number(key, text, where, problems) if key in (*_NUMBERS, *_WHOLE) else text
-
-
-def _number(key: str, text: str, where: str, problems: list[str]) -> Any:
-    try:
-        number = read_number(text)
-    except ValueError as error:
-        problems.append(f"{where}: {error}")
-        return None
-    return int(number) if key in _WHOLE and number.is_integer() else number
-
-
-def _ladder(text: str) -> str | list[float]:
-    """A list of numbers is the ladder's kDa values, anything else its product name."""
-    parts = [part for part in re.split(r"[;,\s]+", text) if part]
-    return (
-        [float(part) for part in parts] if len(parts) > 1 and all(re.fullmatch(r"[\d.]+", p) for p in parts) else text
-    )

@@ -159,22 +159,19 @@ def dilution_table(experiment: Experiment, fits: Mapping[str, DilutionFit]) -> p
     """
     probes = dict.fromkeys(image.probe for image in experiment.images if image.blot in experiment.dilution.blots)
     missing = [name for name in probes if not any(target == name or target.startswith(f"{name} ") for target in fits)]
-    rows: list[dict[str, object]] = [_row(fit) for fit in fits.values()]
+    rows: list[dict[str, object]] = [
+        {
+            "target": fit.target,
+            "exposure_s": fit.exposure_s,
+            "n_loads": len(set(fit.load_ug)),
+            "model": fit.model,
+            "reason": fit.reason or None,
+            **(fit.range.model_dump(exclude={"n_levels"}) if fit.range is not None else {}),
+        }
+        for fit in fits.values()
+    ]
     reason = f"fewer than {MIN_LOADS} loads with a volume that is not saturated"
     return make_table([*rows, *({"target": name, "reason": reason} for name in missing)], DILUTION_COLUMNS)
-
-
-def _row(fit: DilutionFit) -> dict[str, object]:
-    found = fit.range.model_dump() if fit.range is not None else {}
-    found.pop("n_levels", None)
-    return {
-        "target": fit.target,
-        "exposure_s": fit.exposure_s,
-        "n_loads": len(set(fit.load_ug)),
-        "model": fit.model,
-        "reason": fit.reason or None,
-        **found,
-    }
 
 
 def tell_range(fit: DilutionFit) -> str:

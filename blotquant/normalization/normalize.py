@@ -290,6 +290,8 @@ def _parts_of(design: _Design, part: str, lane: int, other: int | None) -> Parts
         ):
             if loading is not None and at is not None and at in loading.refused:
                 refused.append(("loading_below_loq", f"{loading.refused[at]} (membrane {loading.signals[0].membrane})"))
+    sides = [*([(design.top, lane)] if design.top else []), *((signal, other) for signal in design.bottoms)]
+    by_hand = [signal.probe for signal, at in sides if at in signal.excluded]
     return Parts(
         top=top,
         bottom=bottom,
@@ -301,14 +303,8 @@ def _parts_of(design: _Design, part: str, lane: int, other: int | None) -> Parts
         bottom_is_control=design.is_control,
         flags=_design_flags(design),
         refused=tuple(refused),
-        excluded=_left_out(design, lane, other),
+        excluded=f"lane excluded by hand in the picture of {' and '.join(by_hand)}" if by_hand else "",
     )
-
-
-def _left_out(design: _Design, lane: int, other: int | None) -> str:
-    top = [(design.top, lane)] if design.top else []
-    names = [s.probe for s, at in (*top, *((s, other) for s in design.bottoms)) if at in s.excluded]
-    return f"lane excluded by hand in the picture of {' and '.join(names)}" if names else ""
 
 
 def _design_flags(design: _Design) -> tuple[str, ...]:

@@ -143,13 +143,26 @@ def _profile(analysis: Analysis, lane: Lane, label: str, along: LaneProfile, of_
     grounds = [(band, *of_band[band.id]) for band in analysis.layout.bands_of(lane.id) if band.id in of_band]
     levels = np.concatenate([counts, *(level for _, _, level in grounds)]) if len(counts) else np.zeros(1)
     low, high = float(levels.min()), float(levels.max())
-    frame = _Frame(first=box.row_start, length=max(len(counts), 1), low=low, high=high)
+
+    def place(row: float) -> float:
+        return (row - box.row_start) / max(len(counts), 1) * PROFILE_WIDTH
+
+    def curve(first: int, values: NDArray[np.float64], points: int) -> str:
+        """Points of a polyline; each drawn column keeps the highest value, so that no peak is lost."""
+        if len(values) == 0:
+            return ""
+        edges = np.unique(np.linspace(0, len(values), min(points, len(values)) + 1).astype(int))
+        peaks = np.maximum.reduceat(values, edges[:-1])
+        x = [place(first + (a + b) / 2) for a, b in pairwise(edges)]
+        y = PROFILE_HEIGHT * (1 - (peaks - low) / (high - low if high > low else 1.0))
+        return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
+
     bands = tuple(
         ShadedBand(
-            x=frame.x(band.box.row_start),
-            width=frame.x(band.box.row_stop) - frame.x(band.box.row_start),
+            x=place(band.box.row_start),
+            width=place(band.box.row_stop) - place(band.box.row_start),
             label=band.target or "",
-            ground=frame.curve(rows[0], level, points=12),
+            ground=curve(rows[0], level, 12),
         )
         for band, rows, level in grounds
         if len(rows)
@@ -158,8 +171,8 @@ def _profile(analysis: Analysis, lane: Lane, label: str, along: LaneProfile, of_
     known = bool(len(along.rows)) and bool(np.isfinite(along.background).all())
     level = np.clip(along.background, low, high)
     return Profile(
-        lane=lane.number, strip=strip, label=label, signal=frame.curve(box.row_start, counts, points=PROFILE_POINTS),
-        along=frame.curve(int(along.rows[0]), level, points=40) if known else "", bands=bands, low=low, high=high,
+        lane=lane.number, strip=strip, label=label, signal=curve(box.row_start, counts, PROFILE_POINTS),
+        along=curve(int(along.rows[0]), level, 40) if known else "", bands=bands, low=low, high=high,
     )  # fmt: skip
 
 
@@ -175,24 +188,3 @@ def _grounds(analysis: Analysis) -> dict[str, _Ground]:
         rows = np.arange(aperture.box.row_start, aperture.box.row_stop)[inside]
         grounds[band.id] = (rows, (aperture.weights * values).sum(axis=1)[inside] / covered[inside])
     return grounds
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Frame:
-    first: int
-    length: int
-    low: float
-    high: float
-
-    def x(self, row: float) -> float:
-        return (row - self.first) / self.length * PROFILE_WIDTH
-
-    def curve(self, first: int, values: NDArray[np.float64], *, points: int) -> str:
-        """Points of a polyline; each drawn column keeps the highest value, so that no peak is lost."""
-        if len(values) == 0:
-            return ""
-        edges = np.unique(np.linspace(0, len(values), min(points, len(values)) + 1).astype(int))
-        peaks = np.maximum.reduceat(values, edges[:-1])
-        x = [self.x(first + (a + b) / 2) for a, b in pairwise(edges)]
-        y = PROFILE_HEIGHT * (1 - (peaks - self.low) / (self.high - self.low if self.high > self.low else 1.0))
-        return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))

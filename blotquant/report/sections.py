@@ -86,7 +86,11 @@ def _common_test(summary: pd.DataFrame) -> str:
 def _claims_table(experiment: Experiment, summary: pd.DataFrame, claims: pd.DataFrame | None) -> Markup:
     ranges = {row["condition"]: row for row in claims.to_dict("records")} if claims is not None else {}
     usual, level, unit = _common_test(summary), experiment.compare.level, experiment.unit
-    rows = [{**row, **_ways_of(ranges.get(row["condition"]))} for row in summary.to_dict("records")]
+    spread = ("lowest", "highest", "n_ways")
+    rows = [
+        {**row, **{name: ranges.get(row["condition"], {}).get(name) for name in spread}}
+        for row in summary.to_dict("records")
+    ]
 
     def note(row: Record) -> Cell:
         said = "" if is_missing(row["test"]) else str(row["test"])
@@ -121,11 +125,6 @@ def _claims_table(experiment: Experiment, summary: pd.DataFrame, claims: pd.Data
 def _over_ways(row: Record) -> Cell:
     ends = interval("lowest", "highest")(row)
     return Cell(f"{ends.text} ({row['n_ways']})" if ends.text else "", ends.sort)
-
-
-def _ways_of(claim: Mapping[Any, Any] | None) -> dict[str, Any]:
-    names = ("lowest", "highest", "n_ways")
-    return {name: claim[name] if claim is not None else None for name in names}
 
 
 def ratio_table(ratios: pd.DataFrame) -> Markup:
@@ -171,7 +170,11 @@ def exposure_table(exposures: pd.DataFrame | None) -> Markup | None:
         View("target", "The protein", value("target")),
         View("rate ± SE, counts/s", "Slope of volume against exposure time", with_sd("rate", "rate_sd")),
         View("bound", "≥ where every exposure is saturated", value("bound")),
-        View("r²", "Share of variance that the line explains; two exposures cannot show a line", _r2),
+        View(
+            "r²",
+            "Share of variance that the line explains; two exposures cannot show a line",
+            lambda row: value("r2", 4)(row) if row["n_used"] >= FEWEST_FOR_A_LINE else Cell(""),
+        ),
         View("exposures", "In the series", value("n_frames")),
         View("unsaturated", "Those that the line was fitted to", value("n_used")),
         View("linear range", "How far volume is known to grow with the exposure time", _linear_range),
@@ -179,10 +182,6 @@ def exposure_table(exposures: pd.DataFrame | None) -> Markup | None:
     )
     named = exposures[exposures["target"].notna()]
     return table_html((named if len(named) else exposures).to_dict("records"), views)
-
-
-def _r2(row: Record) -> Cell:
-    return value("r2", 4)(row) if row["n_used"] >= FEWEST_FOR_A_LINE else Cell("")
 
 
 def _linear_range(row: Record) -> Cell:

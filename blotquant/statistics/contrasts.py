@@ -155,6 +155,8 @@ def judge_family(model: RatioModel, family: Family, *, alpha: float) -> list[dic
         Cells of `CONTRAST_COLUMNS` but `ratio` and `sentence`. A family keeps its size where contrasts are refused:
         the others are not judged more mildly for it.
     """
+    from scipy import stats
+
     here = [k for k, name in enumerate(family.conditions) if name in model.names]
     weights = np.zeros((len(family.claims), len(model.names)))
     weights[:, [model.names.index(family.conditions[k]) for k in here]] = family.weights[:, here]
@@ -163,7 +165,10 @@ def judge_family(model: RatioModel, family: Family, *, alpha: float) -> list[dic
         for row in family.weights
     ]
     size = len(family.claims)
-    base = [_labels(family, k) for k in range(size)]
+    quantity = {"interaction": "ratio of fold changes", "trend": "fold change per step"}.get(family.kind, "fold change")
+    base: list[dict[str, Any]] = [
+        {"family": family.name, "contrast": claim.label, "quantity": quantity} for claim in family.claims
+    ]
     there = [k for k in range(size) if not absent[k]]
     for k in range(size):
         if absent[k]:
@@ -198,7 +203,7 @@ def judge_family(model: RatioModel, family: Family, *, alpha: float) -> list[dic
         if n >= 2 and df > 0 and se > 0 and not math.isnan(se):
             row |= {"se_log": se, "df": df}
             joint = limits[df]
-            row |= _interval(float(found.estimate[place]), se, _t_quantile(alpha, df), bounds[place], "ci")
+            row |= _interval(float(found.estimate[place]), se, float(stats.t.isf(alpha / 2, df)), bounds[place], "ci")
             row |= _interval(float(found.estimate[place]), se, joint, bounds[place], "simultaneous_ci")
             if not refusals[k]:
                 tested.append(place)
@@ -206,8 +211,6 @@ def judge_family(model: RatioModel, family: Family, *, alpha: float) -> list[dic
         row["test"] = f"no test: {refusals[k]}" if refusals[k] else how + words
     if tested:
         t = found.estimate[tested] / found.se[tested]
-        from scipy import stats
-
         single = np.asarray(2 * stats.t.sf(np.abs(t), found.df[tested]))
         adjusted = adjust_p(t, found.correlation[np.ix_(tested, tested)], found.df[tested], adjust=adjust, size=size)
         for place, p, joint_p in zip(tested, single, adjusted, strict=True):
@@ -219,11 +222,6 @@ def judge_family(model: RatioModel, family: Family, *, alpha: float) -> list[dic
         for k in there:
             base[k] |= dose_response(model, family.doses[family.claims[k].label], alpha=alpha)
     return base
-
-
-def _labels(family: Family, k: int) -> dict[str, Any]:
-    quantity = {"interaction": "ratio of fold changes", "trend": "fold change per step"}.get(family.kind, "fold change")
-    return {"family": family.name, "contrast": family.claims[k].label, "quantity": quantity}
 
 
 def _refusal(model: RatioModel, weight: Floats, estimate: float, se: float, df: float, bound: str) -> str:
@@ -273,12 +271,6 @@ def _interval(estimate: float, se: float, reach: float, bound: str, name: str) -
     if bound in ("≤", "≥"):
         del ends[f"{name}_low" if bound == "≤" else f"{name}_high"]
     return {} if bound == "?" else ends
-
-
-def _t_quantile(alpha: float, df: float) -> float:
-    from scipy import stats
-
-    return float(stats.t.isf(alpha / 2, df))
 
 
 def detectable_effect(se: float, df: float, critical: float, power: float = POWER) -> float:

@@ -176,17 +176,15 @@ def _components(residual: Floats, parts: Sequence[Floats]) -> Floats | None:
         score = np.array([0.5 * (solved @ part @ solved - np.trace(t)) for part, t in zip(parts, turned, strict=True)])
         step = np.linalg.solve(information, score)
         size = 1.0
-        while np.linalg.eigvalsh(_mix(theta + size * step, parts))[0] <= 1e-6 * start and size > 1e-6:
+        while size > 1e-6:
+            trial = theta + size * step
+            if np.linalg.eigvalsh(trial[0] * parts[0] + trial[1] * parts[1])[0] > 1e-6 * start:
+                break
             size /= 2
         theta = theta + size * step
         if np.abs(size * step).max() < 1e-12 * start:
             break
     return theta
-
-
-def _mix(theta: Floats, parts: Sequence[Floats]) -> Floats:
-    mixed_parts: Floats = theta[0] * parts[0] + theta[1] * parts[1]
-    return mixed_parts
 
 
 def each_by_its_own(y: ArrayLike, condition: Ints, block: Ints, weights: Floats) -> Comparisons:

@@ -127,7 +127,9 @@ class RatioModel:
         lost = self._only_bounded()
         kept = ~np.isin(self.condition, list(lost))
         found, how = self._fit(weights, kept) if kept.any() else (None, "")
-        worst, words = self._all_at_bounds()._fit(weights, np.ones_like(kept)) if lost else (found, how)
+        worst, words = (
+            replace(self, units=self.units.assign(bound=""))._fit(weights, np.ones_like(kept)) if lost else (found, how)
+        )
         assert worst is not None
         bounds = []
         for row, weight in enumerate(weights):
@@ -139,9 +141,6 @@ class RatioModel:
             elif bounds[row] == "?":
                 worst.estimate[row] = worst.se[row] = np.nan
         return worst, bounds, how or words
-
-    def _all_at_bounds(self) -> RatioModel:
-        return replace(self, units=self.units.assign(bound=""))
 
     def _only_bounded(self) -> dict[int, int]:
         """Conditions that have too few measured values for an estimate, and the side on which they lie.
