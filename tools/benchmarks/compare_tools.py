@@ -1,4 +1,4 @@
-"""Weigh the same pictures with blotquant, ImageJ's gel analyser, gelpy and a pipeline of scikit-image's rolling ball.
+"""Measure the same pictures with blotquant, ImageJ's gel analyser, gelpy and a pipeline of scikit-image's rolling ball.
 
     python tools/benchmarks/compare_tools.py --n 8
 
@@ -20,7 +20,7 @@ display; gelpy: its command).
 
 A band counts as found where a tool names one within a band's height and half a lane of its place; bands of SNR >= 5
 count. Volumes are compared for bands of SNR >= 10 that are neither saturated, hollow nor part of a doublet, after
-one common scale a picture; "all" stands for the bands that every tool of the table weighed. Times are processor time.
+one common scale a picture; "all" stands for the bands that every tool of the table measured. Times are processor time.
 """
 
 from __future__ import annotations
@@ -252,7 +252,7 @@ def _gelpy_picture(command: str, picture: Picture, run: Path) -> pd.DataFrame:
     )
     rows = []
     for step in steps:
-        done = subprocess.run([command, *step], capture_output=True, text=True, check=False, timeout=600)
+        done = subprocess.run([command, *step], capture_output=True, text=True, check=False, timeout=3600)
         if done.returncode:
             return pd.DataFrame(columns=COLUMNS, dtype=float)
         if step[0] == "lanes":
@@ -334,8 +334,8 @@ def compare(name: str, pictures: list[Picture], folder: Path) -> None:
         extra = sum(len(t) - int((m >= 0).sum()) for t, m in zip(tables, partners, strict=True))
         scores[tool] = (found, off, extra / len(pictures), seconds)
     snr = np.concatenate([p.truth["snr"].to_numpy(float) for p in pictures])
-    weighed = [off for _, off, _, _ in scores.values() if np.isfinite(off).any()]
-    everywhere = np.isfinite(weighed).all(axis=0)
+    measured = [off for _, off, _, _ in scores.values() if np.isfinite(off).any()]
+    everywhere = np.isfinite(measured).all(axis=0)
     for tool, (found, off, extra, seconds) in scores.items():
         by_hand = tool.startswith("ImageJ")
         counts = "   given    given" if by_hand else f"{found[snr >= 5].mean():8.1%}{extra:9.2f}"
