@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,9 @@ LEAST_SEPARATION = 1.5
 
 MOST_LEFT_OVER = 0.08
 """RMS that a fit may leave over, as a part of the profile's height above its background."""
+
+NEIGHBOURS_PEAK = 0.5
+"""Peaks nearer than this part of the distance between the outlines' middles are one and the same."""
 
 MARGIN = 0.35
 """The profile goes so far beyond the outlines, in heights of the group, to see the background."""
@@ -202,6 +206,13 @@ def _fit_lane(bands: list[Band], canvas: Box, signal: FloatImage) -> tuple[Array
     bend = middle_line(first.outline, np.arange(canvas.col_start, canvas.col_stop))
     bend = bend - float(middle_line(first.outline, np.array([round(first.peak[1])]))[0])
     peaks = np.array([band.peak[0] for band in bands])
+    # A peak that is its neighbour's light at the outline's end says nothing of the band's own place: the middle does.
+    middles = np.array([(band.box.row_start + band.box.row_stop - 1) / 2 for band in bands])
+    order = np.argsort(middles, kind="stable")
+    for pair in pairwise(order):
+        upper, lower = pair
+        if peaks[lower] - peaks[upper] < NEIGHBOURS_PEAK * (middles[lower] - middles[upper]):
+            peaks[list(pair)] = middles[list(pair)]
     tall = float(np.median([band.box.row_stop - band.box.row_start for band in bands]))
     # The profile: columns that all of the bands have, each shifted by whole rows to follow their bend.
     left, right = max(band.box.col_start for band in bands), min(band.box.col_stop for band in bands)

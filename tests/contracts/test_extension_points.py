@@ -18,7 +18,7 @@ from blotquant.io import read, read_image
 from blotquant.io.read import READERS, Reader
 from blotquant.io.source import RawPicture
 from blotquant.quantification.background import BACKGROUNDS
-from blotquant.quantification.background.simple import Constant
+from blotquant.quantification.background.methods import Constant
 from blotquant.settings import QuantificationSettings, Settings
 from blotquant.statistics.scaling import SCALINGS, ScalingMethod, blot_scales
 

@@ -112,3 +112,15 @@ def test_apertures_of_any_outlines_never_count_a_pixel_twice(drawn):
         assert aperture.weights.min() >= 0
         total[aperture.box.slices] += aperture.weights
     assert total.max() <= 1 + 1e-9
+
+
+def test_share_light_takes_a_peak_that_is_the_neighbours_for_none():
+    """The weak band's outline ends on the strong one, where its brightest row lies: their own light all the same."""
+    light = [picture((row, height), noise=0) - picture(noise=0) for row, height in ((52, 600.0), (65, 2000.0))]
+    signal = picture() + light[0] + light[1]
+    shares = {}
+    for peak in (52, 63):
+        layout = layout_of(band("a", (42, 65), (19, 41), peak), band("b", (54, 76), (19, 41), 65))
+        shares[peak] = measure_bands(BlotImage(pixels=signal), layout)["volume"].to_numpy()
+    np.testing.assert_allclose(shares[63], shares[52], rtol=0.02)
+    np.testing.assert_allclose(shares[63], [part.sum() for part in light], rtol=0.05)

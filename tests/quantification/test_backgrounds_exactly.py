@@ -14,10 +14,16 @@ from scipy.linalg import null_space
 
 from blotquant.model.geometry import Box, Lane
 from blotquant.quantification.background.base import Aperture, BackgroundPixels
-from blotquant.quantification.background.baseline import LaneBaseline
 from blotquant.quantification.background.kriging import PRIOR_WEIGHT, RAGGED, Roughness, Witnesses, krige
 from blotquant.quantification.background.local import GLOW, Local
-from blotquant.quantification.background.simple import Constant, Flank, NoBackground, _line, weighted_median
+from blotquant.quantification.background.methods import (
+    Constant,
+    Flank,
+    LaneBaseline,
+    NoBackground,
+    _line,
+    weighted_median,
+)
 
 ROUGH = Roughness(pixel=9.0, row=2.0, shared=50.0, level=30.0, uneven=20.0, length=16.0)
 SHAPE = (100, 96)

@@ -10,7 +10,7 @@ from blotquant.imaging.robust import winsorised_sd
 from blotquant.model.geometry import Box, Lane
 from blotquant.quantification.background.background_pixels import NEAR, OUTLIER, find_specks, lane_light, make_cells
 from blotquant.quantification.background.base import Aperture, BackgroundPixels
-from blotquant.quantification.background.rolling_ball import BRIGHT, STANDS, RollingBall, interpolate_cells
+from blotquant.quantification.background.methods import BRIGHT, STANDS, RollingBall, interpolate_cells
 
 
 def everything(shape: tuple[int, int]) -> Aperture:

@@ -8,7 +8,7 @@ from simple_pictures import LANES, SHAPE, as_image, plain_layout
 
 from blotquant.model.geometry import rectangle
 from blotquant.quantification.background.background_pixels import find_specks, make_cells
-from blotquant.quantification.background.baseline import whittaker
+from blotquant.quantification.background.methods import whittaker
 from blotquant.quantification.bands import measure_bands
 
 

@@ -3,7 +3,8 @@
     python tools/benchmarks/real_weighing.py
 
 The ladder gel: four equal lanes of a DNA ladder with known ng per band. The strip: 13 lanes with published values.
-Found outlines are those of `blotquant measure`; a found band stands for the marked one whose rows its peak lies in.
+Found outlines are those of `blotquant measure`; a found band stands for the marked one whose
+rows the middle of its outline lies in (of two that overlap, both may have the light of one for their peak).
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def weigh_found(image: BlotImage, marked: Layout, method: str = "local") -> pd.D
     rows = []
     for band in marked.bands:
         box, centre = band.box, float(marked.lane(band.lane).center_at(band.peak[0]))
-        inside = table["peak_row"].between(box.row_start - 1, box.row_stop)
+        middle = (table["row_start"] + table["row_stop"] - 1) / 2
+        inside = middle.between(box.row_start - 1, box.row_stop)
         inside &= (table["peak_col"] - centre).abs() < (box.col_stop - box.col_start) / 2
         inside &= table["status"] == "detected"  # an empty place of a row is no band
         volumes = table.loc[inside, "volume"]

@@ -1,15 +1,13 @@
 """Background methods: one protocol, one registry, one contract test for all of them.
 
-Adding one is one module with a frozen dataclass of its parameters and one entry in `BACKGROUNDS`.
+Adding one is a frozen dataclass of its parameters, in `methods.py` or its own module, and one entry in `BACKGROUNDS`.
 """
 
 from __future__ import annotations
 
 from blotquant.quantification.background.base import Aperture, Background, BackgroundPixels, Estimate, FittedBackground
-from blotquant.quantification.background.baseline import LaneBaseline
 from blotquant.quantification.background.local import Local
-from blotquant.quantification.background.rolling_ball import RollingBall
-from blotquant.quantification.background.simple import Constant, Flank, NoBackground
+from blotquant.quantification.background.methods import Constant, Flank, LaneBaseline, NoBackground, RollingBall
 
 BACKGROUNDS: dict[str, Background] = {
     method.name: method for method in (Local(), LaneBaseline(), Flank(), Constant(), NoBackground(), RollingBall())

@@ -18,7 +18,7 @@ from blotquant.model.geometry import Lane
 from blotquant.quantification.background.background_pixels import Course, both_sides
 from blotquant.quantification.background.base import Aperture, Array, BackgroundPixels, Estimate, FittedBackground
 from blotquant.quantification.background.kriging import Roughness, Witnesses, krige, measure_roughness
-from blotquant.quantification.background.simple import Constant
+from blotquant.quantification.background.methods import Constant
 
 GLOW = 0.3
 """SD of the share of a band's light that may lie on the gap beside it where bands touch or fuse."""
