@@ -101,7 +101,7 @@ PROTEINS = (
     (r"(?:akt|pkb)[123]?|akt1[/_-]2", "AKT"),
     (r"erk[ _-]?5", ""),
     (r"erk[ _-]?1[/_,-]?2|erk12|erk[12]?|(?:p44[/_-]p?42[ _-]?)?mapk|p44[/_-]?p?42|p42[/_-]?p?44", "ERK"),
-    (r"(?:b|β|beta)[ _-]?[ac][ck]t(?:ine?)?|actb|a[ck]tine?", "beta-actin"),
+    (r"(?:b|β|beta)[ _-]?(?:act(?:ine?)?|aktin)|actb|actine?|aktin", "beta-actin"),
     (r"ga[pd]dh|g[ad]pdh|g3pdh", "GAPDH"),
     (r"(?:b|β|beta)[ _-]?tub(?:uline?)?|tubb", "beta-tubulin"),
     (r"(?:a|α|alpha)?[ _-]?tub(?:uline?)?|tuba", "alpha-tubulin"),

@@ -153,7 +153,7 @@ def _read_exposure(text: str, guesses: list[tuple[str, str]]) -> tuple[float | N
         value, unit = float(likely[-1][1].replace(",", ".")), likely[-1][2].lower()
         return value * (0.001 if unit.startswith("ms") else 60.0 if unit.startswith("m") else 1.0), text
     bare = words.BARE_EXPOSURE.search(text)
-    if bare and (int(bare[1]) > MOST_EXPERIMENTS or words.BLOT.search(_cut(text, bare))):
+    if bare and int(bare[1]) > MOST_EXPERIMENTS:
         guesses.append(("exposure_s", f"guessed: {bare[0]} is an exposure of {bare[1]} s, no experiment's number"))
         return float(bare[1]), _cut(text, bare)
     return None, text
@@ -204,7 +204,7 @@ def _read_probe(text: str, *, is_phospho: bool, guesses: list[tuple[str, str]]) 
         first = proteins[0][1]
         left = (text[: span[0]] + " " + text[span[1] :]).strip()
         written = text[span[0] : span[1]].strip(" _-")
-        if re.fullmatch(r"(?i)a[ck]t(ine?)?|tub(uline?)?", written):
+        if re.fullmatch(r"(?i)act(ine?)?|aktin|tub(uline?)?", written):
             guesses.append(("probe", f"guessed: {written} alone is taken as {last}"))
         if written == "PERK":
             guesses.append(("probe", "guessed: phospho-ERK; the kinase of the ER is written PERK too"))
