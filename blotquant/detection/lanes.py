@@ -213,6 +213,8 @@ _HEIGHTS = 5.0
 """Room above the first and below the last band of a lane, in band heights."""
 _PITCHES = 1.2
 """The same room, in distances of lanes: the larger of the two holds."""
+_SHORT = 0.8
+"""Of the usual length of a strip's lanes: a shorter one goes as far as the lane beside it."""
 _ASKEW = 0.105
 """Columns per row by which lanes stray from right angles to the rows at the most (six degrees)."""
 _STAGGERED = 0.05
@@ -474,4 +476,10 @@ def bounded(grid: SearchCopy, found: FoundStrip) -> FoundStrip:
         inside = rows[(level >= highest) & (level <= lowest)]
         tops.append(max(top, float(inside[0])) if len(inside) else top)
         bottoms.append(min(bottom, float(inside[-1])) if len(inside) else bottom)
+    lengths = np.subtract(bottoms, tops)
+    whole = np.flatnonzero(lengths >= _SHORT * float(np.median(lengths)))
+    # What the network sees of an outer lane may end early; it goes as far as its neighbour.
+    for k in np.flatnonzero(lengths < _SHORT * float(np.median(lengths))):
+        near = int(whole[np.argmin(np.abs(whole - k))])
+        tops[k], bottoms[k] = min(tops[k], tops[near]), max(bottoms[k], bottoms[near])
     return replace(found, piece=replace(piece, tops=tuple(tops), bottoms=tuple(bottoms)))

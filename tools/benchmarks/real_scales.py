@@ -34,6 +34,8 @@ from blotquant.model.geometry import Layout
 Truth = dict[str, Any]
 Floats = NDArray[np.float64]
 SIZES = (0.5, 1.0, 2.0, 3.0)
+SURE = 0.9
+"""Confidence above which no wrong lane may stand."""
 EXPORTS = ("8 bit", "8 bit stretched", "JPEG 85")
 
 
@@ -64,7 +66,8 @@ def main() -> int:
         f1 = 2 * total["bands_found"] / max(total["bands"] + total["bands_found"] + total["bands_false"], 1)
         print(
             f"{name:16s} right lanes {part['right'].mean():.3f} of {len(part)}, lanes found "
-            f"{total['found'] / total['lanes']:.3f}, extra {total['extra']:.0f}, bands F1 {f1:.3f}"
+            f"{total['found'] / total['lanes']:.3f}, extra {total['extra']:.0f} (above "
+            f"{SURE:g}: {total['extra_sure']:.0f}), bands F1 {f1:.3f}"
         )
     return 0
 
@@ -112,18 +115,20 @@ def score(layout: Layout, truth: Truth) -> dict[str, int]:
     """Lanes and bands in the marked region; optional lanes and faint bands count neither way."""
     x0, y0, x1, y1 = truth.get("region") or (0, 0, np.inf, np.inf)
     optional = truth.get("optional_lanes", [])
-    lanes = [
-        float(lane.center_at(sum(lane.row_range) / 2))
+    inside = [
+        (float(lane.center_at(sum(lane.row_range) / 2)), lane.confidence)
         for lane in layout.lanes
         if min(lane.row_range[1], y1) - max(lane.row_range[0], y0) > 0.3 * (y1 - y0)
     ]
     points = [b.peak[::-1] for b in layout.bands if b.status == "detected"]
-    lanes = [x for x in lanes if x0 <= x <= x1 and not any(a <= x <= b for a, b in optional)]
+    inside = [(x, sure) for x, sure in inside if x0 <= x <= x1 and not any(a <= x <= b for a, b in optional)]
     points = [
         (x, y) for x, y in points if x0 <= x <= x1 and y0 <= y <= y1 and not any(a <= x <= b for a, b in optional)
     ]
     used: set[int] = set()
-    found = sum(_take([(x, 0.0) for x in lanes], (m["x_left"], -1.0, m["x_right"], 1.0), used) for m in truth["lanes"])
+    found = sum(
+        _take([(x, 0.0) for x, _ in inside], (m["x_left"], -1.0, m["x_right"], 1.0), used) for m in truth["lanes"]
+    )
     taken: set[int] = set()
     bands = sum(_take(points, _box(m, truth["lanes"]), taken) for m in truth["bands"])
     for mark in truth.get("faint_bands", []):
@@ -131,7 +136,8 @@ def score(layout: Layout, truth: Truth) -> dict[str, int]:
     return {
         "lanes": len(truth["lanes"]),
         "found": found,
-        "extra": len(lanes) - len(used),
+        "extra": len(inside) - len(used),
+        "extra_sure": sum(sure > SURE for k, (_, sure) in enumerate(inside) if k not in used),
         "bands": len(truth["bands"]),
         "bands_found": bands,
         "bands_false": len(points) - len(taken) if truth["bands"] else 0,

@@ -73,7 +73,7 @@ def stages(path: Path, out: Path) -> dict[str, Callable[[], Any]]:
 
     from blotquant.analysis import analyze
     from blotquant.detection.picture import detect_bands, detect_lanes, find_layout, find_strips
-    from blotquant.detection.prediction import look, make_search_copy
+    from blotquant.detection.prediction import make_search_copy, predict
     from blotquant.doublets.split import resolve_doublets
     from blotquant.io import read_image
     from blotquant.io.files import sha256_of
@@ -106,7 +106,7 @@ def stages(path: Path, out: Path) -> dict[str, Callable[[], Any]]:
         "lanes": lambda: detect_lanes(signal, strips[0]),
         "bands": lambda: detect_bands(signal, lanes),
         "strips, lanes, bands": lambda: find_layout(signal, ceiling=image.ceiling),
-        "network alone": lambda: look(coarse),
+        "network alone": lambda: predict(coarse),
         "touching rows": lambda: resolve_doublets(signal, layout, ceiling=image.ceiling),
         "background": lambda: prepare_image(image, layout),
         "measure bands": lambda: measure_bands(image, layout, scene=scene),
