@@ -105,8 +105,7 @@ def _joined(
         r0, r1 = usual.row_of(gap)
         if not _is_bare(usual.pixels[int(r0) : int(r1) + 1, max(0, int(c0)) : int(c1) + 1], usual.step):
             return None
-    needed = len(more) if len(more) == len(lanes) else max(2, MOST * len(more))
-    if same.sum() < needed:
+    if same.sum() < max(2, MOST * len(more)):
         # Two pieces may lie side by side below a third; lanes that lie across those of one gel are none of its lanes.
         if len(more) == len(lanes) or gap is None or other.trust <= DOUBT:
             return None
