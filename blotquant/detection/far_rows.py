@@ -110,7 +110,8 @@ def _joined(
         if len(more) == len(lanes) or gap is None or other.trust <= DOUBT:
             return None
         return [base, replace(other, trust=DOUBT)]
-    partner = {int(away[j].argmin()): more[j] for j in np.flatnonzero(same)}
+    # A lane of which one strip shows little may lean; the nearest is still its own.
+    partner = {int(away[j].argmin()): more[j] for j in np.flatnonzero(away.min(axis=1) < pitch / 2)}
     ends = (max(lane.row_range[1] for lane in more), min(lane.row_range[0] for lane in more))
     lanes = [_continued(lane, partner.get(k), *ends) for k, lane in enumerate(lanes)]
     clear = [track.clear for track in base.piece.tracks]
