@@ -130,6 +130,16 @@ def test_index_leads_to_every_picture(page):
     assert found == [True] * 6
 
 
+def test_a_picture_that_a_link_leads_to_has_its_title_below_the_switches(page):
+    page.execute_script("document.querySelectorAll('table.index a')[2].click()")
+    places = page.execute_script(
+        "const target = document.querySelector(document.querySelectorAll('table.index a')[2].hash);"
+        "return [document.querySelector('.switches').getBoundingClientRect().bottom,"
+        " target.querySelector('h3').getBoundingClientRect().top, innerHeight]"
+    )
+    assert places[0] <= places[1] < places[2]
+
+
 def test_a_sample_called_like_markup_stays_text(page):
     assert page.execute_script("return document.querySelectorAll('img').length") == 0
     assert set(column(page, "#ratios table", "condition")) == set(CONDITIONS)
