@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 from psygnal import Signal
 
 from blotquant.identification.ladder import said_kda
@@ -69,6 +70,8 @@ COMMANDS = (
     Command("Shift-J", "Turn right", "Turn the picture by a quarter, clockwise", "turn", "picture", (-90,)),
     Command("F", "Mirror", "Mirror the picture, left to right", "mirror", "picture", ("left-right",)),
     Command("Shift-F", "Mirror down", "Mirror the picture, top to bottom", "mirror", "picture", ("top-bottom",)),
+    Command("D", "Along a row", "Drag along a row that lies askew: it is searched so", "draw", "picture", ("rows",)),
+    Command("", "Lean", "Search as if rows ran askew by these degrees; the pixels stay", "lean", "picture"),
     Command("Q", "Region", "Drag a rectangle around the part of the picture to keep", "draw", "picture", ("region",)),
     Command("", "Whole", "Show all of a picture that was cut", "lay", "picture"),
     Command("Shift-R", "Strip", "Drag rectangles around strips until Esc", "draw", "picture", ("strip",)),
@@ -86,8 +89,14 @@ COMMANDS = (
     Command("Control-Shift-Z", "Redo", "Do the last undone gesture again", "redo"),
 )
 BY_NAME = {command.name: command for command in COMMANDS}
-FRAMES = {"region": "the part of the picture to keep", "grid": "all lanes"}
-"""What a rectangle is drawn around that is no strip, lane or band."""
+FRAMES = {
+    "region": "a rectangle around the part of the picture to keep",
+    "grid": "a rectangle around all lanes",
+    "rows": "a line along a row of bands",
+}
+"""What is drawn that is no strip, lane or band."""
+MAX_LEAN_DEG = 45.0
+"""Rows that run more askew are nearer to the next quarter turn."""
 STEPS = ("Picture", "Strips", "Lanes", "Bands", "Targets", "Result")
 PICTURE = 0
 """Number of a step, as the next five are."""
@@ -110,6 +119,8 @@ class Commands:
     ----------
     target, kda : str
         What is given next to a row, and to a band of the ladder.
+    lean_deg : float
+        By how much rows run down to the right, for `lean`.
     step : int
         Which step of the work is in front.
     """
@@ -121,7 +132,7 @@ class Commands:
 
     def __init__(self, bench: Workbench, layers: BlotLayers) -> None:
         self.bench, self.layers = bench, layers
-        self.target, self.kda, self.step = "", "", BANDS
+        self.target, self.kda, self.lean_deg, self.step = "", "", 0.0, BANDS
         self._by_key = False
         self._seen: Doubt | None = None
         self._unnamed: tuple[str, ...] = ()
@@ -146,6 +157,7 @@ class Commands:
         """Do a command, and say why where it cannot be done."""
         if self.bench.editor is None:
             return
+        self.layers.finish()
         self._by_key, command = by_key, BY_NAME[name]
         self._try(getattr(self, command.method), *command.args)
 
@@ -303,7 +315,9 @@ class Commands:
 
     def go(self, step: int) -> None:
         """Go to a step; it makes its layer the one that the mouse works on."""
-        layers, self.step = self.layers, step
+        layers = self.layers
+        layers.finish()
+        self.step = step
         if self.bench.editor is not None:
             layers.work_on({PICTURE: layers.image, STRIPS: layers.strips, LANES: layers.lanes}.get(step, layers.bands))
         self.stepped.emit(step)
@@ -312,12 +326,18 @@ class Commands:
         layers = self.layers
         layer = layers.strips if what or layers.strips.visible else layers.lanes if self.step == LANES else layers.bands
         layers.draw(layer, what if what in FRAMES else "")
-        around = FRAMES.get(what) or ("a strip" if layer is layers.strips else f"a {layer.name[:-1].lower()}")
-        self.say(f"drag a rectangle around {around}; Esc ends it")
+        one = "a strip" if layer is layers.strips else f"a {layer.name[:-1].lower()}"
+        self.say(f"drag {FRAMES.get(what) or f'a rectangle around {one}'}; Esc ends it")
 
-    def _boxed(self, what: str, low: tuple[float, float], high: tuple[float, float]) -> None:
-        """A rectangle was drawn for a region or for even lanes."""
-        self._try(self._lay_grid if what == "grid" else self._cut_out, low, high)
+    def _boxed(self, what: str, first: tuple[float, float], last: tuple[float, float]) -> None:
+        """A rectangle was drawn for a region or for even lanes, or a line along a row."""
+        do = {"grid": self._lay_grid, "region": self._cut_out, "rows": self._level}[what]
+        self._try(do, first, last)
+
+    def _level(self, first: tuple[float, float], last: tuple[float, float]) -> None:
+        (top, left), (bottom, right) = sorted((first, last), key=lambda point: point[1])
+        self.lean_deg = round(float(np.degrees(np.arctan2(bottom - top, right - left))), 1)
+        self.lean()
 
     def _cut_out(self, low: tuple[float, float], high: tuple[float, float]) -> None:
         sizes = self.editor.image.shape
@@ -341,6 +361,16 @@ class Commands:
 
     def mirror(self, flip: Flip) -> None:
         self.lay(Orientation(flip=flip))
+
+    def lean(self) -> None:
+        there = self.editor.image.orientation.lean_deg
+        if abs(self.lean_deg) > MAX_LEAN_DEG:
+            msg = f"rows that run askew by more than {MAX_LEAN_DEG:g}° want a quarter turn first"
+            raise ValueError(msg)
+        if round(self.lean_deg - there, 1):
+            self.lay(Orientation(rotate=self.lean_deg - there))
+        else:
+            self.say(f"rows are searched along {there:g}° already")
 
     def lay(self, step: Orientation | None = None) -> None:
         self.bench.lay(step)

@@ -51,8 +51,8 @@ QTableView {{ gridline-color: transparent; }}
 DARK = {"soft": "#9aa4ae", "problem": "#6d3b12; color: #ffe6c9", "note": "#24485f; color: #d9ecf8", "flags": "#f0b35a"}
 LIGHT = {"soft": "#56606b", "problem": "#ffe3c4; color: #5c2c00", "note": "#d6ebfa; color: #0b3a57", "flags": "#8a4b00"}
 GUARD = "blotquant_guard"
-WARM_MS = 60
-"""Between two layers that are made ahead: the window paints and answers."""
+TURN_MS = 10
+"""Between two steps of what would hold the window up in one: it paints and answers."""
 
 
 def guard_of(viewer: Any) -> Guard:
@@ -77,14 +77,16 @@ class Guard(QObject):
         self.hand = Commands(self.bench, self.layers)
         bench, layers = self.bench, self.layers
         bench.may_leave, bench.ask, bench.ask_place = self.may_leave, self.ask, self.ask_place
-        self._warm, self._turn = layers.warm(), QTimer(self)
-        self._turn.timeout.connect(self._next_layer)
-        bench.began.connect(lambda label: self._turn.start(WARM_MS) if label and self._warm else None)
+        self._turn = QTimer(self)
+        self._turn.setSingleShot(True)
+        self._turn.timeout.connect(self._next_step)
+        bench.began.connect(lambda label: self._turn.start(TURN_MS) if label else None)
         self.hand.named_target.connect(self._focus_picture)
         bench.opened.connect(self._show)
         bench.related.connect(self._name_lanes)
         bench.stated.connect(self._name_lanes)
         bench.selected.connect(self._select)
+        layers.filled.connect(self._shown)
         layers.picked.connect(bench.select)
         layers.picked_lane.connect(bench.select_lane)
         layers.previewed.connect(bench.previewed.emit)
@@ -93,16 +95,20 @@ class Guard(QObject):
         for watched in (window, *window.findChildren(QOpenGLWidget)):
             watched.installEventFilter(self)
 
-    def _next_layer(self) -> None:
-        """Make one layer more, in a turn of its own."""
-        if next(self._warm, self) is self:
-            self._turn.stop()
+    def _next_step(self) -> None:
+        if self.layers.next_step():
+            self._turn.start(TURN_MS)
 
     def _show(self) -> None:
-        if self.bench.editor is not None:
-            self.layers.samples = self.bench.samples
-            self.layers.show(self.bench.editor)
-            self.hand.go(BANDS)
+        assert self.bench.editor is not None
+        self.layers.samples = self.bench.samples
+        self.layers.begin(self.bench.editor)
+        self.bench.is_filling = True
+        self._turn.start(TURN_MS)
+
+    def _shown(self) -> None:
+        self.hand.go(BANDS)
+        self.bench.shown()
 
     def _name_lanes(self) -> None:
         if self.bench.editor is not None and self.layers.editor is self.bench.editor:

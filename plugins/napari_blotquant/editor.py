@@ -291,6 +291,10 @@ class Editor:
         """Measure and take over at once."""
         self.accept(self.measure(), self.measure_auto() if not self.auto_rows else None)
 
+    def has_curves(self, lane: Lane) -> bool:
+        """Whether the curves of a lane, as it is, are there already."""
+        return lane in self._curves
+
     def curves(self, lane: Lane) -> Curves | None:
         """Rows, mean counts and mean background of a lane; made once for each prepared picture, since it is slow."""
         if self.prepared is None:

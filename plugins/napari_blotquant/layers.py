@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,7 +46,7 @@ BRIGHT_VIEW = "gray"
 CLEAR = "transparent"
 LIT = (0.0, 0.62, 0.95, 0.35)
 """What the next key will act on is filled with this."""
-LABEL = {"string": "{label}", "size": 11, "color": COLOURS["sample"], "anchor": "upper_left"}
+LABEL = {"string": "{label}", "size": 11, "color": COLOURS["sample"], "anchor": "upper_left", "visible": False}
 HANDLE_PX = (3.0, 10.0)
 """Edge of a handle, in pixels of the screen: from that on a band hardly higher to napari's own."""
 MIN_DRAG_PX = 4.0
@@ -149,15 +150,17 @@ class Mirror:
 class BlotLayers:
     """Shows an editor's state in a viewer and feeds what a hand does there back into it.
 
-    `samples` tells what lies in each lane, `hit` what the next key will act on.
+    `samples` tells what lies in each lane, `hit` what the next key will act on, `is_filling` that a blot is not yet all
+    shown.
     """
 
     picked = Signal(str)  # id of the selected band, or empty
     picked_lane = Signal(str)  # id of the selected lane
+    filled = Signal()  # all of the blot is shown
     previewed = Signal(object)  # the row of one band, while it is dragged
     refused = Signal(str)  # why a shape was put back
     pointed = Signal(object)  # the Hit under the pointer
-    boxed = Signal(str, object, object)  # a rectangle was drawn for this; its first and last corner (row, col)
+    boxed = Signal(str, object, object)  # drawn for this: a rectangle's first and last corner, a line's ends (row, col)
 
     def __init__(self, viewer: Any) -> None:
         self.viewer = viewer
@@ -165,6 +168,7 @@ class BlotLayers:
         self.samples: dict[str, str] = {}
         self.hit, self.is_pointed_at = Hit(), True
         self._busy, self._fit_zoom, self._polarity = False, 0.0, ""
+        self.is_filling, self._steps = False, self._warm()
         self._moved: float | None = None
         self._purpose = ""
         self.image = Image(np.zeros((2, 2)), name="Picture", colormap=DARK_VIEW)
@@ -189,6 +193,7 @@ class BlotLayers:
         for mirror, pick in ((self._bands, self._on_pick), (self._lanes, self._on_pick_lane)):
             mirror.layer.selected_data.events.items_changed.connect(pick)
             mirror.layer.selected_data.events.items_changed.connect(self._fit_handles)
+        self.centers.events.visible.connect(self._show_centers)
         self.viewer.scene.camera.events.zoom.connect(self._fit_handles)
         self.viewer.mouse_move_callbacks.append(self._on_move)
 
@@ -230,22 +235,43 @@ class BlotLayers:
 
     # showing
 
-    def warm(self) -> Iterator[None]:
-        """Put the layers into the viewer one at a time: each takes the window a while, at best while a file is read."""
-        for layer in (self.image, self.lanes, self.bands):
-            self._add(layer)
-            yield
+    def next_step(self) -> bool:
+        """Make or fill one layer more; False if nothing is left to do."""
+        return next(self._steps, self) is not self
+
+    def finish(self) -> None:
+        """Show all of a blot at once: something is about to be done with it."""
+        while self.is_filling:
+            self.next_step()
+
+    def _warm(self) -> Iterator[None]:
+        """Put the layers into the viewer a step at a time: each takes the window a while, at best while a file is read.
+
+        Those of strips and centre lines are hidden until they are worked on, and are drawn once before.
+        """
+        for layer in (self.image, self.lanes, self.bands, self.strips, self.centers):
+            if layer not in self.viewer.layers:
+                is_shown, layer.visible = layer.visible, False
+                self._add(layer)
+                yield
+                layer.visible = True
+                yield
+                layer.visible = is_shown
 
     def _add(self, layer: Any) -> None:
         if layer not in self.viewer.layers:
             with self._quiet():
                 active = self.viewer.layers.selection.active
                 self.viewer.add_layer(layer)
-                if active is not None:
+                if active is not None and active not in self.all:
                     self.viewer.layers.selection.active = active
 
-    def show(self, editor: Editor) -> None:
-        """Show another blot in the layers that are there."""
+    def begin(self, editor: Editor) -> None:
+        """Take the shapes of the blot before away: from now on every key and the pointer mean this one.
+
+        It is shown by `next_step`, or by `finish` at once.
+        """
+        self.is_filling, self._steps = True, chain(self._steps, self._fill())
         with self._quiet():
             self.editor, self._polarity, self.hit = editor, "", Hit()
             width = max(1.0, max(editor.image.shape) / 700)
@@ -253,16 +279,32 @@ class BlotLayers:
                 mirror.lit, mirror.width = "", width
                 mirror.layer.current_edge_width = width
                 mirror.show([])
-            self._show_picture()
             self.image.name = editor.image.name
-            for layer in (self.lanes, self.bands):
-                self._add(layer)
-            self.show_all()
         editor.edited.connect(self._on_edited)
         editor.measured.connect(self.show_numbers)
-        if editor.rows:
-            self.show_numbers()
+
+    def _fill(self) -> Iterator[None]:
+        """Show the blot in the layers that are there, a step at a time: the picture, then lanes, then bands.
+
+        In between the window paints and answers. What a hand draws before all is shown is put back.
+        """
+        assert self.editor is not None
+        yield from self._warm()
+        self._show_picture()
+        yield
         self.fit()
+        yield
+        self._show_areas()
+        yield
+        self.show_labels()
+        yield
+        with self._quiet():
+            self._show_bands(self.editor.layout)
+        yield
+        self.is_filling = False
+        if self.editor.rows:
+            self.show_numbers()
+        self.filled.emit()
 
     def _show_picture(self) -> None:
         """Show the counts; they are others when the polarity was changed or a change of it undone."""
@@ -278,7 +320,6 @@ class BlotLayers:
         hot = signal >= image.ceiling
         self.saturated.data = hot.astype(np.uint8)
         self.saturated.contrast_limits = (0, 1)
-        self._add(self.image)
         layers = self.viewer.layers
         if hot.any() and self.saturated not in layers:
             layers.insert(layers.index(self.image) + 1 if self.image in layers else len(layers), self.saturated)
@@ -288,15 +329,26 @@ class BlotLayers:
     def show_all(self) -> None:
         """Bring every layer to what the layout holds."""
         assert self.editor is not None
-        layout = self.editor.layout
         with self._quiet():
             self._show_picture()
+            self._show_areas()
+            self.show_labels()
+            self._show_bands(self.editor.layout)
+
+    def _show_areas(self) -> None:
+        assert self.editor is not None
+        layout = self.editor.layout
+        with self._quiet():
             self._strips.show([Thing(s.id, s.outline, COLOURS["strip"]) for s in layout.strips])
             self._lanes.show([Thing(x.id, x.outline, lane_colour(x)) for x in layout.lanes])
-            self.show_labels()
-            if self.centers.visible:  # else they are drawn when they are next worked on
-                self._centers.show([Thing(x.id, drawn.handles(x), lane_colour(x)) for x in layout.lanes])
-            self._show_bands(layout)
+        self._show_centers()
+
+    def _show_centers(self, _event: Any = None) -> None:
+        """Draw the centre lines where they are looked at."""
+        if self.centers.visible and self.editor is not None:
+            with self._quiet():
+                lanes = self.editor.layout.lanes
+                self._centers.show([Thing(x.id, drawn.handles(x), lane_colour(x)) for x in lanes])
 
     def _show_bands(self, layout: Layout) -> None:
         self._bands.show([Thing(b.id, shown_outline(layout, b), self._colour(b)) for b in layout.bands])
@@ -314,10 +366,13 @@ class BlotLayers:
         if not wanted.equals(self.lanes.features):
             with self._quiet():
                 self.lanes.features = wanted
+        self.lanes.text.visible = True  # only now: each letter is drawn once, and that takes a while
 
     def show_numbers(self) -> None:
         """Write the band table into the layer's features, and colours that follow from it."""
         assert self.editor is not None
+        if self.is_filling:
+            return
         with self._quiet():
             table, features = band_features(self._bands.keys, self.editor.table), self.bands.features
             if list(features) == list(table) and len(features) == len(table):
@@ -346,17 +401,15 @@ class BlotLayers:
         self._purpose = ""
         for hidden in (self.strips, self.centers):
             hidden.visible = hidden is layer
-        if layer is self.centers:
-            self.show_all()
         self._add(layer)
         self.viewer.layers.selection.active = layer
         if layer is not self.image:
             layer.mode = "direct" if layer is self.centers else "select"
 
     def draw(self, layer: Any, purpose: str = "") -> None:
-        """Let the mouse draw rectangles in a layer until Esc; for a purpose, one that `boxed` tells."""
+        """Let the mouse draw rectangles in a layer until Esc; for a purpose, one shape that `boxed` tells."""
         self.work_on(layer)
-        layer.mode, self._purpose = "add_rectangle", purpose
+        layer.mode, self._purpose = "add_line" if purpose == "rows" else "add_rectangle", purpose
 
     def stop(self) -> bool:
         """End drawing; without that, select nothing. Whether there was something to end."""
@@ -479,15 +532,17 @@ class BlotLayers:
         layer, editor = mirror.layer, self.editor
         if editor is None or len(layer.features) != len(layer.data):
             return
-        if layer.mode in DRAWING and self._moved is not None and self._moved < MIN_DRAG_PX:
-            self._put_back(mirror)  # a click draws nothing
+        is_click = layer.mode in DRAWING and self._moved is not None and self._moved < MIN_DRAG_PX
+        if is_click or self.is_filling:
+            self._put_back(mirror)
             return
         if self._purpose and layer.mode in DRAWING:
             corners, purpose = np.array(layer.data[-1]), self._purpose
             self._put_back(mirror)
             self.stop()
             self.work_on(self.image)
-            self.boxed.emit(purpose, tuple(corners.min(axis=0).tolist()), tuple(corners.max(axis=0).tolist()))
+            ends = corners if purpose == "rows" else np.array([corners.min(axis=0), corners.max(axis=0)])
+            self.boxed.emit(purpose, tuple(ends[0].tolist()), tuple(ends[-1].tolist()))
             return
         shapes = mirror.shapes
         reading = mirror.read(editor.layout, shapes, used_ids=editor.used_ids)

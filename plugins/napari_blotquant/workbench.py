@@ -52,7 +52,8 @@ class Workbench:
 
     `band_id` and `lane_id` are what is selected, empty for nothing; `blots` is the list, of the experiment `study`,
     whose entry of the open blot is `picture`; `ratios` are the study's ratios now and as the last run wrote them;
-    `rescued` is what was not saved when napari last ended.
+    `rescued` is what was not saved when napari last ended; `is_filling` that the window does not yet show all of the open
+    blot: its numbers wait for `shown`.
     """
 
     opened = Signal()  # another blot stands
@@ -85,7 +86,8 @@ class Workbench:
         self.ask_place: Callable[[str, str], Path | None] = lambda _text, _name: None
         self.earlier: list[Opened] = []  # the open picture as it lay before it was turned, mirrored or cut
         self._job = 0
-        self._is_measuring = False
+        self._is_measuring = self.is_filling = False
+        self._waiting: Callable[[], None] | None = None
         self._settle = QSignalDebouncer()
         self._settle.setTimeout(SETTLE_MS)
         self._settle.triggered.connect(self.measure)
@@ -273,6 +275,9 @@ class Workbench:
             return editor.measure(shown), editor.measure_auto() if needs_auto else None
 
         def finished(result: tuple[Measured, Rows | None]) -> None:
+            if self.is_filling:
+                self._waiting = partial(finished, result)
+                return
             self._is_measuring = False
             if editor is self.editor and editor.accept(*result):
                 self._relate(editor)
@@ -284,6 +289,13 @@ class Workbench:
             self.said.emit(explain(error), "problem")
 
         self.start(work, finished, failed)
+
+    def shown(self) -> None:
+        """All of the open blot is shown: numbers that came before are taken over."""
+        self.is_filling = False
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting()
 
     def _relate(self, editor: Editor) -> None:
         """The study's ratios with the numbers as they are now."""

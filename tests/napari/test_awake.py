@@ -28,7 +28,7 @@ def test_of_two_blots_opened_at_once_the_later_one_stays_and_nothing_else(dock: 
     opened(dock, qtbot, before)
     assert dock.editor.session is second.session
     layers = dock.layers
-    assert list(dock.viewer.layers) == [layers.image, layers.lanes, layers.bands]
+    assert list(dock.viewer.layers) == [layers.image, layers.lanes, layers.bands, layers.strips, layers.centers]
 
 
 def test_a_changed_cell_does_not_lay_out_the_table_anew(dock: Any) -> None:

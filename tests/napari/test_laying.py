@@ -91,6 +91,44 @@ def test_region_is_dragged_and_the_whole_comes_back_by_a_button(dock: Any, qtbot
     assert whole.image.orientation.region is None
 
 
+def test_lean_is_dragged_along_a_row_and_what_is_found_turns_but_no_pixel(dock: Any, qtbot: Any, picture: Path) -> None:
+    """Rows that run down by 12 degrees: where the bands lie is known from those of the level picture."""
+    from mouse import drag, middle, move_to, press
+    from qtpy.QtCore import Qt
+    from qtpy.QtTest import QTest
+    from skimage.transform import rotate
+
+    level = tifffile.imread(picture)
+    true = np.array([middle(band) for band in sorted(dock.editor.layout.bands, key=lambda band: band.row)])
+    pixels = rotate(level.astype(float), -12, resize=True, cval=float(np.median(level)), preserve_range=True)
+    other = picture.with_name("askew.tif")
+    tifffile.imwrite(other, pixels.round().astype(level.dtype))
+    cos, sin = np.cos(np.radians(12)), np.sin(np.radians(12))
+    turned_about = (np.array(level.shape) - 1) / 2
+    places = (true - turned_about) @ np.array([[cos, -sin], [sin, cos]]) + (np.array(pixels.shape) - 1) / 2
+    before = dock.editor
+    dock.open_path(other)
+    askew = laid_anew(dock, qtbot, before)
+    dock.hand.go(dock.steps.PICTURE)
+    move_to(dock.viewer, *places[0])
+    press(dock.viewer, Qt.Key.Key_D)
+    drag(dock.viewer, tuple(places[3]), tuple(places[0]))
+    found = laid_anew(dock, qtbot, askew)
+    assert found.image.orientation.lean_deg == pytest.approx(12, abs=1)
+    assert np.array_equal(found.image.pixels, askew.image.pixels)
+    assert len(found.layout.lanes) == 4
+    seen = np.array([middle(band) for band in found.layout.bands if band.status == "detected"])
+    assert np.abs(seen[np.lexsort(seen.T)] - places[np.lexsort(places.T)]).max() < 4
+    assert dock.steps.picture.lean.value() == found.image.orientation.lean_deg
+    press(dock.viewer, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    assert load_session(found.path).image.orientation == found.image.orientation
+    dock.steps.picture.lean.setValue(0)
+    QTest.mouseClick(button_of(dock, "Lean"), Qt.MouseButton.LeftButton)
+    assert laid_anew(dock, qtbot, found).image.orientation.lean_deg == 0
+    press(dock.viewer, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert dock.editor.layout == found.layout
+
+
 def test_even_lanes_are_dragged_over_all_lanes(dock: Any, qtbot: Any) -> None:
     from mouse import drag, move_to, press
     from qtpy.QtCore import Qt

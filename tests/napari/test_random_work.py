@@ -79,6 +79,9 @@ class Layers:
         self.chosen_lanes = [lane.id for lane in layout.lanes if rng.random() < 0.2]
         self.active = self.lanes if rng.random() < 0.15 else self.bands
 
+    def finish(self) -> None:
+        pass
+
     def here(self) -> Any:
         return hit(self.bench.editor.layout, *self.point)
 

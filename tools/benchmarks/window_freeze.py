@@ -6,15 +6,25 @@ The picture is synthetic. A timer in the window's loop looks at the clock at eac
 longest time between two turns is printed, in seconds on the clock, and in processor seconds of the window's thread in
 the turn that needed most of them (which other work on the machine changes less).
 
+napari    a window without the plugin: a picture and a Shapes layer of as many shapes are added as users do it, then
+          each in the smallest steps that its public calls allow
 empty     the window painted again with nothing changed: what every turn costs that paints at all
+
+With ``--made-of`` all is done under a profiler, which slows it, and each stall over 40 ms is followed by what it is
+made of: shares of the time by package, and of what was called.
 """
 
 from __future__ import annotations
 
 import argparse
+import cProfile
 import os
+import pstats
+import subprocess
+import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,15 +33,33 @@ import numpy as np
 
 N_LANES = 25
 TICK_MS = 1
+STALL_S = 0.04
+"""Turns that took the processor longer are taken apart."""
+CALLS = {
+    "_find_and_load": "imports",
+    "add_layer": "layers added",
+    "create_vispy_layer": "their visuals made",
+    "_add_layer": "visuals and controls made",
+    "build_if_needed": "shaders built",
+    "paintGL": "canvas painted",
+    "flush_commands": "sent to OpenGL",
+    "_load_char": "letters drawn",
+    "_validate_feature_defaults": "features set",
+    "accept": "numbers taken over",
+}
+"""What napari, vispy and the plugin call things that take long, and what they are; one can hold another."""
 
 
 class Watchdog:
-    """Looks at the clocks at each turn of the window's loop."""
+    """Looks at the clocks at each turn of the window's loop; takes long turns apart where that is asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_profiling: bool = False) -> None:
         from qtpy.QtCore import QTimer
 
         self.gaps: list[tuple[float, float]] = []
+        self.is_profiling = is_profiling
+        self._profile: cProfile.Profile | None = None
+        self._worst: tuple[float, cProfile.Profile | None] = 0.0, None
         self._last = self._now()
         self._timer = QTimer()
         self._timer.timeout.connect(self._tick)
@@ -41,9 +69,17 @@ class Watchdog:
         return time.perf_counter(), time.thread_time()
 
     def _tick(self) -> None:
+        if self._profile is not None:
+            self._profile.disable()
         now = self._now()
-        self.gaps.append((now[0] - self._last[0], now[1] - self._last[1]))
-        self._last = now
+        took = now[0] - self._last[0], now[1] - self._last[1]
+        self.gaps.append(took)
+        if self._profile is not None and took[1] > self._worst[0]:
+            self._worst = took[1], self._profile
+        self._last = self._now()
+        if self.is_profiling:
+            self._profile = cProfile.Profile(time.thread_time)
+            self._profile.enable()
 
     def watch(self, name: str, do: Callable[[], object], until: Callable[[], bool], seconds: float = 120.0) -> None:
         """Do something, let the loop run until it is done and half a second longer, print the longest turns."""
@@ -51,7 +87,7 @@ class Watchdog:
 
         loop, check, end = QEventLoop(), QTimer(), time.monotonic() + seconds
         self.gaps.clear()
-        self._last = self._now()
+        self._last, self._worst = self._now(), (0.0, None)
 
         def look() -> None:
             if until() or time.monotonic() > end:
@@ -64,6 +100,47 @@ class Watchdog:
         loop.exec()
         clock, cpu = (max(values) for values in zip(*self.gaps, strict=True))
         print(f"  {name:34} {1e3 * clock:5.0f} ms on the clock, {1e3 * cpu:5.0f} ms of the processor", flush=True)
+        if self._worst[1] is not None and cpu > STALL_S:
+            print(f"      {made_of(self._worst[1])}", flush=True)
+
+
+def made_of(profile: cProfile.Profile) -> str:
+    """The shares of a turn by package, which make up the whole, and of the calls that are known to take long."""
+    packages, calls = Counter[str](), Counter[str]()
+    for (file, _, function), (_, _, own, whole, _) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
+        parts = Path(file).parts
+        after = parts[parts.index("site-packages") + 1] if "site-packages" in parts else ""
+        is_plugin, is_core = "napari_blotquant" in parts, "blotquant" in parts
+        kind = "Qt" if "PySide6" in function or "vispy/app/backends" in file or ".event" in function else "Python"
+        packages["plugin" if is_plugin else "core" if is_core else after or kind] += own
+        calls[CALLS.get(function, "")] += whole
+    total = sum(packages.values())
+
+    def shares(parts: Counter[str], n: int) -> str:
+        return ", ".join(f"{name} {share / total:.0%}" for name, share in parts.most_common(n) if share > 0.03 * total)
+
+    del calls[""]
+    return f"{shares(packages, 7)}; {shares(calls, 5)}"
+
+
+def time_napari(dog: Watchdog, viewer: Any, n_bands: int, side: int, *, in_steps: bool) -> None:
+    """What a window without the plugin takes for one picture and one layer of shapes."""
+    from napari.layers import Image, Shapes
+
+    rng = np.random.default_rng(0)
+    boxes = [
+        np.array([(r, c), (r, c + 40), (r + 15, c + 40), (r + 15, c)]) for r, c in rng.uniform(0, side, (n_bands, 2))
+    ]
+    pixels, look = rng.uniform(0, 6e4, (side, side)), {"edge_color": "red", "face_color": "transparent"}
+    if not in_steps:
+        dog.watch("napari: add_image", lambda: viewer.add_image(pixels), lambda: True)
+        dog.watch("napari: add_shapes", lambda: viewer.add_shapes(boxes, shape_type="polygon", **look), lambda: True)
+        return
+    image, shapes = Image(pixels, visible=False), Shapes(ndim=2, visible=False)
+    for name, layer in (("picture", image), ("shapes", shapes)):
+        dog.watch(f"napari: add {name}, hidden", lambda layer=layer: viewer.add_layer(layer), lambda: True)
+        dog.watch(f"napari: show {name}", lambda layer=layer: setattr(layer, "visible", True), lambda: True)
+    dog.watch(f"napari: {n_bands} shapes", lambda: shapes.add(boxes, shape_type="polygon", **look), lambda: True)
 
 
 def write_blot(folder: Path, n_bands: int, side: int, seed: int, *, found: bool) -> Path:
@@ -130,19 +207,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bands", type=int, default=150)
     parser.add_argument("--side", type=int, default=2048)
+    parser.add_argument("--made-of", action="store_true")
+    parser.add_argument("--part", choices=("whole", "steps", "plugin"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        os.environ["BLOTQUANT_STATE_DIR"] = str(folder / "state")
-        pictures = [write_blot(folder, options.bands, options.side, seed, found=seed < 3) for seed in (1, 2, 3)]
-        import napari
+    if options.part is None:  # each in a process of its own: what is done for the first time takes longest
+        print(f"{options.bands} bands, {options.side} x {options.side} pixels", flush=True)
+        for part in ("whole", "steps", "plugin"):
+            subprocess.run([sys.executable, *sys.argv, "--part", part], check=True)
+        return
+    import napari
 
+    viewer = napari.Viewer(show=True)
+    viewer.window.resize(1400, 900)
+    dog = Watchdog(is_profiling=options.made_of)
+    if options.part == "plugin":
+        time_plugin(dog, viewer, options.bands, options.side)
+    else:
+        time_napari(dog, viewer, options.bands, options.side, in_steps=options.part == "steps")
+    viewer.close()
+
+
+def time_plugin(dog: Watchdog, viewer: Any, n_bands: int, side: int) -> None:
+    """Three blots are opened, the last without a session, and the last is corrected."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, docks = Path(name), list[Any]()
+        os.environ["BLOTQUANT_STATE_DIR"] = str(folder / "state")
+        pictures = [write_blot(folder, n_bands, side, seed, found=seed < 3) for seed in (1, 2, 3)]
         from napari_blotquant.reader import find_dock
 
-        viewer = napari.Viewer(show=True)
-        viewer.window.resize(1400, 900)
-        dog, docks = Watchdog(), []
-        print(f"{options.bands} bands, {options.side} x {options.side} pixels")
         dog.watch("make the dock (once)", lambda: docks.append(find_dock(viewer)), lambda: bool(docks))
         dock = docks[0]
         dock.guard.asks = False
@@ -155,7 +247,6 @@ def main() -> None:
             dog.watch(what, lambda path=path: dock.open_path(path), lambda before=before: is_open(before))
         correct(dog, dock)
         dock.bench.editor = None
-        viewer.close()
 
 
 if __name__ == "__main__":

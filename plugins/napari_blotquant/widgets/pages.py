@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from qtpy.QtWidgets import (
     QButtonGroup,
     QComboBox,
+    QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -28,7 +29,7 @@ from superqt.utils import signals_blocked
 from blotquant.identification.presets import LADDERS_KDA, TARGETS_KDA, ladder_kda
 from blotquant.model.geometry import ROLES
 from blotquant.settings import DetectionSettings, QuantificationSettings
-from napari_blotquant.commands import BY_NAME, STEPS, Commands, key_name
+from napari_blotquant.commands import BY_NAME, MAX_LEAN_DEG, STEPS, Commands, key_name
 from napari_blotquant.layers import BlotLayers
 from napari_blotquant.workbench import Workbench
 
@@ -139,9 +140,19 @@ class PicturePage(Page):
         self.put(*(self.command(n) for n in ("turn_90", "turn_-90", "mirror_left-right", "mirror_top-bottom")))
         self.put(*(self.command(name) for name in ("draw_region", "lay", "draw_strip")))
         self.put(n_lanes, self.command("draw_grid"))
+        self.lean = QDoubleSpinBox()
+        self.lean.setRange(-MAX_LEAN_DEG, MAX_LEAN_DEG)
+        self.lean.setDecimals(1)
+        self.lean.setSuffix("°")
+        self.lean.setToolTip("By how much rows run down to the right; up is below zero")
+        self.lean.valueChanged.connect(self._set_lean)
+        self.put("rows lean", self.lean, self.command("lean"), self.command("draw_rows"))
         layers.viewer.layers.events.inserted.connect(self._list)
         layers.viewer.layers.events.removed.connect(self._list)
         self._list()
+
+    def _set_lean(self, degrees: float) -> None:
+        self.hand.lean_deg = degrees
 
     def _images(self) -> list[Any]:
         own = {layer.name for layer in self.layers.all}
@@ -317,6 +328,7 @@ class StepPages(QWidget):
         settings = editor.session.settings
         with signals_blocked(self.picture.polarity):
             self.picture.polarity.setCurrentText(editor.session.polarity)
+        self.picture.lean.setValue(editor.image.orientation.lean_deg)
         self.targets.show_ladder(settings.identification.ladder)
         for form in self.forms:
             form.show_values(getattr(settings, form.section))

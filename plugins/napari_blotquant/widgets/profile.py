@@ -90,7 +90,8 @@ class ProfilePlot(QWidget):
         if editor is None or not editor.layout.lanes:
             return
         lane = editor.lane(self.bench.lane_id) or editor.layout.lanes[0]
-        curves = editor.curves(lane)
+        is_due = not editor.is_exact and lane.id == self.lane_id  # a lane that was changed comes with the exact numbers
+        curves = None if is_due and not editor.has_curves(lane) else editor.curves(lane)
         if curves is None:
             return
         self.lane_id = lane.id
