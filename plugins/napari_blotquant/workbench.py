@@ -346,6 +346,7 @@ class Workbench:
         def done(opened: Opened) -> None:
             self.show(opened)
             self.earlier = [*earlier, before]
+            self.autosaver.keep(opened.session, opened.image.source, opened.path)
 
         self.run(
             "Finding lanes and bands in the picture as it lies now", lambda: lay_again(before, step, **signed), done
@@ -356,6 +357,8 @@ class Workbench:
         if not self.earlier:
             return False
         *earlier, before = self.earlier
+        if self.editor is not None:
+            self.autosaver.forget(self.editor.session)
         self.show(before)
         self.earlier = earlier
         return True
