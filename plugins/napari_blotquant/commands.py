@@ -70,7 +70,7 @@ COMMANDS = (
     Command("Shift-J", "Turn right", "Turn the picture by a quarter, clockwise", "turn", "picture", (-90,)),
     Command("F", "Mirror", "Mirror the picture, left to right", "mirror", "picture", ("left-right",)),
     Command("Shift-F", "Mirror down", "Mirror the picture, top to bottom", "mirror", "picture", ("top-bottom",)),
-    Command("D", "Along a row", "Drag along a row that lies askew: it is searched so", "draw", "picture", ("rows",)),
+    Command("D", "Askew", "Drag along a row that lies askew: rows are searched so", "draw", "picture", ("rows",)),
     Command("", "Lean", "Search as if rows ran askew by these degrees; the pixels stay", "lean", "picture"),
     Command("Q", "Region", "Drag a rectangle around the part of the picture to keep", "draw", "picture", ("region",)),
     Command("", "Whole", "Show all of a picture that was cut", "lay", "picture"),

@@ -52,8 +52,8 @@ class Workbench:
 
     `band_id` and `lane_id` are what is selected, empty for nothing; `blots` is the list, of the experiment `study`,
     whose entry of the open blot is `picture`; `ratios` are the study's ratios now and as the last run wrote them;
-    `rescued` is what was not saved when napari last ended; `is_filling` that the window does not yet show all of the open
-    blot: its numbers wait for `shown`.
+    `rescued` is what was not saved when napari last ended; `is_filling` that the window does not yet show all of the
+    open blot: its numbers wait for `shown`.
     """
 
     opened = Signal()  # another blot stands

@@ -31,6 +31,33 @@ def test_of_two_blots_opened_at_once_the_later_one_stays_and_nothing_else(dock: 
     assert list(dock.viewer.layers) == [layers.image, layers.lanes, layers.bands, layers.strips, layers.centers]
 
 
+def test_next_step_shows_a_blot_in_steps_and_a_command_in_between_acts_on_all_of_it(dock: Any, qtbot: Any) -> None:
+    """What is done before all is shown is done with all of it; numbers wait until then; nothing drawn is misread."""
+    from blotquant.runs.blots import Opened
+
+    layers, before = dock.layers, dock.editor
+    same = Opened(before.image, before.session, before.path)
+    dock.bench.show(same)
+    editor = dock.editor
+    assert layers.editor is editor
+    assert layers.is_filling
+    assert [len(layer.data) for layer in (layers.lanes, layers.bands)] == [0, 0]
+    layers.bands.add([[(10, 10), (10, 30), (30, 30), (30, 10)]], shape_type="polygon")
+    assert editor.layout == before.layout, (
+        "a shape that comes now is no edit, and its missing neighbours are not deleted"
+    )
+    dock.hand.go(dock.steps.LANES)
+    assert not layers.is_filling
+    assert len(layers.bands.data) == len(editor.layout.bands)
+    assert dock.hand.step == dock.steps.LANES
+    opened(dock, qtbot, before)
+    qtbot.wait(100)
+    assert dock.hand.step == dock.steps.LANES, "what was chosen meanwhile stays"
+    dock.bench.show(same)
+    opened(dock, qtbot, editor)
+    assert not layers.is_filling, "exact numbers stand beside a blot that is shown as a whole"
+
+
 def test_a_changed_cell_does_not_lay_out_the_table_anew(dock: Any) -> None:
     editor, model = dock.editor, dock.tables.bands.rows
     laid_out: list[object] = []
@@ -83,6 +110,15 @@ def test_a_lanes_curves_are_made_once_for_each_scene(editor: editing.Editor, mon
     editor.measure_now()
     editor.curves(first)
     assert made == [first.id, second.id, first.id]
+
+
+def test_setting_that_is_left_out_says_auto(dock: Any) -> None:
+    box = dock.steps.forms[0]._fields["n_lanes"]
+    assert box.native.text() == "auto"
+    box.value = 7
+    assert dock.editor.session.settings.detection.n_lanes == 7
+    box.value = 0
+    assert dock.editor.session.settings.detection.n_lanes is None
 
 
 def test_start_makes_tables_without_arrows_strings(dock: Any) -> None:

@@ -58,8 +58,10 @@ class SettingsForm(QWidget):
                 form.addRow(name.replace("_", " "), box.native)
 
     def _tell(self, bench: Workbench, dotted: str, value: Any) -> None:
-        is_auto = self._is_optional[dotted.rpartition(".")[2]] and value == 0
-        bench.set_value(dotted, None if is_auto else value)
+        name = dotted.rpartition(".")[2]
+        is_auto = self._is_optional[name] and value == 0
+        is_whole = isinstance(value, float) and self._fields[name].native.decimals() == 0
+        bench.set_value(dotted, None if is_auto else int(value) if is_whole else value)
 
     def show_values(self, section: BaseModel) -> None:
         """Show the values of a section without telling a change."""
@@ -88,9 +90,15 @@ def setting_widget(name: str, info: FieldInfo) -> Any:
     low, high = bounds.get("ge", bounds.get("gt", 0)), bounds.get("le", bounds.get("lt", 1000))
     if type(None) in kinds:
         low = 0
-    box = (SpinBox if int in kinds else FloatSpinBox)(min=low, max=high, value=low, **shared)
+    # The box for whole numbers cannot say "auto".
+    box = (SpinBox if int in kinds and type(None) not in kinds else FloatSpinBox)(
+        min=low, max=high, value=low, **shared
+    )
     if int not in kinds:
         box.step = max((high - low) / 100, 0.05)
+    elif type(None) in kinds:
+        box.native.setDecimals(0)
+        box.step = 1
     if type(None) in kinds:
         box.native.setSpecialValueText("auto")
     return box
@@ -296,7 +304,8 @@ class StepPages(QWidget):
         self.forms = (n_lanes, of_grid, min_snr, SettingsForm(QuantificationSettings, "quantification", bench))
         strips.put(strips.command("draw"), strips.command("remove"), strips.find_button("strips"))
         lanes.put(n_lanes, lanes.find_button("lanes"), lanes.command("bend"))
-        lanes.put(*(lanes.command(f"mark_{role}") for role in ROLES))
+        for roles in (ROLES[:3], ROLES[3:]):
+            lanes.put(*(lanes.command(f"mark_{role}") for role in roles))
         lanes.put(lanes.command("share_lanes"))
         bands.put(min_snr, bands.find_button("bands"))
         bands.put(*(bands.command(name) for name in ("draw", "merge", "copy_along_row")))
