@@ -97,6 +97,8 @@ FRAMES = {
 """What is drawn that is no strip, lane or band."""
 MAX_LEAN_DEG = 45.0
 """Rows that run more askew are nearer to the next quarter turn."""
+MIN_ROW_PX = 60.0
+"""Length of a line in px from which on an end that is off by one turns it by less than a degree."""
 STEPS = ("Picture", "Strips", "Lanes", "Bands", "Targets", "Result")
 PICTURE = 0
 """Number of a step, as the next five are."""
@@ -336,6 +338,9 @@ class Commands:
 
     def _level(self, first: tuple[float, float], last: tuple[float, float]) -> None:
         (top, left), (bottom, right) = sorted((first, last), key=lambda point: point[1])
+        if np.hypot(bottom - top, right - left) < MIN_ROW_PX:
+            msg = "so short a line does not tell how the row lies: drag along several of its bands"
+            raise ValueError(msg)
         self.lean_deg = round(float(np.degrees(np.arctan2(bottom - top, right - left))), 1)
         self.lean()
 

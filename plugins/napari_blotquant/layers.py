@@ -47,6 +47,8 @@ CLEAR = "transparent"
 LIT = (0.0, 0.62, 0.95, 0.35)
 """What the next key will act on is filled with this."""
 LABEL = {"string": "{label}", "size": 11, "color": COLOURS["sample"], "anchor": "upper_left", "visible": False}
+HEAD_PX = 10.0
+"""Where the heads of lanes lie further to the right than their feet by this, their numbers stand on that side."""
 HANDLE_PX = (3.0, 10.0)
 """Edge of a handle, in pixels of the screen: from that on a band hardly higher to napari's own."""
 MIN_DRAG_PX = 4.0
@@ -366,6 +368,8 @@ class BlotLayers:
         if not wanted.equals(self.lanes.features):
             with self._quiet():
                 self.lanes.features = wanted
+        heads = [lane.center[0][1] - lane.center[-1][1] for lane in lanes]
+        self.lanes.text.anchor = "upper_right" if np.median(heads or [0.0]) > HEAD_PX else "upper_left"
         self.lanes.text.visible = True  # only now: each letter is drawn once, and that takes a while
 
     def show_numbers(self) -> None:

@@ -337,7 +337,7 @@ class StepPages(QWidget):
         settings = editor.session.settings
         with signals_blocked(self.picture.polarity):
             self.picture.polarity.setCurrentText(editor.session.polarity)
-        self.picture.lean.setValue(editor.image.orientation.lean_deg)
+        self.picture.lean.setValue(editor.image.orientation.lean_deg + 0.0)  # no -0.0
         self.targets.show_ladder(settings.identification.ladder)
         for form in self.forms:
             form.show_values(getattr(settings, form.section))
