@@ -9,10 +9,14 @@ import re
 
 START = r"(?<![A-Za-zα-ω\d])"
 END = r"(?![A-Za-zα-ω\d])"
-MONTH = "jan|feb|mar|mrz|apr|avr|may|mai|june?|juni|july?|juli|aug|sept?|oct|okt|nov|dec|dez"
+MONTH = (
+    "jan(?:uary?)?|feb(?:ruary?)?|mar(?:ch|z)?|mrz|apr(?:il)?|avr(?:il)?|may|mai|june?|juni|july?|juli|aug(?:ust)?|"
+    "sept?(?:ember)?|o[ck]t(?:ober)?|nov(?:ember)?|de[cz](?:ember)?"
+)
 DATE = re.compile(
     rf"{START}(\d{{4}}[-_. ]?\d{{2}}[-_. ]?\d{{2}}|\d{{1,2}}[-_.]\d{{1,2}}[-_.]\d{{4}}|\d{{2}}[-_.]\d{{2}}[-_.]\d{{2}}"
-    rf"|\d{{6}}|\d{{1,2}}[ _-]?(?:{MONTH})[a-z]*[ _.-]?(?:\d{{4}}|\d{{2}})?|(?:{MONTH})[a-z]*[ _-]?\d{{1,2}}"
+    rf"|\d{{1,2}}\.\d{{1,2}}\.\d{{2}}"
+    rf"|\d{{6}}|\d{{1,2}}[ _.-]{{0,2}}(?:{MONTH})[ _.-]{{0,2}}(?:\d{{4}}|\d{{2}})?|(?:{MONTH})[ _-]?\d{{1,2}}"
     rf"(?:[ ,_-]+\d{{4}})?){END}",
     re.I,
 )

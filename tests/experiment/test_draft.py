@@ -52,6 +52,9 @@ def test_sites_dates_and_reprobed_controls():
     assert parse_name("p-Akt (Ser473) 60s.tif").site == "S473"
     assert parse_name("pERK_T202-Y204.tif").site == "T202Y204"
     assert parse_name("20240312_pAKT.tif").date == "20240312"
+    assert parse_name("12.3.24 pAKT.tif").date == "12.3.24"
+    assert parse_name("3. März 2024 pAKT.tif").date == "3. Marz 2024"
+    assert (parse_name("MARCKS_1.tif").probe, parse_name("MARCKS_1.tif").date) == ("MARCKS", "")
     parts = parse_name("June20_B2AR_GAPDH.tif")
     assert (parts.probe, parts.reprobed, parts.date) == ("GAPDH", "B2AR", "June20")
     assert parse_name("blot1 marker.tif").is_no_probe
