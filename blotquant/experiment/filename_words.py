@@ -56,7 +56,7 @@ LONGER = re.compile(rf"{START}\d+(?:[.,]\d+)? ?(?:h|hr|hrs|hours?|d|days?|wks?|w
 REPLICATE = "replicate|replikat|replicat|replica|repl?|wiederholung|wdh|repetition|repeticion"
 BLOT = re.compile(
     r"(?<![A-Za-z])(?:biological|biologisch\w*|biologique|biologico|biol?\.?)?[ _-]?"
-    rf"(?:blot|{REPLICATE}|experiment|experience|experimento|versuch|essai|exp|gel|set|wb|br|bio|n|r|b)"
+    rf"(?:blot|{REPLICATE}|experiment|experience|experimento|expt|versuch|ansatz|essai|exp|gel|set|wb|br|bio|n|r|b)"
     r"\.?[ _=#-]?(\d{1,3}|i{1,3}|iv)([a-d])?(?![A-Za-z\d])",
     re.I,
 )

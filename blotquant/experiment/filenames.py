@@ -212,7 +212,8 @@ def _read_probe(text: str, *, is_phospho: bool, guesses: list[tuple[str, str]]) 
             before = _unknown(text[: span[0]]) if is_known_control(last) else ""
             return last, True, before if before != UNKNOWN and not before.isdigit() else "", site, left
         stripped = re.search(r"after|strip|re-?prob|following|post|previous", text, re.I)
-        if len(proteins) == 2 and is_known_control(last) and not is_known_control(first):
+        together = re.search(r"[&+]|\b(?:and|und|et)\b", text[proteins[0][3][1] : span[0]], re.I)
+        if len(proteins) == 2 and is_known_control(last) and not is_known_control(first) and not together:
             return last, True, first, site, left
         if stripped and proteins[0][3][1] <= stripped.start() < proteins[1][3][0]:
             return first, True, "", proteins[0][2], left
@@ -253,10 +254,13 @@ def _proteins(text: str, *, is_phospho: bool) -> list[tuple[int, str, str, tuple
 
 def _tidy(body: str) -> str:
     """One spelling of a protein: ``Stat 3`` and ``STAT3`` are the same probe."""
+    cut = re.fullmatch(r"(?i)(?:(cleaved|cl|pro)[ _-]?)?casp(?:ase)?[ _-]?(\d+)", body)
+    if cut:
+        return f"{cut[1] or ''} caspase-{cut[2]}".strip()
     joined = re.sub(r"[ _]+", "" if re.search(r"[A-Za-z][ _]\d", body) else " ", body)
     if re.match(r"p\d", joined, re.I):
         return "p" + joined[1:]
-    is_short = joined.isascii() and len(joined) <= 6 and not re.search(r"casp|vim|snail|slug", joined, re.I)
+    is_short = joined.isascii() and len(joined) <= 6 and not re.search(r"vim|snail|slug", joined, re.I)
     return joined.upper() if is_short else joined
 
 

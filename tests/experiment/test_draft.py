@@ -21,7 +21,7 @@ from blotquant.runs.picture_facts import look
         ("actin", "beta-actin"), ("b-actin", "beta-actin"), ("GAPDH", "GAPDH"), ("Revert", "total_protein"),
         ("Ponceau S", "total_protein"), ("stain-free", "total_protein"), ("total protein", "total_protein"),
         ("pErk1-2", "pERK"), ("P-AKT", "pAKT"), ("pakt", "pAKT"), ("AKT pS473", "pAKT"), ("AKT_Thr308", "pAKT"),
-        ("panERK", "ERK"), ("T-AKT", "AKT"), ("p-p38", "pp38"), ("p38", "p38"), ("P65", "p65"), ("pP65", "pp65"), ("PTEN", "PTEN"), ("PARP", "PARP"),
+        ("panERK", "ERK"), ("T-AKT", "AKT"), ("p-p38", "pp38"), ("p38", "p38"), ("P65", "p65"), ("Casp3", "caspase-3"), ("Caspase_3", "caspase-3"), ("pP65", "pp65"), ("PTEN", "PTEN"), ("PARP", "PARP"),
         ("pSTAT3", "pSTAT3"), ("STAT3", "STAT3"), ("TRAF2", "TRAF2"), ("Tau", "Tau"), ("HER2", "HER2"), ("blot 1 30s", "unknown"), ("TP53", "TP53"), ("TPSAB1", "TPSAB1"),
     ],
 )  # fmt: skip
@@ -250,6 +250,8 @@ OTHERS = {
     "Versuch 3 gesamt AKT Belichtung 10 Sek.tif": ("AKT", "3", 10, set()),
     "KW12 Replikat1 Tubulin 5 Sekunden.tif": ("alpha-tubulin", "1", 5, {"probe"}),
     "Wiederholung 2 β-Aktin 3s.tif": ("beta-actin", "2", 3, set()),
+    "cyclinD1 & GAPDH blot2.tif": ("cyclinD1", "2", None, {"probe"}),
+    "ER alpha expt 2 30s.tif": ("ERalpha", "2", 30, set()),
     "AKT.scn": ("AKT", "", None, set()),
     "Akt n1 B.tif": ("AKT", "1", None, set()),
     "Aktin n1.tif": ("beta-actin", "1", None, {"probe"}),
