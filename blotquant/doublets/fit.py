@@ -234,6 +234,8 @@ def _odd_lanes(data: RowData, best: Solution, most: float) -> NDArray[np.bool_]:
     residual, amplitudes, _ = project(data, best.theta, 2)
     excess, peaks = _excess(residual, data, amplitudes)
     dark = peaks <= DARK * peaks.max(initial=0.0)
+    if dark.all():
+        return np.zeros(len(dark), dtype=bool)
     part = np.sqrt(np.maximum(excess, 0.0)) / np.where(dark, np.inf, peaks)
     odd = (part > np.maximum(most, 3 * np.quantile(part[~dark], 0.25))) & (excess > 0.05 * excess.max(initial=0.0))
     most_odd = int((~dark).sum()) // 2

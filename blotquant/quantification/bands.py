@@ -54,7 +54,7 @@ OWN_PART = 0.25
 MOST_LEVERAGE = 0.1
 """Variance of a background that is still well known, in units of one pixel's."""
 
-SHAPE_SHARE = 0.05
+SHAPE_SHARE = 0.11
 """SD of what the fit gives to the wrong half of a doublet, its shape being no band's exactly, as a part of the light in
 which both halves have a share."""
 

@@ -205,6 +205,12 @@ def test_a_row_becomes_two_bands_whose_volumes_are_right(resolved):
     np.testing.assert_allclose(np.diff(peaks)[:, 0], 12, atol=0.5)
 
 
+@pytest.mark.parametrize("level", [0.0, 500.0])
+def test_fit_doublet_refuses_a_row_without_light(level):
+    """There is no brightest lane to hold the others against."""
+    assert not fit_doublet(np.full((4, 49), level), np.full(4, 5.0)).accepted
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_resolve_doublets_gives_a_band_to_the_same_half_in_every_lane(seed):
     """Outlines around the strong lower band alone: a lane whose upper one is faint is fitted as well one band lower."""

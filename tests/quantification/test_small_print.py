@@ -218,7 +218,7 @@ def test_the_parts_of_a_variance() -> None:
 def test_a_doublets_band_bears_the_error_of_its_division(
     upper: float, lower: float, share: float | None, both: float
 ) -> None:
-    """The fit's own SD, a part of the pair's volume, and 5 % of what both have a share of, their shape being unsure."""
+    """The fit's own SD, a part of the pair's volume, and 11 % of what both have a share of."""
     image = np.full(SHAPE, 100.0)
     image[50:60, 25:55] += upper
     image[60:70, 25:55] += lower
@@ -228,7 +228,7 @@ def test_a_doublets_band_bears_the_error_of_its_division(
     scene = replace(prepare_image(as_image(image), layout), surface=Level(100.0), others=())
     whole = abs(upper + lower) * 300
     alone = measure_aperture(scene, apertures_of([band], layout, scene.signal)[0])
-    extra = whole * np.hypot(0.05, 0.05 * both)
+    extra = whole * np.hypot(0.05, 0.11 * both)
     row = measure_bands(as_image(image), replace(layout, bands=(band,)), scene=scene).iloc[0]
     assert row["volume"] == pytest.approx(alone.volume)
     assert row["volume_sd"] == pytest.approx(np.hypot(alone.volume_sd, extra), rel=1e-9)
@@ -245,7 +245,7 @@ def test_a_doublet_at_the_pictures_edge_is_divided_where_it_is_seen() -> None:
     scene = replace(prepare_image(as_image(image), layout), surface=Level(100.0), others=())
     alone = measure_aperture(scene, apertures_of([band], layout, scene.signal)[0])
     row = measure_bands(as_image(image), replace(layout, bands=(band,)), scene=scene).iloc[0]
-    extra = 40.0 * 300 * np.hypot(0.05, 0.05 * 0.75)
+    extra = 40.0 * 300 * np.hypot(0.05, 0.11 * 0.75)
     assert row["volume_sd"] == pytest.approx(np.hypot(alone.volume_sd, extra), rel=1e-9)
 
 
