@@ -11,7 +11,8 @@ import pandas as pd
 
 from blotquant.errors import SheetError
 from blotquant.experiment.design import Comparison, plain
-from blotquant.experiment.families import MIN_DOSES, condition_levels, propose_interaction
+from blotquant.experiment.families import MIN_DOSES, propose_interaction
+from blotquant.experiment.sample_sheet import condition_levels
 
 CONTROLS = (
     "vehicle",

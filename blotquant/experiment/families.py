@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from blotquant.experiment.design import Adjustment, Comparison, Contrast, Experiment
+from blotquant.experiment.sample_sheet import condition_levels
 from blotquant.text import did_you_mean
 
 Floats = NDArray[np.float64]
@@ -90,27 +91,6 @@ class Family:
             return None
         claims = tuple(self.claims[k] for k in kept)
         return self if len(kept) == len(self.claims) else replace(self, claims=claims, weights=self.weights[kept])
-
-
-def condition_levels(samples: pd.DataFrame) -> pd.DataFrame:
-    """Lay out what the sheet's further columns say about each condition.
-
-    Parameters
-    ----------
-    samples : DataFrame
-        The sample sheet.
-
-    Returns
-    -------
-    DataFrame
-        Conditions in the sheet's order as index; those columns that hold one value for every condition.
-    """
-    rows = samples[(samples["role"] == "sample") & samples["condition"].notna()]
-    own = {"blot", "membrane", "lane", "sample", "condition", "role", "load_ug", "replicate"}
-    columns = [name for name in samples.columns if name not in own]
-    grouped = rows.groupby("condition", sort=False)
-    single = [name for name in columns if (grouped[name].nunique(dropna=False) == 1).all()]
-    return grouped[single].first() if single else pd.DataFrame(index=list(dict.fromkeys(rows["condition"])))
 
 
 def find_families(experiment: Experiment) -> list[Family]:

@@ -35,9 +35,9 @@ from blotquant.experiment.design import (
     Scaling,
     TargetEntry,
 )
-from blotquant.experiment.families import condition_levels, resolve_families
+from blotquant.experiment.families import resolve_families
 from blotquant.experiment.replicates import fill_replicates
-from blotquant.experiment.sample_sheet import parse_samples
+from blotquant.experiment.sample_sheet import condition_levels, parse_samples
 from blotquant.experiment.sheets import (
     MAX_BYTES,
     WORKBOOK_SUFFIXES,

@@ -219,6 +219,26 @@ def _check_lanes(rows: Sequence[dict[str, Any]], places: Sequence[str]) -> list[
     return problems
 
 
+def condition_levels(samples: pd.DataFrame) -> pd.DataFrame:
+    """Lay out what the sheet's further columns say about each condition.
+
+    Parameters
+    ----------
+    samples : DataFrame
+        The sample sheet.
+
+    Returns
+    -------
+    DataFrame
+        Conditions in the sheet's order as index; those columns that hold one value for every condition.
+    """
+    rows = samples[(samples["role"] == "sample") & samples["condition"].notna()]
+    columns = [name for name in samples.columns if name not in _DTYPES]
+    grouped = rows.groupby("condition", sort=False)
+    single = [name for name in columns if (grouped[name].nunique(dropna=False) == 1).all()]
+    return grouped[single].first() if single else pd.DataFrame(index=list(dict.fromkeys(rows["condition"])))
+
+
 def spelling_twins(rows: pd.DataFrame, *, where: str) -> list[str]:
     """Name conditions that differ in spelling only; they count as different, and may be meant as one.
 
