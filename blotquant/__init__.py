@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from blotquant.analysis import Picture as Picture
     from blotquant.analysis import analyze as analyze
     from blotquant.analysis import analyze_membrane as analyze_membrane
-    from blotquant.detection.membranes import Expected as Expected
+    from blotquant.detection.lane_ties import Expected as Expected
     from blotquant.detection.membranes import find_membrane_layouts as find_membrane_layouts
     from blotquant.detection.picture import find_layout as find_layout
     from blotquant.errors import BlotQuantError as BlotQuantError
@@ -52,7 +52,8 @@ _HOMES = {
     "experiment.read": "read_experiment",
     "normalization.exposures": "fit_exposure_series",
     "detection.picture": "find_layout",
-    "detection.membranes": "Expected find_membrane_layouts",
+    "detection.lane_ties": "Expected",
+    "detection.membranes": "find_membrane_layouts",
     "flags": "FLAGS",
     "model.geometry": "Band Lane Layout Strip",
     "model.image": "BlotImage",

@@ -18,14 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from blotquant.detection.membranes import (
-    NOT_IDENTIFIED,
-    Expected,
-    LaneIdentity,
-    find_membrane,
-    keep_row_numbers,
-    with_lane_flag,
-)
+from blotquant.detection.lane_ties import Expected, LaneIdentity
+from blotquant.detection.membrane_strips import keep_row_numbers
+from blotquant.detection.membranes import NOT_IDENTIFIED, find_membrane, with_lane_flag
 from blotquant.detection.picture import find_bands_again, find_lanes_again, find_layout
 from blotquant.detection.turned import search_turned, turn_layout, turn_picture
 from blotquant.doublets.rows import undivided_rows, unresolved_rows

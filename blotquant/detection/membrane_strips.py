@@ -10,11 +10,13 @@ strips as the experiment file names. Otherwise
   searched on its own;
 - a single strip is told by the place that it has in another picture of the membrane, which shows all strips.
 
-Where none of this decides, the picture is refused with the counts.
+Where none of this decides, the picture is refused with the counts. The rows of a strip keep the numbers that they had
+in the whole picture.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -26,7 +28,7 @@ from numpy.typing import NDArray
 from blotquant.detection.picture import find_layout
 from blotquant.detection.registration import shift_layout
 from blotquant.errors import LaneCountError
-from blotquant.model.geometry import Layout, bounding_box
+from blotquant.model.geometry import LOWER_HALF, Layout, bounding_box
 from blotquant.settings import DetectionSettings
 
 FloatImage = NDArray[np.floating[Any]]
@@ -183,3 +185,56 @@ def _by_place(layout: Layout, whole: Sequence[dict[int, float]]) -> dict[int, in
         if len(set(at.values())) == len(at) and at:
             return at
     return None
+
+
+def keep_row_numbers(layout: Layout, earlier: Layout) -> Layout:
+    """The layout with its rows numbered as in an earlier one of the same picture.
+
+    Parameters
+    ----------
+    layout, earlier : Layout
+        Of one picture; lanes and strips may be other ones.
+
+    Returns
+    -------
+    Layout
+        Each row has the number of the earlier row on whose bands most of its own lie; the halves of a divided row have
+        those of two earlier rows, or stay the halves of one. Rows that are new come after all earlier ones.
+    """
+    votes: Counter[tuple[str, int, int]] = Counter()
+    of_lane = {lane.id: lane.strip for lane in layout.lanes}
+    places: dict[tuple[str, int], list[float]] = {}
+    for band in layout.bands:
+        if band.row is None:
+            continue
+        key = of_lane[band.lane], band.row
+        places.setdefault(key, []).append(band.peak[0])
+        same = [
+            (abs(other.peak[0] - band.peak[0]), other.row)
+            for other in earlier.bands
+            if other.row is not None
+            and other.box.col_start <= band.peak[1] < other.box.col_stop
+            and other.box.row_start <= band.peak[0] < other.box.row_stop
+        ]
+        if same:
+            votes[*key, min(same)[1]] += 1
+    most = {(strip, row): n for (strip, row, _), n in reversed(votes.most_common())}
+
+    def weight(vote: tuple[str, int, int]) -> float:
+        """Votes; those of a lower half count after its upper half's."""
+        strip, row, _ = vote
+        return min(votes[vote], most.get((strip, row - LOWER_HALF), votes[vote])) - 0.5 * (row > LOWER_HALF)
+
+    numbers: dict[tuple[str, int], int] = {}
+    for strip, row, number in sorted(votes, key=lambda vote: (-weight(vote), vote)):
+        upper = numbers.get((strip, row - LOWER_HALF))
+        taken = {one for (of, _), one in numbers.items() if of == strip}
+        if (strip, row) not in numbers and (number == upper or number not in taken):
+            numbers[strip, row] = number + LOWER_HALF * (number == upper)
+    last = max((band.row % LOWER_HALF for band in earlier.bands if band.row), default=0)
+    for strip, row in sorted(places, key=lambda key: (key[0], float(np.median(places[key])))):
+        if (strip, row) not in numbers:
+            last += 1
+            numbers[strip, row] = last
+    bands = (b if b.row is None else replace(b, row=numbers[of_lane[b.lane], b.row]) for b in layout.bands)
+    return replace(layout, bands=tuple(bands))

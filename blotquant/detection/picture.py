@@ -12,18 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.detection.band_peaks import find_lane_peaks
+from blotquant.detection.doubtful_pictures import is_figure_page, overlooks_rows
 from blotquant.detection.even_lanes import evenly_spaced_lanes
 from blotquant.detection.far_rows import join_far_rows
-from blotquant.detection.figure_pages import is_figure_page
 from blotquant.detection.lanes import FoundStrip, search
-from blotquant.detection.mirror import flip_band, flip_lane, flip_layout, in_reading_order, leans_left
 from blotquant.detection.outlines import draw_bands, full_lane, full_strip
-from blotquant.detection.overlooked import overlooks_rows
 from blotquant.detection.prediction import SearchCopy, make_search_copy, shows_something
 from blotquant.detection.registration import shift_layout
 from blotquant.detection.scales import find_at_best_scale
 from blotquant.detection.specks import are_specks
 from blotquant.detection.strip_candidates import candidate_of_lanes
+from blotquant.detection.turned import flip_band, flip_lane, flip_layout, in_reading_order, leans_left
 from blotquant.imaging.content import is_mostly_at
 from blotquant.model.geometry import Band, Box, Lane, LaneAlternative, LaneRole, Layout, Strip, bounding_box
 from blotquant.settings import DetectionSettings

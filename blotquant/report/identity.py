@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from blotquant.detection.membranes import tie_words
+from blotquant.detection.lane_ties import tie_words
 from blotquant.report.blot import PictureWords, lane_labels, lane_mark, points_of, room_beside, row_marks
 from blotquant.report.profiles import encode_picture
 from blotquant.report.template import is_missing, render

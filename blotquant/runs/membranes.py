@@ -178,7 +178,7 @@ def _marker(entry: ImageEntry, path: Path | None, image: BlotImage, naming: Nami
 def _analyses(task: MembraneTask, pictures: Sequence[Picture]) -> list[Analysis]:
     """Lanes are found jointly over the pictures of one strip; another strip has rows and centre lines of its own."""
     from blotquant.analysis import analyze_membrane
-    from blotquant.detection.membranes import Expected
+    from blotquant.detection.lane_ties import Expected
 
     found: dict[int, Analysis] = {}
     with named(task.key):
@@ -201,7 +201,7 @@ def _analyses(task: MembraneTask, pictures: Sequence[Picture]) -> list[Analysis]
 
 
 def _make_part(task: MembraneTask, mark: str, pictures: Sequence[Picture], analyses: Sequence[Analysis]) -> Part:
-    from blotquant.detection.membranes import tie_words
+    from blotquant.detection.lane_ties import tie_words
     from blotquant.identification.ladder import own_or_marker
     from blotquant.report.blot import PictureWords, kda_marks
     from blotquant.report.identity import render_identity

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from blotquant.detection.membranes import NOT_IDENTIFIED, Expected, find_membrane
+from blotquant.detection.lane_ties import Expected
+from blotquant.detection.membranes import NOT_IDENTIFIED, find_membrane
 from blotquant.errors import LaneCountError
 from blotquant.synthetic import make_blot
 from blotquant.synthetic.spec import BlotSpec, CameraSpec, LaneSpec, RowSpec, StripSpec, SurfaceSpec

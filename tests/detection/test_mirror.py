@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from blotquant.detection.mirror import flip_layout, in_reading_order, leans_left
 from blotquant.detection.picture import detect_bands, find_layout
+from blotquant.detection.turned import flip_layout, in_reading_order, leans_left
 from blotquant.model.geometry import Layout
 from blotquant.synthetic import graded_suite
 

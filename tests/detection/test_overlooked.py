@@ -7,7 +7,7 @@ import pytest
 from simple_pictures import ROWS, as_image, gaussians, plain_layout
 
 from blotquant.detection import picture as finding
-from blotquant.detection.overlooked import overlooks_rows
+from blotquant.detection.doubtful_pictures import overlooks_rows
 from blotquant.detection.prediction import make_search_copy
 from blotquant.runs.verdict import judge
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blotquant.detection.figure_pages import is_figure_page
+from blotquant.detection.doubtful_pictures import is_figure_page
 from blotquant.detection.picture import find_layout
 
 Page = NDArray[np.float64]

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 from blotquant.analysis import Analysis, Naming, Picture, analyze_membrane
-from blotquant.detection.membranes import Expected
+from blotquant.detection.lane_ties import Expected
 from blotquant.detection.registration import match_content
 from blotquant.identification.targets import Target
 from blotquant.io import read_image

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.detection.membranes import Expected, find_membrane
+from blotquant.detection.lane_ties import Expected
+from blotquant.detection.membranes import find_membrane
 from blotquant.errors import LaneCountError
 from blotquant.synthetic import make_blot
 from blotquant.synthetic.spec import BlotSpec, CameraSpec, LaneSpec, RowSpec, StripSpec, SurfaceSpec

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from blotquant.analysis import Naming, Picture, analyze_membrane
-from blotquant.detection.membranes import Expected
+from blotquant.detection.lane_ties import Expected
 from blotquant.identification.targets import Target
 from blotquant.model.image import BlotImage
 from blotquant.synthetic import make_blot

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.detection.membranes import Expected, find_membrane
+from blotquant.detection.lane_ties import Expected
+from blotquant.detection.membranes import find_membrane
 from blotquant.errors import LaneCountError
 from blotquant.identification.sheet import find_contradiction
 from blotquant.model.geometry import LaneRole
