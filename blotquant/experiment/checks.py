@@ -121,30 +121,31 @@ def _copies(study: Experiment) -> Iterator[str]:
 
 MIN_LOADS = 3
 """Fewer different loads say nothing about proportionality."""
+MOST_MISSING = 20
+"""Missing files that are named; for each the folder is looked through for a name like it."""
 
 
 def check_images(file: Path, raw: Mapping[str, Any], images: Sequence[ImageEntry]) -> list[str]:
     """Files that are not there, and pictures that cannot be told apart."""
     problems = []
     written = [str(item[k]).strip() for k in ("file", "ladder_image") for item in written_images(raw) if item.get(k)]
-    for name in dict.fromkeys(written):
-        if not is_file(file.parent / name):
-            beside = (file.parent / name).parent
-            there = beside.glob("*") if is_folder(beside) else ()
-            near = [p.relative_to(file.parent).as_posix() for p in there if is_file(p)]
-            problems.append(f"{file.name}: images: file {name!r} is not there; {_nearest(name, near)}")
-    keys = Counter((i.blot, i.membrane, i.probe, i.exposure_s, i.strip) for i in images)
-    for (blot, membrane, probe, exposure, strip), count in keys.items():
-        if count > 1:
-            files = ", ".join(
-                i.file
-                for i in images
-                if (i.blot, i.membrane, i.probe, i.exposure_s, i.strip) == (blot, membrane, probe, exposure, strip)
-            )
-            problems.append(
-                f"{file.name}: images: {count} pictures of {probe} on blot {blot}, membrane {membrane} "
-                f"({files}); tell them apart by exposure_s, strip or membrane"
-            )
+    missing = [name for name in dict.fromkeys(written) if not is_file(file.parent / name)]
+    for name in missing[:MOST_MISSING]:
+        beside = (file.parent / name).parent
+        there = beside.glob("*") if is_folder(beside) else ()
+        near = [p.relative_to(file.parent).as_posix() for p in there if is_file(p)]
+        problems.append(f"{file.name}: images: file {name!r} is not there; {_nearest(name, near)}")
+    if len(missing) > MOST_MISSING:
+        problems.append(f"{file.name}: images: {len(missing) - MOST_MISSING} more files are not there")
+    alike: dict[tuple[object, ...], list[str]] = {}
+    for i in images:
+        alike.setdefault((i.blot, i.membrane, i.probe, i.exposure_s, i.strip), []).append(i.file)
+    problems += [
+        f"{file.name}: images: {len(files)} pictures of {probe} on blot {blot}, membrane {membrane} "
+        f"({', '.join(files)}); tell them apart by exposure_s, strip or membrane"
+        for (blot, membrane, probe, *_), files in alike.items()
+        if len(files) > 1
+    ]
     found = [*_check_series(images), *_check_shared(images)]
     return problems + [f"{file.name}: images: {text}" for text in found]
 
@@ -157,16 +158,17 @@ def _check_series(images: Sequence[ImageEntry]) -> list[str]:
     problems = []
     for (blot, membrane, probe), members in groups.items():
         of = f"{probe} on blot {blot}, membrane {membrane}"
-        timed = [m for m in members if m.exposure_s is not None]
+        timed = {m.strip for m in members if m.exposure_s is not None}  # strips; None is the whole picture
+        by_strips = {m.file for m in members if m.strip is not None}
         problems += [
             f"file {m.file!r}: has no exposure_s, but {of} is an exposure series; give the time of each picture in s"
             for m in members
-            if m.exposure_s is None and any(m.strip == t.strip or None in (m.strip, t.strip) for t in timed)
+            if m.exposure_s is None and timed and (m.strip is None or not timed.isdisjoint({m.strip, None}))
         ]
         problems += [
             f"file {m.file!r}: {of} is listed with and without a strip; say which strip each entry means"
             for m in members
-            if m.strip is None and any(o.strip is not None and o.file == m.file for o in members)
+            if m.strip is None and m.file in by_strips
         ]
     return problems
 

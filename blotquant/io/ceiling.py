@@ -167,9 +167,10 @@ def count_levels(pixels: NDArray[Any]) -> Levels:
         counts = _histogram(pixels.ravel())
         values = np.flatnonzero(counts)
         return Levels(values.astype(pixels.dtype), counts[values])
-    finite = pixels[np.isfinite(pixels)]
-    found, counts = np.unique(finite, return_counts=True)
-    return Levels(found, counts, pixels.size - finite.size)
+    values = pixels[np.isfinite(pixels)]
+    values.sort()  # in place: what `np.unique` does takes two more copies of the picture
+    first = np.flatnonzero(np.concatenate([np.ones(min(values.size, 1), dtype=bool), values[1:] != values[:-1]]))
+    return Levels(values[first], np.diff(first, append=values.size), pixels.size - values.size)
 
 
 def _histogram(values: NDArray[Any]) -> NDArray[np.int64]:

@@ -135,7 +135,9 @@ def resolve_colour(source: Source, colours: NDArray[Any]) -> Channel:
     if not spread.any() or (is_integer and int(spread.max()) <= _ROUNDING):
         return Channel(np.ascontiguousarray(rgb[..., 1]))
     full = float(np.iinfo(rgb.dtype).max) if is_integer else float(np.nanmax(rgb))
-    light = (rgb / full).astype(np.float32)
+    light = np.empty(rgb.shape, dtype=np.float32)
+    for k, row in enumerate(rgb):  # row by row: never the whole picture in double precision
+        light[k] = row / full
     main, _ = _most_contrast(light, np.ones(light.shape[:2], dtype=bool))
     off = _off_line(light, main)
     seen = max(_SEEN, _NOISE_SDS * 1.4826 * float(np.median(off)))

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from blotquant.io import tiff
 from blotquant.io.colour import shown_channel
 from blotquant.io.metadata import exposure_in
-from blotquant.io.source import DAMAGE, RawPicture, Source, kept
+from blotquant.io.source import BYTES_PER_PIXEL, DAMAGE, RawPicture, Source, kept
 from blotquant.text import shown
 
 _BROKEN: tuple[type[Exception], ...] = (zipfile.BadZipFile, zipfile.LargeZipFile, *DAMAGE)
@@ -22,6 +22,8 @@ _MAX_ENTRIES = 1000
 _MAX_TEXT = 64 * 1024
 _MAX_TEXTS = 20
 _SLACK = 1 << 20  # tags and thumbnails beside the pixels
+_BLOCK = 1 << 20  # bytes unpacked at once
+_MOST_SQUEEZED = 200  # noise alone leaves a byte for a few pixels; zeros are squeezed a thousandfold
 
 
 def read(source: Source) -> RawPicture:
@@ -46,7 +48,7 @@ def _read(source: Source, archive: zipfile.ZipFile) -> RawPicture:
         raise source.error(msg)
     # One channel of the acquisition, read as the TIFF that it is.
     name, entry = _choose(source, _channels(entries))
-    data = _bounded(source, archive, entry, source.max_pixels * 8 + _SLACK)
+    data = _bounded(source, archive, entry, source.max_pixels * BYTES_PER_PIXEL + _SLACK)
     inner = Source(
         Path(f"{source.path.name}:{shown(name, 20)}.tif"),
         data,
@@ -109,10 +111,16 @@ def _bounded(source: Source, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, l
     if entry.flag_bits & 1:
         msg = "is an encrypted zip; unpack it and open the picture"
         raise source.error(msg)
+    name, held = shown(entry.filename, 40), max(entry.compress_size, 1)
+    if _MOST_SQUEEZED * held < min(entry.file_size, limit) and entry.file_size > _SLACK:
+        msg = f"its entry {name} unpacks to {entry.file_size / held:,.0f} times its size: there is no picture in it"
+        raise source.error(msg)
+    unpacked = io.BytesIO()
     with archive.open(entry) as stream:
-        data = stream.read(limit + 1)
+        while unpacked.tell() <= limit and (block := stream.read(min(_BLOCK, limit + 1 - unpacked.tell()))):
+            unpacked.write(block)
+    data = unpacked.getvalue()
     if len(data) > limit:
-        name = shown(entry.filename, 40)
         msg = f"its entry {name} unpacks to more than {limit:,} bytes; if that is right, raise max_pixels"
         raise source.error(msg)
     return data

@@ -61,7 +61,8 @@ def _open(source: Source) -> ImageFile:
 
 def _read(source: Source) -> RawPicture:
     with _open(source) as picture:
-        source.check_size(picture.height, picture.width, held=len(source.data))
+        samples = 3 if picture.mode == "P" else len(picture.getbands())
+        source.check_size(picture.height, picture.width, samples, held=len(source.data))
         page = _choose_frame(source, picture)
         channel = _one_channel(source, picture)
         dpi = picture.info.get("dpi")

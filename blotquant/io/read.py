@@ -18,7 +18,8 @@ from blotquant.io.source import MAX_PIXELS, RawPicture, Source
 from blotquant.model.image import BlotImage, Orientation, Polarity
 from blotquant.text import shown
 
-_MAX_BYTES_PER_PIXEL = 16
+_MAX_BYTES_PER_PIXEL = 5
+"""Bytes of a file for each pixel of the limit: it is taken into memory whole before it is looked at."""
 _SMALLEST_LIMIT = 64 << 20
 _MOST_COUNTS = 1e30
 """No instrument counts further, and squares of it still are numbers."""
@@ -228,9 +229,12 @@ def _check_pixels(source: Source, raw: RawPicture) -> None:
         what = {"b": "1 bit per pixel", "c": "complex numbers"}.get(pixels.dtype.kind, f"type {pixels.dtype}")
         msg = f"has {what}: these are no counts; export it as a grey TIFF with 16 bits"
         raise source.error(msg)
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).any():
+    if pixels.dtype.kind != "f":
+        return
+    if not np.isfinite(pixels).any():
         msg = "has no finite pixel (all are NaN or infinite); export it again"
         raise source.error(msg)
-    if pixels.dtype.kind == "f" and float(np.max(np.abs(pixels), where=np.isfinite(pixels), initial=0)) > _MOST_COUNTS:
+    # Row by row: no second copy of the picture.
+    if any(float(np.max(np.abs(row), where=np.isfinite(row), initial=0)) > _MOST_COUNTS for row in pixels):
         msg = f"has values beyond {_MOST_COUNTS:g}: these are no counts; export it again"
         raise source.error(msg)

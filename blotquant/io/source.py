@@ -17,8 +17,14 @@ from blotquant.text import one_line, shown
 
 MAX_PIXELS = 200_000_000
 """Largest picture read unless told otherwise: no imager writes more, and a hostile header may claim anything."""
-BYTES_PER_PIXEL = 8
-"""Decoded bytes allowed for each pixel of the limit: four samples of 16 bits, or one of double precision."""
+BYTES_PER_PIXEL = 3
+"""Bytes allowed for each pixel of the limit: one sample of 16 bits; pictures with more samples must be smaller."""
+SAMPLE_BYTES = {1: 2, 2: 2, 4: 15}
+"""What a grey sample of so many bytes counts as; values of more than 16 bits are sorted and counted one by one."""
+DEEP_SAMPLE_BYTES = 30
+"""The same for double precision."""
+COLOUR_BYTES = 16
+"""The same for a pixel of several samples, which are held against each other."""
 
 # What decoders raise on damaged files. The list is closed on purpose: a mistake in this package must not pass as one.
 DAMAGE: tuple[type[Exception], ...] = (
@@ -91,19 +97,20 @@ class Source:
         Raises
         ------
         ImageError
-            If a side is not positive, there are more than `max_pixels` pixels, they take more than
-            `BYTES_PER_PIXEL` times as many bytes, or a large picture is claimed of which
-            the file holds next to nothing: a damaged or hostile header, whose blank pixels would fill the memory.
+            If a side is not positive, there are more than `max_pixels` pixels, or more than so many of several samples
+            or more than 16 bits take the memory of, or a large picture is claimed of which the file holds next to
+            nothing: a damaged or hostile header, whose blank pixels would fill the memory.
         """
         if rows < 1 or cols < 1 or samples < 1:
             msg = f"claims {cols} × {rows} pixels of {samples} samples: there is no picture in it"
             raise self.error(msg)
-        n_bytes = rows * cols * samples * max(itemsize, 2)
-        if rows * cols > self.max_pixels or n_bytes > BYTES_PER_PIXEL * self.max_pixels:
-            msg = (
-                f"claims {cols} × {rows} pixels, more than the limit of {self.max_pixels:,}; "
-                "if that is right, raise max_pixels"
-            )
+        each = SAMPLE_BYTES.get(itemsize, DEEP_SAMPLE_BYTES)
+        each = each if samples == 1 else max(COLOUR_BYTES, samples * each)
+        limit = min(self.max_pixels, BYTES_PER_PIXEL * self.max_pixels // each)
+        if rows * cols > limit:
+            of = "" if limit == self.max_pixels else f" for {samples} sample(s) of {8 * itemsize} bits"
+            size = f"{cols} × {rows} pixels"
+            msg = f"claims {size}, more than the limit of {limit:,}{of}; if that is right, raise max_pixels"
             raise self.error(msg)
         if held is not None and rows * cols > _LARGE and rows * cols * samples > _MOST_PIXELS_PER_BYTE * held:
             msg = f"claims {cols} × {rows} pixels but holds {held:,} bytes of them; export or copy it again"

@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blotquant.errors import BlotQuantError
+from blotquant.errors import BlotQuantError, SessionError
 from blotquant.flags import FLAGS, split_flags
 from blotquant.io import read_image
 from blotquant.io.files import sha256_of
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from blotquant.analysis import Analysis
     from blotquant.model.image import BlotImage
     from blotquant.report.blot import PictureWords
+
+
+MOST_CORNERS = 100_000
+"""Of all outlines and centre lines of a picture: a hundred times those of a crowded blot."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,8 +134,27 @@ def _open(task: PictureTask) -> tuple[BlotImage, Session | None]:
 
 
 def placed(session: Session, image: BlotImage, folder: Path) -> Session:
-    """The session with its picture's present name and place, as seen from the folder where it will be kept."""
+    """The session with its picture's present name and place, as seen from the folder where it will be kept.
+
+    Raises
+    ------
+    SessionError
+        If its shapes would take memory and time without end: too many corners, or some far outside the picture.
+    """
     assert image.source is not None
+    layout, (height, width) = session.layout, image.shape
+    outlines = [shape.outline for shape in (*layout.strips, *layout.bands)]
+    corners = [corner for outline in (*outlines, *(lane.center for lane in layout.lanes)) for corner in outline]
+    if len(corners) > MOST_CORNERS:
+        msg = f"{image.name}: its session draws {len(corners):,} corners, {MOST_CORNERS:,} is the most; draw it anew"
+        raise SessionError(msg)
+    # A strip of a picture at a free angle reaches beyond it, by less than the longer side.
+    reach = max(height, width)
+    wide = max((max(lane.widths, default=0.0) for lane in layout.lanes), default=0.0)
+    inside = all(-reach <= row <= height + reach and -reach <= col <= width + reach for row, col in corners)
+    if wide > 2 * reach or not inside:
+        msg = f"{image.name}: its session draws far outside of the {width} × {height} px of the picture; draw it anew"
+        raise SessionError(msg)
     place = relative_path(image.source, folder)
     return replace(session, image=replace(session.image, path=place, name=image.name))
 

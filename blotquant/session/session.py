@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 SESSION_SUFFIX = ".blot.json"
 MAX_BYTES = 32 << 20
+MAX_ITEMS = 10_000
+"""Bands, edits or corners in one list of a session: a hundred times what hands make."""
 """Largest session read, in bytes: a thousand corrections take 0.9 MB, and reading 31 MB takes 0.6 GB of memory."""
 
 
@@ -399,6 +401,9 @@ def parse_session(text: str, *, where: str = "session") -> Session:
     except (ValueError, RecursionError) as error:  # a number without end is a ValueError too
         msg = f"{where}: damaged, not valid JSON ({error}); use the autosaved copy or an older one"
         raise SessionError(msg) from None
+    if (longest := _longest_list(data)) > MAX_ITEMS:
+        msg = f"{where}: damaged: a list of {longest:,} things, {MAX_ITEMS:,} is the most; use an older copy"
+        raise SessionError(msg)
     if not isinstance(data, dict) or "schema_version" not in data:
         msg = f"{where}: not a blotquant session (it has no schema_version)"
         raise SessionError(msg)
@@ -414,6 +419,16 @@ def parse_session(text: str, *, where: str = "session") -> Session:
     except KeyError as error:
         msg = f"{where}: damaged: {error} is missing in a session of schema {version}"
         raise SessionError(msg) from None
+
+
+def _longest_list(data: Any) -> int:
+    longest, waiting = 0, [data]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            longest = max(longest, len(value))
+        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return longest
 
 
 def _build(data: dict[str, Any], where: str) -> Session:

@@ -293,6 +293,16 @@ def test_names_that_climb_out_of_the_zip_reach_nothing(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["a.zip", "in"]
 
 
+def test_read_image_refuses_a_zip_that_unpacks_two_hundredfold(tmp_path: Path) -> None:
+    """Before it is unpacked; a picture with noise in it is never squeezed like that."""
+    with zipfile.ZipFile(tmp_path / "zeros.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("700.tif", bytes(4 << 20))
+    with pytest.raises(
+        ImageError, match=r"entry 700\.tif unpacks to 1,0\d\d times its size: there is no picture in it"
+    ):
+        read_image(tmp_path / "zeros.zip")
+
+
 def test_zip_bombs_and_other_zips_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("700.tif", bytes(30_000_000))

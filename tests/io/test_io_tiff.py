@@ -482,7 +482,11 @@ def test_is_whole_jpeg_xr_tells_a_cut_tile(tmp_path: Path, part: float) -> None:
 def test_check_size_bounds_the_bytes_of_a_decoded_picture(tmp_path: Path) -> None:
     pixels = counts("f8", (100, 100))
     tifffile.imwrite(tmp_path / "a.tif", pixels)
-    assert read_image(tmp_path / "a.tif", max_pixels=10_000).pixels.dtype == np.float64
+    assert read_image(tmp_path / "a.tif", max_pixels=100_000).pixels.dtype == np.float64
+    with pytest.raises(ImageError, match=r"more than the limit of 9,999 for 1 sample\(s\) of 64 bits"):
+        read_image(tmp_path / "a.tif", max_pixels=99_999)
+    tifffile.imwrite(tmp_path / "c.tif", counts("u2", (100, 100)))
+    assert read_image(tmp_path / "c.tif", max_pixels=10_000).pixels.dtype == np.uint16
     tifffile.imwrite(tmp_path / "b.tif", np.stack([pixels] * 2), planarconfig="separate", photometric="minisblack")
     with pytest.raises(ImageError, match="more than the limit"):
-        read_image(tmp_path / "b.tif", max_pixels=10_000, channel="0")
+        read_image(tmp_path / "b.tif", max_pixels=100_000, channel="0")

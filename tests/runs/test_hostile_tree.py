@@ -4,14 +4,18 @@ import os
 import sys
 
 import pytest
-from hostile_tree import LATIN, write_hostile_tree
+from hostile_tree import LATIN, change_session, write_hostile_tree
 
+from blotquant.errors import SessionError
+from blotquant.io import read_image
+from blotquant.runs import pictures
 from blotquant.runs.corrections import read_sessions
 from blotquant.runs.folder import Workers, measure_folder
 from blotquant.runs.inputs import find_inputs
 from blotquant.runs.verify import verify_folder
+from blotquant.session import session as sessions
 from blotquant.session.edits import delete_band
-from blotquant.session.session import load_session, save_session
+from blotquant.session.session import load_session, parse_session, save_session, session_text
 
 pytestmark = pytest.mark.skipif(
     sys.platform in ("win32", "darwin"), reason="names of bytes, pipes and devices of Linux"
@@ -27,7 +31,7 @@ def test_measure_folder_measures_every_picture_of_a_hostile_tree(tree, tmp_path,
     out, one = tmp_path / "out", Workers(progress="none")
     result = measure_folder(find_inputs([tree]), out, workers=one)
     assert sorted(result.failures) == ["sparse.tif", "sparse.zip"]
-    assert all("larger than 3,200,000,000 bytes" in line for line in result.failures.values())
+    assert all("larger than 1,000,000,000 bytes" in line for line in result.failures.values())
     names = [unit["pictures"][0]["image"] for unit in result.units]
     assert len(names) == len(set(names)) == 8
     assert r"bl\xe9t.tif" in names
@@ -53,3 +57,32 @@ def test_corrections_of_a_picture_whose_name_is_no_text_are_kept(tree, tmp_path)
     (corrected,) = read_sessions(out / "sessions")[0].values()
     assert corrected.picture == r"bl\xe9t.tif"
     assert measure_folder(find_inputs([path]), tmp_path / "by session", workers=one).failures == {}
+
+
+@pytest.fixture
+def session(tree, tmp_path):
+    measure_folder(find_inputs([tree / "plain.tif"]), tmp_path / "out", workers=Workers(progress="none"))
+    (path,) = (tmp_path / "out" / "sessions").iterdir()
+    return load_session(path)
+
+
+@pytest.mark.parametrize("kind", ["far outline", "far lane", "wide lane"])
+def test_placed_refuses_shapes_that_never_end(tree, session, tmp_path, kind):
+    """An outline of 100,000 px square would take 80 GB for its weights."""
+    image = read_image(tree / "plain.tif")
+    assert pictures.placed(session, image, tmp_path).layout == session.layout
+    changed = parse_session(change_session(session_text(session), kind))
+    with pytest.raises(SessionError, match="draws far outside of the 180 × 100 px of the picture"):
+        pictures.placed(changed, image, tmp_path)
+
+
+def test_placed_counts_corners(tree, session, tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "MOST_CORNERS", 10)
+    with pytest.raises(SessionError, match="corners, 10 is the most"):
+        pictures.placed(session, read_image(tree / "plain.tif"), tmp_path)
+
+
+def test_parse_session_refuses_a_list_without_end(session, monkeypatch):
+    monkeypatch.setattr(sessions, "MAX_ITEMS", 3)
+    with pytest.raises(SessionError, match="things, 3 is the most"):
+        parse_session(session_text(session))
