@@ -80,7 +80,7 @@ def change_session(text: str, kind: str) -> str:
     elif kind == "far outline":
         band["outline"] = [[0, 0], [0, 1e5], [1e5, 1e5], [1e5, 0]]
     elif kind == "far lane":
-        lane["center"] = [[-1e9, 50.0], [1e9, 50.0]]
+        lane["center"], lane["widths"] = [[-1e9, 50.0], [1e9, 50.0]], lane["widths"][:2]
     elif kind == "wide lane":
         lane["widths"] = [1e9] * len(lane["widths"])
     return json.dumps(data)

@@ -143,8 +143,8 @@ def placed(session: Session, image: BlotImage, folder: Path) -> Session:
     """
     assert image.source is not None
     layout, (height, width) = session.layout, image.shape
-    outlines = [shape.outline for shape in (*layout.strips, *layout.bands)]
-    corners = [corner for outline in (*outlines, *(lane.center for lane in layout.lanes)) for corner in outline]
+    shapes = [x.outline for x in layout.strips] + [x.outline for x in layout.bands] + [x.center for x in layout.lanes]
+    corners = [corner for shape in shapes for corner in shape]
     if len(corners) > MOST_CORNERS:
         msg = f"{image.name}: its session draws {len(corners):,} corners, {MOST_CORNERS:,} is the most; draw it anew"
         raise SessionError(msg)
