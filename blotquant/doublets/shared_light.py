@@ -100,7 +100,8 @@ def share_light(layout: Layout, signal: FloatImage, *, only: Collection[str]) ->
     bands = layout.bands
     if len(bands) < 2:
         return {}
-    extents = np.array([_extent(band) for band in bands])
+    corners = [np.asarray(band.outline) for band in bands]
+    extents = np.array([[*points.min(axis=0), *points.max(axis=0)] for points in corners])[:, [0, 2, 1, 3]]
     meet = (extents[:, None, 0] < extents[None, :, 1]) & (extents[None, :, 0] < extents[:, None, 1])
     meet &= (extents[:, None, 2] < extents[None, :, 3]) & (extents[None, :, 2] < extents[:, None, 3])
     shape = (signal.shape[0], signal.shape[1])
@@ -121,11 +122,6 @@ def share_light(layout: Layout, signal: FloatImage, *, only: Collection[str]) ->
             found = _share_group([bands[k] for k in group], [covers[k] for k in group], signal)
             shares |= {bands[k].id: share for k, share in zip(group, found, strict=True)}
     return shares
-
-
-def _extent(band: Band) -> tuple[float, float, float, float]:
-    rows, cols = zip(*band.outline, strict=True)
-    return min(rows), max(rows), min(cols), max(cols)
 
 
 def _both_cover(a: tuple[Box, Array], b: tuple[Box, Array]) -> bool:

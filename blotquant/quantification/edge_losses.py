@@ -74,14 +74,10 @@ class Line(NamedTuple):
 
 def column_sums(signal: FloatImage, box: Box) -> Line:
     """Sum the rows of a box over its columns and those beside it in which its own light is looked for."""
-    reach = _reach(box)
+    reach = max(3, round(CUT_REACH * (box.col_stop - box.col_start)))
     first = max(box.col_start - reach, 0)
     part = signal[box.row_start : box.row_stop, first : box.col_stop + reach]
     return Line(first, np.asarray(part.sum(axis=0, dtype=float)))
-
-
-def _reach(box: Box) -> int:
-    return max(3, round(CUT_REACH * (box.col_stop - box.col_start)))
 
 
 def side_variance(signal: FloatImage, aperture: Aperture, level: float, *, line: Line | None = None) -> float:

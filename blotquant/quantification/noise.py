@@ -101,7 +101,12 @@ def measure_noise(signal: NDArray[np.floating[Any]], usable: NDArray[np.bool_], 
             correlation[REACH + dr, REACH + dc] = correlation[REACH - dr, REACH - dc] = value
     near = correlation[REACH, REACH:]
     bend = max(float(252 - 420 * near[1] + 240 * near[2]), 15.0)
-    crops = [_level_part(signal, box) for box in bands[:: max(1, len(bands) // 60)]]
+    crops = []
+    for box in bands[:: max(1, len(bands) // 60)]:
+        # The middle half of a band's columns, where it is level from side to side.
+        quarter = (box.col_stop - box.col_start) // 4
+        part = signal[box.row_start : box.row_stop, box.col_start + quarter : box.col_stop - quarter]
+        crops.append(part.astype(float))
     # A band's sharp sides within a tile would pass for shot noise.
     ground = pixels[free.mean(axis=(1, 2)) >= FREE][:8]
     gain = shot_gain([*crops, *ground], bend_variance=bend) if len(bands) else None
@@ -110,12 +115,6 @@ def measure_noise(signal: NDArray[np.floating[Any]], usable: NDArray[np.bool_], 
         return noise
     level = float(np.median([np.median(p[f]) for p, f in zip(pixels, free, strict=True) if f.any()]))
     return replace(noise, level=level)
-
-
-def _level_part(signal: NDArray[np.floating[Any]], box: Box) -> Array:
-    """Middle half of a band's columns, where it is level from side to side."""
-    quarter = (box.col_stop - box.col_start) // 4
-    return signal[box.row_start : box.row_stop, box.col_start + quarter : box.col_stop - quarter].astype(float)
 
 
 def free_tiles(usable: NDArray[np.bool_]) -> list[Box]:
