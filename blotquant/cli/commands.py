@@ -244,6 +244,7 @@ def _document(command: str, result: FolderResult) -> dict[str, Any]:
 
 def _finish(context: _Context, command: str, result: FolderResult, *, lines: Sequence[str] = ()) -> None:
     """Print what was done and leave with the promised exit code."""
+    from blotquant.flags import FLAGS
     from blotquant.runs.progress import say
 
     document = _document(command, result) if context.as_json else {}
@@ -251,6 +252,9 @@ def _finish(context: _Context, command: str, result: FolderResult, *, lines: Seq
     # Causes before what follows from them: what could not be measured leaves ratios without values.
     for name, error in {**empty, **result.failures}.items():
         say(f"failed: {error}" if error.startswith(f"{name}: ") else f"failed: {name}: {error}")
+    for picture in _pictures(result):
+        if "not_a_blot" in picture["flags"] and not picture["problem"]:
+            say(f"doubted: {picture['image']}: {FLAGS['not_a_blot'].meaning} {FLAGS['not_a_blot'].advice}")
     context.emit(document, itertools.chain(map(_picture_line, _pictures(result)), lines, _paths(result.files)))
     if result.n_kept:
         say(f"{result.n_kept} finished earlier and kept")

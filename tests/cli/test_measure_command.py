@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import pandas as pd
 import pytest
 import tifffile
@@ -44,6 +45,21 @@ def test_measure_records_a_free_angle_and_verify_computes_it_anew(blotquant, tmp
     session = load_session(tmp_path / "out" / "sessions" / "askew.tif.blot.json")
     assert session.image.orientation.rotate == 20
     assert blotquant("verify", tmp_path / "out").code == 0
+
+
+def test_measure_says_that_a_dot_blot_is_no_blot_with_lanes_and_what_measures_it(blotquant, tmp_path):
+    """Spots in a grid; some of them are taken for lanes, and the picture is measured and doubted."""
+    rng = np.random.default_rng(0)
+    rows, cols = np.mgrid[:362, :960]
+    counts = 1000 + rng.normal(0, 40, rows.shape)
+    for i, j in np.ndindex(4, 10):
+        away = np.hypot(rows - 50 - 85 * i, cols - 70 - 90 * j)
+        counts += rng.uniform(0.2, 1) * 3e4 / (1 + np.exp(np.clip((away - 24) / 1.5, -50, 50)))
+    tifffile.imwrite(tmp_path / "dots.tif", counts.clip(0, 65535).astype(np.uint16))
+    called = blotquant("measure", tmp_path / "dots.tif", "-o", tmp_path / "out")
+    assert "not_a_blot" in called.out
+    assert "dots.tif: The picture does not look like a blot with lanes." in called.err
+    assert "Dot blots and arrays have no lanes" in called.err
 
 
 def test_the_input_folder_is_left_alone(blotquant, picture, tmp_path):
