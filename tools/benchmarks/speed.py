@@ -33,7 +33,7 @@ ASKED_MS = {512: 70, 2048: 160, 4096: 400}
 SEARCHING = ("strips", "strips, lanes, bands", "network alone", "all of measure")
 READING = ("tifffile.imread", "read", "checksum alone")
 BAND_SIGMA = 14.0
-"""Pixels of a 2048² picture. Rows of thinner bands that lie so far apart are found as five strips, of 75 lanes."""
+"""Pixels of a 2048² picture."""
 
 
 def write_picture(path: Path, side: int) -> None:
