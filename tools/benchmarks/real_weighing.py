@@ -92,5 +92,10 @@ if __name__ == "__main__":
                 measure_bands(gel, with_merged(gel_layout), settings=settings),
                 measure_bands(strip, strip_layout, settings=settings),
             )
+    # Outlines marked wider reach over each other: which band a found one stands for, those as marked tell.
+    gel_layout, strip_layout = (
+        {name: layout for name, _, layout in marked_pictures(spread=0.0)}[name]
+        for name in ("gelgenie_ladder", "chibidragon_test2")
+    )
     for method in ("local", "flank", "lane"):
         report(f"found {method}", weigh_found(gel, gel_layout, method), weigh_found(strip, strip_layout, method))
