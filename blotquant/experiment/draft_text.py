@@ -67,8 +67,14 @@ def experiment_text(
     strips = _STRIPS if any(draft.n_strips > 1 for draft in drafts) else ""
     doubts = [f"# check: {line}\n" for line in lane_doubts(drafts)]
     entries = [strips, *(["\n"] if doubts else []), *doubts, *map(_image, drafts)]
-    return "".join([*_head(name, left_out), *entries, *_targets(probes), *_ratios(drafts), compare_text(sheet)])
+    targets = [_TARGETS, *(_target(probe) for probe in probes if probe != STAIN)]
+    return "".join([*_head(name, left_out), *entries, *targets, *_ratios(drafts), compare_text(sheet)])
 
+
+_TARGETS = """
+# Where proteins run, in kDa; a list for a doublet. It counts where a ladder lane tells kDa. Without a
+# ladder the strongest row is taken; row = 2 says that it is the second from the top.
+"""
 
 _GUIDE = """\
 # samples.csv has one row for every lane of a blot, from the left; the ladder and empty lanes count too.
@@ -125,14 +131,6 @@ def _image(draft: Draft) -> str:
     if draft.strip is not None:
         lines.append(f"strip = {draft.strip}   # of {draft.n_strips} in the picture; it shows {draft.n_lanes} lanes")
     return "\n".join(lines) + "\n"
-
-
-def _targets(probes: Sequence[str]) -> Iterator[str]:
-    yield (
-        "\n# Where proteins run, in kDa; a list for a doublet. It counts where a ladder lane tells kDa. Without a\n"
-        "# ladder the strongest row is taken; row = 2 says that it is the second from the top.\n"
-    )
-    yield from (_target(probe) for probe in probes if probe != STAIN)
 
 
 def _target(probe: str) -> str:

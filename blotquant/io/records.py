@@ -45,15 +45,10 @@ def csv_lines(records: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> I
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(map(guard_cell, columns))
     for number, record in enumerate(records, start=1):
-        writer.writerow([_cell(record.get(name)) for name in columns])
+        cells = (record.get(name) for name in columns)
+        writer.writerow([guard_cell(x) if isinstance(x, str) else "" if x is None or x != x else x for x in cells])
         if number % _TOGETHER == 0:
             yield stream.getvalue()
             stream.seek(0)
             stream.truncate()
     yield stream.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, str):
-        return guard_cell(value)
-    return "" if value is None or value != value else value

@@ -72,10 +72,12 @@ def area_weights_of(outlines: Sequence[Polygon], shape: tuple[int, int]) -> list
     place = offsets[owner] + rows * (widths[owner] + 1) + cols
     parts = np.concatenate([rise * to_the_right, rise * (1 - to_the_right)])
     flat = _add_along_rows(np.concatenate([place, place + 1]), parts, starts_of_rows, int(offsets[-1]))
-    return [
-        _cut_to_picture(flat[offsets[k] : offsets[k + 1]].reshape(heights[k], widths[k] + 1)[:, :-1], first[k], shape)
-        for k in range(len(outlines))
-    ]
+    found = []
+    for k, (row, col) in enumerate(first.tolist()):
+        weights = flat[offsets[k] : offsets[k + 1]].reshape(heights[k], widths[k] + 1)[:, :-1]
+        box = clip_box(Box(row, row + int(heights[k]), col, col + int(widths[k])), shape)
+        found.append((box, weights[box.row_start - row : box.row_stop - row, box.col_start - col : box.col_stop - col]))
+    return found
 
 
 def _add_along_rows(
@@ -98,14 +100,6 @@ def _add_along_rows(
     covered = np.minimum(np.abs(total, out=total), 1.0, out=total)
     covered *= covered >= 1e-12
     return np.repeat(covered, np.diff(place, append=size))
-
-
-def _cut_to_picture(
-    weights: NDArray[np.float64], first: NDArray[np.intp], shape: tuple[int, int]
-) -> tuple[Box, NDArray[np.float64]]:
-    row, col = int(first[0]), int(first[1])
-    box = clip_box(Box(row, row + weights.shape[0], col, col + weights.shape[1]), shape)
-    return box, weights[box.row_start - row : box.row_stop - row, box.col_start - col : box.col_stop - col]
 
 
 def _split_at_grid(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:

@@ -13,11 +13,6 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def _visible(value: Any) -> Any:
-    """Direction and control marks in foreign text become visible; markup made here is left alone."""
-    return harmless(value, keep="\n\t") if type(value) is str else value
-
-
 @cache
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -25,7 +20,8 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("blotquant.report"),
         autoescape=True,
-        finalize=_visible,
+        # Direction and control marks in foreign text become visible; markup made here is left alone.
+        finalize=lambda value: harmless(value, keep="\n\t") if type(value) is str else value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -114,7 +114,9 @@ def _written(
     points = []
     for k, digit in enumerate(text):
         corners = np.array(_DIGITS[digit], dtype=float) + rng.normal(0, 0.08, (len(_DIGITS[digit]), 2))
-        y, x = _dense(corners).T
+        # Points closer than a pixel along the line through the corners.
+        at = np.linspace(0, len(corners) - 1, 25 * len(corners))
+        y, x = (np.interp(at, np.arange(len(corners)), axis) for axis in corners.T)
         points.append(np.column_stack([place[0] + size * (y - 0.5), place[1] + size * (0.75 * k + 0.5 * x - lean * y)]))
     if rng.random() < 0.6:
         across = np.linspace(-4, 22, 90)
@@ -126,9 +128,3 @@ def _written(
     mark = np.zeros(shape)
     mark[r[keep], c[keep]] = 1.0
     return gaussian_filter(mark, 0.7) * 2.2
-
-
-def _dense(corners: Floats) -> Floats:
-    """Points along a line through some corners, closer than a pixel."""
-    place = np.linspace(0, len(corners) - 1, 25 * len(corners))
-    return np.column_stack([np.interp(place, np.arange(len(corners)), axis) for axis in corners.T])
