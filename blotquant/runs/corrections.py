@@ -12,7 +12,8 @@ the corrected sessions that may belong to its pictures and says which one each p
 
 A session elsewhere that goes on where the chosen one stops (the same edits and more) is taken in its place. Where two
 sessions hold different corrections of one picture, none is guessed: the picture fails and both are named. Corrections
-in the results folder that belong to no picture of the run stay where they are and are told.
+in the results folder that belong to no picture of the run stay where they are and are told, as are those in results
+folders beside this one of a picture that has none here: the folder was renamed, or another one was begun.
 
 References
 ----------
@@ -143,7 +144,7 @@ def match_corrections(
     for item in wanted:
         if item.session_name in damaged:
             matched.refused[item.session_name] = f"sessions/{damaged[item.session_name]}"
-        elif own or search.elsewhere:
+        elif own or search.elsewhere or search.neighbours:
             search.choose(item, matched)
     names = {item.session_name for item in wanted}
     matched.notes += [f"sessions/{why}" for name, why in damaged.items() if name not in names]
@@ -168,6 +169,11 @@ class _Search:
         self.out = out
         self.own = own
         self.elsewhere = self._elsewhere()
+        here = out.absolute()
+        results = (
+            p for p in sorted(here.parent.glob("*/.blotquant")) if p.parent != here and not p.parent.is_symlink()
+        )
+        self.neighbours = [s for p in results for s in read_sessions(p.parent / "sessions")[0].values()]
         self._own_of: dict[str, list[tuple[str, Corrected]]] = {}  # by the picture's checksum
         for name, session in own.items():
             self._own_of.setdefault(session.sha256, []).append((name, session))
@@ -225,6 +231,11 @@ class _Search:
                 for name, _ in same
                 if name not in names
             ]
+            matched.notes += [
+                f"{item.name}: hand corrections of it, in {session.path}, are not used, they are of other results; "
+                f"copy that file to {item.path.name}{SESSION_SUFFIX} beside the picture if they shall be"
+                for session in _longest([s for s in self.neighbours if s.fits(item, checksum)])
+            ]
             return
         # The same edits and more, wherever they lie, are the later state of the same work.
         longer = [session for session in _longest([*best, *near, *far]) if session.holds(best[0])]
@@ -277,9 +288,9 @@ def read_sessions(folder: Path) -> tuple[dict[str, Corrected], dict[str, str]]:
 def read_corrected(path: Path) -> Corrected | str | None:
     """Read what identifies a corrected session; None if there is none, a line of words if it cannot be read."""
     if not is_plain_file(path):
-        return (
-            f"{path.name}: is a link, which is not followed; put the file itself there" if path.is_symlink() else None
-        )
+        # `Path.is_symlink` raises for a name that is too long for a file system: no such session is there then.
+        is_link = os.path.islink(path)  # noqa: PTH114
+        return f"{path.name}: is a link, which is not followed; put the file itself there" if is_link else None
     try:
         data = read_bounded(path, MAX_BYTES)
         if not data.strip(b"\0 \n"):

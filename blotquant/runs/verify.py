@@ -43,7 +43,26 @@ from blotquant.settings import Settings
 OTHER_VERSIONS_TOLERANCE = 1e-9
 """Relative difference of numbers that another version of a library may bring."""
 LOOKS_LIKE_RESULTS = frozenset(
-    {".csv", ".htm", ".html", ".json", ".mht", ".ods", ".parquet", ".pdf", ".svg", ".tsv", ".xls", ".xlsm", ".xlsx"}
+    {
+        ".csv",
+        ".gz",
+        ".htm",
+        ".html",
+        ".json",
+        ".mht",
+        ".mhtml",
+        ".numbers",
+        ".ods",
+        ".parquet",
+        ".pdf",
+        ".svg",
+        ".tsv",
+        ".xhtml",
+        ".xls",
+        ".xlsb",
+        ".xlsm",
+        ".xlsx",
+    }
 )
 """Endings, in any case, of files that a reader may take for results."""
 _DRAWN = (".html", ".svg", ".tif", ".png", ".pdf")

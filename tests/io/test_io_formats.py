@@ -443,7 +443,58 @@ def test_read_image_goes_by_the_first_bytes_not_by_the_ending(tmp_path: Path, na
     assert image.photometric == "minisblack"
 
 
-# --- real pictures
+# --- real pictures, and drawn ones of the same kinds
+
+
+def with_marks(picture: np.ndarray) -> np.ndarray:
+    """Coloured bands with a red line and the blue saturation colour over them."""
+    marked = picture.copy()
+    marked[20:22, 10:390] = (220, 0, 0)
+    marked[85:92, 40:60] = (0, 90, 200)
+    return marked
+
+
+@pytest.mark.parametrize(
+    ("kind", "photometric", "flags"),
+    [
+        ("rgb", "rgb", ("low_bit_depth", "coloured_marks")),
+        ("rgba lzw", "rgb", ("low_bit_depth", "colour_ignored", "coloured_marks")),
+        ("palette tif", "palette", ("low_bit_depth", "coloured_marks")),
+        ("palette gif", "palette", ("low_bit_depth", "colour_ignored")),
+        ("grey", "minisblack", ("low_bit_depth",)),
+    ],
+)
+def test_read_image_states_its_doubts_about_drawn_exports(
+    tmp_path: Path, kind: str, photometric: str, flags: tuple[str, ...]
+) -> None:
+    path, grey = tmp_path / "a.tif", np.repeat(blot().round().astype("u1")[..., None], 3, axis=2)
+    if kind == "rgb":
+        tifffile.imwrite(path, with_marks(grey), photometric="rgb")
+    elif kind == "rgba lzw":
+        tinted = with_marks(coloured(blot(), (0.97, 1, 0.93)))
+        opaque = np.full((*tinted.shape[:2], 1), 255, np.uint8)
+        tifffile.imwrite(path, np.concatenate([tinted, opaque], axis=2), photometric="rgb", compression="lzw")
+    elif kind == "palette tif":
+        Image.fromarray(with_marks(grey)).quantize(250, dither=Image.Dither.NONE).save(path)
+    elif kind == "palette gif":  # a palette that is not quite grey, as of many viewers: channels up to six levels apart
+        path, levels = tmp_path / "a.gif", np.arange(256)
+        picture = Image.fromarray(grey[..., 0], mode="P")
+        picture.putpalette(
+            np.stack([np.maximum(levels - 6, 0), levels, np.maximum(levels - 3, 0)], axis=1).astype("u1").tobytes()
+        )
+        picture.save(path)
+    else:
+        tifffile.imwrite(path, grey[..., 0])
+    image = read_image(path)
+    assert set(image.flags) == set(flags)
+    assert (image.photometric, image.polarity, image.pixels.dtype.name) == (photometric, "dark", "uint8")
+    assert (image.polarity_confidence > 0.9, image.ceiling, image.exposure_s) == (True, 255, None)
+    if kind == "palette gif":
+        np.testing.assert_array_equal(image.pixels, grey[..., 1])
+    if "coloured_marks" in flags:
+        named = read_image(path, channel="red")
+        assert (named.channel, named.polarity) == ("red", "dark")
+        assert "low_bit_depth" in named.flags
 
 
 @needs_real

@@ -120,6 +120,28 @@ def test_corrections_beside_the_picture_are_used(study, tmp_path, capsys):
     assert "other hand corrections of it" in capsys.readouterr().err
 
 
+def test_match_corrections_names_those_in_a_neighbouring_results_folder(place):
+    """The results folder was renamed, or a new one is begun: nothing is taken from it unasked, nothing is silent."""
+    (place / "out").rename(place / "out of May")
+    picture = place / "in" / NAME
+    wanted = [Wanted(name=NAME, path=picture, session_name=f"{NAME}.blot.json")]
+    (note,) = match_corrections(wanted, place / "out").notes
+    assert note.startswith(
+        f"{NAME}: hand corrections of it, in {place}/out of May/sessions/{NAME}.blot.json, are not used"
+    )
+    shutil.copy(place / "out of May" / "sessions" / f"{NAME}.blot.json", picture.with_name(f"{NAME}.blot.json"))
+    matched = match_corrections(wanted, place / "out")
+    assert matched.sessions == {f"{NAME}.blot.json": picture.with_name(f"{NAME}.blot.json")}
+    assert not any("are not used" in note for note in matched.notes)
+
+
+def test_match_corrections_takes_a_name_that_is_too_long_for_a_session_beside_it(tmp_path):
+    picture = tmp_path / ("x" * 250 + ".tif")
+    picture.write_bytes(b"")
+    wanted = [Wanted(name=picture.name, path=picture, session_name="x.blot.json")]
+    assert match_corrections(wanted, tmp_path / "out").sessions == {}
+
+
 @pytest.mark.parametrize("entry", [{"page": 0}, {"strip": 1}])
 def test_corrections_follow_an_entry_that_says_more(study, tmp_path, entry):
     out = tmp_path / "out"
