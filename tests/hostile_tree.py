@@ -25,6 +25,8 @@ def write_hostile_tree(folder: Path) -> Path:
     (folder / "nothing.tif").symlink_to("nowhere")
     (folder / "itself.tif").symlink_to("itself.tif")
     (folder / "linked.tif").symlink_to("plain.tif")
+    if Path("/proc/kmsg").exists():  # a plain file of no size to the system; who reads it waits for ever
+        (folder / "kernel.tif").symlink_to("/proc/kmsg")
     (folder / "sub" / "up").symlink_to("..")
     for name in ("sparse.tif", "sparse.zip"):
         with (folder / name).open("wb") as stream:

@@ -24,6 +24,8 @@ def read_bounded(path: Path, limit: int) -> bytes:
     """
     if path.exists() and not path.is_file():  # a pipe would hang
         raise OSError(errno.EINVAL, "not a file but a folder or device")
+    if path.stat().st_size == 0:  # nothing, or a file of /proc, which may never end
+        return b""
     with path.open("rb") as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:

@@ -53,6 +53,8 @@ def sha256_of(path: Path) -> str:
     if about.st_size > MAX_HASHED:
         raise OSError(errno.EFBIG, f"larger than {MAX_HASHED:,} bytes")
     digest = hashlib.sha256()
+    if about.st_size == 0:  # nothing, or a file of /proc, which may never end
+        return digest.hexdigest()
     with path.open("rb") as stream:
         while block := stream.read(_BLOCK):
             digest.update(block)

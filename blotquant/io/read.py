@@ -125,6 +125,9 @@ def _load(path: Path, *, page: int | None, channel: str | None, max_pixels: int)
         if path.stat().st_size > limit:
             msg = f"{name}: larger than {limit:,} bytes; if that is right, raise max_pixels"
             raise ImageError(msg)
+        if path.stat().st_size == 0:  # nothing, or a file of /proc, which may never end
+            msg = f"{name}: empty file (0 bytes); copy or export it again"
+            raise ImageError(msg)
         with path.open("rb") as stream:
             # One byte more than there should be, or than is allowed, shows that the file is not what it seemed.
             data = stream.read(min(limit, os.fstat(stream.fileno()).st_size) + 1)
