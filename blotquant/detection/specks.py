@@ -25,6 +25,8 @@ _SMOOTH_PX = 0.7
 _WIDE = 1.4
 """Width over height of a band at half of its height, at the least; its median is 1.0 to 1.3 for dust, 1.9 to 7.5 for
 real blots, and 1.3 to 6 for difficult synthetic ones, whose high bands stand in rows."""
+_HOLLOW = 0.6
+"""Of a band's width: a darker middle so wide does not part it."""
 _ROW = 6
 """Bands of one row, at the least, that are bands whatever their shape: chance puts up to 5 specks in line."""
 _CROSSES = 0.5
@@ -68,7 +70,10 @@ def _size_at_half_height(signal: NDArray[np.floating[Any]], box: Box) -> tuple[i
     within = np.zeros(smooth.shape, dtype=bool)
     within[max(box.row_start, 0) - top :, max(box.col_start, 0) - left :][:high, :wide] = True
     peak = np.unravel_index(np.argmax(np.where(within, smooth, -np.inf)), smooth.shape)
-    parts = label(smooth > ground + 0.5 * (smooth[peak] - ground), connectivity=1)
+    bright = smooth > ground + 0.5 * (smooth[peak] - ground)
+    # The halves of a hollow band are one.
+    bright |= ndimage.binary_closing(bright, np.ones((1, int(_HOLLOW * wide) | 1), dtype=bool))
+    parts = label(bright, connectivity=1)
     if parts[peak] == 0:
         return 1, 1
     row_start, col_start, row_stop, col_stop = regionprops((parts == parts[peak]).astype(np.uint8))[0].bbox

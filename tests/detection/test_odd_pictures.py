@@ -7,6 +7,7 @@ import pytest
 
 from blotquant.detection.picture import find_layout
 from blotquant.detection.specks import are_specks
+from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
 
 HEIGHT, WIDTH = 300, 500
 
@@ -78,3 +79,27 @@ def test_are_specks_asks_round_spots_for_a_row(n, specks):
     assert len(layout.lanes) == 8
     kept = {lane.id for lane in layout.lanes[:n]}
     assert are_specks(pixels, replace(layout, bands=tuple(b for b in layout.bands if b.lane in kept))) == specks
+
+
+def test_are_specks_takes_the_halves_of_hollow_bands_for_bands():
+    """Four high bands, each bright at its two sides: a half alone is higher than wide."""
+    rows, cols = np.mgrid[:200, :560]
+    signal = np.full(rows.shape, 100.0)
+    lanes, bands = [], []
+    for k in range(4):
+        center = 70.0 + 140 * k
+        across = np.abs(cols - center)
+        plateau = np.where(across < 20, 0.3, 1.0) * (across < 45)
+        signal += 5000 * plateau * np.exp(-0.5 * ((rows - 100) / 14.0) ** 2)
+        lanes.append(Lane(id=f"l{k}", strip="s", number=k + 1, center=((0, center), (199, center)), widths=(90, 90)))
+        bands.append(
+            Band(
+                id=f"b{k}",
+                lane=f"l{k}",
+                row=1,
+                peak=(100, center),
+                outline=rectangle(65, 135, center - 45, center + 45),
+            )
+        )
+    strip = Strip(id="s", number=1, outline=rectangle(0, 199, 0, 559))
+    assert not are_specks(signal, Layout(strips=(strip,), lanes=tuple(lanes), bands=tuple(bands)))
