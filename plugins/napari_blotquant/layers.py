@@ -170,7 +170,7 @@ class BlotLayers:
         self.samples: dict[str, str] = {}
         self.hit, self.is_pointed_at = Hit(), True
         self._busy, self._fit_zoom, self._polarity = False, 0.0, ""
-        self.is_filling, self._steps = False, self._warm()
+        self.is_filling = False
         self._moved: float | None = None
         self._purpose = ""
         self.image = Image(np.zeros((2, 2)), name="Picture", colormap=DARK_VIEW)
@@ -184,6 +184,7 @@ class BlotLayers:
         self._lanes = Mirror(self.lanes, LANE_ID, "polygon", drawn.read_lanes)
         self._centers = Mirror(self.centers, LANE_ID, "path", drawn.read_centers)
         self._bands = Mirror(self.bands, BAND_ID, "polygon", drawn.read_bands)
+        self._steps = self._put_in(self.image, self.lanes, self.bands)  # at best while the first file is read
         self._listen()
 
     def _listen(self) -> None:
@@ -246,19 +247,16 @@ class BlotLayers:
         while self.is_filling:
             self.next_step()
 
-    def _warm(self) -> Iterator[None]:
-        """Put the layers into the viewer a step at a time: each takes the window a while, at best while a file is read.
-
-        Those of strips and centre lines are hidden until they are worked on, and are drawn once before.
-        """
-        for layer in (self.image, self.lanes, self.bands, self.strips, self.centers):
+    def _put_in(self, *layers: Any) -> Iterator[None]:
+        """Put layers into the viewer a step at a time: adding one takes the window a while, and so does drawing it."""
+        for layer in layers:
             if layer not in self.viewer.layers:
                 is_shown, layer.visible = layer.visible, False
                 self._add(layer)
                 yield
                 layer.visible = True
                 yield
-                layer.visible = is_shown
+                layer.visible = is_shown or self.is_active(layer)
 
     def _add(self, layer: Any) -> None:
         if layer not in self.viewer.layers:
@@ -291,14 +289,14 @@ class BlotLayers:
         In between the window paints and answers. What a hand draws before all is shown is put back.
         """
         assert self.editor is not None
-        yield from self._warm()
+        yield from self._put_in(self.image, self.lanes, self.bands)
         self._show_picture()
         yield
         self.fit()
         yield
         self._show_areas()
         yield
-        self.show_labels()
+        self._write_labels()
         yield
         with self._quiet():
             self._show_bands(self.editor.layout)
@@ -307,6 +305,7 @@ class BlotLayers:
         if self.editor.rows:
             self.show_numbers()
         self.filled.emit()
+        yield from self._put_in(self.strips, self.centers)  # hidden until they are worked on
 
     def _show_picture(self) -> None:
         """Show the counts; they are others when the polarity was changed or a change of it undone."""
@@ -334,7 +333,7 @@ class BlotLayers:
         with self._quiet():
             self._show_picture()
             self._show_areas()
-            self.show_labels()
+            self._write_labels()
             self._show_bands(self.editor.layout)
 
     def _show_areas(self) -> None:
@@ -361,6 +360,10 @@ class BlotLayers:
 
     def show_labels(self) -> None:
         """Write over each lane what it is; nothing while blind."""
+        if not self.is_filling:
+            self._write_labels()
+
+    def _write_labels(self) -> None:
         assert self.editor is not None
         order = {lane.id: lane for lane in self.editor.layout.lanes}
         lanes = [order[key] for key in self._lanes.keys if key in order]

@@ -28,6 +28,7 @@ def test_of_two_blots_opened_at_once_the_later_one_stays_and_nothing_else(dock: 
     opened(dock, qtbot, before)
     assert dock.editor.session is second.session
     layers = dock.layers
+    qtbot.waitUntil(lambda: len(dock.viewer.layers) == 5, timeout=WAIT_MS)
     assert list(dock.viewer.layers) == [layers.image, layers.lanes, layers.bands, layers.strips, layers.centers]
 
 
