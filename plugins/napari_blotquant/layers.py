@@ -256,7 +256,7 @@ class BlotLayers:
                 yield
                 layer.visible = True
                 yield
-                layer.visible = is_shown or self.is_active(layer)
+                layer.visible = is_shown
 
     def _add(self, layer: Any) -> None:
         if layer not in self.viewer.layers:
@@ -301,11 +301,11 @@ class BlotLayers:
         with self._quiet():
             self._show_bands(self.editor.layout)
         yield
+        yield from self._put_in(self.strips, self.centers)  # hidden until they are worked on
         self.is_filling = False
         if self.editor.rows:
             self.show_numbers()
         self.filled.emit()
-        yield from self._put_in(self.strips, self.centers)  # hidden until they are worked on
 
     def _show_picture(self) -> None:
         """Show the counts; they are others when the polarity was changed or a change of it undone."""
