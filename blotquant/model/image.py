@@ -175,7 +175,8 @@ class BlotImage:
         return self.pixels.dtype.kind == "f" or self.marks is not None
 
     def signal(self) -> FloatImage:
-        """Counts as floats with bands bright; never clipped, rescaled or smoothed. NaN under coloured marks.
+        """Counts as floats with bands bright; never clipped, rescaled or smoothed. NaN under coloured marks and
+        where a pixel is infinite.
 
         Returns
         -------
@@ -195,6 +196,8 @@ class BlotImage:
             np.subtract(dtype(self.white), counts, out=counts)
         if self.marks is not None:
             counts[self.marks] = np.nan
+        if self.pixels.dtype.kind == "f":
+            counts[np.isinf(counts)] = np.nan  # as little a count as NaN, and sums and fits would not end with it
         counts.flags.writeable = False
         return counts
 

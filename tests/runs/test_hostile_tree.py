@@ -3,7 +3,10 @@
 import os
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
+import tifffile
 from hostile_tree import LATIN, change_session, write_hostile_tree
 
 from blotquant.errors import SessionError
@@ -16,6 +19,7 @@ from blotquant.runs.verify import verify_folder
 from blotquant.session import session as sessions
 from blotquant.session.edits import delete_band
 from blotquant.session.session import load_session, parse_session, save_session, session_text
+from blotquant.synthetic import make_blot, plain_spec
 
 pytestmark = pytest.mark.skipif(
     sys.platform in ("win32", "darwin"), reason="names of bytes, pipes and devices of Linux"
@@ -88,3 +92,15 @@ def test_parse_session_refuses_a_list_without_end(session, monkeypatch):
     monkeypatch.setattr(sessions, "MAX_ITEMS", 3)
     with pytest.raises(SessionError, match="things, 3 is the most"):
         parse_session(session_text(session))
+
+
+def test_measure_folder_measures_the_bands_beside_infinite_pixels(tmp_path):
+    """Two bands with infinite middles are named as such; they do not take the other two with them."""
+    pixels = make_blot(plain_spec([[40_000, 25_000, 60_000, 30_000]], shape=(110, 180)), seed=3).pixels.astype(float)
+    tifffile.imwrite(tmp_path / "a.tif", np.where(pixels > 0.9 * pixels.max(), np.inf, pixels))
+    result = measure_folder(find_inputs([tmp_path / "a.tif"]), tmp_path / "out", workers=Workers(progress="none"))
+    assert result.failures == {}
+    bands = pd.read_csv(tmp_path / "out" / "bands.csv")
+    assert len(bands) >= 3
+    assert bands["flags"].str.contains("nonfinite_pixels").sum() >= 1
+    assert bands["volume"].notna().sum() >= 3
