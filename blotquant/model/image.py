@@ -175,8 +175,7 @@ class BlotImage:
         return self.pixels.dtype.kind == "f" or self.marks is not None
 
     def signal(self) -> FloatImage:
-        """Counts as floats with bands bright; never clipped, rescaled or smoothed. NaN under coloured marks and
-        where a pixel is infinite.
+        """Counts as floats with bands bright; never clipped, rescaled or smoothed; NaN under marks or where infinite.
 
         Returns
         -------
