@@ -165,7 +165,8 @@ def lane_rows(
     if settings.optical_density:
         image = to_optical_density(image)
     signal = image.signal()
-    profiles = profile_lanes(signal, layout, background=settings.background)
+    bare, height, beside = _bare_profiles(signal, layout)
+    profiles = _with_background(bare, height, beside, background=settings.background, signal=signal)
     inside = [
         np.ones(len(p.rows), dtype=bool) if window is None else (p.rows >= window[0]) & (p.rows + 1 <= window[1])
         for p in profiles
@@ -175,7 +176,7 @@ def lane_rows(
         [BEND_COST * p.noise * p.cover[part].sum() ** 0.5 for p, part in zip(profiles, inside, strict=True)]
     )
     along = settings.background not in ("constant", "none")
-    others = [profile_lanes(signal, layout, background="lane", length=n) for n in OTHER_OPENINGS] if along else []
+    others = [[_opened(p, height, n * OPENING * height) for p in bare] for n in OTHER_OPENINGS] if along else []
     variance = _variance(layout, profiles, inside, others) + noises**2
     strips = {strip.id: strip.number for strip in layout.strips}
     rows = []
@@ -199,9 +200,7 @@ def lane_rows(
     return rows
 
 
-def profile_lanes(
-    signal: FloatImage, layout: Layout, *, background: str = "local", length: float = 1.0
-) -> list[LaneProfile]:
+def profile_lanes(signal: FloatImage, layout: Layout, *, background: str = "local") -> list[LaneProfile]:
     """Profiles of all lanes with the background along each.
 
     Parameters
@@ -212,21 +211,25 @@ def profile_lanes(
         Strips and lanes.
     background : str
         ``none`` for no background, ``constant`` for the median beside all lanes, else the opening along the lane.
-    length : float
-        Of the opening, against the usual one.
     """
+    return _with_background(*_bare_profiles(signal, layout), background=background, signal=signal)
+
+
+def _bare_profiles(signal: FloatImage, layout: Layout) -> tuple[list[LaneProfile], float, NDArray[np.bool_]]:
+    """Profiles of all lanes without a background, the usual height of their bands, and the pixels beside all lanes."""
     lanes = [_without_overlap(lane, layout) for lane in layout.lanes]
     straight = [_straightened(signal, lane) for lane in lanes]
-    heights = [_band_height(np.median(pixels, axis=1)) for _, pixels in straight]
+    commons = [np.median(pixels, axis=1) for _, pixels in straight]
+    heights = [_band_height(common) for common in commons]
     known = [height for height in heights if np.isfinite(height)]
     height = max(float(np.median(known)), LEAST_HEIGHT_PX) if known else LEAST_HEIGHT_PX
     profiles = []
     beside = np.ones(signal.shape, dtype=bool)
-    for lane, (rows, pixels) in zip(lanes, straight, strict=True):
+    for lane, (rows, pixels), common in zip(lanes, straight, commons, strict=True):
         box, weights = area_weights(lane.outline, (signal.shape[0], signal.shape[1]))
         at, cover = slice(rows[0] - box.row_start, rows[-1] + 1 - box.row_start), weights.sum(axis=1)
         sums = np.einsum("ij,ij->i", weights, signal[box.slices], dtype=float)
-        debris, noise = _debris(pixels, height)
+        debris, noise = _debris(pixels, common, height)
         cover = cover[at]
         counts = (sums[at] - debris) / np.maximum(cover, 1e-9)
         profiles.append(
@@ -235,13 +238,20 @@ def profile_lanes(
             )
         )
         beside[box.slices] &= weights == 0
+    return profiles, height, beside
+
+
+def _with_background(
+    profiles: list[LaneProfile], height: float, beside: NDArray[np.bool_], *, background: str, signal: FloatImage
+) -> list[LaneProfile]:
+    """Profiles with the background that was asked for."""
     if background == "none":
         return profiles
     if background == "constant":
-        beside &= np.isfinite(signal)
+        beside = beside & np.isfinite(signal)
         level = float(np.median(signal[beside])) if beside.any() else 0.0
         return [replace(p, background=np.full(len(p.rows), level), n_floor=float(beside.sum())) for p in profiles]
-    return [_opened(profile, height, length * OPENING * height) for profile in profiles]
+    return [_opened(profile, height, OPENING * height) for profile in profiles]
 
 
 def _without_overlap(lane: Lane, layout: Layout) -> Lane:
@@ -299,12 +309,14 @@ def _opening(profile: Array, length: float) -> Array:
     return np.asarray(opened[n // 2 : len(padded) - n // 2], dtype=float)
 
 
-def _debris(pixels: Array, height: float) -> tuple[Array, float]:
-    """Light of specks and scratches in each row of a straightened lane, counts; and the SD of one pixel's noise."""
+def _debris(pixels: Array, common: Array, height: float) -> tuple[Array, float]:
+    """Light of specks and scratches in each row of a straightened lane, counts; and the SD of one pixel's noise.
+
+    `common` is the median of each row.
+    """
     if pixels.shape[1] < 5 or len(pixels) < 5 or not np.isfinite(pixels).all():
         return np.zeros(len(pixels)), 0.0
     noise = 1.4826 * float(np.median(np.abs(np.diff(pixels, n=2, axis=1)))) / 6**0.5
-    common = np.median(pixels, axis=1)
     reach = round(height)
     brightest = ndimage.maximum_filter1d(common, 2 * reach + 1)
     lit = brightest - _opening(ndimage.gaussian_filter1d(common, SMOOTHING * height), OPENING * height)
