@@ -137,8 +137,11 @@ def debris_light(excess: Array, weights: Array) -> float:
     rows = np.minimum(covered[:, columns].argmax(axis=0) + np.arange(height)[:, None], len(excess) - 1)
     straight = excess[rows, columns]
     common, reach = np.median(straight, axis=1), max(height // 6, 1)
-    brightest = np.array([common[max(k - reach, 0) : k + reach + 1].max() for k in range(height)])
+    brightest = ndimage.maximum_filter1d(common, 2 * reach + 1, mode="nearest")
     top = max(float(common.max()), 0.0)
+    # Most bands end here: nothing stands out, whatever their course from side to side.
+    if not (straight - brightest[:, None]).max() > DEBRIS_SHARE * top:
+        return 0.0
     lit = common > 0.3 * top
     # The band's own course from side to side, which is broad; what is narrow in it is debris again.
     across = (
