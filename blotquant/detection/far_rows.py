@@ -159,6 +159,9 @@ def _is_bare(between: NDArray[np.floating], step: float) -> bool:
     """Whether the level of membrane between two strips runs smoothly down, row by row, within its noise."""
     if len(between) < FEW_ROWS or between.shape[1] < FEW_ROWS:
         return False
+    # Rows without any grain are paper, or ground that an export cut off: whether a cut lies there cannot be told.
+    if not np.subtract(*np.percentile(between, [90, 10], axis=1)).all():
+        return False
     level = np.median(between, axis=1).astype(np.float64)
     noise = max(robust_sd(np.diff(level)) / np.sqrt(2), ROUNDING * step)
     smooth = ndimage.gaussian_filter1d(level, BEND, mode="nearest")

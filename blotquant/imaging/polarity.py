@@ -210,9 +210,13 @@ def _surface_energies(reduced: Plane, surfaces: NDArray[np.intp]) -> Plane:
 
 
 def _is_frame(reduced: Plane, own: Mask) -> bool:
-    """Whether a surface is a flat frame, with most of the picture's sides and none of its bands."""
+    """Whether a surface is a flat frame: along most of the picture's sides, and nothing small lies on it."""
     sides = np.concatenate([own[0], own[-1], own[:, 0], own[:, -1]])
     if sides.mean() < _FRAME_SIDES:
+        return False
+    # Bands are small holes in a membrane; a frame encloses pieces of membrane alone.
+    holes = np.bincount(ndimage.label(ndimage.binary_fill_holes(own) & ~own)[0].ravel())[1:]
+    if len(holes) == 0 or holes.min() < _LARGE_SURFACE * own.size:
         return False
     most = float(np.subtract(*np.percentile(reduced, [99.5, 0.5])))
     return float(np.subtract(*np.percentile(reduced[own], [98, 2]))) <= _FRAME_RANGE * most

@@ -52,6 +52,14 @@ def test_join_far_rows_gives_a_row_seen_in_some_lanes_to_its_gel(seen):
     assert low == set(seen)
 
 
+def test_join_far_rows_leaves_strips_apart_on_paper_without_grain():
+    """Two crops pasted on white paper, their own ground cut off by the export: nothing tells one gel from two."""
+    picture = np.rint(np.clip((rows_of_bands((130, 390), shape=(520, 600)) - 500) / 10, 0, 255))
+    assert (picture[200:320] == 0).all()
+    found = find_layout(picture, ceiling=255.0)
+    assert [len(found.lanes_of(s.id)) for s in found.strips] == [8, 8]
+
+
 def test_join_far_rows_follows_membrane_with_haze():
     """Smooth light between two rows is no edge."""
     y = np.mgrid[:900, :600][0]

@@ -107,6 +107,18 @@ def test_guess_polarity_gives_a_frame_no_part_of_the_membrane() -> None:
     assert confidence > 0.9
 
 
+def test_guess_polarity_asks_a_flat_membrane_that_carries_bands() -> None:
+    """A membrane almost without noise runs along all sides, as a frame does; a pale patch on it is another surface."""
+    membrane = np.full((400, 600), 60000.0) + np.random.default_rng(2).normal(0, 20, (400, 600))
+    membrane[300:380, 60:540] -= 9000
+    for k in range(8):
+        membrane[120:132, 40 + 68 * k : 85 + 68 * k] -= 20000 + 4000 * k
+        membrane[330:342, 100 + 50 * k : 130 + 50 * k] += 2500
+    polarity, confidence = guess_polarity(membrane.astype(np.uint16))
+    assert polarity == "dark"
+    assert confidence > 0.9
+
+
 def test_guess_polarity_doubts_pieces_that_contradict_each_other() -> None:
     bright = pieces(bands=30000, level=15000, ground=15000)[:210]
     dark = pieces(bands=2000, level=17000, ground=17000)[:210]
