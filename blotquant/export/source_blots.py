@@ -79,13 +79,14 @@ class SourceBlot:
 def picture_contrast(image: BlotImage, layout: Layout) -> tuple[float, float]:
     """Counts shown white and black for a whole picture: from the bands of all lanes but the ladder's.
 
+    Bands that the search only expected count too: what is not there makes nothing darker, what is may not be clipped.
     A ladder's bands may be far stronger than those of the samples; they alone may be shown black all over.
     """
     ladder = {lane.id for lane in layout.lanes if lane.role == "ladder"}
     boxes = [
         (band.box.row_start, band.box.row_stop, band.box.col_start, band.box.col_stop)
         for band in layout.bands
-        if band.lane not in ladder and band.status == "detected"
+        if band.lane not in ladder
     ]
     return band_contrast(image.signal(), boxes)
 

@@ -218,9 +218,10 @@ def _band_marks(layout: Layout, table: pd.DataFrame) -> list[dict[str, Any]]:
     for band in layout.bands:
         row = rows[band.id]
         flags = split_flags(row["flags"])
-        told = [f"lane {row['lane']}", band.target or f"band {row['band']}", band.status.replace("_", " ")]
+        # As it was measured: a band that the search only expected in its row may be there all the same.
+        told = [f"lane {row['lane']}", band.target or f"band {row['band']}", row["status"].replace("_", " ")]
         told += [f"volume {row['volume']:.4g} ± {row['volume_sd']:.2g}", *flags]
-        kinds = [band.status, band.origin, *(["saturated"] if "saturated" in flags else [])]
+        kinds = [row["status"], band.origin, *(["saturated"] if "saturated" in flags else [])]
         kinds += [] if band.target else ["unnamed"]
         marks.append({"points": points_of(band.outline), "title": ", ".join(told), "class": " ".join(kinds)})
     return marks

@@ -177,8 +177,9 @@ def _profile(analysis: Analysis, lane: Lane, label: str, along: LaneProfile, of_
 
 
 def _grounds(analysis: Analysis) -> dict[str, _Ground]:
-    """Rows under each detected band and their mean background: the same estimate that its volume was computed with."""
-    bands = [band for band in analysis.layout.bands if band.status == "detected"]
+    """Rows under each band that was measured as detected, and the mean background that its volume was computed with."""
+    there = set(analysis.bands.loc[analysis.bands["status"] == "detected", "band_id"])
+    bands = [band for band in analysis.layout.bands if band.id in there]
     apertures = apertures_of(bands, analysis.layout, analysis.scene.signal)
     grounds = {}
     for band, aperture, estimate in zip(bands, apertures, analysis.scene.surface.under_all(apertures), strict=True):

@@ -1,6 +1,7 @@
 """Whole pictures for a journal: clean as they are, and beside their annotated twin."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
@@ -33,3 +34,14 @@ def test_draw_source_pdf_has_three_pictures_on_a_page_and_the_same_bytes():
     pdf = draw_source_pdf([blot] * 4, study="a study")
     assert pdf == draw_source_pdf([blot] * 4, study="a study")
     assert pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page ") == 2
+
+
+def test_picture_contrast_clips_no_band_that_was_only_expected():
+    """The second band is four times as strong as the others, and the search did not see it."""
+    made = make_blot(plain_spec([1e5, 4e5, 1e5], shape=(120, 160)), seed=5)
+    layout = made.true_layout()
+    strong = layout.bands_of(layout.lanes[1].id)[0]
+    bands = tuple(replace(b, status="not_detected") if b.id == strong.id else b for b in layout.bands)
+    image = made.image()
+    assert picture_contrast(image, replace(layout, bands=bands)) == picture_contrast(image, layout)
+    assert picture_contrast(image, layout)[1] > 2 * image.signal()[layout.bands[0].box.slices].max()

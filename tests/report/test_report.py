@@ -141,6 +141,26 @@ def test_render_blot_draws_the_marks_that_it_is_given():
         assert ("Marks at the left: kDa" in page) is bool(marks)
 
 
+def test_render_blot_draws_a_band_as_it_was_measured():
+    """Three bands that the search only expected in their row, one of them empty: two are there and are drawn so."""
+    from blotquant.analysis import quantify
+    from blotquant.report.blot import render_blot
+    from blotquant.session.session import make_session
+    from blotquant.settings import Settings
+    from blotquant.synthetic import make_blot, plain_spec
+
+    made = make_blot(plain_spec([2e5, 0.0, 4e5], shape=(120, 160), targets=("pX",)), seed=3)
+    full = make_blot(plain_spec([2e5, 2e5, 4e5], shape=(120, 160), targets=("pX",)), seed=3).true_layout()
+    bands = tuple(dataclasses.replace(b, origin="expected", status="not_detected") for b in full.bands)
+    session = make_session(made.image(), dataclasses.replace(full, bands=bands), settings=Settings())
+    analysis = quantify(made.image(), session)
+    assert analysis.bands["status"].tolist() == ["detected", "not_detected", "detected"]
+    page = render_blot(analysis, title="synthetic")
+    drawn = re.findall(r'class="band (\w+) expected', page)
+    assert drawn == ["detected", "not_detected", "detected"]
+    assert page.count("<rect x=") == 2  # shaded in the lanes' profiles
+
+
 def lanes_with(roles):
     return tuple(
         Lane(id=f"l{k}", strip="s", number=k, center=((0, 20 * k), (60, 20 * k)), widths=(10, 10), role=role)
