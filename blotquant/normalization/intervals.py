@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 Z95 = 1.959963984540054
 """Two-sided 95 % point of the normal distribution."""
@@ -12,18 +11,9 @@ FIELLER_ABOVE_CV = 0.1
 """A denominator that is less sure than this has Fieller's interval instead of the one on the log scale."""
 
 
-@dataclass(frozen=True, slots=True)
-class RatioInterval:
-    """A ratio with its 95 % interval, its relative error, and how the interval was made (``log`` or ``Fieller``)."""
-
-    value: float
-    low: float
-    high: float
-    cv: float
-    method: str
-
-
-def ratio_interval(top: float, top_sd: float, bottom: float, bottom_sd: float, *, rho: float = 0.0) -> RatioInterval:
+def ratio_interval(
+    top: float, top_sd: float, bottom: float, bottom_sd: float, *, rho: float = 0.0
+) -> tuple[float, float, str]:
     """Divide two measured amounts and carry their errors.
 
     Parameters
@@ -35,26 +25,28 @@ def ratio_interval(top: float, top_sd: float, bottom: float, bottom_sd: float, *
 
     Returns
     -------
-    RatioInterval
-        On the log scale, ``exp(ln R ± z·CV)`` with ``CV² = CV_P² + CV_T² − 2ρ·CV_P·CV_T``. Fieller's where CV_T is
-        above 0.1, or where `top` stands less than 3 SD above zero and a logarithm says little. Ends are NaN where
-        an SD is unknown, and infinite where the denominator cannot be told from zero.
+    low, high : float
+        95 % limits of the ratio; NaN where an SD is unknown, infinite where the denominator cannot be told from zero.
+    method : str
+        How they were made: ``log``, ``Fieller``, or ``no SD``.
+
+    Notes
+    -----
+    On the log scale, ``exp(ln R ± z·CV)`` with ``CV² = CV_P² + CV_T² − 2ρ·CV_P·CV_T``. Fieller's where CV_T is above
+    0.1, or where `top` stands less than 3 SD above zero and a logarithm says little.
 
     References
     ----------
     E. C. Fieller, "Some problems in interval estimation", J. R. Stat. Soc. B 16 (1954) 175.
     """
-    value = top / bottom
+    if not (math.isfinite(top_sd) and math.isfinite(bottom_sd)):
+        return math.nan, math.nan, "no SD"
     cv_top = top_sd / top if top > 0 else math.inf
     cv_bottom = bottom_sd / bottom
-    if not (math.isfinite(top_sd) and math.isfinite(bottom_sd)):
-        return RatioInterval(value, math.nan, math.nan, math.nan, "no SD")
     if cv_bottom > FIELLER_ABOVE_CV or cv_top > 1 / 3:
-        low, high = fieller(top, top_sd, bottom, bottom_sd, rho=rho)
-        cv = combined_cv(cv_top, cv_bottom, rho=rho) if top > 0 else math.nan
-        return RatioInterval(value, low, high, cv, "Fieller")
-    cv = combined_cv(cv_top, cv_bottom, rho=rho)
-    return RatioInterval(value, value * math.exp(-Z95 * cv), value * math.exp(Z95 * cv), cv, "log")
+        return *fieller(top, top_sd, bottom, bottom_sd, rho=rho), "Fieller"
+    value, cv = top / bottom, combined_cv(cv_top, cv_bottom, rho=rho)
+    return value * math.exp(-Z95 * cv), value * math.exp(Z95 * cv), "log"
 
 
 def combined_cv(cv_top: float, cv_bottom: float, *, rho: float = 0.0) -> float:

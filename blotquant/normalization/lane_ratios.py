@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from blotquant.experiment.design import Experiment
 from blotquant.flags import FLAGS, join_flags
-from blotquant.normalization.amounts import Amount, merge_flags
-from blotquant.normalization.intervals import Z95, ratio_interval
-from blotquant.normalization.loading import follows_loading
+from blotquant.normalization.amounts import WHOLE, Amount, average_amounts, merge_flags
+from blotquant.normalization.designs import Design, follows_loading
+from blotquant.normalization.intervals import Z95, combined_cv, ratio_interval
 
 _MIN_SNR = 3.0
+"""A denominator weaker than this many of its SDs gives no ratio."""
 UNKNOWN_LANES = ("lanes_not_identified", "sheet_contradicted")
 """Flags of lanes that may be other samples': no ratio is made of them."""
 _EXPLAINED = (
@@ -27,26 +28,7 @@ _EXPLAINED = (
     "upper_bound",
     "numerator_not_detected",
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parts:
-    """What one lane's ratio is made of.
-
-    `refused` holds (flag, reason) for what is not there, `excluded` why a hand left the lane out.
-    """
-
-    top: Amount | None
-    bottom: Amount | None
-    has_bottom: bool
-    factor_top: Amount | None
-    factor_bottom: Amount | None
-    divides_loading: bool
-    is_twin: bool
-    bottom_is_control: bool
-    flags: tuple[str, ...] = ()
-    refused: tuple[tuple[str, str], ...] = ()
-    excluded: str = ""
+"""Blocking flags that have a reason of their own here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,43 +37,85 @@ class LaneRatio:
 
     Attributes
     ----------
+    design : Design
+        What is divided by what.
+    part : str
+        The band of a doublet by its kDa; empty for the whole numerator.
     row : mapping
         The lane's row of the sample sheet.
-    level : float
-        Loading of the lane, to check whether values still follow it; NaN where none is known.
+    lane, other : int, int or None
+        The lane, and the lane of the same sample on the denominator's membrane.
+    top, bottom : Amount or None
+        Numerator and denominator, where they were measured.
+    factor_top, factor_bottom : Amount or None
+        Loading factors of both lanes, where they are known; they are divided out only where the design says so.
+    value, cv, ci : float, float, (float, float)
+        The ratio, its relative error and its 95 % interval.
+    bound : str or None
+        Whether the true ratio is at least (≥) or at most (≤) this.
+    divisor : float
+        All that the numerator was divided by.
     limit : float
         Where the numerator is not above its limit of detection: the ratio at that limit, which the true one is below.
-    limit_of_detection, limit_of_quantification : float
-        The ratio at those limits of the numerator.
-    bound_reasons : tuple of str
-        Those of `reasons` that leave a bound: the row enters the comparison as one if there are no others.
-    top_below_loq : bool
-        Whether the numerator is too weak to serve as reference.
+    relative, relative_ci : float, (float, float)
+        The ratio over that of the blot's reference lanes, with its interval.
+    reasons, bound_reasons : tuple of str
+        Why it is left out of means; those of them that leave a bound. The row enters the comparison as one if there
+        are no others.
     """
 
-    ratio: str
-    blot: str
-    lane: int
+    design: Design
+    part: str
     row: Mapping[str, Any]
-    membrane: str
+    lane: int
+    other: int | None
     formula: str
-    numerator: Amount = field(default_factory=lambda: Amount(math.nan))
-    denominator: Amount = field(default_factory=lambda: Amount(math.nan))
-    loading_factor: float = math.nan
-    level: float = math.nan
+    top: Amount | None = None
+    bottom: Amount | None = None
+    factor_top: Amount | None = None
+    factor_bottom: Amount | None = None
     value: float = math.nan
     cv: float = math.nan
     ci: tuple[float, float] = (math.nan, math.nan)
     bound: str | None = None
+    divisor: float = math.nan
     limit: float = math.nan
-    limit_of_detection: float = math.nan
-    limit_of_quantification: float = math.nan
     relative: float = math.nan
     relative_ci: tuple[float, float] = (math.nan, math.nan)
     reasons: tuple[str, ...] = ()
     bound_reasons: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
-    top_below_loq: bool = False
+
+    @property
+    def factors(self) -> list[Amount | None]:
+        """The loading factors that are divided out; None for one that is not known."""
+        if not self.design.divides_loading:
+            return []
+        return [self.factor_top, self.factor_bottom] if self.design.is_twin else [self.factor_top]
+
+    @property
+    def used(self) -> list[Amount]:
+        """All amounts that the ratio is made of."""
+        return [amount for amount in (self.top, self.bottom, *self.factors) if amount is not None]
+
+    @property
+    def loading_factor(self) -> float:
+        """What the loading factors come to: F, or Fa / Fb between membranes."""
+        if self.factor_top is None or not self.design.is_twin:
+            return self.factor_top.value if self.factor_top else math.nan
+        return self.factor_top.value / self.factor_bottom.value if self.factor_bottom else math.nan
+
+    @property
+    def level(self) -> float:
+        """Loading of the lane, to check whether values still follow it; NaN where none is known."""
+        if self.factor_top is not None and not math.isnan(self.factor_top.value):
+            return self.factor_top.value
+        return self.bottom.value if self.design.is_control and self.bottom is not None else math.nan
+
+    @property
+    def is_excluded(self) -> bool:
+        """Whether the sample sheet leaves the lane out."""
+        return bool(self.row["role"] == "excluded")
 
     @property
     def included(self) -> bool:
@@ -114,15 +138,17 @@ class LaneRatio:
 
     def record(self) -> dict[str, Any]:
         """Write the row under the names of the ratio table and the sheet."""
+        design, unknown = self.design, Amount(math.nan)
+        top, bottom = self.top or unknown, self.bottom or unknown
         own = {
-            "ratio": self.ratio,
-            "blot": self.blot,
+            "ratio": f"{design.ratio.name} ({self.part} kDa)" if self.part else design.ratio.name,
+            "blot": design.blot,
             "lane": self.lane,
-            "membrane": self.membrane,
-            "numerator": self.numerator.value,
-            "numerator_sd": self.numerator.sd,
-            "denominator": self.denominator.value,
-            "denominator_sd": self.denominator.sd,
+            "membrane": design.membrane,
+            "numerator": top.value,
+            "numerator_sd": top.sd,
+            "denominator": bottom.value,
+            "denominator_sd": bottom.sd,
             "loading_factor": self.loading_factor,
             "value": self.value,
             "bound": self.bound or pd.NA,
@@ -141,78 +167,92 @@ class LaneRatio:
         return {**self.row, **own}
 
 
-def is_excluded(row: LaneRatio) -> bool:
-    """Whether the sample sheet leaves the lane out."""
-    return bool(row.row["role"] == "excluded")
-
-
-def divide(start: LaneRatio, parts: Parts) -> LaneRatio:
+def divide(start: LaneRatio) -> LaneRatio:
     """Compute one lane's ratio with its interval, or say why there is none.
 
     Parameters
     ----------
     start : LaneRatio
-        The row with its identity and formula.
-    parts : Parts
-        Amounts and factors.
+        The row with its design, lane and formula.
 
     Returns
     -------
     LaneRatio
-        With value, interval, bound, flags and reasons; relative values come later. A lane that the sheet leaves out
-        has its value where there is one, and no other reason.
+        With amounts, value, interval, bound, flags and reasons; relative values come later. A lane that the sheet
+        leaves out has its value where there is one, and no other reason.
     """
-    result = _divide(start, parts)
-    return replace(result, reasons=("excluded in the sample sheet",)) if is_excluded(start) else result
+    result = _divide(_with_amounts(start))
+    return replace(result, reasons=("excluded in the sample sheet",)) if start.is_excluded else result
 
 
-def _divide(start: LaneRatio, parts: Parts) -> LaneRatio:
-    used = [a for a in (parts.top, parts.bottom, *_factors(parts)) if a is not None]
-    result = replace(
-        start,
-        numerator=parts.top or start.numerator,
-        denominator=parts.bottom or start.denominator,
-        loading_factor=_shown_factor(parts),
-        level=parts.factor_top.value if parts.factor_top else math.nan,
-        flags=(*parts.flags, *merge_flags(used)),
+def _with_amounts(row: LaneRatio) -> LaneRatio:
+    """Fill in what was measured for the lane, with its flags."""
+    design, other = row.design, row.other
+    found = [signal.parts.get(WHOLE, {}).get(other) if other is not None else None for signal in design.bottoms]
+    known = [amount for amount in found if amount is not None]
+    row = replace(
+        row,
+        top=design.top.parts.get(row.part, {}).get(row.lane) if design.top else None,
+        bottom=average_amounts(known) if known and len(known) == len(found) else None,
+        factor_top=design.loading_top.factors.get(row.lane) if design.loading_top else None,
+        factor_bottom=design.loading_bottom.factors.get(other) if design.loading_bottom and other is not None else None,
     )
-    if parts.bottom_is_control and parts.bottom is not None and math.isnan(result.level):
-        result = replace(result, level=parts.bottom.value)
-    # What must not enter a mean: lanes that are not known, values that were refused, roles that were left out.
+    return replace(row, flags=(*design.flags, *merge_flags(row.used)))
+
+
+def _missing(row: LaneRatio) -> Iterator[tuple[str, str]]:
+    """Flag and reason of each amount that the ratio needs and that is not there."""
+    design, other = row.design, row.other
+    if design.top is not None and not design.top.is_measured:
+        yield "missing_band", f"the picture of {design.top.probe} ({design.top.source}) was not measured"
+    elif row.top is None:
+        kda = f" at {row.part} kDa" if row.part else ""
+        yield "missing_band", f"no band of {design.ratio.numerator}{kda} in lane {row.lane}"
+    if design.bottoms and other is None:
+        yield "missing_band", f"this sample has no lane on membrane {design.bottom_membrane}"
+    elif unmeasured := [signal for signal in design.bottoms if not signal.is_measured]:
+        for signal in unmeasured:
+            yield "missing_band", f"the picture of {signal.probe} ({signal.source}) was not measured"
+    elif design.bottoms and row.bottom is None:
+        names = [signal.probe for signal in design.bottoms if other not in signal.parts.get(WHOLE, {})]
+        yield "missing_band", f"no band of {' and '.join(names)} in lane {other}"
+    if design.divides_loading:
+        for loading, lane in (
+            (design.loading_top, row.lane),
+            (design.loading_bottom if design.is_twin else None, other),
+        ):
+            if loading is not None and lane is not None and lane in loading.refused:
+                yield "loading_below_loq", f"{loading.refused[lane]} (membrane {loading.signals[0].membrane})"
+
+
+def _divide(result: LaneRatio) -> LaneRatio:
+    # What must not enter a mean: lanes that are not known, amounts that are missing, lanes that a hand left out.
     for name in UNKNOWN_LANES:
         if name in result.flags:
             result = result.refuse(FLAGS[name].meaning.rstrip("."))
-    for flag, reason in parts.refused:
+    for flag, reason in _missing(result):
         result = result.refuse(reason, flag)
-    if parts.excluded and not is_excluded(start):
-        result = result.refuse(parts.excluded)
-    for reason in _unknown(parts):
+    design = result.design
+    sides = [*([(design.top, result.lane)] if design.top else []), *((s, result.other) for s in design.bottoms)]
+    by_hand = [signal.probe for signal, lane in sides if lane in signal.excluded]
+    if by_hand and not result.is_excluded:
+        result = result.refuse(f"lane excluded by hand in the picture of {' and '.join(by_hand)}")
+    unknown = _unknown(result)
+    for reason in unknown:
         result = result.refuse(reason)
-    if parts.bottom is not None:
-        result = _judge_denominator(result, parts)
+    if result.bottom is not None:
+        result = _judge_denominator(result, result.bottom)
     # Only what is left has a value, and the value is judged again.
-    if (
-        parts.top is None
-        or (parts.has_bottom and parts.bottom is None)
-        or bool({"missing_band", "weak_denominator", "loading_below_loq", *UNKNOWN_LANES} & set(result.flags))
-        or _unknown(parts)
-    ):
-        return result
-    return _judge_value(_with_value(result, parts), parts)
+    stops = {"missing_band", "weak_denominator", "loading_below_loq", *UNKNOWN_LANES}
+    is_missing = result.top is None or (bool(design.ratio.denominator) and result.bottom is None)
+    return result if is_missing or unknown or stops & set(result.flags) else _judge_value(_with_value(result))
 
 
-def _factors(parts: Parts) -> list[Amount | None]:
-    if not parts.divides_loading:
-        return []
-    return [parts.factor_top, parts.factor_bottom if parts.is_twin else None]
-
-
-def _unknown(parts: Parts) -> list[str]:
+def _unknown(row: LaneRatio) -> list[str]:
     """Say what is divided without a known value or error; bounds have no error, and are judged as bounds."""
-    factors = [("loading", amount) for amount in _factors(parts)]
-    used = [("numerator", parts.top), ("denominator", parts.bottom), *factors]
     reasons = []
-    for name, amount in used:
+    factors = [("loading", amount) for amount in row.factors]
+    for name, amount in [("numerator", row.top), ("denominator", row.bottom), *factors]:
         if amount is None or amount.saturated:
             continue
         if math.isnan(amount.value):
@@ -222,18 +262,8 @@ def _unknown(parts: Parts) -> list[str]:
     return reasons
 
 
-def _shown_factor(parts: Parts) -> float:
-    if parts.factor_top is None:
-        return math.nan
-    if not parts.is_twin:
-        return parts.factor_top.value
-    return parts.factor_top.value / parts.factor_bottom.value if parts.factor_bottom else math.nan
-
-
-def _judge_denominator(result: LaneRatio, parts: Parts) -> LaneRatio:
-    bottom = parts.bottom
-    assert bottom is not None
-    if parts.bottom_is_control and bottom.is_below_loq:
+def _judge_denominator(result: LaneRatio, bottom: Amount) -> LaneRatio:
+    if result.design.is_control and bottom.is_below_loq:
         return result.refuse(
             "denominator, a loading control, at or below its limit of quantification", "loading_below_loq"
         )
@@ -245,45 +275,42 @@ def _judge_denominator(result: LaneRatio, parts: Parts) -> LaneRatio:
     return result
 
 
-def _with_value(result: LaneRatio, parts: Parts) -> LaneRatio:
+def _with_value(result: LaneRatio) -> LaneRatio:
     """Divide: everything below the line is one amount, whose relative errors add in quadrature."""
-    top = parts.top
-    below = [a for a in (parts.bottom, parts.factor_top if parts.divides_loading else None) if a is not None]
-    above = [parts.factor_bottom] if parts.divides_loading and parts.is_twin and parts.factor_bottom else []
+    top, factors = result.top, result.factors
+    below = [amount for amount in (result.bottom, *factors[:1]) if amount is not None]
+    above = [amount for amount in factors[1:] if amount is not None]
     assert top is not None
-    bottom = math.prod(a.value for a in below) / math.prod(a.value for a in above)
-    cv = math.sqrt(sum((a.sd / a.value) ** 2 for a in (*below, *above)))
-    interval = ratio_interval(top.value, top.sd, bottom, bottom * cv)
+    divisor = math.prod(a.value for a in below) / math.prod(a.value for a in above)
+    bottom = Amount(divisor, divisor * math.sqrt(sum((a.sd / a.value) ** 2 for a in (*below, *above))))
+    low, high, method = ratio_interval(top.value, top.sd, bottom.value, bottom.sd)
     ways_up = top.saturated or any(a.saturated for a in above)
     ways_down = any(a.saturated for a in below)
-    bound = "≥" if ways_up and not ways_down else "≤" if ways_down and not ways_up else None
     return replace(
         result,
-        value=interval.value,
-        ci=(interval.low, interval.high),
-        cv=interval.cv,
-        bound=bound,
-        formula=f"{result.formula}; 95 % CI: {interval.method}",
-        limit_of_detection=top.limit_of_detection / bottom,
-        limit_of_quantification=top.limit_of_quantification / bottom,
-        top_below_loq=top.is_below_loq,
+        value=top.value / divisor,
+        ci=(low, high),
+        cv=combined_cv(top.cv, bottom.cv),
+        bound="≥" if ways_up and not ways_down else "≤" if ways_down and not ways_up else None,
+        formula=f"{result.formula}; 95 % CI: {method}",
+        divisor=divisor,
     )
 
 
-def _judge_value(result: LaneRatio, parts: Parts) -> LaneRatio:
-    assert parts.top is not None
-    saturated = [a for a in (parts.top, parts.bottom, *_factors(parts)) if a is not None and a.saturated]
+def _judge_value(result: LaneRatio) -> LaneRatio:
+    top = result.top
+    assert top is not None
     if result.bound == "≥":
         result = result.refuse_as_bound("saturated: the ratio is at least this", "lower_bound")
     elif result.bound == "≤":
         result = result.refuse_as_bound("saturated: the ratio is at most this", "upper_bound")
-    elif saturated:
+    elif any(amount.saturated for amount in result.used):
         result = result.refuse(
             "saturated above and below the line: the ratio is not known", "lower_bound", "upper_bound"
         )
-    if parts.top.is_below_lod and result.bound != "≥":
+    if top.is_below_lod and result.bound != "≥":
         reason = "numerator at or below its limit of detection: the ratio is at most the one at that limit"
-        result = replace(result, limit=result.limit_of_detection)
+        result = replace(result, limit=top.limit_of_detection / result.divisor)
         result = result.refuse_as_bound(reason, "numerator_not_detected")
     for name in result.flags:
         if FLAGS[name].level == "block" and name not in _EXPLAINED:
@@ -299,19 +326,19 @@ def finish_blot(experiment: Experiment, rows: Sequence[LaneRatio]) -> list[LaneR
     reference = experiment.compare.reference
     if reference is None:
         return rows
-    rows = [_without_weak_reference(row, reference) for row in rows]
+    rows = [_judge_reference(row) if row.row["condition"] == reference else row for row in rows]
     basis = [row for row in rows if row.row["condition"] == reference and row.included]
     if not basis:
         return [replace(row, flags=(*row.flags, "no_reference")) for row in rows]
     return [_relate(row, basis) for row in rows]
 
 
-def _without_weak_reference(row: LaneRatio, reference: str) -> LaneRatio:
-    """Refuse a reference that cannot be weighed: it would carry its error into every fold change."""
-    if row.row["condition"] != reference or not row.included or not row.top_below_loq:
+def _judge_reference(row: LaneRatio) -> LaneRatio:
+    """Refuse a reference that is too weak to be measured well: it would carry its error into every fold change."""
+    if not row.included or row.top is None or not row.top.is_below_loq:
         return row
     reason = "reference at or below its limit of quantification: it enters as at most the ratio at that limit"
-    return replace(row, limit=row.limit_of_quantification).refuse_as_bound(reason)
+    return replace(row, limit=row.top.limit_of_quantification / row.divisor).refuse_as_bound(reason)
 
 
 def _relate(row: LaneRatio, basis: Sequence[LaneRatio]) -> LaneRatio:
@@ -334,5 +361,5 @@ def _relate(row: LaneRatio, basis: Sequence[LaneRatio]) -> LaneRatio:
         )
     sd_bottom = center * math.sqrt(of_basis)
     spread = (row.ci[1] - row.ci[0]) / (2 * Z95)
-    interval = ratio_interval(row.value, spread, center, sd_bottom)
-    return replace(row, relative=relative, relative_ci=(interval.low, interval.high))
+    low, high, _ = ratio_interval(row.value, spread, center, sd_bottom)
+    return replace(row, relative=relative, relative_ci=(low, high))

@@ -17,24 +17,15 @@ Whether technical repeats agree: lanes of one condition and biological replicate
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from blotquant.errors import LaneCountError
-from blotquant.experiment.design import Experiment, Ratio, is_known_control
-from blotquant.normalization.amounts import (
-    WHOLE,
-    Signal,
-    Tables,
-    average_amounts,
-    group_tables,
-    part_names,
-    read_signal,
-)
+from blotquant.experiment.design import Experiment
+from blotquant.normalization.amounts import WHOLE, group_tables, part_names
+from blotquant.normalization.designs import Design, match_lanes, read_designs
 from blotquant.normalization.exposures import fit_exposure_series
-from blotquant.normalization.lane_ratios import LaneRatio, Parts, divide, finish_blot
-from blotquant.normalization.loading import Loading, read_loading
+from blotquant.normalization.lane_ratios import LaneRatio, divide, finish_blot
 from blotquant.normalization.repeats import flag_discordant_repeats
 from blotquant.tables import RATIO_COLUMNS, make_table
 from blotquant.threads import single_threaded
@@ -84,7 +75,7 @@ def normalize(
     rows: list[LaneRatio] = []
     for ratio in experiment.ratios:
         for blot in experiment.blots:
-            for design in _designs(experiment, tables, ratio, blot):
+            for design in read_designs(experiment, tables, ratio, blot):
                 trouble = _count_trouble(experiment, design)
                 problems += trouble
                 for part in (WHOLE, *part_names(experiment.mw_of(ratio.numerator))):
@@ -118,107 +109,7 @@ def ratio_table(experiment: Experiment, rows: list[LaneRatio]) -> pd.DataFrame:
     return frame.astype({name: dtype for name, dtype in sheet.items() if name not in RATIO_COLUMNS})
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Design:
-    """What is divided by what on one blot, for one membrane that carries the numerator."""
-
-    ratio: Ratio
-    blot: str
-    membrane: str
-    top: Signal | None
-    bottoms: tuple[Signal, ...] = ()
-    bottom_membrane: str = ""
-    loading_top: Loading | None = None
-    loading_bottom: Loading | None = None
-    is_control: bool = False
-    missing: str = ""
-
-    @property
-    def is_twin(self) -> bool:
-        return bool(self.ratio.denominator) and self.bottom_membrane != self.membrane
-
-    @property
-    def divides_loading(self) -> bool:
-        """Loading is divided out between membranes and where it is all there is; on one membrane it cancels."""
-        if not self.ratio.denominator:
-            return self.loading_top is not None
-        return self.is_twin and self.loading_top is not None and self.loading_bottom is not None
-
-    def formula(self, part: str) -> str:
-        """Write the formula with the pictures it was computed from."""
-        ratio = self.ratio
-        kda = f" ({part} kDa)" if part else ""
-        texts = [f"P = {ratio.numerator}{kda}" + (f" [{self.top.source}]" if self.top else "")]
-        if ratio.denominator:
-            names = ", ".join(f"{s.probe} [{s.source}]" for s in self.bottoms) or ", ".join(ratio.denominator)
-            texts.append(f"T = {names}" if len(ratio.denominator) == 1 else f"T = geometric mean of {names}")
-        if self.divides_loading and self.loading_top is not None:
-            texts.append(
-                f"F = L / mean(L), L = {_loading_text(self.loading_top)}"
-                + (f" and {_loading_text(self.loading_bottom)}" if self.loading_bottom and self.is_twin else "")
-            )
-        if not ratio.denominator:
-            return "R = P / F; " + "; ".join(texts)
-        if not self.is_twin:
-            return "R = P / T, one membrane: loading cancels; " + "; ".join(texts)
-        where = f"P on membrane {self.membrane}, T on {self.bottom_membrane or '?'}"
-        return (
-            ("R = (P / Fa) / (T / Fb), " if self.divides_loading else "R = P / T, ") + where + "; " + "; ".join(texts)
-        )
-
-
-def _loading_text(loading: Loading) -> str:
-    names = ", ".join(f"{signal.probe} [{signal.source}]" for signal in loading.signals)
-    return names if len(loading.signals) == 1 else f"geometric mean of {names}"
-
-
-def _designs(experiment: Experiment, tables: Tables, ratio: Ratio, blot: str) -> Iterator[_Design]:
-    """One design for each membrane of the blot that carries the numerator; none where it has no picture of it."""
-    members = list(dict.fromkeys(image.membrane for image in experiment.images_of(blot=blot)))
-    tops = {m: read_signal(experiment, tables, blot=blot, membrane=m, probe=ratio.numerator) for m in members}
-    carrying = [membrane for membrane in members if tops[membrane] is not None]
-    if not carrying and ratio.numerator not in experiment.probes:
-        missing = f"no band of {ratio.numerator} on blot {blot}"
-        yield _Design(ratio=ratio, blot=blot, membrane=members[0] if members else blot, top=None, missing=missing)
-    for membrane in carrying:
-        yield _with_bottom(
-            experiment,
-            tables,
-            members,
-            _Design(ratio=ratio, blot=blot, membrane=membrane, top=tops[membrane]),
-        )
-
-
-def _with_bottom(experiment: Experiment, tables: Tables, members: list[str], design: _Design) -> _Design:
-    ratio, blot = design.ratio, design.blot
-    loading = {m: read_loading(experiment, tables, blot=blot, membrane=m, controls=ratio.loading) for m in members}
-    mine = loading[design.membrane]
-    if not ratio.denominator:
-        missing = "" if mine else f"no picture of {' and '.join(ratio.loading)} on membrane {design.membrane}"
-        return replace(design, loading_top=mine, missing=missing)
-    # The denominator of the numerator's own membrane comes first: there loading cancels.
-    for membrane in sorted(members, key=lambda m: m != design.membrane):
-        read = [read_signal(experiment, tables, blot=blot, membrane=membrane, probe=n) for n in ratio.denominator]
-        bottoms = tuple(signal for signal in read if signal is not None)
-        if len(bottoms) == len(ratio.denominator):
-            control = all(
-                experiment.is_stain(n) or is_known_control(n) or n in ratio.loading for n in ratio.denominator
-            )
-            if control and not ratio.loading and membrane == design.membrane:
-                mine = read_loading(experiment, tables, blot=blot, membrane=membrane, controls=ratio.denominator)
-            return replace(
-                design,
-                bottoms=bottoms,
-                bottom_membrane=membrane,
-                loading_top=mine,
-                loading_bottom=loading[membrane],
-                is_control=control,
-            )
-    names = " and ".join(ratio.denominator)
-    return replace(design, loading_top=mine, missing=f"no picture of {names} on blot {blot}")
-
-
-def _count_trouble(experiment: Experiment, design: _Design) -> list[str]:
+def _count_trouble(experiment: Experiment, design: Design) -> list[str]:
     """One line where pictures and sheet count lanes differently, showing all counts."""
     used = [s for s in (design.top, *design.bottoms) if s is not None]
     for loading in (design.loading_top, design.loading_bottom if design.is_twin else None):
@@ -234,112 +125,13 @@ def _count_trouble(experiment: Experiment, design: _Design) -> list[str]:
     ]
 
 
-def _lane_rows(experiment: Experiment, design: _Design, part: str, trouble: list[str]) -> Iterator[LaneRatio]:
-    name = f"{design.ratio.name} ({part} kDa)" if part else design.ratio.name
+def _lane_rows(experiment: Experiment, design: Design, part: str, trouble: list[str]) -> Iterator[LaneRatio]:
     rows = experiment.samples_of(design.blot, design.membrane)
     partner = match_lanes(experiment, design.blot, design.membrane, design.bottom_membrane or design.membrane)
     for cells in rows[rows["role"].isin(_IN_RATIOS)].to_dict("records"):
-        row = {str(key): cell for key, cell in cells.items()}
-        lane = int(row["lane"])
+        row, lane = {str(key): cell for key, cell in cells.items()}, int(cells["lane"])
         start = LaneRatio(
-            ratio=name,
-            blot=design.blot,
-            lane=lane,
-            row=row,
-            membrane=design.membrane,
-            formula=design.formula(part),
+            design=design, part=part, row=row, lane=lane, other=partner.get(lane), formula=design.formula(part)
         )
-        if trouble or design.missing:
-            yield start.refuse("lane counts differ: " + trouble[0] if trouble else design.missing)
-            continue
-        parts = _parts_of(design, part, lane, partner.get(lane))
-        yield divide(start, parts)
-
-
-def _parts_of(design: _Design, part: str, lane: int, other: int | None) -> Parts:
-    """Gather what one lane's ratio is made of."""
-    refused = []
-    top = design.top.parts.get(part, {}).get(lane) if design.top else None
-    if design.top is not None and not design.top.is_measured:
-        refused.append(("missing_band", f"the picture of {design.top.probe} ({design.top.source}) was not measured"))
-    elif top is None:
-        kda = f" at {part} kDa" if part else ""
-        refused.append(("missing_band", f"no band of {design.ratio.numerator}{kda} in lane {lane}"))
-    bottom = None
-    if design.ratio.denominator:
-        found = [s.parts.get(WHOLE, {}).get(other) if other is not None else None for s in design.bottoms]
-        if other is None:
-            refused.append(("missing_band", f"this sample has no lane on membrane {design.bottom_membrane}"))
-        elif any(not signal.is_measured for signal in design.bottoms):
-            refused += [
-                ("missing_band", f"the picture of {s.probe} ({s.source}) was not measured")
-                for s in design.bottoms
-                if not s.is_measured
-            ]
-        elif any(amount is None for amount in found):
-            names = [s.probe for s, amount in zip(design.bottoms, found, strict=True) if amount is None]
-            refused.append(("missing_band", f"no band of {' and '.join(names)} in lane {other}"))
-        else:
-            bottom = average_amounts([amount for amount in found if amount is not None])
-    factor_top = design.loading_top.factors.get(lane) if design.loading_top else None
-    factor_bottom = design.loading_bottom.factors.get(other) if design.loading_bottom and other is not None else None
-    if design.divides_loading:
-        for loading, at in (
-            (design.loading_top, lane),
-            (design.loading_bottom if design.is_twin else None, other),
-        ):
-            if loading is not None and at is not None and at in loading.refused:
-                refused.append(("loading_below_loq", f"{loading.refused[at]} (membrane {loading.signals[0].membrane})"))
-    sides = [*([(design.top, lane)] if design.top else []), *((signal, other) for signal in design.bottoms)]
-    by_hand = [signal.probe for signal, at in sides if at in signal.excluded]
-    return Parts(
-        top=top,
-        bottom=bottom,
-        has_bottom=bool(design.ratio.denominator),
-        factor_top=factor_top,
-        factor_bottom=factor_bottom,
-        divides_loading=design.divides_loading,
-        is_twin=design.is_twin,
-        bottom_is_control=design.is_control,
-        flags=_design_flags(design),
-        refused=tuple(refused),
-        excluded=f"lane excluded by hand in the picture of {' and '.join(by_hand)}" if by_hand else "",
-    )
-
-
-def _design_flags(design: _Design) -> tuple[str, ...]:
-    flags = []
-    if design.is_twin and not design.divides_loading:
-        flags.append("cross_membrane_unnormalised")
-    used = [loading for loading in (design.loading_top, design.loading_bottom) if loading]
-    if any(loading.is_uneven for loading in used):
-        flags.append("uneven_loading")
-    carried = design.ratio.denominator if design.is_control else ()
-    carried = used[0].controls if design.divides_loading else carried
-    if len(carried) == 1 and is_known_control(carried[0]):
-        flags.append("single_loading_control")
-    return tuple(flags)
-
-
-def match_lanes(experiment: Experiment, blot: str, membrane: str, other: str) -> dict[int, int]:
-    """Match the lanes of two membranes of a blot by what was loaded, never by place.
-
-    Where one row of the sheet holds for both membranes it is the identity; where membranes have rows of their own it
-    is the sample's name, and the order of its repeats.
-
-    Returns
-    -------
-    dict of int to int
-        Lane on `membrane` to lane on `other`; lanes without a partner are left out.
-    """
-    a, b = experiment.samples_of(blot, membrane), experiment.samples_of(blot, other)
-    if membrane == other or (a["membrane"].isna().all() and b["membrane"].isna().all()):
-        return {int(lane): int(lane) for lane in a["lane"]}
-    keys = [
-        {
-            (str(sample), int(k)): int(lane)
-            for sample, k, lane in zip(rows["sample"], rows.groupby("sample").cumcount(), rows["lane"], strict=True)
-        }
-        for rows in (rows.dropna(subset=["sample"]) for rows in (a, b))
-    ]
-    return {lane: keys[1][key] for key, lane in keys[0].items() if key in keys[1]}
+        why = "lane counts differ: " + trouble[0] if trouble else design.missing
+        yield start.refuse(why) if why else divide(start)

@@ -54,8 +54,8 @@ def _ratio(a: BandRecord, b: BandRecord) -> dict[str, Any]:
         return {**ids, "reason": "both are saturated"}
     if is_up or is_down:
         return {**ids, "value": value, "bound": "≥" if is_up else "≤", "reason": "saturated: a bound only"}
-    found = ratio_interval(a["volume"], a["volume_sd"], b["volume"], b["volume_sd"])
-    return {**ids, "value": found.value, "ci_low": found.low, "ci_high": found.high}
+    low, high, _ = ratio_interval(a["volume"], a["volume_sd"], b["volume"], b["volume_sd"])
+    return {**ids, "value": value, "ci_low": low, "ci_high": high}
 
 
 def _why_not(name: str, bands: Sequence[BandRecord]) -> str:

@@ -127,7 +127,7 @@ def _crops(
     marks: Marks,
 ) -> Iterator[Crop]:
     from blotquant.export.panel import cut_crop
-    from blotquant.normalization.normalize import match_lanes
+    from blotquant.normalization.designs import match_lanes
 
     for entry in entries:
         partner = match_lanes(experiment, entry.blot, entries[0].membrane, entry.membrane)

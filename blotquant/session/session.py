@@ -163,7 +163,7 @@ def make_session(
     Parameters
     ----------
     image : BlotImage
-        The picture that was weighed.
+        The picture that was measured.
     layout : Layout
         The automatic result.
     settings : Settings, optional

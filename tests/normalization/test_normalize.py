@@ -25,7 +25,7 @@ from small_experiment import (
 )
 
 from blotquant.experiment.read import read_experiment
-from blotquant.normalization.loading import follows_loading, is_uneven
+from blotquant.normalization.designs import follows_loading, is_uneven
 from blotquant.normalization.normalize import normalize
 from blotquant.statistics.compare import compare
 from blotquant.tables import RATIO_COLUMNS

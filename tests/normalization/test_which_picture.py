@@ -3,7 +3,8 @@
 import pytest
 from small_experiment import P, T, band_table, bands, experiment, flags_of, image, lane_table, one_membrane, ratio
 
-from blotquant.normalization.normalize import match_lanes, normalize
+from blotquant.normalization.designs import match_lanes
+from blotquant.normalization.normalize import normalize
 from blotquant.tables import EXPOSURE_COLUMNS, make_table
 
 

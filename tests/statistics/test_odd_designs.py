@@ -9,7 +9,8 @@ from scipy import stats
 from small_experiment import band_table, bands, experiment, image, lane_table, lanes, ratio
 from test_compare import row, study, table
 
-from blotquant.normalization.normalize import match_lanes, normalize
+from blotquant.normalization.designs import match_lanes
+from blotquant.normalization.normalize import normalize
 from blotquant.statistics.compare import compare, scaled_units
 
 P = {2: 1000.0, 3: 3000.0, 4: 2000.0}
