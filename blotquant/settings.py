@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from blotquant.errors import SheetError
-from blotquant.io.bounded import parse_toml, read_bounded
+from blotquant.io.files import parse_toml, read_bounded
 from blotquant.model.image import Flip, Orientation
 from blotquant.text import did_you_mean, short_repr
 

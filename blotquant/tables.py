@@ -308,7 +308,7 @@ _PLAIN: dict[str, Callable[[Any], Any]] = {_TEXT: str, _INT: int, _REAL: float, 
 def plain_rows(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Column]) -> list[dict[str, Any]]:
     """Rows with exactly the declared columns, in order, as Python's own values; None for an empty cell.
 
-    What `blotquant.io.records.table_records` makes of `make_table`'s table, without pandas, whose import takes longer
+    What `blotquant.io.files.table_records` makes of `make_table`'s table, without pandas, whose import takes longer
     than measuring a small picture.
     """
     kinds = {name: _PLAIN[column.dtype] for name, column in columns.items()}

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from blotquant.io.records import table_records
+from blotquant.io.files import table_records
 from blotquant.tables import (
     BAND_COLUMNS,
     EXPOSURE_COLUMNS,

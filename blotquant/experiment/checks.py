@@ -17,8 +17,7 @@ from blotquant.experiment.design import Comparison, Dilution, ImageEntry, Ratio,
 from blotquant.experiment.replicates import check_replicates
 from blotquant.experiment.sample_sheet import SampleSheet, folded, near_twins, spelled, spelling_twins
 from blotquant.identification.presets import target_kda
-from blotquant.io.bounded import is_file, is_folder
-from blotquant.io.files import sha256_of
+from blotquant.io.files import is_file, is_folder, sha256_of
 from blotquant.text import did_you_mean
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from blotquant.experiment.draft_text import (
     samples_text,
 )
 from blotquant.experiment.filenames import STAIN, UNKNOWN, NameParts, parse_name
-from blotquant.io.bounded import parse_toml
+from blotquant.io.files import parse_toml
 
 SUFFIXES = (".scn", ".gel", ".1sc", ".tif", ".tiff", ".png", ".jpg", ".jpeg")
 """Endings looked for, the camera's own files before exports."""

@@ -47,8 +47,7 @@ from blotquant.experiment.sheets import (
     read_number,
     read_workbook,
 )
-from blotquant.io.bounded import is_file, is_folder, parse_toml, read_bounded
-from blotquant.io.files import PICTURE_SUFFIXES
+from blotquant.io.files import PICTURE_SUFFIXES, is_file, is_folder, parse_toml, read_bounded
 from blotquant.settings import Settings, explain_validation
 from blotquant.text import did_you_mean, short_repr
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from blotquant.errors import SheetError
-from blotquant.io.bounded import read_bounded
+from blotquant.io.files import read_bounded
 from blotquant.text import one_line
 
 _DELIMITERS = (",", ";", "\t")
@@ -139,7 +139,7 @@ def read_workbook(path: Path) -> dict[str, Sheet]:
 
     import openpyxl
 
-    from blotquant.io.source import DAMAGE  # what decoders raise; a zip holds XML, and either can be broken
+    from blotquant.io.read import DAMAGE  # what decoders raise; a zip holds XML, and either can be broken
 
     broken = (
         zipfile.BadZipFile,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from blotquant.io.files import atomic_write, read_table, sha256_of, table_to_csv, write_table
-from blotquant.io.read import READERS, Reader, read_image
-from blotquant.io.source import MAX_PIXELS, RawPicture, Source
+from blotquant.io.read import MAX_PIXELS, READERS, RawPicture, Reader, Source, read_image
 
 __all__ = [
     "MAX_PIXELS",

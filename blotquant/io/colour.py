@@ -16,12 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from blotquant.io.source import Source
+from blotquant.io.read import Source
 
 CHANNELS = ("red", "green", "blue")
 
-_GAMMA_SPACES = (b"sRGB", b"Adobe RGB", b"Display P3", b"Gamma 2.2", b"Gamma 1.8", b"Dot Gain", b"ProPhoto")
-"""Names of profiles whose values are not proportional to light."""
 _ROUNDING = 1
 """Grey levels: colour conversions round each channel on its own."""
 _SEEN = 30 / 255
@@ -82,12 +80,6 @@ def channel_name(asked: str) -> str:
     """Spell a channel in full: ``"R"`` is ``"red"``."""
     lower = asked.strip().lower()
     return {"r": "red", "g": "green", "b": "blue"}.get(lower, lower)
-
-
-def profile_has_gamma(profile: bytes) -> bool:
-    """Whether an ICC profile calls itself by the name of a space with a gamma curve."""
-    plain = profile.replace(b"\0", b"")
-    return any(name in plain for name in _GAMMA_SPACES)
 
 
 def shown_channel(source: Source) -> str:

@@ -1,4 +1,8 @@
-"""Files as they are written and checked: atomic writes, tables as csv, checksums."""
+"""Files as they are read and written: never without a limit, atomically, tables as csv, with checksums.
+
+A record is a row of a table as a mapping of column to number, text, truth value or None (an empty cell). Records need
+no pandas, so that a worker that only measures does not load it.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,11 @@ import io
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blotquant.errors import OutputError, SheetError
-from blotquant.io.bounded import read_bounded
 from blotquant.text import free_cell, guard_cell
 
 if TYPE_CHECKING:
@@ -33,10 +36,85 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "Int64": int,
     "boolean": {"True": True, "False": False}.__getitem__,
 }
-
-
 MAX_HASHED = 2 << 30
 """Largest file whose checksum is computed, in bytes: more than a picture of 200 million pixels holds."""
+MAX_TOML_BYTES = 1 << 20
+"""Largest TOML file read: ten thousand pictures take half of it."""
+MAX_DOTS = 200
+"""Most full stops of one line: a key of n dotted parts takes n² of memory and time, 8 GB for 120 kB."""
+_TOGETHER = 500
+"""Rows that are turned into text at once: enough to be quick, few enough that memory does not grow with a table."""
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """Read a file that is not absurdly large.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, is no plain file, or is larger than `limit` bytes.
+    """
+    if path.exists() and not path.is_file():  # a pipe would hang
+        raise OSError(errno.EINVAL, "not a file but a folder or device")
+    if path.stat().st_size == 0:  # nothing, or a file of /proc, which may never end
+        return b""
+    with path.open("rb") as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit:,} bytes")
+    return data
+
+
+def is_file(path: Path) -> bool:
+    """Whether a plain file lies there; names that no file system takes are names of none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder lies there, likewise."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def is_there(path: Path) -> bool:
+    """Whether anything lies there: a file, a folder, a pipe."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def is_plain_file(path: Path) -> bool:
+    """Whether a file lies there that is no link: inside a results folder no link is followed."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Read TOML whose memory and time are bounded.
+
+    Raises
+    ------
+    ValueError, RecursionError
+        If it is not valid, too large, or nested without end.
+    """
+    import tomllib
+
+    if len(text) > MAX_TOML_BYTES:
+        msg = f"larger than {MAX_TOML_BYTES:,} characters"
+        raise ValueError(msg)
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.count(".") > MAX_DOTS and not line.lstrip().startswith("#"):
+            msg = f"more than {MAX_DOTS} full stops in one line (at line {number})"
+            raise ValueError(msg)
+    return tomllib.loads(text)
 
 
 def sha256_of(path: Path) -> str:
@@ -147,30 +225,43 @@ def flush_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def table_to_csv(frame: pd.DataFrame) -> str:
-    r"""Text of a table: comma-separated, ``\n``, floats in their shortest exact form, missing cells empty.
-
-    A text that a spreadsheet would run as a formula gets an apostrophe in front, which `read_table` takes away.
-    """
-    with io.StringIO() as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(map(_guarded, frame.columns))
-        # As Python's own objects, of which csv writes each number in full.
-        columns = (_plain_cells(cells) for _, cells in frame.items())
-        writer.writerows(zip(*columns, strict=True))
-        return stream.getvalue()
+def table_records(frame: pd.DataFrame, constants: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """Rows of a table as records of Python's own values; `constants` replace or add columns."""
+    fixed = dict(constants or {})
+    columns = {str(name): _plain_cells(cells) for name, cells in frame.items() if name not in fixed}
+    return [dict(zip(columns, values, strict=True)) | fixed for values in zip(*columns.values(), strict=True)]
 
 
-def _plain_cells(cells: pd.Series[Any]) -> Iterable[object]:
-    """Cells as Python's own objects, empty text where one is missing; where all are numbers there is none to guard."""
+def _plain_cells(cells: pd.Series[Any]) -> list[Any]:
+    """Cells as Python's own objects, None where one is missing."""
     if cells.dtype == "float64":
-        return ["" if value != value else value for value in cells.to_numpy().tolist()]
-    plain = cells.to_numpy(dtype=object, na_value="")
-    return plain if cells.dtype.kind in "iufb" else map(_guarded, plain)
+        return [None if value != value else value for value in cells.to_numpy().tolist()]
+    missing = cells.isna().tolist()
+    return [None if gone else value for value, gone in zip(cells.to_numpy(dtype=object).tolist(), missing, strict=True)]
 
 
-def _guarded(cell: object) -> object:
-    return guard_cell(cell) if isinstance(cell, str) else cell
+def csv_lines(records: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Iterator[str]:
+    r"""Text of a table in pieces: its header line, then its rows.
+
+    Comma-separated, ``\n``, floats in their shortest exact form, missing cells empty. A text that a spreadsheet would
+    run as a formula gets an apostrophe in front, which `read_table` takes away.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(map(guard_cell, columns))
+    for number, record in enumerate(records, start=1):
+        cells = (record.get(name) for name in columns)
+        writer.writerow([guard_cell(x) if isinstance(x, str) else "" if x is None or x != x else x for x in cells])
+        if number % _TOGETHER == 0:
+            yield stream.getvalue()
+            stream.seek(0)
+            stream.truncate()
+    yield stream.getvalue()
+
+
+def table_to_csv(frame: pd.DataFrame) -> str:
+    """Text of a table, as `csv_lines` writes it."""
+    return "".join(csv_lines(table_records(frame), [str(name) for name in frame.columns]))
 
 
 def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from blotquant.io import tiff
 from blotquant.io.colour import shown_channel
 from blotquant.io.metadata import exposure_in
-from blotquant.io.source import BYTES_PER_PIXEL, DAMAGE, RawPicture, Source, kept
+from blotquant.io.read import BYTES_PER_PIXEL, DAMAGE, RawPicture, Source, kept
 from blotquant.text import shown
 
 _BROKEN: tuple[type[Exception], ...] = (zipfile.BadZipFile, zipfile.LargeZipFile, *DAMAGE)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from blotquant.io.colour import shown_channel
-from blotquant.io.source import DAMAGE, RawPicture, Source, kept
+from blotquant.io.read import DAMAGE, RawPicture, Source, kept
 
 _AREA = re.compile(r"([\d.]+) mm x ([\d.]+) mm")
 _HEADER = 160

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.io.colour import Channel, profile_has_gamma, resolve_colour, shown_channel
-from blotquant.io.metadata import exposure_in, pixel_size_from_dpi
-from blotquant.io.source import DAMAGE, RawPicture, Source, kept
+from blotquant.io.colour import Channel, resolve_colour, shown_channel
+from blotquant.io.metadata import exposure_in, pixel_size_from_dpi, profile_has_gamma
+from blotquant.io.read import DAMAGE, RawPicture, Source, kept
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.io.metadata import exposure_in
-from blotquant.io.source import DAMAGE, RawPicture, Source, kept
+from blotquant.io.read import DAMAGE, RawPicture, Source, kept
 from blotquant.text import shown
 
 if TYPE_CHECKING:

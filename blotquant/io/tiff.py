@@ -18,10 +18,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.io import gel
-from blotquant.io.colour import Channel, profile_has_gamma, resolve_colour, shown_channel
-from blotquant.io.metadata import exposure_in, pixel_size_from_dpi, pixel_size_in
-from blotquant.io.source import DAMAGE, RawPicture, Source, kept
+from blotquant.io.colour import Channel, resolve_colour, shown_channel
+from blotquant.io.metadata import (
+    decode_counts,
+    exposure_in,
+    gel_coding,
+    gel_facts,
+    pixel_size_from_dpi,
+    pixel_size_in,
+    profile_has_gamma,
+    stores_gel_coding,
+)
+from blotquant.io.read import DAMAGE, RawPicture, Source, kept
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
@@ -201,18 +209,18 @@ def _read_page(source: Source, tiff: TiffFile) -> RawPicture:
     # Which page is meant, and whether it can be decoded safely.
     index, page = choose_page(source, tiff)
     _check_page(source, tiff, page)
-    factor = gel.gel_coding(source, tiff)
+    factor = gel_coding(source, tiff)
     # One grey plane of the page, and the maximum that its tags declare.
     channel = _one_channel(source, page)
     pixels, full_scale = channel.pixels, _full_scale(page)
     flags = list(channel.flags)
     # Coded counts (.gel) become linear ones.
     if factor is not None:
-        full_scale = float(gel.decode_counts(np.array(full_scale or np.iinfo(pixels.dtype).max), factor))
-        pixels = gel.decode_counts(pixels, factor)
+        full_scale = float(decode_counts(np.array(full_scale or np.iinfo(pixels.dtype).max), factor))
+        pixels = decode_counts(pixels, factor)
         flags.append("encoded_counts")
     # What was done to the values before, as far as the file says it.
-    if source.path.suffix.lower() == ".gel" and not gel.has_coding(tiff):
+    if source.path.suffix.lower() == ".gel" and not stores_gel_coding(tiff):
         flags.append("gel_coding_unknown")
     if profile_has_gamma(bytes(page.tags.valueof("InterColorProfile", default=b"") or b"")):
         flags.append("gamma_declared")
@@ -236,7 +244,7 @@ def _read_page(source: Source, tiff: TiffFile) -> RawPicture:
         exposure_s=_exposure(page, text),
         pixel_size_um=_pixel_size(page, text),
         imager=made_by or ("Alpha Innotech" if is_alpha else None),
-        metadata=kept([*facts.items(), *gel.gel_facts(tiff)]),
+        metadata=kept([*facts.items(), *gel_facts(tiff)]),
         tag=_orientation(page),
         marks=channel.marks,
         flags=tuple(flags),

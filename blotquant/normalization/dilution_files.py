@@ -14,7 +14,7 @@ from blotquant.errors import SheetError
 from blotquant.experiment.checks import MIN_LOADS
 from blotquant.experiment.design import Experiment
 from blotquant.flags import blocking, split_flags
-from blotquant.io.bounded import read_bounded
+from blotquant.io.files import read_bounded
 from blotquant.normalization.dilution import DilutionFit, fit_dilution_series, flag_out_of_range
 from blotquant.settings import explain_validation
 from blotquant.tables import DILUTION_COLUMNS, make_table

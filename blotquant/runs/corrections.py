@@ -30,8 +30,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from blotquant.io.bounded import is_plain_file, read_bounded
-from blotquant.io.files import sha256_of
+from blotquant.io.files import is_plain_file, read_bounded, sha256_of
 from blotquant.session.session import MAX_BYTES, SESSION_SUFFIX
 
 _UNTOUCHED = b'"history": []'

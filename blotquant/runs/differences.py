@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from blotquant.io.source import DAMAGE
+from blotquant.io.read import DAMAGE
 
 MAX_SHOWN = 5
 """Differences listed for one file; the rest are counted."""

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from blotquant.errors import BlotQuantError, SessionError
-from blotquant.io.bounded import is_file, is_folder, is_there
-from blotquant.io.files import PICTURE_SUFFIXES
+from blotquant.io.files import PICTURE_SUFFIXES, is_file, is_folder, is_there
 from blotquant.runs.progress import say
 from blotquant.text import file_name, printable
 

@@ -23,8 +23,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from blotquant.errors import OutputError, SessionError
-from blotquant.io.bounded import is_plain_file, read_bounded
-from blotquant.io.files import sha256_of
+from blotquant.io.files import is_plain_file, read_bounded, sha256_of
 from blotquant.runs.corrections import read_sessions
 from blotquant.runs.progress import say
 from blotquant.runs.store import Store, is_link, keep_aside, locked

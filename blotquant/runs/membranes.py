@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from blotquant.errors import BlotQuantError, LaneCountError
 from blotquant.flags import FLAGS, split_flags
 from blotquant.io import read_image
-from blotquant.io.files import sha256_of
-from blotquant.io.records import table_records
+from blotquant.io.files import sha256_of, table_records
 from blotquant.model.geometry import LaneRole, Layout
 from blotquant.runs.pictures import make_part, named, placed, software, with_timings
 from blotquant.runs.progress import say

@@ -34,9 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from blotquant.errors import BlotQuantError, OutputError
-from blotquant.io.bounded import is_plain_file
-from blotquant.io.files import atomic_write, flush_file, flush_folder, sha256_of
-from blotquant.io.records import csv_lines
+from blotquant.io.files import atomic_write, csv_lines, flush_file, flush_folder, is_plain_file, sha256_of
 from blotquant.runs.progress import say
 
 PART_VERSION = 3

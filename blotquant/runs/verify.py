@@ -29,8 +29,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from blotquant.errors import BlotQuantError, OutputError, SessionError
-from blotquant.io.bounded import is_file, is_plain_file
-from blotquant.io.files import PICTURE_SUFFIXES, sha256_of
+from blotquant.io.files import PICTURE_SUFFIXES, is_file, is_plain_file, sha256_of
 from blotquant.runs.corrections import Wanted, match_corrections, read_sessions
 from blotquant.runs.differences import Finding, compare_files, compare_parquet
 from blotquant.runs.folder import TIMINGS, Workers, run_units, write_parquets

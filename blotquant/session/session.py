@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import ValidationError
 
 from blotquant.errors import SessionError
-from blotquant.io.bounded import is_file, read_bounded
+from blotquant.io.files import is_file, read_bounded
 from blotquant.model.geometry import Band, Lane, Layout, Strip
 from blotquant.model.image import BlotImage, Orientation, Polarity
 from blotquant.session.canonical_json import canonical_text, flatten_settings, nest_settings, plain_value

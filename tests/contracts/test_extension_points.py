@@ -15,8 +15,7 @@ from pydantic import Field
 from blotquant.errors import ImageError
 from blotquant.flags import FLAGS, Flag, blocking, join_flags
 from blotquant.io import read, read_image
-from blotquant.io.read import READERS, Reader
-from blotquant.io.source import RawPicture
+from blotquant.io.read import READERS, RawPicture, Reader
 from blotquant.quantification.background import BACKGROUNDS
 from blotquant.quantification.background.methods import Constant
 from blotquant.settings import QuantificationSettings, Settings

@@ -20,7 +20,7 @@ from blotquant.errors import BlotQuantError, SessionError, SheetError
 from blotquant.experiment.read import read_experiment
 from blotquant.experiment.sheets import read_csv_sheet, read_workbook
 from blotquant.io import atomic_write, read_image, read_table
-from blotquant.io.bounded import parse_toml
+from blotquant.io.files import parse_toml
 from blotquant.runs.inputs import find_inputs
 from blotquant.runs.manifest import InputRecord, Manifest, manifest_text, read_manifest
 from blotquant.runs.verify import verify_folder
