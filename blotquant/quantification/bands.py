@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import erf
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +99,7 @@ class Measurement:
     n_background: float
     cut: float = 0.0
 
-    @property
+    @cached_property
     def excess(self) -> Array:
         """Counts above background of each pixel of the box."""
         return np.asarray(self.pixels - self.background, dtype=float)

@@ -23,15 +23,18 @@ Opening: Soille 2003, chapter 4. docs/methods.md, "Whole lanes".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from blotquant.flags import join_flags
-from blotquant.model.area_weights import area_weights
+from blotquant.imaging.robust import MAD_TO_SD, row_medians
+from blotquant.model.area_weights import area_weights, clip_box
 from blotquant.model.geometry import Lane, Layout, bounding_box
 from blotquant.model.image import BlotImage, FloatImage
 from blotquant.quantification.noise import LOD_SDS, LOQ_SDS
@@ -165,8 +168,7 @@ def lane_rows(
     if settings.optical_density:
         image = to_optical_density(image)
     signal = image.signal()
-    bare, height, beside = _bare_profiles(signal, layout)
-    profiles = _with_background(bare, height, beside, background=settings.background, signal=signal)
+    profiles, *others = _with_backgrounds(signal, layout, settings.background, lengths=(1.0, *OTHER_OPENINGS))
     inside = [
         np.ones(len(p.rows), dtype=bool) if window is None else (p.rows >= window[0]) & (p.rows + 1 <= window[1])
         for p in profiles
@@ -175,8 +177,6 @@ def lane_rows(
     noises = np.array(
         [BEND_COST * p.noise * p.cover[part].sum() ** 0.5 for p, part in zip(profiles, inside, strict=True)]
     )
-    along = settings.background not in ("constant", "none")
-    others = [[_opened(p, height, n * OPENING * height) for p in bare] for n in OTHER_OPENINGS] if along else []
     variance = _variance(layout, profiles, inside, others) + noises**2
     strips = {strip.id: strip.number for strip in layout.strips}
     rows = []
@@ -212,46 +212,50 @@ def profile_lanes(signal: FloatImage, layout: Layout, *, background: str = "loca
     background : str
         ``none`` for no background, ``constant`` for the median beside all lanes, else the opening along the lane.
     """
-    return _with_background(*_bare_profiles(signal, layout), background=background, signal=signal)
+    return _with_backgrounds(signal, layout, background, lengths=(1.0,))[0]
 
 
-def _bare_profiles(signal: FloatImage, layout: Layout) -> tuple[list[LaneProfile], float, NDArray[np.bool_]]:
-    """Profiles of all lanes without a background, the usual height of their bands, and the pixels beside all lanes."""
+def _bare_profiles(signal: FloatImage, layout: Layout) -> tuple[list[LaneProfile], float]:
+    """Profiles of all lanes without a background, and the usual height of their bands."""
     lanes = [_without_overlap(lane, layout) for lane in layout.lanes]
-    straight = [_straightened(signal, lane) for lane in lanes]
-    commons = [np.median(pixels, axis=1) for _, pixels in straight]
-    heights = [_band_height(common) for common in commons]
-    known = [height for height in heights if np.isfinite(height)]
-    height = max(float(np.median(known)), LEAST_HEIGHT_PX) if known else LEAST_HEIGHT_PX
+    commons = [row_medians(_straightened(signal, lane)[1]) for lane in lanes]
+    heights = np.array([_band_height(common) for common in commons])
+    known = heights[np.isfinite(heights)]
+    height = max(float(np.median(known)), LEAST_HEIGHT_PX) if len(known) else LEAST_HEIGHT_PX
     profiles = []
-    beside = np.ones(signal.shape, dtype=bool)
-    for lane, (rows, pixels), common in zip(lanes, straight, commons, strict=True):
+    for lane, common in zip(lanes, commons, strict=True):
+        # Pixels are straightened once more: to keep those of all lanes would take more memory than the picture.
+        rows, pixels = _straightened(signal, lane)
         box, weights = area_weights(lane.outline, (signal.shape[0], signal.shape[1]))
-        at, cover = slice(rows[0] - box.row_start, rows[-1] + 1 - box.row_start), weights.sum(axis=1)
+        at = slice(rows[0] - box.row_start, rows[-1] + 1 - box.row_start)
         sums = np.einsum("ij,ij->i", weights, signal[box.slices], dtype=float)
+        cover = weights.sum(axis=1)[at]
         debris, noise = _debris(pixels, common, height)
-        cover = cover[at]
         counts = (sums[at] - debris) / np.maximum(cover, 1e-9)
         profiles.append(
             LaneProfile(
                 rows=rows, cover=cover, counts=counts, background=np.zeros(len(rows)), debris=debris, noise=noise
             )
         )
-        beside[box.slices] &= weights == 0
-    return profiles, height, beside
+    return profiles, height
 
 
-def _with_background(
-    profiles: list[LaneProfile], height: float, beside: NDArray[np.bool_], *, background: str, signal: FloatImage
-) -> list[LaneProfile]:
-    """Profiles with the background that was asked for."""
+def _with_backgrounds(
+    signal: FloatImage, layout: Layout, background: str, *, lengths: Sequence[float]
+) -> list[list[LaneProfile]]:
+    """Profiles of all lanes over a plain background, or over openings of several lengths, in units of `OPENING`."""
+    bare, height = _bare_profiles(signal, layout)
     if background == "none":
-        return profiles
+        return [bare]
     if background == "constant":
-        beside = beside & np.isfinite(signal)
+        beside = np.isfinite(signal)
+        for lane in layout.lanes:
+            box, weights = area_weights(_without_overlap(lane, layout).outline, (signal.shape[0], signal.shape[1]))
+            beside[box.slices] &= weights == 0
         level = float(np.median(signal[beside])) if beside.any() else 0.0
-        return [replace(p, background=np.full(len(p.rows), level), n_floor=float(beside.sum())) for p in profiles]
-    return [_opened(profile, height, OPENING * height) for profile in profiles]
+        return [[replace(p, background=np.full(len(p.rows), level), n_floor=float(beside.sum())) for p in bare]]
+    opened = [_opened(profile, height, [length * OPENING * height for length in lengths]) for profile in bare]
+    return [[of_lane[k] for of_lane in opened] for k in range(len(lengths))]
 
 
 def _without_overlap(lane: Lane, layout: Layout) -> Lane:
@@ -259,32 +263,29 @@ def _without_overlap(lane: Lane, layout: Layout) -> Lane:
     rows = np.array([row for row, _ in lane.center])
     center, half = lane.center_at(rows), lane.width_at(rows) / 2
     left, right = center - half, center + half
-    for other in layout.lanes_of(lane.strip):
+    for other in layout.lanes:
+        if other.strip != lane.strip or abs(other.number - lane.number) != 1:
+            continue
         beyond, wide = other.center_at(rows), other.width_at(rows) / 2
-        middle = (center + beyond) / 2
-        # Between edges that overlap, the middle lies in proportion to the widths.
-        middle = np.where(half + wide > 0, (center * wide + beyond * half) / np.maximum(half + wide, 1e-9), middle)
-        if other.number == lane.number + 1:
-            right = np.where(beyond > center, np.minimum(right, middle), right)
-        elif other.number == lane.number - 1:
-            left = np.where(beyond < center, np.maximum(left, middle), left)
+        # Between edges that overlap, the border lies in proportion to the widths.
+        border = (center * wide + beyond * half) / np.maximum(half + wide, 1e-9)
+        if other.number > lane.number:
+            right = np.where(beyond > center, np.minimum(right, border), right)
+        else:
+            left = np.where(beyond < center, np.maximum(left, border), left)
     if (left == center - half).all() and (right == center + half).all():
         return lane
     nodes = tuple((float(r), float(c)) for r, c in zip(rows, (left + right) / 2, strict=True))
     return replace(lane, center=nodes, widths=tuple(float(w) for w in np.maximum(right - left, 1e-3)))
 
 
-def _straightened(signal: FloatImage, lane: Lane) -> tuple[NDArray[np.intp], Array]:
+def _straightened(signal: FloatImage, lane: Lane) -> tuple[NDArray[np.intp], FloatImage]:
     """Rows of a lane in the picture, and its whole pixels side by side, as if it ran straight down."""
-    first, last = lane.row_range
-    rows = np.arange(
-        max(int(np.ceil(first)), 0), max(min(int(np.floor(last)), signal.shape[0] - 1), int(np.ceil(first))) + 1
-    )
-    rows = np.clip(rows, 0, signal.shape[0] - 1)
-    wide = max(int(np.median(lane.width_at(rows))), 1)
-    offsets = np.arange(wide) - (wide - 1) / 2
-    cols = np.rint(lane.center_at(rows)[:, None] + offsets).astype(int)
-    return rows, signal[rows[:, None], np.clip(cols, 0, signal.shape[1] - 1)].astype(float)
+    first = min(max(int(np.ceil(lane.row_range[0])), 0), signal.shape[0] - 1)
+    rows = np.arange(first, max(min(int(np.floor(lane.row_range[1])), signal.shape[0] - 1), first) + 1)
+    wide = min(max(int(np.median(lane.width_at(rows))), 1), signal.shape[1])
+    starts = np.rint(lane.center_at(rows) - (wide - 1) / 2).astype(int).clip(0, signal.shape[1] - wide)
+    return rows, sliding_window_view(signal, wide, axis=1)[rows, starts]
 
 
 def _band_height(profile: Array) -> float:
@@ -309,44 +310,55 @@ def _opening(profile: Array, length: float) -> Array:
     return np.asarray(opened[n // 2 : len(padded) - n // 2], dtype=float)
 
 
-def _debris(pixels: Array, common: Array, height: float) -> tuple[Array, float]:
+def _debris(pixels: FloatImage, common: Array, height: float) -> tuple[Array, float]:
     """Light of specks and scratches in each row of a straightened lane, counts; and the SD of one pixel's noise.
 
     `common` is the median of each row.
     """
-    if pixels.shape[1] < 5 or len(pixels) < 5 or not np.isfinite(pixels).all():
-        return np.zeros(len(pixels)), 0.0
-    noise = 1.4826 * float(np.median(np.abs(np.diff(pixels, n=2, axis=1)))) / 6**0.5
+    debris, tops = np.zeros(len(pixels)), pixels.max(axis=1)
+    if pixels.shape[1] < 5 or len(pixels) < 5 or not np.isfinite(tops).all():
+        return debris, 0.0
+    bends = np.abs(pixels[:, 2:] - 2 * pixels[:, 1:-1] + pixels[:, :-2])
+    noise = MAD_TO_SD * float(row_medians(bends.ravel())) / 6**0.5
     reach = round(height)
     brightest = ndimage.maximum_filter1d(common, 2 * reach + 1)
     lit = brightest - _opening(ndimage.gaussian_filter1d(common, SMOOTHING * height), OPENING * height)
-    seeds = pixels - brightest[:, None] > np.maximum(DEBRIS_SDS * noise, DEBRIS_SHARE * lit)[:, None]
+    least = brightest + np.maximum(DEBRIS_SDS * noise, DEBRIS_SHARE * lit)
+    # In most lanes nothing is so bright: only rows about those where something is are looked at further.
+    bright = np.flatnonzero(tops > least)
+    if not len(bright):
+        return debris, noise
+    near = slice(max(bright[0] - reach - 1, 0), bright[-1] + reach + 2)
+    own, light = common[near, None], pixels[near].astype(float)
     # A single hot pixel is noise; debris is two pixels wide at least.
-    seeds = ndimage.binary_opening(seeds, np.ones((2, 2), dtype=bool))
-    if not seeds.any():
-        return np.zeros(len(pixels)), noise
-    spoilt = ndimage.binary_dilation(seeds, iterations=max(reach, 1)) & (pixels > common[:, None] + 2 * noise)
-    # What fills a row from side to side is a band.
-    spoilt[spoilt.mean(axis=1) > 0.5] = False
-    return np.asarray(np.where(spoilt, pixels - common[:, None], 0.0).sum(axis=1)), noise
+    seeds = ndimage.binary_opening(light > least[near, None], np.ones((2, 2), dtype=bool))
+    if seeds.any():
+        spoilt = ndimage.binary_dilation(seeds, iterations=max(reach, 1)) & (light > own + 2 * noise)
+        # What fills a row from side to side is a band.
+        spoilt[spoilt.mean(axis=1) > 0.5] = False
+        debris[near] = np.where(spoilt, light - own, 0.0).sum(axis=1)
+    return debris, noise
 
 
-def _opened(profile: LaneProfile, height: float, length: float) -> LaneProfile:
-    """The profile with the background along it."""
+def _opened(profile: LaneProfile, height: float, lengths: Sequence[float]) -> list[LaneProfile]:
+    """The profile with the background along it, for each length of the opening in rows."""
     if not np.isfinite(profile.counts).all():
-        return replace(profile, background=np.full(len(profile.rows), np.nan))
+        return [replace(profile, background=np.full(len(profile.rows), np.nan))] * len(lengths)
     smooth = ndimage.gaussian_filter1d(profile.counts, SMOOTHING * height)
-    level = ndimage.uniform_filter1d(_opening(smooth, length), int(length) | 1, mode="nearest")
-    above = profile.counts - level
     grain = profile.noise / np.sqrt(np.maximum(profile.cover, 1.0))
-    near = np.maximum(FLOOR_SDS * grain, 1e-12 * np.abs(level))
-    floor = above <= near
-    lift = float(above[floor].mean()) if floor.any() else 0.0
-    if floor.mean() > MOSTLY_FLOOR:  # among crowded bands the floor would climb into them
-        for _ in range(5):
-            floor = above <= lift + near
-            lift = float(above[floor].mean())
-    return replace(profile, background=level + lift, n_floor=float(profile.cover[floor].sum()))
+    found = []
+    for length in lengths:
+        level = ndimage.uniform_filter1d(_opening(smooth, length), int(length) | 1, mode="nearest")
+        above = profile.counts - level
+        near = np.maximum(FLOOR_SDS * grain, 1e-12 * np.abs(level))
+        floor = above <= near
+        lift = float(above[floor].mean()) if floor.any() else 0.0
+        if floor.mean() > MOSTLY_FLOOR:  # among crowded bands the floor would climb into them
+            for _ in range(5):
+                floor = above <= lift + near
+                lift = float(above[floor].mean())
+        found.append(replace(profile, background=level + lift, n_floor=float(profile.cover[floor].sum())))
+    return found
 
 
 def _variance(
@@ -388,7 +400,11 @@ def _variance(
 
 def _saturation(signal: FloatImage, lane: Lane, rows: NDArray[np.intp], ceiling: float) -> tuple[int, tuple[str, ...]]:
     """Saturated pixels of some rows of a lane, and what they mean."""
-    box, weights = area_weights(lane.outline, (signal.shape[0], signal.shape[1]))
+    shape = (signal.shape[0], signal.shape[1])
+    box = clip_box(bounding_box(lane.outline), shape)
+    if not signal[rows[0] : rows[-1] + 1, box.col_start : box.col_stop].max(initial=0.0) >= ceiling:
+        return 0, ()
+    box, weights = area_weights(lane.outline, shape)
     at = slice(max(int(rows[0]), box.row_start), min(int(rows[-1]) + 1, box.row_stop))
     part = slice(at.start - box.row_start, at.stop - box.row_start)
     return saturation(signal[at, box.col_start : box.col_stop], weights[part], ceiling)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from blotquant.imaging.robust import row_medians
 from blotquant.model.geometry import Band, Layout, Polygon
 from blotquant.model.image import FloatImage
 from blotquant.quantification.background.base import Aperture, Array
@@ -130,13 +131,13 @@ def debris_light(excess: Array, weights: Array) -> float:
     covered = weights > 0.5
     tall = covered.sum(axis=0)
     columns = np.flatnonzero(tall > 0.5 * tall.max(initial=0))
-    height = int(np.median(tall[columns])) if len(columns) else 0
+    height = int(row_medians(tall[columns])) if len(columns) else 0
     if len(columns) < 8 or height < 5:
         return 0.0
     # Rows are counted from the outline's upper edge, so that a slanting band lies straight.
     rows = np.minimum(covered[:, columns].argmax(axis=0) + np.arange(height)[:, None], len(excess) - 1)
     straight = excess[rows, columns]
-    common, reach = np.median(straight, axis=1), max(height // 6, 1)
+    common, reach = row_medians(straight), max(height // 6, 1)
     brightest = ndimage.maximum_filter1d(common, 2 * reach + 1, mode="nearest")
     top = max(float(common.max()), 0.0)
     # Most bands end here: nothing stands out, whatever their course from side to side.
