@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.detection.registration import Placement, find_sides, frame_placement, match_content
+from blotquant.detection.registration import Copies, Placement, find_sides, frame_placement, match_content
 from blotquant.model.geometry import Lane, LaneRole, Layout
 
 FloatImage = NDArray[np.floating[Any]]
@@ -190,6 +190,7 @@ class MembranePicture:
         self.pitch = float(np.median(np.diff(self.middles))) if len(self.middles) > 1 else np.nan
         self.sure = float(np.mean([lane.confidence for lane in self.lanes])) if self.lanes else 0.0
         self.shape = (signal.shape[0], signal.shape[1])
+        self.copies = Copies()  # of the pictures that are laid on this one
 
     @property
     def ends_unlike(self) -> bool:
@@ -222,12 +223,11 @@ def tie_lanes(
     """Decide which of the reference's lanes a picture's lanes are."""
     scale = _scale_of(reference, picture)
     content = match_content(
-        reference.signal,
-        picture.signal,
-        reference.layout,
-        picture.layout,
+        (reference.signal, reference.layout),
+        (picture.signal, picture.layout),
         scale=scale,
         only_strips=not (reference.whole and picture.whole),
+        copies=reference.copies,
     )
     if not picture.lanes:
         trouble = "" if content else "it shows no lane, and nothing else ties it to the others of this membrane"

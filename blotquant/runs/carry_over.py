@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from blotquant.detection.registration import Placement, frame_placement, match_content
+from blotquant.detection.registration import Copies, Placement, frame_placement, match_content
 from blotquant.experiment.design import Experiment
 from blotquant.flags import join_flags, split_flags
 from blotquant.model.geometry import Box, Layout
@@ -83,13 +83,15 @@ class CarryOver:
 
 
 @single_threaded
-def find_carry_over(first: Probing, second: Probing) -> CarryOver:
+def find_carry_over(first: Probing, second: Probing, copies: Copies | None = None) -> CarryOver:
     """Compare a reprobed picture with the first probe's.
 
     Parameters
     ----------
     first, second : Probing
         The earlier and the later picture of one membrane; they are laid on each other by what is on the membrane.
+    copies : dict, optional
+        See `match_content`.
 
     Returns
     -------
@@ -98,7 +100,8 @@ def find_carry_over(first: Probing, second: Probing) -> CarryOver:
     """
     tied = second.placement.since(first.placement) if first.placement and second.placement else None
     signal, other = first.scene.signal, second.scene.signal
-    placement = match_content(signal, other, first.layout, second.layout, scale=tied.scale if tied else 1.0)
+    scale = tied.scale if tied else 1.0
+    placement = match_content((signal, first.layout), (other, second.layout), scale=scale, copies=copies)
     if placement is None and _lanes_coincide(first.layout, second.layout):
         # Nothing but bands on the membrane: the camera's frame holds as long as its size does.
         placement = frame_placement((signal.shape[0], signal.shape[1]), (other.shape[0], other.shape[1]))
@@ -219,12 +222,12 @@ def check_membrane(probings: Sequence[Probing], *, blot: str, membrane: str) -> 
         `CARRY_OVER_COLUMNS`; one row for each pair of probes.
     """
     pictures = list({probing.probe: probing for probing in reversed(probings)}.values())[::-1]
-    rows = []
+    rows, copies = [], Copies()
     for k, second in enumerate(pictures):
         for first in pictures[:k]:
             if first.image == second.image:
                 continue  # probed together: one picture says nothing about what was there before
-            found = find_carry_over(first, second)
+            found = find_carry_over(first, second, copies)
             rows.append(
                 {"blot": blot, "membrane": membrane, "first": first.probe, "first_image": first.image,
                  "second": second.probe, "second_image": second.image, "fraction": found.fraction,

@@ -152,7 +152,9 @@ def _placement(image: BlotImage, layout: Layout, other: BlotImage, there: Layout
     """Where the points of one picture lie in the other."""
     frame = frame_placement(image.shape, other.shape)
     scale = frame.scale if frame is not None else 1.0
-    content = match_content(searchable(image), searchable(other), layout, there, scale=scale) if there.lanes else None
+    content = (
+        match_content((searchable(image), layout), (searchable(other), there), scale=scale) if there.lanes else None
+    )
     found = content or frame
     if found is None:
         msg = (

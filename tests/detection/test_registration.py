@@ -28,14 +28,14 @@ def picture(row, right=0.0, *, edges=True, down=0.0, seed=0):
 
 def test_match_content_finds_the_shift_of_the_membrane_and_not_that_of_the_rows() -> None:
     a, b = picture(80), picture(120, right=17, down=9, seed=1)
-    found = match_content(a, b, find_layout(a), find_layout(b))
+    found = match_content((a, find_layout(a)), (b, find_layout(b)))
     assert found is not None
     assert (found.rows, found.cols) == pytest.approx((9, 17), abs=2)
 
 
 def test_match_content_says_nothing_where_there_are_only_bands() -> None:
     a, b = picture(80, edges=False), picture(120, right=44, edges=False, seed=1)
-    assert match_content(a, b, find_layout(a), find_layout(b)) is None
+    assert match_content((a, find_layout(a)), (b, find_layout(b))) is None
 
 
 def test_find_sides_finds_the_edges_of_the_membrane() -> None:

@@ -42,7 +42,7 @@ def main() -> None:
     namings = [Naming(probe=name, targets=(Target(name, (60,)),)) for name in ("pAKT", "AKT")]
     pictures = [Picture(image=image, naming=naming) for image, naming in zip(images, namings, strict=True)]
     first, second = analyze_membrane(pictures, expected=Expected(n_lanes=10))
-    found = match_content(first.scene.signal, second.scene.signal, first.layout, second.layout)
+    found = match_content((first.scene.signal, first.layout), (second.scene.signal, second.layout))
     print("registered:", found)
     told = find_carry_over(probing(first, "pAKT"), probing(second, "AKT"))
     print(f"as they are: carried over {told.carried_over}; {told.reason}")
