@@ -11,10 +11,14 @@ stands alone, far above the median of its 3 by 3 pixels, is left aside.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from blotquant.model.geometry import Layout
+    from blotquant.model.image import BlotImage
 
 WHITE_PERCENTILE = 0.5
 """Percentile of the pixels shown that is white: below the background, so that nothing of it is burnt away."""
@@ -54,6 +58,21 @@ def band_contrast(signal: NDArray[Any], boxes: Iterable[Box]) -> tuple[float, fl
             tops.append(_top(cut, ground))
     black = max(tops) if tops else float(np.nanpercentile(signal, BLACK_PERCENTILE))
     return (white, black) if black > white else (white, white + 1.0)
+
+
+def picture_contrast(image: BlotImage, layout: Layout) -> tuple[float, float]:
+    """Counts shown white and black for a whole picture: from the bands of all lanes but the ladder's.
+
+    Bands that the search only expected count too: what is not there makes nothing darker, what is may not be clipped.
+    A ladder's bands may be far stronger than those of the samples; they alone may be shown black all over.
+    """
+    ladder = {lane.id for lane in layout.lanes if lane.role == "ladder"}
+    boxes = [
+        (band.box.row_start, band.box.row_stop, band.box.col_start, band.box.col_stop)
+        for band in layout.bands
+        if band.lane not in ladder
+    ]
+    return band_contrast(image.signal(), boxes)
 
 
 def _top(cut: NDArray[Any], ground: float) -> float:

@@ -71,6 +71,7 @@ def draw_graph(ratios: pd.DataFrame, summary: pd.DataFrame, *, reference: str | 
     with mpl.rc_context(graph_style(font_size=7)):
         figure = Figure(figsize=(width / 25.4, HEIGHT_MM / 25.4), layout="constrained")
         draw_ratio(figure.add_subplot(), ratios, summary, reference=reference, point_size=12)
+        settle_layout(figure)
         for ending, kept in (("svg", {"Date": None, "Creator": None}), ("pdf", {"CreationDate": None})):
             buffer = io.BytesIO()
             figure.savefig(buffer, format=ending, metadata=kept)
@@ -134,14 +135,30 @@ def graph_style(*, font_size: float) -> Any:
     }
 
 
-def draw_tiff(figure: Figure) -> bytes:
-    """Draw a figure as a 600-dpi TIFF, LZW."""
+def settle_layout(figure: Figure) -> None:
+    """Place axes and labels once; else each saving draws the figure twice, the first time to place them."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
+
+
+def svg_of(figure: Figure) -> str:
+    """A figure as SVG for the page: no clock, no header, the same bytes for the same figure."""
+    settle_layout(figure)
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()[buffer.getvalue().index("<svg") :]
+
+
+def draw_tiff(figure: Figure, *, is_grey: bool = False) -> bytes:
+    """Draw a figure as a 600-dpi TIFF, LZW; one of black, grey and white with one value a pixel in place of three."""
     from PIL import Image
 
     drawn, buffer = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="rgba", dpi=DPI)
     width, height = (int(inches * DPI) for inches in figure.get_size_inches())
-    picture = Image.frombytes("RGBA", (width, height), drawn.getvalue()).convert("RGB")
+    picture = Image.frombytes("RGBA", (width, height), drawn.getbuffer()).convert("L" if is_grey else "RGB")
     picture.save(buffer, format="TIFF", compression="tiff_lzw", dpi=(DPI, DPI))
     return buffer.getvalue()
 

@@ -245,7 +245,7 @@ def draw_panel(panel: Panel) -> dict[str, bytes]:
         figure = _figure(panel)
         svg = io.BytesIO()
         figure.savefig(svg, format="svg", dpi=DPI, metadata={"Date": None, "Creator": None})
-        tiff = draw_tiff(figure)
+        tiff = draw_tiff(figure, is_grey=True)
     sidecar = json.dumps(describe_panel(panel), indent=2, ensure_ascii=False) + "\n"
     return {".svg": svg.getvalue(), ".tif": tiff, ".json": sidecar.encode()}
 
@@ -291,15 +291,17 @@ def _figure(panel: Panel) -> Figure:
     left, right = LABEL_CM, 1.9
     size = left + body + right, top + sum(heights) + 0.25 * len(heights)
     figure = Figure(figsize=(size[0] / 2.54, size[1] / 2.54))
+    # One frame for all strips, in cm of the figure; 0 at the left edge of the strips.
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(-left, body + right), ylim=(0, size[1]))
+    axes.axis("off")
     y = size[1] - top
     # Twin membranes may show one stain twice: each strip then tells where it lies.
     is_twin = len({crop.entry.membrane for crop in panel.crops}) > 1
     for crop, height in zip(panel.crops, heights, strict=True):
         y -= height
-        axes = figure.add_axes((left / size[0], y / size[1], body / size[0], height / size[1]))
-        _draw_crop(axes, crop, body, labels=panel.labels if crop is panel.crops[0] else {})
+        _draw_crop(axes, crop, body, bottom=y, labels=panel.labels if crop is panel.crops[0] else {})
         name = crop.entry.probe.replace("_", " ") + (f"\nmembrane {crop.entry.membrane}" if is_twin else "")
-        axes.text(-0.12, height / 2, name, ha="right", va="center", parse_math=False)
+        axes.text(-0.12, y + height / 2, name, ha="right", va="center", parse_math=False)
         y -= 0.25
     return figure
 
@@ -311,30 +313,29 @@ def _height(crop: Crop, body: float) -> float:
     return min(height, STAIN_CM) if crop.is_stain else height
 
 
-def _draw_crop(axes: Axes, crop: Crop, body: float, *, labels: Mapping[int, str]) -> None:
+def _draw_crop(axes: Axes, crop: Crop, body: float, *, bottom: float, labels: Mapping[int, str]) -> None:
     height = _height(crop, body)
+    top = bottom + height
     scale = (body - GAP_CM * (len(crop.cols) - 1)) / sum(b - a for a, b in crop.cols)
     # Blocks of lanes side by side, a divider where lanes between them are left out.
     x = 0.0
     for block, (start, stop), grey in zip(crop.lanes, crop.cols, crop.grey, strict=True):
         wide = (stop - start) * scale
-        axes.imshow(grey, cmap="gray", vmin=0, vmax=255, extent=(x, x + wide, 0, height), aspect="auto",
+        axes.imshow(grey, cmap="gray", vmin=0, vmax=255, extent=(x, x + wide, bottom, top), aspect="auto",
                     interpolation="none")  # fmt: skip
-        axes.plot([x, x + wide, x + wide, x, x], [0, 0, height, height, 0], color="black", linewidth=0.6)
+        axes.plot([x, x + wide, x + wide, x, x], [bottom, bottom, top, top, bottom], color="black", linewidth=0.6)
         for k, lane in enumerate(block):
-            axes.text(x + wide * (k + 0.5) / len(block), height + 0.12, labels.get(lane, ""), rotation=60, ha="left",
+            axes.text(x + wide * (k + 0.5) / len(block), top + 0.12, labels.get(lane, ""), rotation=60, ha="left",
                       va="bottom", rotation_mode="anchor", fontsize=7, parse_math=False)  # fmt: skip
         x += wide + GAP_CM
         if block is not crop.lanes[-1]:
-            axes.plot([x - GAP_CM / 2] * 2, [-0.06, height + 0.06], color="black", linewidth=1.2, clip_on=False)
-    axes.set(xlim=(0, body), ylim=(0, height))
-    axes.axis("off")
+            axes.plot([x - GAP_CM / 2] * 2, [bottom - 0.06, top + 0.06], color="black", linewidth=1.2)
     # Marks of the ladder's true masses, or the mass of the protein where there is no ladder.
     scale_rows = height / (crop.rows[1] - crop.rows[0])
     for row, kda in crop.ladder:
-        y = height - (row + 0.5 - crop.rows[0]) * scale_rows
-        axes.plot([body + 0.03, body + 0.13], [y, y], color="black", linewidth=0.8, clip_on=False)
+        y = top - (row + 0.5 - crop.rows[0]) * scale_rows
+        axes.plot([body + 0.03, body + 0.13], [y, y], color="black", linewidth=0.8)
         axes.text(body + 0.18, y, kda, ha="left", va="center", fontsize=7 if not crop.is_stain else 5)
     if crop.kda and not crop.ladder:
         text = f"≈ {', '.join(f'{mass:.0f}' for mass in crop.kda)} kDa"
-        axes.text(body + 0.12, height / 2, text, ha="left", va="center", fontsize=7)
+        axes.text(body + 0.12, bottom + height / 2, text, ha="left", va="center", fontsize=7)

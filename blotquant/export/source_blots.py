@@ -13,16 +13,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.backends.backend_pdf import PdfPages
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.transforms import Affine2D
 from numpy.typing import NDArray
+from PIL import Image
 
 from blotquant._version import __version__
-from blotquant.export.contrast import band_contrast, to_grey
+from blotquant.export.contrast import picture_contrast, to_grey
 from blotquant.export.graph import graph_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.backend_bases import RendererBase
 
     from blotquant.model.geometry import Layout
     from blotquant.model.image import BlotImage
@@ -33,6 +41,12 @@ PAGE_IN = (8.27, 11.69)
 """A4, inches."""
 MOST_PX = 1300
 """Longest edge of a picture in the PDF, px: 350 dots per inch of the paper; of larger ones pixels are averaged."""
+PNG_LEVEL = 4
+"""zlib's: on blots as small as the default, 6, in 0.4 of its time."""
+ROOM_IN = (3.55, 2.59)
+"""Room of a picture on the page, inches."""
+LEFT_IN = (0.5, 4.5)
+"""Left edge of that room for the clean and for the annotated picture, inches."""
 PDF_NAME = "source_blots.pdf"
 
 
@@ -76,21 +90,6 @@ class SourceBlot:
     saturated_px: int = 0
 
 
-def picture_contrast(image: BlotImage, layout: Layout) -> tuple[float, float]:
-    """Counts shown white and black for a whole picture: from the bands of all lanes but the ladder's.
-
-    Bands that the search only expected count too: what is not there makes nothing darker, what is may not be clipped.
-    A ladder's bands may be far stronger than those of the samples; they alone may be shown black all over.
-    """
-    ladder = {lane.id for lane in layout.lanes if lane.role == "ladder"}
-    boxes = [
-        (band.box.row_start, band.box.row_stop, band.box.col_start, band.box.col_stop)
-        for band in layout.bands
-        if band.lane not in ladder
-    ]
-    return band_contrast(image.signal(), boxes)
-
-
 def whole_picture(image: BlotImage, layout: Layout) -> dict[str, Any]:
     """Pixels of a `SourceBlot`: its ``name``, ``grey``, ``shown``, ``layout`` and ``saturated_px``."""
     shown = picture_contrast(image, layout)
@@ -105,10 +104,8 @@ def whole_picture(image: BlotImage, layout: Layout) -> dict[str, Any]:
 
 def clean_picture(blot: SourceBlot) -> bytes:
     """The whole picture without any mark, as an 8-bit grey PNG of its own resolution."""
-    from PIL import Image
-
     buffer = io.BytesIO()
-    Image.fromarray(blot.grey).save(buffer, format="PNG")
+    Image.fromarray(blot.grey).save(buffer, format="PNG", compress_level=PNG_LEVEL)
     return buffer.getvalue()
 
 
@@ -127,9 +124,6 @@ def draw_source_pdf(blots: Sequence[SourceBlot], *, study: str) -> bytes:
     bytes
         The PDF; its text stays text. The same bytes for the same pictures.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_pdf import PdfPages
-
     buffer = io.BytesIO()
     pages = [blots[k : k + BLOTS_PER_PAGE] for k in range(0, len(blots), BLOTS_PER_PAGE)]
     with mpl.rc_context(graph_style(font_size=7)), PdfPages(buffer, metadata={"CreationDate": None}) as pdf:
@@ -139,13 +133,13 @@ def draw_source_pdf(blots: Sequence[SourceBlot], *, study: str) -> bytes:
 
 
 def _page(blots: Sequence[SourceBlot], *, foot: str) -> Figure:
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=PAGE_IN)
-    tall = 0.92 / BLOTS_PER_PAGE
+    # One frame for the whole page, in inches from its upper left corner.
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, PAGE_IN[0]), ylim=(PAGE_IN[1], 0))
+    axes.axis("off")
     for k, blot in enumerate(blots):
-        top = 0.965 - k * tall
-        figure.text(0.06, top, blot.title, fontsize=9, fontweight="bold", va="top", parse_math=False)
+        top = PAGE_IN[1] * (0.035 + k * 0.92 / BLOTS_PER_PAGE)
+        axes.text(0.5, top, blot.title, fontsize=9, fontweight="bold", va="top", parse_math=False)
         white, black = blot.shown
         height, width = blot.grey.shape
         told = (
@@ -153,58 +147,63 @@ def _page(blots: Sequence[SourceBlot], *, foot: str) -> Figure:
             f"(white) to {_count(black)} (black), the same for all of it; {blot.saturated_px or 'no'} pixels at the "
             "detector's ceiling. Left: as taken. Right: lanes, bands (orange: those of the probe), kDa."
         )
-        for line, text in enumerate(
-            (
-                *textwrap.wrap(told, 150),
-                *textwrap.wrap(
-                    (
-                        "Lanes: " + "; ".join((f"{lane} {text}" for lane, text in sorted(blot.labels.items())))
-                        if blot.labels
-                        else ""
-                    ),
-                    150,
-                )[:2],
-            )
-        ):
-            figure.text(0.06, top - 0.017 - 0.010 * line, text, va="top", fontsize=6, parse_math=False)
-        for left, draw in ((0.06, _draw_clean), (0.545, _draw_annotated)):
-            axes = figure.add_axes((left, top - tall + 0.015, 0.43, tall - 0.085))
-            axes.set_anchor("N")
-            draw(axes, blot)
-    figure.text(0.06, 0.02, f"{foot} · blotquant {__version__}", fontsize=6, parse_math=False)
+        lanes = "; ".join(f"{lane} {text}" for lane, text in sorted(blot.labels.items()))
+        lines = textwrap.wrap(told, 150) + textwrap.wrap(f"Lanes: {lanes}" if lanes else "", 150)[:2]
+        for line, text in enumerate(lines):
+            axes.text(0.5, top + 0.2 + 0.117 * line, text, va="top", fontsize=6, parse_math=False)
+        # A sheet of paper shows no more; the file of the clean picture keeps every pixel.
+        grey = Image.fromarray(blot.grey).reduce(-(-max(height, width) // MOST_PX))
+        shown, unit = np.asarray(grey)[::-1, :, None], min(ROOM_IN[0] / width, ROOM_IN[1] / height)
+        for left in LEFT_IN:
+            corner = left + (ROOM_IN[0] - width * unit) / 2, top + 0.82
+            figure.add_artist(GreyPicture(shown, corner, (width * unit, height * unit)))
+            axes.add_patch(Rectangle(corner, width * unit, height * unit, fill=False, linewidth=0.6))
+        _annotate(axes, blot, corner, unit)
+    axes.text(0.5, 0.98 * PAGE_IN[1], f"{foot} · blotquant {__version__}", fontsize=6, parse_math=False)
     return figure
 
 
 def _count(value: float) -> str:
-    return f"{value:,.0f}".replace(",", "\u202f") if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}".replace(",", "\u00a0") if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _draw_clean(axes: Axes, blot: SourceBlot) -> None:
-    from PIL import Image
+class GreyPicture(Artist):
+    """A grey picture on a page of a PDF: pixels, the lowest row first, shape (H, W, 1); upper left corner and size.
 
-    height, width = blot.grey.shape
-    # A sheet of paper shows no more; the file of the clean picture keeps every pixel.
-    shown = np.asarray(Image.fromarray(blot.grey).reduce(-(-max(height, width) // MOST_PX)))
-    axes.imshow(shown, cmap="gray", vmin=0, vmax=255, interpolation="none", extent=(0, width, height, 0))
-    axes.set(xticks=[], yticks=[])
+    Notes
+    -----
+    `imshow` turns grey into colours, and the PDF looks for a palette in them; a picture that stands on a page twice is
+    embedded twice. Drawn here, the same array is embedded once and as grey: the file of the sample study has half the
+    bytes.
+    """
+
+    def __init__(self, grey: NDArray[np.uint8], corner: tuple[float, float], size: tuple[float, float]) -> None:
+        super().__init__()
+        self.grey, self.corner, self.size_in = grey, corner, size
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw it: a matrix that takes the unit square to its size, then its lower left corner, in points."""
+        (left, top), (width, height) = self.corner, self.size_in
+        context = renderer.new_gc()
+        matrix = Affine2D().scale(72 * width, 72 * height)
+        renderer.draw_image(context, 72 * left, 72 * (PAGE_IN[1] - top - height), self.grey, matrix)
+        context.restore()
 
 
-def _draw_annotated(axes: Axes, blot: SourceBlot) -> None:
-    from matplotlib.collections import PolyCollection
+def _annotate(axes: Axes, blot: SourceBlot, corner: tuple[float, float], unit: float) -> None:
+    """Mark lanes, bands and masses on a picture of that corner and so many inches a pixel."""
 
     def draw(outlines: Sequence[Any], colour: str, width: float) -> None:
         # Pixel centres lie at halves of the drawing.
-        corners = [np.asarray(outline, dtype=float)[:, ::-1] + 0.5 for outline in outlines]
+        corners = [corner + unit * (np.asarray(outline, dtype=float)[:, ::-1] + 0.5) for outline in outlines]
         axes.add_collection(PolyCollection(corners, facecolors="none", edgecolors=colour, linewidths=width))
 
-    _draw_clean(axes, blot)
     draw([lane.outline for lane in blot.layout.lanes], "#56B4E9", 0.4)
     draw([band.outline for band in blot.layout.bands if band.id not in blot.named], "#9aa4ae", 0.3)
     draw([band.outline for band in blot.layout.bands if band.id in blot.named], "#D55E00", 0.7)
     for lane in blot.layout.lanes:
         name = "L" if lane.role == "ladder" else str(lane.number)
-        axes.text(lane.center[0][1] + 0.5, -3, name, ha="center", va="bottom", fontsize=6, clip_on=False)
+        axes.text(corner[0] + unit * (lane.center[0][1] + 0.5), corner[1] - 0.02, name, ha="center", va="bottom",
+                  fontsize=6)  # fmt: skip
     for row, kda in blot.marks:
-        axes.text(-2, row + 0.5, f"{kda} –", ha="right", va="center", fontsize=5, clip_on=False)
-    height, width = blot.grey.shape
-    axes.set(xlim=(0, width), ylim=(height, 0))
+        axes.text(corner[0] - 0.01, corner[1] + unit * (row + 0.5), f"{kda} -", ha="right", va="center", fontsize=5)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blotquant.export.graph import POINT_COLOURS, graph_style
+from blotquant.export.graph import POINT_COLOURS, graph_style, svg_of
 from blotquant.statistics.contrasts import contrast_points, residual_table
 from blotquant.statistics.sentences import say_family, without_repeats
 
@@ -138,9 +137,7 @@ def plot_contrasts(contrasts: pd.DataFrame, points: pd.DataFrame) -> str:
         edges = [k for k in range(1, len(rows)) if rows[k]["family"] != rows[k - 1]["family"]]
         for edge in edges:
             axes.axhline(edge - 0.5, color="0.85", linewidth=0.6, zorder=-3)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()[buffer.getvalue().index("<svg") :]
+        return svg_of(figure)
 
 
 def plot_residuals(residuals: pd.DataFrame) -> str:
@@ -176,9 +173,7 @@ def plot_residuals(residuals: pd.DataFrame) -> str:
         axes.set_xlabel("value / value expected from condition and blot (log scale)")
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()[buffer.getvalue().index("<svg") :]
+        return svg_of(figure)
 
 
 def _short(text: str) -> str:

@@ -5,14 +5,13 @@ The report's figures of dilution series: volume against load, the best model, an
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from blotquant.export.graph import MARKERS, POINT_COLOURS, draw_ratio, finish_axes, graph_style
+from blotquant.export.graph import MARKERS, POINT_COLOURS, draw_ratio, finish_axes, graph_style, svg_of
 from blotquant.normalization.dilution_files import tell_range
 from blotquant.report.template import is_missing
 
@@ -98,9 +97,7 @@ def _figure(draw: Callable[[Axes], None], conditions: Sequence[str]) -> str:
         width = max(WIDTH_IN, 1.8 + 0.42 * len(conditions))
         figure = Figure(figsize=(width, HEIGHT_IN), layout="constrained")
         draw(figure.add_subplot())
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()[buffer.getvalue().index("<svg") :]
+        return svg_of(figure)
 
 
 DILUTION_SIZE_IN = (4.2, 3.1)
@@ -156,6 +153,4 @@ def plot_dilution(fit: DilutionFit) -> str:
         axes.set_ylabel("volume, counts", parse_math=False)
         axes.set_title(f"{fit.target}: {fit.model}", fontsize=9, parse_math=False)
         axes.spines[["top", "right"]].set_visible(False)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()[buffer.getvalue().index("<svg") :]
+        return svg_of(figure)

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.export.contrast import to_grey
-from blotquant.export.source_blots import picture_contrast
+from blotquant.export.contrast import picture_contrast, to_grey
 from blotquant.model.area_weights import area_weights
 from blotquant.quantification.lanes import LaneProfile, profile_lanes
 from blotquant.quantification.prepared_image import apertures_of

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,12 +72,20 @@ def draw_figures(
     from blotquant.export.source_blots import PDF_NAME, clean_picture, draw_source_pdf
 
     ratios, summary = tables["ratios"], tables["summary"]
-    for ratio in experiment.ratios:
-        for place, blot in enumerate(blots_shown(ratio, ratios)):
-            panel = make_panel(experiment, ratio, blot, tables, sessions=sessions, marks=marks)
-            name = panel_name(ratio.name) if place == 0 else panel_name(f"{ratio.name} blot {blot}")
+    shown = {ratio.name: blots_shown(ratio, ratios) for ratio in experiment.ratios}
+    pictures, sources = Pictures(experiment, tables, sessions=sessions, marks=marks), []
+    for blot in experiment.blots:
+        pictures.opened.clear()
+        for ratio in (ratio for ratio in experiment.ratios if blot in shown[ratio.name]):
+            panel = make_panel(pictures, ratio, ratios, blot)
+            is_first = blot == shown[ratio.name][0]
+            name = panel_name(ratio.name if is_first else f"{ratio.name} blot {blot}")
             for ending, data in draw_panel(panel).items() if panel is not None else ():
                 yield name + ending, data
+        for source in _source_blots(pictures, blot):
+            yield f"{source.stem}.png", clean_picture(source)
+            sources.append(source)
+    for ratio in experiment.ratios:
         mine = summary[summary["ratio"] == ratio.name]
         if mine["geometric_mean"].notna().any():
             own = ratios[ratios["ratio"] == ratio.name]
@@ -85,27 +94,74 @@ def draw_figures(
             compare = experiment.compare
             legend = graph_legend(mine, reference=compare.reference, unit=experiment.unit, level=compare.level)
             yield graph_name(ratio.name) + ".txt", legend.encode()
-    sources = []
-    for source in _source_blots(experiment, tables["bands"], sessions=sessions, marks=marks):
-        yield f"{source.stem}.png", clean_picture(source)
-        sources.append(source)
     if sources:
         yield PDF_NAME, draw_source_pdf(sources, study=experiment.name)
 
 
-def make_panel(
-    experiment: Experiment,
-    ratio: Ratio,
-    blot: str,
-    tables: Mapping[str, pd.DataFrame],
-    *,
-    sessions: Path,
-    marks: Marks,
-) -> Panel | None:
+class Pictures:
+    """The pictures of a study with their sessions and measured rows, for its figures.
+
+    Parameters
+    ----------
+    experiment, tables, sessions, marks
+        As in `write_figures`.
+
+    Attributes
+    ----------
+    opened : dict
+        Pictures that were read, by the name of their session: panels and source blots show the same ones.
+    """
+
+    def __init__(
+        self, experiment: Experiment, tables: Mapping[str, pd.DataFrame], *, sessions: Path, marks: Marks
+    ) -> None:
+        self.experiment, self.sessions, self.marks = experiment, sessions, marks
+        self.opened: dict[str, tuple[BlotImage, Layout] | None] = {}
+        self._rows = {
+            name: dict(list(tables[name].groupby(["blot", "membrane", "probe", "image"], sort=False)))
+            for name in ("bands", "lanes")
+            if name in tables
+        }
+
+    def open(self, entry: ImageEntry) -> tuple[BlotImage, Layout] | None:
+        """Read a picture as it was measured, and what was found in it; None where it was not."""
+        if entry.session_name not in self.opened:
+            found = None
+            with suppress(BlotQuantError, OSError):
+                session = load_session(self.sessions / entry.session_name)
+                given = self.experiment.image_path(entry)
+                image = open_session_picture(session, self.sessions, given=given)
+                if entry.exposure_s is not None:
+                    image = image.with_(exposure_s=entry.exposure_s)
+                found = image, session.layout
+            self.opened[entry.session_name] = found
+        return self.opened[entry.session_name]
+
+    def rows_of(self, table: str, entry: ImageEntry) -> pd.DataFrame:
+        """Rows of one picture in ``bands`` or ``lanes``."""
+        import pandas as pd
+
+        rows = self._rows[table].get((entry.blot, entry.membrane, entry.probe, entry.name))
+        if rows is None:
+            every = next(iter(self._rows[table].values()), pd.DataFrame())
+            return every.iloc[:0]
+        return rows[rows["strip"] == entry.strip] if entry.strip is not None else rows
+
+    def marks_of(self, entry: ImageEntry) -> Sequence[tuple[float, str]]:
+        """Rows and masses of the ladder; where neither this exposure nor a marker picture shows it, of another one."""
+        if self.experiment.is_stain(entry.probe):
+            return ()
+        others = self.experiment.images_of(blot=entry.blot, membrane=entry.membrane, probe=entry.probe)
+        found = [self.marks.get(x.session_name) for x in (entry, *others) if x.strip == entry.strip]
+        return next(filter(None, found), ())
+
+
+def make_panel(pictures: Pictures, ratio: Ratio, ratios: pd.DataFrame, blot: str) -> Panel | None:
     """Cut the strips of one ratio on one blot; None where it has no value or no band there."""
     from blotquant.export.panel import Panel, choose_pictures
 
-    entries = choose_pictures(experiment, ratio, tables["ratios"], blot)
+    experiment = pictures.experiment
+    entries = choose_pictures(experiment, ratio, ratios, blot)
     if not entries:
         return None
     rows = experiment.samples_of(blot, entries[0].membrane)
@@ -114,92 +170,61 @@ def make_panel(
         int(lane): str(condition if isinstance(condition, str) else sample)
         for lane, condition, sample in zip(rows["lane"], rows["condition"], rows["sample"], strict=True)
     }
-    crops = tuple(_crops(experiment, tables, entries, list(labels), sessions, marks))
+    crops = tuple(cut_crops(pictures, entries, list(labels)))
     return Panel(ratio=ratio.name, blot=blot, crops=crops, labels=labels) if crops else None
 
 
-def _crops(
-    experiment: Experiment,
-    tables: Mapping[str, pd.DataFrame],
-    entries: list[ImageEntry],
-    keep: list[int],
-    sessions: Path,
-    marks: Marks,
-) -> Iterator[Crop]:
+def cut_crops(pictures: Pictures, entries: Sequence[ImageEntry], keep: Sequence[int]) -> Iterator[Crop]:
+    """Cut these lanes of the first picture's membrane out of each picture that can be read."""
     from blotquant.export.panel import cut_crop
     from blotquant.normalization.designs import match_lanes
 
+    experiment = pictures.experiment
     for entry in entries:
         partner = match_lanes(experiment, entry.blot, entries[0].membrane, entry.membrane)
-        opened = _open(experiment, entry, sessions)
+        opened = pictures.open(entry)
         if opened is None:
             continue
         image, _ = opened
         if image.orientation.lean_deg:
             say(f"note: {entry.name}: lies at a free angle, its strip cannot be cut level and is left out of the panel")
             continue
-        is_stain = experiment.is_stain(entry.probe)
         crop = cut_crop(
             entry,
             image,
-            None if is_stain else _of_picture(tables["bands"], entry),
-            _of_picture(tables["lanes"], entry),
+            None if experiment.is_stain(entry.probe) else pictures.rows_of("bands", entry),
+            pictures.rows_of("lanes", entry),
             [partner[lane] for lane in keep if lane in partner],
-            marks=_marks_of(experiment, entry, marks),
+            marks=pictures.marks_of(entry),
         )
         if crop is not None:
             yield crop
 
 
-def _marks_of(experiment: Experiment, entry: ImageEntry, marks: Marks) -> Sequence[tuple[float, str]]:
-    """Rows and masses of the ladder; where neither this exposure nor a marker picture shows it, of another exposure."""
-    if experiment.is_stain(entry.probe):
-        return ()
-    others = experiment.images_of(blot=entry.blot, membrane=entry.membrane, probe=entry.probe)
-    found = [marks.get(x.session_name) for x in (entry, *others) if x.strip == entry.strip]
-    return next(filter(None, found), ())
-
-
-def _source_blots(experiment: Experiment, bands: pd.DataFrame, *, sessions: Path, marks: Marks) -> Iterator[SourceBlot]:
+def _source_blots(pictures: Pictures, blot: str) -> Iterator[SourceBlot]:
     from blotquant.export.source_blots import SourceBlot, whole_picture
     from blotquant.session.session import SESSION_SUFFIX
 
+    experiment = pictures.experiment
     names = {entry.session_name: entry.session_name.removesuffix(SESSION_SUFFIX) for entry in experiment.images}
     # pAKT.tif is called pAKT unless pAKT.scn lies beside it.
     plain = Counter(Path(name).stem for name in names.values())
 
-    for blot, membrane, entries in experiment.membranes():
+    for membrane, entries in ((membrane, found) for of, membrane, found in experiment.membranes() if of == blot):
         samples = experiment.samples_of(blot, membrane).dropna(subset=["sample"])
         labels = {int(lane): str(name) for lane, name in zip(samples["lane"], samples["sample"], strict=True)}
         for entry in entries:
-            opened = _open(experiment, entry, sessions)
+            opened = pictures.open(entry)
             if opened is None:
                 continue
             image, layout = opened
-            name, own = names[entry.session_name], _of_picture(bands, entry)
+            name, own = names[entry.session_name], pictures.rows_of("bands", entry)
             time = "" if image.exposure_s is None else f", {image.exposure_s:g} s"
             yield SourceBlot(
                 **whole_picture(image, layout),
                 stem="source_" + (Path(name).stem if plain[Path(name).stem] == 1 else name),
                 title=f"Blot {blot}, membrane {membrane}: {entry.probe}{time}",
-                marks=_marks_of(experiment, entry, marks),
+                marks=pictures.marks_of(entry),
                 labels=labels,
                 named=frozenset(own.loc[own["target"].notna(), "band_id"]),
             )
-
-
-def _of_picture(table: pd.DataFrame, entry: ImageEntry) -> pd.DataFrame:
-    key = {"blot": entry.blot, "membrane": entry.membrane, "probe": entry.probe, "image": entry.name}
-    for name, value in key.items():
-        table = table[(table[name] == value).fillna(value=False)]
-    return table[table["strip"] == entry.strip] if entry.strip is not None else table
-
-
-def _open(experiment: Experiment, entry: ImageEntry, sessions: Path) -> tuple[BlotImage, Layout] | None:
-    """Read a picture as it was measured, and what was found in it; None where it was not."""
-    try:
-        session = load_session(sessions / entry.session_name)
-        image = open_session_picture(session, sessions, given=experiment.image_path(entry))
-    except (BlotQuantError, OSError):
-        return None
-    return (image if entry.exposure_s is None else image.with_(exposure_s=entry.exposure_s)), session.layout

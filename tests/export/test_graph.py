@@ -34,6 +34,7 @@ def test_draw_graph_has_a_journals_column_width(n_conditions, width):
     assert width in COLUMN_WIDTHS_MM
     with Image.open(io.BytesIO(files[".tif"])) as picture:
         assert picture.info["dpi"] == (600, 600)
+        assert picture.mode == "RGB"
         assert picture.size[0] == pytest.approx(width / 25.4 * 600, abs=1)
     root = ElementTree.fromstring(files[".svg"])
     assert float(root.get("width").removesuffix("pt")) == pytest.approx(width / 25.4 * 72, abs=0.01)

@@ -77,6 +77,7 @@ def test_files_hold_the_panel_and_where_it_was_cut(entry):
     with Image.open(io.BytesIO(files[".tif"])) as picture:
         assert picture.info["dpi"] == (600, 600)
         assert picture.info["compression"] == "tiff_lzw"
+        assert picture.mode == "L"  # nothing in a panel has a colour
     told = json.loads(files[".json"])
     assert told == describe_panel(panel)
     assert told["strips"][0]["dividers_after_lanes"] == [2]

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from blotquant.export.source_blots import SourceBlot, clean_picture, draw_source_pdf, picture_contrast, whole_picture
+from blotquant.export.contrast import picture_contrast
+from blotquant.export.source_blots import SourceBlot, clean_picture, draw_source_pdf, whole_picture
 from blotquant.synthetic import make_blot, plain_spec
 
 
@@ -27,6 +28,12 @@ def test_clean_picture_holds_every_pixel_and_no_mark():
     expected = 255 * (1 - np.clip((image.signal() - white) / (black - white), 0, 1))
     assert np.abs(grey - expected).max() <= 0.5
     assert blot.saturated_px == 0
+
+
+def test_draw_source_pdf_embeds_a_picture_once_and_as_grey_though_it_is_shown_twice():
+    _, blot = source()
+    pdf = draw_source_pdf([blot], study="a study")
+    assert pdf.count(b"/Subtype /Image") == pdf.count(b"/ColorSpace /DeviceGray") == 1
 
 
 def test_draw_source_pdf_has_three_pictures_on_a_page_and_the_same_bytes():

@@ -18,7 +18,7 @@ from blotquant.report.blot import kda_marks
 from blotquant.runs.folder import Workers
 from blotquant.runs.manifest import read_manifest
 from blotquant.runs.membranes import measure_membrane
-from blotquant.runs.panels import _crops, _marks_of
+from blotquant.runs.panels import Pictures, cut_crops
 from blotquant.runs.study import membrane_tasks, run_experiment
 from blotquant.runs.verify import check_record
 from blotquant.session.session import save_session
@@ -64,7 +64,8 @@ def test_measure_membrane_takes_masses_from_the_marker_picture(study, tmp_path):
     assert len(marks) >= 7
     assert [row for row, _ in marks] == pytest.approx([wanted[kda] for _, kda in marks], abs=1.0)
     (entry,) = study.images
-    assert _marks_of(study, entry, {entry.session_name: marks}) == marks
+    pictures = Pictures(study, {}, sessions=tmp_path, marks={entry.session_name: marks})
+    assert pictures.marks_of(entry) == marks
 
 
 def test_measure_membrane_refuses_a_marker_picture_of_another_frame(study, tmp_path, capsys):
@@ -109,7 +110,8 @@ def test_make_panel_leaves_out_a_picture_at_a_free_angle(study, tmp_path, capsys
     (entry,) = study.images
     (tmp_path / "sessions").mkdir()
     save_session(session, tmp_path / "sessions" / entry.session_name)
-    crops = list(_crops(study, {}, [entry], [2, 3], tmp_path / "sessions", {}))
+    pictures = Pictures(study, {}, sessions=tmp_path / "sessions", marks={})
+    crops = list(cut_crops(pictures, [entry], [2, 3]))
     assert crops == []
     assert "dark.tif: lies at a free angle" in capsys.readouterr().err
 
