@@ -41,7 +41,7 @@ def measure_alternatives(layout: Layout, scene: PreparedImage) -> pd.DataFrame:
     """
     chosen = scene.method.split(",")[0]
     names = tuple(dict.fromkeys((chosen, *BACKGROUND_WAYS)))
-    surfaces = {name: scene.surface if name == chosen else BACKGROUNDS[name].fit(scene.ground) for name in names}
+    surfaces = {name: scene.surface if name == chosen else BACKGROUNDS[name](scene.ground) for name in names}
     named = {band.id for band in layout.bands if band.target is not None}
     volumes: dict[tuple[str, float, str], float] = {}
     for height in APERTURE_WAYS:

@@ -15,8 +15,7 @@ from blotquant.flags import join_flags
 from blotquant.model.area_weights import area_weights
 from blotquant.model.geometry import Band, Layout, bounding_box
 from blotquant.model.image import BlotImage, FloatImage
-from blotquant.quantification.background import Aperture, Estimate
-from blotquant.quantification.background.base import Array
+from blotquant.quantification.background import Aperture, Array, Estimate
 from blotquant.quantification.edge_losses import column_sums, cut_light, cut_sd, end_variances, side_variance
 from blotquant.quantification.noise import LOD_SDS, LOQ_SDS, empty_variance
 from blotquant.quantification.prepared_image import PreparedImage, apertures_of, prepare_image

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from blotquant.imaging.robust import winsorised_sd
 from blotquant.model.geometry import Box
 from blotquant.model.image import FloatImage
-from blotquant.quantification.background.base import Aperture, Array
+from blotquant.quantification.background import Aperture, Array
 
 SIDE_PX = 0.5
 """SD of where a side of an outline lies."""

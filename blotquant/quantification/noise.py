@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from blotquant.imaging.robust import winsorised_sd
 from blotquant.model.geometry import Box
-from blotquant.quantification.background.base import Aperture, Array, Estimate
+from blotquant.quantification.background import Aperture, Array, Estimate
 
 LOD_SDS = 3.0
 """Limit of detection, in SDs of an empty aperture."""

@@ -19,8 +19,7 @@ from blotquant.imaging.robust import winsorised_sd
 from blotquant.model.area_weights import area_weights, area_weights_of, clip_box
 from blotquant.model.geometry import Band, Box, Layout, polygon, polygon_area
 from blotquant.model.image import BlotImage, FloatImage
-from blotquant.quantification.background import BACKGROUNDS, Aperture, BackgroundPixels, FittedBackground
-from blotquant.quantification.background.base import Array
+from blotquant.quantification.background import BACKGROUNDS, Aperture, Array, BackgroundPixels, FittedBackground
 from blotquant.quantification.edge_losses import EdgeLosses, measure_edge_losses
 from blotquant.quantification.noise import Noise, measure_noise
 from blotquant.quantification.undetected_signal import exclude_undetected_signal
@@ -151,8 +150,8 @@ def prepare_image(image: BlotImage, layout: Layout, *, settings: QuantificationS
     return PreparedImage(
         ground=ground,
         method=method.name + (", optical density" if settings.optical_density else ""),
-        surface=method.fit(ground),
-        others=tuple(BACKGROUNDS[name].fit(ground) for name in SANE if name != settings.background),
+        surface=method(ground),
+        others=tuple(BACKGROUNDS[name](ground) for name in SANE if name != settings.background),
         noise=noise,
         ceiling=image.ceiling,
         row_sigma=_row_sigmas(ground.signal, layout, boxes),

@@ -16,7 +16,7 @@ from scipy import ndimage
 from blotquant.imaging.robust import row_medians
 from blotquant.model.geometry import Band, Layout, Polygon
 from blotquant.model.image import FloatImage
-from blotquant.quantification.background.base import Aperture, Array
+from blotquant.quantification.background import Aperture, Array
 from blotquant.quantification.noise import LOD_SDS, LOQ_SDS
 from blotquant.quantification.prepared_image import full_width
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from blotquant.model.geometry import Lane, Layout
 from blotquant.model.image import FloatImage
-from blotquant.quantification.background.base import Array
+from blotquant.quantification.background import Array
 
 REACH = 8.0
 """A stretch of light shorter than so many band heights is no ground; longer ones are."""

@@ -21,7 +21,7 @@ from blotquant.detection.registration import Copies, Placement, frame_placement,
 from blotquant.experiment.design import Experiment
 from blotquant.flags import join_flags, split_flags
 from blotquant.model.geometry import Box, Layout
-from blotquant.quantification.background.base import Aperture, Array
+from blotquant.quantification.background import Aperture, Array
 from blotquant.quantification.prepared_image import PreparedImage, apertures_of
 from blotquant.tables import CARRY_OVER_COLUMNS, make_table
 from blotquant.threads import single_threaded

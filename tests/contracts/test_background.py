@@ -10,7 +10,7 @@ import pytest
 
 from blotquant.model.area_weights import area_weights
 from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
-from blotquant.quantification.background import BACKGROUNDS, Aperture, Background
+from blotquant.quantification.background import BACKGROUNDS, Aperture, FittedBackground
 from blotquant.quantification.noise import measure_noise
 from blotquant.quantification.prepared_image import find_background_pixels
 
@@ -40,9 +40,9 @@ def picture(seed: int = 1) -> np.ndarray:
     return image
 
 
-def levels(method: Background, image: np.ndarray) -> np.ndarray:
+def levels(method: type[FittedBackground], image: np.ndarray) -> np.ndarray:
     ground = find_background_pixels(image, layout(), 0.4)
-    surface = method.fit(replace(ground, noise=measure_noise(ground.signal, ground.usable, []).sigma))
+    surface = method(replace(ground, noise=measure_noise(ground.signal, ground.usable, []).sigma))
     out = []
     for band in layout().bands:
         box, weights = area_weights(band.outline, SHAPE)
@@ -52,7 +52,7 @@ def levels(method: Background, image: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture(params=sorted(BACKGROUNDS))
-def method(request: pytest.FixtureRequest) -> Background:
+def method(request: pytest.FixtureRequest) -> type[FittedBackground]:
     return BACKGROUNDS[request.param]
 
 
@@ -96,7 +96,7 @@ class TestContract:
         ground = find_background_pixels(picture(), layout(), 0.4)
         ground.usable[:] = False
         box, weights = area_weights(layout().bands[0].outline, SHAPE)
-        estimate = method.fit(ground).under(Aperture(box=box, weights=weights, lane=layout().lanes[0]))
+        estimate = method(ground).under(Aperture(box=box, weights=weights, lane=layout().lanes[0]))
         assert np.isfinite(estimate.values).all()
 
     def test_bands_do_not_lift_it(self, method):

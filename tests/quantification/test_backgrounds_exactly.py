@@ -13,17 +13,17 @@ import pytest
 from scipy.linalg import null_space
 
 from blotquant.model.geometry import Box, Lane
-from blotquant.quantification.background.base import Aperture, BackgroundPixels
-from blotquant.quantification.background.kriging import PRIOR_WEIGHT, RAGGED, Roughness, Witnesses, krige
-from blotquant.quantification.background.local import GLOW, Local
+from blotquant.quantification.background import Aperture, BackgroundPixels, Estimate
+from blotquant.quantification.background.local import GLOW, PRIOR_WEIGHT, RAGGED, Local, Witnesses, krige
 from blotquant.quantification.background.methods import (
     Constant,
     Flank,
     LaneBaseline,
     NoBackground,
-    _line,
+    _lines,
     weighted_median,
 )
+from blotquant.quantification.background.roughness import Roughness
 
 ROUGH = Roughness(pixel=9.0, row=2.0, shared=50.0, level=30.0, uneven=20.0, length=16.0)
 SHAPE = (100, 96)
@@ -91,6 +91,15 @@ def textbook(seen: Witnesses, of: Aperture, rough: Roughness, step: int) -> tupl
     return hats @ (seen.means @ weights), float((mean**2 / seen.counts).sum()), float(np.sqrt(bend * scale))
 
 
+def together(cases: list[tuple[Witnesses, Aperture]], step: int) -> list[Estimate]:
+    """Kriged in one call, the witnesses of each filled up with some of no pixels."""
+    most = max(len(seen.rows) for seen, _ in cases)
+    table = np.zeros((5, len(cases), most))
+    for k, (seen, _) in enumerate(cases):
+        table[:, k, : len(seen.rows)] = np.array([part.astype(float) for part in seen])
+    return krige(Witnesses(*table), [of for _, of in cases], ROUGH, step)
+
+
 def ragged_aperture(start: int, height: int) -> Aperture:
     weights = np.random.default_rng(height).uniform(0, 1, (height, 6)) * np.linspace(0.2, 1, height)[:, None]
     return Aperture(box=Box(start, start + height, 10, 16), weights=weights)
@@ -106,7 +115,7 @@ def test_kriging_is_the_textbooks() -> None:
         (witnesses(np.concatenate([places, places + 0.5]), len(places), 4, 30.0), ragged_aperture(55, 8)),
         (witnesses(places[:5], 5, 5), ragged_aperture(60, 2)),
     ]
-    for found, (seen, of) in zip(krige(cases, ROUGH, 4), cases, strict=True):
+    for found, (seen, of) in zip(together(cases, 4), cases, strict=True):
         values, leverage, sd = textbook(seen, of, ROUGH, 4)
         np.testing.assert_allclose(found.values[:, 0], values, rtol=1e-7)
         assert found.leverage == pytest.approx(leverage, rel=1e-5)
@@ -119,7 +128,7 @@ def test_an_aperture_of_one_row_or_without_cover_is_kriged() -> None:
     row = Aperture(box=Box(50, 51, 10, 16), weights=np.ones((1, 6)))
     three = Aperture(box=Box(49, 52, 10, 16), weights=np.ones((3, 6)))
     bare = replace(three, weights=np.zeros((3, 6)))
-    one, whole, empty = krige([(seen, row), (seen, three), (seen, bare)], ROUGH, 1)
+    one, whole, empty = together([(seen, row), (seen, three), (seen, bare)], 1)
     # The three rows are joined by straight lines between four places.
     assert one.values[0, 0] == pytest.approx(whole.values[1, 0], rel=1e-5)
     assert (empty.leverage, empty.model_sd) == pytest.approx((whole.leverage, whole.model_sd), rel=1e-9)
@@ -129,7 +138,7 @@ def test_a_witness_that_glows_without_limit_says_nothing() -> None:
     places = np.arange(20.0, 50, 3)
     both = witnesses(np.concatenate([places, places + 1]), len(places), 7, 1e12)
     alone = Witnesses(*(part[: len(places)] for part in both))
-    with_gaps, without = krige([(both, ragged_aperture(55, 8)), (alone, ragged_aperture(55, 8))], ROUGH, 4)
+    with_gaps, without = together([(both, ragged_aperture(55, 8)), (alone, ragged_aperture(55, 8))], 4)
     np.testing.assert_allclose(with_gaps.values, without.values, rtol=1e-6)
     assert with_gaps.leverage == pytest.approx(without.leverage, rel=1e-4)
 
@@ -138,7 +147,7 @@ def test_witnesses_on_a_straight_line_tell_a_calm_place() -> None:
     """Without any residual the scale is the prior's share alone, whatever was seen."""
     rows = np.arange(20.0, 80, 4)
     straight = Witnesses(rows, 100 + rows, np.full(len(rows), 20.0), np.ones(len(rows), bool), np.zeros(len(rows)))
-    [found] = krige([(straight, ragged_aperture(40, 8))], ROUGH, 4)
+    [found] = together([(straight, ragged_aperture(40, 8))], 4)
     values, _, sd = textbook(straight, ragged_aperture(40, 8), ROUGH, 4)
     np.testing.assert_allclose(values, 100 + np.arange(40, 48), rtol=1e-9)
     np.testing.assert_allclose(found.values[:, 0], values, rtol=1e-9)
@@ -148,8 +157,10 @@ def test_witnesses_on_a_straight_line_tell_a_calm_place() -> None:
 # local: which pixels are asked
 
 
-def seen_by(of: Aperture, on: BackgroundPixels, method: Local | None = None) -> Witnesses:
-    return (method or Local()).fit(on)._witnesses(of)
+def seen_by(of: Aperture, on: BackgroundPixels, **options: int) -> Witnesses:
+    rows, means, counts, own, glow = (part[0] for part in Local(on, **options).witnesses([of]))
+    seen = counts > 0
+    return Witnesses(rows[seen], means[seen], counts[seen], own[seen] > 0, glow[seen])
 
 
 def test_local_asks_one_and_a_half_band_heights_to_either_side() -> None:
@@ -168,14 +179,14 @@ def test_local_asks_one_and_a_half_band_heights_to_either_side() -> None:
 @pytest.mark.parametrize(("max_bins", "first"), [(57, 9), (58, 0)])
 def test_local_grows_until_it_sees_enough(max_bins: int, first: int) -> None:
     """Nothing is free below: reaches of 12, 19.2, 30.72 rows begin at 28, 20, 9 and give 10, 18, 29 bins twice over."""
-    seen = seen_by(aperture(), ground((38, 100)), Local(max_bins=max_bins))
+    seen = seen_by(aperture(), ground((38, 100)), max_bins=max_bins)
     assert seen.rows[seen.own].tolist() == list(range(first, 38))
 
 
 @pytest.mark.parametrize(("min_bins", "n"), [(21, 21), (22, 37)])
 def test_local_grows_until_its_bins_are_enough(min_bins: int, n: int) -> None:
     """The first window holds 10 + 11 rows; 19.2 rows beyond are 20 to 70, 18 rows above and 19 below."""
-    assert int(seen_by(aperture(), ground(), Local(min_bins=min_bins)).own.sum()) == n
+    assert int(seen_by(aperture(), ground(), min_bins=min_bins).own.sum()) == n
 
 
 @pytest.mark.parametrize(("stop", "n"), [(60, 5), (61, 20)])
@@ -198,22 +209,24 @@ def test_one_row_beyond_the_band_is_a_side(masked: list[tuple[int, int]], expect
     assert seen.rows[seen.own].tolist() == expected
 
 
+def gaps(of: Aperture, lanes: tuple[Lane, ...]) -> list[tuple[float, float]]:
+    return [(left, right) for left, right in Local(ground(lanes=lanes)).zones([of])[0, 1:].tolist()]
+
+
 def test_gaps_end_at_the_neighbours() -> None:
     """A fifth of 30 columns is 6; the neighbour on the left ends at column 30, that on the right begins at 66."""
     lanes = (lane(1, 20, 20), lane(2, 48, 30), lane(3, 76, 20))
-    surface = Local().fit(ground(lanes=lanes))
     wide = aperture(cols=(33, 63), of=lanes[1])
-    assert surface._gaps(wide) == ((30, 33), (63, 67))
-    assert surface._gaps(replace(wide, lane=None)) == ((27, 33), (63, 69))
+    assert gaps(wide, lanes) == [(30, 33), (63, 67)]
+    assert gaps(replace(wide, lane=None), lanes) == [(27, 33), (63, 69)]
     # Edges at 29.5 and 66.4: the neighbours' columns reach to 29 and begin at 67.
     inner = replace(lanes[0], widths=(19.0, 19.0)), lanes[1], replace(lanes[2], widths=(19.2, 19.2))
-    assert Local().fit(ground(lanes=inner))._gaps(replace(wide, lane=inner[1])) == ((30, 33), (63, 67))
+    assert gaps(replace(wide, lane=inner[1]), inner) == [(30, 33), (63, 67)]
     outer = replace(lanes[0], widths=(20.8, 20.8)), lanes[1], replace(lanes[2], widths=(20.8, 20.8))
-    assert Local().fit(ground(lanes=outer))._gaps(replace(wide, lane=outer[1])) == ((31, 33), (63, 66))
+    assert gaps(replace(wide, lane=outer[1]), outer) == [(31, 33), (63, 66)]
     # One column is no gap.
-    tight = aperture(cols=(31, 66), of=lanes[1])
-    assert surface._gaps(tight) == ((30, 30), (66, 66))
-    assert surface._gaps(aperture(cols=(45, 51), of=lanes[1])) == ((42, 45), (51, 54))
+    assert gaps(aperture(cols=(31, 66), of=lanes[1]), lanes) == [(30, 30), (66, 66)]
+    assert gaps(aperture(cols=(45, 51), of=lanes[1]), lanes) == [(42, 45), (51, 54)]
 
 
 def test_gaps_glow_with_the_brightest_band_beside_them() -> None:
@@ -238,13 +251,13 @@ def test_gaps_glow_with_the_brightest_band_beside_them() -> None:
 def test_local_needs_three_witnesses(n_free: int, is_kriged: bool) -> None:
     on = ground((0, 100))
     on.usable[10 : 10 + n_free, 43:53] = True
-    found = Local().fit(on).under(aperture())
+    found = Local(on).under(aperture())
     assert found.n_pixels == (10 * n_free if is_kriged else on.usable.sum())
     assert (found.values.shape == (10, 1)) == is_kriged
 
 
 def test_apertures_without_pixels_stand_between_others() -> None:
-    surface = Local().fit(ground())
+    surface = Local(ground())
     empty = Aperture(box=Box(40, 40, 43, 53), weights=np.ones((0, 10)))
     one, none, two = surface.under_all([aperture(), empty, aperture((41, 49))])
     assert none.values.size == 0
@@ -267,14 +280,14 @@ def test_weighted_median(values: list[float], weights: list[float], expected: fl
 def test_backgrounds_of_one_number() -> None:
     on = ground()
     n = float(on.usable.sum())
-    found = Constant().fit(on).under(aperture())
+    found = Constant(on).under(aperture())
     assert (found.leverage, found.n_pixels) == (pytest.approx(np.pi / 2 / n), n)
     assert found.values.shape == (10, 10)
     assert found.values[0, 0] == pytest.approx(np.median(on.signal[on.usable]), abs=2.0)
-    nothing = NoBackground().fit(on).under(aperture())
+    nothing = NoBackground(on).under(aperture())
     assert (nothing.values.max(), nothing.leverage, nothing.n_pixels) == (0.0, 0.0, float(on.signal.size))
     dark = replace(on, usable=np.zeros(SHAPE, bool))
-    blind = Constant().fit(dark).under(aperture())
+    blind = Constant(dark).under(aperture())
     assert (blind.values[0, 0], blind.leverage, blind.n_pixels) == (np.median(on.signal), 1.0, 0.0)
 
 
@@ -282,7 +295,7 @@ def test_flank_is_the_weighted_least_squares_line() -> None:
     rng = np.random.default_rng(8)
     rows, counts = np.array([30.0, 33, 36, 52, 55, 60, 61]), rng.integers(3, 9, 7).astype(float)
     means = 100 + 2 * rows + rng.normal(0, 4, 7)
-    found = _line(rows, means * counts, counts, aperture())
+    [found] = _lines(rows[None], means[None], counts[None], [aperture()])
     line = np.polyfit(rows, means, 1, w=np.sqrt(counts))
     np.testing.assert_allclose(found.values[:, 0], np.polyval(line, np.arange(40, 50)), rtol=1e-10)
     design = np.stack([np.ones(7), rows], axis=1)
@@ -298,7 +311,7 @@ def test_flank_is_the_weighted_least_squares_line() -> None:
 )  # fmt: skip
 def test_flank_slopes_only_between_two_sides(rows: tuple[int, int], counts: tuple[int, int], is_sloped: bool) -> None:
     at, n = np.array(rows, float), np.array(counts, float)
-    found = _line(at, np.array([100.0, 210.0]) * n, n, aperture())
+    [found] = _lines(at[None], np.array([[100.0, 210.0]]), n[None], [aperture()])
     assert (np.ptp(found.values) > 0) == is_sloped
     if not is_sloped:
         assert found.values[0, 0] == pytest.approx((100 * n[0] + 210 * n[1]) / n.sum())
@@ -308,19 +321,19 @@ def test_flank_slopes_only_between_two_sides(rows: tuple[int, int], counts: tupl
 @pytest.mark.parametrize(("min_pixels", "n"), [(170, 170), (171, 370)])
 def test_flank_doubles_its_reach(min_pixels: int, n: int) -> None:
     """Rows 30 to 60 with the band's 38 to 51 masked are 17 rows of 10 pixels, rows 20 to 70 are 37."""
-    found = Flank(reach=1.0, min_pixels=min_pixels).fit(ground()).under(aperture())
+    found = Flank(ground(), reach=1.0, min_pixels=min_pixels).under(aperture())
     assert found.n_pixels == n
 
 
 def test_flank_reaches_as_far_as_the_aperture_is_tall() -> None:
     """Rows 30 to 60 of five columns, less the masked ones."""
-    assert Flank(reach=1.0).fit(ground()).under(aperture(cols=(43, 48))).n_pixels == 17 * 5
+    assert Flank(ground(), reach=1.0).under(aperture(cols=(43, 48))).n_pixels == 17 * 5
 
 
 def test_flank_reaches_to_the_pictures_last_row() -> None:
     """Rows 68 to 77 above the mask, and 92 to 99 below it, of ten columns each."""
-    assert Flank(reach=1.0).fit(ground((78, 92))).under(aperture((78, 88))).n_pixels == (10 + 7) * 10
-    assert Flank(reach=1.0).fit(ground((78, 92))).under(aperture((80, 92))).n_pixels == (10 + 8) * 10
+    assert Flank(ground((78, 92)), reach=1.0).under(aperture((78, 88))).n_pixels == (10 + 7) * 10
+    assert Flank(ground((78, 92)), reach=1.0).under(aperture((80, 92))).n_pixels == (10 + 8) * 10
 
 
 @pytest.mark.parametrize("n_free", [2, 3])
@@ -328,7 +341,7 @@ def test_flank_of_three_pixels_is_their_mean(n_free: int) -> None:
     on = ground((0, 100))
     on.usable[10, 43:53] = False
     on.usable[10 : 10 + n_free, 43] = True
-    found = Flank().fit(replace(on, usable=on.usable & (np.indices(SHAPE)[1] < 90))).under(aperture(cols=(43, 44)))
+    found = Flank(replace(on, usable=on.usable & (np.indices(SHAPE)[1] < 90))).under(aperture(cols=(43, 44)))
     assert found.n_pixels == n_free
     assert found.leverage == pytest.approx(1.0 if n_free == 2 else 1 / 3)
     if n_free == 3:
@@ -343,7 +356,7 @@ def test_lane_baseline_is_eilers_smoother() -> None:
     own = lane()
     on = ground(lanes=(own,))
     on.usable[10, 46:49] = False
-    found = LaneBaseline().fit(on).under(aperture(of=own))
+    found = LaneBaseline(on).under(aperture(of=own))
     # Edges at 43 and 53 run through the middle of those columns; 44 to 52 lie wholly between.
     free = on.usable[:, 44:53].sum(axis=1).astype(float)
     weights = free / free[free > 0].mean()
@@ -363,8 +376,8 @@ def test_a_wave_is_as_long_in_bins_of_two_rows() -> None:
     signal, usable = np.repeat(one.signal, 2, axis=0), np.repeat(one.usable, 2, axis=0)
     two = replace(one, signal=signal, usable=usable, band_height=16, lanes=(tall,))
     assert (one.cells.steps, two.cells.steps) == ((1, 1), (2, 1))
-    found = LaneBaseline().fit(two).under(aperture((80, 100), of=tall))
-    level = LaneBaseline().fit(one).under(aperture((30, 60), of=own)).values[:, 0]
+    found = LaneBaseline(two).under(aperture((80, 100), of=tall))
+    level = LaneBaseline(one).under(aperture((30, 60), of=own)).values[:, 0]
     expected = np.interp(np.arange(80, 100), 2 * np.arange(30, 60) + 0.5, level)
     np.testing.assert_allclose(found.values[:, 0], expected, rtol=1e-9)
 
@@ -374,11 +387,11 @@ def test_lane_without_rows_takes_the_flanks(n_free: int) -> None:
     own = lane()
     on = ground((0, 100), (own,))
     on.usable[60 : 60 + n_free, 43:53] = True
-    found = LaneBaseline().fit(on).under(aperture(of=own))
-    flank = Flank().fit(on).under(aperture(of=own))
+    found = LaneBaseline(on).under(aperture(of=own))
+    flank = Flank(on).under(aperture(of=own))
     same = found.n_pixels == flank.n_pixels and bool((found.values == flank.values).all())
     assert same == (n_free == 2)
-    outside = LaneBaseline().fit(on).under(aperture())
+    outside = LaneBaseline(on).under(aperture())
     np.testing.assert_array_equal(outside.values, flank.values)
 
 
@@ -395,9 +408,9 @@ def test_krige_holds_matrices_of_few_bands_at_once() -> None:
     """400 bands of 60 witnesses: one matrix of all would have 12 MB, and a solution needs ten; each as it is alone."""
     places = np.concatenate([np.arange(30.0), np.arange(70.0, 100)])
     case = (witnesses(places, 40, 1), ragged_aperture(40, 20))
-    [alone] = krige([case], ROUGH, 4)
+    [alone] = together([case], 4)
     tracemalloc.start()
-    found = krige([case] * 400, ROUGH, 4)
+    found = together([case] * 400, 4)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 25 * 2**20

@@ -7,7 +7,7 @@ import pytest
 from simple_pictures import LANES, SHAPE, as_image, plain_layout
 
 from blotquant.model.geometry import rectangle
-from blotquant.quantification.background.background_pixels import find_specks, make_cells
+from blotquant.quantification.background.background_pixels import Cells, find_specks
 from blotquant.quantification.background.methods import whittaker
 from blotquant.quantification.bands import measure_bands
 
@@ -25,7 +25,7 @@ class TestCells:
     def test_zone_is_the_mean_of_its_free_pixels(self):
         rng = np.random.default_rng(1)
         signal, usable = rng.normal(500, 5, (60, 80)), rng.random((60, 80)) > 0.2
-        cells = make_cells(signal, usable, (6, 4), noise=100.0)
+        cells = Cells(signal, usable, (6, 4), noise=100.0)
         found = cells.read(8, 40, slice(2, 5))
         for k, top in enumerate((12, 18, 24)):
             part = slice(top, top + 6), slice(8, 40)
@@ -37,7 +37,7 @@ class TestCells:
 
     def test_ranges_for_each_bin_give_the_same_as_one_range(self):
         signal = np.random.default_rng(2).normal(500, 5, (61, 83))
-        cells = make_cells(signal, np.ones(signal.shape, bool), (6, 4), noise=5.0)
+        cells = Cells(signal, np.ones(signal.shape, bool), (6, 4), noise=5.0)
         one, each = cells.read(9, 41), cells.read(np.full(11, 9.0), np.full(11, 41.0))
         for a, b in zip(one, each, strict=True):
             np.testing.assert_array_equal(a, b)

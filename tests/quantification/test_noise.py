@@ -11,7 +11,7 @@ from simple_pictures import as_image, plain_layout
 
 from blotquant.imaging.robust import winsorised_sd
 from blotquant.model.geometry import Box
-from blotquant.quantification.background.base import Aperture, Estimate
+from blotquant.quantification.background import Aperture, Estimate
 from blotquant.quantification.noise import (
     MAX_TILES,
     OVERLAP,

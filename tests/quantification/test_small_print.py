@@ -10,8 +10,7 @@ import pytest
 from simple_pictures import HEIGHT, LANES, ROWS, SHAPE, WIDTH, as_image, gaussians, plain_layout
 
 from blotquant.model.geometry import Box, Lane, polygon, rectangle
-from blotquant.quantification.background import BACKGROUNDS
-from blotquant.quantification.background.base import Aperture, Estimate, FittedBackground
+from blotquant.quantification.background import BACKGROUNDS, Aperture, Estimate, FittedBackground
 from blotquant.quantification.bands import (
     OWN_SHARE,
     aperture_fraction,

@@ -22,8 +22,7 @@ import pandas as pd
 from blotquant.detection.picture import find_layout
 from blotquant.doublets.split import resolve_doublets
 from blotquant.model.geometry import Band, Layout, polygon_area
-from blotquant.quantification.background import Aperture
-from blotquant.quantification.background.base import Estimate
+from blotquant.quantification.background import Aperture, Estimate
 from blotquant.quantification.bands import measure_aperture, measure_bands
 from blotquant.quantification.prepared_image import PreparedImage, apertures_of, prepare_image
 from blotquant.synthetic import DIFFICULTIES, SyntheticBlot, graded_suite

@@ -1,13 +1,17 @@
-"""The free ground summed once over small cells, so that any zone of any lane is read off in a moment."""
+"""The ground between the bands: a picture with all of its bands taken out, and its sums over small cells.
+
+Any zone of any lane is read off the sums in a moment. Specks of dust, cells that stand out from those on either side,
+are left out of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from blotquant.imaging.robust import winsorised_sd
 from blotquant.model.geometry import Lane
@@ -30,12 +34,28 @@ MIN_SHARE = 0.3
 """A few columns of a slanting mask's corner do not speak for the row."""
 
 
+class CellGrid(NamedTuple):
+    """The ground averaged over square cells, so that a whole picture is cheap to look at.
+
+    Attributes
+    ----------
+    mean, counts : ndarray
+        Mean and number of the usable pixels of each cell; 0 where there is none.
+    step : int
+        Edge of a cell in pixels.
+    """
+
+    mean: Array
+    counts: Array
+    step: int
+
+
 class Course(NamedTuple):
     """Means of the free pixels of one zone: one value for each bin of rows.
 
     Attributes
     ----------
-    rows : ndarray, shape (n_bins,)
+    rows : ndarray, shape (..., n_bins)
         Mean row of the free pixels; the middle of the bin where nothing is free.
     means, counts : ndarray, same shape
         Mean and number of free pixels; 0 where there is none.
@@ -45,107 +65,80 @@ class Course(NamedTuple):
     means: Array
     counts: Array
 
-    def part(self, which: slice | NDArray[Any]) -> Course:
-        """Return some of the bins."""
-        return Course(self.rows[which], self.means[which], self.counts[which])
 
-
-@dataclass(frozen=True, eq=False)
-class Cells:
-    """Free pixels of a picture over small cells, added up from the left edge.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BackgroundPixels:
+    """A picture with all of its bands taken out.
 
     Attributes
     ----------
-    sums : ndarray, shape (3, n_columns + 1, n_bins)
-        Free pixels, their counts above `level`, and their rows within the bin, of all cells further left.
-    steps : (int, int)
-        Rows and columns of a cell.
-    level : float
-        Counts that are taken off, so that sums stay small.
+    signal : ndarray, shape (H, W)
+        Counts, bands bright.
+    usable : ndarray of bool, shape (H, W)
+        False on every band, dilated, and on pixels that are not finite.
+    band_height, lane_pitch : float
+        Typical sizes in pixels, from which methods take their own.
+    noise : float
+        SD of one pixel's noise, in counts; 0 for a picture without noise.
+    noise_spread : float
+        Variance of a large sum against that of white noise of the same pixel variance.
+    lanes : tuple of Lane
+        The picture's lanes.
     """
 
-    sums: Array
-    steps: tuple[int, int]
-    level: float
+    signal: NDArray[np.floating[Any]]
+    usable: NDArray[np.bool_]
+    band_height: float
+    lane_pitch: float
+    noise: float = 0.0
+    noise_spread: float = 1.0
+    lanes: tuple[Lane, ...] = ()
 
-    @property
-    def n_bins(self) -> int:
-        """Bins of rows down the picture."""
-        return int(self.sums.shape[2])
+    @cached_property
+    def grid(self) -> CellGrid:
+        """The ground averaged over square cells of a third of a band's height, at the far edges over what is left."""
+        step = int(np.clip(min(self.band_height, self.lane_pitch / 4) / 3, 1, 8))
+        count = _sum_blocks(self.usable.view(np.uint8), step, np.float32).astype(float)
+        total = _sum_blocks(np.where(self.usable, self.signal, self.signal.dtype.type(0)), step, np.float64)
+        return CellGrid(np.divide(total, count, out=np.zeros_like(total), where=count > 0), count, step)
 
-    def bins(self, start: float, stop: float) -> slice:
-        """Bins that some rows touch."""
-        return slice(max(int(start // self.steps[0]), 0), min(int(-(-stop // self.steps[0])), self.n_bins))
+    @cached_property
+    def cells(self) -> Cells:
+        """The ground summed over small cells, narrow enough for the gaps between lanes."""
+        steps = max(1, round(self.band_height / BINS)), max(1, round(self.lane_pitch / COLUMNS))
+        return Cells(self.signal, self.usable, steps, noise=self.noise * self.noise_spread**0.5)
 
-    def read(self, left: Array | float, right: Array | float, bins: slice = slice(None)) -> Course:
-        """Course of the cells that lie wholly between two columns.
+    @cached_property
+    def light(self) -> dict[str, Array]:
+        """Light of every lane's bands above the ground, in bins of rows, by the lane's id."""
+        step = self.cells.steps[0]
+        return {lane.id: lane_light(self.signal, self.usable, lane, step) for lane in self.lanes}
 
-        Parameters
-        ----------
-        left, right : float or ndarray
-            Half-open range of picture columns: one for all bins, or one for each.
-        bins : slice
-            Which bins of rows.
-        """
-        step, last = self.steps[1], self.sums.shape[1] - 1
-        if isinstance(left, (int, float)) and isinstance(right, (int, float)):
-            first = min(max(int(-(-left // step)), 0), last)
-            stop = max(min(max(int(right // step), 0), last), first)
-            n, total, moment = self.sums[:, stop, bins] - self.sums[:, first, bins]
-            wide: Any = stop - first
-        else:
-            at = np.arange(self.n_bins)[bins]
-            low = np.minimum(np.maximum(-(-np.asarray(left) // step), 0), last).astype(int)
-            high = np.minimum(np.maximum(np.asarray(right) // step, 0), last).astype(int)
-            wide = np.maximum(high - low, 0)
-            n, total, moment = self.sums[:, low + wide, at] - self.sums[:, low, at]
-        n = n * (n >= MIN_SHARE * self.steps[0] * step * wide)
-        safe, free = np.maximum(n, 1.0), n > 0
-        rows = np.where(free, moment / safe, (self.steps[0] - 1) / 2)
-        rows += np.arange(bins.start or 0, (bins.start or 0) + len(n)) * self.steps[0]
-        return Course(rows, np.where(free, self.level + total / safe, 0.0), n)
-
-    def read_side_by_side(self, ranges: Sequence[tuple[float, float]], bins: slice) -> list[Course]:
-        """Courses of several ranges of columns over the same bins, as `read` gives for each."""
-        step, last = self.steps[1], self.sums.shape[1] - 1
-        first = [min(max(int(-(-left // step)), 0), last) for left, _ in ranges]
-        stop = [max(min(max(int(right // step), 0), last), k) for (_, right), k in zip(ranges, first, strict=True)]
-        n, total, moment = self.sums[:, stop, bins] - self.sums[:, first, bins]
-        wide = np.subtract(stop, first)[:, None]
-        n = n * (n >= MIN_SHARE * self.steps[0] * step * wide)
-        safe, free = np.maximum(n, 1.0), n > 0
-        rows = np.where(free, moment / safe, (self.steps[0] - 1) / 2)
-        rows += np.arange(bins.start or 0, (bins.start or 0) + n.shape[1]) * self.steps[0]
-        means = np.where(free, self.level + total / safe, 0.0)
-        return [Course(*parts) for parts in zip(rows, means, n, strict=True)]
-
-    def middles(self) -> Array:
-        """Middle row of each bin."""
-        return np.arange(self.n_bins, dtype=float) * self.steps[0] + (self.steps[0] - 1) / 2
+    def beside(self, lane: Lane) -> list[Lane]:
+        """The lanes next to one, on its strip."""
+        return [o for o in self.lanes if o.strip == lane.strip and abs(o.number - lane.number) == 1]
 
 
-def read_lane(cells: Cells, lane: Lane, *, share: float = 1.0) -> Course:
-    """Course of the ground along a whole lane, over the middle share of its width."""
-    rows = cells.middles()
-    center, half = lane.center_at(rows), share * lane.width_at(rows) / 2
-    return cells.read(center - half + 0.5, center + half + 0.5)
+def _sum_blocks(values: NDArray[Any], step: int, dtype: type[np.floating[Any]]) -> NDArray[Any]:
+    """Sums over square blocks; those at the far edges may be smaller."""
+    rows = values[::step].astype(dtype)
+    for k in range(1, step):
+        part = values[k::step]
+        rows[: len(part)] += part
+    return _join_columns(rows, step)
 
 
-def both_sides(left: Course, right: Course) -> Course:
-    """Mean of two gaps where both are free, so that a slope across the lane cancels."""
-    both = (left.counts > 0) & (right.counts > 0)
-    counts = 4 / (1 / np.maximum(left.counts, 1e-9) + 1 / np.maximum(right.counts, 1e-9))
-    return Course((left.rows + right.rows) / 2, both * (left.means + right.means) / 2, both * counts)
+def _join_columns(values: NDArray[Any], step: int) -> NDArray[Any]:
+    """Sums over so many columns each; the last may be fewer."""
+    joined = values[:, ::step].copy()
+    for k in range(1, step):
+        part = values[:, k::step]
+        joined[:, : part.shape[1]] += part
+    return joined
 
 
-def make_cells(
-    signal: NDArray[np.floating[Any]],
-    usable: NDArray[np.bool_],
-    steps: tuple[int, int],
-    *,
-    noise: float,
-) -> Cells:
-    """Sum the free pixels of a picture over cells of so many rows and columns, specks left out.
+class Cells:
+    """Free pixels of a picture over small cells, added up from the left edge.
 
     Parameters
     ----------
@@ -155,27 +148,74 @@ def make_cells(
         Rows and columns of a cell.
     noise : float
         SD of one pixel in counts, as it enters a mean of many.
+
+    Attributes
+    ----------
+    sums : ndarray, shape (3, n_columns + 1, n_bins)
+        Free pixels, their counts above `level`, and their rows within the bin, of all cells further left.
+    level : float
+        Mean count of the free pixels, taken off so that sums stay small.
     """
-    n_bins = -(-signal.shape[0] // steps[0])
-    total = np.zeros((n_bins, signal.shape[1]))
-    # The rows of 22 pixels add up to 231, which a byte holds.
-    small: type[np.unsignedinteger[Any]] = np.uint8 if steps[0] <= 22 else np.uint32
-    count: NDArray[np.unsignedinteger[Any]] = np.zeros(total.shape, small)
-    moment: NDArray[np.unsignedinteger[Any]] = np.zeros(total.shape, small)
-    for k in range(steps[0]):
-        free, part = usable[k :: steps[0]], signal[k :: steps[0]]
-        np.add(total[: len(part)], part, out=total[: len(part)], where=free)
-        seen = free.view(np.uint8).astype(small, copy=False)
-        np.add(count[: len(part)], seen, out=count[: len(part)])
-        np.add(moment[: len(part)], seen * small(k), out=moment[: len(part)])
-    n, total, rows = (_join_columns(a, steps[1]) for a in (count, total, moment))
-    level = float(total.sum() / max(n.sum(), 1.0))
-    total -= level * n
-    keep = ~find_specks(total, n, noise)
-    sums = np.zeros((3, total.shape[1] + 1, n_bins))
-    for places, values in zip(sums, (n, total, rows), strict=True):
-        np.cumsum((values * keep).T, axis=0, out=places[1:])
-    return Cells(sums=sums, steps=steps, level=level)
+
+    def __init__(
+        self, signal: NDArray[np.floating[Any]], usable: NDArray[np.bool_], steps: tuple[int, int], *, noise: float
+    ) -> None:
+        self.steps, self.n_bins = steps, -(-signal.shape[0] // steps[0])
+        total = np.zeros((self.n_bins, signal.shape[1]))
+        # The rows of 22 pixels add up to 231, which a byte holds.
+        small: type[np.unsignedinteger[Any]] = np.uint8 if steps[0] <= 22 else np.uint32
+        count: NDArray[np.unsignedinteger[Any]] = np.zeros(total.shape, small)
+        moment: NDArray[np.unsignedinteger[Any]] = np.zeros(total.shape, small)
+        for k in range(steps[0]):
+            free, part = usable[k :: steps[0]], signal[k :: steps[0]]
+            np.add(total[: len(part)], part, out=total[: len(part)], where=free)
+            seen = free.view(np.uint8).astype(small, copy=False)
+            count[: len(part)] += seen
+            moment[: len(part)] += seen * small(k)
+        n, total, rows = (_join_columns(a.astype(float, copy=False), steps[1]) for a in (count, total, moment))
+        self.level = float(total.sum() / max(n.sum(), 1.0))
+        total -= self.level * n
+        keep = ~find_specks(total, n, noise)
+        self.sums = np.zeros((3, total.shape[1] + 1, self.n_bins))
+        for places, values in zip(self.sums, (n, total, rows), strict=True):
+            np.cumsum((values * keep).T, axis=0, out=places[1:])
+
+    def windows(self, start: Array, stop: Array) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Bins that half-open ranges of rows touch, one range a row; False where the last is repeated to fill a row."""
+        first = np.maximum(start // self.steps[0], 0).astype(int)
+        last = np.minimum(-(-stop // self.steps[0]), self.n_bins).astype(int)
+        bins = first[:, None] + np.arange((last - first).max())
+        return np.minimum(bins, last[:, None] - 1), bins < last[:, None]
+
+    def read(self, left: ArrayLike, right: ArrayLike, bins: slice | NDArray[np.intp] = slice(None)) -> Course:
+        """Course of the cells that lie wholly between two columns.
+
+        Parameters
+        ----------
+        left, right : float or ndarray
+            Half-open range of picture columns: one for all bins, or of a shape that broadcasts with them.
+        bins : slice or ndarray of int
+            Which bins of rows.
+        """
+        step, last = self.steps[1], self.sums.shape[1] - 1
+        at = np.arange(self.n_bins)[bins]
+        first = np.clip(-(-np.asarray(left) // step), 0, last).astype(int)
+        stop = np.maximum(np.clip(np.asarray(right) // step, 0, last).astype(int), first)
+        n, total, moment = self.sums[:, stop, at] - self.sums[:, first, at]
+        n = n * (n >= MIN_SHARE * self.steps[0] * step * (stop - first))
+        safe, free = np.maximum(n, 1.0), n > 0
+        rows = np.where(free, moment / safe, (self.steps[0] - 1) / 2) + at * self.steps[0]
+        return Course(rows, np.where(free, self.level + total / safe, 0.0), n)
+
+    def read_lane(self, lane: Lane, *, share: float = 1.0) -> Course:
+        """Course of the ground along a whole lane, over the middle share of its width."""
+        rows = self.middles()
+        center, half = lane.center_at(rows), share * lane.width_at(rows) / 2
+        return self.read(center - half + 0.5, center + half + 0.5)
+
+    def middles(self) -> Array:
+        """Middle row of each bin."""
+        return np.arange(self.n_bins, dtype=float) * self.steps[0] + (self.steps[0] - 1) / 2
 
 
 def find_specks(total: Array, count: Array, noise: float) -> NDArray[np.bool_]:
@@ -202,14 +242,6 @@ def find_specks(total: Array, count: Array, noise: float) -> NDArray[np.bool_]:
     few = nearest[::3, ::2]
     scale = max(winsorised_sd(few[count[::3, ::2] > 0]), noise)
     return nearest > OUTLIER * scale
-
-
-def _join_columns(values: NDArray[Any], step: int) -> Array:
-    joined = values[:, ::step].astype(float)
-    for k in range(1, step):
-        part = values[:, k::step]
-        joined[:, : part.shape[1]] += part
-    return joined
 
 
 def _add_up(values: Array) -> Array:

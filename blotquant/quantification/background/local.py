@@ -1,34 +1,79 @@
 """The likeliest level under a band, given the free rows of its own lane and the gaps beside it: kriging.
 
-Down the lane the ground is taken for a smooth random course shared with the gaps beside it, plus an uneven light of
-the lane's own, plus noise and a straight line; how strong each is, is measured on the picture's own free rows. A gap
-beside a bright band may be lit by it: a glow of the band's own shape and unknown strength belongs to the gaps. The
-level under a band is then the best linear unbiased estimate, and its variance follows (Matheron 1963; Cressie 1993,
-chapter 3). A constant and a ramp come back exactly.
+1. How rough the ground is between the bands is measured along the lanes and the gaps between them.
+2. Each band asks the free rows above and below it, of its lane and of the gaps at its sides, in a window that grows
+   until they say enough.
+3. Down the lane the ground is taken for a smooth random course shared with the gaps, plus an uneven light of the lane's
+   own, plus noise and a straight line. A gap beside a bright band may be lit by it: a glow of the band's own shape and
+   unknown strength belongs to the gaps. The level under the band is then the best linear unbiased estimate, and its
+   variance follows. A constant and a ramp come back exactly.
+
+Notes
+-----
+Bands are solved in stacks of about as many witnesses, filled up with some that say nothing: a stack costs one call, and
+what else lies in it changes no bit of an estimate.
+
+References
+----------
+Matheron 1963; Cressie 1993, chapter 3. docs/methods.md, "Background".
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blotquant.model.geometry import Lane
-from blotquant.quantification.background.background_pixels import Course, both_sides
-from blotquant.quantification.background.base import Aperture, Array, BackgroundPixels, Estimate, FittedBackground
-from blotquant.quantification.background.kriging import Roughness, Witnesses, krige, measure_roughness
-from blotquant.quantification.background.methods import Constant
+from blotquant.quantification.background.background_pixels import Array, BackgroundPixels
+from blotquant.quantification.background.methods import Aperture, Constant, Estimate, FittedBackground
+from blotquant.quantification.background.roughness import Roughness, matern, measure_roughness
 
 GLOW = 0.3
 """SD of the share of a band's light that may lie on the gap beside it where bands touch or fuse."""
 
+PRIOR_WEIGHT = 2.0
+"""The picture's variances of the ground say as much of one place as so many independent free rows there."""
 
-@dataclass(frozen=True)
-class Local:
-    """Kriging along the lane, with the gaps at its sides as a second witness.
+RAGGED = 0.3
+"""SD of the glow on a gap from row to row, as a part of it."""
+
+MOST_UNEVEN = 25.0
+"""Largest variance of one place's ground against the picture's: beyond it a band was overlooked there, not ground."""
+
+STACK = 8
+"""Numbers of witnesses are rounded up to a multiple of this."""
+
+STACK_NUMBERS = 2**17
+"""Numbers in the matrices of one stack, 1 MB, of which ten are alive at once: they stay in the processor's cache."""
+
+
+class Witnesses(NamedTuple):
+    """Means of free pixels in bins of rows that tell of the ground under bands, one band a row.
 
     Attributes
+    ----------
+    rows, means, counts : ndarray, shape (n_bands, n)
+        Mean row, mean count and number of the free pixels of each bin; 0 pixels fill the row up.
+    own : ndarray, same shape
+        1 for bins of the band's lane, 0 for those of the gaps beside it.
+    glow : ndarray, same shape
+        How far each may be lit by the bands beside it, in counts.
+    """
+
+    rows: Array
+    means: Array
+    counts: Array
+    own: Array
+    glow: Array
+
+
+class Local(FittedBackground):
+    """Kriging along the lane, with the gaps at its sides as a second witness.
+
+    Parameters
     ----------
     reach : float
         How far beyond the aperture free rows are used, in band heights; further where too few are free.
@@ -40,87 +85,251 @@ class Local:
         Bins of lane and gaps together at which the window no longer grows.
     """
 
-    reach: float = 1.5
-    side: float = 0.2
-    min_bins: int = 5
-    max_bins: int = 60
-    name: str = "local"
+    name = "local"
 
-    def fit(self, ground: BackgroundPixels) -> LocalSurface:
-        """Measure how rough the ground is; levels are estimated when a band is asked for."""
-        return LocalSurface(self, ground, measure_roughness(ground))
-
-
-@dataclass(frozen=True, eq=False)
-class LocalSurface(FittedBackground):
-    """The method on one picture."""
-
-    method: Local
-    ground: BackgroundPixels
-    rough: Roughness
-    # Filled as lanes are asked for.
-    near_light: dict[str, Array] = field(default_factory=dict)
+    def __init__(
+        self, ground: BackgroundPixels, *, reach: float = 1.5, side: float = 0.2, min_bins: int = 5, max_bins: int = 60
+    ) -> None:
+        self.ground, self.rough = ground, measure_roughness(ground)
+        self.reach, self.side, self.min_bins, self.max_bins = reach, side, min_bins, max_bins
+        # Filled as lanes are asked for.
+        self.near_light: dict[str, Array] = {}
 
     def under(self, aperture: Aperture) -> Estimate:
         """Best linear unbiased estimate of the level along the aperture's rows."""
         return self.under_all([aperture])[0]
 
     def under_all(self, apertures: Sequence[Aperture]) -> list[Estimate]:
-        """The same under many apertures at once."""
-        cases = [(self._witnesses(a), a) if 0 not in a.shape else None for a in apertures]
-        told = [k for k, case in enumerate(cases) if case is not None and len(case[0].rows) >= 3]
-        solved = krige([case for k in told if (case := cases[k])], self.rough, self.ground.cells.steps[0])
-        found = dict(zip(told, solved, strict=True))
-        rest = Constant().fit(self.ground) if len(found) < len(cases) else None
+        """The same under many apertures at once; the picture's level where fewer than three bins tell of it."""
+        asked = [k for k, aperture in enumerate(apertures) if 0 not in aperture.shape]
+        seen = self.witnesses([apertures[k] for k in asked])
+        told = np.flatnonzero(np.count_nonzero(seen.counts, axis=1) >= 3)
+        known = [asked[k] for k in told]
+        solved = krige(
+            Witnesses(*(part[told] for part in seen)),
+            [apertures[k] for k in known],
+            self.rough,
+            self.ground.cells.steps[0],
+        )
+        found = dict(zip(known, solved, strict=True))
+        rest = Constant(self.ground) if len(found) < len(apertures) else None
         return [found[k] if rest is None or k in found else rest.under(a) for k, a in enumerate(apertures)]
 
-    def _witnesses(self, aperture: Aperture) -> Witnesses:
-        """Free rows above and below; the window grows until the lane, or failing that its sides, say enough."""
-        box, cells, n_rows = aperture.box, self.ground.cells, self.ground.signal.shape[0]
-        left, right = self._gaps(aperture)
-        reach = self.method.reach * self.ground.band_height
-        while True:
-            start, stop = max(box.row_start - reach, 0.0), min(box.row_stop + reach + 1, float(n_rows))
-            bins = cells.bins(start, stop)
-            own, *gaps = cells.read_side_by_side([(box.col_start, box.col_stop), left, right], bins)
-            sides = both_sides(*gaps)
-            rows = own.rows[own.counts > 0]
-            two_sided = len(rows) > 0 and rows[0] < box.row_start and rows[-1] >= box.row_stop
-            enough = len(rows) >= self.method.min_bins and two_sided
-            many = len(rows) + int((sides.counts > 0).sum()) > self.method.max_bins
-            if enough or many or (start == 0 and stop == n_rows):
-                return self._gather(own, sides, aperture.lane, bins)
-            reach *= 1.6
+    def witnesses(self, apertures: Sequence[Aperture]) -> Witnesses:
+        """Free rows above and below; a window grows until the lane, or failing that its sides, say enough."""
+        cells, n_rows = self.ground.cells, self.ground.signal.shape[0]
+        zones, dark = self.zones(apertures), np.zeros(cells.n_bins)
+        light = np.array([dark if a.lane is None else self._light_beside(a.lane) for a in apertures])
+        top, bottom = np.array([(a.box.row_start, a.box.row_stop) for a in apertures]).reshape(-1, 2).T
+        reach, growing = self.reach * self.ground.band_height, np.arange(len(apertures))
+        parts: list[tuple[NDArray[np.intp], Array]] = []
+        while len(growing):
+            start = np.maximum(top[growing] - reach, 0.0)
+            stop = np.minimum(bottom[growing] + reach + 1, float(n_rows))
+            bins, inside = cells.windows(start, stop)
+            rows, means, counts = cells.read(zones[growing, :, :1], zones[growing, :, 1:], bins[:, None])
+            counts = counts * inside[:, None]
+            # Mean of the two gaps where both are free, so that a slope across the lane cancels.
+            both = (counts[:, 1] > 0) & (counts[:, 2] > 0)
+            rows[:, 1], means[:, 1] = (rows[:, 1] + rows[:, 2]) / 2, both * (means[:, 1] + means[:, 2]) / 2
+            counts[:, 1] = both * (4 / (1 / np.maximum(counts[:, 1], 1e-9) + 1 / np.maximum(counts[:, 2], 1e-9)))
+            free = counts[:, :2] > 0
+            n_own, n_sides = free.sum(axis=2).T
+            above = np.where(free[:, 0], rows[:, 0], np.inf).min(axis=1) < top[growing]
+            below = np.where(free[:, 0], rows[:, 0], -np.inf).max(axis=1) >= bottom[growing]
+            enough = ((n_own >= self.min_bins) & above & below) | (n_own + n_sides > self.max_bins)
+            done = enough | ((start == 0) & (stop == n_rows))
+            lit = GLOW * light[growing[:, None], bins]
+            own, glow = (np.stack(pair, axis=1) for pair in ((np.ones(lit.shape), 0 * lit), (0 * lit, lit)))
+            table = np.stack([rows[:, :2], means[:, :2], counts[:, :2], own, glow])[:, done]
+            parts.append((growing[done], table.reshape(5, table.shape[1], 2 * bins.shape[1])))
+            growing, reach = growing[~done], 1.6 * reach
+        # What says nothing goes to the end of each row.
+        size = max((int(np.count_nonzero(table[2], axis=1).max(initial=0)) for _, table in parts), default=0)
+        found = np.zeros((5, len(apertures), size))
+        for members, table in parts:
+            order = np.argsort(table[2] == 0, axis=1, kind="stable")[:, :size]
+            packed = np.take_along_axis(table * (table[2] > 0), order[None], axis=2)
+            found[:, members, : packed.shape[2]] = packed
+        return Witnesses(*found)
 
-    def _gaps(self, aperture: Aperture) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Columns of the gaps to the left and right of the aperture, up to the neighbouring lanes."""
-        box, wide = aperture.box, max(round(self.method.side * aperture.shape[1]), 3)
-        low, high = float(box.col_start - wide), float(box.col_stop + wide)
-        middle = aperture.middle_row
-        for other in self.ground.beside(aperture.lane) if aperture.lane is not None else ():
-            center, half = float(other.center_at(middle)), float(other.width_at(middle)) / 2
-            if aperture.lane is not None and other.number < aperture.lane.number:
-                low = max(low, np.ceil(center + half))
-            else:
-                high = min(high, np.floor(center - half) + 1)
+    def zones(self, apertures: Sequence[Aperture]) -> Array:
+        """Columns, half-open, of each aperture and of the gaps to its left and right, up to the neighbouring lanes."""
+        start, stop = np.array([(a.box.col_start, a.box.col_stop) for a in apertures], float).reshape(-1, 2).T
+        wide = np.maximum(np.rint(self.side * (stop - start)), 3)
+        low, high = start - wide, stop + wide
+        middle = np.array([a.middle_row for a in apertures])
+        lane_ids = np.array([a.lane.id if a.lane is not None else "" for a in apertures])
+        for lane in {a.lane.id: a.lane for a in apertures if a.lane is not None}.values():
+            mine = lane_ids == lane.id
+            for other in self.ground.beside(lane):
+                center, half = other.center_at(middle[mine]), other.width_at(middle[mine]) / 2
+                if other.number < lane.number:
+                    low[mine] = np.maximum(low[mine], np.ceil(center + half))
+                else:
+                    high[mine] = np.minimum(high[mine], np.floor(center - half) + 1)
         # A single column says too little of a gap.
-        return (
-            (low, box.col_start if box.col_start - low >= 2 else low),
-            (box.col_stop, high if high - box.col_stop >= 2 else box.col_stop),
-        )
-
-    def _gather(self, own: Course, sides: Course, lane: Lane | None, bins: slice) -> Witnesses:
-        in_own, in_sides = own.counts > 0, sides.counts > 0
-        seen = [np.concatenate(pair) for pair in zip(own.part(in_own), sides.part(in_sides), strict=True)]
-        n, glow = int(in_own.sum()), np.zeros(len(seen[0]))
-        if lane is not None and lane.id in self.ground.light:
-            glow[n:] = GLOW * self._light_beside(lane)[bins][in_sides]
-        return Witnesses(seen[0], seen[1], seen[2], np.arange(len(glow)) < n, glow)
+        left, right = np.where(start - low >= 2, start, low), np.where(high - stop >= 2, high, stop)
+        return np.stack([start, stop, low, left, stop, right], axis=1).reshape(-1, 3, 2)
 
     def _light_beside(self, lane: Lane) -> Array:
-        """Light of the brightest of a lane and its neighbours, in bins of rows."""
+        """Light of the brightest of a lane and its neighbours, in bins of rows; 0 of a lane that the picture lacks."""
         known = self.near_light.get(lane.id)
         if known is None:
-            near = [lane, *self.ground.beside(lane)]
-            known = self.near_light[lane.id] = np.max([self.ground.light[other.id] for other in near], axis=0)
+            light = self.ground.light
+            near = [light[other.id] for other in (lane, *self.ground.beside(lane))] if lane.id in light else []
+            known = np.max(near, axis=0) if near else np.zeros(self.ground.cells.n_bins)
+            self.near_light[lane.id] = known
         return known
+
+
+def krige(seen: Witnesses, apertures: Sequence[Aperture], rough: Roughness, step: int) -> list[Estimate]:
+    """Estimate the ground under bands, each from its own witnesses.
+
+    Parameters
+    ----------
+    seen : Witnesses
+        Three or more for each band, those that say nothing last.
+    apertures : sequence of Aperture
+        Where the level is wanted.
+    rough : Roughness
+        Of the picture's ground.
+    step : int
+        Rows between two places at which the level is solved for.
+    """
+    nodes = [_nodes(aperture, step) for aperture in apertures]
+    wide = [np.pad(part, ((0, 0), (0, -part.shape[1] % STACK))) for part in seen]
+    sizes = -(-np.count_nonzero(seen.counts, axis=1) // STACK) * STACK
+    stacks: dict[tuple[int, int], list[int]] = {}
+    for k, (size, places) in enumerate(zip(sizes.tolist(), nodes, strict=True)):
+        stacks.setdefault((size, len(places.at)), []).append(k)
+    found: dict[int, Estimate] = {}
+    for (size, n_nodes), members in stacks.items():
+        most = max(STACK_NUMBERS // (size + n_nodes) ** 2, 1)
+        for part in (members[k : k + most] for k in range(0, len(members), most)):
+            stack = Witnesses(*(values[part, :size] for values in wide))
+            found |= zip(part, _solve(stack, [nodes[k] for k in part], rough), strict=True)
+    return [found[k] for k in range(len(apertures))]
+
+
+class _Nodes(NamedTuple):
+    """Rows on which the level is estimated, the aperture's share of each, and the aperture's own rows."""
+
+    at: Array
+    share: Array
+    rows: Array
+
+
+def _nodes(aperture: Aperture, step: int) -> _Nodes:
+    rows = np.arange(aperture.box.row_start, aperture.box.row_stop, dtype=float)
+    share = aperture.cover / aperture.area if aperture.area > 0 else np.full(len(rows), 1 / len(rows))
+    n = max(2, -(-len(rows) // step) + 1)
+    gap = max((len(rows) - 1) / (n - 1), 1e-9)
+    place = (rows - rows[0]) / gap
+    low = np.minimum(place.astype(int), n - 2)
+    part = place - low
+    shares = np.bincount(low, share * (1 - part), n) + np.bincount(low + 1, share * part, n)
+    return _Nodes(rows[0] + gap * np.arange(n), np.asarray(shares, dtype=float), rows)
+
+
+class _Model(NamedTuple):
+    """Covariances of the witnesses with each other (`texture` without their noise) and with the nodes, and noise."""
+
+    texture: Array
+    covariance: Array
+    to_nodes: Array
+    cross: Array
+    own: Array
+    unit: Array
+
+
+def _model(stack: Witnesses, at: Array, share: Array, rough: Roughness) -> _Model:
+    """Covariances in units of the pixel noise; `at` and `share` are the nodes' rows and their parts of the aperture."""
+    size, real = stack.rows.shape[1], stack.counts > 0
+    largest = np.abs(stack.means).max(axis=1)
+    unit = np.full(len(largest), rough.pixel) if rough.pixel else np.maximum(largest**2 * 1e-12, 1e-300)
+    places = np.concatenate([stack.rows, at], axis=1)
+    lane, exists = (np.concatenate([part, np.ones(share.shape)], axis=1) for part in (stack.own, real))
+    both = lane[:, :, None] * lane[:, None, :]
+    joint = matern(np.abs(places[:, :, None] - places[:, None, :]) / rough.length)
+    joint *= rough.shared + rough.uneven * both
+    joint += rough.level * both
+    joint *= exists[:, :, None] * exists[:, None, :] / unit[:, None, None]
+    to_nodes = joint[:, size:, :size]
+    own = _dot(share, _times(joint[:, size:, size:], share))
+    # Bins of a course share small-scale texture that does not average out over columns.
+    # Pictures without noise: as little of it as the arithmetic needs beside the ground's own variances.
+    least = 1e-9 + 1e-10 * (rough.shared + rough.uneven + rough.level + rough.row) / unit
+    noise = np.maximum(rough.pixel / unit[:, None] / np.where(real, stack.counts, 1.0), least[:, None])
+    # A witness so unsure is none; more would only spoil the arithmetic.
+    most = 1e5 * np.sqrt(np.where(real, noise, np.inf).min(axis=1))
+    glow = np.minimum(stack.glow / np.sqrt(unit)[:, None], most[:, None])
+    texture = joint[:, :size, :size] + glow[:, :, None] * glow[:, None, :]
+    diagonal = np.arange(size)
+    texture[:, diagonal, diagonal] += (rough.row / unit[:, None] + (RAGGED * glow) ** 2) * real
+    covariance = texture.copy()
+    covariance[:, diagonal, diagonal] += np.where(real, noise, 1.0)
+    return _Model(texture, covariance, to_nodes, _times(to_nodes.transpose(0, 2, 1), share), own, unit)
+
+
+def _solve(stack: Witnesses, nodes: Sequence[_Nodes], rough: Roughness) -> list[Estimate]:
+    """Universal kriging with a straight line; variances in units of the pixel noise."""
+    at, share = np.stack([n.at for n in nodes]), np.stack([n.share for n in nodes])
+    model, seen = _model(stack, at, share, rough), stack.counts > 0
+    level = stack.means.sum(axis=1) / seen.sum(axis=1)
+    span = np.where(seen, stack.rows, -np.inf).max(axis=1) - np.where(seen, stack.rows, np.inf).min(axis=1)
+    middle, length = _dot(share, at)[:, None], np.maximum(span, 1.0)[:, None]
+    drift = np.stack([seen, (stack.rows - middle) / length * seen], axis=2)
+    off = (stack.means - level[:, None]) * seen
+    solved = np.linalg.solve(
+        model.covariance, np.concatenate([drift, off[:, :, None], model.cross[:, :, None]], axis=2)
+    )
+    lines, products = solved[:, :, :2], drift.transpose(0, 2, 1) @ solved
+    # Rows on one side only, or a single one, leave the slope open: a faint prior keeps it at 0.
+    a, b, d = products[:, 0, 0], products[:, 0, 1], products[:, 1, 1] + 1e-9 * products[:, 0, 0] + 1e-12
+    inverse = np.stack([d, -b, -b, a], axis=1).reshape(-1, 2, 2) / (a * d - b * b)[:, None, None]
+    beta = _times(inverse, products[:, :, 2])
+    residual = solved[:, :, 2] - _times(lines, beta)
+    at_nodes = level[:, None] + beta[:, :1] + beta[:, 1:] * (at - middle) / length + _times(model.to_nodes, residual)
+    weights = solved[:, :, 3] + _times(lines, _times(inverse, np.array([1.0, 0.0]) - products[:, :, 3]))
+    bend = model.own - 2 * _dot(weights, model.cross) + _dot(weights, _times(model.texture, weights))
+    bend = np.maximum(bend, 0.0) * _local_scale(model, drift, residual / np.sqrt(model.unit)[:, None])
+    leverage, counts = (weights**2 / np.where(seen, stack.counts, 1.0)).sum(axis=1), stack.counts.sum(axis=1)
+    sds = np.sqrt(bend * model.unit)
+    return [
+        Estimate(np.interp(of.rows, of.at, at_nodes[k])[:, None], float(leverage[k]), float(counts[k]), float(sds[k]))
+        for k, of in enumerate(nodes)
+    ]
+
+
+def _local_scale(model: _Model, drift: Array, residual: Array) -> Array:
+    """How uneven the ground is around each band against the picture's, between a calm place and one with debris.
+
+    One step of restricted maximum likelihood for the scale of the texture (Patterson & Thompson 1971), drawn towards 1,
+    the picture's own estimate, as by a prior.
+    """
+    inverse = np.linalg.inv(model.covariance)
+    solved = inverse @ drift
+    normal = drift.transpose(0, 2, 1) @ solved
+    # Rows on one side only leave the slope open, which the faint prior of the fit decides.
+    normal[:, 1, 1] += 1e-9 * normal[:, 0, 0] + 1e-12
+    inverse -= solved @ np.linalg.solve(normal, solved.transpose(0, 2, 1))
+    mixed = inverse @ model.texture
+    expected = np.trace(mixed, axis1=1, axis2=2)
+    spread = (mixed * mixed.transpose(0, 2, 1)).sum(axis=(1, 2))
+    told = (expected > 0) & (spread > 0)
+    safe = np.where(told, expected, 1.0)
+    seen = safe**2 / np.where(told, spread, 1.0)
+    found = _dot(residual, _times(model.texture, residual)) / safe
+    scale = np.where(told, (PRIOR_WEIGHT + seen * found) / (PRIOR_WEIGHT + seen), 1.0)
+    return np.minimum(scale, MOST_UNEVEN)
+
+
+def _times(matrices: Array, vectors: Array) -> Array:
+    """Each matrix times its vector."""
+    return np.asarray(np.matmul(matrices, vectors[:, :, None])[:, :, 0])
+
+
+def _dot(a: Array, b: Array) -> Array:
+    """Each pair of vectors multiplied."""
+    return np.asarray(np.vecdot(a, b))

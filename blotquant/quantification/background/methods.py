@@ -1,4 +1,4 @@
-"""Backgrounds beside the default one, from the plainest on.
+"""Background methods: what each is asked and answers, and all beside the default one, from the plainest on.
 
 `NoBackground` and `Constant` are one number, `Flank` a straight line along the lane through free pixels beside a band,
 `LaneBaseline` a smooth course along the whole lane (a masked Whittaker smoother). `RollingBall` is for those who must
@@ -11,60 +11,156 @@ Eilers 2003 (the smoother); Sternberg 1983 (the ball). docs/methods.md, "Backgro
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from blotquant.model.geometry import Lane
-from blotquant.quantification.background.background_pixels import read_lane
-from blotquant.quantification.background.base import Aperture, Array, BackgroundPixels, Estimate, FittedBackground
+from blotquant.model.geometry import Box, Lane
+from blotquant.quantification.background.background_pixels import Array, BackgroundPixels
 
 MEDIAN_COST = np.pi / 2
 """Variance of a median against that of a mean, for normal noise."""
 
 
-@dataclass(frozen=True)
-class NoBackground:
-    """No background at all: the volume is the raw sum."""
-
-    name: str = "none"
-
-    def fit(self, ground: BackgroundPixels) -> _Constant:
-        """Nothing to learn from the picture."""
-        return _Constant(value=0.0, leverage=0.0, n_pixels=float(ground.signal.size))
-
-
-@dataclass(frozen=True)
-class Constant:
-    """One level for the whole picture: the median of all pixels that no band covers."""
-
-    name: str = "constant"
-
-    def fit(self, ground: BackgroundPixels) -> _Constant:
-        """Take the median of the cells, each by its usable pixels."""
-        cells = ground.grid.count > 0
-        n = float(ground.grid.count.sum())
-        if not cells.any():
-            return _Constant(value=float(np.median(ground.signal)), leverage=1.0, n_pixels=0.0)
-        value = weighted_median(ground.grid.mean[cells], ground.grid.count[cells])
-        return _Constant(value=value, leverage=MEDIAN_COST / n, n_pixels=n)
-
-
-@dataclass(frozen=True)
-class _Constant(FittedBackground):
-    value: float
-    leverage: float
-    n_pixels: float
-
-    def under(self, aperture: Aperture) -> Estimate:
-        return Estimate(np.full(aperture.shape, self.value), self.leverage, self.n_pixels)
-
-
-@dataclass(frozen=True)
-class Flank:
-    """A straight line down the lane, through the free pixels above and below the band (all bands left out).
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Aperture:
+    """The pixels that one band is measured over.
 
     Attributes
+    ----------
+    box : Box
+        The pixels touched, cut to the picture.
+    weights : ndarray, shape of `box`
+        Covered part of each pixel, 0 to 1.
+    lane : Lane or None
+        The lane that it lies in.
+    contested : ndarray or None, shape of `box`
+        How far each pixel's light is in dispute with the bands of outlines that overlap this one
+        (`blotquant.doublets.shared_light`); None where none does.
+    doubt : float
+        SD of this band's part of the contested light.
+    whole : ndarray or None, shape of `box`
+        Covered part of each pixel by an outline that the two bands of a doublet have in common.
+    """
+
+    box: Box
+    weights: Array
+    lane: Lane | None = None
+    contested: Array | None = None
+    doubt: float = 0.0
+    whole: Array | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the box."""
+        return self.box.row_stop - self.box.row_start, self.box.col_stop - self.box.col_start
+
+    @cached_property
+    def cover(self) -> Array:
+        """Covered pixels of each row of the box."""
+        return np.asarray(self.weights.sum(axis=1))
+
+    @cached_property
+    def area(self) -> float:
+        """Covered pixels."""
+        return float(self.cover.sum())
+
+    @cached_property
+    def tall(self) -> Array:
+        """Covered pixels of each column of the box."""
+        return np.asarray(self.weights.sum(axis=0))
+
+    @cached_property
+    def filled(self) -> NDArray[np.intp]:
+        """Columns of the box that are more than half as tall as the tallest."""
+        return np.flatnonzero(self.tall > 0.5 * self.tall.max(initial=0.0))
+
+    @property
+    def middle_row(self) -> float:
+        """Row of the middle of the box."""
+        return (self.box.row_start + self.box.row_stop - 1) / 2
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Estimate:
+    """The background under one aperture.
+
+    Attributes
+    ----------
+    values : ndarray
+        Counts for each pixel of the aperture's box, or of a shape that broadcasts to it.
+    leverage : float
+        Variance of the mean background in units of one pixel's variance: kappa / n_b of the variance formula.
+    n_pixels : float
+        Pixels that carry it.
+    model_sd : float
+        SD of the mean background that is not pixel noise: how far it may bend unseen under the band. In counts.
+    """
+
+    values: Array
+    leverage: float
+    n_pixels: float
+    model_sd: float = 0.0
+
+
+class FittedBackground(ABC):
+    """A background method, fitted to one picture when it is made; the picture is left as it is.
+
+    To add one: a class with its `name` and `under`, and an entry in `BACKGROUNDS`.
+    """
+
+    name: ClassVar[str] = ""
+    """As it stands in settings and tables."""
+
+    def __init__(self, ground: BackgroundPixels) -> None:
+        self.ground = ground
+
+    @abstractmethod
+    def under(self, aperture: Aperture) -> Estimate:
+        """Background under one aperture."""
+
+    def under_all(self, apertures: Sequence[Aperture]) -> list[Estimate]:
+        """Background under many apertures, each as `under` gives it."""
+        return [self.under(aperture) for aperture in apertures]
+
+
+class Constant(FittedBackground):
+    """One level for the whole picture: the median of its cells, each by the pixels in it that no band covers."""
+
+    name = "constant"
+
+    def __init__(self, ground: BackgroundPixels) -> None:
+        mean, count, _ = ground.grid
+        cells, self.n_pixels = count > 0, float(count.sum())
+        self.level, self.leverage = (
+            (weighted_median(mean[cells], count[cells]), MEDIAN_COST / self.n_pixels)
+            if cells.any()
+            else (float(np.median(ground.signal)), 1.0)
+        )
+
+    def under(self, aperture: Aperture) -> Estimate:
+        """The same everywhere."""
+        return Estimate(np.full(aperture.shape, self.level), self.leverage, self.n_pixels)
+
+
+class NoBackground(Constant):
+    """No background at all: the volume is the raw sum."""
+
+    name = "none"
+
+    def __init__(self, ground: BackgroundPixels) -> None:
+        self.level, self.leverage, self.n_pixels = 0.0, 0.0, float(ground.signal.size)
+
+
+class Flank(FittedBackground):
+    """A straight line down the lane, through the free pixels above and below the band (all bands left out).
+
+    Parameters
     ----------
     reach : float
         How far the flanks go beyond the aperture at first, in aperture heights; doubled until enough is found.
@@ -72,50 +168,58 @@ class Flank:
         Pixels that are enough.
     """
 
-    reach: float = 1.5
-    min_pixels: int = 60
-    name: str = "flank"
+    name = "flank"
 
-    def fit(self, ground: BackgroundPixels) -> _Flanks:
-        """Nothing is learnt before a band is asked for."""
-        return _Flanks(self, ground)
-
-
-@dataclass(frozen=True, eq=False)
-class _Flanks(FittedBackground):
-    method: Flank
-    ground: BackgroundPixels
+    def __init__(self, ground: BackgroundPixels, *, reach: float = 1.5, min_pixels: int = 60) -> None:
+        self.ground, self.reach, self.min_pixels = ground, reach, min_pixels
 
     def under(self, aperture: Aperture) -> Estimate:
-        box, cells, n_rows = aperture.box, self.ground.cells, self.ground.signal.shape[0]
-        reach = self.method.reach * max(aperture.shape[0], 1)
-        while True:
-            start, stop = max(box.row_start - reach, 0.0), min(box.row_stop + reach + 1, float(n_rows))
-            course = cells.read(box.col_start, box.col_stop, cells.bins(start, stop))
-            n = float(course.counts.sum())
-            if n >= self.method.min_pixels or (start == 0 and stop == n_rows):
-                break
-            reach *= 2
-        if n < 3 or 0 in aperture.shape:
-            fallback = Constant().fit(self.ground)
-            return Estimate(np.full(aperture.shape, fallback.value), 1.0, n)
-        return _line(course.rows, course.means * course.counts, course.counts, aperture)
+        """Level of the line along the aperture's rows; the picture's level where fewer than three pixels are free."""
+        return self.under_all([aperture])[0]
+
+    def under_all(self, apertures: Sequence[Aperture]) -> list[Estimate]:
+        """The same under many apertures at once."""
+        cells, n_rows = self.ground.cells, self.ground.signal.shape[0]
+        top, bottom, left, right = np.array([a.box for a in apertures], float).reshape(-1, 4).T
+        reach, found = self.reach * np.maximum(bottom - top, 1), [Estimate(np.zeros(0), 1.0, 0.0)] * len(apertures)
+        growing = np.arange(len(apertures))
+        while len(growing):
+            start = np.maximum(top - reach, 0.0)[growing]
+            stop = np.minimum(bottom + reach + 1, float(n_rows))[growing]
+            bins, inside = cells.windows(start, stop)
+            rows, means, counts = cells.read(left[growing, None], right[growing, None], bins)
+            counts = counts * inside
+            done = (counts.sum(axis=1) >= self.min_pixels) | ((start == 0) & (stop == n_rows))
+            asked = [apertures[k] for k in growing[done]]
+            for k, estimate in zip(growing[done], _lines(rows[done], means[done], counts[done], asked), strict=True):
+                found[k] = estimate
+            growing, reach = growing[~done], 2 * reach
+        for k, aperture in enumerate(apertures):
+            if found[k].n_pixels < 3 or 0 in aperture.shape:
+                level = Constant(self.ground).level
+                found[k] = Estimate(np.full(aperture.shape, level), 1.0, found[k].n_pixels)
+        return found
 
 
-def _line(rows: Array, sums: Array, count: Array, aperture: Aperture) -> Estimate:
-    """Least-squares line through row sums, and its value along the aperture's rows."""
-    n, middle = count.sum(), float((rows * count).sum() / count.sum())
-    spread = float((count * (rows - middle) ** 2).sum())
-    mean = float(sums.sum() / n)
-    box = aperture.box
-    at = np.arange(box.row_start, box.row_stop, dtype=float)
-    above, below = np.searchsorted(rows, (box.row_start, box.row_stop))
-    both_sides = bool(count[:above].sum() >= 3 and count[below:].sum() >= 3)
-    slope = float(((rows - middle) * (sums - mean * count)).sum() / spread) if both_sides else 0.0
-    values = (mean + slope * (at - middle))[:, None]
-    offset = aperture.middle_row - middle
-    leverage = 1 / n + (offset**2 / spread if both_sides else 0.0)
-    return Estimate(values, float(leverage), float(n))
+def _lines(rows: Array, means: Array, counts: Array, apertures: Sequence[Aperture]) -> list[Estimate]:
+    """Least-squares lines through means of bins, one line a row, and their values along the apertures' rows."""
+    n = counts.sum(axis=1)
+    safe = np.maximum(n, 1.0)
+    middle, mean = (rows * counts).sum(axis=1) / safe, (means * counts).sum(axis=1) / safe
+    off = (rows - middle[:, None]) * counts
+    spread, rise = (off * (rows - middle[:, None])).sum(axis=1), (off * (means - mean[:, None])).sum(axis=1)
+    top, bottom = np.array([(a.box.row_start, a.box.row_stop) for a in apertures]).reshape(-1, 2).T
+    above, below = (counts * (rows < top[:, None])).sum(axis=1), (counts * (rows >= bottom[:, None])).sum(axis=1)
+    has_slope = (above >= 3) & (below >= 3)
+    slope = np.where(has_slope, rise / np.where(has_slope, spread, 1.0), 0.0)
+    offset = (top + bottom - 1) / 2 - middle
+    leverage = 1 / safe + np.where(has_slope, offset**2 / np.where(has_slope, spread, 1.0), 0.0)
+    return [
+        Estimate(
+            (mean[k] + slope[k] * (np.arange(top[k], bottom[k]) - middle[k]))[:, None], float(leverage[k]), float(n[k])
+        )
+        for k in range(len(apertures))
+    ]
 
 
 def weighted_median(values: Array, weights: Array) -> float:
@@ -128,55 +232,47 @@ def weighted_median(values: Array, weights: Array) -> float:
     return float((ranked[below] + ranked[above]) / 2)
 
 
-@dataclass(frozen=True)
-class LaneBaseline:
+class LaneBaseline(FittedBackground):
     """Whittaker baseline of the lane's profile with all bands masked.
 
-    Attributes
+    Parameters
     ----------
     stiffness : float
         Waves shorter than so many band heights are not followed.
     """
 
-    stiffness: float = 6.0
-    name: str = "lane"
+    name = "lane"
 
-    def fit(self, ground: BackgroundPixels) -> _LaneSurface:
-        """Nothing is learnt before a lane is asked for."""
-        return _LaneSurface(self, ground)
-
-
-@dataclass(frozen=True, eq=False)
-class _LaneSurface(FittedBackground):
-    method: LaneBaseline
-    ground: BackgroundPixels
-    # Filled as lanes are asked for; the same lane always gives the same course, in any order and thread.
-    courses: dict[str, tuple[Array, Array, float]] = field(default_factory=dict)
+    def __init__(self, ground: BackgroundPixels, *, stiffness: float = 6.0) -> None:
+        self.ground, self.stiffness = ground, stiffness
+        # Filled as lanes are asked for; the same lane always gives the same course, in any order and thread.
+        self.courses: dict[str, tuple[Array, Array, float]] = {}
 
     def under(self, aperture: Aperture) -> Estimate:
         """Level of the lane's baseline along the aperture's rows; the flanks' line outside of lanes."""
         if aperture.lane is None:
-            return Flank().fit(self.ground).under(aperture)
+            return Flank(self.ground).under(aperture)
         known = self.courses.get(aperture.lane.id)
         if known is None:
             known = self.courses[aperture.lane.id] = self._baseline(aperture.lane)
         rows, level, free = known
         if free < 3:
-            return Flank().fit(self.ground).under(aperture)
+            return Flank(self.ground).under(aperture)
         values = np.interp(np.arange(aperture.box.row_start, aperture.box.row_stop), rows, level)
-        reach = 0.5 * self.method.stiffness * self.ground.band_height
+        reach = 0.5 * self.stiffness * self.ground.band_height
         n = max(free * reach / max(float(rows[-1] - rows[0]), reach), 1.0)
         return Estimate(values[:, None], 1 / n, n)
 
     def _baseline(self, lane: Lane) -> tuple[Array, Array, float]:
-        step, course = self.ground.cells.steps[0], read_lane(self.ground.cells, lane)
+        """Rows, level and free pixels of a lane; no pixels where fewer than three bins are free."""
+        step, course = self.ground.cells.steps[0], self.ground.cells.read_lane(lane)
         free = course.counts > 0
         if free.sum() < 3:
             return course.rows, course.means, 0.0
         middle = float(course.means[free].mean())
         centred = np.where(free, course.means - middle, 0.0)
         # Half of a wave's height passes where its length is 2 pi lam**(1/4).
-        lam = (self.method.stiffness * self.ground.band_height / step / (2 * np.pi)) ** 4
+        lam = (self.stiffness * self.ground.band_height / step / (2 * np.pi)) ** 4
         weights = course.counts / course.counts[free].mean()
         smooth = whittaker(centred, weights, lam)
         return self.ground.cells.middles(), smooth + middle, float(course.counts.sum())
@@ -219,17 +315,44 @@ STANDS = 10.0
 """They stand so many of the ball's radii high: a lower ball would rise into bands."""
 
 
-@dataclass(frozen=True, eq=False)
-class CellSurface(FittedBackground):
-    """Levels on a grid of cells, interpolated between their centres."""
+class RollingBall(FittedBackground):
+    """A ball rolled under the picture's cells (Sternberg 1983), lifted to the middle of the noise.
 
-    cells: Array
-    step: int
-    n_pixels: float
+    Parameters
+    ----------
+    heights, pitches : float
+        Radius: the larger of so many band heights and so many lane pitches.
+
+    Notes
+    -----
+    A ball has a height in counts, so that its answer would change with the file's scale. Here counts are taken in
+    units in which the picture's bright cells stand ten radii above its median, whatever the scale.
+    Rolling along the noise floor, the ball lies too low: the median gap to the free cells is given back.
+    """
+
+    name = "rolling_ball"
+
+    def __init__(self, ground: BackgroundPixels, *, heights: float = 2.0, pitches: float = 0.75) -> None:
+        from skimage.restoration import rolling_ball
+
+        mean, count, self.step = ground.grid
+        # Means of all pixels of each cell, bands and all.
+        finite = np.where(np.isfinite(ground.signal), ground.signal, 0)
+        starts = [np.arange(0, n, self.step) for n in finite.shape]
+        cells = np.add.reduceat(np.add.reduceat(finite, starts[0], axis=0), starts[1], axis=1).astype(float)
+        rows, cols = (np.diff([*start, n]) for start, n in zip(starts, finite.shape, strict=True))
+        cells /= np.outer(rows, cols)
+        radius = max(heights * ground.band_height, pitches * ground.lane_pitch) / self.step
+        middle = float(np.median(cells))
+        unit = float(np.quantile(np.abs(cells - middle), BRIGHT)) / (STANDS * radius)
+        rolled = rolling_ball((cells - middle) / unit, radius=radius) * unit + middle if unit > 0 else cells.copy()
+        free = count > 0
+        lift = weighted_median((mean - rolled)[free], count[free]) if free.any() else 0.0
+        self.levels, self.n_pixels = rolled + lift, float((2 * np.ceil(radius) + 1) * self.step) ** 2
 
     def under(self, aperture: Aperture) -> Estimate:
-        """Levels at every pixel of the aperture's box."""
-        values = interpolate_cells(self.cells, self.step, aperture)
+        """Levels at every pixel of the aperture's box, between the centres of the cells."""
+        values = interpolate_cells(self.levels, self.step, aperture)
         return Estimate(values, MEDIAN_COST / max(self.n_pixels, 1.0), self.n_pixels)
 
 
@@ -247,40 +370,3 @@ def _neighbours(pixels: np.ndarray, step: int, n: int) -> tuple[np.ndarray, np.n
     place = np.clip((pixels - (step - 1) / 2) / step, 0, n - 1)
     low = np.minimum(place.astype(int), max(n - 2, 0))
     return low, np.minimum(low + 1, n - 1), place - low
-
-
-@dataclass(frozen=True)
-class RollingBall:
-    """A ball rolled under the picture's cells (Sternberg 1983), lifted to the middle of the noise.
-
-    A ball has a height in counts, so that its answer would change with the file's scale. Here counts are taken in
-    units in which the picture's bright cells stand ten radii above its median, whatever the scale.
-    Rolling along the noise floor, the ball lies too low: the median gap to the free cells is given back.
-
-    Attributes
-    ----------
-    heights, pitches : float
-        Radius: the larger of so many band heights and so many lane pitches.
-    """
-
-    heights: float = 2.0
-    pitches: float = 0.75
-    name: str = "rolling_ball"
-
-    def fit(self, ground: BackgroundPixels) -> CellSurface:
-        """Roll the ball under the picture's cells, bands and all."""
-        from skimage.restoration import rolling_ball
-
-        grid = ground.grid
-        finite = np.where(np.isfinite(ground.signal), ground.signal, 0)
-        starts = [np.arange(0, n, grid.step) for n in finite.shape]
-        cells = np.add.reduceat(np.add.reduceat(finite, starts[0], axis=0), starts[1], axis=1).astype(float)
-        rows, cols = (np.diff([*start, n]) for start, n in zip(starts, finite.shape, strict=True))
-        cells /= np.outer(rows, cols)
-        radius = max(self.heights * ground.band_height, self.pitches * ground.lane_pitch) / grid.step
-        middle = float(np.median(cells))
-        unit = float(np.quantile(np.abs(cells - middle), BRIGHT)) / (STANDS * radius)
-        rolled = rolling_ball((cells - middle) / unit, radius=radius) * unit + middle if unit > 0 else cells.copy()
-        free = grid.count > 0
-        lift = weighted_median((grid.mean - rolled)[free], grid.count[free]) if free.any() else 0.0
-        return CellSurface(rolled + lift, grid.step, float((2 * np.ceil(radius) + 1) * grid.step) ** 2)
