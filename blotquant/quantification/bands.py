@@ -310,12 +310,11 @@ def _band_cells(
     snr = measured.volume / measured.volume_sd if measured.volume_sd > 0 else np.nan
     # Of pixels that it has in common with another a band is clipped where a good part of them is its own.
     least = OWN_PART if band.split or aperture.contested is not None else 0.0
-    mine = np.where(aperture.weights >= least, aperture.weights, 0.0)
-    n_saturated, clipped = saturation(scene.signal[aperture.box.slices], mine, scene.ceiling)
+    mine = np.where(aperture.weights >= least, aperture.weights, 0.0) if least else aperture.weights
+    n_saturated, clipped = saturation(measured.pixels, mine, scene.ceiling)
     height, width = band_shape(measured.profile, aperture.cover)
-    # Highest count under an outline as a part of the ceiling; NaN where no ceiling or no count is known.
-    under = scene.signal[aperture.box.slices][mine > 0]
-    under = under[np.isfinite(under)]
+    # Highest count under the outline: -inf where none is known.
+    top = float(np.fmax.reduce(measured.pixels, axis=None, where=mine > 0, initial=-np.inf))
     cells = {
         "band_id": band.id,
         "target": band.target,
@@ -337,9 +336,7 @@ def _band_cells(
         "aperture_fraction": aperture_fraction(band, scene, aperture),
         "method_spread": spread,
         "saturated_px": n_saturated,
-        "peak_fraction": (
-            float(under.max()) / scene.ceiling if under.size and 0 < scene.ceiling < np.inf else float("nan")
-        ),
+        "peak_fraction": top / scene.ceiling if top > -np.inf and 0 < scene.ceiling < np.inf else float("nan"),
         "confidence": band.confidence,
     }
     is_burnt = snr > HOLLOW_SNR and is_hollow(measured.excess, aperture.weights, snr, cover=aperture.tall)

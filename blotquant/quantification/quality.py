@@ -135,8 +135,11 @@ def debris_light(excess: Array, weights: Array) -> float:
     if len(columns) < 8 or height < 5:
         return 0.0
     # Rows are counted from the outline's upper edge, so that a slanting band lies straight.
-    rows = np.minimum(covered[:, columns].argmax(axis=0) + np.arange(height)[:, None], len(excess) - 1)
-    straight = excess[rows, columns]
+    first = covered[:, columns].argmax(axis=0)
+    if np.ptp(first) == 0 and columns[-1] - columns[0] == len(columns) - 1 and first[0] + height <= len(excess):
+        straight = excess[first[0] : first[0] + height, columns[0] : columns[-1] + 1]
+    else:
+        straight = excess[np.minimum(first + np.arange(height)[:, None], len(excess) - 1), columns]
     common, reach = row_medians(straight), max(height // 6, 1)
     brightest = ndimage.maximum_filter1d(common, 2 * reach + 1, mode="nearest")
     top = max(float(common.max()), 0.0)
