@@ -35,7 +35,6 @@ from blotquant.model.image import BlotImage, FloatImage
 from blotquant.quantification.bands import measure_rows
 from blotquant.quantification.lanes import lane_rows
 from blotquant.quantification.prepared_image import PreparedImage, prepare_image
-from blotquant.session.replay import hand_edits
 from blotquant.session.session import Session, make_session
 from blotquant.settings import Settings
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, make_table
@@ -199,7 +198,7 @@ def find_again(image: BlotImage, session: Session, step: Step | None = None) -> 
     Layout
         What is found now; `Session.take_over` lays the corrections over it.
     """
-    kinds = {edit.kind for edit in hand_edits(session.history.edits)}
+    kinds = {edit.kind for edit in session.edits_by_hand}
     first: Step = "bands" if "lane" in kinds else "lanes" if "strip" in kinds else "strips"
     return FINDERS[step or first](image, session.layout, session.settings)
 
@@ -384,7 +383,7 @@ def analyze_membrane(
 
 def corrected_lanes(session: Session) -> bool:
     """Whether a hand corrected the session's lanes, and so has said which is which."""
-    return any(edit.kind in ("lane", "strip") for edit in hand_edits(session.history.edits))
+    return any(edit.kind in ("lane", "strip") for edit in session.edits_by_hand)
 
 
 def _identified(session: Session) -> Layout:

@@ -6,7 +6,7 @@ travel in every session and read and write TOML.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -180,33 +180,43 @@ class Settings(_Section):
         SheetError
             With one line for every unknown name or value that is not allowed.
         """
-        values, given = Settings().model_dump(), self.model_dump(exclude_unset=True)
+        known, given = type(self)().flat(), self.flat(set_only=True)
         for text in overrides:
             name, equals, value = text.partition("=")
-            place: Any = values
-            *sections, last = name.strip().split(".")
-            sections = [EARLIER_SECTIONS.get(section, section) for section in sections]
-            for section in sections:
-                place = place.get(section) if isinstance(place, dict) else None
-            if not equals or not isinstance(place, dict) or last not in place or isinstance(place[last], dict):
-                names = ", ".join(_names(values))
-                msg = f"--set {text}: no such parameter; write NAME=VALUE, where NAME is one of {names}"
+            section, dot, last = name.strip().rpartition(".")
+            name = EARLIER_SECTIONS.get(section, section) + dot + last
+            if not equals or name not in known:
+                msg = f"--set {text}: no such parameter; write NAME=VALUE, where NAME is one of {', '.join(known)}"
                 raise SheetError(msg)
-            inner: Any = given
-            for section in sections:
-                inner = inner.setdefault(section, {})
-            inner[last] = _plain_value(value.strip(), can_be_unset=place[last] is None)
+            given[name] = _plain_value(value.strip(), can_be_unset=known[name] is None)
         try:
-            return Settings.model_validate(given)
+            return self.from_flat(given)
         except ValidationError as error:
             raise SheetError(explain_validation(error, where="settings")) from None
 
+    def flat(self, *, set_only: bool = False) -> dict[str, Any]:
+        """Parameters by dotted name (``detection.min_snr``) as plain values: all, or those that were set."""
+        flat: dict[str, Any] = {}
+        waiting = list(self.model_dump(mode="json", exclude_unset=set_only).items())
+        while waiting:
+            name, value = waiting.pop(0)
+            if isinstance(value, dict):
+                waiting[:0] = [(f"{name}.{key}", inner) for key, inner in value.items()]
+            else:
+                flat[name] = value
+        return flat
 
-def _names(values: dict[str, Any], prefix: str = "") -> list[str]:
-    names: list[str] = []
-    for key, value in values.items():
-        names += _names(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key]
-    return names
+    @classmethod
+    def from_flat(cls, flat: Mapping[str, Any]) -> Settings:
+        """Settings from dotted names; pydantic's `ValidationError` names each wrong one."""
+        nested: dict[str, Any] = {}
+        for name, value in flat.items():
+            *sections, last = name.split(".")
+            place = nested
+            for section in sections:
+                place = place.setdefault(section, {})
+            place[last] = value
+        return cls.model_validate(nested)
 
 
 def _plain_value(text: str, *, can_be_unset: bool) -> Any:

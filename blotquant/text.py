@@ -13,6 +13,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterable
+from pathlib import Path
 
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 LONGEST_LINE = 1500
@@ -129,3 +130,14 @@ def file_name(*parts: str) -> str:
         return short
     digits = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{short}~{digits}"
+
+
+def relative_path(source: Path, folder: Path) -> str:
+    """A file's path as seen from a folder, with forward slashes; absolute if they lie on different drives.
+
+    It is text that every file takes, see `printable`.
+    """
+    try:
+        return printable(Path(os.path.relpath(source.absolute(), folder.absolute())).as_posix())
+    except ValueError:
+        return printable(source.absolute().as_posix())

@@ -37,8 +37,9 @@ from blotquant.cli import main as blotquant  # noqa: E402
 from blotquant.model.geometry import Layout  # noqa: E402
 from blotquant.runs.manifest import make_manifest, publish  # noqa: E402
 from blotquant.runs.store import Part, locked  # noqa: E402
-from blotquant.session.edits import delete_band  # noqa: E402
-from blotquant.session.session import ImageReference, Session, load_session, save_session, session_text  # noqa: E402
+from blotquant.session.band_edits import delete_band  # noqa: E402
+from blotquant.session.image_reference import ImageReference  # noqa: E402
+from blotquant.session.session import Session, load_session, save_session, session_text  # noqa: E402
 
 CORRECTED = "sessions/blot1_AKT.tif.blot.json"
 # A worker that has everything imported and is forked for each kill: moments fall into the work, not into imports.

@@ -75,7 +75,7 @@ def show(folder: Path) -> None:
     import napari
 
     from blotquant.runs.demo import run_demo
-    from blotquant.session.edits import resize_band
+    from blotquant.session.band_edits import resize_band
     from napari_blotquant.reader import find_dock
 
     run_demo(folder)

@@ -29,7 +29,7 @@ from blotquant.experiment.read import read_experiment  # noqa: E402
 from blotquant.runs.manifest import MANIFEST, manifest_checksum, manifest_text, read_manifest  # noqa: E402
 from blotquant.runs.study import run_experiment  # noqa: E402
 from blotquant.runs.verify import check_record, compare_again, recompute, verify_folder  # noqa: E402
-from blotquant.session.edits import delete_band  # noqa: E402
+from blotquant.session.band_edits import delete_band  # noqa: E402
 from blotquant.session.session import load_session, save_session  # noqa: E402
 
 CORRECTED = "sessions/blot1_AKT.tif.blot.json"

@@ -114,7 +114,7 @@ def render_blot(
         numbers=_lane_numbers(analysis, labels) if known.stain else _band_numbers(analysis, labels),
         by_lane=known.stain,
         method=analysis.scene.method,
-        edits=len(analysis.session.history.effective()),
+        edits=len(analysis.session.edits_in_force),
     )
 
 

@@ -180,7 +180,7 @@ def lay_again(opened: Opened, step: Orientation | None, *, who: str, when: str) 
 def _is_corrected(path: Path) -> bool:
     """Whether a session's file holds corrections, or what cannot be read."""
     try:
-        return bool(load_session(path).history.effective())
+        return bool(load_session(path).edits_in_force)
     except BlotQuantError:
         return True
 
@@ -245,7 +245,7 @@ def _state(path: Path) -> str:
 
 def state_of(session: Session) -> str:
     """How far the correction of a session is: corrected (and by how many edits), flagged (with what), untouched."""
-    gestures = {edit.group for edit in session.history.effective()}
+    gestures = {edit.group for edit in session.edits_in_force}
     if gestures:
         return f"corrected ({len(gestures)})" + (", edits do not fit" if session.conflicts else "")
     flags = {*session.layout_auto.flags, *(f for lane in session.layout_auto.lanes for f in lane.flags)}

@@ -229,8 +229,8 @@ def _record(
     store: Store, tasks: Mapping[str, PictureTask], settings: Settings, failures: Mapping[str, str]
 ) -> Manifest:
     from blotquant.runs.manifest import input_record, make_manifest
-    from blotquant.session.canonical_json import flatten_settings
-    from blotquant.session.session import find_image, load_session
+    from blotquant.session.image_reference import find_image
+    from blotquant.session.session import load_session
 
     inputs, out = [], store.folder
     for key, task in tasks.items():
@@ -242,9 +242,9 @@ def _record(
             continue
         inputs.append(input_record("session", path, out, name=key))
         if part is not None:
-            picture = find_image(load_session(path), path.parent)
+            picture = find_image(load_session(path).image, path.parent)
             inputs.append(input_record("picture of session", picture, out, sha256=checksum))
-    return make_manifest("measure", settings=flatten_settings(settings), inputs=inputs, units=tasks, failed=failures)
+    return make_manifest("measure", settings=settings.flat(), inputs=inputs, units=tasks, failed=failures)
 
 
 def run_units(

@@ -14,8 +14,9 @@ from blotquant.io.files import sha256_of
 from blotquant.runs.membranes import MembraneTask
 from blotquant.runs.pictures import open_session_picture
 from blotquant.runs.study import membrane_tasks, settings_of
-from blotquant.session.session import SESSION_SUFFIX, load_session, relative_path
+from blotquant.session.session import SESSION_SUFFIX, load_session
 from blotquant.settings import Settings
+from blotquant.text import relative_path
 
 if TYPE_CHECKING:
     import pandas as pd

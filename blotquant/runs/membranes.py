@@ -16,8 +16,10 @@ from blotquant.model.geometry import LaneRole, Layout
 from blotquant.runs.pictures import make_part, named, placed, software, with_timings
 from blotquant.runs.progress import say
 from blotquant.runs.store import Part, fingerprint
-from blotquant.session.session import check_same_orientation, check_same_picture, load_session, relative_path
+from blotquant.session.image_reference import check_same_orientation, check_same_picture
+from blotquant.session.session import load_session
 from blotquant.settings import Settings
+from blotquant.text import relative_path
 from blotquant.threads import stage, timed
 
 if TYPE_CHECKING:
@@ -323,7 +325,7 @@ def _read(entry: ImageEntry, path: Path, session: Session | None, settings: Sett
     known = settings if session is None else session.image
     with named(entry.name):
         if session is not None:
-            check_same_orientation(session, entry.orientation, where=entry.name)
+            check_same_orientation(session.image, entry.orientation, where=entry.name)
         image = read_image(
             path,
             page=known.page if entry.page is None else entry.page,
@@ -334,5 +336,5 @@ def _read(entry: ImageEntry, path: Path, session: Session | None, settings: Sett
             max_pixels=settings.max_pixels,
         ).with_(probe=entry.probe)
         if session is not None:
-            check_same_picture(session, image.sha256, where=entry.name)
+            check_same_picture(session.image, image.sha256, where=entry.name)
         return image

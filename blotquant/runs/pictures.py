@@ -21,17 +21,11 @@ from blotquant.io import read_image
 from blotquant.io.files import sha256_of
 from blotquant.runs.inputs import Input
 from blotquant.runs.store import Part, fingerprint
-from blotquant.session.session import (
-    Session,
-    check_same_orientation,
-    find_image,
-    load_session,
-    relative_path,
-    session_text,
-    software_versions,
-)
+from blotquant.session.image_reference import check_same_orientation, find_image
+from blotquant.session.session import Session, load_session, session_text, software_versions
 from blotquant.settings import Settings
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, plain_rows
+from blotquant.text import relative_path
 from blotquant.threads import stage, timed
 
 if TYPE_CHECKING:
@@ -127,7 +121,7 @@ def _open(task: PictureTask) -> tuple[BlotImage, Session | None]:
     if task.session is None:
         return open_picture(task.input.path, task.settings), None
     session = load_session(task.session)
-    check_same_orientation(session, task.settings.orientation, where=task.input.name)
+    check_same_orientation(session.image, task.settings.orientation, where=task.input.name)
     given = None if task.input.is_session else task.input.path
     image = open_session_picture(session, task.session.parent, given=given, max_pixels=task.settings.max_pixels)
     return image, placed(session, image, task.session_folder)
@@ -195,7 +189,7 @@ def open_session_picture(
     """
     reference = session.image
     return read_image(
-        find_image(session, folder, given=given),
+        find_image(session.image, folder, given=given),
         page=reference.page,
         channel=reference.channel,
         orientation=reference.orientation,
@@ -257,7 +251,7 @@ def summarize(name: str, analysis: Analysis) -> dict[str, Any]:
         "lanes": [len(layout.lanes_of(strip.id)) for strip in layout.strips],
         "bands": statuses.count("detected"),
         "not_detected": statuses.count("not_detected"),
-        "hand_edits": len(analysis.session.history.effective()),
+        "hand_edits": len(analysis.session.edits_in_force),
         "problem": _nothing_to_measure(analysis),
         "identity": analysis.identity.words if analysis.identity else None,
         "identified": analysis.identity is None or analysis.identity.is_known,

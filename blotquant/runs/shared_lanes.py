@@ -23,12 +23,11 @@ from blotquant.model.image import BlotImage
 from blotquant.runs.blots import open_blot, session_beside
 from blotquant.runs.live_ratios import OpenStudy
 from blotquant.runs.pictures import placed
-from blotquant.session.edits import HAND_LANE, remove_lane, reshape_lane
 from blotquant.session.history import Change
-from blotquant.session.hit_testing import middle_of
+from blotquant.session.hit_testing import is_inside, middle_of
+from blotquant.session.lane_edits import HAND_LANE, add_strip, remove_lane, reshape_lane
 from blotquant.session.replay import apply_changes, new_id
 from blotquant.session.session import Session, load_session, save_session
-from blotquant.session.strip_edits import add_strip, is_inside
 
 SHARED = "lanes_of_membrane"
 """What the record calls the gesture."""

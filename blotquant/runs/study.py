@@ -218,7 +218,6 @@ def _record(
     from blotquant.experiment.read import source_files
     from blotquant.normalization.dilution_files import dilution_files
     from blotquant.runs.manifest import input_record, make_manifest
-    from blotquant.session.canonical_json import flatten_settings
 
     out = store.folder
     file, *sheets = source_files(experiment.path)
@@ -233,7 +232,7 @@ def _record(
         ]
     markers = dict.fromkeys(entry.ladder_image for entry in experiment.images if entry.ladder_image is not None)
     inputs += [input_record("marker", experiment.folder / name, out, name=name) for name in markers]
-    return make_manifest("run", settings=flatten_settings(settings), inputs=inputs, units=tasks, failed=failures)
+    return make_manifest("run", settings=settings.flat(), inputs=inputs, units=tasks, failed=failures)
 
 
 def _folders(experiments: Sequence[Experiment], out: Path) -> list[Path]:

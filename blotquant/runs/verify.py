@@ -35,8 +35,8 @@ from blotquant.runs.differences import Finding, compare_files, compare_parquet
 from blotquant.runs.folder import TIMINGS, Workers, run_units, write_parquets
 from blotquant.runs.manifest import EARLIER, MANIFEST, InputRecord, Manifest, manifest_checksum, read_manifest
 from blotquant.runs.store import Store, is_link
-from blotquant.session.canonical_json import flatten_settings, nest_settings
-from blotquant.session.session import SESSION_SUFFIX, existing, load_session, software_versions
+from blotquant.session.image_reference import existing
+from blotquant.session.session import SESSION_SUFFIX, load_session, software_versions
 from blotquant.settings import Settings
 
 OTHER_VERSIONS_TOLERANCE = 1e-9
@@ -174,14 +174,14 @@ def _verify_one(out: Path, images: Path | None, checksum: str | None) -> Verdict
     except SessionError as error:
         return Verdict(differences=(Finding(file=MANIFEST, what=str(error).removeprefix(f"{MANIFEST}: ")),))
     own = manifest_checksum(out)
-    defaults = flatten_settings(Settings())
+    defaults = Settings().flat()
     findings = check_record(out, manifest, images=images)
     if checksum is not None and checksum.strip().lower() != own:
         what = "is not the manifest whose checksum was noted"
         findings.insert(0, Finding(file=MANIFEST, what=what, recorded=checksum.strip(), recomputed=own))
     verdict = Verdict(
         differences=tuple(findings),
-        parameters={k: v for k, v in flatten_settings(settings).items() if v != defaults[k]},
+        parameters={k: v for k, v in settings.flat().items() if v != defaults[k]},
         checksums={MANIFEST: own},
     )
     with tempfile.TemporaryDirectory(prefix="blotquant_verify_") as temporary:
@@ -334,7 +334,7 @@ def recorded_settings(manifest: Manifest) -> Settings:
     from blotquant.settings import explain_validation
 
     try:
-        return nest_settings(manifest.settings)
+        return Settings.from_flat(manifest.settings)
     except ValidationError as error:
         raise SessionError(explain_validation(error, where=f"{MANIFEST}: settings")) from None
 

@@ -1,14 +1,15 @@
-"""Values as plain JSON, in one way only: what sessions and manifests are written in."""
+"""Values as plain JSON, in one way only: what sessions and manifests are written in and read from."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any
 
-from blotquant.settings import Settings
+from pydantic import TypeAdapter
 
 
 def canonical_text(data: Mapping[str, Any]) -> str:
@@ -47,28 +48,26 @@ def _compact(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
-def flatten_settings(settings: Settings) -> dict[str, Any]:
-    """Settings as dotted names and scalar values, as the history names them."""
-    flat: dict[str, Any] = {}
-    _flatten(settings.model_dump(mode="json"), "", flat)
-    return flat
+def canonical_json(value: Any) -> str:
+    """Write a value as JSON in one way only: keys sorted, no spaces, floats by their shortest round trip."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def _flatten(values: Mapping[str, Any], prefix: str, flat: dict[str, Any]) -> None:
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            _flatten(value, f"{prefix}{key}.", flat)
-        else:
-            flat[prefix + key] = value
+def parse_json(text: str) -> Any:
+    """Read JSON in which every number is one; `ValueError` or `RecursionError` if it is none."""
+    return json.loads(text, parse_constant=_finite, parse_float=_finite)
 
 
-def nest_settings(flat: Mapping[str, Any]) -> Settings:
-    """Settings from dotted names; pydantic's `ValidationError` names each wrong one."""
-    nested: dict[str, Any] = {}
-    for name, value in flat.items():
-        *sections, last = name.split(".")
-        place = nested
-        for section in sections:
-            place = place.setdefault(section, {})
-        place[last] = value
-    return Settings.model_validate(nested)
+def _finite(text: str) -> float:
+    """What `canonical_json` could not write again, nothing here can have written: NaN, infinities, 1e999."""
+    value = float(text)
+    if not math.isfinite(value):
+        msg = f"{text} is not a finite number"
+        raise ValueError(msg)
+    return value
+
+
+@cache
+def adapter_of(wanted: Any) -> TypeAdapter[Any]:
+    """The reader of a type's plain form; made once, since making one is slow."""
+    return TypeAdapter(wanted)

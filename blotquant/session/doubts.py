@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from blotquant.flags import split_flags
 from blotquant.model.geometry import Layout
-from blotquant.session.history import FIND_AGAIN, History, Kind
+from blotquant.session.history import Edit, Kind
 
 SURE = 0.9
 """Below this confidence a lane or band is pointed out as a doubt."""
@@ -27,19 +27,19 @@ class Doubt(NamedTuple):
         return self.confidence, self.kind, self.object_id
 
 
-def find_doubts(layout: Layout, history: History, names: Mapping[str, str]) -> list[Doubt]:
+def find_doubts(layout: Layout, by_hand: Iterable[Edit], names: Mapping[str, str]) -> list[Doubt]:
     """List what deserves a look, the least sure first; what a hand has touched is sure.
 
     Parameters
     ----------
     layout : Layout
         As it is now.
-    history : History
-        What was corrected.
+    by_hand : iterable of Edit
+        What was corrected, `Session.edits_by_hand`.
     names : mapping of str to str
         What each lane is called, by its id.
     """
-    touched = {edit.object_id for edit in history.effective() if edit.action != FIND_AGAIN}
+    touched = {edit.object_id for edit in by_hand}
     lanes = [
         Doubt("lane", lane.id, lane.confidence, f"{names[lane.id]} is {lane.confidence:.0%} sure")
         for lane in layout.lanes

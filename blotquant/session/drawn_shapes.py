@@ -15,19 +15,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from blotquant.model.geometry import Lane, Layout, Point, Polygon, polygon, polygon_area
-from blotquant.session.edits import (
-    add_lane,
-    delete_band,
-    draw_band,
-    draw_lane,
-    remove_lane,
-    reshape_lane,
-    resize_band,
-)
+from blotquant.session.band_edits import delete_band, draw_band, resize_band
 from blotquant.session.history import Change
 from blotquant.session.hit_testing import middle_of, shown_outline
+from blotquant.session.lane_edits import (
+    add_lane,
+    add_strip,
+    draw_lane,
+    remove_lane,
+    remove_strip,
+    reshape_lane,
+    reshape_strip,
+)
 from blotquant.session.replay import apply_changes
-from blotquant.session.strip_edits import add_strip, remove_strip, reshape_strip
 
 Vertices = NDArray[np.float64]
 

@@ -8,17 +8,13 @@ evident, not impossible: who rewrites every hash leaves no trace in the file its
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
 from itertools import groupby
 from typing import Any, Literal, NamedTuple, cast, get_args
 
-from pydantic import TypeAdapter
-
 from blotquant.model.geometry import Band, Lane, Strip
+from blotquant.session.canonical_json import adapter_of, canonical_json
 
 Kind = Literal["strip", "lane", "band", "image", "settings"]
 Scalar = str | int | float | bool | None
@@ -96,25 +92,6 @@ class Edit:
         return replace(linked, hash=edit_hash(linked))
 
 
-def canonical_json(value: Any) -> str:
-    """Write a value as JSON in one way only: keys sorted, no spaces, floats by their shortest round trip."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-def parse_json(text: str) -> Any:
-    """Read JSON in which every number is one; `ValueError` or `RecursionError` if it is none."""
-    return json.loads(text, parse_constant=_finite, parse_float=_finite)
-
-
-def _finite(text: str) -> float:
-    """What `canonical_json` could not write again, nothing here can have written: NaN, infinities, 1e999."""
-    value = float(text)
-    if not math.isfinite(value):
-        msg = f"{text} is not a finite number"
-        raise ValueError(msg)
-    return value
-
-
 def edit_hash(edit: Edit) -> str:
     """SHA-256 of an edit's canonical JSON without its own hash.
 
@@ -138,12 +115,6 @@ def _exact(value: Value) -> Value:
         plain = {f.name: getattr(value, f.name) for f in fields(value)}
         return cast(Value, adapter_of(cast(Hashable, type(value))).validate_python(plain))
     return value
-
-
-@lru_cache(maxsize=32)
-def adapter_of(wanted: Any) -> TypeAdapter[Any]:
-    """The reader of a type's plain form; made once, since making one is slow."""
-    return TypeAdapter(wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,10 +200,6 @@ class History:
             msg = "nothing to redo"
             raise ValueError(msg)
         return self.append([e.change for e in gesture], action=REDO, who=who, when=when)
-
-    def effective(self) -> tuple[Edit, ...]:
-        """The edits in force: what was undone and not redone is left out, and so are the undos themselves."""
-        return effective_edits(self.edits)
 
     def verify_chain(self) -> tuple[str, ...]:
         """Say where the chain is broken, one line each; empty if the record is as it was written."""

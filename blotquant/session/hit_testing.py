@@ -84,6 +84,12 @@ def is_in_row(layout: Layout, band: Band, strip: str, number: int) -> bool:
     return band.row == number and layout.lane(band.lane).strip == strip
 
 
+def is_inside(outline: Polygon, row: float, col: float) -> bool:
+    """Whether a point lies in the box around an outline."""
+    (top, bottom), cols = row_span(outline), [c for _, c in outline]
+    return top <= row <= bottom and min(cols) <= col <= max(cols)
+
+
 def middle_of(outline: Polygon) -> Point:
     """Middle of an outline's bounding box."""
     low, high = np.min(outline, axis=0), np.max(outline, axis=0)

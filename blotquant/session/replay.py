@@ -6,9 +6,9 @@ Where the object is gone, or something else lies in its place, the edit is not a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar, cast
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,20 +25,11 @@ MIN_OVERLAP = 0.4
 """Two outlines are the same thing if they share this part of their union: half a band's height off is too far."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conflict:
+class Conflict(NamedTuple):
     """An edit that no longer fits, and why; it stays in the record and is not applied."""
 
     edit: Edit
     reason: str
-
-
-@dataclass(slots=True)
-class _State:
-    objects: dict[Kind, dict[str, Object]]
-    renamed: dict[tuple[Kind, str], str] = field(default_factory=dict)
-    lanes_moved: bool = False
-    strips_moved: bool = False
 
 
 def apply_edits(layout: Layout, edits: Sequence[Edit]) -> tuple[Layout, tuple[Conflict, ...]]:
@@ -58,18 +49,9 @@ def apply_edits(layout: Layout, edits: Sequence[Edit]) -> tuple[Layout, tuple[Co
     conflicts : tuple of Conflict
         Every edit that was not applied, with the reason.
     """
-    state = _State(
-        {
-            "strip": {s.id: s for s in layout.strips},
-            "lane": {x.id: x for x in layout.lanes},
-            "band": {b.id: b for b in layout.bands},
-        }
-    )
-    conflicts = []
-    for edit in effective_edits(edits):
-        if edit.kind in state.objects and (reason := _apply(state, edit.change)):
-            conflicts.append(Conflict(edit=edit, reason=reason))
-    return _collect(layout, state), tuple(conflicts)
+    replay = _Replay(layout)
+    made = [(edit, replay.make(edit.change)) for edit in effective_edits(edits) if edit.kind in _KINDS]
+    return replay.result(), tuple(Conflict(edit, reason) for edit, reason in made if reason)
 
 
 def apply_changes(layout: Layout, changes: Iterable[Change]) -> Layout:
@@ -85,20 +67,6 @@ def apply_changes(layout: Layout, changes: Iterable[Change]) -> Layout:
     if conflicts:
         raise ValueError("; ".join(conflict.reason for conflict in conflicts))
     return result
-
-
-def fold_fields(start: Mapping[str, Any], edits: Sequence[Edit], kind: Kind) -> dict[str, Any]:
-    """Replay the edits of the picture's or the settings' fields over their values at the start."""
-    values = dict(start)
-    for edit in effective_edits(edits):
-        if edit.kind == kind:
-            values[edit.object_id] = edit.after
-    return values
-
-
-def hand_edits(edits: Sequence[Edit]) -> tuple[Edit, ...]:
-    """The edits in force that a person made: what finding again replaced is left out."""
-    return tuple(edit for edit in effective_edits(edits) if edit.action != FIND_AGAIN)
 
 
 def replay_on(found: Layout, before: Sequence[Layout], edits: Sequence[Edit]) -> tuple[Layout, tuple[Conflict, ...]]:
@@ -124,8 +92,9 @@ def replay_on(found: Layout, before: Sequence[Layout], edits: Sequence[Edit]) ->
     gone = {(edit.group, edit.object_id) for edit in edits if edit.kind == "lane" and edit.after is None}
     kept = [
         edit
-        for edit in hand_edits(edits)
-        if not (edit.after is None and isinstance(edit.before, Band) and (edit.group, edit.before.lane) in gone)
+        for edit in effective_edits(edits)
+        if edit.action != FIND_AGAIN
+        and not (edit.after is None and isinstance(edit.before, Band) and (edit.group, edit.before.lane) in gone)
     ]
     return apply_edits(keep_ids(found, before, taken=taken), kept)
 
@@ -135,7 +104,7 @@ def keep_ids(found: Layout, before: Sequence[Layout], *, taken: Iterable[str] = 
 
     Things are the same where their outlines overlap most, at least by `MIN_OVERLAP` of their union.
     """
-    used = {item.id for old in before for kind in _KINDS for item in _items(old, kind)} | set(taken)
+    used = {key for old in before for kind in _KINDS for key in _items(old, kind)} | set(taken)
     strip_ids = _new_ids(found.strips, [s for old in before for s in old.strips], used)
     lane_ids = _new_ids(found.lanes, [x for old in before for x in old.lanes], used)
     band_ids = _new_ids(found.bands, [b for old in before for b in old.bands], used)
@@ -153,7 +122,7 @@ def diff_layouts(old: Layout, new: Layout) -> list[Change]:
     changes: list[Change] = []
     removals: list[Change] = []
     for kind in _KINDS:
-        before, after = _by_id(_items(old, kind)), _by_id(_items(new, kind))
+        before, after = _items(old, kind), _items(new, kind)
         for key in [*before, *(key for key in after if key not in before)]:
             change = Change(kind, key, before.get(key), after.get(key))
             if change.before != change.after:
@@ -188,17 +157,8 @@ def _overlaps(some: Sequence[Polygon], others: Sequence[Polygon]) -> NDArray[np.
     return np.asarray(shared / np.maximum(both - shared, 1e-9))
 
 
-def _by_id(items: Sequence[Object]) -> dict[str, Object]:
-    return {item.id: item for item in items}
-
-
-def _items(layout: Layout, kind: Kind) -> Sequence[Object]:
-    by_kind: dict[Kind, Sequence[Object]] = {
-        "strip": layout.strips,
-        "lane": layout.lanes,
-        "band": layout.bands,
-    }
-    return by_kind[kind]
+def _items(layout: Layout, kind: Kind) -> dict[str, Object]:
+    return {item.id: item for item in getattr(layout, f"{kind}s")}
 
 
 def _new_ids(found: Sequence[_T], before: Sequence[_T], used: set[str]) -> dict[str, str]:
@@ -223,53 +183,66 @@ def _new_ids(found: Sequence[_T], before: Sequence[_T], used: set[str]) -> dict[
     return names
 
 
-def _apply(state: _State, change: Change) -> str:
-    """Make one change; the reason where it does not fit, else an empty string."""
-    objects = state.objects[change.kind]
-    key = state.renamed.get((change.kind, change.object_id), change.object_id)
-    before, after = cast(Object | None, change.before), cast(Object | None, change.after)
-    current = objects.get(key)
-    if before is not None and (current is None or not _same_place(current, before, after)):
-        shares = _overlaps([item.outline for item in objects.values()], [before.outline])[:, 0]
-        near = [
-            (-share, _peak_distance(item, before), key)
-            for share, (key, item) in zip(shares, objects.items(), strict=True)
-            if share >= MIN_OVERLAP
-        ]
-        key = min(near)[2] if near else ""
+class _Replay:
+    """Strips, lanes and bands by id, while changes are made to them."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._objects = {kind: _items(layout, kind) for kind in _KINDS}
+        self._renamed: dict[tuple[Kind, str], str] = {}
+        self._touched: set[Kind] = set()
+
+    def make(self, change: Change) -> str:
+        """Make one change; the reason where it does not fit, else an empty string."""
+        kind, objects = change.kind, self._objects[change.kind]
+        before, after = cast(Object | None, change.before), cast(Object | None, change.after)
+        key = self._now(kind, change.object_id)
         current = objects.get(key)
-    if before is None and current is not None and after is not None and not _same_place(current, after, None):
-        return f"{change.kind} {key} is another {change.kind} now"
-    if before is not None and current is None and after is not None:
-        return f"{change.kind} {change.object_id} is not found any more {_where(before)}"
-    return _store(state, change, key, _merge(current, before, after))
-
-
-def _store(state: _State, change: Change, key: str, value: Object | None) -> str:
-    objects = state.objects[change.kind]
-    state.renamed[change.kind, change.object_id] = key
-    state.lanes_moved |= change.kind != "band"
-    state.strips_moved |= change.kind == "strip"
-    if value is None:
-        objects.pop(key, None)
+        # What the edit was made on is looked for by its place where another thing, or none, has its name now.
+        if before is not None and (current is None or not _same_place(current, before, after)):
+            shares = _overlaps([item.outline for item in objects.values()], [before.outline])[:, 0]
+            near = [
+                (-share, _peak_distance(item, before), key)
+                for share, (key, item) in zip(shares, objects.items(), strict=True)
+                if share >= MIN_OVERLAP
+            ]
+            key = min(near)[2] if near else ""
+            current = objects.get(key)
+        if before is None and current is not None and after is not None and not _same_place(current, after, None):
+            return f"{kind} {key} is another {kind} now"
+        if before is not None and current is None and after is not None:
+            row, col = np.mean(before.outline, axis=0)
+            return f"{kind} {change.object_id} is not found any more near row {row:.0f}, column {col:.0f}"
+        self._renamed[kind, change.object_id] = key
+        self._touched.add(kind)
+        value = _merge(current, before, after)
+        if value is None:
+            objects.pop(key, None)
+            return ""
+        # It lies in its strip or lane under the name that has now.
+        if isinstance(value, Lane):
+            value = replace(value, strip=self._now("strip", value.strip))
+            if value.strip not in self._objects["strip"]:
+                return f"strip {value.strip} of lane {value.id} is gone"
+        elif isinstance(value, Band):
+            value = replace(value, lane=self._now("lane", value.lane))
+            if value.lane not in self._objects["lane"]:
+                return f"lane {value.lane} of band {value.id} is gone"
+        objects[key] = replace(value, id=key)
         return ""
-    parent = _parent(state, value)
-    if isinstance(parent, str):
-        return parent
-    objects[key] = replace(parent, id=key)
-    return ""
 
+    def _now(self, kind: Kind, key: str) -> str:
+        return self._renamed.get((kind, key), key)
 
-def _parent(state: _State, value: Object) -> Object | str:
-    """The object inside its strip or lane under the name that has now; the reason if that is gone."""
-    if isinstance(value, Lane):
-        strip = state.renamed.get(("strip", value.strip), value.strip)
-        here = strip in state.objects["strip"]
-        return replace(value, strip=strip) if here else f"strip {strip} of lane {value.id} is gone"
-    if isinstance(value, Band):
-        lane = state.renamed.get(("lane", value.lane), value.lane)
-        return replace(value, lane=lane) if lane in state.objects["lane"] else f"lane {lane} of band {value.id} is gone"
-    return value
+    def result(self) -> Layout:
+        """The layout; lanes and bands whose strip or lane is gone are left out, numbers follow where things lie."""
+        strips = tuple(cast(dict[str, Strip], self._objects["strip"]).values())
+        lanes = cast(dict[str, Lane], self._objects["lane"])
+        lanes = {key: lane for key, lane in lanes.items() if lane.strip in self._objects["strip"]}
+        bands = tuple(b for b in cast(dict[str, Band], self._objects["band"]).values() if b.lane in lanes)
+        strips = _number_strips(strips) if "strip" in self._touched else strips
+        result = replace(self._layout, strips=strips, lanes=tuple(lanes.values()), bands=bands)
+        return (renumber(result) if self._touched & {"strip", "lane"} else result).sorted()
 
 
 def _same_place(current: Object, before: Object, after: Object | None) -> bool:
@@ -295,23 +268,6 @@ def _merge(current: Object | None, before: Object | None, after: Object | None) 
         if len(center) != len(widths):  # a lane that bends now and ran straight before, or the other way round
             touched |= {"center": after.center, "widths": after.widths}
     return replace(current, **touched)
-
-
-def _where(item: Object) -> str:
-    row, col = np.mean(item.outline, axis=0)
-    return f"near row {row:.0f}, column {col:.0f}"
-
-
-def _collect(layout: Layout, state: _State) -> Layout:
-    strips = tuple(cast(dict[str, Strip], state.objects["strip"]).values())
-    lanes = tuple(
-        lane for lane in cast(dict[str, Lane], state.objects["lane"]).values() if lane.strip in state.objects["strip"]
-    )
-    lane_ids = {lane.id for lane in lanes}
-    bands = tuple(band for band in cast(dict[str, Band], state.objects["band"]).values() if band.lane in lane_ids)
-    strips = _number_strips(strips) if state.strips_moved else strips
-    result = replace(layout, strips=strips, lanes=lanes, bands=bands)
-    return (renumber(result) if state.lanes_moved else result).sorted()
 
 
 def _number_strips(strips: Sequence[Strip]) -> tuple[Strip, ...]:

@@ -14,9 +14,10 @@ from typing import Any
 from blotquant.io.files import atomic_write
 from blotquant.model.geometry import Band, Lane, Layout, Strip
 from blotquant.model.image import Polarity
-from blotquant.session.canonical_json import flatten_settings
-from blotquant.session.history import Edit, adapter_of
-from blotquant.session.session import SCHEMA_VERSION, ImageReference
+from blotquant.session.canonical_json import adapter_of
+from blotquant.session.history import Edit
+from blotquant.session.image_reference import ImageReference
+from blotquant.session.session import SCHEMA_VERSION
 from blotquant.settings import Settings
 
 PUBLISHED = f"session-{SCHEMA_VERSION}.schema.json"
@@ -27,7 +28,7 @@ def session_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a ``.blot.json`` file of the present version."""
     definitions: dict[str, Any] = {}
     # Settings stand in a session by dotted names; their limits are checked when it is read.
-    names = {name: {"type": ["string", "number", "boolean", "null"]} for name in flatten_settings(Settings())}
+    names = {name: {"type": ["string", "number", "boolean", "null"]} for name in Settings().flat()}
     own = {
         "image": _schema_of(ImageReference, definitions),
         "layout_auto": _schema_of(Layout, definitions),

@@ -6,66 +6,38 @@ that could be recomputed. It is canonical: the same session gives the same bytes
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from pydantic import ValidationError
 
 from blotquant.errors import SessionError
-from blotquant.io.files import is_file, read_bounded
+from blotquant.io.files import atomic_write, read_bounded
 from blotquant.model.geometry import Band, Lane, Layout, Strip
-from blotquant.model.image import BlotImage, Orientation, Polarity
-from blotquant.session.canonical_json import canonical_text, flatten_settings, nest_settings, plain_value
-from blotquant.session.history import FIND_AGAIN, Change, Edit, History, adapter_of, parse_json
-from blotquant.session.migrations import migrate
-from blotquant.session.replay import Conflict, apply_edits, diff_layouts, fold_fields, replay_on
+from blotquant.model.image import BlotImage, Polarity
+from blotquant.session.canonical_json import adapter_of, canonical_text, parse_json, plain_value
+from blotquant.session.history import FIND_AGAIN, Change, Edit, History, effective_edits
+from blotquant.session.image_reference import ImageReference
+from blotquant.session.replay import Conflict, apply_edits, diff_layouts, replay_on
 from blotquant.settings import Settings, explain_validation
-from blotquant.text import printable, unprinted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from blotquant.text import relative_path
 
 SCHEMA_VERSION = 1
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""For each earlier version of the format, what turns its plain data into those of the next; 1 is the first version.
+
+A format that changes gets the next `SCHEMA_VERSION` and one entry here; the test of that version keeps a file as it was
+written then. Histories stay valid: an edit's hash leaves out fields at their defaults, so a new field with a default
+breaks no chain.
+"""
 SESSION_SUFFIX = ".blot.json"
 MAX_BYTES = 32 << 20
+"""Largest session read, in bytes: a thousand corrections take 0.9 MB, and reading 31 MB takes 0.6 GB of memory."""
 MAX_ITEMS = 10_000
 """Bands, edits or corners in one list of a session: a hundred times what hands make."""
-"""Largest session read, in bytes: a thousand corrections take 0.9 MB, and reading 31 MB takes 0.6 GB of memory."""
-
-
-class PictureMissingError(SessionError):
-    """The picture of a session is not where it was, or another one lies there."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageReference:
-    """Which picture a session belongs to.
-
-    Attributes
-    ----------
-    path : str
-        Relative to the session's folder where it can be, with forward slashes.
-    name, sha256 : str
-        The file's name and the checksum of its bytes.
-    shape : (int, int)
-        Rows and columns.
-    page, channel : int or None, str or None
-        Which page and colour channel of the file, where one was asked for.
-    orientation : Orientation
-        How the picture was laid. Sessions from before this field were made without the file's orientation tag.
-    """
-
-    path: str
-    name: str
-    sha256: str
-    shape: tuple[int, int]
-    page: int | None = None
-    channel: str | None = None
-    orientation: Orientation = field(default_factory=Orientation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +72,19 @@ class Session:
 
     @cached_property
     def _replayed(self) -> tuple[Layout, tuple[Conflict, ...]]:
+        if not self.history.edits:
+            return self.layout_auto.sorted(), ()
         return apply_edits(self.layout_auto, self.history.edits)
+
+    @property
+    def edits_in_force(self) -> tuple[Edit, ...]:
+        """The corrections that were not undone, and what was found again."""
+        return effective_edits(self.history.edits) if self.history.edits else ()
+
+    @property
+    def edits_by_hand(self) -> tuple[Edit, ...]:
+        """The corrections that were not undone; what was found again is left out."""
+        return tuple(edit for edit in self.edits_in_force if edit.action != FIND_AGAIN)
 
     @property
     def layout(self) -> Layout:
@@ -115,14 +99,14 @@ class Session:
     @property
     def polarity(self) -> Polarity:
         """Whether bands are bright or dark, as the user has it now."""
-        start = {"polarity": self.polarity_at_start}
-        return cast(Polarity, fold_fields(start, self.history.edits, "image")["polarity"])
+        changed = [edit.after for edit in self.edits_in_force if (edit.kind, edit.object_id) == ("image", "polarity")]
+        return cast(Polarity, changed[-1]) if changed else self.polarity_at_start
 
     @property
     def settings(self) -> Settings:
         """The parameters as the user has them now."""
-        flat = fold_fields(flatten_settings(self.settings_at_start), self.history.edits, "settings")
-        return nest_settings(flat)
+        changed = {edit.object_id: edit.after for edit in self.edits_in_force if edit.kind == "settings"}
+        return Settings.from_flat(self.settings_at_start.flat() | changed) if changed else self.settings_at_start
 
     def edit(self, changes: Iterable[Change], *, action: str, who: str, when: str) -> Session:
         """Return the session with one more gesture in its history."""
@@ -192,17 +176,6 @@ def make_session(
     )
 
 
-def relative_path(source: Path, folder: Path) -> str:
-    """A file's path as seen from a folder, with forward slashes; absolute if they lie on different drives.
-
-    It is text that every file takes, see `blotquant.text.printable`.
-    """
-    try:
-        return printable(Path(os.path.relpath(source.absolute(), folder.absolute())).as_posix())
-    except ValueError:
-        return printable(source.absolute().as_posix())
-
-
 def software_versions() -> dict[str, str]:
     """Versions of what can change a number."""
     return dict(_installed())
@@ -237,8 +210,6 @@ def save_session(session: Session, path: Path) -> None:
     OutputError
         If it cannot be written there.
     """
-    from blotquant.io.files import atomic_write
-
     atomic_write(path, session_text(session))
 
 
@@ -271,119 +242,13 @@ def load_session(path: Path) -> Session:
     return parse_session(text, where=Path(path).name)
 
 
-def find_image(session: Session, folder: Path, *, given: Path | None = None) -> Path:
-    """Find the picture of a session and check that it is the same file.
-
-    Parameters
-    ----------
-    session : Session
-        The session.
-    folder : Path
-        Where the session lies: its picture is looked for at the stored path, then beside the session.
-    given : Path, optional
-        Where the user says the picture is; nowhere else is looked.
-
-    Raises
-    ------
-    SessionError
-        If there is no such file, or it is another picture.
-
-    Notes
-    -----
-    The stored path is another person's word. It is followed only to a plain file of the picture's own name with the
-    ending of a picture, not over the network, and nothing is told about a file there but that it is another one.
-    """
-    from blotquant.io.files import sha256_of
-
-    reference = session.image
-    if given is not None:
-        places = [given]
-    else:
-        stored = [folder / reference.path] if _may_be_followed(reference) else []
-        places = [*stored, folder / Path(reference.name).name]
-    found = [place for place in map(existing, places) if is_file(place)]
-    if not found:
-        looked = " and ".join(str(place) for place in places)
-        msg = f"the picture {reference.name} of this session is not at {looked}; say where it is"
-        raise PictureMissingError(msg)
-    # A picture is the session's by its checksum, wherever it lies.
-    for place in found:
-        checksum = sha256_of(place)
-        if checksum == reference.sha256:
-            return place
-    if given is not None:
-        check_same_picture(session, checksum, where=str(given))
-    msg = (
-        f"{found[0]} is not the picture of this session, whose SHA-256 is {reference.sha256}; give the original "
-        "file, or start a new session"
-    )
-    raise PictureMissingError(msg)
-
-
-def existing(path: Path) -> Path:
-    """A recorded path as the file system has it, where the file's name is not text in its encoding."""
-    other = unprinted(str(path))
-    return path if other == str(path) or is_file(path) else Path(other)
-
-
-def _may_be_followed(reference: ImageReference) -> bool:
-    from blotquant.io.files import PICTURE_SUFFIXES
-
-    path = reference.path
-    own = path.rpartition("/")[2] == reference.name and Path(reference.name).suffix.lower() in PICTURE_SUFFIXES
-    return own and not path.startswith(("//", "\\\\"))
-
-
-def check_same_picture(session: Session, checksum: str, *, where: str) -> None:
-    """Refuse to use a session with another picture than its own.
-
-    Raises
-    ------
-    SessionError
-        With both checksums.
-    """
-    if checksum != session.image.sha256:
-        msg = (
-            f"{where} is not the picture of this session: its SHA-256 is {checksum}, the session's is "
-            f"{session.image.sha256}; give the original file, or start a new session"
-        )
-        raise PictureMissingError(msg)
-
-
-def check_same_orientation(session: Session, wanted: Orientation | None, *, where: str) -> None:
-    """Refuse to use corrections of a picture that lay differently.
-
-    Parameters
-    ----------
-    session : Session
-        With the orientation in which it was corrected.
-    wanted : Orientation or None
-        What is asked for now; None, or the default, asks for nothing.
-    where : str
-        Name of the picture, for the message.
-
-    Raises
-    ------
-    SessionError
-        With both orientations.
-    """
-    made = session.image.orientation
-    if wanted is None or replace(wanted, tag=made.tag) in (made, Orientation(tag=made.tag)):
-        return
-    msg = (
-        f"{where}: its corrections were made on the picture {made.describe() or 'as it is'}, asked for is "
-        f"{wanted.describe()}; leave rotate, flip and region as they were, or move the session out of the folder"
-    )
-    raise SessionError(msg)
-
-
 def session_text(session: Session) -> str:
     """A session as canonical JSON text: keys sorted, one strip, lane, band or edit a line, floats by repr."""
     data = {f.name: getattr(session, f.name) for f in fields(session)}
     data["layout_auto"] = plain_value(adapter_of(Layout).validate_python(plain_value(session.layout_auto)))
     data["history"] = plain_value(session.history.edits)
     data["image"] = plain_value(session.image)
-    data["settings_at_start"] = flatten_settings(session.settings_at_start)
+    data["settings_at_start"] = session.settings_at_start.flat()
     data["versions"] = dict(session.versions)
     return canonical_text(data)
 
@@ -415,7 +280,9 @@ def parse_session(text: str, *, where: str = "session") -> Session:
         msg = f"{where}: written by a newer blotquant (schema {version}, this one reads up to {SCHEMA_VERSION}); update"
         raise SessionError(msg)
     try:
-        return _build(migrate(data, to=SCHEMA_VERSION), where)
+        for earlier in range(version, SCHEMA_VERSION):
+            data = {**MIGRATIONS[earlier](dict(data)), "schema_version": earlier + 1}
+        return _build(data, where)
     except KeyError as error:
         msg = f"{where}: damaged: {error} is missing in a session of schema {version}"
         raise SessionError(msg) from None
@@ -441,18 +308,28 @@ def _build(data: dict[str, Any], where: str) -> Session:
         session = Session(
             image=adapter_of(ImageReference).validate_python(data["image"]),
             layout_auto=adapter_of(Layout).validate_python(data["layout_auto"]),
-            settings_at_start=nest_settings(data["settings_at_start"]),
+            settings_at_start=Settings.from_flat(data["settings_at_start"]),
             polarity_at_start=adapter_of(Polarity).validate_python(data["polarity_at_start"]),
             history=History(tuple(_build_edit(item) for item in data["history"])),
             versions=adapter_of(dict[str, str]).validate_python(data["versions"]),
         )
         _ = session.settings, session.polarity
+        _check_places(session.layout_auto)
     except ValidationError as error:
         raise SessionError(explain_validation(error, where=f"{where}: damaged")) from None
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         msg = f"{where}: damaged: {error}"
         raise SessionError(msg) from None
     return session
+
+
+def _check_places(layout: Layout) -> None:
+    strips, lanes = {strip.id for strip in layout.strips}, {lane.id for lane in layout.lanes}
+    lost = [f"lane {lane.id} lies on strip {lane.strip}" for lane in layout.lanes if lane.strip not in strips]
+    lost += [f"band {band.id} lies in lane {band.lane}" for band in layout.bands if band.lane not in lanes]
+    if lost:
+        msg = f"{lost[0]}, which is not in the session"
+        raise ValueError(msg)
 
 
 def _build_edit(data: dict[str, Any]) -> Edit:

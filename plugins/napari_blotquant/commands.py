@@ -16,7 +16,7 @@ from psygnal import Signal
 from blotquant.identification.ladder import said_kda
 from blotquant.model.geometry import LaneRole, Layout
 from blotquant.model.image import Flip, Orientation
-from blotquant.session import edits, strip_edits
+from blotquant.session import band_edits, lane_edits
 from blotquant.session.doubts import Doubt, flags_in_numbers
 from napari_blotquant.editor import Editor
 from napari_blotquant.layers import BlotLayers
@@ -220,7 +220,7 @@ class Commands:
     def snap(self) -> None:
         row, col = self._point()
         signal, used = self.editor.image.signal(), self.editor.used_ids
-        changes, key = edits.snap_band(self._layout, signal, row=row, col=col, used_ids=used)
+        changes, key = band_edits.snap_band(self._layout, signal, row=row, col=col, used_ids=used)
         self.editor.do(changes, "snap")
         self.bench.select(key)
 
@@ -230,36 +230,36 @@ class Commands:
             msg = "point at the row of a band where it is to be cut, and press K"
             raise ValueError(msg)
         used = self.editor.used_ids
-        self.editor.do(edits.split_band(self._layout, here.band, row=here.row, used_ids=used), "split")
+        self.editor.do(band_edits.split_band(self._layout, here.band, row=here.row, used_ids=used), "split")
 
     def merge(self) -> None:
         chosen = self.layers.selected_ids()
-        self.editor.do(edits.merge_bands(self._layout, chosen if len(chosen) > 1 else self._bands()), "merge")
+        self.editor.do(band_edits.merge_bands(self._layout, chosen if len(chosen) > 1 else self._bands()), "merge")
 
     def delete(self) -> None:
         layers, bands = self.layers, self.layers.selected_ids()
         lit = layers.here().band if self._by_key else ""
         for layer, chosen, remove, action in (
-            (layers.strips, layers.selected_strip_ids(), strip_edits.remove_strip, "remove_strip"),
-            (layers.lanes, layers.selected_lane_ids(), edits.remove_lane, "remove_lane"),
-            (layers.bands, [lit] if lit and lit not in bands else bands, edits.delete_band, "delete"),
+            (layers.strips, layers.selected_strip_ids(), lane_edits.remove_strip, "remove_strip"),
+            (layers.lanes, layers.selected_lane_ids(), lane_edits.remove_lane, "remove_lane"),
+            (layers.bands, [lit] if lit and lit not in bands else bands, band_edits.delete_band, "delete"),
         ):
             if layers.is_active(layer):
-                self.editor.do(edits.in_turn(self._layout, chosen, remove), action)
+                self.editor.do(band_edits.in_turn(self._layout, chosen, remove), action)
 
     def move(self, d_row: float, d_col: float) -> None:
         if not self.layers.is_active(self.layers.bands) or not self.layers.selected_ids():
             msg = "arrows move the selected bands: click one first"
             raise ValueError(msg)
-        moved = partial(edits.move_band, d_row=d_row, d_col=d_col)
-        self.editor.do(edits.in_turn(self._layout, self.layers.selected_ids(), moved, once=True), "move")
+        moved = partial(band_edits.move_band, d_row=d_row, d_col=d_col)
+        self.editor.do(band_edits.in_turn(self._layout, self.layers.selected_ids(), moved, once=True), "move")
 
     def copy_along_row(self) -> None:
         chosen = self._bands()
         if len(chosen) != 1 or self._layout.band(chosen[0]).row is None:
             msg = "select one band of a row to copy its shape along the row"
             raise ValueError(msg)
-        self.editor.do(edits.copy_aperture_along_row(self._layout, chosen[0]), "copy_aperture")
+        self.editor.do(band_edits.copy_aperture_along_row(self._layout, chosen[0]), "copy_aperture")
 
     def name_row(self) -> None:
         self._unnamed = tuple(self._bands())
@@ -273,7 +273,7 @@ class Commands:
         """Give the rows that a target was asked for its name."""
         chosen, self._unnamed, name = self._unnamed, (), self.target
         if name and chosen and all(self.editor.band(key) for key in chosen):
-            found = [change for key in chosen for change in edits.set_target(self._layout, key, name)]
+            found = [change for key in chosen for change in band_edits.set_target(self._layout, key, name)]
             self.editor.do(list({change.object_id: change for change in found}.values()), "target")
             self.named_target.emit(name, chosen[0])
 
@@ -286,22 +286,22 @@ class Commands:
         if self._layout.lane(band.lane).role != "ladder":
             msg = "this band does not lie in the ladder's lane; point at that lane and press G to mark it"
             raise ValueError(msg)
-        self.editor.do(edits.set_target(self._layout, band.id, f"{kda:g} kDa", whole_row=False), "kda")
+        self.editor.do(band_edits.set_target(self._layout, band.id, f"{kda:g} kDa", whole_row=False), "kda")
         self.named_kda.emit()
 
     def remove(self) -> None:
         if not self.layers.strips.visible:
-            self.editor.do(edits.remove_lane(self._layout, self._lane()), "remove_lane")
+            self.editor.do(lane_edits.remove_lane(self._layout, self._lane()), "remove_lane")
             return
         chosen = [self.layers.here().strip] if self._by_key else self.layers.selected_strip_ids()
         if not chosen or not chosen[0]:
             msg = "point at a strip" if self._by_key else "select a strip first: click it in the picture"
             raise ValueError(msg)
-        self.editor.do(strip_edits.remove_strip(self._layout, chosen[0]), "remove_strip")
+        self.editor.do(lane_edits.remove_strip(self._layout, chosen[0]), "remove_strip")
 
     def add_lane(self) -> None:
         row, col = self._point()
-        self.editor.do(edits.add_lane(self._layout, row=row, col=col, used_ids=self.editor.used_ids), "add_lane")
+        self.editor.do(lane_edits.add_lane(self._layout, row=row, col=col, used_ids=self.editor.used_ids), "add_lane")
 
     def bend(self) -> None:
         layers = self.layers
@@ -311,7 +311,7 @@ class Commands:
             self.say("drag the points of a centre line; click another one to see its points; C ends it")
 
     def mark(self, role: LaneRole) -> None:
-        self.editor.do(edits.set_role(self._layout, self._lane(), role), "role")
+        self.editor.do(lane_edits.set_role(self._layout, self._lane(), role), "role")
 
     # walking, drawing, keeping
 
@@ -358,7 +358,7 @@ class Commands:
         if not n:
             msg = "how many lanes? Say it in the field n lanes, then draw again"
             raise ValueError(msg)
-        editor.do(strip_edits.lay_grid(self._layout, outline, n, used_ids=editor.used_ids), "grid")
+        editor.do(lane_edits.lay_grid(self._layout, outline, n, used_ids=editor.used_ids), "grid")
         self.bench.find_from("bands")
 
     def turn(self, degrees: float) -> None:
@@ -418,7 +418,7 @@ class Commands:
         if not seen.intersection(keys):
             msg = "this is no doubt; press N to go to one"
             raise ValueError(msg)
-        self.editor.do([change for key in keys for change in edits.confirm(self._layout, key)], "confirm")
+        self.editor.do([change for key in keys for change in band_edits.confirm(self._layout, key)], "confirm")
         self.next_doubt()
 
     def undo(self) -> None:

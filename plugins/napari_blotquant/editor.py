@@ -23,8 +23,9 @@ from blotquant.session.doubts import Doubt, find_doubts
 from blotquant.session.history import Change
 from blotquant.session.hit_testing import kept_part
 from blotquant.session.replay import Conflict, apply_changes, diff_layouts
-from blotquant.session.session import SESSION_SUFFIX, Session, relative_path, save_session
+from blotquant.session.session import SESSION_SUFFIX, Session, save_session
 from blotquant.tables import BAND_COLUMNS, make_table, rows_by_band
+from blotquant.text import relative_path
 
 Rows = dict[str, dict[str, Any]]
 """Rows of a band table by band id."""
@@ -306,7 +307,7 @@ class Editor:
     def doubts(self) -> list[Doubt]:
         """What deserves a look, the least sure first; what a hand has touched is sure."""
         names = {lane.id: self.lane_name(lane) for lane in self.layout.lanes}
-        return find_doubts(self.layout, self.session.history, names)
+        return find_doubts(self.layout, self.session.edits_by_hand, names)
 
     def save(self, path: Path | None = None) -> Path:
         """Write the session; the autosaved copy is dropped if nothing is in it that is not written now.

@@ -20,7 +20,7 @@ from psygnal import Signal
 from blotquant.imaging.contrast import contrast_limits
 from blotquant.model.geometry import Band, Layout, Point, Polygon
 from blotquant.session import drawn_shapes as drawn
-from blotquant.session.edits import resize_band
+from blotquant.session.band_edits import resize_band
 from blotquant.session.history import Change
 from blotquant.session.hit_testing import Hit, hit, shown_outline
 from napari_blotquant.editor import Editor

@@ -25,9 +25,9 @@ from blotquant.runs.blots import (
     state_of,
 )
 from blotquant.session.autosave import Autosaver, find_rescued, free_name, holds
-from blotquant.session.canonical_json import flatten_settings
 from blotquant.session.history import Change
-from blotquant.session.session import SESSION_SUFFIX, PictureMissingError
+from blotquant.session.image_reference import PictureMissingError
+from blotquant.session.session import SESSION_SUFFIX
 from blotquant.settings import Settings
 from napari_blotquant.editor import Editor, Measured, Rows
 
@@ -402,7 +402,7 @@ class Workbench:
     def set_value(self, dotted: str, value: Any) -> None:
         """Change one setting, as an edit that can be undone."""
         editor = self.editor
-        before = flatten_settings(editor.session.settings)[dotted] if editor is not None else value
+        before = editor.session.settings.flat()[dotted] if editor is not None else value
         if editor is not None and before != value:
             editor.do([Change("settings", dotted, before, value)], "settings")
 

@@ -123,7 +123,7 @@ def test_the_number_of_lanes_wins_over_the_guess(blotquant, picture, tmp_path):
 
 
 def test_hand_corrections_in_the_results_folder_are_kept(blotquant, picture, tmp_path):
-    from blotquant.session.edits import delete_band
+    from blotquant.session.band_edits import delete_band
 
     out = tmp_path / "out"
     blotquant("measure", picture, "-o", out)

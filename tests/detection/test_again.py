@@ -11,7 +11,7 @@ from blotquant import analysis
 from blotquant.analysis import find
 from blotquant.detection.picture import find_lanes_again
 from blotquant.model.geometry import Layout, Strip, bounding_box, rectangle
-from blotquant.session.edits import move_lane
+from blotquant.session.lane_edits import move_lane
 from blotquant.session.session import Session, make_session
 from blotquant.settings import Settings
 from blotquant.synthetic import make_blot, plain_spec

@@ -176,7 +176,8 @@ def session():
 
     from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
     from blotquant.session.history import Change
-    from blotquant.session.session import ImageReference, Session, session_text
+    from blotquant.session.image_reference import ImageReference
+    from blotquant.session.session import Session, session_text
 
     strip = Strip(id="s1", number=1, outline=rectangle(0, 24, 0, 40), tilt_deg=0.1)
     lane = Lane(id="l1", strip="s1", number=1, center=((0.0, 8.0), (23.0, 8.5)), widths=(6.0, 6.0))
@@ -191,13 +192,12 @@ def session():
 
 def manifest():
     from blotquant.runs.manifest import InputRecord, Manifest, UnitRecord, manifest_text
-    from blotquant.session.canonical_json import flatten_settings
     from blotquant.settings import Settings
 
     record = InputRecord(role="picture", name="a.tif", path="../a.tif", sha256="0" * 64)
     made = Manifest(
         command="measure",
-        settings=flatten_settings(Settings()),
+        settings=Settings().flat(),
         versions={"blotquant": "0"},
         inputs=(record,),
         units=(UnitRecord(name="a.tif", failed=False),),

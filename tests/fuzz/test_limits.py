@@ -24,7 +24,8 @@ from blotquant.io.files import parse_toml
 from blotquant.runs.inputs import find_inputs
 from blotquant.runs.manifest import InputRecord, Manifest, manifest_text, read_manifest
 from blotquant.runs.verify import verify_folder
-from blotquant.session.session import find_image, load_session, parse_session
+from blotquant.session.image_reference import find_image
+from blotquant.session.session import load_session, parse_session
 from blotquant.settings import Settings, load_settings
 from blotquant.tables import BAND_COLUMNS
 
@@ -246,7 +247,7 @@ def test_names_that_no_file_system_takes_are_names_of_nothing(tmp_path: Path, na
         read_experiment(name)
     lost = parse_session(session().decode().replace("../a.tif", name))
     with pytest.raises(SessionError, match="of this session is not at"):
-        find_image(lost, tmp_path / "nowhere")
+        find_image(lost.image, tmp_path / "nowhere")
 
 
 def test_a_manifest_of_names_that_no_file_system_takes(tmp_path: Path) -> None:

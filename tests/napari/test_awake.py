@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from blotquant.session.edits import move_band
+from blotquant.session.band_edits import move_band
 
 pytest.importorskip("napari")
 from napari_blotquant import editor as editing

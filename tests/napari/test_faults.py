@@ -12,7 +12,7 @@ import pytest
 import tifffile
 
 from blotquant.model.geometry import Layout, rectangle
-from blotquant.session import edits
+from blotquant.session import band_edits, lane_edits
 from blotquant.session.autosave import Autosaver, autosave_path, find_rescued, holds
 from blotquant.session.doubts import flags_in_numbers
 from blotquant.session.history import Change
@@ -68,7 +68,7 @@ def test_open_rescued_gives_the_edits_back_and_saving_keeps_them(
     opened, saver = open_blot(picture), Autosaver()
     editor = Editor(opened.image, opened.session, path=opened.path, who="Ada", autosaver=saver)
     for _ in range(6):
-        editor.do(edits.move_band(editor.layout, editor.layout.bands[0].id, d_row=1), "move")
+        editor.do(band_edits.move_band(editor.layout, editor.layout.bands[0].id, d_row=1), "move")
     saver.close()
     dock = open_dock(make_napari_viewer)
     qtbot.waitUntil(lambda: dock.messages.get_back.isVisible(), timeout=WAIT_MS)
@@ -93,7 +93,7 @@ def test_autosaver_writes_over_nothing_that_is_in_no_session(editor: Any, state_
     for k in range(2):
         editor.session, editor.autosaver = start, Autosaver()
         editor._replay()
-        editor.do(edits.move_band(editor.layout, editor.layout.bands[k].id, d_row=1), "move")
+        editor.do(band_edits.move_band(editor.layout, editor.layout.bands[k].id, d_row=1), "move")
         editor.autosaver.close()
     kept = list(find_rescued())
     assert len(kept) == 2
@@ -194,7 +194,7 @@ def test_find_dock_finds_the_one_dock_and_closing_it_loses_nothing(dock: Any, qt
 
     viewer, editor = dock.viewer, dock.editor
     assert find_dock(viewer) is dock
-    editor.do(edits.move_band(editor.layout, editor.layout.bands[0].id, d_row=2), "move")
+    editor.do(band_edits.move_band(editor.layout, editor.layout.bands[0].id, d_row=2), "move")
     settled(dock, qtbot)
     dock.parent().destroyOnClose()  # the × of its title
     qtbot.wait(50)
@@ -215,7 +215,7 @@ def test_may_leave_asks_when_the_window_closes_even_without_a_dock(
     from qtpy.QtWidgets import QApplication, QMessageBox
 
     viewer, editor, guard = dock.viewer, dock.editor, dock.guard
-    editor.do(edits.move_band(editor.layout, editor.layout.bands[0].id, d_row=2), "move")
+    editor.do(band_edits.move_band(editor.layout, editor.layout.bands[0].id, d_row=2), "move")
     window, asked = dock.window(), []
     dock.parent().destroyOnClose()
     guard.asks = True
@@ -284,7 +284,7 @@ def test_draw_ends_with_escape_and_a_click_draws_nothing(dock: Any, qtbot: Any) 
     editor, viewer, bands = dock.editor, dock.viewer, dock.layers.bands
     n, lane = len(editor.layout.bands), editor.layout.lanes[1]
     first = editor.layout.bands_of(lane.id)[0]
-    editor.do(edits.delete_band(editor.layout, first.id), "delete")
+    editor.do(band_edits.delete_band(editor.layout, first.id), "delete")
     (top, left), (bottom, right) = np.min(first.outline, axis=0), np.max(first.outline, axis=0)
     move_to(viewer, top - 8, left)
     press(viewer, Qt.Key.Key_R)
@@ -307,7 +307,7 @@ def test_draw_of_a_lane_keeps_its_rectangle_and_l_inside_a_lane_is_refused(dock:
 
     editor, viewer = dock.editor, dock.viewer
     lane = editor.layout.lanes[1]
-    editor.do(edits.remove_lane(editor.layout, lane.id), "remove_lane")
+    editor.do(lane_edits.remove_lane(editor.layout, lane.id), "remove_lane")
     dock.hand.go(dock.steps.LANES)
     move_to(viewer, 40, float(lane.center_at(40)))
     press(viewer, Qt.Key.Key_R)
@@ -341,7 +341,7 @@ def test_a_band_drawn_elsewhere_has_no_number_before_it_is_measured(dock: Any, q
 
     editor, table = dock.editor, dock.tables.bands.rows
     band = editor.layout.bands[0]
-    editor.do(edits.move_band(editor.layout, band.id, d_row=40), "move")
+    editor.do(band_edits.move_band(editor.layout, band.id, d_row=40), "move")
     dock.bench.select(band.id)
     assert table.texts(2)[table.row_of(band.id)] == NOT_YET
     assert dock.read_out.text == "measuring…"

@@ -122,7 +122,7 @@ def test_targets_by_click_and_the_ladders_masses_by_key(dock: Any, qtbot: Any) -
     from qtpy.QtCore import Qt
     from qtpy.QtTest import QTest
 
-    from blotquant.session.edits import draw_band
+    from blotquant.session.band_edits import draw_band
 
     viewer, editor, targets = dock.viewer, dock.editor, dock.steps.targets
     dock.steps.go(dock.steps.TARGETS)

@@ -168,7 +168,7 @@ def test_finding_again_keeps_the_hands_work(layers: BlotLayers) -> None:
 def test_targets_colours_and_view(layers: BlotLayers) -> None:
     editor = layers.editor
     band = editor.layout.bands[0]
-    from blotquant.session.edits import set_target
+    from blotquant.session.band_edits import set_target
 
     editor.do(set_target(editor.layout, band.id, "pAKT"), "target")
     assert (editor.table.loc[editor.table["row"] == str(band.row), "target"] == "pAKT").all()
@@ -190,7 +190,7 @@ def test_fit_handles_leaves_a_small_band_to_be_dragged(dock: Any, qtbot: Any) ->
     from mouse import click, drag
     from napari.layers import Shapes
 
-    from blotquant.session.edits import resize_band
+    from blotquant.session.band_edits import resize_band
 
     assert Shapes._vertex_size == 10
     editor, viewer = dock.editor, dock.viewer

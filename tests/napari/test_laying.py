@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from blotquant.session import edits
+from blotquant.session import band_edits, lane_edits
 from blotquant.session.session import load_session
 
 WAIT_MS = 60_000
@@ -33,7 +33,7 @@ def test_turn_and_mirror_by_keys_find_everything_anew_and_undo_brings_the_correc
     from qtpy.QtCore import Qt
 
     viewer, first = dock.viewer, dock.editor
-    first.do(edits.move_band(first.layout, first.layout.bands[0].id, d_row=2), "move")
+    first.do(band_edits.move_band(first.layout, first.layout.bands[0].id, d_row=2), "move")
     pixels, moved = np.array(first.image.pixels), first.layout
     move_to(viewer, 80, 120)
     press(viewer, Qt.Key.Key_F)
@@ -136,7 +136,7 @@ def test_even_lanes_are_dragged_over_all_lanes(dock: Any, qtbot: Any) -> None:
     viewer, editor = dock.viewer, dock.editor
     dock.hand.go(dock.steps.PICTURE)
     start = editor.layout
-    editor.do(edits.remove_lane(start, start.lanes[1].id), "remove_lane")
+    editor.do(lane_edits.remove_lane(start, start.lanes[1].id), "remove_lane")
     centers = [float(lane.center_at(80)) for lane in start.lanes]
     pitch = float(np.median(np.diff(centers)))
     dock.bench.set_value("detection.n_lanes", 4)
@@ -180,11 +180,11 @@ def test_share_lanes_corrects_the_selected_pictures_and_can_be_taken_back(dock: 
     other = picture.with_name("long.tif")
     tifffile.imwrite(other, (tifffile.imread(picture) * 1.2).astype(np.uint16))
     found = open_blot(other)
-    short = edits.remove_lane(found.session.layout, found.session.layout.lanes[1].id)
+    short = lane_edits.remove_lane(found.session.layout, found.session.layout.lanes[1].id)
     session = found.session.edit(short, action="remove_lane", who="Ada", when="2026-01-02T03:04:05Z")
     save_session(session, other.with_name("long.tif.blot.json"))
     for lane in editor.layout.lanes:
-        editor.do(edits.set_lane_width(editor.layout, lane.id, width=float(np.mean(lane.widths)) - 2), "width")
+        editor.do(lane_edits.set_lane_width(editor.layout, lane.id, width=float(np.mean(lane.widths)) - 2), "width")
     move_to(viewer, 80, 120)
     press(viewer, Qt.Key.Key_M, Qt.KeyboardModifier.ShiftModifier)
     assert "select them in the list of blots" in dock.messages.message.text()

@@ -17,7 +17,7 @@ from blotquant.errors import ImageError
 from blotquant.io import table_to_csv
 from blotquant.runs import blots
 from blotquant.runs.pictures import open_picture
-from blotquant.session import edits
+from blotquant.session import band_edits, lane_edits
 from blotquant.session.history import Change
 from blotquant.session.session import save_session
 from blotquant.settings import Settings
@@ -102,13 +102,13 @@ def test_a_hand_corrected_session_weighs_the_same_bytes_as_the_command_line(tmp_
     editor = opened(link(PICTURES[0], tmp_path))
     untouched = table_to_csv(editor.table)
     first, last = editor.layout.bands[0], editor.layout.bands[-1]
-    editor.do(edits.move_band(editor.layout, first.id, d_row=2.0, d_col=1.5), "move")
-    editor.do(edits.set_target(editor.layout, first.id, "ERK"), "target")
-    editor.do(edits.delete_band(editor.layout, last.id), "delete")
-    editor.do(edits.set_role(editor.layout, editor.layout.lanes[0].id, "ladder"), "role")
+    editor.do(band_edits.move_band(editor.layout, first.id, d_row=2.0, d_col=1.5), "move")
+    editor.do(band_edits.set_target(editor.layout, first.id, "ERK"), "target")
+    editor.do(band_edits.delete_band(editor.layout, last.id), "delete")
+    editor.do(lane_edits.set_role(editor.layout, editor.layout.lanes[0].id, "ladder"), "role")
     editor.do([Change("settings", "quantification.background", "local", "rolling_ball")], "settings")
     editor.undo()
-    editor.do(edits.move_lane(editor.layout, editor.layout.lanes[3].id, d_col=1.0), "move_lane")
+    editor.do(lane_edits.move_lane(editor.layout, editor.layout.lanes[3].id, d_col=1.0), "move_lane")
     editor.measure_now()
     corrected = table_to_csv(editor.table)
     path = editor.save()
@@ -120,7 +120,7 @@ def test_a_hand_corrected_session_weighs_the_same_bytes_as_the_command_line(tmp_
 @pytest.mark.parametrize("step", ["strips", "lanes", "bands"])
 def test_after_finding_again_the_command_line_weighs_the_same_bytes(step: Step, tmp_path: Path) -> None:
     editor = opened(link(PICTURES[0], tmp_path))
-    editor.do(edits.move_lane(editor.layout, editor.layout.lanes[3].id, d_col=3.0), "move_lane")
+    editor.do(lane_edits.move_lane(editor.layout, editor.layout.lanes[3].id, d_col=3.0), "move_lane")
     editor.do([Change("settings", "detection.min_snr", editor.session.settings.detection.min_snr, 8.0)], "settings")
     settings = editor.session.settings
     found = find_again(editor.image, editor.session, step)

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from blotquant.session.autosave import Autosaver, autosave_path, find_rescued
-from blotquant.session.edits import move_band
+from blotquant.session.band_edits import move_band
 from blotquant.session.session import load_session
 
 WORKER = """
 import sys, time
 sys.path.insert(0, {here!r})
 from conftest import synthetic
-from blotquant.session.edits import move_band
+from blotquant.session.band_edits import move_band
 from napari_blotquant.editor import Editor
 from blotquant.session.autosave import Autosaver
 image, session = synthetic()

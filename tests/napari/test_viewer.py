@@ -134,7 +134,7 @@ def test_blind_mode_hides_lanes_and_is_on_record(dock: Any, qtbot: Any) -> None:
 
 
 def test_unsaved_edits_come_back_after_a_crash(dock: Any, qtbot: Any, picture: Path, state_folder: Path) -> None:
-    from blotquant.session.edits import move_band
+    from blotquant.session.band_edits import move_band
 
     editor = dock.editor
     editor.do(move_band(editor.layout, editor.layout.bands[0].id, d_row=2), "move")
@@ -148,7 +148,7 @@ def test_unsaved_edits_come_back_after_a_crash(dock: Any, qtbot: Any, picture: P
 
 
 def test_troubles_are_told_and_nothing_is_lost(dock: Any, qtbot: Any, picture: Path, tmp_path: Path) -> None:
-    from blotquant.session.edits import move_band
+    from blotquant.session.band_edits import move_band
 
     editor = dock.editor
     editor.do(move_band(editor.layout, editor.layout.bands[0].id, d_row=2), "move")

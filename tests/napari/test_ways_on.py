@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from blotquant.session.edits import move_band
+from blotquant.session.band_edits import move_band
 from blotquant.session.session import load_session
 
 WAIT_MS = 60_000

@@ -43,7 +43,7 @@ from blotquant.runs.folder import Workers, measure_folder
 from blotquant.runs.inputs import find_inputs
 from blotquant.runs.study import run_experiment
 from blotquant.runs.verify import verify_folder
-from blotquant.session.edits import delete_band
+from blotquant.session.band_edits import delete_band
 from blotquant.session.session import load_session, save_session
 from blotquant.settings import Settings
 from blotquant.synthetic import make_blot, plain_spec

@@ -31,7 +31,6 @@ from blotquant.io import read_image
 from blotquant.model.geometry import ROLES
 from blotquant.runs.manifest import InputRecord, Manifest, UnitRecord, manifest_text, read_manifest
 from blotquant.runs.store import Part, Store
-from blotquant.session.session import flatten_settings, nest_settings
 from blotquant.settings import Settings
 
 quick = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -115,8 +114,8 @@ def test_a_vendors_file_of_any_content(picture: np.ndarray, order: str) -> None:
 @given(models(Settings))
 def test_settings_as_toml_and_as_dotted_names(value: Settings) -> None:
     assert Settings.from_toml(value.to_toml()) == value
-    assert nest_settings(flatten_settings(value)) == value
-    assert nest_settings(json.loads(json.dumps(flatten_settings(value)))) == value
+    assert Settings.from_flat(value.flat()) == value
+    assert Settings.from_flat(json.loads(json.dumps(value.flat()))) == value
 
 
 # experiments
@@ -260,7 +259,7 @@ texts = st.dictionaries(text, text, max_size=3)
 manifests = st.builds(
     Manifest,
     command=st.sampled_from(["measure", "run"]),
-    settings=models(Settings).map(flatten_settings),
+    settings=models(Settings).map(Settings.flat),
     versions=texts,
     inputs=st.lists(
         st.builds(

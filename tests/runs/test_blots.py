@@ -12,7 +12,7 @@ import tifffile
 from blotquant.errors import ImageError
 from blotquant.model.image import BlotImage, Orientation
 from blotquant.runs.blots import lay_again, open_blot, session_beside, start
-from blotquant.session.edits import move_band
+from blotquant.session.band_edits import move_band
 from blotquant.session.session import save_session
 from blotquant.synthetic import make_blot, plain_spec
 

@@ -14,9 +14,10 @@ from blotquant.runs.folder import Workers, measure_folder
 from blotquant.runs.inputs import find_inputs
 from blotquant.runs.manifest import MANIFEST, read_manifest
 from blotquant.runs.study import run_experiment, run_experiments
-from blotquant.session.edits import delete_band
+from blotquant.session.band_edits import delete_band
 from blotquant.session.history import Change
-from blotquant.session.session import ImageReference, Session, load_session, save_session
+from blotquant.session.image_reference import ImageReference
+from blotquant.session.session import Session, load_session, save_session
 
 WHEN = "2026-01-02T03:04:05Z"
 NAME = "blot1_AKT.tif"

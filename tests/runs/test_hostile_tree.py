@@ -17,7 +17,7 @@ from blotquant.runs.folder import Workers, measure_folder
 from blotquant.runs.inputs import find_inputs
 from blotquant.runs.verify import verify_folder
 from blotquant.session import session as sessions
-from blotquant.session.edits import delete_band
+from blotquant.session.band_edits import delete_band
 from blotquant.session.session import load_session, parse_session, save_session, session_text
 from blotquant.synthetic import make_blot, plain_spec
 

@@ -11,7 +11,8 @@ from tiny_study import write_tiny_study
 from blotquant.cli import main
 from blotquant.runs.live_ratios import OpenStudy, open_study, ratios_with
 from blotquant.runs.pictures import open_session_picture
-from blotquant.session.edits import move_band, set_role
+from blotquant.session.band_edits import move_band
+from blotquant.session.lane_edits import set_role
 from blotquant.session.session import Session, load_session, save_session
 
 

@@ -16,7 +16,7 @@ from blotquant.runs.manifest import MANIFEST, read_manifest
 from blotquant.runs.store import ChangedError, Part, Store, locked
 from blotquant.runs.study import run_experiment
 from blotquant.runs.verify import check_record
-from blotquant.session.edits import delete_band
+from blotquant.session.band_edits import delete_band
 from blotquant.session.session import load_session, save_session, session_text
 from blotquant.settings import Settings
 

@@ -12,7 +12,8 @@ from blotquant.model.geometry import Layout
 from blotquant.model.image import BlotImage
 from blotquant.runs.blots import start
 from blotquant.runs.shared_lanes import take_back, use_lanes
-from blotquant.session.edits import delete_band, remove_lane, set_lane_width, set_role
+from blotquant.session.band_edits import delete_band
+from blotquant.session.lane_edits import remove_lane, set_lane_width, set_role
 from blotquant.session.replay import apply_changes
 from blotquant.session.session import Session
 from blotquant.synthetic import make_blot

@@ -9,7 +9,8 @@ import pytest
 from blotquant.errors import OutputError
 from blotquant.model.geometry import Layout
 from blotquant.runs.store import PART_VERSION, Part, Store, fingerprint, locked
-from blotquant.session.session import ImageReference, Session, session_text
+from blotquant.session.image_reference import ImageReference
+from blotquant.session.session import Session, session_text
 
 COLUMNS = ("a", "b")
 ROW = {"a": 1, "b": 2}

@@ -18,7 +18,7 @@ from blotquant.runs.inputs import find_inputs
 from blotquant.runs.manifest import MANIFEST, manifest_checksum, manifest_text, read_manifest
 from blotquant.runs.study import run_experiment, run_experiments
 from blotquant.runs.verify import check_record, compare_again, recompute, verify_folder
-from blotquant.session.edits import delete_band
+from blotquant.session.band_edits import delete_band
 from blotquant.session.session import load_session, save_session
 from blotquant.settings import Settings
 

@@ -9,7 +9,6 @@ from test_session import small_session
 from blotquant.errors import SessionError
 from blotquant.session import session as session_module
 from blotquant.session.history import Change
-from blotquant.session.migrations import MIGRATIONS, migrate
 from blotquant.session.schema import published_path, schema_text, session_schema
 from blotquant.session.session import SCHEMA_VERSION, parse_session, session_text
 
@@ -45,7 +44,7 @@ def test_what_is_written_fits_the_schema():
 
 
 def test_every_earlier_version_has_its_step():
-    assert set(MIGRATIONS) == set(range(1, SCHEMA_VERSION))
+    assert set(session_module.MIGRATIONS) == set(range(1, SCHEMA_VERSION))
 
 
 def test_version_1_is_read_as_it_was_written():
@@ -78,21 +77,26 @@ def test_how_a_format_changes(monkeypatch):
     old = json.loads(session_text(small_session()))
     old["layout"] = old.pop("layout_auto")
     monkeypatch.setattr(session_module, "SCHEMA_VERSION", 2)
-    monkeypatch.setattr("blotquant.session.migrations.MIGRATIONS", {1: from_1_to_2})
+    monkeypatch.setattr(session_module, "MIGRATIONS", {1: from_1_to_2})
     session = parse_session(json.dumps(old))
     assert session.layout_auto == small_session().layout_auto
     assert session.history.verify_chain() == ()
 
 
-def test_steps_follow_each_other_and_leave_the_original_alone():
-    steps = {1: lambda d: {"schema_version": 1, "b": d["a"] + 1}, 2: lambda d: {"schema_version": 2, "c": d["b"] * 10}}
-    data = {"schema_version": 1, "a": 1}
-    assert migrate(data, to=3, steps=steps) == {"schema_version": 3, "c": 20}
-    assert data == {"schema_version": 1, "a": 1}
+def test_parse_session_takes_one_step_after_the_other(monkeypatch):
+    old = json.loads(session_text(small_session()))
+    old["a"] = old.pop("layout_auto")
+    steps = {
+        1: lambda data: {"b": data.pop("a"), **data},
+        2: lambda data: {"layout_auto": data.pop("b"), **data},
+    }
+    monkeypatch.setattr(session_module, "SCHEMA_VERSION", 3)
+    monkeypatch.setattr(session_module, "MIGRATIONS", steps)
+    assert parse_session(json.dumps(old)).layout_auto == small_session().layout_auto
 
 
 def test_an_earlier_version_without_what_its_step_needs_is_damaged(monkeypatch):
     monkeypatch.setattr(session_module, "SCHEMA_VERSION", 2)
-    monkeypatch.setattr("blotquant.session.migrations.MIGRATIONS", {1: lambda d: {"layout_auto": d["layout"]}})
+    monkeypatch.setattr(session_module, "MIGRATIONS", {1: lambda d: {"layout_auto": d["layout"]}})
     with pytest.raises(SessionError, match="damaged: 'layout' is missing in a session of schema 1"):
         parse_session('{"schema_version": 1}')

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from drawn import models
 from hypothesis import HealthCheck, given, settings
@@ -23,18 +21,13 @@ from blotquant.model.geometry import (
     Strip,
     rectangle,
 )
-from blotquant.model.image import BlotImage, Orientation
+from blotquant.model.image import Orientation
 from blotquant.session.history import Change, History
+from blotquant.session.image_reference import ImageReference
 from blotquant.session.session import (
     SCHEMA_VERSION,
-    ImageReference,
     Session,
-    check_same_orientation,
-    find_image,
-    flatten_settings,
     load_session,
-    make_session,
-    nest_settings,
     parse_session,
     save_session,
     session_text,
@@ -100,6 +93,14 @@ def lanes(draw: st.DrawFn) -> Lane:
     )
 
 
+def connected(layout: Layout) -> Layout:
+    """The same with each lane on one of its strips and each band in one of its lanes."""
+    n_strips, n_lanes = len(layout.strips), len(layout.lanes) if layout.strips else 0
+    lanes = [replace(x, strip=layout.strips[k % n_strips].id) for k, x in enumerate(layout.lanes[:n_lanes])]
+    bands = [replace(b, lane=layout.lanes[k % n_lanes].id) for k, b in enumerate(layout.bands) if n_lanes]
+    return replace(layout, lanes=tuple(lanes), bands=tuple(bands))
+
+
 layouts = st.builds(
     Layout,
     strips=st.lists(strips, max_size=2).map(tuple),
@@ -109,7 +110,7 @@ layouts = st.builds(
     alternatives=st.lists(
         st.builds(LaneAlternative, strip=word, n_lanes=st.integers(1, 60), confidence=share), max_size=2
     ).map(tuple),
-)
+).map(connected)
 all_settings = models(Settings)
 changes = st.one_of(
     st.builds(Change, st.just("strip"), word, st.none() | strips, st.none() | strips),
@@ -182,6 +183,17 @@ def test_whole_numbers_in_the_layout_give_the_same_bytes() -> None:
     assert session_text(parse_session(session_text(whole))) == session_text(whole)
 
 
+@pytest.mark.parametrize(
+    ("kind", "field", "words"),
+    [("lanes", "strip", "lane l1 lies on strip s9"), ("bands", "lane", "band b1 lies in lane s9")],
+)
+def test_parse_session_names_what_lies_on_nothing(kind: str, field: str, words: str) -> None:
+    data = json.loads(session_text(small_session()))
+    data["layout_auto"][kind][0][field] = "s9"
+    with pytest.raises(SessionError, match=f"damaged: {words}, which is not in the session"):
+        parse_session(json.dumps(data))
+
+
 def test_settings_and_polarity_follow_the_history_and_undo() -> None:
     session = small_session()
     changed = session.edit([Change("settings", "detection.n_lanes", None, 12)], action="settings", who="Ada", when=WHEN)
@@ -196,7 +208,7 @@ def test_settings_and_polarity_follow_the_history_and_undo() -> None:
 @settings(max_examples=30, deadline=None)
 @given(all_settings)
 def test_settings_flatten_and_nest(value: Settings) -> None:
-    assert nest_settings(flatten_settings(value)) == value
+    assert Settings.from_flat(value.flat()) == value
 
 
 # errors
@@ -258,100 +270,6 @@ def test_an_unwritable_place_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         save_session(small_session(), tmp_path / "file" / "a.blot.json")
-
-
-# the picture
-
-
-def pictured(tmp_path: Path) -> tuple[Session, Path]:
-    raw = tmp_path / "raw"
-    raw.mkdir()
-    picture = raw / "a.tif"
-    picture.write_bytes(b"a picture")
-    image = BlotImage(
-        pixels=np.zeros((50, 60), np.uint16), source=picture, sha256=hashlib.sha256(b"a picture").hexdigest()
-    )
-    return make_session(image, small_session().layout_auto, folder=tmp_path / "sessions"), picture
-
-
-def test_the_picture_is_found_where_it_was(tmp_path: Path) -> None:
-    session, picture = pictured(tmp_path)
-    assert session.image.path == "../raw/a.tif"
-    assert session.image.shape == (50, 60)
-    (tmp_path / "sessions").mkdir()
-    assert find_image(session, tmp_path / "sessions").samefile(picture)
-
-
-def test_a_moved_picture_is_found_beside_the_session_or_where_the_user_says(tmp_path: Path) -> None:
-    session, picture = pictured(tmp_path)
-    (tmp_path / "sessions").mkdir()
-    beside = picture.rename(tmp_path / "sessions" / "a.tif")
-    assert find_image(session, tmp_path / "sessions") == beside
-    elsewhere = beside.rename(tmp_path / "other.tif")
-    with pytest.raises(SessionError, match=r"a\.tif of this session is not at .*; say where it is"):
-        find_image(session, tmp_path / "sessions")
-    assert find_image(session, tmp_path / "sessions", given=elsewhere) == elsewhere
-
-
-def test_another_picture_is_refused_with_both_checksums(tmp_path: Path) -> None:
-    session, picture = pictured(tmp_path)
-    picture.write_bytes(b"another picture")
-    other = hashlib.sha256(b"another picture").hexdigest()
-    with pytest.raises(SessionError, match=rf"{other}, the session's is\s+{session.image.sha256}"):
-        find_image(session, tmp_path / "sessions", given=picture)
-
-
-def test_the_right_picture_beside_the_session_wins_over_another_at_the_old_place(tmp_path: Path) -> None:
-    session, picture = pictured(tmp_path)
-    (tmp_path / "sessions").mkdir()
-    beside = tmp_path / "sessions" / "a.tif"
-    beside.write_bytes(picture.read_bytes())
-    picture.write_bytes(b"another picture")
-    assert find_image(session, tmp_path / "sessions") == beside
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "../secret/passwords.txt",
-        "../secret/b.tif",
-        "//server/share/a.tif",
-        "\\\\server\\share\\a.tif",
-        "../secret/a.key",
-    ],
-)
-def test_find_image_opens_no_file_but_one_of_the_pictures_name(tmp_path: Path, path: str, monkeypatch) -> None:
-    session, picture = pictured(tmp_path)
-    picture.unlink()
-    hidden = tmp_path / "secret"
-    hidden.mkdir()
-    for name in ("passwords.txt", "b.tif", "a.key"):
-        (hidden / name).write_text("secret")
-    looked = []
-    monkeypatch.setattr("blotquant.session.session.is_file", lambda place: looked.append(place))
-    session = replace(session, image=replace(session.image, path=path))
-    with pytest.raises(SessionError, match="say where it is"):
-        find_image(session, tmp_path / "sessions")
-    assert looked == [tmp_path / "sessions" / "a.tif"]
-
-
-def test_find_image_tells_nothing_of_another_file_at_the_stored_place(tmp_path: Path) -> None:
-    session, picture = pictured(tmp_path)
-    picture.write_bytes(b"another picture")
-    (tmp_path / "sessions").mkdir()
-    with pytest.raises(SessionError, match="is not the picture of this session") as caught:
-        find_image(session, tmp_path / "sessions")
-    assert hashlib.sha256(b"another picture").hexdigest() not in str(caught.value)
-
-
-def test_check_same_orientation_names_both() -> None:
-    session = small_session()
-    turned = replace(session, image=replace(session.image, orientation=Orientation(rotate=90)))
-    check_same_orientation(turned, None, where="a.tif")
-    check_same_orientation(turned, Orientation(tag=None), where="a.tif")
-    check_same_orientation(turned, Orientation(tag=None, rotate=90), where="a.tif")
-    with pytest.raises(SessionError, match=r"a\.tif: .* turned by 90° anticlockwise, asked for is mirrored left-right"):
-        check_same_orientation(turned, Orientation(tag=None, flip="left-right"), where="a.tif")
 
 
 def test_parse_session_of_before_orientations_keeps_the_picture_as_stored() -> None:

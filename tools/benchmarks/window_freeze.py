@@ -212,7 +212,7 @@ def correct(dog: Watchdog, dock: Any) -> None:
 
 
 def remove_lane(dock: Any, lane_id: str) -> None:
-    from blotquant.session.edits import remove_lane as removed
+    from blotquant.session.lane_edits import remove_lane as removed
 
     dock.editor.do(removed(dock.editor.layout, lane_id), "remove_lane")
 

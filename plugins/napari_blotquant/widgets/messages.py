@@ -82,7 +82,7 @@ class Messages(QWidget):
         self._show_rescued()
         if editor is None:
             return
-        layout, edits = editor.layout, len({edit.group for edit in editor.session.history.effective()})
+        layout, edits = editor.layout, len({edit.group for edit in editor.session.edits_in_force})
         self.title.setText(editor.image.name)
         saved = "not saved" if editor.is_dirty else ("saved" if editor.path else "untouched")
         numbers = "" if editor.is_exact else "  ·  measuring…"

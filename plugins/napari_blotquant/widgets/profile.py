@@ -8,7 +8,7 @@ from typing import Any
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from blotquant.session.edits import set_band_rows
+from blotquant.session.band_edits import set_band_rows
 from napari_blotquant.shapes import PALETTE
 from napari_blotquant.workbench import Workbench
 

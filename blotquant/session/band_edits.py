@@ -1,7 +1,7 @@
-"""What a hand can do to a layout: each verb takes a layout and returns the changes, and makes none itself.
+"""What a hand can do to the bands of a layout: each verb takes a layout and returns the changes, and makes none itself.
 
-`blotquant.session.replay.apply_changes` makes them, `blotquant.session.history.History.append` records them. Lanes
-carry their bands along. The partners of a doublet have one outline in common and change together.
+`blotquant.session.replay.apply_changes` makes them, `blotquant.session.history.History.append` records them. The
+partners of a doublet have one outline in common and change together. Lanes and strips: `blotquant.session.lane_edits`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blotquant.model.geometry import ROLES, Band, BandOrigin, Lane, LaneRole, Layout, Point, Polygon, polygon
+from blotquant.model.geometry import Band, BandOrigin, Layout, Point, Polygon, polygon
 from blotquant.session.history import Change
 from blotquant.session.hit_testing import (
     carry,
@@ -26,18 +26,13 @@ from blotquant.session.hit_testing import (
     row_near,
     row_span,
     snap,
-    strip_at,
 )
 from blotquant.session.replay import apply_changes, new_id
 
 HAND_BAND = "hand"
 """What the ids of drawn bands begin with; no detector uses it."""
-HAND_LANE = "hand-lane"
-"""What the ids of drawn lanes begin with."""
 MIN_HEIGHT = 0.5
-
-
-# bands
+"""px: a band is at least this high."""
 
 
 def move_band(layout: Layout, band_id: str, *, d_row: float = 0.0, d_col: float = 0.0) -> list[Change]:
@@ -271,153 +266,11 @@ def copy_aperture_along_row(layout: Layout, band_id: str) -> list[Change]:
     return changes
 
 
-# lanes
-
-
-def reshape_lane(layout: Layout, lane_id: str, *, center: Sequence[Point], widths: Sequence[float]) -> list[Change]:
-    """Give a lane another centre line and widths; its bands go along.
-
-    Raises
-    ------
-    ValueError
-        If the centre line does not run down the picture or a width is not positive.
-    """
-    lane = layout.lane(lane_id)
-    nodes = tuple((float(r), float(c)) for r, c in center)
-    new = replace(lane, center=nodes, widths=tuple(float(w) for w in widths), confidence=1.0)
-    if (new.center, new.widths) == (lane.center, lane.widths):
-        return []
-    bands = [Change("band", b.id, b, _carried(b, lane, new)) for b in layout.bands_of(lane_id)]
-    return [Change("lane", lane_id, lane, new), *bands]
-
-
-def move_lane(layout: Layout, lane_id: str, *, d_col: float) -> list[Change]:
-    """Shift a lane sideways with its bands."""
-    lane = layout.lane(lane_id)
-    return reshape_lane(layout, lane_id, center=[(r, c + d_col) for r, c in lane.center], widths=lane.widths)
-
-
-def set_lane_width(layout: Layout, lane_id: str, *, width: float) -> list[Change]:
-    """Set the lane's mean width; its bands grow or shrink with it.
-
-    Raises
-    ------
-    ValueError
-        If the width is not positive.
-    """
-    lane = layout.lane(lane_id)
-    if width <= 0:
-        msg = f"a lane must be wider than 0, got {width}"
-        raise ValueError(msg)
-    scale = width / float(np.mean(lane.widths))
-    return reshape_lane(layout, lane_id, center=lane.center, widths=[w * scale for w in lane.widths])
-
-
-def add_lane(layout: Layout, *, row: float, col: float, used_ids: Iterable[str] = ()) -> list[Change]:
-    """Add a lane where the picture was clicked, shaped as the nearest lane of that strip.
-
-    It gets a place in every row of its neighbour, as ``expected`` bands; the lanes right of it are renumbered.
-
-    Raises
-    ------
-    ValueError
-        If there is no strip, or a lane is there already.
-    """
-    strip = strip_at(layout, row, col)
-    there = lane_at(layout, row, col)
-    if there is not None:
-        msg = f"lane {there.number} is here already; point beside it to add one"
-        raise ValueError(msg)
-    used = {*used_ids, *(x.id for x in layout.lanes), *(b.id for b in layout.bands)}
-    key = new_id(HAND_LANE, used)
-    others = layout.lanes_of(strip.id)
-    if not others:
-        top, bottom = row_span(strip.outline)
-        left, right = np.asarray(strip.outline)[:, 1].min(), np.asarray(strip.outline)[:, 1].max()
-        width = float(right - left) / 10
-        lane = Lane(id=key, strip=strip.id, number=1, center=((top, col), (bottom, col)), widths=(width, width))
-        return [Change("lane", key, None, lane)]
-    # The nearest lane lends its course, its width and its rows.
-    model = min(others, key=lambda x: abs(float(x.center_at(row)) - col))
-    shift = col - float(model.center_at(row))
-    lane = replace(
-        model,
-        id=key,
-        center=tuple((r, c + shift) for r, c in model.center),
-        role="sample",
-        confidence=1.0,
-        flags=(),
-    )
-    changes = [Change("lane", key, None, lane)]
-    for band in layout.bands_of(model.id):
-        if band.row is not None and not band.split:
-            copy = replace(_carried(band, model, lane), id=new_id(HAND_BAND, used), lane=key, origin="expected")
-            used.add(copy.id)
-            changes.append(Change("band", copy.id, None, replace(copy, flags=(), confidence=1.0)))
-    return changes
-
-
-def draw_lane(layout: Layout, outline: ArrayLike, *, used_ids: Iterable[str] = ()) -> list[Change]:
-    """Add a lane with the width and height of a drawn outline, bent as the nearest lane of its strip.
-
-    Raises
-    ------
-    ValueError
-        If there is no strip, or a lane is there already.
-    """
-    points = np.asarray(polygon(outline))
-    (top, left), (bottom, right) = points.min(axis=0), points.max(axis=0)
-    row, col = float(top + bottom) / 2, float(left + right) / 2
-    lane_change, *bands = add_lane(layout, row=row, col=col, used_ids=used_ids)
-    lane = lane_change.after
-    assert isinstance(lane, Lane)
-    inner = [r for r, _ in lane.center if top < r < bottom]
-    rows = np.unique([float(top), *inner, float(bottom)])
-    nodes = tuple((float(r), float(c)) for r, c in zip(rows, lane.center_at(rows), strict=True))
-    drawn = replace(lane, center=nodes, widths=(float(right - left),) * len(nodes))
-    kept = [c.after for c in bands if isinstance(c.after, Band) and top <= c.after.peak[0] <= bottom]
-    changes = [Change("lane", drawn.id, None, drawn)]
-    return changes + [Change("band", b.id, None, replace(_carried(b, lane, drawn), lane=drawn.id)) for b in kept]
-
-
-def remove_lane(layout: Layout, lane_id: str) -> list[Change]:
-    """Remove a lane and its bands; the lanes right of it are renumbered."""
-    bands = [Change("band", b.id, b, None) for b in layout.bands_of(lane_id)]
-    return [*bands, Change("lane", lane_id, layout.lane(lane_id), None)]
-
-
-def set_role(layout: Layout, lane_id: str, role: LaneRole) -> list[Change]:
-    """Say what was loaded in a lane.
-
-    Raises
-    ------
-    ValueError
-        If there is no such role.
-    """
-    if role not in ROLES:
-        msg = f"a lane's role is one of {', '.join(ROLES)}, got {role!r}"
-        raise ValueError(msg)
-    lane = layout.lane(lane_id)
-    return [] if lane.role == role else [Change("lane", lane_id, lane, replace(lane, role=role))]
-
-
-# both
-
-
 def confirm(layout: Layout, object_id: str) -> list[Change]:
     """Say that a lane or band was looked at and is right: its confidence becomes 1."""
     lanes = [Change("lane", x.id, x, replace(x, confidence=1.0)) for x in layout.lanes if x.id == object_id]
     bands = [Change("band", b.id, b, replace(b, confidence=1.0)) for b in layout.bands if b.id == object_id]
     return [change for change in (*lanes, *bands) if change.before != change.after]
-
-
-# helpers
-
-
-def _carried(band: Band, old: Lane, new: Lane) -> Band:
-    share = (band.peak[1] - float(old.center_at(band.peak[0]))) / float(old.width_at(band.peak[0]))
-    col = float(new.center_at(band.peak[0])) + share * float(new.width_at(band.peak[0]))
-    return replace(band, outline=carry(band.outline, old, new), peak=(band.peak[0], col))
 
 
 def _with_outline(band: Band, outline: Polygon) -> Band:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
-from blotquant.session.edits import confirm
+from blotquant.session.band_edits import confirm
+from blotquant.session.lane_edits import add_strip, lay_grid, remove_strip, reshape_strip
 from blotquant.session.replay import apply_changes
-from blotquant.session.strip_edits import add_strip, lay_grid, remove_strip, reshape_strip
 
 
 @pytest.fixture

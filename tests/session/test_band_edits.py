@@ -8,25 +8,27 @@ import numpy as np
 import pytest
 
 from blotquant.model.geometry import Band, Lane, Layout, Strip, polygon_area, rectangle
-from blotquant.session.edits import (
-    add_lane,
+from blotquant.session.band_edits import (
     copy_aperture_along_row,
     delete_band,
     draw_band,
-    draw_lane,
     merge_bands,
     move_band,
-    move_lane,
-    remove_lane,
-    reshape_lane,
     resize_band,
     set_band_rows,
-    set_lane_width,
-    set_role,
     set_target,
     split_band,
 )
 from blotquant.session.hit_testing import lane_at, lane_profile, snap
+from blotquant.session.lane_edits import (
+    add_lane,
+    draw_lane,
+    move_lane,
+    remove_lane,
+    reshape_lane,
+    set_lane_width,
+    set_role,
+)
 from blotquant.session.replay import apply_changes
 
 
