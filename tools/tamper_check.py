@@ -27,8 +27,9 @@ from tiny_study import write_tiny_study  # noqa: E402
 
 from blotquant.experiment.read import read_experiment  # noqa: E402
 from blotquant.runs.manifest import MANIFEST, manifest_checksum, manifest_text, read_manifest  # noqa: E402
+from blotquant.runs.recompute import recompute  # noqa: E402
 from blotquant.runs.study import run_experiment  # noqa: E402
-from blotquant.runs.verify import check_record, compare_again, recompute, verify_folder  # noqa: E402
+from blotquant.runs.verify import check_record, compare_again, verify_folder  # noqa: E402
 from blotquant.session.band_edits import delete_band  # noqa: E402
 from blotquant.session.session import load_session, save_session  # noqa: E402
 
@@ -58,7 +59,8 @@ def main() -> int:
 def tamper(folder: Path, options: argparse.Namespace) -> int:
     out = make_results(folder)
     manifest = read_manifest(out)
-    again, noted = recompute(manifest, out, folder / "again"), manifest_checksum(out)
+    again, noted = folder / "again", manifest_checksum(out)
+    recompute(manifest, out, again)
     tried, noticed, forged, seen = Counter(), Counter(), Counter(), Counter()
     missed: list[str] = []
     rng = random.Random(options.seed)
@@ -133,7 +135,7 @@ def verdict(out: Path, noted: str) -> list[object]:
     return check_record(out, manifest) or ([] if manifest_checksum(out) == noted else [MANIFEST])
 
 
-def forge(out: Path, again: object, *, dear: bool) -> list[object]:
+def forge(out: Path, again: Path, *, dear: bool) -> list[object]:
     """Bring every checksum in line with the files, then ask verify."""
     manifest = read_manifest(out)
     outputs = {name: checksum(out / name) for name in manifest.outputs}

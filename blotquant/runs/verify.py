@@ -20,7 +20,6 @@ SECURITY.md says what is promised.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import tempfile
@@ -30,12 +29,11 @@ from pathlib import Path
 
 from blotquant.errors import BlotQuantError, OutputError, SessionError
 from blotquant.io.files import PICTURE_SUFFIXES, is_file, is_plain_file, sha256_of
-from blotquant.runs.corrections import Wanted, match_corrections, read_sessions
 from blotquant.runs.differences import Finding, compare_files, compare_parquet
-from blotquant.runs.folder import TIMINGS, Workers, run_units, write_parquets
-from blotquant.runs.manifest import EARLIER, MANIFEST, InputRecord, Manifest, manifest_checksum, read_manifest
+from blotquant.runs.folder import TIMINGS, write_parquets
+from blotquant.runs.manifest import EARLIER, MANIFEST, Manifest, manifest_checksum, read_manifest
+from blotquant.runs.recompute import find_original, recompute, recorded_settings
 from blotquant.runs.store import Store, is_link
-from blotquant.session.image_reference import existing
 from blotquant.session.session import SESSION_SUFFIX, load_session, software_versions
 from blotquant.settings import Settings
 
@@ -66,7 +64,6 @@ LOOKS_LIKE_RESULTS = frozenset(
 """Endings, in any case, of files that a reader may take for results."""
 _DRAWN = (".html", ".svg", ".tif", ".png", ".pdf")
 """Endings of what other versions of the drawing libraries write differently though every number is equal."""
-_ALONE = Workers(progress="none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,11 +183,11 @@ def _verify_one(out: Path, images: Path | None, checksum: str | None) -> Verdict
     )
     with tempfile.TemporaryDirectory(prefix="blotquant_verify_") as temporary:
         try:
-            again = recompute(manifest, out, Path(temporary), images=images)
+            units = recompute(manifest, out, Path(temporary), images=images)
         except (BlotQuantError, OSError) as error:
             what = f"nothing could be recomputed: {' '.join(str(error).split())}"
             return verdict + Verdict(differences=(Finding(file=MANIFEST, what=what),))
-        return verdict + compare_again(out, manifest, again)
+        return verdict + compare_again(out, manifest, Path(temporary), units=units, moved=images is not None)
 
 
 def check_record(out: Path, manifest: Manifest, *, images: Path | None = None) -> list[Finding]:
@@ -263,147 +260,38 @@ def _check_histories(out: Path, manifest: Manifest) -> Iterator[Finding]:
             yield Finding(file=name, where="history", what=problem)
 
 
-def find_original(record: InputRecord, out: Path, images: Path | None) -> Path:
-    """Where an input lies: by its path from the results, or by its name in the folder that the user gave."""
-    if images is None:
-        return existing(out / record.path)
-    plain = Path(record.path).name
-    places = map(existing, (images / record.name, images / plain))
-    return next((place for place in places if is_file(place)), images / plain)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Again:
-    """A results folder made again.
-
-    Attributes
-    ----------
-    store : Store
-        Where; tables, workbook and report wait in `Store.new`, figures and sessions lie in their folders.
-    failures : mapping of str to str
-        Units that could not be measured, and why.
-    elsewhere : tuple of Finding
-        Hand corrections that the next run would use and these results do not.
-    moved : bool
-        Whether originals were found elsewhere than recorded, so that paths in new sessions are others.
-    """
-
-    store: Store
-    failures: Mapping[str, str]
-    elsewhere: tuple[Finding, ...] = ()
-    moved: bool = False
-
-
-def recompute(manifest: Manifest, out: Path, into: Path, *, images: Path | None = None) -> Again:
-    """Measure, normalise and compare everything again, into another folder.
+def compare_again(
+    out: Path, manifest: Manifest, again: Path, *, units: Sequence[Finding] = (), moved: bool = False
+) -> Verdict:
+    """Lay a folder beside the same results made again.
 
     Parameters
     ----------
-    manifest : Manifest
-        What was done.
     out : pathlib.Path
-        The results folder; its sessions' hand corrections are used.
-    into : pathlib.Path
-        An empty folder.
-    images : pathlib.Path, optional
-        As for `verify_folder`.
-
-    Raises
-    ------
-    BlotQuantError
-        If the experiment cannot be read.
-    """
-    store, settings = Store(into), recorded_settings(manifest)
-    make = _measure_again if manifest.command == "measure" else _run_again
-    failures, wanted = make(manifest, out, store, settings, images)
-    return Again(
-        store=store, failures=failures, elsewhere=_corrections_elsewhere(wanted, out), moved=images is not None
-    )
-
-
-def recorded_settings(manifest: Manifest) -> Settings:
-    """The parameters that a manifest records.
-
-    Raises
-    ------
-    SessionError
-        If one of them is none.
-    """
-    from pydantic import ValidationError
-
-    from blotquant.settings import explain_validation
-
-    try:
-        return Settings.from_flat(manifest.settings)
-    except ValidationError as error:
-        raise SessionError(explain_validation(error, where=f"{MANIFEST}: settings")) from None
-
-
-def _corrections_elsewhere(wanted: Sequence[Wanted], out: Path) -> tuple[Finding, ...]:
-    """Corrections of these pictures that lie under other names or in other places, and that these results lack."""
-    own = out / "sessions"
-    matched = match_corrections(wanted, out, make_way=False)
-    late = {name: path for name, path in matched.sessions.items() if path != own / name}
-    return tuple(
-        Finding(file=f"sessions/{name}", what=f"lacks the hand corrections in {path.resolve()}; run again to use them")
-        for name, path in late.items()
-    ) + tuple(Finding(file=f"sessions/{name}", what=why) for name, why in matched.refused.items())
-
-
-def _own_corrections(out: Path) -> dict[str, Path]:
-    return {name: session.path for name, session in read_sessions(out / "sessions")[0].items()}
-
-
-def _measure_again(
-    manifest: Manifest, out: Path, store: Store, settings: Settings, images: Path | None
-) -> tuple[dict[str, str], list[Wanted]]:
-    from blotquant.runs.folder import assemble_measured, picture_tasks, wanted_sessions
-    from blotquant.runs.inputs import Input
-    from blotquant.runs.pictures import measure_picture
-
-    records = manifest.inputs_as("picture", "session")
-    inputs = [Input(find_original(record, out, images).absolute(), record.name) for record in records]
-    tasks = picture_tasks(inputs, out, settings, _own_corrections(out))
-    failures, _ = run_units(store, measure_picture, tasks, workers=_ALONE, what="pictures")
-    assemble_measured(store, tasks)
-    return failures, wanted_sessions(inputs, settings)
-
-
-def _run_again(
-    manifest: Manifest, out: Path, store: Store, settings: Settings, images: Path | None
-) -> tuple[dict[str, str], list[Wanted]]:
-    from blotquant.experiment.read import read_experiment
-    from blotquant.runs.membranes import measure_membrane
-    from blotquant.runs.study import assemble_run, membrane_tasks, wanted_sessions, write_figures_of
-
-    records = manifest.inputs_as("experiment")
-    if len(records) != 1:
-        msg = f"{MANIFEST}: names {len(records)} experiment files, one is right"
-        raise SessionError(msg)
-    experiment = read_experiment(find_original(records[0], out, images))
-    tasks = membrane_tasks(experiment, settings, (out / "sessions").absolute(), _own_corrections(out))
-    failures, _ = run_units(store, measure_membrane, tasks, workers=_ALONE, what="membranes")
-    assemble_run(experiment, store, tasks, settings=settings, failures=failures)
-    # An original or a session that is not what it was is told elsewhere.
-    with contextlib.suppress(BlotQuantError):
-        write_figures_of(experiment, store, folder=out)
-    return failures, wanted_sessions(experiment)
-
-
-def compare_again(out: Path, manifest: Manifest, again: Again) -> Verdict:
-    """Lay a folder beside the same results made again.
+        The results folder.
+    manifest : Manifest
+        Its record.
+    again : pathlib.Path
+        Where `recompute` made them again.
+    units : sequence of Finding
+        What `recompute` found.
+    moved : bool
+        Whether originals were found elsewhere than recorded, so that paths in new sessions are others.
 
     Returns
     -------
     Verdict
-        Units that fail now or failed then, every value that differs, with both, files that are missing or are none of
-        these results, and what could not be compared.
+        `units`, every value that differs, with both, files that are missing or are none of these results, and what
+        could not be compared.
     """
     versions = software_versions()
     changed = [f"{k} {manifest.versions.get(k)}" for k in versions if manifest.versions.get(k) != versions[k]]
     tolerance = OTHER_VERSIONS_TOLERANCE if changed else 0.0
-    made = _made_again(again)
-    differences: list[Finding] = [*_compare_units(manifest, again), *again.elsewhere]
+    store = Store(again)
+    made = {path.relative_to(store.new).as_posix(): path for path in store.new.rglob("*") if is_plain_file(path)}
+    drawn = [path for name in ("figures", "sessions") for path in (again / name).glob("*") if is_plain_file(path)]
+    made |= {path.relative_to(again).as_posix(): path for path in drawn}
+    differences = list(units)
     compared, not_compared = [], []
     for name, new in sorted(made.items()):
         recorded = out / name
@@ -417,10 +305,10 @@ def compare_again(out: Path, manifest: Manifest, again: Again) -> Verdict:
             continue
         a, b = recorded.read_bytes(), new.read_bytes()
         if a != b and name.endswith(SESSION_SUFFIX):
-            a, b = (_comparable(text, moved=again.moved, other_versions=bool(changed)) for text in (a, b))
+            a, b = (_comparable(text, moved=moved, other_versions=bool(changed)) for text in (a, b))
         differences += compare_files(name, a, b, tolerance=tolerance)
         compared.append(name)
-    parquet = _compare_parquet(out, again, tolerance)
+    parquet = _compare_parquet(out, store.new, tolerance)
     strange, other = _strangers(out, manifest, {*made, *parquet.compared, *(f.file for f in parquet.not_compared)})
     if is_plain_file(out / TIMINGS):
         not_compared.append(Finding(file=TIMINGS, what="not compared: seconds of the run, no result"))
@@ -438,23 +326,6 @@ def compare_again(out: Path, manifest: Manifest, again: Again) -> Verdict:
     )
 
 
-def _compare_units(manifest: Manifest, again: Again) -> Iterator[Finding]:
-    for unit in manifest.units:
-        reason = again.failures.get(unit.name)
-        if reason is not None and not unit.failed:
-            yield Finding(file=unit.name, what=f"can no longer be measured: {' '.join(reason.split())}")
-        elif reason is None and unit.failed:
-            yield Finding(file=unit.name, what="could not be measured then, and can be now")
-
-
-def _made_again(again: Again) -> dict[str, Path]:
-    """Every file of the results by its path in the folder, and where it was made again."""
-    store = again.store
-    tables = {path.relative_to(store.new).as_posix(): path for path in store.new.rglob("*") if is_plain_file(path)}
-    folders = [path for name in ("figures", "sessions") for path in (store.folder / name).glob("*")]
-    return tables | {path.relative_to(store.folder).as_posix(): path for path in folders if is_plain_file(path)}
-
-
 def _comparable(text: bytes, *, moved: bool, other_versions: bool) -> bytes:
     """A session without what may rightly differ: the path of a picture that was moved, and versions."""
     try:
@@ -468,13 +339,13 @@ def _comparable(text: bytes, *, moved: bool, other_versions: bool) -> bytes:
     return json.dumps(data).encode()
 
 
-def _compare_parquet(out: Path, again: Again, tolerance: float) -> Verdict:
+def _compare_parquet(out: Path, again: Path, tolerance: float) -> Verdict:
     """Compare the tables that lie there as Parquet too, made again from the recomputed csv."""
-    names = [path.stem for path in sorted(out.glob("*.parquet")) if (again.store.new / f"{path.stem}.csv").is_file()]
+    names = [path.stem for path in sorted(out.glob("*.parquet")) if (again / f"{path.stem}.csv").is_file()]
     if not names:
         return Verdict()
     try:
-        new = write_parquets([again.store.new / f"{name}.csv" for name in names])
+        new = write_parquets([again / f"{name}.csv" for name in names])
     except OutputError as error:
         why = f"not compared: {error}"
         return Verdict(not_compared=tuple(Finding(file=f"{name}.parquet", what=why) for name in names))

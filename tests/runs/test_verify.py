@@ -16,8 +16,9 @@ from blotquant.runs.differences import Finding, compare_files
 from blotquant.runs.folder import measure_folder
 from blotquant.runs.inputs import find_inputs
 from blotquant.runs.manifest import MANIFEST, manifest_checksum, manifest_text, read_manifest
+from blotquant.runs.recompute import recompute
 from blotquant.runs.study import run_experiment, run_experiments
-from blotquant.runs.verify import check_record, compare_again, recompute, verify_folder
+from blotquant.runs.verify import check_record, compare_again, verify_folder
 from blotquant.session.band_edits import delete_band
 from blotquant.session.session import load_session, save_session
 from blotquant.settings import Settings
@@ -45,7 +46,9 @@ def made(tmp_path_factory):
 def again(made, tmp_path_factory):
     """The same folder made again once, for changes that recomputing does not depend on."""
     manifest = read_manifest(made / "out")
-    return recompute(manifest, made / "out", tmp_path_factory.mktemp("again"))
+    folder = tmp_path_factory.mktemp("again")
+    assert recompute(manifest, made / "out", folder) == []
+    return folder
 
 
 @pytest.fixture
