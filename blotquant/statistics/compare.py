@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import special
 
 from blotquant.errors import DesignError
 from blotquant.experiment.design import Comparison, Experiment
@@ -233,12 +234,10 @@ def condition_mean_errors(log_values: Floats, condition: NDArray[np.int_], block
 
 def _geometric_mean(values: Floats, spread: tuple[float, float] | None, alpha: float) -> dict[str, float]:
     """Geometric mean with its t interval; a condition that is 1 by construction has none."""
-    from scipy import stats
-
     if len(values) == 0:
         return {}
     mean = float(np.mean(values))
     if spread is None or spread[1] < 1 or len(values) < 2:
         return {"geometric_mean": math.exp(mean)}
-    half = float(stats.t.isf(alpha / 2, spread[1])) * spread[0]
+    half = float(-special.stdtrit(spread[1], alpha / 2)) * spread[0]
     return {"geometric_mean": math.exp(mean), "ci_low": math.exp(mean - half), "ci_high": math.exp(mean + half)}

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import special
 
 from blotquant.experiment.design import Adjustment, Experiment
 from blotquant.experiment.families import Family, find_families
@@ -155,8 +157,6 @@ def judge_family(model: RatioModel, family: Family, *, alpha: float) -> list[dic
         Cells of `CONTRAST_COLUMNS` but `ratio` and `sentence`. A family keeps its size where contrasts are refused:
         the others are not judged more mildly for it.
     """
-    from scipy import stats
-
     here = [k for k, name in enumerate(family.conditions) if name in model.names]
     weights = np.zeros((len(family.claims), len(model.names)))
     weights[:, [model.names.index(family.conditions[k]) for k in here]] = family.weights[:, here]
@@ -203,15 +203,15 @@ def judge_family(model: RatioModel, family: Family, *, alpha: float) -> list[dic
         if n >= 2 and df > 0 and se > 0 and not math.isnan(se):
             row |= {"se_log": se, "df": df}
             joint = limits[df]
-            row |= _interval(float(found.estimate[place]), se, float(stats.t.isf(alpha / 2, df)), bounds[place], "ci")
-            row |= _interval(float(found.estimate[place]), se, joint, bounds[place], "simultaneous_ci")
+            for name, limit in (("ci", float(-special.stdtrit(df, alpha / 2))), ("simultaneous_ci", joint)):
+                row |= _interval(float(found.estimate[place]), se, limit, bounds[place], name)
             if not refusals[k]:
                 tested.append(place)
                 row["detectable_fold"] = math.exp(detectable_effect(se, df, joint))
         row["test"] = f"no test: {refusals[k]}" if refusals[k] else how + words
     if tested:
         t = found.estimate[tested] / found.se[tested]
-        single = np.asarray(2 * stats.t.sf(np.abs(t), found.df[tested]))
+        single = np.asarray(2 * special.stdtr(found.df[tested], -np.abs(t)))
         adjusted = adjust_p(t, found.correlation[np.ix_(tested, tested)], found.df[tested], adjust=adjust, size=size)
         for place, p, joint_p in zip(tested, single, adjusted, strict=True):
             base[there[place]] |= {"p_value": float(p), "p_adjusted": float(joint_p)}
@@ -292,13 +292,19 @@ def detectable_effect(se: float, df: float, critical: float, power: float = POWE
     float
         On the scale of `se`: the t distribution of a normal estimate with this mean over its own error.
     """
-    from scipy import optimize, special, stats
+    return _detectable_t(df, critical, power) * se
+
+
+@lru_cache(maxsize=256)
+def _detectable_t(df: float, critical: float, power: float) -> float:
+    """The same in standard errors."""
+    from scipy import optimize
 
     u, du = np.polynomial.legendre.leggauss(200)
-    scale = np.sqrt(stats.chi2.ppf((u + 1) / 2, df) / df)
+    scale = np.sqrt(2 * special.gammaincinv(df / 2, (u + 1) / 2) / df)
 
     def missing(shift: float) -> float:
         found = special.ndtr(shift - critical * scale) + special.ndtr(-shift - critical * scale)
         return float(found @ du / 2) - power
 
-    return float(optimize.brentq(missing, 0.0, 10 * critical + 10, xtol=1e-6)) * se
+    return float(optimize.brentq(missing, 0.0, 10 * critical + 10, xtol=1e-6))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -60,24 +62,28 @@ class RatioModel:
     block_name: str
     unequal: bool
 
-    @property
+    @cached_property
     def condition(self) -> Ints:
         """Condition of each unit, as in `names`."""
         return np.array([self.names.index(name) for name in self.units["condition"]], dtype=int)
 
-    @property
+    @cached_property
     def block(self) -> Ints:
         """Block of each unit: what shares a scale, or pairs conditions."""
         return _codes(self.units["replicate" if self.paired else "blot"])
 
-    @property
+    @cached_property
     def side(self) -> Ints:
         """0 for a value, -1 for an upper, +1 for a lower bound."""
         return np.array([SIDES[cell] for cell in self.units["bound"]], dtype=int)
 
     def n_of(self, level: int) -> int:
         """Biological replicates of a condition: a sample on several blots counts once."""
-        return int(self.units.loc[self.condition == level, "replicate"].nunique())
+        return self._n_by_level[level]
+
+    @cached_property
+    def _n_by_level(self) -> Counter[int]:
+        return Counter(level for level, _ in set(zip(self.condition.tolist(), self.units["replicate"], strict=True)))
 
     def n_together(self, levels: Sequence[int]) -> int:
         """Blocks that carry all these conditions, where blocks pair them; else the smallest n among them."""

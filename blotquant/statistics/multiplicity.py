@@ -3,14 +3,18 @@
 ``dunnett`` judges the largest |t| of the family by the joint t distribution of all its contrasts (for one reference
 this is Dunnett's test, for all pairs Tukey's), ``step_down`` goes on from the largest to those that remain (Dunnett and
 Tamhane), ``holm`` multiplies p by the number that remains and knows nothing of correlations, ``none`` adjusts nothing.
+
+Tails of t and F are taken from `scipy.special`, which `scipy.stats` calls: the latter takes 0.3 s to import.
 """
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import special
 
 from blotquant.experiment.design import Adjustment
 
@@ -69,11 +73,9 @@ def adjust_p(t_values: ArrayLike, correlation: Floats, df: ArrayLike, *, adjust:
     C. W. Dunnett, J. Am. Stat. Assoc. 50 (1955) 1096; C. W. Dunnett and A. C. Tamhane, Stat. Med. 10 (1991) 939;
     S. Holm, Scand. J. Stat. 6 (1979) 65.
     """
-    from scipy import stats
-
     t = np.abs(np.asarray(t_values, dtype=float))
     k = len(t)
-    single: Floats = np.asarray(2 * stats.t.sf(t, np.asarray(df, dtype=float)), dtype=float)
+    single: Floats = np.asarray(2 * special.stdtr(np.asarray(df, dtype=float), -t), dtype=float)
     if adjust == "none" or k == 0:
         return single
     full, refused = pad(correlation, size), max(size, k) - k
@@ -125,16 +127,20 @@ def critical_value(correlation: Floats, df: float, alpha: float, *, adjust: Adju
     size
         As in `adjust_p`.
     """
-    from scipy import optimize, stats
-
     k = max(len(correlation), size)
-    low = float(stats.t.isf(alpha / 2, df))
+    low = float(-special.stdtrit(df, alpha / 2))
     if adjust == "none" or k <= 1:
         return low
-    high = float(stats.t.isf(alpha / (2 * k), df))
-    if adjust == "holm":
-        return high
-    full = pad(correlation, size)
+    high = float(-special.stdtrit(df, alpha / (2 * k)))
+    return high if adjust == "holm" else _joint_limit(pad(correlation, size).tobytes(), df, alpha, low, high)
+
+
+@lru_cache(maxsize=64)
+def _joint_limit(data: bytes, df: float, alpha: float, low: float, high: float) -> float:
+    """Where the tail of max |T| is `alpha`, between Student's limit and Bonferroni's; of a correlation's bytes."""
+    from scipy import optimize
+
+    full = np.frombuffer(data).reshape(math.isqrt(len(data) // 8), -1)
     if max_t_tail(low, full, df) <= alpha:  # contrasts that say the same thing twice
         return low
     return float(optimize.brentq(lambda c: max_t_tail(c, full, df) - alpha, low, high * (1 + 1e-6) + 1e-6, xtol=1e-9))
@@ -160,12 +166,10 @@ def omnibus_f(estimate: Floats, se: Floats, correlation: Floats, df: float) -> t
         Degrees of freedom of the numerator.
     p : float
     """
-    from scipy import stats
-
     rank = int(np.linalg.matrix_rank(correlation, tol=1e-8))
     t = estimate / se
     f = float(t @ np.linalg.pinv(correlation, rcond=1e-8, hermitian=True) @ t) / rank
-    return f, rank, float(stats.f.sf(f, rank, df))
+    return f, rank, float(special.fdtrc(rank, df, max(f, 0.0)))
 
 
 def max_t_tail(limit: float, correlation: Floats, df: float) -> float:
@@ -182,27 +186,31 @@ def max_t_tail(limit: float, correlation: Floats, df: float) -> float:
     ----------
     A. Genz and F. Bretz, "Computation of Multivariate Normal and t Probabilities", Springer 2009, section 4.1.
     """
-    from scipy import special, stats
-
     if not np.isfinite(limit):
         return 0.0
     if len(correlation) == 1:
-        return float(2 * stats.t.sf(limit, df))
+        return float(2 * special.stdtr(df, -limit))
     loadings = _product_structure(correlation)
     if loadings is None:
         rank, reach = _directions(correlation.tobytes(), len(correlation))
         with np.errstate(divide="ignore"):
-            return float(stats.f.sf((limit / reach) ** 2 / rank, rank, df).mean())
-    u, du = np.polynomial.legendre.leggauss(160)
-    scale = np.sqrt(stats.chi2.ppf((u + 1) / 2, df) / df)[:, None]
-    z, dz = np.polynomial.hermite_e.hermegauss(80)
-    inside = np.ones((len(u), len(z)))
+            return float(special.fdtrc(rank, df, (limit / reach) ** 2 / rank).mean())
+    scale, of_scale, z, of_z = _nodes(df)
+    inside = np.ones((len(scale), len(z)))
     for loading in loadings:
         rest = np.sqrt(1 - loading**2)
         inside *= special.ndtr((limit * scale - loading * z) / rest) - special.ndtr(
             (-limit * scale - loading * z) / rest
         )
-    return float(1 - du / 2 @ inside @ dz / np.sqrt(2 * np.pi))
+    return float(1 - of_scale @ inside @ of_z / np.sqrt(2 * np.pi))
+
+
+@lru_cache(maxsize=64)
+def _nodes(df: float) -> tuple[Floats, Floats, Floats, Floats]:
+    """Nodes and weights of the quadrature: of the common scale (a column) and of the common part."""
+    u, du = np.polynomial.legendre.leggauss(160)
+    z, dz = np.polynomial.hermite_e.hermegauss(80)
+    return np.sqrt(2 * special.gammaincinv(df / 2, (u + 1) / 2) / df)[:, None], du / 2, z, dz
 
 
 @lru_cache(maxsize=8)
@@ -214,8 +222,6 @@ def _directions(data: bytes, k: int) -> tuple[int, Floats]:
     kept = values > 1e-9 * values[-1]
     root = vectors[:, kept] * np.sqrt(values[kept])
     rank = root.shape[1]
-    from scipy import special
-
     uniform = qmc.Sobol(rank, rng=np.random.default_rng(SEED)).random_base2(DIRECTIONS_LOG2)
     normal = special.ndtri(np.clip(uniform, 1e-12, 1 - 1e-12))
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
