@@ -52,6 +52,8 @@ def format_number(value: Any, digits: int = 4, *, aligned: bool = False) -> str:
 
 def is_missing(value: Any) -> bool:
     """Whether a cell is empty: None, NaN or pandas' NA."""
+    if value is None or isinstance(value, str | int):
+        return value is None
     import pandas as pd
 
     return bool(pd.isna(value))

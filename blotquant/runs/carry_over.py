@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from scipy import ndimage
 from blotquant.detection.registration import Copies, Placement, frame_placement, match_content
 from blotquant.experiment.design import Experiment
 from blotquant.flags import join_flags, split_flags
-from blotquant.model.geometry import Box, Layout
+from blotquant.model.geometry import Band, Box, Layout
 from blotquant.quantification.background import Aperture, Array
 from blotquant.quantification.prepared_image import PreparedImage, apertures_of
 from blotquant.tables import CARRY_OVER_COLUMNS, make_table
@@ -54,6 +55,25 @@ class Probing:
     layout: Layout
     scene: PreparedImage
     placement: Placement | None = None
+
+    @cached_property
+    def clear_bands(self) -> list[tuple[Band, Aperture]]:
+        """Bands of sample lanes that stand clearly above their background, and their apertures."""
+        bands = [
+            band
+            for band in self.layout.bands
+            if band.status == "detected" and self.layout.lane(band.lane).role in ("sample", "standard")
+        ]
+        apertures, level = (
+            apertures_of(bands, self.layout, self.scene.signal),
+            _MIN_SNR * max(self.scene.noise.sigma, 1e-12),
+        )
+        grounds = self.scene.surface.under_all(apertures)
+        return [
+            (band, aperture)
+            for band, aperture, ground in zip(bands, apertures, grounds, strict=True)
+            if aperture.weights.size and (self.scene.signal[aperture.box.slices] - ground.values).max() > level
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,26 +175,13 @@ def _foreign_bands(first: Probing, second: Probing, placement: Placement) -> lis
     """Apertures of the first picture's clear sample bands that lie in the second, clear of that probe's own."""
     own = [_widened(band.box) for band in second.layout.bands if band.target is not None]
     rows, cols = second.scene.signal.shape
-    bands = [
-        band
-        for band in first.layout.bands
-        if band.status == "detected"
-        and first.layout.lane(band.lane).role in ("sample", "standard")
-        and not any(_overlap(_moved(band.box, placement), box) for box in own)
-    ]
-    apertures = apertures_of(bands, first.layout, first.scene.signal)
-    places = [_moved(aperture.box, placement) for aperture in apertures]
-    apertures = [
-        aperture
-        for aperture, there in zip(apertures, places, strict=True)
-        if there.row_start >= 0 and there.row_stop <= rows and there.col_start >= 0 and there.col_stop <= cols
-    ]
-    level = _MIN_SNR * max(first.scene.noise.sigma, 1e-12)
-    return [
-        aperture
-        for aperture, ground in zip(apertures, first.scene.surface.under_all(apertures), strict=True)
-        if aperture.weights.size and (first.scene.signal[aperture.box.slices] - ground.values).max() > level
-    ]
+    found = []
+    for band, aperture in first.clear_bands:
+        there = _moved(aperture.box, placement)
+        inside = there.row_start >= 0 and there.row_stop <= rows and there.col_start >= 0 and there.col_stop <= cols
+        if inside and not any(_overlap(_moved(band.box, placement), box) for box in own):
+            found.append(aperture)
+    return found
 
 
 def _widened(box: Box) -> Box:
