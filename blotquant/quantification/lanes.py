@@ -35,7 +35,7 @@ from scipy import ndimage
 from blotquant.flags import join_flags
 from blotquant.imaging.robust import MAD_TO_SD, row_medians
 from blotquant.model.area_weights import area_weights, clip_box
-from blotquant.model.geometry import Lane, Layout, bounding_box
+from blotquant.model.geometry import Box, Lane, Layout, bounding_box
 from blotquant.model.image import BlotImage, FloatImage
 from blotquant.quantification.noise import LOD_SDS, LOQ_SDS
 from blotquant.quantification.prepared_image import to_optical_density
@@ -182,10 +182,9 @@ def lane_rows(
     rows = []
     for k, (lane, profile) in enumerate(zip(layout.lanes, profiles, strict=True)):
         cells: dict[str, Any] = {"flags": set()}
+        box = bounding_box(lane.outline)
         if inside[k].any():
-            n_saturated, clipped = _saturation(
-                signal, _without_overlap(lane, layout), profile.rows[inside[k]], image.ceiling
-            )
+            n_saturated, clipped = _saturation(signal, lane, layout, box, profile.rows[inside[k]], image.ceiling)
             limits = limit_flags(volumes[k], noises[k], spread=float("nan"), n_background=profile.n_floor)
             cells = {
                 "volume": volumes[k], "volume_sd": float(np.sqrt(variance[k])), "saturated_px": n_saturated,
@@ -194,7 +193,7 @@ def lane_rows(
         cells["flags"] = join_flags(cells["flags"], lane.flags, image.flags, layout.flags)
         rows.append({
             "image": image.name, "strip": strips.get(lane.strip), "lane": lane.number, "role": lane.role,
-            "col_center": float(lane.center_at(sum(lane.row_range) / 2)), **bounding_box(lane.outline)._asdict(),
+            "col_center": float(lane.center_at(sum(lane.row_range) / 2)), **box._asdict(),
             "confidence": lane.confidence, "probe": image.probe, "exposure_s": image.exposure_s, **cells,
         })  # fmt: skip
     return rows
@@ -305,7 +304,7 @@ def _band_height(profile: Array) -> float:
 def _opening(profile: Array, length: float) -> Array:
     """Grey opening of a profile by a line of about that length, an odd number of rows."""
     n = max(int(length), 1) | 1
-    padded = np.pad(profile, n // 2, mode="edge")
+    padded = np.concatenate([np.full(n // 2, profile[0]), profile, np.full(n // 2, profile[-1])])
     opened = ndimage.maximum_filter1d(ndimage.minimum_filter1d(padded, n), n)
     return np.asarray(opened[n // 2 : len(padded) - n // 2], dtype=float)
 
@@ -377,9 +376,7 @@ def _variance(
         if len(usual) < 2:
             continue
         # Blocks of the lane against those of the other lanes.
-        blocks = np.array(
-            [[float(part.sum()) for part in np.array_split(profiles[k].excess[inside[k]], BLOCKS)] for k in mine]
-        )
+        blocks = np.array([_block_sums(profiles[k].excess[inside[k]]) for k in mine])
         parts = blocks / volumes[mine, None]
         for at, k in enumerate(mine):
             # Of a few lanes the middle one would else be held against itself.
@@ -398,13 +395,22 @@ def _variance(
     return variance
 
 
-def _saturation(signal: FloatImage, lane: Lane, rows: NDArray[np.intp], ceiling: float) -> tuple[int, tuple[str, ...]]:
-    """Saturated pixels of some rows of a lane, and what they mean."""
+def _block_sums(excess: Array) -> Array:
+    """Sums over `BLOCKS` parts of as many rows each, the first ones of one more."""
+    k = np.arange(BLOCKS + 1)
+    ends = k * (len(excess) // BLOCKS) + np.minimum(k, len(excess) % BLOCKS)
+    return np.diff(np.concatenate([[0.0], np.cumsum(excess)])[ends])
+
+
+def _saturation(
+    signal: FloatImage, lane: Lane, layout: Layout, box: Box, rows: NDArray[np.intp], ceiling: float
+) -> tuple[int, tuple[str, ...]]:
+    """Saturated pixels of some rows of a lane, whose outline's bounding box is `box`, and what they mean."""
     shape = (signal.shape[0], signal.shape[1])
-    box = clip_box(bounding_box(lane.outline), shape)
+    box = clip_box(box, shape)
     if not signal[rows[0] : rows[-1] + 1, box.col_start : box.col_stop].max(initial=0.0) >= ceiling:
         return 0, ()
-    box, weights = area_weights(lane.outline, shape)
+    box, weights = area_weights(_without_overlap(lane, layout).outline, shape)
     at = slice(max(int(rows[0]), box.row_start), min(int(rows[-1]) + 1, box.row_stop))
     part = slice(at.start - box.row_start, at.stop - box.row_start)
     return saturation(signal[at, box.col_start : box.col_stop], weights[part], ceiling)

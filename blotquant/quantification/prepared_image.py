@@ -114,6 +114,9 @@ class PreparedImage:
         return self.ground.signal
 
 
+ENOUGH_STEPS = 2**16
+"""Differences of pixels that tell a picture's noise to half a percent: no more are taken of a large one."""
+
 CLEAR_SNR = (10.0, 1000.0)
 """A band below the first needs no margin, one above the second all of it."""
 
@@ -316,11 +319,16 @@ def _margin_parts(signal: FloatImage, boxes: list[Box]) -> list[float]:
     What of a band lies outside its outline lifts the ground beside it by a fixed part of the band. The stronger the
     band is against the noise, the further away that must have faded.
     """
-    free = np.ones(signal.shape, dtype=bool)
+    # Every fourth row and second column of a small picture, fewer of a large one, against the row two further down.
+    fewer = 1 + int((signal.size / 8 / ENOUGH_STEPS) ** 0.5)
+    rows, cols = 4 * fewer, 2 * fewer
+    steps = signal[2::rows, ::cols] - signal[:-2:rows, ::cols]
+    free = np.ones(steps.shape, dtype=bool)
     for box in boxes:
         more = (box.row_stop - box.row_start) // 2
-        free[max(box.row_start - more, 0) : box.row_stop + more, max(box.col_start, 0) : box.col_stop] = False
-    steps = (signal[2::4, ::2] - signal[:-2:4, ::2])[free[2::4, ::2] & free[:-2:4, ::2]]
+        top, bottom = max(box.row_start - more - 2, 0), max(box.row_stop + more, 0)
+        free[-(-top // rows) : -(-bottom // rows), -(-max(box.col_start, 0) // cols) : -(-box.col_stop // cols)] = False
+    steps = steps[free]
     finite = np.isfinite(steps)
     noise = winsorised_sd(steps if finite.all() else steps[finite]) / 2**0.5
     return [_margin_part(signal, box, noise) for box in boxes]

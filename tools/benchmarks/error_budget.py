@@ -14,6 +14,7 @@ term was largest among those outside.
 from __future__ import annotations
 
 import argparse
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -87,7 +88,9 @@ def budget(blot: SyntheticBlot, found: bool) -> pd.DataFrame:
     scene = prepare_image(image, layout)
     apertures = apertures_of(layout.bands, layout, signal)
     bare = replace(scene.ground, signal=(signal - blot.truth.signal).astype(signal.dtype))
-    plain = replace(scene.surface, ground=bare, near_light={}).under_all(apertures)
+    surface = copy(scene.surface)  # as rough as with bands, and without their light
+    surface.ground, surface.near_light = bare, {}
+    plain = surface.under_all(apertures)
     owners = owners_of(blot, layout, apertures, found)
     truth = blot.truth.bands.assign(band_id=blot.band_ids).set_index("band_id")
     true_bands = {band.id: band for band in blot.true_layout().bands}

@@ -30,6 +30,9 @@ OUTLIER = 5.0
 NEAR = 6
 """With so many cells on either side a cell is compared."""
 
+SLAB = 64
+"""Bins of rows that are summed at a time."""
+
 MIN_SHARE = 0.3
 """A few columns of a slanting mask's corner do not speak for the row."""
 
@@ -151,7 +154,7 @@ class Cells:
 
     Attributes
     ----------
-    sums : ndarray, shape (3, n_columns + 1, n_bins)
+    sums : ndarray, shape (3, n_bins, n_columns + 1)
         Free pixels, their counts above `level`, and their rows within the bin, of all cells further left.
     level : float
         Mean count of the free pixels, taken off so that sums stay small.
@@ -161,24 +164,17 @@ class Cells:
         self, signal: NDArray[np.floating[Any]], usable: NDArray[np.bool_], steps: tuple[int, int], *, noise: float
     ) -> None:
         self.steps, self.n_bins = steps, -(-signal.shape[0] // steps[0])
-        total = np.zeros((self.n_bins, signal.shape[1]))
-        # The rows of 22 pixels add up to 231, which a byte holds.
-        small: type[np.unsignedinteger[Any]] = np.uint8 if steps[0] <= 22 else np.uint32
-        count: NDArray[np.unsignedinteger[Any]] = np.zeros(total.shape, small)
-        moment: NDArray[np.unsignedinteger[Any]] = np.zeros(total.shape, small)
-        for k in range(steps[0]):
-            free, part = usable[k :: steps[0]], signal[k :: steps[0]]
-            np.add(total[: len(part)], part, out=total[: len(part)], where=free)
-            seen = free.view(np.uint8).astype(small, copy=False)
-            count[: len(part)] += seen
-            moment[: len(part)] += seen * small(k)
-        n, total, rows = (_join_columns(a.astype(float, copy=False), steps[1]) for a in (count, total, moment))
+        n, total, rows = np.zeros((3, self.n_bins, -(-signal.shape[1] // steps[1])))
+        # Slab by slab, so that what is added up stays in the processor's cache.
+        for first in range(0, self.n_bins, SLAB):
+            slab, at = slice(first * steps[0], (first + SLAB) * steps[0]), slice(first, first + SLAB)
+            n[at], total[at], rows[at] = _sum_cells(signal[slab], usable[slab], steps)
         self.level = float(total.sum() / max(n.sum(), 1.0))
         total -= self.level * n
         keep = ~find_specks(total, n, noise)
-        self.sums = np.zeros((3, total.shape[1] + 1, self.n_bins))
+        self.sums = np.zeros((3, self.n_bins, total.shape[1] + 1))
         for places, values in zip(self.sums, (n, total, rows), strict=True):
-            np.cumsum((values * keep).T, axis=0, out=places[1:])
+            np.cumsum(values * keep, axis=1, out=places[:, 1:])
 
     def windows(self, start: Array, stop: Array) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         """Bins that half-open ranges of rows touch, one range a row; False where the last is repeated to fill a row."""
@@ -197,11 +193,11 @@ class Cells:
         bins : slice or ndarray of int
             Which bins of rows.
         """
-        step, last = self.steps[1], self.sums.shape[1] - 1
+        step, last = self.steps[1], self.sums.shape[2] - 1
         at = np.arange(self.n_bins)[bins]
         first = np.clip(-(-np.asarray(left) // step), 0, last).astype(int)
         stop = np.maximum(np.clip(np.asarray(right) // step, 0, last).astype(int), first)
-        n, total, moment = self.sums[:, stop, at] - self.sums[:, first, at]
+        n, total, moment = self.sums[:, at, stop] - self.sums[:, at, first]
         n = n * (n >= MIN_SHARE * self.steps[0] * step * (stop - first))
         safe, free = np.maximum(n, 1.0), n > 0
         rows = np.where(free, moment / safe, (self.steps[0] - 1) / 2) + at * self.steps[0]
@@ -218,11 +214,38 @@ class Cells:
         return np.arange(self.n_bins, dtype=float) * self.steps[0] + (self.steps[0] - 1) / 2
 
 
+def _sum_cells(
+    signal: NDArray[np.floating[Any]], usable: NDArray[np.bool_], steps: tuple[int, int]
+) -> tuple[Array, Array, Array]:
+    """Usable pixels of each cell, their counts, and their rows within the cell."""
+    total = np.zeros((-(-signal.shape[0] // steps[0]), signal.shape[1]))
+    # The rows of 22 pixels add up to 231, which a byte holds.
+    small: type[np.unsignedinteger[Any]] = np.uint8 if steps[0] <= 22 else np.uint32
+    count: NDArray[np.unsignedinteger[Any]] = np.zeros(total.shape, small)
+    moment: NDArray[np.unsignedinteger[Any]] = np.zeros(total.shape, small)
+    for k in range(steps[0]):
+        free, part = usable[k :: steps[0]], signal[k :: steps[0]]
+        np.add(total[: len(part)], part, out=total[: len(part)], where=free)
+        seen = free.view(np.uint8).astype(small, copy=False)
+        count[: len(part)] += seen
+        moment[: len(part)] += seen * small(k)
+    n, total, rows = (_join_columns(a.astype(float, copy=False), steps[1]) for a in (count, total, moment))
+    return n, total, rows
+
+
 def find_specks(total: Array, count: Array, noise: float) -> NDArray[np.bool_]:
     """Cells that stand out from those on their left and from those on their right.
 
     The nearer of the two sides counts, so that neither a step nor the neighbour of a speck is taken for one.
     """
+    off = np.concatenate([_from_sides(total[k : k + SLAB], count[k : k + SLAB]) for k in range(0, len(total), SLAB)])
+    few = off[::3, ::2]
+    scale = max(winsorised_sd(few[count[::3, ::2] > 0]), noise)
+    return off > OUTLIER * scale
+
+
+def _from_sides(total: Array, count: Array) -> Array:
+    """How far each cell is off the nearer of its two sides, times the root of its pixels; 0 with nothing beside it."""
     sums, counts = _add_up(total), _add_up(count)
     width = total.shape[1]
     mean = total / np.maximum(count, 1.0)
@@ -236,12 +259,9 @@ def find_specks(total: Array, count: Array, noise: float) -> NDArray[np.bool_]:
         np.abs(off, out=off)
         off[n == 0] = np.inf
         np.minimum(nearest, off, out=nearest)
-    # Cells without anything beside them are left as they are.
     nearest[np.isinf(nearest)] = 0.0
     nearest *= np.sqrt(count)
-    few = nearest[::3, ::2]
-    scale = max(winsorised_sd(few[count[::3, ::2] > 0]), noise)
-    return nearest > OUTLIER * scale
+    return nearest
 
 
 def _add_up(values: Array) -> Array:
