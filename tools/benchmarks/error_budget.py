@@ -23,6 +23,7 @@ import pandas as pd
 from blotquant.detection.picture import find_layout
 from blotquant.doublets.split import resolve_doublets
 from blotquant.model.geometry import Band, Layout, polygon_area
+from blotquant.quantification import noise, prepared_image
 from blotquant.quantification.background import Aperture, Estimate
 from blotquant.quantification.bands import measure_aperture, measure_bands
 from blotquant.quantification.prepared_image import PreparedImage, apertures_of, prepare_image
@@ -171,7 +172,10 @@ def main() -> None:
     parser.add_argument("--difficulty", choices=DIFFICULTIES, action="append")
     parser.add_argument("--outlines", nargs="+", choices=("true", "found"), default=["true", "found"])
     parser.add_argument("--keep")
+    parser.add_argument("--enough", type=int, nargs=2, help="differences and pixels that noise and shot noise are from")
     options = parser.parse_args()
+    if options.enough:
+        prepared_image.ENOUGH_STEPS, noise.ENOUGH_PIXELS = options.enough
     kept = []
     for difficulty in options.difficulty or DIFFICULTIES:
         tables: dict[str, list[pd.DataFrame]] = {outlines: [] for outlines in options.outlines}
