@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import fft, ndimage
+from scipy import ndimage
 
 from blotquant.imaging.robust import MAD_TO_SD
 from blotquant.model.geometry import Layout, Point, Polygon, bounding_box
@@ -240,6 +240,8 @@ def match_content(
     correlation was 0.65 to 0.93 and the best elsewhere at most 0.57 of it; on pictures of unlike membranes it was below
     0.6 or left less than half of the pixels in common.
     """
+    from scipy import fft
+
     step, copies = max(fixed[0].shape) / LONGEST_EDGE, {} if copies is None else copies
     keys: list[tuple[Any, ...]] = []
     for (signal, layout), per_pixel in ((fixed, step), (moving, step * scale)):
@@ -339,6 +341,8 @@ def _correlate_masked(first: Spectra, second: Spectra, shape: tuple[int, ...], *
     map, in which the rivals are looked up here, and transforms real pictures as complex ones, both anew for each pair:
     28 pairs of 17 pictures took 2.9 s with it and take 1.0 s. Single precision is enough for a threshold of 0.5.
     """
+    from scipy import fft
+
     pairs = ((0, 0), (1, 0), (0, 1), (2, 0), (0, 2), (1, 1))
     n, x, y, xx, yy, xy = fft.irfft2([first[i].conj() * second[j] for i, j in pairs], shape)
     enough = n > max(least, 1.0) - 0.5

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.measure import label, regionprops
 
 from blotquant.model.geometry import Box, Layout
 
@@ -59,6 +58,8 @@ def are_specks(signal: NDArray[np.floating[Any]], layout: Layout) -> bool:
 
 def _size_at_half_height(signal: NDArray[np.floating[Any]], box: Box) -> tuple[int, int]:
     """Rows and columns of the part of a band that reaches half of its height above the rows over and under it."""
+    from skimage.measure import label, regionprops
+
     high, wide = box.row_stop - box.row_start, box.col_stop - box.col_start
     top, left = max(box.row_start - high, 0), max(box.col_start - wide // 2, 0)
     window = signal[top : max(box.row_stop + high, 0), left : max(box.col_stop + wide // 2, 0)]
