@@ -10,7 +10,7 @@ import itertools
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -63,21 +63,28 @@ class Rescued:
     target: Path | None = None
 
     @property
+    def last_edit(self) -> str:
+        """Time of the last edit; empty where there is none."""
+        edits = self.session.history.edits
+        return edits[-1].when if edits else ""
+
+    @property
     def label(self) -> str:
         """The picture, the number of edits and the time of the last one."""
-        edits = self.session.history.edits
-        last = edits[-1].when if edits else "no edits"
-        return f"{self.session.image.name}: {len(edits)} edits, last {last}"
+        return f"{self.session.image.name}: {len(self.session.history)} edits, last {self.last_edit or 'no edits'}"
 
 
-def find_rescued(folder: Path | None = None) -> Iterator[Rescued]:
-    """Autosaved sessions that were not cleared by saving; unreadable ones are passed over and kept."""
-    place = folder or state_folder()
-    for path in sorted(place.glob(f"*{SESSION_SUFFIX}")) if place.is_dir() else []:
-        try:
-            yield Rescued(path, load_session(path), read_target(path))
-        except BlotQuantError:
-            continue
+def find_rescued(folder: Path | None = None) -> list[Rescued]:
+    """Autosaved sessions that were not cleared by saving, the one with the latest edit first.
+
+    Of the states of one picture the plain name is newer than the numbered ones. Unreadable ones are passed over and
+    kept.
+    """
+    place, found = folder or state_folder(), []
+    for path in place.glob(f"*{SESSION_SUFFIX}") if place.is_dir() else []:
+        with suppress(BlotQuantError):
+            found.append(Rescued(path, load_session(path), read_target(path)))
+    return sorted(found, key=lambda rescued: (rescued.last_edit, rescued.path.name), reverse=True)
 
 
 def read_target(path: Path) -> Path | None:

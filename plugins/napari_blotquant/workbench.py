@@ -91,7 +91,7 @@ class Workbench:
         self._settle = QSignalDebouncer()
         self._settle.setTimeout(SETTLE_MS)
         self._settle.triggered.connect(self.measure)
-        self.rescued = list(find_rescued())
+        self.rescued = find_rescued()
         self.blots = [Blot(r.path, "not saved", r.session.image.name) for r in self.rescued]
 
     def start(self, work: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[Exception], None]) -> None:

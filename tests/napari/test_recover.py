@@ -88,3 +88,47 @@ def test_damaged_autosaves_are_passed_over_and_kept(state_folder: Path) -> None:
     (state_folder / "x.blot.json").write_text("{")
     assert list(find_rescued()) == []
     assert (state_folder / "x.blot.json").exists()
+
+
+def two_states(picture: Path) -> None:
+    """The picture was corrected at nine, and after a crash anew at ten and otherwise."""
+    from blotquant.runs.blots import open_blot
+    from napari_blotquant.editor import Editor
+
+    opened = open_blot(picture)
+    for k, clock in enumerate((lambda: "2026-01-02T09:00:00Z", lambda: "2026-01-02T10:00:00Z")):
+        editor = Editor(opened.image, opened.session, path=opened.path, who="Ada", clock=clock, autosaver=Autosaver())
+        editor.do(move_band(editor.layout, editor.layout.bands[k].id, d_row=1), "move")
+        editor.autosaver.close()
+
+
+def test_find_rescued_has_the_latest_edit_first(picture: Path, state_folder: Path) -> None:
+    two_states(picture)
+    latest, older = find_rescued()
+    assert (latest.last_edit, older.last_edit) == ("2026-01-02T10:00:00Z", "2026-01-02T09:00:00Z")
+    assert latest.path == autosave_path(latest.session)
+    # By the edits, not by the files' names.
+    for path, name in ((latest.path, "a.blot.json"), (older.path, "z.blot.json")):
+        path.rename(state_folder / name)
+    assert [rescued.path.name for rescued in find_rescued()] == ["a.blot.json", "z.blot.json"]
+
+
+@pytest.mark.parametrize(("answers", "restored"), [([True], "10:00"), ([False, True], "09:00"), ([False, False], "")])
+def test_show_offers_the_latest_rescued_state_first_then_the_older(
+    qtbot, picture: Path, state_folder: Path, answers: list[bool], restored: str
+) -> None:
+    from blotquant.runs.blots import open_blot
+    from napari_blotquant.workbench import Workbench
+
+    two_states(picture)
+    bench, asked, left = Workbench(), [], list(answers)
+    assert [blot.path for blot in bench.blots] == [rescued.path for rescued in find_rescued()], "both are listed"
+    bench.ask = lambda text: bool(asked.append(text) or left.pop(0))
+    bench.show(open_blot(picture))
+    qtbot.waitUntil(lambda: not bench.running, timeout=60_000)
+    assert len(asked) == len(answers)
+    assert "T10:00:00Z" in asked[0]
+    edits = bench.editor.session.history.edits
+    assert (edits[-1].when[11:16] if edits else "") == restored
+    bench.close()
+    assert {rescued.last_edit[11:16] for rescued in find_rescued()} == {"09:00", "10:00"}, "nothing is lost"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
-from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from blotquant.session.band_edits import set_band_rows
@@ -17,23 +15,6 @@ LIT = "#D55E0080"
 """Filling of the selected band's rows."""
 UNLIT = "#D55E0030"
 """Filling of the other bands' rows."""
-FEW_NONES = 500_000
-"""References to None below which some are made good."""
-MORE_NONES = 1_000_000
-"""How many are added then."""
-EVERY_MS = 3000
-"""How often they are counted, in ms."""
-_nones: list[None] = []
-
-
-def keep_none_alive() -> None:
-    """Make good for a fault of PySide 6 before Python 3.12: painting a plot loses references to None.
-
-    About 180 go with each redraw; when none is left Python aborts and takes unsaved work with it. A list of Nones (8
-    bytes each) holds new ones. From 3.12 on None cannot die, and nothing is done.
-    """
-    if sys.version_info < (3, 12) and sys.getrefcount(None) < FEW_NONES:
-        _nones.extend([None] * MORE_NONES)
 
 
 class ProfilePlot(QWidget):
@@ -57,10 +38,6 @@ class ProfilePlot(QWidget):
             layout.addWidget(label)
             return
         self.graph = pyqtgraph
-        self._guard = QTimer(self)
-        self._guard.timeout.connect(keep_none_alive)
-        self._guard.start(EVERY_MS)
-        keep_none_alive()
         self.plot = pyqtgraph.PlotWidget()
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.setMenuEnabled(False)
