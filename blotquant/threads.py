@@ -10,7 +10,9 @@ Seconds of named stages, noted only where somebody asked for them.
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -52,6 +54,11 @@ def stage(name: str) -> Iterator[None]:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_TRIM_THRESHOLD = -1
+"""Parameter of `mallopt` (malloc.h): bytes free at the heap's end from which on they are given back."""
+_MMAP_THRESHOLD = -3
+"""Its bytes from which on a block gets pages of its own."""
+
 
 class _Gate:
     """Open as long as anybody is in it; threads that overlap share it, and the last one puts back what was set."""
@@ -86,8 +93,21 @@ class _Gate:
             import scipy.linalg  # noqa: F401
             from threadpoolctl import ThreadpoolController
 
+            _keep_freed_memory()
             self._libraries = ThreadpoolController()
         return self._libraries
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library of Linux keep what one step frees for the next one; others have no such setting.
+
+    It does so by itself once a block of 32 MB was freed, as in large pictures. In small ones every array of some 100 kB
+    comes as fresh pages: 9,600 page faults, a tenth of the processor time of `measure` on 512² pixels.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, 32 << 20)
+        mallopt(_TRIM_THRESHOLD, 64 << 20)
 
 
 def _take_over() -> None:

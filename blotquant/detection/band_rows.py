@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from blotquant.imaging.profiles import middle_of
-from blotquant.imaging.robust import FloatArray
+from blotquant.imaging.robust import FloatArray, running_maximum
 
 _LEAST = 0.4
 """Chance from which on a place belongs to a ridge."""
@@ -98,8 +98,8 @@ def find_ridges(bands: FloatArray) -> tuple[Ridge, ...]:
         In reading order (by first column, then row).
     """
     smooth = ndimage.uniform_filter1d(bands, 3, axis=0, mode="nearest")
-    crest = (smooth > _LEAST) & (smooth >= ndimage.maximum_filter1d(smooth, 5, axis=0, mode="nearest"))
-    thick = ndimage.maximum_filter1d(crest, 3, axis=0, mode="constant")
+    crest = (smooth > _LEAST) & (smooth >= running_maximum(smooth, 5))
+    thick = running_maximum(crest, 3)
     labels, n = ndimage.label(thick, structure=np.ones((3, 3)))
     if n == 0:
         return ()

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from blotquant.detection.prediction import SearchCopy
-from blotquant.imaging.robust import robust_sd
+from blotquant.imaging.robust import robust_sd, running_maximum
 from blotquant.model.geometry import Layout
 
 _TALL = 4
@@ -85,9 +85,10 @@ def overlooks_rows(copy: SearchCopy, layout: Layout) -> bool:
         max(1, round(share * float(np.median(x[:, 1] - x[:, 0])))) for share, x in zip(_MEAN, (rows, cols), strict=True)
     ]
     smooth = ndimage.uniform_filter(copy.pixels, part, mode="nearest")
-    light = smooth - ndimage.grey_opening(smooth, (min(size, 2 * len(smooth) - 1), 1))
-    ground = float(np.median(light))
-    noise = robust_sd(light[::2, ::2])
+    # An opening along the columns: the least of the rows around each, and the greatest of these.
+    light = smooth - running_maximum(-running_maximum(-smooth, size), size)
+    sample = light[::2, ::2]
+    ground, noise = float(np.median(sample)), robust_sd(sample)
     limits = np.array([len(light), len(light), light.shape[1], light.shape[1]])
     places = np.clip(np.rint(np.hstack([rows, cols])).astype(int), 0, limits)
     windows = [(slice(a, max(b, a + 1)), slice(c, max(d, c + 1))) for a, b, c, d in places]
@@ -96,8 +97,10 @@ def overlooks_rows(copy: SearchCopy, layout: Layout) -> bool:
     labels, _ = ndimage.label(light > ground + height)
     spots = np.array([(r.start, r.stop, c.start, c.stop) for r, c in ndimage.find_objects(labels)]).reshape(-1, 4)
     high, wide = spots[:, 1] - spots[:, 0], spots[:, 3] - spots[:, 2]
-    known = np.unique(np.concatenate([labels[window].ravel() for window in windows]))
-    is_known = np.isin(np.arange(1, len(spots) + 1), known)
+    is_known = np.zeros(len(spots) + 1, dtype=bool)
+    for window in windows:
+        is_known[labels[window]] = True
+    is_known = is_known[1:]
     if not is_known.any():
         return False
     usual_high, usual_wide = float(np.median(high[is_known])), float(np.median(wide[is_known]))

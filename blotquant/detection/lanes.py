@@ -11,7 +11,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from blotquant.detection.band_peaks import Peak, Span, find_lane_peaks, of_lanes
 from blotquant.detection.lane_traces import LaneTrace, with_count
@@ -42,17 +41,6 @@ _OWN = 0.2
 """How much a lane's own place is held back against what all bands say."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Sighting:
-    """Where one band stands beside its lane's line, its row, its width and how far it can be trusted."""
-
-    lane: int
-    row: float
-    away: float
-    width: float
-    weight: float
-
-
 def settle_lanes(grid: SearchCopy, piece: StripCandidate, peaks: list[Peak], spans: list[Span]) -> StripCandidate:
     """Move, turn and widen the lanes of a strip to where their bands stand.
 
@@ -67,15 +55,14 @@ def settle_lanes(grid: SearchCopy, piece: StripCandidate, peaks: list[Peak], spa
     peaks, spans
         Its bands, from `blotquant.detection.band_peaks.find_lane_peaks`.
     """
-    places = _places(piece, peaks, spans)
-    found = [_sighting(grid, p, spans[p.lane], place) for p, place in zip(peaks, places, strict=True)]
-    seen = [s for s in found if s is not None]
-    if not seen:
+    if not peaks:
         return piece
-    lanes = np.array([s.lane for s in seen])
-    rows, away, width, weight = (
-        np.array([getattr(s, name) for s in seen]) for name in ("row", "away", "width", "weight")
-    )
+    places = _places(piece, peaks, spans)
+    away, width, sure = _sides(grid, peaks, spans, places)
+    weight = np.array([p.chance * min(p.snr, 30.0) / 30 for p in peaks])[sure]
+    lanes, rows, away, width = np.array([p.lane for p in peaks])[sure], places[sure, 0], away[sure], width[sure]
+    if not sure.any():
+        return piece
     middle = float(np.average(rows, weights=weight))
     lean = _common_lean(lanes, rows - middle, away, weight)
     left = away - lean * (rows - middle)
@@ -136,56 +123,79 @@ def _places(piece: StripCandidate, peaks: list[Peak], spans: list[Span]) -> Floa
     return np.stack([rows, center, left, right], axis=1)
 
 
-def _sighting(grid: SearchCopy, peak: Peak, span: Span, place: Floats) -> _Sighting | None:
-    """The sides of a band in the chance map, looked for from its lane's middle up to its neighbours'."""
-    row, center, lower, upper = place.tolist()
-    cols, profile = _across(grid, peak, span, place, grid.prediction.bands)
-    if len(cols) < 3:
-        return None
-    level = _SIDE * float(profile.max())
-    k = int(np.argmin(np.abs(cols - center)))
-    inside = np.flatnonzero(profile >= level)
-    k = int(inside[np.argmin(np.abs(inside - k))])
-    left, right = cols[0] + _side(profile[: k + 1][::-1], level, k, -1), cols[0] + _side(profile[k:], level, k, 1)
-    pitch = (upper - lower) / 2
-    if abs((left + right) / 2 - center) > _BESIDE * pitch or level < 0.15:
-        return None
-    return _Sighting(peak.lane, row, (left + right) / 2 - center, right - left, peak.chance * min(peak.snr, 30.0) / 30)
+def _sides(
+    grid: SearchCopy, peaks: list[Peak], spans: list[Span], places: Floats
+) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Where each band's middle stands beside its lane's, how wide it is, and whether both can be told.
+
+    Its sides are those in the chance map, looked for from its lane's middle up to its neighbours'.
+    """
+    first, profile = _across(grid.prediction.bands, peaks, spans, places)
+    _, center, lower, upper = places.T
+    n_cols = np.count_nonzero(profile >= 0, axis=1)
+    each, place = np.arange(len(profile)), np.arange(profile.shape[1])
+    # The part of the band that is nearest to the lane's middle, and from it outwards to where the chance has halved.
+    level = _SIDE * np.fmax.reduce(profile, axis=1, initial=0.0)
+    near = np.abs(first[:, None] + place - center[:, None]).argmin(axis=1)
+    inside = profile >= level[:, None]
+    k = np.where(inside, np.abs(place - np.minimum(near, n_cols - 1)[:, None]), len(place)).argmin(axis=1)
+    low = ~inside
+    before = np.where(low & (place < k[:, None]), place, -1).max(axis=1)
+    after = np.where(low & (place > k[:, None]), place, len(place)).min(axis=1)
+
+    def crossing(outer: NDArray[np.intp], inner: NDArray[np.intp]) -> Floats:
+        """Part of a column, from the inner one to the outer one, at which the level is crossed; a half at the end."""
+        known = (outer >= 0) & (outer < n_cols)
+        high, beyond = profile[each, inner], profile[each, np.where(known, outer, inner)]
+        return np.where(known, (high - level) / np.maximum(high - beyond, 1e-9), 0.5)
+
+    left = first + before + 1 - crossing(before, before + 1)
+    right = first + after - 1 + crossing(after, after - 1)
+    away, width = (left + right) / 2 - center, right - left
+    sure = (n_cols >= 3) & (np.abs(away) <= _BESIDE * (upper - lower) / 2) & (level >= 0.15)
+    return away, width, sure
 
 
 def _across(
-    grid: SearchCopy, peak: Peak, span: Span, place: Floats, image: NDArray[np.float32]
+    image: NDArray[np.float32], peaks: list[Peak], spans: list[Span], places: Floats
 ) -> tuple[NDArray[np.intp], Floats]:
-    """Columns from half way to one neighbour to half way to the other, and an image's mean over a band's core there."""
-    rows, _, slope = span
-    row, center, lower, upper = place.tolist()
-    cols = np.arange(max(0, int(np.ceil(lower))), min(grid.pixels.shape[1], int(upper) + 1))
-    tilt = float(np.interp(row, rows, slope))
-    half = max(1, round(_CORE * peak.width / 2))
-    at = np.rint(row + tilt * (cols - center))[None] + np.arange(-half, half + 1)[:, None]
-    profile = image[np.clip(at.astype(int), 0, len(image) - 1), cols[None]].mean(axis=0).astype(float)
-    return cols, profile
+    """Each band's first column, and an image's mean over the band's core from there on, up to its last; NaN beyond.
+
+    From half way to one neighbouring lane to half way to the other, along the slope of the row.
+    """
+    row, center, lower, upper = places.T
+    height, width = image.shape
+    first = np.maximum(np.ceil(lower), 0).astype(int)
+    stop = np.minimum(upper.astype(int) + 1, width)
+    cols = first[:, None] + np.arange(max(int((stop - first).max()), 1))
+    tilt = np.array([np.interp(r, spans[p.lane][0], spans[p.lane][2]) for p, r in zip(peaks, row, strict=True)])
+    half = np.maximum(1, np.rint([_CORE * p.width / 2 for p in peaks])).astype(int)
+    deep = np.arange(-half.max(), half.max() + 1)
+    at = np.rint(row[:, None] + tilt[:, None] * (cols - center[:, None]))[:, None] + deep[:, None]
+    values = image[np.clip(at.astype(int), 0, height - 1), np.minimum(cols, width - 1)[:, None]]
+    sums = (values * (np.abs(deep) <= half[:, None])[:, :, None]).sum(axis=1)
+    profile = (sums / (2 * half + 1).astype(np.float32)[:, None]).astype(np.float64)
+    return first, np.where(cols < stop[:, None], profile, np.nan)
 
 
-def _lit_width(grid: SearchCopy, peak: Peak, span: Span, place: Floats, width: float) -> int:
-    """Columns of a lane of some width in which a band shines at least half as bright as where it is brightest."""
-    cols, profile = _across(grid, peak, span, place, grid.pixels)
-    profile = profile[np.abs(cols - place[1]) <= _OWN_COLS * width]
-    if len(profile) < 3:
-        return 0
-    # A hot pixel or a scratch in a band is not what is measured.
-    profile = ndimage.median_filter(profile, 3, mode="nearest")
-    return int(np.count_nonzero(profile >= (profile.max() + profile.min()) / 2))
-
-
-def _side(values: Floats, level: float, start: int, step: int) -> float:
-    """Where values fall below a level on the way outwards, between two columns; their end where they do not."""
-    below = np.flatnonzero(values < level)
-    if len(below) == 0:
-        return start + step * (len(values) - 0.5)
-    k = int(below[0])
-    part = float((values[k - 1] - level) / max(values[k - 1] - values[k], 1e-9))
-    return start + step * (k - 1 + part)
+def _lit_widths(
+    grid: SearchCopy, piece: StripCandidate, peaks: list[Peak], spans: list[Span]
+) -> NDArray[np.signedinteger]:
+    """Columns of its lane in which each band shines at least half as bright as where it is brightest."""
+    places = _places(piece, peaks, spans)
+    first, profile = _across(grid.pixels, peaks, spans, places)
+    place = np.arange(profile.shape[1])
+    reach = _OWN_COLS * np.array([piece.tracks[p.lane].width for p in peaks])
+    own = (np.abs(first[:, None] + place - places[:, 1:2]) <= reach[:, None]) & ~np.isnan(profile)
+    # A hot pixel or a scratch in a band is not what is measured: the median of three neighbours.
+    start, last = own.argmax(axis=1)[:, None], len(place) - 1 - own[:, ::-1].argmax(axis=1)[:, None]
+    before, after = (
+        np.take_along_axis(profile, np.clip(place + step, start, np.maximum(last, start)), axis=1) for step in (-1, 1)
+    )
+    middle = np.maximum(np.minimum(before, profile), np.minimum(np.maximum(before, profile), after))
+    middle = np.where(own, middle, np.nan)
+    half = (np.fmax.reduce(middle, axis=1) + np.fmin.reduce(middle, axis=1)) / 2
+    return np.where(own.sum(axis=1) < 3, 0, np.count_nonzero(middle >= half[:, None], axis=1))
 
 
 def _common_lean(lanes: NDArray[np.intp], rows: Floats, away: Floats, weight: Floats) -> float:
@@ -413,9 +423,11 @@ def _without_specks(grid: SearchCopy, piece: StripCandidate, peaks: list[Peak], 
     Wells of one gel are alike (their bands differ by a third); lanes that the picture's edge cuts are kept, and those
     with several bands: a ladder's may be narrow.
     """
+    if not peaks:
+        return peaks
     widths: dict[int, list[int]] = {}
-    for p, place in zip(peaks, _places(piece, peaks, spans), strict=True):
-        widths.setdefault(p.lane, []).append(_lit_width(grid, p, spans[p.lane], place, piece.tracks[p.lane].width))
+    for p, width in zip(peaks, _lit_widths(grid, piece, peaks, spans).tolist(), strict=True):
+        widths.setdefault(p.lane, []).append(width)
     widest = {lane: max(values) for lane, values in widths.items()}
     lanes = sorted(widest)
     while len(lanes) >= _FEW:

@@ -6,12 +6,10 @@ The curve of single bands on the picture's own grid: how they tilt and bow, how 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from blotquant.detection.band_peaks import Peak, Span
 from blotquant.detection.lane_traces import LaneTrace
@@ -21,10 +19,13 @@ from blotquant.detection.strip_candidates import StripCandidate
 from blotquant.model.geometry import Band, Lane, Strip, polygon
 
 Floats = NDArray[np.float64]
+Places = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 _SEGMENTS = 5
 _POWERS = np.arange(3)[:, None]
 _LAST_TWO = np.array([1, 2])
+_COLUMNS = 64
+"""Averages of columns that tell a band's curve: neighbours are averaged in windows of twice as many and more."""
 # A fainter band's bow would be that of its noise.
 _LEAST_SNR = 12.0
 # Of the reach: no segment of a band lies further from its row's line.
@@ -63,115 +64,155 @@ class Trace:
         return np.asarray(self.row + self.tilt * away + self.bow * (away / self.half) ** 2)
 
 
-def trace_band(picture: NDArray[np.floating[Any]], start: Trace, *, snr: float) -> Trace:
-    """Follow a band across its lane.
+def trace_bands(picture: NDArray[np.floating[Any]], starts: list[Trace], snrs: list[float]) -> list[Trace]:
+    """Follow bands across their lanes, all at once.
 
     Parameters
     ----------
     picture : ndarray, shape (H, W)
         Counts, bands bright.
-    start : Trace
-        Where the band is expected: middle, tilt, half width and height.
-    snr : float
-        Of the band; what is faint keeps its row's tilt and has no bow.
+    starts : list of Trace
+        Where each band is expected: middle, tilt, half width and height, without a bow.
+    snrs : list of float
+        Of each band; what is faint keeps its row's tilt and has no bow.
     """
-    reach = 1.3 * start.height + 1
-    room = reach + abs(start.tilt) * start.half
-    r0, r1 = max(0, int(start.row - room)), min(picture.shape[0], int(start.row + room) + 2)
-    c0, c1 = max(0, round(start.col - start.half)), min(picture.shape[1], round(start.col + start.half) + 1)
-    if r1 - r0 < 5 or c1 - c0 < _SEGMENTS:
-        return start
-    patch = np.asarray(picture[r0:r1, c0:c1], dtype=np.float64)
-    bent = _bend(patch, (r0, c0), start, reach) if snr >= _LEAST_SNR else start
-    return _with_size(patch, (r0, c0), bent, reach)
+    row, col, tilt, half, height = np.array([(s.row, s.col, s.tilt, s.half, s.height) for s in starts]).T[..., None]
+    reach = 1.3 * height + 1
+    room = reach + np.abs(tilt) * half
+    top, left = np.maximum((row - room).astype(int), 0), np.maximum(np.rint(col - half).astype(int), 0)
+    high = np.minimum((row + room).astype(int) + 2, picture.shape[0]) - top
+    wide = np.minimum(np.rint(col + half).astype(int) + 1, picture.shape[1]) - left
+    known = (high >= 5) & (wide >= _SEGMENTS)
+    if not known.any():
+        return starts
+    # Each band's window, columns averaged so far that some tens are left: more tell nothing of its curve.
+    step = np.maximum(wide // _COLUMNS, 1)
+    left, high, wide = left + wide % step // 2, np.where(known, high, 1), np.where(known, wide // step, 1)
+    counts = np.zeros((len(row), high.max(), wide.max()))
+    windows = np.hstack([top, left, high, wide, step])
+    for k in np.flatnonzero(known):
+        own, (r, c, h, w, n) = counts[k], windows[k].tolist()
+        part = picture[r : r + h, c : c + n * w].reshape(-1, n)
+        own[:h, :w] = (part @ np.ones(n, dtype=part.dtype)).reshape(h, w) if n > 1 else part.reshape(h, w)
+    counts /= step[:, :, None]
+    cols = left + step * (np.arange(wide.max()) + 0.5) - 0.5
+
+    shift, lean, bow = _bends(counts, (top, left), (high, wide), row + tilt * (cols - col), (cols - col) / half, reach)
+    clear = known & (np.array(snrs)[:, None] >= _LEAST_SNR)
+    row, tilt, bow = row + clear * shift, tilt + clear * lean / half, clear * bow
+
+    away = cols - col
+    line = row + tilt * away + bow * (away / half) ** 2 - top
+    size, up, aside = _sizes(counts, line, (high, wide), reach)
+    size = np.clip(size, 0.5 * height, 1.6 * height)
+    peak_col = left + step * (aside + 0.5) - 0.5
+    away = peak_col - col
+    peak_row = row + tilt * away + bow * (away / half) ** 2 + up
+    values = np.hstack([row, col, tilt, bow, half, size, peak_row, peak_col]).tolist()
+    traced = [Trace(r, c, lean, bent, w, h, (top, aside)) for r, c, lean, bent, w, h, top, aside in values]
+    return [band if seen else start for band, start, seen in zip(traced, starts, known[:, 0].tolist(), strict=True)]
 
 
-@lru_cache(maxsize=1024)
-def _segments(width: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
-    """First column, number of columns and middle of each segment of a band so many columns wide."""
-    edges = np.linspace(0, width, _SEGMENTS + 1).astype(int)
-    return edges[:-1], np.diff(edges), (edges[:-1] + edges[1:] - 1) / 2
+def _bends(
+    counts: Floats, corner: Places, size: Places, expected: Floats, away: Floats, reach: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Parabolas through the centres of gravity of the bands' segments: shift, lean over half a width, and bow.
 
-
-def _bend(patch: Floats, corner: tuple[int, int], start: Trace, reach: float) -> Trace:
-    """Parabola through the centres of gravity of a band's segments."""
-    first, sizes, middles = _segments(patch.shape[1])
-    profiles = np.add.reduceat(patch, first, axis=1) / sizes
-    middles = corner[1] + middles
-    rows = np.arange(corner[0], corner[0] + len(patch), dtype=float)[:, None]
-    expected = start.rows_at(middles)
-    near = np.abs(rows - expected) <= reach
-    low = np.minimum.reduce(np.where(near, profiles, np.inf))
+    Parameters
+    ----------
+    counts : ndarray, shape (n, H, W)
+        A window for each band.
+    corner, size : (ndarray, ndarray), shape (n, 1)
+        First row and column of the windows, and how many of each are the band's own.
+    expected, away : ndarray, shape (n, W)
+        Row at which each column is expected, and its distance from the band's middle in half widths.
+    reach : ndarray, shape (n, 1)
+        Rows from there that are looked at.
+    """
+    (top, _), (high, wide) = corner, size
+    edges = np.linspace(0, wide[:, 0], _SEGMENTS + 1, axis=1).astype(int)
+    place = np.arange(counts.shape[2])[:, None]
+    parts = (place >= edges[:, None, :-1]) & (place < edges[:, None, 1:])
+    weights = parts / np.maximum(np.diff(edges), 1)[:, None]
+    profiles = counts @ weights
+    expected, away = (expected[:, None] @ weights)[:, 0], (away[:, None] @ weights)[:, 0]
+    rows = (top + np.arange(counts.shape[1]))[:, :, None].astype(float)
+    near = (np.abs(rows - expected[:, None]) <= reach[:, None]) & (rows < (top + high)[:, None])
+    low = np.where(near, profiles, np.inf).min(axis=1, keepdims=True)
     light = np.where(near, profiles - low, 0.0) ** 2
-    total = np.add.reduce(light)
-    if np.minimum.reduce(total) <= 0:
-        return start
+    total = light.sum(axis=1)
+    seen = total.min(axis=1, keepdims=True) > 0
+    total = np.where(seen, total, 1.0)
     limit = _FARTHEST * reach
-    miss = np.minimum(np.maximum(np.add.reduce(light * rows) / total - expected, -limit), limit)
-    away = (middles - start.col) / start.half
+    miss = np.clip((light * rows).sum(axis=1) / total - expected, -limit, limit)
     weight = np.sqrt(total)
-    design = away**_POWERS
-    normal = (design * weight) @ design.T
+    design = away[:, None] ** _POWERS
+    normal = (design * weight[:, None]) @ design.swapaxes(1, 2)
     # A little trust in the row's own line keeps a smear in one segment from bending the band.
-    normal[_LAST_TWO, _LAST_TWO] += (0.3 * float(np.sqrt(weight).mean())) ** 2
-    shift, lean, bow = np.linalg.solve(normal, design @ (weight * miss)).tolist()
-    return replace(start, row=start.row + shift, tilt=start.tilt + lean / start.half, bow=bow)
+    normal[:, _LAST_TWO, _LAST_TWO] += (0.3 * np.sqrt(weight).mean(axis=1, keepdims=True)) ** 2
+    found = np.linalg.solve(normal, design @ (weight * miss)[:, :, None])
+    shift, lean, bow = np.moveaxis(found * seen[:, :, None], 1, 0)
+    return shift, lean, bow
 
 
-def _with_size(patch: Floats, corner: tuple[int, int], band: Trace, reach: float) -> Trace:
-    """Height and peak of a band along its own curve."""
-    r0, c0 = corner
-    middle = band.rows_at(np.arange(c0, c0 + patch.shape[1])) - r0
-    offsets = np.arange(-int(reach), int(reach) + 1)
-    flat = _straightened(patch, middle, offsets)
-    profile = ndimage.uniform_filter1d(flat.mean(axis=1), 3, mode="nearest")
-    inner = np.flatnonzero(np.abs(offsets) <= max(0.5 * reach, 2))
-    k = int(inner[0] + profile[inner[0] : inner[-1] + 1].argmax())
-    base = max(float(np.minimum.reduce(profile[: k + 1])), float(np.minimum.reduce(profile[k:])))
-    above = profile - base - 0.5 * (profile[k] - base)
-    height = _crossing(above[k:]) + _crossing(above[: k + 1][::-1])
-    crest = flat[max(0, k - 1) : k + 2].mean(axis=0) - base
-    smooth = ndimage.uniform_filter1d(crest, max(3, len(crest) // 3), mode="constant")
-    c = int(smooth.argmax())
-    col = c + c0 + _vertex(smooth, c)
-    away = col - band.col
-    row = band.row + band.tilt * away + band.bow * (away / band.half * (away / band.half))
-    peak = (row + (float(offsets[k]) + _vertex(profile, k)), col)
-    return replace(band, height=min(max(height, 0.5 * band.height), 1.6 * band.height), peak=peak)
+def _sizes(counts: Floats, line: Floats, size: Places, reach: Floats) -> tuple[Floats, Floats, Floats]:
+    """Height of bands along their own curves, rows from it to their maximum, and its column in the window.
+
+    Parameters are those of `_bends`; `line` is the row of each column in its window.
+    """
+    high, wide = size
+    most, own = int(reach.max()), reach.astype(int)
+    offsets, inside = np.arange(-most, most + 1), np.arange(counts.shape[2]) < wide
+    # Rows at whole distances from the line lie between two pixels of each column; beyond the window its ends go on.
+    first = np.floor(line).astype(int)
+    part = line - first
+    at = np.clip(first[:, None] + np.arange(-most, most + 2)[:, None], 0, high[:, :, None] - 1)
+    near = np.take_along_axis(counts, at, axis=1)
+    sums = near @ (np.stack([1 - part, part], axis=2) * (inside / wide)[:, :, None])
+    profile = sums[:, :-1, 0] + sums[:, 1:, 1]
+    before, after = (np.clip(offsets + step, -own, own) + most for step in (-1, 1))
+    profile = (profile + np.take_along_axis(profile, before, 1) + np.take_along_axis(profile, after, 1)) / 3
+    inner = np.abs(offsets) <= np.minimum(np.maximum(0.5 * reach, 2), own)
+    k = np.where(inner, profile, -np.inf).argmax(axis=1)[:, None]
+    crest = np.take_along_axis(profile, k, 1)
+
+    # Half of the height above the higher foot, and where the profile falls below it on either side.
+    place = np.arange(len(offsets))
+    seen = np.abs(offsets) <= own
+    feet = [np.where(seen & side, profile, np.inf).min(axis=1, keepdims=True) for side in (place <= k, place >= k)]
+    base = np.maximum(*feet)
+    above = profile - base - 0.5 * (crest - base)
+    height = np.zeros_like(base)
+    for step, side in ((-1, place < k), (1, place > k)):
+        low = seen & side & (above <= 0)
+        distance = np.where(low, np.abs(place - k), 4 * most).min(axis=1, keepdims=True)
+        there = np.clip(k + step * distance, 0, 2 * most)
+        high_end, low_end = (
+            np.take_along_axis(above, np.clip(there - step, 0, 2 * most), 1),
+            np.take_along_axis(above, there, 1),
+        )
+        part_of = high_end / np.where(high_end > low_end, high_end - low_end, 1.0)
+        height += np.where(distance < 4 * most, distance - 1 + part_of, own - step * offsets[k])
+    height = np.where(crest > base, height, 0.0)
+
+    # The crest's three rows along the band, smoothed over a third of it.
+    rows = np.clip(offsets[k] + np.array([-1, 0, 1]), -own, own)[:, :, None] + most
+    low, up = np.take_along_axis(near, rows, 1).mean(axis=1), np.take_along_axis(near, rows + 1, 1).mean(axis=1)
+    along = np.where(inside, low * (1 - part) + up * part - base, 0.0)
+    summed = np.concatenate([np.zeros_like(base), np.cumsum(along, axis=1)], axis=1)
+    span, cols = np.maximum(3, wide // 3), np.arange(along.shape[1])
+    ends = (np.clip(cols + side, 0, along.shape[1]) for side in (span - span // 2, -(span // 2)))
+    smooth = np.subtract(*(np.take_along_axis(summed, end, 1) for end in ends)) / span
+    c = np.where(inside, smooth, -np.inf).argmax(axis=1)[:, None]
+    return height, offsets[k] + _vertices(profile, k, most - own, most + own), c + _vertices(smooth, c, 0, wide - 1)
 
 
-def _straightened(patch: Floats, middle: Floats, offsets: NDArray[np.intp]) -> Floats:
-    """Counts at some distances from a line through a patch, between its rows; beyond its ends they stay the same."""
-    height, width = patch.shape
-    cols, last = np.arange(width), height - 1.001
-    if middle.min() + offsets[0] >= 0 and middle.max() + offsets[-1] <= last:
-        # All places of a column lie equally far between two rows.
-        first = middle.astype(int)
-        part = middle - first
-        down = np.arange(offsets[0], offsets[-1] + 2) * width
-        near = patch.ravel().take(first * width + cols + down[:, None])
-        return np.asarray(near[:-1] * (1 - part) + near[1:] * part)
-    y = np.clip(middle[None] + offsets[:, None], 0, last)
-    low = y.astype(int)
-    part = y - low
-    return np.asarray(patch[low, cols] * (1 - part) + patch[low + 1, cols] * part)
-
-
-def _crossing(side: Floats) -> float:
-    """Steps from the first value down to zero, between two places; the whole length where it stays above."""
-    k = int((side <= 0).argmax())
-    if side[k] > 0:
-        return float(len(side) - 1)
-    return k - 1 + float(side[k - 1] / (side[k - 1] - side[k])) if k else 0.0
-
-
-def _vertex(values: Floats, k: int) -> float:
-    """Place of a maximum between the pixels, from a parabola through it and its neighbours."""
-    if not 0 < k < len(values) - 1:
-        return 0.0
-    a, b, c = (float(v) for v in values[k - 1 : k + 2])
+def _vertices(values: Floats, k: NDArray[np.intp], first: Any, last: Any) -> Floats:
+    """Places of maxima between the pixels, from parabolas through them and their neighbours; 0 at an end."""
+    a, b, c = (np.take_along_axis(values, np.clip(k + step, 0, values.shape[1] - 1), 1) for step in (-1, 0, 1))
     bend = a - 2 * b + c
-    return min(max(0.5 * (a - c) / bend, -0.5), 0.5) if bend < 0 else 0.0
+    known = (k > first) & (k < last) & (bend < 0)
+    return np.where(known, np.clip(0.5 * (a - c) / np.where(known, bend, 1.0), -0.5, 0.5), 0.0)
 
 
 # Half of an outline's height, in full widths at half maximum: 2.6 SDs of a Gaussian band.
@@ -278,14 +319,8 @@ def _draw_row(
     piece, spans = found.piece, found.spans
     apart = {p.lane: _distance(grid, p, found.peaks) for p in members}
     starts = {p.lane: _expected(grid, piece, p, spans) for p in members}
-    traces = {
-        p.lane: trace_band(
-            grid.full,
-            replace(starts[p.lane], height=min(starts[p.lane].height, _SEEN_OF_GAP * apart[p.lane])),
-            snr=p.snr,
-        )
-        for p in members
-    }
+    lower = [replace(s, height=min(s.height, _SEEN_OF_GAP * apart[lane])) for lane, s in starts.items()]
+    traces = dict(zip(starts, trace_bands(grid.full, lower, [p.snr for p in members]), strict=True))
     # The half height of a band beside another is measured from too high a foot: there the network's core tells.
     heights = [
         max(traces[p.lane].height, _SQUEEZED * p.core * grid.fy)

@@ -60,17 +60,19 @@ def run_network(weights: Weights, channels: FloatArray) -> tuple[FloatArray, Flo
         one lane's middle to the next; width of the lane there, as a share of the distance to its nearer neighbour.
     """
     n, height, width = channels.shape
+    # Cells of 2 × 2 pixels become one place with four times the channels.
     cells = channels.reshape(n, height // 2, 2, width // 2, 2).transpose(1, 3, 0, 2, 4)
-    first = np.ascontiguousarray(cells.reshape(height // 2, width // 2, 4 * n))
-    scales = [_layer(weights, "enc0", _layer(weights, "stem", first))]
+    scales = [_layer(weights, "enc0", _layer(weights, "stem", cells.reshape(height // 2, width // 2, 4 * n)))]
     for k in range(_SCALES):
         scales.append(_layer(weights, f"enc.{k}", _layer(weights, f"down.{k}", scales[-1], stride=2)))
     seen = _layer(weights, "mid", scales[-1], dilation=2)
     for k in reversed(range(_SCALES)):
+        # Each place of the coarser scale adds what it sees to its four places of the next finer one.
         side = _mixed(seen, weights[f"side.{k}.w"])
         rows, cols, depth = side.shape
-        joined = scales[k].reshape(rows, 2, cols, 2, depth) + side[:, None, :, None]
-        seen = _layer(weights, f"dec.{k}", joined.reshape(2 * rows, 2 * cols, depth))
+        cells = scales[k].reshape(rows, 2, cols, 2, depth)
+        np.add(cells, side[:, None, :, None], out=cells)
+        seen = _layer(weights, f"dec.{k}", scales[k])
     lanes = _mixed(seen, weights["lane.w"]) + weights["lane.b"]
     bands = (_mixed(seen, weights["band.w"]) + weights["band.b"]).reshape(height // 2, width // 2, 2, 2)
     return bands.transpose(0, 2, 1, 3).reshape(height, width), lanes
@@ -92,6 +94,7 @@ def _layer(weights: Weights, name: str, image: FloatArray, *, stride: int = 1, d
     shape = (rows // stride, cols // stride, 3, 3, depth)
     taps = as_strided(padded, shape, (down * stride, right * stride, down * dilation, right * dilation, deep))
     out = np.empty((*shape[:2], len(offset)), dtype=np.float32)
+    # Few enough rows at a time for the gathered taps to stay in the processor's cache.
     step = max(1, _BLOCK // (9 * depth * shape[1]))
     for start in range(0, shape[0], step):
         part = out[start : start + step].reshape(-1, len(offset))

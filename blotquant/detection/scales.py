@@ -49,7 +49,7 @@ MIDDLE_COLS = 18.0
 """Distance of lanes in it, in columns of its copy."""
 FALL = 0.4
 """How fast trust falls outside of these ranges: SD of the logarithm."""
-EASY_ROWS = (4.5, 13.0)
+EASY_ROWS = (4.5, 14.3)
 """Heights of bands at which one search is enough."""
 EASY_COLS = (8.0, 45.0)
 """Distances of lanes at which one search is enough."""

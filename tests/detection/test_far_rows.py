@@ -46,7 +46,9 @@ def test_join_far_rows_gives_a_row_seen_in_some_lanes_to_its_gel(seen):
         picture += 700 * np.exp(-(((y - 340) / 4.2) ** 2) / 2) * across
     found = find_layout(picture)
     assert len(found.strips) == 1
-    assert [lane.center_at(300) for lane in found.lanes] == pytest.approx(CENTERS, abs=2)
+    # Where a lane shows nothing, its neighbours' light may bend it by a twentieth of their distance.
+    aside = np.abs([lane.center_at(300) - center for lane, center in zip(found.lanes, CENTERS, strict=True)])
+    assert all(away < (2 if k in seen else 0.05 * 65) for k, away in enumerate(aside))
     low = {lane.number - 1 for lane in found.lanes for b in found.bands_of(lane.id)
            if b.status == "detected" and b.peak[0] > 300}  # fmt: skip
     assert low == set(seen)

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import grey_opening, maximum_filter1d
 from scipy.signal import peak_widths
 from skimage.transform import resize_local_mean
 
 from blotquant.imaging.profiles import half_height_width
-from blotquant.imaging.robust import local_means
+from blotquant.imaging.robust import block_average, local_means, running_maximum
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -23,4 +24,19 @@ def test_half_height_width_is_that_of_scipy_for_the_highest_peak(seed):
 @pytest.mark.parametrize("shape", [(7, 13), (20, 9), (31, 5), (20, 31)])
 def test_local_means_are_those_of_scikit_image(shape):
     values = np.random.default_rng(1).normal(size=(40, 31)).astype(np.float32)
-    assert np.array_equal(local_means(values, shape), resize_local_mean(values, shape, preserve_range=True))
+    exact = resize_local_mean(values.astype(np.float64), shape, preserve_range=True)
+    assert local_means(values, shape) == pytest.approx(exact, abs=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 3, 9, 81])
+def test_running_maximum_is_that_of_scipy(size):
+    values = np.random.default_rng(2).normal(size=(40, 7)).astype(np.float32)
+    assert np.array_equal(running_maximum(values, size), maximum_filter1d(values, size, axis=0, mode="nearest"))
+    opened = -running_maximum(-values, size)
+    assert np.array_equal(running_maximum(opened, size), grey_opening(values, (min(size, 79), 1)))
+
+
+def test_block_average_leaves_out_incomplete_blocks():
+    values = np.arange(7.0 * 11).reshape(7, 11)
+    assert np.array_equal(block_average(values, 3, 4), [[v.mean() for v in (row[:4], row[4:8])]
+                                                        for row in (values[:3].T, values[3:6].T)])  # fmt: skip
