@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from graded_suites import graded_suite, random_spec
 
 from blotquant.model.area_weights import area_weights
 from blotquant.synthetic import (
@@ -17,10 +18,8 @@ from blotquant.synthetic import (
     RowSpec,
     StripSpec,
     SurfaceSpec,
-    graded_suite,
     make_blot,
     plain_spec,
-    random_spec,
 )
 from blotquant.synthetic.bands import Frame, peaked
 

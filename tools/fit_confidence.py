@@ -22,11 +22,11 @@ import pandas as pd
 from scipy.optimize import minimize
 
 from blotquant.detection import outlines, picture
-from blotquant.synthetic import DIFFICULTIES, graded_suite
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "benchmarks"))
 
 from detection_scores import Score, judge_strips, score_blot
+from graded_suites import DIFFICULTIES, graded_suite
 
 BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1.01)
 IN_FORCE = {"lanes": outlines.lane_confidence, "strips": lambda clear: picture.strip_confidence([clear])}

@@ -11,9 +11,11 @@ rows of one gel for strips.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from matplotlib.path import Path as Outline
@@ -25,8 +27,11 @@ from skimage.transform import resize, resize_local_mean
 from blotquant.detection.prediction import blocks_of, channels_of
 from blotquant.model.geometry import Lane, Strip
 from blotquant.synthetic import SyntheticBlot, make_blot
-from blotquant.synthetic import random_scenes as scenes
 from blotquant.synthetic.spec import BlotSpec, RowSpec, StripSpec
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "benchmarks"))
+
+import graded_suites as scenes
 
 Floats = NDArray[np.float64]
 Maps = dict[str, NDArray[np.float16]]
@@ -87,7 +92,7 @@ def _blot(rng: np.random.Generator, draw: Callable[[np.random.Generator], BlotSp
 def panel_spec(rng: np.random.Generator) -> BlotSpec:
     """A panel of a figure: one to five strips of one row or one doublet, the same lanes above each other."""
     grade, level = mixed_grade(rng), float(rng.lognormal(np.log(300), 0.9))
-    first = scenes._random_strip(grade, level, rng)
+    first = scenes.random_strip(grade, level, rng)
     n, gap, top, left = (
         len(first.lanes),
         float(rng.uniform(3, 25)),
@@ -96,7 +101,7 @@ def panel_spec(rng: np.random.Generator) -> BlotSpec:
     )
     strips: list[StripSpec] = []
     for k in range(int(rng.integers(1, 6))):
-        drawn = first if k == 0 else scenes._random_strip(replace(grade, lanes=(n, n)), level, rng)
+        drawn = first if k == 0 else scenes.random_strip(replace(grade, lanes=(n, n)), level, rng)
         drawn = _widened(replace(drawn, tilt_deg=0.0, ragged_px=0.0, smile_px=0.3 * drawn.smile_px), rng)
         named = [r for r in drawn.rows if r.target != "ladder" and not r.target.endswith("_minor")]
         chosen = named[int(rng.integers(len(named)))]
@@ -111,15 +116,15 @@ def panel_spec(rng: np.random.Generator) -> BlotSpec:
         strip = replace(
             _samples_only(drawn), lanes=_samples_only(replace(drawn, lanes=lanes)).lanes, box=box, rows=tuple(own)
         )
-        strips.append(scenes._moved(strip, top - box[0], left - first.box[2]))
+        strips.append(scenes.moved(strip, top - box[0], left - first.box[2]))
         top += box[1] - box[0] + gap
     shape = (int(top + rng.uniform(0, 40)), int(strips[0].box[3] + rng.uniform(5, 90)))
     return BlotSpec(
         shape=shape,
         strips=tuple(strips),
-        surface=scenes._random_surface(grade, level, rng),
-        debris=replace(scenes._random_debris(grade, level, rng), bubbles=0, folds=0),
-        camera=scenes._random_camera(rng),
+        surface=scenes.random_surface(grade, level, rng),
+        debris=replace(scenes.random_debris(grade, level, rng), bubbles=0, folds=0),
+        camera=scenes.random_camera(rng),
     )
 
 
@@ -228,24 +233,24 @@ def wide_spec(rng: np.random.Generator) -> BlotSpec:
     for _ in range(count):
         n = len(strips[0].lanes) if strips and rng.random() < 0.6 else None
         own = grade if n is None else replace(grade, lanes=(n, n))
-        strips.append(_placed(strips, remodelled(scenes._random_strip(own, level, rng), own, rng), rng))
+        strips.append(_placed(strips, remodelled(scenes.random_strip(own, level, rng), own, rng), rng))
     framed = rng.random() < (0.6 if count == 1 else 0.9)
     margin = float(rng.uniform(10, 80)) if framed else 0.0
     left = -min(*(s.box[2] for s in strips), 0.0)
     tilted = max(abs(np.sin(np.deg2rad(s.tilt_deg))) * (s.box[3] - s.box[2]) / 2 for s in strips) if framed else 0.0
-    strips = [scenes._moved(s, margin + float(tilted), margin + left) for s in strips]
+    strips = [scenes.moved(s, margin + float(tilted), margin + left) for s in strips]
     shape = (
         int(max(s.box[1] for s in strips) + margin * rng.uniform(0.5, 1.5) + tilted),
         int(max(s.box[3] for s in strips) + margin * rng.uniform(0.5, 1.5)),
     )
-    strips = strips if framed else [scenes._unframed(s, shape) for s in strips]
+    strips = strips if framed else [scenes.unframed(s, shape) for s in strips]
     strips = [replace(s, level=0.0) for s in strips] if rng.random() < 0.25 else strips
     return BlotSpec(
         shape=shape,
         strips=tuple(strips),
-        surface=scenes._random_surface(grade, level, rng),
-        debris=scenes._random_debris(grade, level, rng),
-        camera=scenes._random_camera(rng),
+        surface=scenes.random_surface(grade, level, rng),
+        debris=scenes.random_debris(grade, level, rng),
+        camera=scenes.random_camera(rng),
     )
 
 
@@ -253,10 +258,10 @@ def _placed(others: list[StripSpec], strip: StripSpec, rng: np.random.Generator)
     if not others:
         return strip
     if rng.random() < 0.12:
-        return scenes._moved(strip, others[-1].box[0], others[-1].box[3] + float(rng.uniform(15, 60)))
-    below = scenes._below(max(others, key=lambda s: s.box[1]), strip)
+        return scenes.moved(strip, others[-1].box[0], others[-1].box[3] + float(rng.uniform(15, 60)))
+    below = scenes.below(max(others, key=lambda s: s.box[1]), strip)
     aside = float(rng.uniform(-8, 25)) if rng.random() < 0.5 else 0.0
-    return scenes._moved(below, float(rng.uniform(-10, 40)), aside)
+    return scenes.moved(below, float(rng.uniform(-10, 40)), aside)
 
 
 def remodelled(strip: StripSpec, grade: scenes.Grade, rng: np.random.Generator) -> StripSpec:

@@ -202,18 +202,18 @@ def judge_family(model: RatioModel, family: Family, *, alpha: float) -> list[dic
             row["estimate_fold"] = math.exp(found.estimate[place])
         if n >= 2 and df > 0 and se > 0 and not math.isnan(se):
             row |= {"se_log": se, "df": df}
-            joint = limits[df]
-            for name, limit in (("ci", float(-special.stdtrit(df, alpha / 2))), ("simultaneous_ci", joint)):
-                row |= _interval(float(found.estimate[place]), se, limit, bounds[place], name)
+            estimate, single, joint = float(found.estimate[place]), float(-special.stdtrit(df, alpha / 2)), limits[df]
+            row |= _interval(estimate, se, single, bounds[place], "ci")
+            row |= _interval(estimate, se, joint, bounds[place], "simultaneous_ci")
             if not refusals[k]:
                 tested.append(place)
                 row["detectable_fold"] = math.exp(detectable_effect(se, df, joint))
         row["test"] = f"no test: {refusals[k]}" if refusals[k] else how + words
     if tested:
         t = found.estimate[tested] / found.se[tested]
-        single = np.asarray(2 * special.stdtr(found.df[tested], -np.abs(t)))
+        alone = np.asarray(2 * special.stdtr(found.df[tested], -np.abs(t)))
         adjusted = adjust_p(t, found.correlation[np.ix_(tested, tested)], found.df[tested], adjust=adjust, size=size)
-        for place, p, joint_p in zip(tested, single, adjusted, strict=True):
+        for place, p, joint_p in zip(tested, alone, adjusted, strict=True):
             base[there[place]] |= {"p_value": float(p), "p_adjusted": float(joint_p)}
     if len(tested) == size > 1 and not model.unequal:
         f, rank, p = omnibus_f(found.estimate, found.se, found.correlation, float(found.df.min()))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from blotquant.synthetic.blot import SyntheticBlot, graded_suite, make_blot
-from blotquant.synthetic.random_scenes import DIFFICULTIES, random_spec
+from blotquant.synthetic.blot import SyntheticBlot, make_blot
 from blotquant.synthetic.spec import (
     NOISELESS,
     BlotSpec,
@@ -18,7 +17,6 @@ from blotquant.synthetic.spec import (
 from blotquant.synthetic.truth import Truth
 
 __all__ = [
-    "DIFFICULTIES",
     "NOISELESS",
     "BlotSpec",
     "CameraSpec",
@@ -29,8 +27,6 @@ __all__ = [
     "SurfaceSpec",
     "SyntheticBlot",
     "Truth",
-    "graded_suite",
     "make_blot",
     "plain_spec",
-    "random_spec",
 ]

@@ -1,8 +1,6 @@
 """`make_blot`: one synthetic picture of a membrane with its exact truth.
 
 What the camera makes of the light: shot noise, read noise, offset, ceiling, stored type and polarity.
-
-Graded suites of random synthetic blots.
 """
 
 from __future__ import annotations
@@ -20,8 +18,7 @@ from blotquant.model.geometry import Band, Layout, Polygon, Strip
 from blotquant.model.image import BlotImage
 from blotquant.synthetic.bands import shape_bands
 from blotquant.synthetic.debris import render_debris, render_hot_pixels
-from blotquant.synthetic.random_scenes import Difficulty, random_spec
-from blotquant.synthetic.spec import BlotSpec, CameraSpec, StripSpec
+from blotquant.synthetic.spec import BlotSpec, CameraSpec, StripSpec, plain_spec
 from blotquant.synthetic.surface import inside, pixel_grid, pixels_of, render_surface, strip_outline
 from blotquant.synthetic.truth import Place, Truth, band_outline, numbered, tell_truth, true_lane
 
@@ -173,8 +170,7 @@ def make_blot(spec: BlotSpec | None = None, *, seed: int = 0) -> SyntheticBlot:
     Parameters
     ----------
     spec : BlotSpec, optional
-        The scene; see `plain_spec` for a simple one. A medium one of `random_spec`, drawn from the seed, when not
-        given.
+        The scene. When not given, three rows over eight lanes (`plain_spec`), their volumes drawn from the seed.
     seed : int
         Draws irregularities, surface, debris and noise; the same seed and scene give the same pixels.
 
@@ -184,7 +180,7 @@ def make_blot(spec: BlotSpec | None = None, *, seed: int = 0) -> SyntheticBlot:
         Pixels and truth. Without noise and below the ceiling, pixels minus `truth.background` sum up to the volumes.
     """
     if spec is None:
-        spec = random_spec("medium", np.random.default_rng(seed))
+        spec = plain_spec(np.random.default_rng(seed).lognormal(np.log(40_000), 0.7, (3, 8)))
     strips = _ordered(spec)
     spec = spec.with_(strips=strips)
     shapes = np.random.default_rng([seed if spec.membrane_seed is None else spec.membrane_seed, _SHAPES])
@@ -245,25 +241,3 @@ def _glow(signal: Floats, spec: BlotSpec) -> Floats:
         return signal
     near, far = (gaussian_filter(signal, reach * factor, mode="reflect") for factor in (0.6, 1.8))
     return np.asarray((1 - share) * signal + share * (0.65 * near + 0.35 * far))
-
-
-def graded_suite(difficulty: Difficulty, n: int, seed: int) -> Iterator[SyntheticBlot]:
-    """Make `n` random blots of one difficulty.
-
-    Parameters
-    ----------
-    difficulty : {"easy", "medium", "hard"}
-        Which of `GRADES`.
-    n : int
-        How many.
-    seed : int
-        Blot k depends on `seed` and k alone, so that a longer suite begins with a shorter one.
-
-    Yields
-    ------
-    SyntheticBlot
-        With its truth.
-    """
-    for k in range(n):
-        scene_seed = seed * 100_003 + k
-        yield make_blot(random_spec(difficulty, np.random.default_rng([scene_seed, 77])), seed=scene_seed)

@@ -6,13 +6,14 @@ from functools import cache
 
 import numpy as np
 import pytest
+from graded_suites import graded_suite
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blotquant.detection.picture import find_layout
 from blotquant.model.geometry import Layout
 from blotquant.model.image import BlotImage
-from blotquant.synthetic import SyntheticBlot, graded_suite
+from blotquant.synthetic import SyntheticBlot
 
 N = 4
 """Easy and medium pictures, synthetic."""

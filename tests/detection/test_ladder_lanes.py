@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from graded_suites import graded_suite
 
 from blotquant.detection.picture import find_layout
 from blotquant.io import read_image
-from blotquant.synthetic import graded_suite
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from graded_suites import graded_suite
 
 from blotquant.detection.picture import detect_bands, find_layout
 from blotquant.detection.turned import flip_layout, in_reading_order, leans_left
 from blotquant.model.geometry import Layout
-from blotquant.synthetic import graded_suite
 
 
 @pytest.mark.parametrize("blot", list(graded_suite("hard", 3, seed=11)), ids=["a", "b", "c"])

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from graded_suites import graded_suite
 
 from blotquant.imaging.polarity import UNCERTAIN_BELOW, guess_polarity
-from blotquant.synthetic import graded_suite
 
 REAL = Path(__file__).parents[3] / "shared" / "real"
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from graded_suites import DIFFICULTIES, graded_suite
 
 from blotquant.detection.picture import find_layout
 from blotquant.doublets.split import resolve_doublets
 from blotquant.quantification.bands import measure_bands
 from blotquant.quantification.prepared_image import inside_strips
-from blotquant.synthetic import DIFFICULTIES, graded_suite
 
 
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)

@@ -21,6 +21,7 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+from graded_suites import DIFFICULTIES, graded_suite
 from real_layouts import REAL
 
 from blotquant.detection.picture import find_layout
@@ -31,7 +32,7 @@ from blotquant.quantification.background import BACKGROUNDS
 from blotquant.quantification.bands import measure_bands
 from blotquant.quantification.prepared_image import aperture_of
 from blotquant.settings import QuantificationSettings
-from blotquant.synthetic import DIFFICULTIES, SyntheticBlot, graded_suite
+from blotquant.synthetic import SyntheticBlot
 
 
 def truth_of(blot: SyntheticBlot) -> pd.DataFrame:

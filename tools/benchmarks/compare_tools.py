@@ -41,11 +41,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import tifffile
+from graded_suites import DIFFICULTIES, graded_suite
 from scipy.optimize import linear_sum_assignment
 
 import blotquant as bq
 from blotquant.model.geometry import Band, Lane, Layout
-from blotquant.synthetic import DIFFICULTIES, graded_suite
 
 HERE = Path(__file__).parent
 REAL = HERE.parent.parent / "shared" / "real"

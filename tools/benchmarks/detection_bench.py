@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from detection_scores import Score, count_strips, judge_strips, score_blot
+from graded_suites import DIFFICULTIES, graded_suite
 
 from blotquant.model.geometry import Band, Layout
-from blotquant.synthetic import DIFFICULTIES, SyntheticBlot, graded_suite
+from blotquant.synthetic import SyntheticBlot
 
 BINS = (0.0, 0.5, 0.7, 0.9, 1.01)
 

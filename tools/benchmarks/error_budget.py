@@ -19,6 +19,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from graded_suites import DIFFICULTIES, graded_suite
 
 from blotquant.detection.picture import find_layout
 from blotquant.doublets.split import resolve_doublets
@@ -27,7 +28,7 @@ from blotquant.quantification import noise, prepared_image
 from blotquant.quantification.background import Aperture, Estimate
 from blotquant.quantification.bands import measure_aperture, measure_bands
 from blotquant.quantification.prepared_image import PreparedImage, apertures_of, prepare_image
-from blotquant.synthetic import DIFFICULTIES, SyntheticBlot, graded_suite
+from blotquant.synthetic import SyntheticBlot
 
 TERMS = ["noise", "ground", "halo", "share"]
 EDGES = [0.0, 1e-9, 3.0, 10.0, 50.0, np.inf]

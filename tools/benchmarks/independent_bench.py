@@ -26,6 +26,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from graded_suites import DIFFICULTIES, graded_suite
 from simulator import GRADES, Picture, make_blot, make_stain
 
 from blotquant.detection.picture import find_layout
@@ -35,7 +36,6 @@ from blotquant.model.geometry import Layout
 from blotquant.model.image import BlotImage
 from blotquant.quantification.bands import measure_bands
 from blotquant.quantification.lanes import measure_lanes
-from blotquant.synthetic import DIFFICULTIES, graded_suite
 
 OWN_FLAGS = {
     "saturated", "hollow", "unresolved", "touches_neighbour", "touches_edge", "background_dependent", "debris",

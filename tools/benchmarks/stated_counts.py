@@ -16,13 +16,14 @@ from collections import Counter
 
 import numpy as np
 from detection_scores import score_blot
+from graded_suites import DIFFICULTIES, graded_suite
 from real_layouts import REAL
 from real_scales import score
 
 from blotquant.detection.picture import find_layout
 from blotquant.io import read_image
 from blotquant.model.geometry import Layout
-from blotquant.synthetic import DIFFICULTIES, SyntheticBlot, graded_suite
+from blotquant.synthetic import SyntheticBlot
 
 WAYS = ("nothing", "all lanes", "sample lanes")
 

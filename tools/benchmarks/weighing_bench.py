@@ -23,6 +23,7 @@ from typing import get_args
 
 import numpy as np
 import pandas as pd
+from graded_suites import DIFFICULTIES, graded_suite
 from level_limit import level_sd
 
 from blotquant.doublets.split import resolve_doublets
@@ -31,7 +32,7 @@ from blotquant.model.geometry import Layout
 from blotquant.quantification.bands import measure_bands
 from blotquant.quantification.prepared_image import find_background_pixels
 from blotquant.settings import QuantificationSettings
-from blotquant.synthetic import DIFFICULTIES, SyntheticBlot, graded_suite
+from blotquant.synthetic import SyntheticBlot
 
 METHODS = get_args(QuantificationSettings.model_fields["background"].annotation)
 KNOWN = ("known", "known+glow")

@@ -1,14 +1,15 @@
-"""Random scenes of three grades: from a clean teaching blot to the worst that comes from a real bench."""
+"""Graded suites of random synthetic blots: from a clean teaching blot to the worst that comes from a real bench."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.synthetic.spec import (
+from blotquant.synthetic import (
     BlotSpec,
     CameraSpec,
     DebrisSpec,
@@ -16,6 +17,8 @@ from blotquant.synthetic.spec import (
     RowSpec,
     StripSpec,
     SurfaceSpec,
+    SyntheticBlot,
+    make_blot,
 )
 
 Floats = NDArray[np.float64]
@@ -72,54 +75,62 @@ def random_spec(difficulty: Difficulty, rng: np.random.Generator) -> BlotSpec:
     """Draw one scene of a difficulty."""
     grade = GRADES[difficulty]
     level = float(rng.lognormal(np.log(300), 0.7))
-    strips = [_random_strip(grade, level, rng)]
+    strips = [random_strip(grade, level, rng)]
     if rng.random() < grade.two_strips:
         n_lanes = len(strips[0].lanes)  # two halves of one gel as often as not
         same = replace(grade, lanes=(n_lanes, n_lanes)) if rng.random() < 0.5 else grade
-        strips.append(_below(strips[0], _random_strip(same, level, rng)))
+        strips.append(below(strips[0], random_strip(same, level, rng)))
     framed = rng.random() < grade.frame
     margin = 25.0 if framed else 0.0
-    strips = [_moved(strip, margin, margin) for strip in strips]
+    strips = [moved(strip, margin, margin) for strip in strips]
     tilted = max(abs(np.sin(np.deg2rad(s.tilt_deg))) * (s.box[3] - s.box[2]) / 2 for s in strips) if framed else 0
-    strips = [_moved(strip, float(tilted), 0) for strip in strips]
+    strips = [moved(strip, float(tilted), 0) for strip in strips]
     shape = (
         int(max(s.box[1] for s in strips) + margin + tilted),
         int(max(s.box[3] for s in strips) + margin),
     )
-    if not framed:
-        # A lone membrane fills the picture; of several each keeps its place.
-        alone = [strip.box[0] <= 0 and strip.box[1] >= shape[0] - 1 for strip in strips]
-        strips = [replace(strip, ragged_px=0.0) if fills else strip for strip, fills in zip(strips, alone, strict=True)]
+    strips = strips if framed else [unframed(strip, shape) for strip in strips]
     return BlotSpec(
         shape=shape,
         strips=tuple(strips),
-        surface=SurfaceSpec(
-            base=float(rng.uniform(20, 120)),
-            gradient=(
-                float(rng.normal(0, 0.3) * grade.haze * level),
-                float(rng.normal(0, 0.3) * grade.haze * level),
-            ),
-            haze=level * grade.haze * float(rng.random()),
-            haze_px=float(rng.uniform(40, 120)),
-            texture=grade.texture * float(rng.random()),
-            texture_px=float(rng.uniform(0.6, 1.4)),
-            glow=grade.glow * float(rng.random()),
-            glow_px=float(rng.uniform(8, 18)),
-            smear_px=float(rng.uniform(25, 60)),
-        ),
-        debris=_random_debris(grade, level, rng),
-        camera=CameraSpec(
-            offset=float(rng.uniform(60, 600)),
-            gain=float(rng.uniform(0.1, 1.5)),
-            read_noise=float(np.clip(rng.lognormal(np.log(9), 0.8), 2, 60)),
-            noise_px=float(rng.choice([0.0, 0.0, 0.5])),
-            ceiling=float(rng.choice([65535, 65535, 16383, 4095])),
-        ),
+        surface=random_surface(grade, level, rng),
+        debris=random_debris(grade, level, rng),
+        camera=random_camera(rng),
         polarity="dark" if rng.random() < grade.dark else "bright",
     )
 
 
-def _random_strip(grade: Grade, level: float, rng: np.random.Generator) -> StripSpec:
+def random_surface(grade: Grade, level: float, rng: np.random.Generator) -> SurfaceSpec:
+    """Light of a membrane of some level that is no band."""
+    return SurfaceSpec(
+        base=float(rng.uniform(20, 120)),
+        gradient=(
+            float(rng.normal(0, 0.3) * grade.haze * level),
+            float(rng.normal(0, 0.3) * grade.haze * level),
+        ),
+        haze=level * grade.haze * float(rng.random()),
+        haze_px=float(rng.uniform(40, 120)),
+        texture=grade.texture * float(rng.random()),
+        texture_px=float(rng.uniform(0.6, 1.4)),
+        glow=grade.glow * float(rng.random()),
+        glow_px=float(rng.uniform(8, 18)),
+        smear_px=float(rng.uniform(25, 60)),
+    )
+
+
+def random_camera(rng: np.random.Generator) -> CameraSpec:
+    """A camera, good or bad."""
+    return CameraSpec(
+        offset=float(rng.uniform(60, 600)),
+        gain=float(rng.uniform(0.1, 1.5)),
+        read_noise=float(np.clip(rng.lognormal(np.log(9), 0.8), 2, 60)),
+        noise_px=float(rng.choice([0.0, 0.0, 0.5])),
+        ceiling=float(rng.choice([65535, 65535, 16383, 4095])),
+    )
+
+
+def random_strip(grade: Grade, level: float, rng: np.random.Generator) -> StripSpec:
+    """A strip with its lanes and rows, its corner at the picture's."""
     n_lanes = int(rng.integers(grade.lanes[0], grade.lanes[1] + 1))
     fused = rng.random() < grade.fused
     pitch, sigma = (
@@ -263,7 +274,9 @@ def _ladder_rows(
     ]  # fmt: skip
 
 
-def _random_debris(grade: Grade, level: float, rng: np.random.Generator) -> DebrisSpec:
+def random_debris(grade: Grade, level: float, rng: np.random.Generator) -> DebrisSpec:
+    """Specks, scratches and all else that lies on a membrane of some level."""
+
     def some(most: int) -> int:
         return int(rng.integers(0, int(most * grade.debris) + 1))
 
@@ -278,7 +291,8 @@ def _random_debris(grade: Grade, level: float, rng: np.random.Generator) -> Debr
     )
 
 
-def _moved(strip: StripSpec, down: float, right: float) -> StripSpec:
+def moved(strip: StripSpec, down: float, right: float) -> StripSpec:
+    """The strip elsewhere."""
     top, bottom, first, last = strip.box
     return replace(
         strip,
@@ -288,7 +302,35 @@ def _moved(strip: StripSpec, down: float, right: float) -> StripSpec:
     )
 
 
-def _below(upper: StripSpec, lower: StripSpec) -> StripSpec:
+def unframed(strip: StripSpec, shape: tuple[int, int]) -> StripSpec:
+    """The strip; a lone membrane that fills the picture has the picture's own straight edges."""
+    fills = strip.box[0] <= 0 and strip.box[1] >= shape[0] - 1
+    return replace(strip, ragged_px=0.0) if fills else strip
+
+
+def below(upper: StripSpec, lower: StripSpec) -> StripSpec:
     """Put a second strip under the first, far enough that their tilts do not make them touch."""
     reach = sum(abs(np.sin(np.deg2rad(s.tilt_deg))) * (s.box[3] - s.box[2]) / 2 for s in (upper, lower))
-    return _moved(lower, upper.box[1] + float(reach) + 14, 0)
+    return moved(lower, upper.box[1] + float(reach) + 14, 0)
+
+
+def graded_suite(difficulty: Difficulty, n: int, seed: int) -> Iterator[SyntheticBlot]:
+    """Make `n` random blots of one difficulty.
+
+    Parameters
+    ----------
+    difficulty : {"easy", "medium", "hard"}
+        Which of `GRADES`.
+    n : int
+        How many.
+    seed : int
+        Blot k depends on `seed` and k alone, so that a longer suite begins with a shorter one.
+
+    Yields
+    ------
+    SyntheticBlot
+        With its truth.
+    """
+    for k in range(n):
+        scene_seed = seed * 100_003 + k
+        yield make_blot(random_spec(difficulty, np.random.default_rng([scene_seed, 77])), seed=scene_seed)
