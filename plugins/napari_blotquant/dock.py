@@ -29,10 +29,9 @@ from napari_blotquant.commands import BANDS, COMMANDS, PICTURE, RESULT, Command,
 from napari_blotquant.editor import Editor
 from napari_blotquant.layers import BlotLayers
 from napari_blotquant.shapes import PALETTE
-from napari_blotquant.widgets.bands import ReadOut
+from napari_blotquant.widgets.bands import ProfilePlot, ReadOut
 from napari_blotquant.widgets.messages import PICTURES, Messages
 from napari_blotquant.widgets.pages import StepPages, button
-from napari_blotquant.widgets.profile import ProfilePlot
 from napari_blotquant.widgets.ratios import Tables
 from napari_blotquant.workbench import Workbench
 
