@@ -125,12 +125,15 @@ def measure_aperture(scene: PreparedImage, aperture: Aperture, estimate: Estimat
     """
     estimate = estimate or scene.surface.under(aperture)
     pixels, values = scene.signal[aperture.box.slices], estimate.values
+    # The volume: weighted counts less the background's.
     profile, under = row_sums(scene.signal, aperture, estimate)
     volume, background_sum = float(profile.sum()), float(under.sum())
     area = max(aperture.area, 1e-9)
+    # Noise of the pixels and of the background, and shot noise of the band's own light.
     empty = empty_variance(scene.noise, aperture, estimate)
     light = max(volume, 0.0)
     shot = (scene.noise.gain or 0.0) * scene.noise.spread * light
+    # Light that crosses the outline: the band's own beyond its sides and ends, and that of its neighbours.
     line, noise = column_sums(scene.signal, aperture.box), scene.noise.sigma * scene.noise.spread**0.5
     cut = cut_sd(scene.signal, aperture.box, scene.cuts, noise, line=line)
     beyond, _ = cut_light(scene.signal, aperture.box, line=line)
@@ -253,6 +256,7 @@ def measure_rows(
         measured = measure_aperture(scene, aperture, estimates[k])
         spread = method_spread(aperture, measured, [levels[k] for levels in others])
         rows.append({**common, **places[band.id], **_band_cells(band, measured, aperture, scene, spread)})
+    # A lane with a band in it is not empty.
     lit = {band.lane for band, cells in zip(bands, rows, strict=True) if cells["status"] == "detected"}
     for band, cells in zip(bands, rows, strict=True):
         hidden = ("under_mark",) if image.marks is not None and np.isnan(cells["volume_raw"]) else ()
@@ -290,6 +294,7 @@ def _places(layout: Layout, only: Collection[str]) -> dict[str, dict[str, Any]]:
 def _band_cells(
     band: Band, measured: Measurement, aperture: Aperture, scene: PreparedImage, spread: float
 ) -> dict[str, Any]:
+    # Light that is not surely the band's: of the other half of a doublet, of a neighbour's outline, of debris.
     divided_sd = _split_sd(band, measured, aperture, scene.signal.shape) if band.split else 0.0
     shared_sd = 0.0
     if aperture.contested is not None:
@@ -339,6 +344,7 @@ def _band_cells(
         "peak_fraction": top / scene.ceiling if top > -np.inf and 0 < scene.ceiling < np.inf else float("nan"),
         "confidence": band.confidence,
     }
+    # What the pixels say of the number.
     is_burnt = snr > HOLLOW_SNR and is_hollow(measured.excess, aperture.weights, snr, cover=aperture.tall)
     is_cut = (measured.cut > CUT_LIMIT and snr > CLEAR_SNR) or (
         light_beside(scene.signal, aperture, scene.noise.sigma) > CUT_LIMIT

@@ -168,12 +168,15 @@ def lane_rows(
     if settings.optical_density:
         image = to_optical_density(image)
     signal = image.signal()
+    # The lanes' profiles over the chosen background, and over those that could be defended as well.
     profiles, *others = _with_backgrounds(signal, layout, settings.background, lengths=(1.0, *OTHER_OPENINGS))
+    # Rows that are measured.
     inside = [
         np.ones(len(p.rows), dtype=bool) if window is None else (p.rows >= window[0]) & (p.rows + 1 <= window[1])
         for p in profiles
     ]
     volumes = np.array([float(p.excess[part].sum()) for p, part in zip(profiles, inside, strict=True)])
+    # SD of an empty lane: noise of its pixels and of the background taken from them.
     noises = np.array(
         [BEND_COST * p.noise * p.cover[part].sum() ** 0.5 for p, part in zip(profiles, inside, strict=True)]
     )
@@ -217,6 +220,7 @@ def profile_lanes(signal: FloatImage, layout: Layout, *, background: str = "loca
 def _bare_profiles(signal: FloatImage, layout: Layout) -> tuple[list[LaneProfile], float]:
     """Profiles of all lanes without a background, and the usual height of their bands."""
     lanes = [_without_overlap(lane, layout) for lane in layout.lanes]
+    # What most of a lane's columns have in common tells how tall its bands are, and what is debris.
     commons = [row_medians(_straightened(signal, lane)[1]) for lane in lanes]
     heights = np.array([_band_height(common) for common in commons])
     known = heights[np.isfinite(heights)]
@@ -225,6 +229,7 @@ def _bare_profiles(signal: FloatImage, layout: Layout) -> tuple[list[LaneProfile
     for lane, common in zip(lanes, commons, strict=True):
         # Pixels are straightened once more: to keep those of all lanes would take more memory than the picture.
         rows, pixels = _straightened(signal, lane)
+        # Sums are taken on the picture's own pixels, each by its covered part.
         box, weights = area_weights(lane.outline, (signal.shape[0], signal.shape[1]))
         at = slice(rows[0] - box.row_start, rows[-1] + 1 - box.row_start)
         sums = np.einsum("ij,ij->i", weights, signal[box.slices], dtype=float)
@@ -292,6 +297,7 @@ def _band_height(profile: Array) -> float:
     if len(profile) < 12 or not np.isfinite(profile).all():
         return float("nan")
     lit = profile - _opening(profile, max(len(profile) // 6, 9))
+    # Second differences of white noise have six times its variance; a band's hardly count.
     noise = (1.4826 * float(np.median(np.abs(np.diff(profile, n=2))))) ** 2 / 6
     slope = float(np.var(np.diff(lit)))
     return (
@@ -319,6 +325,7 @@ def _debris(pixels: FloatImage, common: Array, height: float) -> tuple[Array, fl
         return debris, 0.0
     bends = np.abs(pixels[:, 2:] - 2 * pixels[:, 1:-1] + pixels[:, :-2])
     noise = MAD_TO_SD * float(row_medians(bends.ravel())) / 6**0.5
+    # What the columns have in common within a band's height, and how far the brightest of it stands out.
     reach = round(height)
     brightest = ndimage.maximum_filter1d(common, 2 * reach + 1)
     lit = brightest - _opening(ndimage.gaussian_filter1d(common, SMOOTHING * height), OPENING * height)
@@ -343,12 +350,14 @@ def _opened(profile: LaneProfile, height: float, lengths: Sequence[float]) -> li
     """The profile with the background along it, for each length of the opening in rows."""
     if not np.isfinite(profile.counts).all():
         return [replace(profile, background=np.full(len(profile.rows), np.nan))] * len(lengths)
+    # Opened as it is, noise would pull the background down.
     smooth = ndimage.gaussian_filter1d(profile.counts, SMOOTHING * height)
     grain = profile.noise / np.sqrt(np.maximum(profile.cover, 1.0))
     found = []
     for length in lengths:
         level = ndimage.uniform_filter1d(_opening(smooth, length), int(length) | 1, mode="nearest")
         above = profile.counts - level
+        # Lifted to the middle of the rows that lie on the floor.
         near = np.maximum(FLOOR_SDS * grain, 1e-12 * np.abs(level))
         floor = above <= near
         lift = float(above[floor].mean()) if floor.any() else 0.0

@@ -26,6 +26,21 @@ from blotquant.quantification.undetected_signal import exclude_undetected_signal
 from blotquant.settings import QuantificationSettings
 from blotquant.threads import single_threaded
 
+FWHM = 2.3548
+"""Full width at half maximum of a Gaussian, in SDs."""
+
+SANE = ("local", "flank", "lane")
+"""Methods that the method spread compares: each of them keeps to the lane and leaves all bands out."""
+
+EDGE_PX = 3.0
+"""A strip's cut edge is blurred that far."""
+
+ENOUGH_STEPS = 2**16
+"""Differences of pixels that tell a picture's noise to half a percent: no more are taken of a large one."""
+
+CLEAR_SNR = (10.0, 1000.0)
+"""A band below the first needs no margin, one above the second all of it."""
+
 
 def to_optical_density(image: BlotImage) -> BlotImage:
     """Turn a scan of film or a stained gel into optical density.
@@ -53,6 +68,7 @@ def to_optical_density(image: BlotImage) -> BlotImage:
         msg = f"optical density needs the stored value of full light, got {image.white:g}; set `white` above 0"
         raise ImageError(msg)
     step = 0.5 if image.pixels.dtype.kind in "ui" else 1e-6 * image.white
+    # A pixel without any light counts as half a step of it.
     light = np.maximum(image.pixels.astype(np.float64), step)
     least = max(image.white - image.ceiling, step)
     density = np.log10(image.white / light)
@@ -60,16 +76,6 @@ def to_optical_density(image: BlotImage) -> BlotImage:
     flags = (*image.flags, *(() if "film" in image.flags else ("film",)))
     flags = (*flags, "second_logarithm") if "density_stored" in flags else flags
     return image.with_(pixels=density, polarity="bright", white=0.0, ceiling=ceiling, flags=flags)
-
-
-FWHM = 2.3548
-"""Full width at half maximum of a Gaussian, in SDs."""
-
-SANE = ("local", "flank", "lane")
-"""Methods that the method spread compares: each of them keeps to the lane and leaves all bands out."""
-
-EDGE_PX = 3.0
-"""A strip's cut edge is blurred that far."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -114,13 +120,6 @@ class PreparedImage:
         return self.ground.signal
 
 
-ENOUGH_STEPS = 2**16
-"""Differences of pixels that tell a picture's noise to half a percent: no more are taken of a large one."""
-
-CLEAR_SNR = (10.0, 1000.0)
-"""A band below the first needs no margin, one above the second all of it."""
-
-
 @single_threaded
 def prepare_image(image: BlotImage, layout: Layout, *, settings: QuantificationSettings | None = None) -> PreparedImage:
     """Prepare a picture for measuring.
@@ -142,6 +141,7 @@ def prepare_image(image: BlotImage, layout: Layout, *, settings: QuantificationS
     settings = settings or QuantificationSettings()
     if settings.optical_density:
         image = to_optical_density(image)
+    # Bands and what is no membrane are taken out; what is left tells the noise and the background.
     ground = find_background_pixels(
         image.signal(), layout, settings.mask_margin, may_lack_numbers=image.may_lack_numbers
     )
@@ -170,10 +170,12 @@ def find_background_pixels(
     shape = (signal.shape[0], signal.shape[1])
     boxes = [band.box for band in layout.bands]
     height, pitch = _typical_sizes(layout, boxes, shape)
+    # Pixels with a number, on a strip, away from its cut edges.
     usable = np.isfinite(signal) if may_lack_numbers else np.ones(signal.shape, dtype=bool)
     membrane = inside_strips(layout, shape, EDGE_PX)
     if membrane is not None:
         usable &= membrane
+    # Bands that were found, each with a margin, and those that were not.
     parts = _margin_parts(signal, boxes) if margin else [0.0] * len(boxes)
     for band, box, part in zip(layout.bands, boxes, parts, strict=True):
         _mask_band(usable, band, box, margin * part)
@@ -219,11 +221,6 @@ def _half_crossing(side: Array, half: float) -> float:
     return k - 1 + float((side[k - 1] - half) / (side[k - 1] - side[k]))
 
 
-def aperture_of(band: Band, layout: Layout, signal: FloatImage) -> Aperture:
-    """Aperture of one band, as `apertures_of` gives it."""
-    return apertures_of([band], layout, signal)[0]
-
-
 def apertures_of(bands: Sequence[Band], layout: Layout, signal: FloatImage) -> list[Aperture]:
     """Pixels and weights that bands are measured over: no pixel counts more than once over all bands of a layout.
 
@@ -244,6 +241,7 @@ def apertures_of(bands: Sequence[Band], layout: Layout, signal: FloatImage) -> l
     """
     lanes = {lane.id: lane for lane in layout.lanes}
     shape = (signal.shape[0], signal.shape[1])
+    # Light under outlines that overlap, of doublets too, is shared out; all other outlines have their own.
     shares = share_light(layout, signal, only={band.id for band in bands})
     covers = area_weights_of([band.outline for band in bands], shape)
     apertures = []
@@ -270,6 +268,7 @@ def inside_strips(layout: Layout, shape: tuple[int, int], margin: float) -> NDAr
         # The picture's own border is no cut edge.
         starts = _from_edge(left, more, 0, shape[1])
         stops = shape[1] - _from_edge(shape[1] - 1 - right, more, 0, shape[1])
+        # Rows that lie within the strip by the margin above and below.
         at = np.arange(max(-first, 0), min(len(left), shape[0] - first))
         above, below = at - more, at + more
         keep = ((above >= 0) | (first <= 0)) & ((below < len(left)) | (first + len(left) >= shape[0]))

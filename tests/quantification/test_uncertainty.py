@@ -16,7 +16,7 @@ from blotquant.quantification.background import BACKGROUNDS
 from blotquant.quantification.bands import OWN_SHARE, measure_aperture, measure_bands
 from blotquant.quantification.edge_losses import side_variance
 from blotquant.quantification.noise import measure_noise, shot_gain
-from blotquant.quantification.prepared_image import aperture_of, prepare_image
+from blotquant.quantification.prepared_image import apertures_of, prepare_image
 from blotquant.settings import QuantificationSettings
 
 EMPTY = (640, 640)
@@ -52,7 +52,7 @@ def empties():
         for seed in range(10):
             scene = prepare_image(as_image(draw(seed)), layout, settings=QuantificationSettings(background=name))
             for band in layout.bands:
-                weighed = measure_aperture(scene, aperture_of(band, layout, scene.signal))
+                weighed = measure_aperture(scene, apertures_of([band], layout, scene.signal)[0])
                 found.append((weighed.volume, weighed.volume_sd, 3 * weighed.empty_sd))
         out[name] = np.array(found).T
     return out
@@ -77,7 +77,7 @@ class TestEmptyPlaces:
         for seed in range(6):
             scene = prepare_image(as_image(draw(seed, noise_px=0.8)), layout)
             for band in layout.bands:
-                weighed = measure_aperture(scene, aperture_of(band, layout, scene.signal))
+                weighed = measure_aperture(scene, apertures_of([band], layout, scene.signal)[0])
                 found.append((weighed.volume, weighed.volume_sd))
         volume, sd = np.array(found).T
         assert np.sqrt((sd**2).mean()) == pytest.approx(volume.std(), rel=0.12)
@@ -189,7 +189,7 @@ class TestLightAcrossTheSides:
         image = gaussians(np.full((4, 2), 3000.0), sigma=(3.0, 4.0)) + 500
         scene, layout = prepare_image(as_image(image), plain_layout()), plain_layout()
         for band in layout.bands:
-            aperture = aperture_of(band, layout, scene.signal)
+            aperture = apertures_of([band], layout, scene.signal)[0]
             volume = measure_aperture(scene, aperture).volume
             assert side_variance(scene.signal, aperture, 500.0) < (1e-3 * volume) ** 2
 
@@ -201,7 +201,7 @@ class TestLightAcrossTheSides:
         bands = plain_layout(rows=(60.0,)).bands
         narrow = [replace(b, outline=rectangle(50, 70, c - 12, c + 12)) for b, c in zip(bands, LANES, strict=True)]
         layout = replace(plain_layout(rows=(60.0,)), bands=tuple(narrow))
-        aperture = aperture_of(narrow[0], layout, image)
+        aperture = apertures_of([narrow[0]], layout, image)[0]
         assert side_variance(image, aperture, 500.0) == pytest.approx(2 * (0.5 * 20 * 100) ** 2)
 
 
@@ -269,6 +269,6 @@ def test_every_method_states_what_carries_it():
     image = as_image(np.random.default_rng(12).normal(500, 10, SHAPE))
     for name in BACKGROUNDS:
         scene = prepare_image(image, scene_layout, settings=QuantificationSettings(background=name))
-        estimate = scene.surface.under(aperture_of(scene_layout.bands[0], scene_layout, scene.signal))
+        estimate = scene.surface.under(apertures_of([scene_layout.bands[0]], scene_layout, scene.signal)[0])
         assert estimate.n_pixels > 30
         assert 0 <= estimate.leverage < 0.1

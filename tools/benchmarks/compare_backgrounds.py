@@ -30,7 +30,7 @@ from blotquant.model.geometry import Band, Layout, rectangle
 from blotquant.model.image import BlotImage
 from blotquant.quantification.background import BACKGROUNDS
 from blotquant.quantification.bands import measure_bands
-from blotquant.quantification.prepared_image import aperture_of
+from blotquant.quantification.prepared_image import apertures_of
 from blotquant.settings import QuantificationSettings
 from blotquant.synthetic import SyntheticBlot
 
@@ -40,7 +40,9 @@ def truth_of(blot: SyntheticBlot) -> pd.DataFrame:
     layout, bands = blot.true_layout(), blot.truth.bands
     ids = [f"s{s}l{lane}r{row}" for s, lane, row in bands[["strip", "lane", "row"]].itertuples(index=False)]
     truth = bands.assign(band_id=ids)[["band_id", "volume", "snr", "sd_limit", "saturated", "hollow"]]
-    apertures = {band.id: aperture_of(band, layout, blot.image().signal()) for band in layout.bands}
+    apertures = dict(
+        zip((b.id for b in layout.bands), apertures_of(layout.bands, layout, blot.image().signal()), strict=True)
+    )
     inside = {key: float((a.weights * blot.truth.signal[a.box.slices]).sum()) for key, a in apertures.items()}
     truth["foreign"] = truth["band_id"].map(inside) - truth["volume"]
     return truth.rename(columns={"volume": "true_volume", "snr": "true_snr"})

@@ -169,6 +169,7 @@ class Cells:
         for first in range(0, self.n_bins, SLAB):
             slab, at = slice(first * steps[0], (first + SLAB) * steps[0]), slice(first, first + SLAB)
             n[at], total[at], rows[at] = _sum_cells(signal[slab], usable[slab], steps)
+        # Less the ground's level the sums stay small, and so does their rounding.
         self.level = float(total.sum() / max(n.sum(), 1.0))
         total -= self.level * n
         keep = ~find_specks(total, n, noise)
@@ -195,6 +196,7 @@ class Cells:
         """
         step, last = self.steps[1], self.sums.shape[2] - 1
         at = np.arange(self.n_bins)[bins]
+        # Only cells that lie wholly inside count.
         first = np.clip(-(-np.asarray(left) // step), 0, last).astype(int)
         stop = np.maximum(np.clip(np.asarray(right) // step, 0, last).astype(int), first)
         n, total, moment = self.sums[:, at, stop] - self.sums[:, at, first]
@@ -246,6 +248,7 @@ def find_specks(total: Array, count: Array, noise: float) -> NDArray[np.bool_]:
 
 def _from_sides(total: Array, count: Array) -> Array:
     """How far each cell is off the nearer of its two sides, times the root of its pixels; 0 with nothing beside it."""
+    # Running sums give the mean of the cells on each side.
     sums, counts = _add_up(total), _add_up(count)
     width = total.shape[1]
     mean = total / np.maximum(count, 1.0)
@@ -284,6 +287,7 @@ def lane_light(signal: NDArray[np.floating[Any]], usable: NDArray[np.bool_], lan
     n_bins = -(-signal.shape[0] // bin_rows)
     if free.all() or not free.any():
         return np.zeros(n_bins)
+    # Above a line through the free rows on either side of each band.
     excess = profile - np.interp(rows, rows[free], profile[free])
     light = np.where(free | ~np.isfinite(excess), 0.0, np.maximum(excess, 0.0))
     starts = np.searchsorted(rows, np.arange(n_bins) * bin_rows)

@@ -118,6 +118,7 @@ class Local(FittedBackground):
     def witnesses(self, apertures: Sequence[Aperture]) -> Witnesses:
         """Free rows above and below; a window grows until the lane, or failing that its sides, say enough."""
         cells, n_rows = self.ground.cells, self.ground.signal.shape[0]
+        # Where each is read, and how far bands may light the gaps there.
         zones, dark = self.zones(apertures), np.zeros(cells.n_bins)
         light = np.array([dark if a.lane is None else self._light_beside(a.lane) for a in apertures])
         top, bottom = np.array([(a.box.row_start, a.box.row_stop) for a in apertures]).reshape(-1, 2).T
@@ -133,6 +134,7 @@ class Local(FittedBackground):
             both = (counts[:, 1] > 0) & (counts[:, 2] > 0)
             rows[:, 1], means[:, 1] = (rows[:, 1] + rows[:, 2]) / 2, both * (means[:, 1] + means[:, 2]) / 2
             counts[:, 1] = both * (4 / (1 / np.maximum(counts[:, 1], 1e-9) + 1 / np.maximum(counts[:, 2], 1e-9)))
+            # Enough is said by bins of the own lane above and below the band, or by many bins on whatever side.
             free = counts[:, :2] > 0
             n_own, n_sides = free.sum(axis=2).T
             above = np.where(free[:, 0], rows[:, 0], np.inf).min(axis=1) < top[growing]
@@ -197,6 +199,7 @@ def krige(seen: Witnesses, apertures: Sequence[Aperture], rough: Roughness, step
     step : int
         Rows between two places at which the level is solved for.
     """
+    # Bands with about as many witnesses and nodes are solved together.
     nodes = [_nodes(aperture, step) for aperture in apertures]
     wide = [np.pad(part, ((0, 0), (0, -part.shape[1] % STACK))) for part in seen]
     sizes = -(-np.count_nonzero(seen.counts, axis=1) // STACK) * STACK
@@ -222,6 +225,7 @@ class _Nodes(NamedTuple):
 
 def _nodes(aperture: Aperture, step: int) -> _Nodes:
     rows = np.arange(aperture.box.row_start, aperture.box.row_stop, dtype=float)
+    # Each row's part of the aperture goes to the two nodes beside it.
     share = aperture.cover / aperture.area if aperture.area > 0 else np.full(len(rows), 1 / len(rows))
     n = max(2, -(-len(rows) // step) + 1)
     gap = max((len(rows) - 1) / (n - 1), 1e-9)
@@ -248,6 +252,7 @@ def _model(stack: Witnesses, at: Array, share: Array, rough: Roughness) -> _Mode
     size, real = stack.rows.shape[1], stack.counts > 0
     largest = np.abs(stack.means).max(axis=1)
     unit = np.full(len(largest), rough.pixel) if rough.pixel else np.maximum(largest**2 * 1e-12, 1e-300)
+    # The course that lane and gaps share, and the lane's own, between all witnesses and nodes.
     places = np.concatenate([stack.rows, at], axis=1)
     lane, exists = (np.concatenate([part, np.ones(share.shape)], axis=1) for part in (stack.own, real))
     both = lane[:, :, None] * lane[:, None, :]
@@ -277,6 +282,7 @@ def _solve(stack: Witnesses, nodes: Sequence[_Nodes], rough: Roughness) -> list[
     at, share = np.stack([n.at for n in nodes]), np.stack([n.share for n in nodes])
     model, seen = _model(stack, at, share, rough), stack.counts > 0
     level = stack.means.sum(axis=1) / seen.sum(axis=1)
+    # The straight line is fitted around the aperture's middle, in units of the witnesses' span.
     span = np.where(seen, stack.rows, -np.inf).max(axis=1) - np.where(seen, stack.rows, np.inf).min(axis=1)
     middle, length = _dot(share, at)[:, None], np.maximum(span, 1.0)[:, None]
     drift = np.stack([seen, (stack.rows - middle) / length * seen], axis=2)
@@ -292,6 +298,7 @@ def _solve(stack: Witnesses, nodes: Sequence[_Nodes], rough: Roughness) -> list[
     residual = solved[:, :, 2] - _times(lines, beta)
     at_nodes = level[:, None] + beta[:, :1] + beta[:, 1:] * (at - middle) / length + _times(model.to_nodes, residual)
     weights = solved[:, :, 3] + _times(lines, _times(inverse, np.array([1.0, 0.0]) - products[:, :, 3]))
+    # How far the course may bend under the band: what its covariance leaves open, by the place's own scale.
     bend = model.own - 2 * _dot(weights, model.cross) + _dot(weights, _times(model.texture, weights))
     bend = np.maximum(bend, 0.0) * _local_scale(model, drift, residual / np.sqrt(model.unit)[:, None])
     leverage, counts = (weights**2 / np.where(seen, stack.counts, 1.0)).sum(axis=1), stack.counts.sum(axis=1)

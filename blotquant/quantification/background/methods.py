@@ -189,6 +189,7 @@ class Flank(FittedBackground):
             bins, inside = cells.windows(start, stop)
             rows, means, counts = cells.read(left[growing, None], right[growing, None], bins)
             counts = counts * inside
+            # Enough pixels, or all that the picture has.
             done = (counts.sum(axis=1) >= self.min_pixels) | ((start == 0) & (stop == n_rows))
             asked = [apertures[k] for k in growing[done]]
             for k, estimate in zip(growing[done], _lines(rows[done], means[done], counts[done], asked), strict=True):
@@ -210,6 +211,7 @@ def _lines(rows: Array, means: Array, counts: Array, apertures: Sequence[Apertur
     spread, rise = (off * (rows - middle[:, None])).sum(axis=1), (off * (means - mean[:, None])).sum(axis=1)
     top, bottom = np.array([(a.box.row_start, a.box.row_stop) for a in apertures]).reshape(-1, 2).T
     above, below = (counts * (rows < top[:, None])).sum(axis=1), (counts * (rows >= bottom[:, None])).sum(axis=1)
+    # A slope needs pixels on both sides.
     has_slope = (above >= 3) & (below >= 3)
     slope = np.where(has_slope, rise / np.where(has_slope, spread, 1.0), 0.0)
     offset = (top + bottom - 1) / 2 - middle
@@ -345,6 +347,7 @@ class RollingBall(FittedBackground):
         radius = max(heights * ground.band_height, pitches * ground.lane_pitch) / self.step
         middle = float(np.median(cells))
         unit = float(np.quantile(np.abs(cells - middle), BRIGHT)) / (STANDS * radius)
+        # Counts in units in which the ball is round.
         rolled = rolling_ball((cells - middle) / unit, radius=radius) * unit + middle if unit > 0 else cells.copy()
         free = count > 0
         lift = weighted_median((mean - rolled)[free], count[free]) if free.any() else 0.0

@@ -84,6 +84,7 @@ def _courses(ground: BackgroundPixels) -> tuple[Array, Array, float]:
     if not ground.lanes:
         empty = np.full((0, cells.n_bins), np.nan)
         return empty, empty, 1.0
+    # Lanes, the gaps to their left and right, and their means where both are known.
     own = [cells.read_lane(lane, share=0.8) for lane in ground.lanes]
     after = {(lane.strip, lane.number): _gap_after(ground, lane) for lane in ground.lanes}
     no_gap = cells.read(0, 0)
@@ -117,6 +118,7 @@ def _course_variance(courses: Array, lag: int) -> float:
     """Half the mean square difference of bins `lag` apart, less the noise of a bin; NaN for too few."""
     if courses.size == 0 or courses.shape[1] <= lag:
         return float("nan")
+    # Bins a band height apart.
     steps = courses[:, lag:] - courses[:, :-lag]
     steps = steps[np.isfinite(steps)]
     if len(steps) < FEW:
