@@ -16,7 +16,7 @@ from scipy import ndimage
 from blotquant.detection.band_rows import FWHM_OF_CORE, BandRow
 from blotquant.detection.prediction import SearchCopy
 from blotquant.detection.strip_candidates import StripCandidate
-from blotquant.imaging.profiles import Profile, half_height_width, has_one_top, lane_profiles, prominent_peaks
+from blotquant.imaging.robust import Profile, half_height_width, has_one_top, lane_profiles, prominent_peaks
 from blotquant.settings import DetectionSettings
 
 _SEEN = 0.2
@@ -223,6 +223,35 @@ _BETWEEN = 0.15
 """Half of the ground between two lanes over which it is looked at, of their distance less a lane's width."""
 # Half of the lane's width that its profile is taken over.
 _CORE = 0.36
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class FoundStrip:
+    """A strip with its bands, the profiles in which they were found, and the copy that was searched.
+
+    Attributes
+    ----------
+    copy : SearchCopy
+        The copy of the picture in which it was found.
+    piece : StripCandidate
+        Its lanes.
+    peaks : list of Peak
+        Its bands.
+    spans : list of Span
+        One a lane: rows, places and slopes of its profile.
+    trust : float
+        0 to 1: how far readings at other scales agree about its lanes, and how much of the light beside its bands
+        they explain; 1 where one search was enough.
+    rivals : tuple of int
+        Other lane counts that readings at other scales show in its place.
+    """
+
+    copy: SearchCopy
+    piece: StripCandidate
+    peaks: list[Peak]
+    spans: list[Span]
+    trust: float = 1.0
+    rivals: tuple[int, ...] = ()
 
 
 def lane_spans(grid: SearchCopy, piece: StripCandidate) -> list[Span]:

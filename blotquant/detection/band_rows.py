@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from blotquant.imaging.profiles import middle_of
-from blotquant.imaging.robust import FloatArray, running_maximum
+from blotquant.imaging.robust import FloatArray, middle_of, running_maximum
 
 _LEAST = 0.4
 """Chance from which on a place belongs to a ridge."""

@@ -1,23 +1,21 @@
 """Lanes settled on their own bands: the phase says how many there are, the bands' sides say exactly where.
 
-The search of one picture: strips with the lanes that show bands, and those bands.
+Lanes that are none are left out here too: dust beside the outermost lanes, free ground, and halves of hollow bands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.detection.band_peaks import Peak, Span, find_lane_peaks, of_lanes
-from blotquant.detection.lane_traces import LaneTrace, with_count
+from blotquant.detection.band_peaks import Peak, Span
 from blotquant.detection.prediction import SearchCopy
-from blotquant.detection.strip_candidates import StripCandidate, find_strip_candidates
+from blotquant.detection.strip_candidates import LaneTrace, StripCandidate
 from blotquant.imaging.robust import robust_sd
-from blotquant.settings import DetectionSettings
 
 Floats = NDArray[np.float64]
 
@@ -39,6 +37,22 @@ _STIFF = 0.02
 """How much a lane's own lean is held back against what all bands say."""
 _OWN = 0.2
 """How much a lane's own place is held back against what all bands say."""
+_SPECK = 0.5
+"""Of the usual width of a band: what is narrower and stands at an end is no lane."""
+_OWN_COLS = 0.7
+"""Of a lane's width, to either side of its middle: what is brighter beyond is a mark or another lane."""
+_LADDER = 3
+"""Bands of a lane from which on it may be a ladder with narrow ones."""
+_EVEN_LANES = 4
+"""Lanes from which on their distances tell that they stand evenly."""
+_REGULAR = 0.12
+"""SD of the distances of lanes that stand evenly, as a share of their mean."""
+_HALF_PITCH = 0.6
+"""Of the distance of lanes: the halves of a hollow band stand closer."""
+_SAME_ROWS = 0.75
+"""Share of the rows of two lanes that both show, where they may be the halves of one."""
+_HALVED = 0.5
+"""Of the unevenness of lanes: halves of hollow bands are one lane where joining them takes more than the rest away."""
 
 
 def settle_lanes(grid: SearchCopy, piece: StripCandidate, peaks: list[Peak], spans: list[Span]) -> StripCandidate:
@@ -219,129 +233,36 @@ def _apart(tracks: list[LaneTrace]) -> tuple[LaneTrace, ...]:
     )
 
 
-_HEIGHTS = 5.0
-"""Room above the first and below the last band of a lane, in band heights."""
-_PITCHES = 1.2
-"""The same room, in distances of lanes: the larger of the two holds."""
-_SHORT = 0.8
-"""Of the usual length of a strip's lanes: a shorter one goes as far as the lane beside it."""
-_ASKEW = 0.105
-"""Columns per row by which lanes stray from right angles to the rows at the most (six degrees)."""
-_STAGGERED = 0.05
-"""The same, where the rows leave out lanes at opposite ends."""
-_BROAD = 0.4
-"""Share of the longest row from which on others tell of its slope."""
-_FAR = 8.0
-"""Band heights between two rows that may be of two strips."""
-_SPECK = 0.5
-"""Of the usual width of a band: what is narrower and stands at an end is no lane."""
-_OWN_COLS = 0.7
-"""Of a lane's width, to either side of its middle: what is brighter beyond is a mark or another lane."""
-_LADDER = 3
-"""Bands of a lane from which on it may be a ladder with narrow ones."""
-_EVEN_LANES = 4
-"""Lanes from which on their distances tell that they stand evenly."""
-_REGULAR = 0.12
-"""SD of the distances of lanes that stand evenly, as a share of their mean."""
-_HALF_PITCH = 0.6
-"""Of the distance of lanes: the halves of a hollow band stand closer."""
-_SAME_ROWS = 0.75
-"""Share of the rows of two lanes that both show, where they may be the halves of one."""
-_HALVED = 0.5
-"""Of the unevenness of lanes: halves of hollow bands are one lane where joining them takes more than the rest away."""
-_DOUBTFUL = 0.4
-"""Clearness up to which a lane at an end is left out where a person counts fewer lanes."""
+def without_specks(grid: SearchCopy, piece: StripCandidate, peaks: list[Peak], spans: list[Span]) -> list[Peak]:
+    """Leave out what stands beyond the first or the last lane, far narrower than a band: dust, a scratch, a letter.
 
-
-@dataclass(frozen=True, eq=False, slots=True)
-class FoundStrip:
-    """A strip with its bands, the profiles in which they were found, and the copy that was searched.
-
-    Attributes
-    ----------
-    copy : SearchCopy
-        The copy of the picture in which it was found.
-    piece : StripCandidate
-        Its lanes.
-    peaks : list of Peak
-        Its bands.
-    spans : list of Span
-        One a lane: rows, places and slopes of its profile.
-    trust : float
-        0 to 1: how far readings at other scales agree about its lanes, and how much of the light beside its bands
-        they explain; 1 where one search was enough.
-    rivals : tuple of int
-        Other lane counts that readings at other scales show in its place.
+    Wells of one gel are alike (their bands differ by a third); lanes that the picture's edge cuts are kept, and those
+    with several bands: a ladder's may be narrow.
     """
-
-    copy: SearchCopy
-    piece: StripCandidate
-    peaks: list[Peak]
-    spans: list[Span]
-    trust: float = 1.0
-    rivals: tuple[int, ...] = ()
-
-
-def search(
-    grid: SearchCopy, settings: DetectionSettings, n_lanes: int | None = None, *, exact: bool = False
-) -> list[FoundStrip]:
-    """Find the strips of a picture, the lanes and the bands of each, in reading order.
-
-    Parameters
-    ----------
-    grid : SearchCopy
-        The copy that is searched.
-    settings : DetectionSettings
-        Parameters of the search.
-    n_lanes : int, optional
-        Lanes of each strip as a person counts them: lanes that show nothing are added up to it, and doubtful ones at
-        the ends left out down to it, but no lane that shows clear bands.
-    exact : bool
-        Give each strip so many lanes whatever it shows.
-    """
-    found = [s for piece in find_strip_candidates(grid) for s in _strips(grid, piece, settings, n_lanes, exact=exact)]
-    if len(found) > 1:
-        found = [s for s in found if len({p.lane for p in s.peaks}) > 1] or found[:1]
-    return found
-
-
-def _strips(
-    grid: SearchCopy, piece: StripCandidate, settings: DetectionSettings, n_lanes: int | None, *, exact: bool
-) -> list[FoundStrip]:
-    """The strip of a piece with the lanes from the first to the last that show a band, or as many as are wanted.
-
-    Two strips where the lanes would have to run askew to the rows.
-    """
-    peaks, spans = find_lane_peaks(grid, piece, settings)
-    peaks = _without_specks(grid, piece, peaks, spans)
     if not peaks:
-        return []
-    first, last = min(p.lane for p in peaks), max(p.lane for p in peaks)
-    own, lines = of_lanes(peaks, first, last), spans[first : last + 1]
-    kept = settle_lanes(grid, piece.between(first, last), own, lines)
-    parts = _askew_parts(grid, kept, own)
-    if parts:
-        halves = [piece.within(top, bottom) for top, bottom in parts]
-        return [strip for half in halves for strip in _strips(grid, half, settings, n_lanes, exact=exact)]
-    found = bounded(grid, FoundStrip(grid, kept, own, lines))
-    if n_lanes == last - first + 1:
-        return [found]
-    even = evened(kept, own)
-    if even is not None:
-        piece, first, last = even, 0, len(even.tracks) - 1
-        found = FoundStrip(grid, even, *find_lane_peaks(grid, even, settings), rivals=(len(kept.tracks),))
-        found = bounded(grid, found)
-    if n_lanes is None or last - first + 1 == n_lanes:
-        return [found]
-    if not exact:
-        first, last = _without_doubtful_ends(piece.tracks, first, last, n_lanes)
-    if last - first + 1 > n_lanes and not exact:
-        return [found]
-    tracks = tuple(with_count(list(piece.tracks), n_lanes, first, last))
-    tops, bottoms = (float(np.median(ends)) for ends in (piece.tops, piece.bottoms))
-    counted = replace(piece, tracks=tracks, tops=(tops,) * n_lanes, bottoms=(bottoms,) * n_lanes)
-    counted = settle_lanes(grid, counted, *find_lane_peaks(grid, counted, settings))
-    return [bounded(grid, FoundStrip(grid, counted, *find_lane_peaks(grid, counted, settings)))]
+        return peaks
+    widths: dict[int, list[int]] = {}
+    for p, width in zip(peaks, _lit_widths(grid, piece, peaks, spans).tolist(), strict=True):
+        widths.setdefault(p.lane, []).append(width)
+    widest = {lane: max(values) for lane, values in widths.items()}
+    lanes = sorted(widest)
+    while len(lanes) >= _FEW:
+        usual = float(np.median([widest[k] for k in lanes]))
+        specks = [
+            k
+            for k in (lanes[0], lanes[-1])
+            if widest[k] < _SPECK * usual and len(widths[k]) < _LADDER and not _at_edge(grid, piece.tracks[k])
+        ]
+        if not specks:
+            break
+        lanes = [k for k in lanes if k not in specks]
+    return [p for p in peaks if p.lane in lanes]
+
+
+def _at_edge(grid: SearchCopy, track: LaneTrace) -> bool:
+    """Whether a lane reaches beyond the left or right edge of the copy."""
+    middle, half = float(np.mean(track.cols)), track.width / 2
+    return middle < half or middle > grid.pixels.shape[1] - 1 - half
 
 
 def evened(piece: StripCandidate, peaks: list[Peak]) -> StripCandidate | None:
@@ -405,93 +326,3 @@ def _joined(piece: StripCandidate, groups: list[list[int]]) -> StripCandidate:
         tops=tuple(min(piece.tops[i] for i in own) for own in groups),
         bottoms=tuple(max(piece.bottoms[i] for i in own) for own in groups),
     )
-
-
-def _without_doubtful_ends(tracks: tuple[LaneTrace, ...], first: int, last: int, n_lanes: int) -> tuple[int, int]:
-    """First and last lane when doubtful ones at the ends are left out, the least clear first, down to a number."""
-    while last - first + 1 > n_lanes:
-        least = first if tracks[first].clear < tracks[last].clear else last
-        if tracks[least].clear > _DOUBTFUL:
-            break
-        first, last = (first + 1, last) if least == first else (first, last - 1)
-    return first, last
-
-
-def _without_specks(grid: SearchCopy, piece: StripCandidate, peaks: list[Peak], spans: list[Span]) -> list[Peak]:
-    """Leave out what stands beyond the first or the last lane, far narrower than a band: dust, a scratch, a letter.
-
-    Wells of one gel are alike (their bands differ by a third); lanes that the picture's edge cuts are kept, and those
-    with several bands: a ladder's may be narrow.
-    """
-    if not peaks:
-        return peaks
-    widths: dict[int, list[int]] = {}
-    for p, width in zip(peaks, _lit_widths(grid, piece, peaks, spans).tolist(), strict=True):
-        widths.setdefault(p.lane, []).append(width)
-    widest = {lane: max(values) for lane, values in widths.items()}
-    lanes = sorted(widest)
-    while len(lanes) >= _FEW:
-        usual = float(np.median([widest[k] for k in lanes]))
-        specks = [
-            k
-            for k in (lanes[0], lanes[-1])
-            if widest[k] < _SPECK * usual and len(widths[k]) < _LADDER and not _at_edge(grid, piece.tracks[k])
-        ]
-        if not specks:
-            break
-        lanes = [k for k in lanes if k not in specks]
-    return [p for p in peaks if p.lane in lanes]
-
-
-def _at_edge(grid: SearchCopy, track: LaneTrace) -> bool:
-    """Whether a lane reaches beyond the left or right edge of the copy."""
-    middle, half = float(np.mean(track.cols)), track.width / 2
-    return middle < half or middle > grid.pixels.shape[1] - 1 - half
-
-
-def _askew_parts(grid: SearchCopy, piece: StripCandidate, peaks: list[Peak]) -> list[tuple[float, float]]:
-    """Rows of the parts of a piece whose lanes are far from right angles to its rows; none where they are not.
-
-    Two membranes that lie aside of each other look like one whose lanes lean, but a gel runs straight.
-    """
-    rows = [r for r in piece.rows if r.covered > _BROAD * max(x.covered for x in piece.rows)]
-    levels = sorted({p.group: p.level for p in peaks}.values())
-    gaps = np.diff(levels)
-    if not rows or len(gaps) == 0:
-        return []
-    slopes = [float(np.polynomial.Polynomial.fit(*r.points, 1).deriv()(0.0)) for r in rows if r.covered > 1]
-    slope = float(np.average(slopes, weights=[r.covered for r in rows if r.covered > 1])) * grid.fy / grid.fx
-    ends = [(t.col_at(bottom) - t.col_at(top)) / max(bottom - top, 1.0) for t, top, bottom in piece.lines()]
-    lean = float(np.median(ends)) * grid.fx / grid.fy
-    widest = int(np.argmax(gaps))
-    heights = gaps[widest] / float(np.median([p.width for p in peaks]))
-    cut = (levels[widest] + levels[widest + 1]) / 2
-    # Whether the rows above a level and those below it leave out lanes at opposite ends.
-    above, below = ([p.lane for p in peaks if (p.level < cut) == side] for side in (True, False))
-    most = _STAGGERED if ((min(above) - min(below)) * (max(above) - max(below)) > 0) else _ASKEW
-    if abs(lean + slope) < most or heights < _FAR:
-        return []
-    return [(-np.inf, cut), (cut, np.inf)]
-
-
-def bounded(grid: SearchCopy, found: FoundStrip) -> FoundStrip:
-    """Give each lane its first and last row: some room around the strip's bands, inside the strip."""
-    piece = found.piece
-    if not found.peaks:
-        return found
-    middles = [float(np.mean(t.cols)) for t in piece.tracks]
-    pitch = float(np.median(np.diff(middles))) if len(middles) > 1 else 1.4 * piece.tracks[0].width
-    room = max(_HEIGHTS * float(np.median([p.width for p in found.peaks])), _PITCHES * pitch * grid.fx / grid.fy)
-    lowest, highest = max(p.level for p in found.peaks) + room, min(p.level for p in found.peaks) - room
-    tops, bottoms = [], []
-    for (rows, level, _), top, bottom in zip(found.spans, piece.tops, piece.bottoms, strict=True):
-        inside = rows[(level >= highest) & (level <= lowest)]
-        tops.append(max(top, float(inside[0])) if len(inside) else top)
-        bottoms.append(min(bottom, float(inside[-1])) if len(inside) else bottom)
-    lengths = np.subtract(bottoms, tops)
-    whole = np.flatnonzero(lengths >= _SHORT * float(np.median(lengths)))
-    # What the network sees of an outer lane may end early; it goes as far as its neighbour.
-    for k in np.flatnonzero(lengths < _SHORT * float(np.median(lengths))):
-        near = int(whole[np.argmin(np.abs(whole - k))])
-        tops[k], bottoms[k] = min(tops[k], tops[near]), max(bottoms[k], bottoms[near])
-    return replace(found, piece=replace(piece, tops=tuple(tops), bottoms=tuple(bottoms)))

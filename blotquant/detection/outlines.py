@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blotquant.detection.band_peaks import Peak, Span
-from blotquant.detection.lane_traces import LaneTrace
-from blotquant.detection.lanes import FoundStrip
+from blotquant.detection.band_peaks import FoundStrip, Peak, Span
 from blotquant.detection.prediction import SearchCopy
-from blotquant.detection.strip_candidates import StripCandidate
+from blotquant.detection.strip_candidates import LaneTrace, StripCandidate
 from blotquant.model.geometry import Band, Lane, Strip, polygon
 
 Floats = NDArray[np.float64]

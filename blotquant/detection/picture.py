@@ -10,21 +10,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from blotquant.detection.band_peaks import find_lane_peaks
-from blotquant.detection.doubtful_pictures import is_figure_page, overlooks_rows
-from blotquant.detection.even_lanes import evenly_spaced_lanes
-from blotquant.detection.far_rows import join_far_rows
-from blotquant.detection.lanes import FoundStrip, search
+from blotquant.detection.band_peaks import FoundStrip, find_lane_peaks
+from blotquant.detection.doubtful_pictures import are_specks, is_figure_page, overlooks_rows
 from blotquant.detection.outlines import draw_bands, full_lane, full_strip
 from blotquant.detection.prediction import SearchCopy, make_search_copy, shows_something
 from blotquant.detection.registration import shift_layout
 from blotquant.detection.scales import find_at_best_scale
-from blotquant.detection.specks import are_specks
+from blotquant.detection.search import join_far_rows, search
 from blotquant.detection.strip_candidates import candidate_of_lanes
 from blotquant.detection.turned import flip_band, flip_lane, flip_layout, in_reading_order, leans_left
 from blotquant.imaging.content import is_mostly_at
-from blotquant.model.geometry import Band, Box, Lane, LaneAlternative, LaneRole, Layout, Strip, bounding_box
+from blotquant.imaging.robust import half_height_width
+from blotquant.model.geometry import Band, Box, Lane, LaneAlternative, LaneRole, Layout, Strip, bounding_box, rectangle
 from blotquant.settings import DetectionSettings
 from blotquant.threads import single_threaded
 
@@ -47,6 +46,12 @@ _OVERLOOKED = 0.5
 """Confidence at the most of strips beside which rows like theirs were not found."""
 _TURNED = 0.3
 """Confidence at the most of lanes in a picture that shows a blot once it is turned."""
+_LIT = 0.1
+"""Of the brightest column: lanes that nobody sees stand between the first and the last column that is so bright."""
+_FILLED = 0.8
+"""Of the distance of two such lanes: width of a lane."""
+_UNSURE = 0.2
+"""Confidence of lanes and bands that are placed, not found."""
 # Levels of a drawing or of a scan in black and white: no camera stores so few.
 _DRAWN = 8
 
@@ -305,6 +310,64 @@ def looks_like_blot(layout: Layout) -> bool:
     # High bands of lanes that stand out without a doubt are bands: dots and drawings have no such lanes.
     certain = min(s.confidence for s in layout.strips) >= _CERTAIN
     return band_shape(layout) > (0.3 if certain else 0.6) and filled >= 0.4 and sure > 0.4
+
+
+def evenly_spaced_lanes(copy: SearchCopy, n_lanes: int) -> Layout:
+    """Place lanes of one width side by side, and in each a band where the row shines that is brightest over all.
+
+    Parameters
+    ----------
+    copy : SearchCopy
+        The picture.
+    n_lanes : int
+        How many a person counts.
+
+    Returns
+    -------
+    Layout
+        One strip; lanes and bands of little confidence, the lanes flagged as guesses, to be corrected by hand.
+    """
+    above = np.asarray(copy.pixels, dtype=np.float64)
+    above = np.maximum(above - np.percentile(above, 30, axis=0), 0.0)
+    row_light = ndimage.gaussian_filter1d(above.sum(axis=1), 1.0)
+    peak = int(row_light.argmax())
+    width = half_height_width(row_light, peak)
+    reach = max(2, round(1.1 * width))
+    top, bottom = max(0, peak - reach), min(len(above), peak + reach + 1)
+    col_light = above[top:bottom].mean(axis=0)
+    lit = np.flatnonzero(col_light > _LIT * col_light.max())
+    left, right = (lit[0], lit[-1] + 1) if len(lit) > n_lanes else (0, above.shape[1])
+    pitch = (right - left) / n_lanes
+    lanes, bands = [], []
+    (first, _), (last, _) = copy.to_full(0, 0), copy.to_full(len(above) - 1, 0)
+    for k in range(n_lanes):
+        col = left + (k + 0.5) * pitch - 0.5
+        _, center = copy.to_full(0, col)
+        half = _FILLED * pitch * copy.fx / 2
+        flags = ("lane_uncertain", "lane_count_uncertain")
+        lanes.append(
+            Lane(
+                id=f"s1l{k + 1}", strip="s1", number=k + 1, center=((first, center), (last, center)),
+                widths=(2 * half, 2 * half), confidence=_UNSURE, flags=flags,
+            )
+        )  # fmt: skip
+        own = above[top:bottom, max(0, round(col - 0.3 * pitch)) : round(col + 0.3 * pitch) + 1].mean(axis=1)
+        row, _ = copy.to_full(top + int(own.argmax()), 0)
+        high = reach * copy.fy
+        bands.append(
+            Band(
+                id=f"s1l{k + 1}b1",
+                lane=f"s1l{k + 1}",
+                outline=rectangle(row - high, row + high, center - half, center + half),
+                peak=(row, center),
+                row=1,
+                confidence=_UNSURE,
+            )
+        )
+    _, edge_left = copy.to_full(0, left)
+    _, edge_right = copy.to_full(0, right)
+    strip = Strip(id="s1", number=1, outline=rectangle(first, last, edge_left, edge_right), confidence=_UNSURE)
+    return Layout(strips=(strip,), lanes=tuple(lanes), bands=tuple(bands)).sorted()
 
 
 def find_lanes_again(

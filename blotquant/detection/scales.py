@@ -26,8 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from blotquant.detection.band_peaks import Peak, find_lane_peaks
-from blotquant.detection.lanes import FoundStrip
+from blotquant.detection.band_peaks import FoundStrip, Peak, find_lane_peaks
 from blotquant.detection.outlines import full_lane
 from blotquant.detection.prediction import LEAST, SearchCopy, smaller_copy, window_copy
 from blotquant.detection.strip_candidates import candidate_of_lanes

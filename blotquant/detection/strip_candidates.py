@@ -1,19 +1,26 @@
-"""Strips on the coarse grid: connected places on which the network sees lanes, with the rows that cross them."""
+"""Strips on the coarse grid: connected places on which the network sees lanes, the lanes, and the rows that cross them.
+
+A lane is a line along which the phase that the network sees is zero: the phase's own slope tells how all lanes of a
+strip lean, fan out and bend; along lines of that form it is averaged, and each lane then follows its own phase.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from blotquant.detection.band_rows import BandRow, Ridge, chain_rows, find_ridges
-from blotquant.detection.lane_traces import LaneTrace, trace_lanes
 from blotquant.detection.prediction import Prediction, SearchCopy
 from blotquant.model.geometry import Lane
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Phase = NDArray[np.complexfloating]
 
 _INSIDE = 0.5
 """Chance from which on a place belongs to a strip."""
@@ -29,9 +36,57 @@ _NEAR = (9, 3)
 """Rows and columns around a band in which the phase is trusted more."""
 _ELSEWHERE = 0.1
 """How much less it is trusted elsewhere."""
+_STEP = 0.25
+"""Places between which the averaged phase is read."""
+_MARGIN = 4
+"""Columns beyond a strip candidate in which lanes may still run."""
+# Least share of the usual light of a column that a lane stands in.
+_LIVE = 0.05
+# How far lanes lean, fan out and bend at the most: columns per row, per row over the piece's width, per row over its
+# height; and how readily they do.
+_MOST = np.array([0.2, 0.15, 0.1])
+_STIFF = np.array([1e-3, 3e-2, 3e-2])
+_PARTS = 8
+"""Parts of a lane's height whose own phase bends it."""
+_PART_ROWS = 4
+"""Rows of such a part at the least."""
+_STRAY = 0.3
+"""Pitches by which a part may stray from the straight line."""
 
 
-Mask = NDArray[np.bool_]
+@dataclass(frozen=True, eq=False, slots=True)
+class LaneTrace:
+    """One lane on the coarse grid.
+
+    Attributes
+    ----------
+    rows, cols : ndarray
+        Nodes of its centre line, from top to bottom.
+    width : float
+        Columns that a band fills.
+    clear : float
+        How clearly the lane stands out from the gaps beside it, 0 to 1.
+    """
+
+    rows: Floats
+    cols: Floats
+    width: float
+    clear: float
+
+    def col_at(self, row: ArrayLike) -> Floats:
+        """Column of the centre at some rows; beyond the ends the line runs upright."""
+        return np.asarray(np.interp(np.asarray(row, dtype=float), self.rows, self.cols))
+
+    def slope_at(self, row: float) -> float:
+        """Columns per row that the lane leans to the right."""
+        if len(self.rows) < 2:
+            return 0.0
+        near = float(np.clip(row, self.rows[0] + 2, self.rows[-1] - 2))
+        return float(self.col_at(near + 2) - self.col_at(near - 2)) / 4
+
+    def moved(self, rows: float, cols: float) -> LaneTrace:
+        """The lane a number of rows down and columns to the right."""
+        return LaneTrace(self.rows + rows, self.cols + cols, self.width, self.clear)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -116,7 +171,9 @@ def _above_each_other(labels: NDArray[np.signedinteger], main: NDArray[np.intp],
         rows, cols = np.nonzero((labels == k) & bands)
         spans.append((float(rows.mean()), cols.min(), cols.max(), rows.max() - rows.min()))
     spans.sort()
-    return all(min(a[2], b[2]) - max(a[1], b[1]) > 0.5 * min(a[2] - a[1], b[2] - b[1]) for a, b in pairwise(spans))
+    return all(
+        min(a[2], b[2]) - max(a[1], b[1]) > 0.5 * min(a[2] - a[1], b[2] - b[1]) for a, b in itertools.pairwise(spans)
+    )
 
 
 def _halved(prediction: Prediction) -> NDArray[np.float32]:
@@ -176,3 +233,154 @@ def candidate_of_lanes(grid: SearchCopy, lanes: list[Lane]) -> StripCandidate:
 def _track_of(grid: SearchCopy, lane: Lane) -> LaneTrace:
     rows, cols = np.asarray(lane.center).T
     return LaneTrace(grid.row_of(rows), grid.col_of(cols), float(np.mean(lane.widths)) / grid.fx, 1.0)
+
+
+def trace_lanes(phase: Phase, weight: Floats, share: NDArray[np.floating]) -> list[LaneTrace]:
+    """Find the lanes of one piece.
+
+    The phase's own slope tells how the lanes lean, fan out and bend as a whole; along lines of that form the phase is
+    averaged over all rows, and where it passes zero a lane stands. Each lane then follows its own phase.
+
+    Parameters
+    ----------
+    phase : ndarray of complex, shape (h, w)
+        See `blotquant.detection.prediction.Prediction`.
+    weight : ndarray, shape (h, w)
+        Trust in each place; 0 outside of the piece.
+    share : ndarray, shape (h, w)
+        Width of the lanes over their distance.
+
+    Returns
+    -------
+    list of Track
+        From left to right, in the piece's own rows and columns.
+    """
+    height, width = phase.shape
+    if height < 3 or width < 3 or weight.sum() <= 0:
+        return []
+    middle = float((weight.sum(axis=1) * np.arange(height)).sum() / weight.sum())
+    lean, fan, bend = _form(phase, weight, middle)
+    places = np.arange(-_MARGIN, width + _MARGIN, _STEP)
+    down = np.arange(height)[:, None] - middle
+    lines = places + down * (lean + fan * (places - (width - 1) / 2) / width) + bend * down**2 / (2 * height)
+    along = _sampled(np.stack([weight, weight * phase.real, weight * phase.imag, weight * share]), lines)
+    trust, waves = along[0].sum(axis=0), along[1] + 1j * along[2]
+    mean = waves.sum(axis=0) / np.maximum(trust, 1e-9)
+    mean = ndimage.uniform_filter1d(mean.real, 3) + 1j * ndimage.uniform_filter1d(mean.imag, 3)
+    # Places after which the averaged phase passes zero on its way up.
+    rising = (mean.imag[:-1] < 0) & (mean.imag[1:] >= 0) & (mean.real[:-1] + mean.real[1:] > 0)
+    at = np.flatnonzero(rising & (trust > _LIVE * trust.max())[:-1])
+    if len(at) == 0:
+        return []
+    # Where the sine passes zero between two places.
+    centers = places[at] - _STEP * mean.imag[at] / (mean.imag[at + 1] - mean.imag[at])
+    gaps = np.diff(centers) if len(centers) > 1 else np.array([0.8 * width])
+    pitches = np.minimum(np.append(gaps, gaps[-1]), np.append(gaps[0], gaps))[: len(centers)]
+    clear = _clearness(mean.real, at, pitches)
+    near = np.abs(places[:, None] - centers) < 0.4 * pitches
+    turns = near * np.exp(-2j * np.pi * (places[:, None] - centers) / pitches)
+    trusts = along[0] @ near
+    own = _deviations(waves @ turns, trusts) * pitches
+    wide = (along[3].sum(axis=0) @ near) / np.maximum(trusts.sum(axis=0), 1e-9)
+    cols = lines[:, :1] - places[0] + centers + down * fan * (centers - places[0]) / width + own
+    rows, widths = np.arange(height, dtype=float), np.clip(wide, 0.3, 1.0) * pitches
+    return [LaneTrace(rows, *one) for one in zip(np.ascontiguousarray(cols.T), widths.tolist(), clear, strict=True)]
+
+
+def _form(phase: Phase, weight: Floats, middle: float) -> Floats:
+    """Lean, fan and bend of all lanes: least squares over the slopes of the phase down and across."""
+    height, width = phase.shape
+    inner = np.conj(phase[1:-1, 1:-1])
+    down = np.imag(inner * (phase[2:, 1:-1] - phase[:-2, 1:-1]))
+    across = np.imag(inner * (phase[1:-1, 2:] - phase[1:-1, :-2]))
+    rows, cols = np.mgrid[1 : height - 1, 1 : width - 1]
+    root = np.sqrt(weight[1:-1, 1:-1])
+    terms = [across, across * (cols - (width - 1) / 2) / width, across * (rows - middle) / height]
+    design = np.stack([(t * root).ravel() for t in terms], axis=1).astype(np.float64)
+    stiff = np.diag(_STIFF * (design[:, 0] ** 2).sum() + 1e-9)
+    found = np.linalg.solve(design.T @ design + stiff, -design.T @ (down * root).ravel().astype(np.float64))
+    return np.asarray(np.clip(found, -_MOST, _MOST))
+
+
+def _sampled(images: Floats, cols: Floats) -> Floats:
+    """Values of each row of some images at some columns, between its places; 0 beyond its ends."""
+    height, width = images.shape[1:]
+    last = width - 1
+    low = np.clip(np.floor(cols), 0, max(last - 1, 0))
+    inside = (cols >= -0.5) & (cols <= last + 0.5)
+    part = np.clip(cols - low, 0, 1)
+    first = (low + (np.arange(height) * width)[:, None]).astype(np.intp)
+    second = first + 1 if last > 0 else first
+    left, right = (1 - part) * inside, part * inside
+    return np.stack([flat[first] * left + flat[second] * right for flat in images.reshape(len(images), -1)])
+
+
+def _clearness(cosine: Floats, at: NDArray[np.intp], pitches: Floats) -> list[float]:
+    """Half of the height of each lane's cosine above the valleys beside it."""
+    first, last = round(0.45 * pitches[0] / _STEP), round(0.45 * pitches[-1] / _STEP)
+    between = [float(cosine[a:b].min()) for a, b in itertools.pairwise(at)]
+    outer = float(cosine[max(0, at[0] - first) : at[0] + 1].min()), float(cosine[at[-1] : at[-1] + last + 1].min())
+    valleys = np.maximum([outer[0], *between, outer[1]], -1.0)
+    return [float(c) for c in np.clip((cosine[at] - (valleys[:-1] + valleys[1:]) / 2) / 2, 0, 1)]
+
+
+def _deviations(turned: Phase, trust: Floats) -> Floats:
+    """Pitches by which each lane stands to the right of its line in each row: parabolas through their parts.
+
+    Phase turned to that of the lane's line, and its weight: one row a row of the picture, one column a lane.
+    """
+    height = len(turned)
+    parts = max(1, min(_PARTS, height // _PART_ROWS))
+    starts = np.linspace(0, height, parts + 1).astype(int)[:-1]
+    sums, weights = np.add.reduceat(turned, starts), np.add.reduceat(trust, starts)
+    middles = (starts + np.append(starts[1:], height) - 1) / 2
+    agreed = np.abs(sums) / np.maximum(weights, 1e-9)
+    away = np.where(agreed > 0.2, -np.angle(sums) / (2 * np.pi), 0.0)
+    weights = weights * np.minimum(agreed, 1.0)
+    total = weights.sum(axis=0)
+    terms = np.vander((middles - (height - 1) / 2) / (height / 2), 3, increasing=True)
+    stiff = np.where(total > 0, total, 1.0)[:, None, None] * np.diag([0.01, 0.1, 0.1])
+    normal = np.einsum("pi,pk,pj->kij", terms, weights, terms) + stiff
+    curves = np.linalg.solve(normal, (terms.T @ (weights * np.clip(away, -_STRAY, _STRAY))).T[:, :, None])
+    rows = (np.arange(height) - (height - 1) / 2) / (height / 2)
+    return np.asarray(np.vander(rows, 3, increasing=True) @ curves[:, :, 0].T)
+
+
+def with_count(tracks: list[LaneTrace], n_lanes: int, first: int, last: int) -> list[LaneTrace]:
+    """Bring a strip to a given number of lanes.
+
+    Parameters
+    ----------
+    tracks : list of LaneTrace
+        All lanes that the phase tells of.
+    n_lanes : int
+        How many are wanted.
+    first, last : int
+        The first and the last of them that show a band.
+
+    Returns
+    -------
+    list of Track
+        Those that show bands and, as far as they are too few, empty ones beside them, the clearest first, then halves
+        of the widest gap, then more of the same to the right; as far as they are too many, without the least clear at
+        the ends.
+    """
+    while last - first + 1 > n_lanes:
+        first, last = (first + 1, last) if tracks[first].clear < tracks[last].clear else (first, last - 1)
+    while last - first + 1 < n_lanes and (first > 0 or last < len(tracks) - 1):
+        left = tracks[first - 1].clear if first > 0 else -1.0
+        right = tracks[last + 1].clear if last < len(tracks) - 1 else -1.0
+        first, last = (first - 1, last) if left > right else (first, last + 1)
+    kept = tracks[first : last + 1]
+    while len(kept) < n_lanes:
+        gaps = [float(np.mean(b.cols) - np.mean(a.cols)) for a, b in itertools.pairwise(kept)]
+        usual = float(np.median(gaps)) if gaps else 1.3 * kept[0].width
+        widest = int(np.argmax(gaps)) if gaps else 0
+        if gaps and gaps[widest] > 1.5 * usual:
+            a, b = kept[widest], kept[widest + 1]
+            between = LaneTrace(a.rows, (a.cols + np.interp(a.rows, b.rows, b.cols)) / 2, min(a.width, b.width), 0.0)
+            kept.insert(widest + 1, between)
+        else:
+            end = kept[-1]
+            kept.append(LaneTrace(end.rows, end.cols + usual, end.width, 0.0))
+    return kept

@@ -1,4 +1,12 @@
-"""Where a picture shows something: without flat frames, paddings and margins around it."""
+"""A picture as a whole: how its stored pixels lie, which part shows something, and the contrast to look at it with.
+
+Turns by quarters, mirrors and cuts are exact: every pixel keeps its stored value. Flat frames, paddings and margins
+around a picture are no part of what it shows.
+
+References
+----------
+TIFF 6.0, tag 274 (Orientation), which EXIF shares.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +17,7 @@ from numpy.typing import NDArray
 
 from blotquant.imaging.robust import levels_of
 from blotquant.model.geometry import Box
+from blotquant.model.image import Orientation
 
 FLAT_STEPS = 2.5
 """Range of all but a few pixels of a flat row or column, in steps of the stored counts: a constant, or one in JPEG."""
@@ -99,3 +108,64 @@ def _bare(lines: NDArray[np.floating[Any]], most: float) -> int:
     """How many lines there are before the first that is brighter than bare membrane."""
     bright = np.flatnonzero(np.median(lines[:, :: max(1, lines.shape[1] // SAMPLES)], axis=1) > most)
     return int(bright[0]) if len(bright) else len(lines)
+
+
+def orient(stored: NDArray[Any], orientation: Orientation) -> NDArray[Any]:
+    """Lay stored pixels as the file's tag and a person say.
+
+    Parameters
+    ----------
+    stored : ndarray, shape (H, W)
+        Pixels as the file holds them.
+    orientation : Orientation
+        Applied in this order: the file's tag, the region, the turn, the mirror.
+
+    Returns
+    -------
+    ndarray
+        The same values, turned by quarters; what is left of a free angle (`Orientation.lean_deg`) turns
+        what is found (`blotquant.detection.turned`), not the pixels.
+
+    Raises
+    ------
+    ValueError
+        If the region does not lie in the picture; the message shows both.
+    """
+    pixels = shown(stored, orientation.tag or 1)
+    if orientation.region is not None:
+        left, top, right, bottom = orientation.region
+        height, width = pixels.shape[:2]
+        if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+            msg = (
+                f"region {left},{top},{right},{bottom} (left, top, right, bottom) does not lie in the picture of "
+                f"{width} × {height} px"
+            )
+            raise ValueError(msg)
+        pixels = pixels[top:bottom, left:right]
+    pixels = np.rot90(pixels, orientation.quarter_turns)
+    if orientation.flip == "left-right":
+        pixels = pixels[:, ::-1]
+    elif orientation.flip == "top-bottom":
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def shown(stored: NDArray[Any], tag: int) -> NDArray[Any]:
+    """Stored pixels as viewers show them by the orientation tag, 1 to 8."""
+    pixels = stored.swapaxes(0, 1) if tag in (5, 6, 7, 8) else stored
+    if tag in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if tag in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
+
+
+def contrast_limits(signal: NDArray[np.floating[Any]]) -> tuple[float, float]:
+    """First contrast for looking: from the background to the bands, leaving out specks."""
+    step = max(1, int(np.sqrt(signal.size / 250_000)))
+    seen = signal[::step, ::step]
+    seen = seen[np.isfinite(seen)]
+    if seen.size == 0:
+        return 0.0, 1.0
+    low, high = (float(v) for v in np.percentile(seen, (1.0, 99.7)))
+    return (low, high) if high > low else (low, low + 1.0)

@@ -306,7 +306,7 @@ def _read_raw(source: Source) -> RawPicture:
 
 def _lay(source: Source, raw: RawPicture, wanted: Orientation) -> tuple[RawPicture, Orientation]:
     """Turn, mirror and cut the pixels as the file's tag and the caller say."""
-    from blotquant.imaging.orientation import orient
+    from blotquant.imaging.content import orient
 
     laid = replace(wanted, tag=raw.tag if wanted.tag is None else wanted.tag)
     if laid == Orientation():

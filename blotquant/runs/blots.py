@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from blotquant.errors import BlotQuantError, ImageError
-from blotquant.imaging.orientation import orient
+from blotquant.imaging.content import orient
 from blotquant.imaging.polarity import guess_polarity
 from blotquant.io import read_image
 from blotquant.model.image import BlotImage, Orientation

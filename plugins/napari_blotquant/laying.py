@@ -16,7 +16,7 @@ import pandas as pd
 from napari.layers import Image, Shapes
 from psygnal import Signal
 
-from blotquant.imaging.contrast import contrast_limits
+from blotquant.imaging.content import contrast_limits
 from blotquant.model.geometry import Band, Layout, Polygon
 from blotquant.session import drawn_shapes as drawn
 from blotquant.session.history import Change

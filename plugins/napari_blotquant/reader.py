@@ -44,7 +44,7 @@ def image_layer(path: Path) -> tuple[Any, dict[str, Any], str]:
 
 
 def _as_layer(image: BlotImage) -> tuple[Any, dict[str, Any], str]:
-    from blotquant.imaging.contrast import contrast_limits
+    from blotquant.imaging.content import contrast_limits
 
     signal = image.signal()
     return signal, {"name": image.name, "colormap": "gray_r", "contrast_limits": contrast_limits(signal)}, "image"

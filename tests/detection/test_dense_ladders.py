@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from blotquant.detection.band_peaks import Peak
-from blotquant.detection.lane_traces import LaneTrace
 from blotquant.detection.lanes import evened
 from blotquant.detection.picture import find_layout
-from blotquant.detection.strip_candidates import StripCandidate
+from blotquant.detection.strip_candidates import LaneTrace, StripCandidate
 from blotquant.synthetic.blot import make_blot
 from blotquant.synthetic.spec import BlotSpec, LaneSpec, RowSpec, StripSpec, SurfaceSpec
 

@@ -7,7 +7,6 @@ import pytest
 from scipy import signal as filters
 
 from blotquant.detection.band_rows import chain_rows, find_ridges
-from blotquant.detection.lane_traces import LaneTrace, trace_lanes, with_count
 from blotquant.detection.prediction import (
     MOST,
     MULTIPLE,
@@ -18,6 +17,7 @@ from blotquant.detection.prediction import (
     make_search_copy,
     run_network,
 )
+from blotquant.detection.strip_candidates import LaneTrace, trace_lanes, with_count
 
 
 @pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2)])

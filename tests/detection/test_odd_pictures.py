@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from blotquant.detection.doubtful_pictures import are_specks
 from blotquant.detection.picture import find_layout
-from blotquant.detection.specks import are_specks
 from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
 
 HEIGHT, WIDTH = 300, 500

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from skimage.transform import rescale
 
-from blotquant.detection.lanes import search
 from blotquant.detection.picture import find_bands_again, find_layout
 from blotquant.detection.prediction import make_search_copy
 from blotquant.detection.scales import ScaleReading, find_at_best_scale, lit_light
+from blotquant.detection.search import search
 from blotquant.settings import DetectionSettings
 from blotquant.synthetic.blot import make_blot
 from blotquant.synthetic.spec import BlotSpec, CameraSpec, LaneSpec, RowSpec, StripSpec, SurfaceSpec

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from blotquant.detection.band_peaks import Peak
-from blotquant.detection.lane_traces import LaneTrace
-from blotquant.detection.lanes import FoundStrip, bounded, lane_widths
+from blotquant.detection.band_peaks import FoundStrip, Peak
+from blotquant.detection.lanes import lane_widths
 from blotquant.detection.prediction import make_search_copy
-from blotquant.detection.strip_candidates import StripCandidate
+from blotquant.detection.search import bounded
+from blotquant.detection.strip_candidates import LaneTrace, StripCandidate
 
 LANES = np.arange(8)
 SURE = np.ones(8)

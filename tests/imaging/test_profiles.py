@@ -6,8 +6,7 @@ from scipy.ndimage import grey_opening, maximum_filter1d
 from scipy.signal import peak_widths
 from skimage.transform import resize_local_mean
 
-from blotquant.imaging.profiles import half_height_width
-from blotquant.imaging.robust import block_average, local_means, running_maximum
+from blotquant.imaging.robust import block_average, half_height_width, local_means, running_maximum
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blotquant.imaging.orientation import orient
+from blotquant.imaging.content import orient
 from blotquant.model.image import Orientation
 
 FLIPS = st.sampled_from([None, "left-right", "top-bottom"])

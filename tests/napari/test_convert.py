@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from blotquant.flags import flags_in_words
-from blotquant.imaging.contrast import contrast_limits
+from blotquant.imaging.content import contrast_limits
 from blotquant.model.geometry import Lane, polygon, rectangle
 from blotquant.session.drawn_shapes import bent, handles, is_same_place, lane_nodes
 from blotquant.tables import BAND_COLUMNS, make_table
