@@ -21,7 +21,7 @@ from blotquant.synthetic import (
     make_blot,
     plain_spec,
 )
-from blotquant.synthetic.bands import Frame, peaked
+from blotquant.synthetic.bands import peaked
 
 
 def bent_spec(**changes: object) -> BlotSpec:
@@ -124,9 +124,9 @@ def test_one_row_has_one_aperture_height() -> None:
 
 def test_lanes_turn_with_the_strip() -> None:
     strip = StripSpec(box=(0, 200, 0, 400), lanes=(LaneSpec(center=300, width=30),), tilt_deg=5)
-    row, col = Frame(strip).picture(np.array([99.5]), np.array([299.5]))
+    row, col = strip.to_picture(np.array([99.5]), np.array([299.5]))
     assert (row[0], col[0]) == pytest.approx((99.5 + 100 * np.sin(np.pi / 36), 199.5 + 100 * np.cos(np.pi / 36)))
-    back = Frame(strip).upright(row, col)
+    back = strip.to_upright(row, col)
     assert (back[0][0], back[1][0]) == pytest.approx((99.5, 299.5))
 
 

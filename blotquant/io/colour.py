@@ -9,14 +9,13 @@ in false colours) shows two pictures, and only a person can say which one is mea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from blotquant.io.read import Source
+from blotquant.io.read import RawPicture, Source
 
 CHANNELS = ("red", "green", "blue")
 
@@ -54,28 +53,6 @@ _SAMPLE = 100_000
 """px that are looked at to fit a line."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Channel:
-    """One channel of a picture.
-
-    Attributes
-    ----------
-    pixels : ndarray, shape (H, W)
-        Its counts as stored.
-    name : str or None
-        None where all channels tell the same.
-    flags : tuple of str
-        What was decided.
-    marks : ndarray of bool, shape (H, W), or None
-        Where coloured marks hide the counts.
-    """
-
-    pixels: NDArray[Any]
-    name: str | None = None
-    flags: tuple[str, ...] = ()
-    marks: NDArray[np.bool_] | None = None
-
-
 def channel_name(asked: str) -> str:
     """Spell a channel in full: ``"R"`` is ``"red"``."""
     lower = asked.strip().lower()
@@ -89,7 +66,7 @@ def shown_channel(source: Source) -> str:
     return repr(shown(source.channel or "", 30))
 
 
-def resolve_colour(source: Source, colours: NDArray[Any]) -> Channel:
+def resolve_colour(source: Source, colours: NDArray[Any]) -> RawPicture:
     """Turn RGB(A) into one channel.
 
     Parameters
@@ -101,9 +78,10 @@ def resolve_colour(source: Source, colours: NDArray[Any]) -> Channel:
 
     Returns
     -------
-    Channel
-        Flagged ``colour_ignored`` where channels differ without telling different pictures, ``channel_chosen`` where
-        a dye decided, ``coloured_marks`` where marks were left out.
+    RawPicture
+        Counts, the channel's name where one was chosen, and marks; flagged ``colour_ignored`` where channels differ
+        without telling different pictures, ``channel_chosen`` where a dye decided, ``coloured_marks`` where marks were
+        left out.
 
     Raises
     ------
@@ -120,12 +98,12 @@ def resolve_colour(source: Source, colours: NDArray[Any]) -> Channel:
             msg = f"has no channel {shown_channel(source)}; choose red, green or blue"
             raise source.error(msg)
         index = CHANNELS.index(source.channel)
-        return Channel(np.ascontiguousarray(colours[..., index]), source.channel)
+        return RawPicture(pixels=np.ascontiguousarray(colours[..., index]), channel=source.channel)
     rgb = colours[..., :3]
     spread = rgb.max(axis=2) - rgb.min(axis=2)
     is_integer = np.issubdtype(rgb.dtype, np.integer)
     if not spread.any() or (is_integer and int(spread.max()) <= _ROUNDING):
-        return Channel(np.ascontiguousarray(rgb[..., 1]))
+        return RawPicture(pixels=np.ascontiguousarray(rgb[..., 1]))
     full = float(np.iinfo(rgb.dtype).max) if is_integer else float(np.nanmax(rgb))
     light = np.empty(rgb.shape, dtype=np.float32)
     for k, row in enumerate(rgb):  # row by row: never the whole picture in double precision
@@ -144,12 +122,14 @@ def resolve_colour(source: Source, colours: NDArray[Any]) -> Channel:
     if not is_dye and are_few:
         ignored = bool((spread[~marks] > (_ROUNDING if is_integer else 0)).any())
         flags = (*(("colour_ignored",) if ignored else ()), *(("coloured_marks",) if marks.any() else ()))
-        return Channel(np.ascontiguousarray(rgb[..., main]), None, flags, marks if marks.any() else None)
+        plane = np.ascontiguousarray(rgb[..., main])
+        return RawPicture(pixels=plane, flags=flags, marks=marks if marks.any() else None)
     off = _off_curve(light, main)
     strange = off > _SEEN
     one_hue = is_dye and strange.mean() <= _OFF_CURVE and _smooth_share(off, strange) <= _MOST_SMOOTH
     if one_hue and _purity(light) >= _PURE:
-        return Channel(np.ascontiguousarray(rgb[..., main]), CHANNELS[main], ("channel_chosen",))
+        plane = np.ascontiguousarray(rgb[..., main])
+        return RawPicture(pixels=plane, channel=CHANNELS[main], flags=("channel_chosen",))
     msg = (
         f"is a colour picture whose channels show different pictures ({100 * marks.mean():.2g} % of its pixels: two "
         "dyes, a false-colour display or drawn figures); open the imager's own grey file, or choose channel red, green "

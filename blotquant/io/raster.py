@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.io.colour import Channel, resolve_colour, shown_channel
+from blotquant.io.colour import resolve_colour, shown_channel
 from blotquant.io.metadata import exposure_in, pixel_size_from_dpi, profile_has_gamma
 from blotquant.io.read import DAMAGE, RawPicture, Source, kept
 
@@ -64,7 +65,7 @@ def _read(source: Source) -> RawPicture:
         samples = 3 if picture.mode == "P" else len(picture.getbands())
         source.check_size(picture.height, picture.width, samples, held=len(source.data))
         page = _choose_frame(source, picture)
-        channel = _one_channel(source, picture)
+        plane = _one_channel(source, picture)
         dpi = picture.info.get("dpi")
         comment = picture.info.get("comment", picture.info.get("Description", ""))
         text = comment.decode("utf-8", "replace") if isinstance(comment, bytes) else str(comment)
@@ -76,18 +77,16 @@ def _read(source: Source) -> RawPicture:
         curved = ("gamma_declared",) if is_curved else ()
         lossy = ("lossy_compression",) if picture.format == "JPEG" else ()
         facts_kept = [("format", picture.format), ("mode", picture.mode), ("description", text)]
-        return RawPicture(
-            pixels=channel.pixels,
+        return replace(
+            plane,
             page=page,
-            channel=channel.name,
             photometric={"P": "palette", "RGB": "rgb", "RGBA": "rgb"}.get(picture.mode, "minisblack"),
             exposure_s=_exposure(picture) or exposure_in(text),
             pixel_size_um=pixel_size_from_dpi((float(dpi[0]), float(dpi[1]))) if dpi else None,
             metadata=kept([*facts_kept, ("software", picture.info.get("Software"))]),
             imager=" ".join(str(picture.getexif().get(tag, "")).strip("\0 ") for tag in _EXIF_MAKER).strip() or None,
             tag=_orientation(picture),
-            marks=channel.marks,
-            flags=(*channel.flags, *lossy, *curved),
+            flags=(*plane.flags, *lossy, *curved),
         )
 
 
@@ -101,7 +100,7 @@ def _choose_frame(source: Source, picture: ImageFile) -> int:
     return index
 
 
-def _one_channel(source: Source, picture: ImageFile) -> Channel:
+def _one_channel(source: Source, picture: ImageFile) -> RawPicture:
     picture.load()  # Pillow first: it checks the checksums and refuses damage in words
     deep = _deep_png(source)
     if deep is not None and deep.ndim == 3 and deep.shape[2] >= 3:
@@ -117,11 +116,11 @@ def _one_channel(source: Source, picture: ImageFile) -> Channel:
     return _grey(source, np.array(picture.convert("L") if picture.mode == "LA" else picture))
 
 
-def _grey(source: Source, plane: NDArray[Any]) -> Channel:
+def _grey(source: Source, plane: NDArray[Any]) -> RawPicture:
     if source.channel is not None:
         msg = f"has no channel {shown_channel(source)}; it has one grey channel, leave the choice out"
         raise source.error(msg)
-    return Channel(np.ascontiguousarray(plane))
+    return RawPicture(pixels=np.ascontiguousarray(plane))
 
 
 def _deep_png(source: Source) -> NDArray[Any] | None:

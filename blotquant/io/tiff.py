@@ -12,13 +12,14 @@ import logging
 import math
 import re
 import struct
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.io.colour import Channel, resolve_colour, shown_channel
+from blotquant.io.colour import resolve_colour, shown_channel
 from blotquant.io.metadata import (
     decode_counts,
     exposure_in,
@@ -211,9 +212,8 @@ def _read_page(source: Source, tiff: TiffFile) -> RawPicture:
     _check_page(source, tiff, page)
     factor = gel_coding(source, tiff)
     # One grey plane of the page, and the maximum that its tags declare.
-    channel = _one_channel(source, page)
-    pixels, full_scale = channel.pixels, _full_scale(page)
-    flags = list(channel.flags)
+    plane = _one_channel(source, page)
+    pixels, full_scale, flags = plane.pixels, _full_scale(page), list(plane.flags)
     # Coded counts (.gel) become linear ones.
     if factor is not None:
         full_scale = float(decode_counts(np.array(full_scale or np.iinfo(pixels.dtype).max), factor))
@@ -235,18 +235,17 @@ def _read_page(source: Source, tiff: TiffFile) -> RawPicture:
         "compression": str(getattr(page.compression, "name", page.compression)).lower(),
         **{key: page.tags.valueof(name) for key, name in _TEXT_TAGS.items()},
     }
-    return RawPicture(
+    return replace(
+        plane,
         pixels=pixels,
         full_scale=full_scale,
         page=index,
-        channel=channel.name,
         photometric=_photometric(page).lower(),
         exposure_s=_exposure(page, text),
         pixel_size_um=_pixel_size(page, text),
         imager=made_by or ("Alpha Innotech" if is_alpha else None),
         metadata=kept([*facts.items(), *gel_facts(tiff)]),
         tag=_orientation(page),
-        marks=channel.marks,
         flags=tuple(flags),
     )
 
@@ -324,7 +323,7 @@ def _least_bytes(page: TiffPage) -> int:
     return bits // 8
 
 
-def _one_channel(source: Source, page: TiffPage) -> Channel:
+def _one_channel(source: Source, page: TiffPage) -> RawPicture:
     """Decode the page and bring it to one grey channel, by its photometric interpretation."""
     kind = _photometric(page)
     data = _as_samples_last(page)
@@ -342,7 +341,7 @@ def _one_channel(source: Source, page: TiffPage) -> Channel:
     raise source.error(msg)
 
 
-def _grey_channel(source: Source, page: TiffPage, data: NDArray[Any]) -> Channel:
+def _grey_channel(source: Source, page: TiffPage, data: NDArray[Any]) -> RawPicture:
     """Take the only grey sample, or the one whose number, from 0, was asked for; alpha does not count."""
     n_samples = 1 if data.ndim == 2 else data.shape[2] - sum(int(extra) in (1, 2) for extra in page.extrasamples)
     names = [str(k) for k in range(n_samples)]
@@ -354,7 +353,7 @@ def _grey_channel(source: Source, page: TiffPage, data: NDArray[Any]) -> Channel
         msg = f"has {n_samples} channels; choose channel {', '.join(names)}"
         raise source.error(msg)
     plane = data if data.ndim == 2 else data[..., int(source.channel or 0)]
-    return Channel(np.ascontiguousarray(plane), source.channel)
+    return RawPicture(pixels=np.ascontiguousarray(plane), channel=source.channel)
 
 
 def _as_samples_last(page: TiffPage) -> NDArray[Any]:

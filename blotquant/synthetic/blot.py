@@ -16,11 +16,11 @@ from scipy.ndimage import gaussian_filter
 
 from blotquant.model.geometry import Band, Layout, Polygon, Strip
 from blotquant.model.image import BlotImage
-from blotquant.synthetic.bands import shape_bands
+from blotquant.synthetic.bands import Place, numbered, place_bands
 from blotquant.synthetic.debris import render_debris, render_hot_pixels
 from blotquant.synthetic.spec import BlotSpec, CameraSpec, StripSpec, plain_spec
 from blotquant.synthetic.surface import inside, pixel_grid, pixels_of, render_surface, strip_outline
-from blotquant.synthetic.truth import Place, Truth, band_outline, numbered, tell_truth, true_lane
+from blotquant.synthetic.truth import Truth, band_outline, tell_truth, true_lane
 
 Floats = NDArray[np.float64]
 
@@ -128,14 +128,14 @@ class SyntheticBlot:
         widest: dict[tuple[int, int], float] = {}
         for place in self.places:
             key = place.strip, place.row
-            widest[key] = max(widest.get(key, 0.0), place.shape.spread)
+            widest[key] = max(widest.get(key, 0.0), place.spread)
         for place in self.places:
-            reach = spreads * widest[place.strip, place.row] / place.shape.spread
+            reach = spreads * widest[place.strip, place.row] / place.spread
             present = place.volume > 0
             yield Band(
                 id=f"s{place.strip}l{place.lane}r{place.row}", lane=f"s{place.strip}l{place.lane}",
-                outline=band_outline(place.shape, reach), peak=place.shape.peak, row=place.row,
-                target=place.shape.row.target, origin="detected" if present else "expected",
+                outline=band_outline(place, reach), peak=place.peak, row=place.row,
+                target=place.row_spec.target, origin="detected" if present else "expected",
                 status="detected" if present else "not_detected",
             )  # fmt: skip
 
@@ -185,7 +185,7 @@ def make_blot(spec: BlotSpec | None = None, *, seed: int = 0) -> SyntheticBlot:
     spec = spec.with_(strips=strips)
     shapes = np.random.default_rng([seed if spec.membrane_seed is None else spec.membrane_seed, _SHAPES])
     outlines = tuple(strip_outline(strip, shapes) for strip in strips)
-    places = tuple(_places(spec, shapes))
+    places = tuple(place_bands(spec, shapes))
     signal = _render(spec, places)
     background, hot = _background(spec, outlines, seed)
     counts = expose(signal + background, spec.camera, np.random.default_rng([seed, _NOISE, spec.frame])) + hot
@@ -209,26 +209,16 @@ def _ordered(spec: BlotSpec) -> tuple[StripSpec, ...]:
     return tuple(sorted(spec.strips, key=lambda strip: (strip.box[0], strip.box[2])))
 
 
-def _places(spec: BlotSpec, rng: np.random.Generator) -> Iterator[Place]:
-    for s, strip in enumerate(spec.strips, 1):
-        number = {id(lane): k for k, lane in numbered(strip)}
-        by_row = sorted(zip(strip.rows, shape_bands(strip, rng), strict=True), key=lambda pair: pair[0].row)
-        for r, (row, shapes) in enumerate(by_row, 1):
-            for lane, shape, volume in zip(strip.lanes, shapes, row.volumes, strict=True):
-                if shape is not None and volume is not None:
-                    yield Place(s, number[id(lane)], r, shape, volume * spec.exposure_s)
-
-
 def _render(spec: BlotSpec, places: tuple[Place, ...]) -> Floats:
     """Expected counts of all bands; each is scaled so that its pixels sum up to its volume exactly."""
     signal = np.zeros(spec.shape)
     for place in places:
         if place.volume <= 0:
             continue
-        window = place.shape.window(spec.shape)
-        light = place.shape.brightness(*pixels_of(window))
+        window = place.window(spec.shape)
+        light = place.brightness(*pixels_of(window))
         if not light.sum() > 0:
-            msg = f"band {place.shape.row.target} in lane {place.lane} lies outside the picture of {spec.shape}"
+            msg = f"band {place.row_spec.target} in lane {place.lane} lies outside the picture of {spec.shape}"
             raise ValueError(msg)
         signal[window] += light * (place.volume / light.sum())
     return _glow(signal, spec)

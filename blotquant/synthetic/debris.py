@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from blotquant.synthetic.bands import Frame
 from blotquant.synthetic.spec import BlotSpec, DebrisSpec, StripSpec
 from blotquant.synthetic.surface import Grid, pixel_grid
 
@@ -92,7 +91,7 @@ def _write_numbers(spec: BlotSpec, covers: list[Floats], through: Floats, rng: n
         on_left = rng.random() < 0.5
         for row, text in _marks(strip, spec.debris.pencil, rng):
             col = left - rng.uniform(30, 38) if on_left else right + rng.uniform(12, 20)
-            mark = _written(spec.shape, Frame(strip), (row, float(col)), text, rng)
+            mark = _written(spec.shape, strip, (row, float(col)), text, rng)
             through *= 1 - 0.6 * np.clip(mark, 0, 1) * cover
 
 
@@ -107,7 +106,7 @@ def _marks(strip: StripSpec, count: int, rng: np.random.Generator) -> list[tuple
 
 
 def _written(
-    shape: tuple[int, int], frame: Frame, place: tuple[float, float], text: str, rng: np.random.Generator
+    shape: tuple[int, int], strip: StripSpec, place: tuple[float, float], text: str, rng: np.random.Generator
 ) -> Floats:
     """A number with a stroke under or beside it, in a shaky hand."""
     size, lean = rng.uniform(6, 9), rng.normal(0, 0.15)
@@ -122,7 +121,7 @@ def _written(
         across = np.linspace(-4, 22, 90)
         points.append(np.column_stack([place[0] + size + 1 + 0.08 * across * rng.normal(), place[1] + across]))
     y, x = np.vstack(points).T
-    rows, cols = frame.picture(y, x)
+    rows, cols = strip.to_picture(y, x)
     r, c = np.round(rows).astype(int), np.round(cols).astype(int)
     keep = (r >= 0) & (r < shape[0]) & (c >= 0) & (c < shape[1])
     mark = np.zeros(shape)

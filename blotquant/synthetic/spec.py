@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from blotquant.model.geometry import LaneRole
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +130,44 @@ class StripSpec:
             if len(row.volumes) != len(self.lanes):
                 msg = f"row {row.target} has {len(row.volumes)} volumes for {len(self.lanes)} lanes; give one a lane"
                 raise ValueError(msg)
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """Row and column about which the strip turns."""
+        top, bottom, left, right = self.box
+        return (top + bottom - 1) / 2, (left + right - 1) / 2
+
+    def to_upright(self, rows: Floats, cols: Floats) -> tuple[Floats, Floats]:
+        """Rows and columns that points of the picture would have on the untilted strip."""
+        r0, c0 = self.middle
+        sin, cos = self._turn()
+        dr, dc = rows - r0, cols - c0
+        return r0 + dr * cos - dc * sin, c0 + dc * cos + dr * sin
+
+    def to_picture(self, rows: Floats, cols: Floats) -> tuple[Floats, Floats]:
+        """Where points of the untilted strip lie in the picture."""
+        r0, c0 = self.middle
+        sin, cos = self._turn()
+        dr, dc = rows - r0, cols - c0
+        return r0 + dr * cos + dc * sin, c0 + dc * cos - dr * sin
+
+    def front(self, cols: Floats) -> Floats:
+        """Rows by which the running front lies below its place in the middle of the strip."""
+        left, right = self.box[2:]
+        place = 2 * (cols - self.middle[1]) / (right - left)
+        start = self.downhill_from
+        run = np.clip((place - start) / (1 - start), 0, None)
+        return -self.smile_px * place**2 + self.downhill_px * run**1.5
+
+    def lane_center(self, lane: LaneSpec, rows: Floats) -> Floats:
+        """Column of a lane's centre line on the untilted strip."""
+        down = rows - self.middle[0]
+        half = (self.box[1] - self.box[0]) / 2
+        return lane.center + lane.slope * down + lane.curve_px * (down / half) ** 2
+
+    def _turn(self) -> tuple[float, float]:
+        angle = np.deg2rad(self.tilt_deg)
+        return float(np.sin(angle)), float(np.cos(angle))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from blotquant.model.geometry import Polygon, polygon
-from blotquant.synthetic.bands import Frame
 from blotquant.synthetic.spec import BlotSpec, StripSpec
 
 Floats = NDArray[np.float64]
@@ -34,7 +33,7 @@ def strip_outline(strip: StripSpec, rng: np.random.Generator) -> Polygon:
     cut = strip.ragged_px * rng.uniform(0, 5)
     if cut > 2 and rng.random() < 0.5:  # marks which way up the membrane was
         corners = np.vstack([corners[0] + (cut, 0), corners[0] + (0, cut), corners[1:]])
-    return polygon(np.column_stack(Frame(strip).picture(corners[:, 0], corners[:, 1])))
+    return polygon(np.column_stack(strip.to_picture(corners[:, 0], corners[:, 1])))
 
 
 def inside(outline: Polygon, grid: Grid, *, soft_px: float = 0.7) -> Floats:
@@ -90,12 +89,12 @@ def _smears(spec: BlotSpec, strip: StripSpec, rng: np.random.Generator) -> Float
     light = np.zeros(spec.shape)
     if not any(lane.smear for lane in strip.lanes):
         return light
-    frame, (rows, cols) = Frame(strip), pixel_grid(spec.shape)
-    y, x = frame.upright(rows, cols)
+    rows, cols = pixel_grid(spec.shape)
+    y, x = strip.to_upright(rows, cols)
     shared = rng.standard_normal(64)
     for lane in strip.lanes:
-        near = np.abs(x - frame.lane_center(lane, y)) < lane.width / 2 + 60
-        depth = lane.width / 2 - np.abs(x[near] - frame.lane_center(lane, y[near]))
+        near = np.abs(x - strip.lane_center(lane, y)) < lane.width / 2 + 60
+        depth = lane.width / 2 - np.abs(x[near] - strip.lane_center(lane, y[near]))
         cover = np.asarray(1 / (1 + np.exp(-np.clip(depth / 2.5, -50, 50))))
         light[near] += lane.smear * cover * _uneven(y[near], shared, spec.surface.smear_px, rng)
     return light

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from blotquant.model.geometry import Lane, Polygon, polygon_area
-from blotquant.synthetic.bands import BandShape, Frame
+from blotquant.synthetic.bands import Place, numbered
 from blotquant.synthetic.spec import BlotSpec, LaneSpec, StripSpec
 from blotquant.synthetic.surface import pixels_of
 
@@ -70,17 +70,6 @@ class Truth:
     background: Floats
 
 
-@dataclass(frozen=True)
-class Place:
-    """One band: where it stands in the scene, its shape, its volume in counts."""
-
-    strip: int
-    lane: int
-    row: int
-    shape: BandShape
-    volume: float
-
-
 def tell_truth(
     spec: BlotSpec, places: tuple[Place, ...], signal: Floats, background: Floats, full: NDArray[np.bool_]
 ) -> Truth:
@@ -97,21 +86,15 @@ def tell_truth(
     )
 
 
-def numbered(strip: StripSpec) -> list[tuple[int, LaneSpec]]:
-    """Lanes with their number from the left."""
-    return list(enumerate(sorted(strip.lanes, key=lambda lane: lane.center), 1))
-
-
-def band_outline(shape: BandShape, spreads: float) -> Polygon:
+def band_outline(place: Place, spreads: float) -> Polygon:
     """Outline that reaches `spreads` SDs above and below a band's peak and two edge SDs beyond its sides."""
-    return shape.outline(spreads, shape.width / 2 + 2 * shape.row.edge)
+    return place.outline(spreads, place.width / 2 + 2 * place.row_spec.edge)
 
 
 def true_lane(strip: StripSpec, k: int, number: int, lane: LaneSpec) -> Lane:
     """Lane `number` of strip `k` where it truly lies in the picture."""
-    frame = Frame(strip)
     y = np.linspace(strip.box[0], strip.box[1] - 1, 9)
-    rows, cols = frame.picture(y, frame.lane_center(lane, y))
+    rows, cols = strip.to_picture(y, strip.lane_center(lane, y))
     width = lane.width / float(np.cos(np.deg2rad(strip.tilt_deg)))
     nodes = tuple((round(float(r), 4), round(float(c), 4)) for r, c in zip(rows, cols, strict=True))
     return Lane(id=f"s{k}l{number}", strip=f"s{k}", number=number, center=nodes, widths=(width,) * 9, role=lane.role)
@@ -123,7 +106,7 @@ def _lane_table(strips: tuple[StripSpec, ...]) -> pd.DataFrame:
     for k, strip in enumerate(strips, 1):
         for number, spec in numbered(strip):
             lane = true_lane(strip, k, number, spec)
-            center, width = float(lane.center_at(Frame(strip).middle[0])), lane.widths[0]
+            center, width = float(lane.center_at(strip.middle[0])), lane.widths[0]
             lines.append((k, number, spec.role, center, width, center - width / 2, center + width / 2))
     return pd.DataFrame(lines, columns=names)
 
@@ -150,28 +133,28 @@ def _band_table(
 
 
 def _form(place: Place) -> dict[str, Any]:
-    shape, row = place.shape, place.shape.row
+    row = place.row_spec
     return {
         "strip": place.strip,
         "lane": place.lane,
         "row": place.row,
         "target": row.target,
         "mw_kda": row.mw_kda,
-        "peak_row": shape.peak[0],
-        "peak_col": shape.peak[1],
-        "sigma_along": shape.spread,
-        "sigma_across": float(np.sqrt(shape.width**2 / 12 + row.edge**2)),  # of a box with soft sides
-        "width": shape.width,
+        "peak_row": place.peak[0],
+        "peak_col": place.peak[1],
+        "sigma_along": place.spread,
+        "sigma_across": float(np.sqrt(place.width**2 / 12 + row.edge**2)),  # of a box with soft sides
+        "width": place.width,
         "hollow": row.hollow,
     }
 
 
 def _noise(spec: BlotSpec, place: Place, background: Floats, clutter: Floats) -> dict[str, Any]:
     """Scatter of the volume over the true outline: by photons and readout, and by the unevenness around it."""
-    camera, area = spec.camera, polygon_area(band_outline(place.shape, 2.5))
+    camera, area = spec.camera, polygon_area(band_outline(place, 2.5))
     below = max(float(background[_pixel(spec, place)]) - camera.offset, 0.0)
     variance = area * (camera.read_noise**2 + camera.gain * below) + camera.gain * place.volume
-    near = clutter[place.shape.window(spec.shape, reach=6.0)]
+    near = clutter[place.window(spec.shape, reach=6.0)]
     uneven = area * 1.4826 * float(np.median(np.abs(near - np.median(near))))
     sds = np.sqrt([variance, variance + uneven**2])
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -183,21 +166,22 @@ def _clutter(places: tuple[Place, ...], background: Floats) -> Floats:
     """What of the true background is as small as a band: smoothed by a band's SD less smoothed by four."""
     if not places:
         return np.zeros_like(background)
-    sigma = float(np.median([place.shape.spread for place in places]))
+    sigma = float(np.median([place.spread for place in places]))
     return np.asarray(gaussian_filter(background, sigma) - gaussian_filter(background, 4 * sigma))
 
 
 def _pixel(spec: BlotSpec, place: Place) -> tuple[int, int]:
     """The pixel under the peak, or the nearest in the picture."""
-    row, col = (int(np.clip(round(v), 0, n - 1)) for v, n in zip(place.shape.peak, spec.shape, strict=True))
+    row, col = (int(np.clip(round(v), 0, n - 1)) for v, n in zip(place.peak, spec.shape, strict=True))
     return row, col
 
 
 def _burnt(spec: BlotSpec, place: Place, full: NDArray[np.bool_]) -> dict[str, Any]:
     """Pixels at the ceiling within 2.5 SD of the ridge and the band's width."""
-    shape = place.shape
-    window = shape.window(spec.shape)
-    across, along = shape.coordinates(*pixels_of(window))
-    own = (np.abs(along - shape.mode) <= 2.5 * shape.spread) & (np.abs(across) <= shape.width / 2 + 2 * shape.row.edge)
+    window = place.window(spec.shape)
+    across, along = place.coordinates(*pixels_of(window))
+    own = (np.abs(along - place.mode) <= 2.5 * place.spread) & (
+        np.abs(across) <= place.width / 2 + 2 * place.row_spec.edge
+    )
     count = int((full[window] & own).sum())
     return {"saturated_px": count, "saturated": count > 0}
