@@ -153,6 +153,7 @@ def fit_ladder(peak_rows: ArrayLike, kda: str | Sequence[float], *, row_start: f
     if len(rows) < MIN_BANDS:
         msg = f"a ladder needs at least {MIN_BANDS} bands, found {len(rows)}; mark them or leave the ladder out"
         raise LadderError(msg)
+    # Which band is which mass, then the curve through the pairs, and how far it can be trusted.
     pairs = _match(rows, np.log10(masses))
     chosen, given = [i for i, _ in pairs], [j for _, j in pairs]
     fit = LadderFit(
@@ -289,6 +290,7 @@ def _curve(x: Array, y: Array, at: Array) -> Array:
     from scipy.interpolate import PchipInterpolator
 
     inside = np.clip(at, x[0], x[-1])
+    # Beyond the ends the slope of the last two bands goes on.
     first, last = (y[1] - y[0]) / (x[1] - x[0]), (y[-1] - y[-2]) / (x[-1] - x[-2])
     beyond = np.where(at < x[0], (at - x[0]) * first, np.where(at > x[-1], (at - x[-1]) * last, 0.0))
     return np.asarray(PchipInterpolator(x, y)(inside) + beyond)

@@ -164,6 +164,7 @@ def row_course(layout: Layout, strip: str) -> tuple[float, float]:
     row's mean), a few rounds of Huber's weights against bands that stray. The bend is taken where it lowers the misfit
     clearly.
     """
+    # Rows that enough lanes show, each from left to right.
     rows: dict[int, list[Band]] = {}
     for lane in layout.lanes_of(strip):
         for band in layout.bands_of(lane.id):
@@ -177,19 +178,23 @@ def row_course(layout: Layout, strip: str) -> tuple[float, float]:
     x = np.array([b.peak[1] for bands in groups for b in bands])
     y = np.array([b.peak[0] for bands in groups for b in bands])
     of = np.repeat(np.arange(len(groups)), [len(bands) for bands in groups])
+    # Slopes between neighbours of one row: their median is blind to a jump from one protein to another.
     within = np.diff(of) == 0
     middles, slopes = ((x[1:] + x[:-1]) / 2)[within], (np.diff(y) / np.maximum(np.diff(x), 1.0))[within]
     left, right = middles <= np.median(middles), middles > np.median(middles)
+    # A bend shows as slopes that change from the left half to the right half.
     bend = 0.0
     if max(len(bands) for bands in groups) >= MIN_LANES_TO_BEND and left.any() and right.any():
         between = float(np.median(middles[right]) - np.median(middles[left]))
         bend = float(np.median(slopes[right]) - np.median(slopes[left])) / (2 * between)
     flat = y - float(np.median(slopes - 2 * bend * middles)) * x - bend * x**2
+    # Bands far off their row's median count less in the least squares that follow.
     stray = np.abs(flat - np.array([np.median(flat[of == k]) for k in range(len(groups))])[of])
     sure = np.minimum(1.0, OUTLIER_SDS * max(1.4826 * float(np.median(stray)), 0.25) / np.maximum(stray, 1e-9))
     tilt = _fitted(x[:, None], y, of, sure)
     if max(len(bands) for bands in groups) < MIN_LANES_TO_BEND:
         return float(tilt[0][0]), 0.0
+    # Tilt alone against tilt and bend: the bend is taken where an F test asks for it.
     middle = float(x.mean())
     both = _fitted(np.column_stack([x - middle, (x - middle) ** 2]), y, of, sure)
     freedom = len(x) - len(groups) - 2
@@ -227,6 +232,7 @@ def mend_rows(layout: Layout, strip: str) -> Layout:
     seen = [band for band in mine if band.status == "detected"]
     if len(seen) < MIN_LANES_TO_BEND:
         return layout
+    # Heights less the common course: a protein lies at one height in every lane.
     at = {b.id: b.peak[0] - tilt * b.peak[1] - bend * b.peak[1] ** 2 for b in mine}
     height = float(np.median([b.box.row_stop - b.box.row_start for b in seen]))
     rows: dict[int, list[Band]] = {}
@@ -241,11 +247,13 @@ def mend_rows(layout: Layout, strip: str) -> Layout:
     )
     if not (jumps or pieces):
         return layout
+    # New rows: groups of heights with gaps between them, of which no lane shows two bands.
     ordered = sorted(seen, key=lambda b: at[b.id])
     cuts = [k for k in range(1, len(ordered)) if at[ordered[k].id] - at[ordered[k - 1].id] > SAME_HEIGHT * height]
     groups = [ordered[i:k] for i, k in pairwise([0, *cuts, len(ordered)])]
     if any(len({b.lane for b in group}) < len(group) for group in groups):
         return layout
+    # The largest groups choose first: each keeps the number that most of its bands had.
     free = max(b.row or 0 for b in layout.bands)
     numbers: dict[int, int] = {}
     for k in sorted(range(len(groups)), key=lambda k: -len(groups[k])):
@@ -254,6 +262,7 @@ def mend_rows(layout: Layout, strip: str) -> Layout:
         free += numbers[k] == 0
         numbers[k] = numbers[k] or free
     new = {band.id: numbers[k] for k, group in enumerate(groups) for band in group}
+    # Expected bands go to the row that they lie in, if it has none in their lane.
     for band in (b for b in mine if b.status != "detected"):
         near = min(range(len(groups)), key=lambda k: abs(at[band.id] - np.median([at[b.id] for b in groups[k]])))
         beside = abs(at[band.id] - float(np.median([at[b.id] for b in groups[near]]))) > height / 2

@@ -218,6 +218,7 @@ def _by_masses(rows: Sequence[Row], targets: Sequence[Target], fit: MassScale, t
     # A column of its own for each target that no row fits.
     spare = np.where(np.eye(len(targets), dtype=bool), _NO_ROW / 2, 2 * _NO_ROW)
     pairs = dict(zip(*(at.tolist() for at in linear_sum_assignment(np.hstack([cost, spare]))), strict=True))
+    # Targets with a row first; what found none takes from what is left.
     taken = {rows[k].number for k in pairs.values() if k < len(rows)}
     chosen: dict[str, Choice] = {}
     for i in sorted(pairs, key=lambda i: (pairs[i] >= len(rows), cost[i].min())):

@@ -54,9 +54,11 @@ def find_contradiction(signals: Sequence[FloatImage], layouts: Sequence[Layout],
     elsewhere = next((lanes for lanes in seen if lanes and not set(lanes) & said), None)
     if elsewhere is not None:
         return _ladder_words(elsewhere, said, len(roles))
+    # How high each lane's band stands in the row that most lanes show.
     lit = [_lit_lanes(signal, layout) for signal, layout in zip(signals, layouts, strict=True)]
     shown = {number for lanes in lit for number, height in lanes.items() if height >= LIT}
     dark = sorted(n for n, role in roles.items() if role == "sample" and n not in shown)
+    # A blank lane that is lit while a sample is dark: the sheet is shifted or turned.
     blanks = sorted(n for n, role in roles.items() if role == "blank" and n in shown)
     if blanks and _in_most(blanks, lit):
         instead = f", while lane {_listed(dark)} of the samples shows none" if dark else ""

@@ -208,6 +208,7 @@ def _name_row(
 
 def _expected_band(lane: Lane, layout: Layout, template: Sequence[Band], bands: Sequence[Band]) -> Band:
     """The row's aperture, moved to where the row passes through a lane that lacks it."""
+    # Where the row passes: its bands' heights less the strip's course, read at the lane, and bent back.
     cols = np.array([b.peak[1] for b in template])
     places = np.array([b.peak[0] for b in template])
     order = np.argsort(cols)
@@ -218,6 +219,7 @@ def _expected_band(lane: Lane, layout: Layout, template: Sequence[Band], bands: 
     place = float(np.interp(col, cols[order], flat[order]) + tilt * col + bend * col**2)
     home = float(layout.lane(source.lane).center_at([source.peak[0]])[0])
     step = (place - source.peak[0], float(lane.center_at([place])[0]) - home)
+    # An id that no band has yet.
     used = {b.id for b in bands}
     base = f"{lane.id}-row{source.row}"
     name = next(n for k in range(1, 1000) if (n := base if k == 1 else f"{base}.{k}") not in used)

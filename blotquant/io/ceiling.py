@@ -130,6 +130,7 @@ def judge_scale(
         ``judge_scale(p, "dark")`` equals ``judge_scale(C - p, "bright")`` for integer pixels and C their type's
         maximum, unless a full scale below the type's shows in the values.
     """
+    # What the type and the file say of the largest value.
     levels = count_levels(pixels)
     declared = full_scale
     if full_scale is None or not levels.n_pixels or levels.values[-1] > full_scale:
@@ -143,12 +144,14 @@ def judge_scale(
     if polarity == "dark" and not declared and _pile_up(levels) in _CAMERA_FULL_SCALES:
         # The paper of a dark-band picture piles up at the full scale of a 10-, 12- or 14-bit camera.
         top = _pile_up(levels)
+    # Levels of the signal, bands bright: dark bands are counted down from white.
     signal, white, limit = levels, top, top
     if polarity == "dark":
         white = float(levels.values[-1]) if np.isinf(top) else top
         negative = white - levels.values[::-1].astype(np.float64)
         signal = Levels(negative, levels.counts[::-1], levels.n_nonfinite)
         limit = top if np.isinf(top) else white - type_bottom
+    # The ceiling is where pixels pile up on one value, or the foot of a plateau with a width.
     hard = min(limit, _pile_up(signal))
     ceiling = min(hard, _plateau(signal, hard, _FILM_PLATEAU_RATIO if is_film else _PLATEAU_RATIO))
     flags = ["lower_ceiling"] if hard < type_top else []
@@ -203,6 +206,7 @@ def _plateau(signal: Levels, hard: float, ratio: float) -> float:
     counts = signal.counts.astype(np.float64)
     if signal.n_pixels < _ENOUGH_PIXELS or len(signal.values) < _ENOUGH_LEVELS:
         return float("inf")
+    # Ground and top of the picture by its histogram.
     below = np.cumsum(counts)
     values = signal.values.astype(np.float64)
     ground = float(values[np.searchsorted(below, 0.5 * below[-1])])
@@ -217,6 +221,7 @@ def _plateau(signal: Levels, hard: float, ratio: float) -> float:
     n_flank = float(counts[(share >= _FLANK) & (share < _BELOW_TOP)].sum())
     if n_top < max(_PLATEAU_PX, ratio * n_below) or n_flank < _FLANK_RATIO * n_top:
         return float("inf")
+    # The plateau begins where its hump in the histogram falls to the foot.
     density, edges = np.histogram(values, _PLATEAU_BINS, (ground + 0.9 * height, top), weights=counts)
     mode = int(density.argmax())
     low = np.flatnonzero(density[:mode] < _FOOT * density[mode])

@@ -104,6 +104,7 @@ def resolve_colour(source: Source, colours: NDArray[Any]) -> RawPicture:
     is_integer = np.issubdtype(rgb.dtype, np.integer)
     if not spread.any() or (is_integer and int(spread.max()) <= _ROUNDING):
         return RawPicture(pixels=np.ascontiguousarray(rgb[..., 1]))
+    # Each channel against the one of most contrast: what leaves the common line is in colour.
     full = float(np.iinfo(rgb.dtype).max) if is_integer else float(np.nanmax(rgb))
     light = np.empty(rgb.shape, dtype=np.float32)
     for k, row in enumerate(rgb):  # row by row: never the whole picture in double precision
@@ -118,12 +119,14 @@ def resolve_colour(source: Source, colours: NDArray[Any]) -> RawPicture:
 
         # The softened edge of a mark belongs to it.
         marks = ndimage.binary_dilation(apply_hysteresis_threshold(off, seen / 3, seen), np.ones((3, 3), bool))
+    # Again without the marks: a tinted grey picture, or a dye.
     main, is_dye = _most_contrast(light, ~ndimage.binary_dilation(marks, iterations=_HALO_PX))
     if not is_dye and are_few:
         ignored = bool((spread[~marks] > (_ROUNDING if is_integer else 0)).any())
         flags = (*(("colour_ignored",) if ignored else ()), *(("coloured_marks",) if marks.any() else ()))
         plane = np.ascontiguousarray(rgb[..., main])
         return RawPicture(pixels=plane, flags=flags, marks=marks if marks.any() else None)
+    # One dye gives one curve and one hue; anything else is two pictures in one.
     off = _off_curve(light, main)
     strange = off > _SEEN
     one_hue = is_dye and strange.mean() <= _OFF_CURVE and _smooth_share(off, strange) <= _MOST_SMOOTH

@@ -130,6 +130,7 @@ def sha256_of(path: Path) -> str:
         raise OSError(errno.EINVAL, "not a file but a folder or device")
     if about.st_size > MAX_HASHED:
         raise OSError(errno.EFBIG, f"larger than {MAX_HASHED:,} bytes")
+    # Block by block: a picture may be larger than memory allows to hold twice.
     digest = hashlib.sha256()
     if about.st_size == 0:  # nothing, or a file of /proc, which may never end
         return digest.hexdigest()
@@ -309,6 +310,7 @@ def read_table(path: str | os.PathLike[str], columns: Mapping[str, Column]) -> p
     if missing:
         msg = f"{source}: column(s) missing: {', '.join(missing)}; found: {', '.join(map(str, frame.columns))}"
         raise SheetError(msg)
+    # Declared columns get their types; further ones stay text.
     cells = {name: _typed(frame[name], column, source) for name, column in columns.items()}
     typed: pd.DataFrame = frame.assign(**cells)
     return typed

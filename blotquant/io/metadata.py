@@ -94,6 +94,7 @@ def seconds_in(text: str, unit: str | None = None) -> float | None:
         Seconds; None where any part of the text is left over, or means two things (``1,200``).
     """
     text = text.strip()
+    # A clock (00:01:30) is one thing; else every part must be a number with its unit.
     clock = _CLOCK.fullmatch(text)
     if clock is not None:
         return _positive(3600 * int(clock["h"] or 0) + 60 * int(clock["m"]) + float(clock["s"]))
@@ -240,6 +241,7 @@ def gel_coding(source: Source, tiff: TiffFile) -> float | None:
     ImageError
         If the coding is not known.
     """
+    # Absent tags mean a plain TIFF.
     tags = _find_tags(tiff)
     coding = tags.get(_FILE_TAG, _LINEAR)
     if coding == _LINEAR:

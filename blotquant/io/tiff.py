@@ -63,16 +63,19 @@ def is_sound(data: bytes) -> bool:
         True also where the stream stops early; the decoder says so itself.
     """
     n_bits = 8 * len(data)
+    # Four bytes from every place on, so that a code can be cut out wherever its bits begin.
     raw = np.frombuffer(data + bytes(4), np.uint8).astype(np.uint32)
     words = (raw[:-3] << 24) | (raw[1:-2] << 16) | (raw[2:-1] << 8) | raw[3:]
     at = 0
     while True:
+        # All codes from here to the next clear at once: their widths depend on their number alone.
         starts = at + _OFFSETS
         starts = starts[starts + _WIDTHS <= n_bits]
         widths = _WIDTHS[: len(starts)]
         codes = (words[starts >> 3] >> (32 - widths - (starts & 7))) & ((1 << widths) - 1)
         special = np.flatnonzero((codes == _CLEAR) | (codes == _END))
         n = int(special[0]) if len(special) else len(codes)
+        # A code beyond what the table holds there would be read outside of it.
         if (codes[:n] > _HIGHEST[:n]).any():
             return False
         if not len(special):

@@ -250,6 +250,7 @@ def _band_amounts(
     The whole is the sum of all parts, and is missing in a lane that lacks one. Where a lane has as many bands of the
     bare name as the target has parts, they are the parts from the top down.
     """
+    # What a band's name stands for: the whole target, or one of its masses.
     parts = part_names(sorted(mw_kda, reverse=True))
     amounts: dict[str, dict[int, Amount]] = {name: {} for name in (WHOLE, *parts)}
     names = {target: WHOLE, **{f"{target} {part}": part for part in parts}}
@@ -262,6 +263,7 @@ def _band_amounts(
         labels = [names[str(row["target"])] for row in group]
         if parts and labels == [WHOLE] * len(parts):
             labels = list(parts)
+        # The whole is its own band, or the sum of all its parts.
         read = [_amount(row, value, sd) for row in group]
         found = {part: [a for a, x in zip(read, labels, strict=True) if x == part] for part in (WHOLE, *parts)}
         for part in parts:

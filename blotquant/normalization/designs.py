@@ -208,6 +208,7 @@ def read_designs(experiment: Experiment, tables: Tables, ratio: Ratio, blot: str
 
 def _with_bottom(experiment: Experiment, tables: Tables, members: list[str], design: Design) -> Design:
     ratio, blot = design.ratio, design.blot
+    # Loading of every membrane first: which of them is divided out depends on where the denominator lies.
     loading = {m: read_loading(experiment, tables, blot=blot, membrane=m, controls=ratio.loading) for m in members}
     mine = loading[design.membrane]
     if not ratio.denominator:
@@ -221,6 +222,7 @@ def _with_bottom(experiment: Experiment, tables: Tables, members: list[str], des
             control = all(
                 experiment.is_stain(n) or is_known_control(n) or n in ratio.loading for n in ratio.denominator
             )
+            # A loading control as denominator is the loading itself: uneven lanes are told.
             if control and not ratio.loading and membrane == design.membrane:
                 mine = read_loading(experiment, tables, blot=blot, membrane=membrane, controls=ratio.denominator)
             return replace(
@@ -249,6 +251,7 @@ def match_lanes(experiment: Experiment, blot: str, membrane: str, other: str) ->
     a, b = experiment.samples_of(blot, membrane), experiment.samples_of(blot, other)
     if membrane == other or (a["membrane"].isna().all() and b["membrane"].isna().all()):
         return {int(lane): int(lane) for lane in a["lane"]}
+    # Samples are known by name, and their repeats by order.
     keys = [
         {
             (str(sample), int(k)): int(lane)

@@ -66,6 +66,7 @@ def fit_exposure_series(table: pd.DataFrame) -> pd.DataFrame:
     usual = keyed.groupby([*_SERIES, "_band"], dropna=False)["rf"].transform("median")
     keyed = keyed[keyed["target"].notna() | ~((keyed["rf"] - usual).abs() > SAME_RF)]
     keyed = _rank_bands(keyed)
+    # A series is a band with two pictures or two times at least.
     by_band = [*_SERIES, "_band", "_rank"]
     shown = keyed.assign(image=keyed["image"].astype("string").fillna("")).groupby(by_band, dropna=False)
     keyed = keyed[(shown[["image", "exposure_s"]].transform("nunique") >= 2).any(axis=1)]

@@ -281,6 +281,7 @@ def _with_value(result: LaneRatio) -> LaneRatio:
     below = [amount for amount in (result.bottom, *factors[:1]) if amount is not None]
     above = [amount for amount in factors[1:] if amount is not None]
     assert top is not None
+    # R = P / (T · Fa) · Fb, as far as the design divides by each.
     divisor = math.prod(a.value for a in below) / math.prod(a.value for a in above)
     bottom = Amount(divisor, divisor * math.sqrt(sum((a.sd / a.value) ** 2 for a in (*below, *above))))
     low, high, method = ratio_interval(top.value, top.sd, bottom.value, bottom.sd)
@@ -345,6 +346,7 @@ def _relate(row: LaneRatio, basis: Sequence[LaneRatio]) -> LaneRatio:
     """Divide by the geometric mean of the reference lanes; a lane that is the only reference is 1 by construction."""
     if not math.isfinite(row.value):
         return row
+    # Geometric mean of the reference lanes, with its error.
     k = len(basis)
     center = math.exp(math.fsum(math.log(r.value) for r in basis) / k)
     relative = row.value / center
@@ -359,6 +361,7 @@ def _relate(row: LaneRatio, basis: Sequence[LaneRatio]) -> LaneRatio:
             relative=relative,
             relative_ci=(relative * math.exp(-Z95 * cv), relative * math.exp(Z95 * cv)),
         )
+    # Too unsure for the log scale: Fieller's interval, from the half width of the ratio's own.
     sd_bottom = center * math.sqrt(of_basis)
     spread = (row.ci[1] - row.ci[0]) / (2 * Z95)
     low, high, _ = ratio_interval(row.value, spread, center, sd_bottom)

@@ -102,6 +102,7 @@ def _usable(ratios: pd.DataFrame, *, bounds: bool) -> pd.DataFrame:
     if bounds and "enters_as_bound" in ratios:
         as_bound = ratios["enters_as_bound"].fillna(value=False).astype(bool) & ~included
     limit = ratios["limit"].astype(float) if "limit" in ratios else pd.Series(np.nan, index=ratios.index)
+    # A band that is not detected enters with the ratio at its limit of detection, as an upper bound.
     is_limit = as_bound & limit.notna()
     ratios = ratios.assign(value=ratios["value"].astype(float).mask(is_limit, limit))
     rows = ratios[(included | as_bound) & (ratios["value"] > 0)].copy()
@@ -184,6 +185,7 @@ def align(logs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
         msg = f"blots {names} share no condition, directly or through other blots"
         raise DesignError(msg)
     n_conditions, n_blots = values.shape
+    # One column a condition, one a blot; a last row makes the blots' factors sum to 0.
     design = np.zeros((len(i) + 1, n_conditions + n_blots))
     design[np.arange(len(i)), i] = 1
     design[np.arange(len(i)), n_conditions + j] = 1
@@ -199,6 +201,7 @@ def connected_blots(logs: pd.DataFrame) -> list[list[str]]:
     """Group the columns of a matrix from `log_matrix` that are linked by shared conditions."""
     from scipy.sparse.csgraph import connected_components
 
+    # Blots are linked where they share a condition, directly or through others.
     there = np.isfinite(logs.to_numpy(dtype=float)).astype(float)
     _, label = connected_components(there.T @ there > 0, directed=False)
     return [
@@ -236,6 +239,7 @@ def flag_discordant_repeats(ratios: pd.DataFrame) -> pd.DataFrame:
 
 def _differ(rows: pd.DataFrame) -> bool:
     logs = rows["log_value"].to_numpy(dtype=float)
+    # Only the extremes are compared: their gap against their own measurement errors.
     ends = [int(np.argmin(logs)), int(np.argmax(logs))]
     low, high = (rows[name].to_numpy(dtype=float) for name in ("ci_low", "ci_high"))
     with np.errstate(divide="ignore", invalid="ignore"):

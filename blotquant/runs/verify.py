@@ -145,6 +145,7 @@ def verify_folder(out: Path, *, images: Path | None = None, checksum: str | None
     """
     if os.path.lexists(out / MANIFEST):
         return _verify_one(out, images, checksum)
+    # A folder above several studies: each by itself.
     below = [path for path in sorted(out.iterdir()) if path.is_dir() and not is_link(path)]
     folders = [path for path in below if os.path.lexists(path / MANIFEST)]
     if not folders:
@@ -172,6 +173,7 @@ def _verify_one(out: Path, images: Path | None, checksum: str | None) -> Verdict
         return Verdict(differences=(Finding(file=MANIFEST, what=str(error).removeprefix(f"{MANIFEST}: ")),))
     own = manifest_checksum(out)
     defaults = Settings().flat()
+    # First the record: files, originals, histories. Then all numbers again.
     findings = check_record(out, manifest, images=images)
     if checksum is not None and checksum.strip().lower() != own:
         what = "is not the manifest whose checksum was noted"
@@ -287,6 +289,7 @@ def compare_again(
     versions = software_versions()
     changed = [f"{k} {manifest.versions.get(k)}" for k in versions if manifest.versions.get(k) != versions[k]]
     tolerance = OTHER_VERSIONS_TOLERANCE if changed else 0.0
+    # Every file made again, by its path in the results folder.
     store = Store(again)
     made = {path.relative_to(store.new).as_posix(): path for path in store.new.rglob("*") if is_plain_file(path)}
     drawn = [path for name in ("figures", "sessions") for path in (again / name).glob("*") if is_plain_file(path)]
@@ -308,10 +311,12 @@ def compare_again(
             a, b = (_comparable(text, moved=moved, other_versions=bool(changed)) for text in (a, b))
         differences += compare_files(name, a, b, tolerance=tolerance)
         compared.append(name)
+    # What lies there and was not made again: named, as a result in disguise or as unknown.
     parquet = _compare_parquet(out, store.new, tolerance)
     strange, other = _strangers(out, manifest, {*made, *parquet.compared, *(f.file for f in parquet.not_compared)})
     if is_plain_file(out / TIMINGS):
         not_compared.append(Finding(file=TIMINGS, what="not compared: seconds of the run, no result"))
+    # Other versions of the libraries may explain small differences: they are named.
     if changed and differences:
         what = f"written with other versions ({', '.join(changed)}); numbers may differ for that reason alone"
         differences.append(Finding(file=MANIFEST, what=what))

@@ -148,6 +148,7 @@ class Autosaver:
                 self._lock.wait_for(lambda: self._waiting is not None or self._closed)
                 if self._waiting is None:
                     return
+                # Wait a little: later states replace this one, and the window draws first.
                 self._lock.wait_for(lambda: self._closed, timeout=PAUSE_S)
             with self._writing:  # outside the lock that the window needs, but never after `forget` has begun
                 with self._lock:

@@ -87,6 +87,7 @@ def set_band_rows(layout: Layout, band_id: str, *, top: float, bottom: float) ->
     band = layout.band(band_id)
     lane = layout.lane(band.lane)
     old_top, old_bottom = row_span(band.outline)
+    # Rows are stretched; columns follow the lane's course at the new rows.
     points = np.asarray(band.outline, dtype=float)
     rows = top + (points[:, 0] - old_top) * (bottom - top) / (old_bottom - old_top)
     cols = points[:, 1] + lane.center_at(rows) - lane.center_at(points[:, 0])
@@ -203,6 +204,7 @@ def split_band(layout: Layout, band_id: str, *, row: float, used_ids: Iterable[s
         cut_outline(band.outline, row, keep_above=True),
         cut_outline(band.outline, row, keep_above=False),
     )
+    # A doublet is cut into its members; a band of its own gets a new neighbour below.
     members = partners(layout, band)
     if len(members) > 1:
         whole = [replace(b, origin="edited", split=(), split_sd=0.0) for b in members]
@@ -277,8 +279,10 @@ def _with_outline(band: Band, outline: Polygon) -> Band:
     """The band with another outline: peak at the same place within it, doublet shares at the same rows."""
     old_low, old_high = np.min(band.outline, axis=0), np.max(band.outline, axis=0)
     new_low, new_high = np.min(outline, axis=0), np.max(outline, axis=0)
+    # The peak keeps its place within the outline.
     share = (np.asarray(band.peak) - old_low) / np.maximum(old_high - old_low, 1e-9)
     row, col = new_low + share * (new_high - new_low)
+    # Shares of a doublet are told from the outline's middle: a stretch moves that, a shift does not.
     shift = float((old_low[0] + old_high[0] - new_low[0] - new_high[0]) / 2)
     is_move = np.allclose(new_high - new_low, old_high - old_low, atol=1e-3)
     split = band.split if is_move else tuple((offset + shift, part) for offset, part in band.split)

@@ -140,6 +140,7 @@ def _around(whole: Polygon, part: Polygon, now: Polygon) -> Polygon:
     """The outline of a doublet one side of which was dragged: its outer edges go where that side's did."""
     old, new = np.asarray(part), np.asarray(now)
     points = np.asarray(whole)
+    # The whole outline goes with the dragged side: its outer edges move as that side's did.
     low, high = points.min(axis=0), points.max(axis=0)
     to_low, to_high = low + new.min(axis=0) - old.min(axis=0), high + new.max(axis=0) - old.max(axis=0)
     if _gesture(part, now) != "move":  # the edge that the two sides have in common follows from their light
@@ -298,6 +299,7 @@ def bent(lane: Lane, vertices: ArrayLike) -> tuple[Point, ...]:
     """Nodes of a centre line that was dragged; where one node went sideways its neighbours follow in part."""
     points, old = np.asarray(vertices, dtype=float), np.asarray(handles(lane))
     if points.shape == old.shape:
+        # One node dragged: neighbours follow, less with their distance.
         moved = np.flatnonzero(np.abs(points - old).max(axis=1) > SAME_PX)
         if len(moved) == 1:
             k = int(moved[0])

@@ -98,6 +98,7 @@ def edit_hash(edit: Edit) -> str:
     Fields of strips, lanes and bands that are at their default are left out, so that a later version that adds a
     field still finds the chain intact.
     """
+    # Every field but the hash itself, values reduced to what differs from their defaults.
     plain = {f.name: getattr(edit, f.name) for f in fields(edit) if f.name != "hash"}
     plain["before"], plain["after"] = _without_defaults(edit.before), _without_defaults(edit.after)
     return hashlib.sha256(canonical_json(plain).encode("utf-8")).hexdigest()
@@ -235,6 +236,7 @@ def _stacks(edits: Sequence[Edit]) -> tuple[list[tuple[Edit, ...]], list[tuple[E
         action = gesture[0].action
         if action in NOT_UNDONE:
             continue
+        # An undo moves the last gesture aside, a redo brings it back, anything new forgets what was undone.
         if action == UNDO and done:
             undone.append(done.pop())
         elif action == REDO and undone:

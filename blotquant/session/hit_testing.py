@@ -61,6 +61,7 @@ def row_near(layout: Layout, lane: Lane, row: float, *, span: tuple[float, float
         Its first and last row: a band that overlaps half of another's height is of its row too.
     """
     taken = {band.row for band in layout.bands_of(lane.id)}
+    # The row of the nearest lane that has a band at this height, near in lanes first, then in rows.
     best: tuple[float, int] | None = None
     for other in layout.lanes_of(lane.strip):
         for band in layout.bands_of(other.id):
@@ -166,6 +167,7 @@ def snap(
         before the next band. None where nothing rises there.
     """
     rows, profile = lane_profile(signal, lane)
+    # The highest point of the smoothed profile near the click.
     near = np.flatnonzero(np.abs(rows - row) <= reach_px)
     if near.size == 0:
         return None
@@ -174,6 +176,7 @@ def snap(
     first, last = _foot(smooth, top, -1), _foot(smooth, top, 1)
     if last - first < 2:
         return None
+    # Outline along the lane between the two feet, with a vertex wherever the lane bends.
     edges = np.array([rows[first] - 0.5, rows[last] + 0.5])
     nodes = np.unique([edges[0], *(r for r, _ in lane.center if edges[0] < r < edges[1]), edges[1]])
     outline = along_lane(lane, nodes, 0.5)
@@ -222,6 +225,7 @@ def shown_outline(layout: Layout, band: Band) -> Polygon:
         return band.outline
     first = min(members, key=lambda b: b.peak[0])
     top, bottom = row_span(band.outline)
+    # The two are shown apart where the upper one's share of the light falls below a half.
     offsets, shares = np.asarray(first.split).T
     below = np.flatnonzero((shares[:-1] >= 0.5) & (shares[1:] < 0.5))
     if len(below):

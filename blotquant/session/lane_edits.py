@@ -127,6 +127,7 @@ def draw_lane(layout: Layout, outline: ArrayLike, *, used_ids: Iterable[str] = (
     lane_change, *bands = add_lane(layout, row=row, col=col, used_ids=used_ids)
     lane = lane_change.after
     assert isinstance(lane, Lane)
+    # Bent as the neighbour, but only as high as the outline that was drawn.
     inner = [r for r, _ in lane.center if top < r < bottom]
     rows = np.unique([float(top), *inner, float(bottom)])
     nodes = tuple((float(r), float(c)) for r, c in zip(rows, lane.center_at(rows), strict=True))
@@ -243,6 +244,7 @@ def lay_grid(layout: Layout, outline: ArrayLike, n_lanes: int, *, used_ids: Iter
     for lane in layout.lanes_of(strip) if around else ():
         gone = remove_lane(layout, lane.id)
         layout, changes = apply_changes(layout, gone), changes + gone
+    # Even lanes, each in the middle of its share of the width.
     pitch = (right - left) / n_lanes
     for k in range(n_lanes):
         key, middle = new_id(HAND_LANE, used), left + (k + 0.5) * pitch

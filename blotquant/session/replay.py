@@ -87,6 +87,7 @@ def replay_on(found: Layout, before: Sequence[Layout], edits: Sequence[Edit]) ->
     layout, conflicts
         As `apply_edits` gives them.
     """
+    # Ids in the record are never given to anything new.
     taken: set[str] = {edit.object_id for edit in edits}
     # A band that went with its lane was not judged: it goes with it again, and stays where another lane lies now.
     gone = {(edit.group, edit.object_id) for edit in edits if edit.kind == "lane" and edit.after is None}
@@ -146,6 +147,7 @@ def overlap(a: Polygon, b: Polygon) -> float:
 
 def _overlaps(some: Sequence[Polygon], others: Sequence[Polygon]) -> NDArray[np.float64]:
     """Intersection over union of the bounding boxes of all pairs."""
+    # Corners of all boxes, then the overlap of every pair at once.
     low_a, high_a, low_b, high_b = (
         np.array([pick(p, axis=0) for p in group]).reshape(-1, 2)
         for group in (some, others)
@@ -163,6 +165,7 @@ def _items(layout: Layout, kind: Kind) -> dict[str, Object]:
 
 def _new_ids(found: Sequence[_T], before: Sequence[_T], used: set[str]) -> dict[str, str]:
     """Old ids by greatest overlap first, each given once; fresh ones for what is new."""
+    # Pairs by overlap, then by peak (the halves of a doublet share an outline), then by the same id.
     shares = _overlaps([item.outline for item in found], [item.outline for item in before])
     candidates = [
         (-shares[k, j], _peak_distance(found[k], before[j]), found[k].id != before[j].id, j, k)
@@ -272,6 +275,7 @@ def _merge(current: Object | None, before: Object | None, after: Object | None) 
 
 def _number_strips(strips: Sequence[Strip]) -> tuple[Strip, ...]:
     """Number strips from 1, top to bottom; those that lie side by side, left to right."""
+    # The topmost strip and all that begin above its middle make one line of strips, left to right.
     boxes = {s.id: (*np.min(s.outline, axis=0), *np.max(s.outline, axis=0)) for s in strips}
     left = sorted(strips, key=lambda s: (*boxes[s.id], s.id))
     placed: list[Strip] = []

@@ -289,6 +289,7 @@ def parse_session(text: str, *, where: str = "session") -> Session:
 
 
 def _longest_list(data: Any) -> int:
+    # Without recursion: a hostile file nests deeper than the interpreter's stack.
     longest, waiting = 0, [data]
     while waiting:
         value = waiting.pop()
@@ -334,6 +335,7 @@ def _check_places(layout: Layout) -> None:
 
 def _build_edit(data: dict[str, Any]) -> Edit:
     """Read one edit; strips, lanes and bands come back as values."""
+    # The signed fields first, then both values by the kind that they are of.
     types = {"strip": Strip, "lane": Lane, "band": Band}
     edit: Edit = adapter_of(Edit).validate_python({**data, "before": None, "after": None})
     plain = {f.name: getattr(edit, f.name) for f in fields(edit)} | {k: data[k] for k in ("before", "after")}

@@ -65,15 +65,18 @@ def censored(y: ArrayLike, side: Ints, block: Ints, *, design: Floats, weights: 
     rank = int(np.linalg.matrix_rank(design, tol=1e-8))
     free = max(len(values) - len(np.unique(block)), 1)
     _, block = np.unique(block, return_inverse=True)
+    # A bound is judged on its block's scale, which the measured values of that block alone tell.
     measured = np.bincount(block, ~bounded)[block]
     k = weights.shape[1]
     shared = SCALE_SHARE / measured
     wider = np.sqrt(1 + shared)
+    # Start from the fit that takes bounds for values.
     fitted = design @ (inverse @ values)
     filled = values.copy()
     sigma = np.sqrt(max(np.sum((values - fitted) ** 2) / free, 1e-12))
     delta = np.ones_like(values)
     for _ in range(MAX_STEPS):
+        # Expectation: the mean of the normal beyond the bound, and what of its variance the bound leaves.
         coefficients = inverse @ filled
         of_condition = design[:, :k] @ coefficients[:k]
         scale = np.bincount(block, np.where(bounded, 0.0, values - of_condition))[block] / measured
@@ -82,6 +85,7 @@ def censored(y: ArrayLike, side: Ints, block: Ints, *, design: Floats, weights: 
         hazard = np.exp(-0.5 * z**2 - 0.5 * np.log(2 * np.pi) - special.log_ndtr(-z))
         delta = np.where(bounded, hazard * (hazard - z), 1.0)
         now = np.where(bounded, expected + side * sigma * wider * hazard, values)
+        # Maximisation: the error of completed values, with the variance that bounds still have.
         left = np.sum((now - design @ (inverse @ now)) ** 2) + sigma**2 * float(np.sum(1 - delta))
         sigma_now = float(np.sqrt(max(left / free, 1e-24)))
         change = max(float(np.abs(now - filled).max()), abs(sigma_now - sigma))
@@ -91,6 +95,7 @@ def censored(y: ArrayLike, side: Ints, block: Ints, *, design: Floats, weights: 
     full = widened(weights, design)
     # A bound weighs what its own precision leaves after the block's scale was taken from the measured values.
     precision = np.where(bounded, 1 / np.maximum(wider**2 / np.maximum(delta, 1e-9) - shared, 1e-9), 1.0)
+    # A measured value counts one degree of freedom, a bound what it tells.
     df = float(delta.sum()) - rank
     grown = (float(delta.sum()) - len(np.unique(block))) / df if df > 0 else np.nan
     covariance = (

@@ -89,6 +89,7 @@ def scaled_units(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
 def _summarize(experiment: Experiment, name: str, ratios: pd.DataFrame) -> list[dict[str, Any]]:
     design = experiment.compare
     conditions = planned_conditions(ratios)
+    # The model that judges, and the units with what is to be expected beyond bounds.
     model, units = model_of(experiment, ratios)
     units = _completed(units, model)
     scaled, scaling = _scale(units, design)
@@ -221,6 +222,7 @@ def condition_mean_errors(log_values: Floats, condition: NDArray[np.int_], block
     df : int
         Residual degrees of freedom.
     """
+    # Blocks coded so that their parts sum to 0: the means of conditions are then those of `align`.
     last = int(np.max(block))
     columns = [(block == j).astype(float) - (block == last) for j in range(last)]
     design = np.column_stack([design_matrix(condition), *columns])

@@ -157,6 +157,7 @@ def judge_family(model: RatioModel, family: Family, *, alpha: float) -> list[dic
         Cells of `CONTRAST_COLUMNS` but `ratio` and `sentence`. A family keeps its size where contrasts are refused:
         the others are not judged more mildly for it.
     """
+    # Weights over the conditions that have a value; a contrast that needs another one is refused.
     here = [k for k, name in enumerate(family.conditions) if name in model.names]
     weights = np.zeros((len(family.claims), len(model.names)))
     weights[:, [model.names.index(family.conditions[k]) for k in here]] = family.weights[:, here]
@@ -176,16 +177,19 @@ def judge_family(model: RatioModel, family: Family, *, alpha: float) -> list[dic
             base[k]["test"] = f"no test: {whose} has no value" if len(absent[k]) == 1 else f"no test: {whose} have none"
     if not there:
         return base
+    # Estimates of all contrasts at once, for their correlation carries the adjustment.
     found, bounds, how = model.compare(weights[there])
     adjust: Adjustment = "none" if size == 1 else family.adjust
     adjust = "holm" if model.unequal and adjust != "none" else adjust
     words = f", {adjustment_words(adjust, family.kind)}" if size > 1 else ""
     spread = model.uneven_spread() if not model.unequal else ""
+    # Joint critical values, one for each number of degrees of freedom.
     limits = {
         df: critical_value(found.correlation, df, alpha, adjust=adjust, size=size)
         for df in set(found.df.tolist())
         if df > 0
     }
+    # Row by row: estimate, intervals, and whether it is tested.
     tested, refusals = [], {}
     for place, k in enumerate(there):
         levels = np.flatnonzero(np.abs(weights[k]) > 1e-12).tolist()
@@ -209,6 +213,7 @@ def judge_family(model: RatioModel, family: Family, *, alpha: float) -> list[dic
                 tested.append(place)
                 row["detectable_fold"] = math.exp(detectable_effect(se, df, joint))
         row["test"] = f"no test: {refusals[k]}" if refusals[k] else how + words
+    # p-values of what is tested; the family keeps its size for the adjustment.
     if tested:
         t = found.estimate[tested] / found.se[tested]
         alone = np.asarray(2 * special.stdtr(found.df[tested], -np.abs(t)))

@@ -86,10 +86,12 @@ def least_squares(y: ArrayLike, design: Floats, weights: Floats) -> Comparisons:
     full = widened(weights, design)
     usable = estimable(full, inverse @ design)
     coefficients = inverse @ values
+    # Columns of conditions and blocks are not independent: what the design can tell is its rank.
     rank = int(np.linalg.matrix_rank(design, tol=1e-8))
     df = len(design) - rank
     rss = np.sum((values - design @ coefficients) ** 2, axis=0)
     covariance = full @ inverse @ inverse.T @ full.T
+    # Errors of the contrasts, with one error for all values; replicates that agree exactly have none.
     shape = (len(full),) + (1,) * (values.ndim - 1)
     spread = np.sqrt(np.diag(covariance)).reshape(shape)
     noise = NOTHING_LEFT * (np.abs(values).max(axis=0, initial=0.0) + 1)
@@ -150,6 +152,7 @@ def mixed(y: ArrayLike, design: Floats, weights: Floats, sample: Ints) -> Compar
     usable = estimable(full, np.linalg.pinv(design, rcond=1e-10) @ design)
     rows = full @ np.linalg.pinv(design.T @ solved @ design, rcond=1e-10) @ design.T @ solved
     of_rows = rows @ covariance @ rows.T
+    # Satterthwaite: twice the squared variance over the variance that the estimated components give it.
     gradient = np.array([np.einsum("ij,jk,ik->i", rows, part, rows) for part in parts])
     of_theta = np.linalg.inv(information)
     variance = np.diag(of_rows)
@@ -175,6 +178,7 @@ def _components(residual: Floats, parts: Sequence[Floats]) -> Floats | None:
         solved = inverse @ residual
         score = np.array([0.5 * (solved @ part @ solved - np.trace(t)) for part, t in zip(parts, turned, strict=True)])
         step = np.linalg.solve(information, score)
+        # A step that would make the covariance indefinite is halved.
         size = 1.0
         while size > 1e-6:
             trial = theta + size * step
@@ -214,12 +218,14 @@ def each_by_its_own(y: ArrayLike, condition: Ints, block: Ints, weights: Floats)
         whole = [b for b in np.unique(block) if all(len(cells[int(b), int(c)]) for c in used)]
         if not whole:
             continue
+        # The contrast in every block that holds all its conditions.
         each = np.array([sum(weight[c] * cells[int(b), int(c)].mean() for c in used) for b in whole])
         estimate[row] = each.mean()
         if all(len(cells[int(b), int(c)]) == 1 for b in whole for c in used):
             n = len(each)
             se[row], df[row] = (each.std(ddof=1) / np.sqrt(n), n - 1) if n > 1 else (np.nan, 0)
             continue
+        # Several values of a condition in a block: Welch, each condition with its own spread within blocks.
         total, denominator = 0.0, 0.0
         for c in used:
             mine = [cells[int(b), int(c)] for b in whole]

@@ -133,11 +133,13 @@ class RatioModel:
         lost = self._only_bounded()
         kept = ~np.isin(self.condition, list(lost))
         found, how = self._fit(weights, kept) if kept.any() else (None, "")
+        # Conditions known as bounds alone: their bounds are taken as values, and the result is a bound.
         worst, words = (
             replace(self, units=self.units.assign(bound=""))._fit(weights, np.ones_like(kept)) if lost else (found, how)
         )
         assert worst is not None
         bounds = []
+        # A contrast is a bound if all its bounded conditions push it to one side.
         for row, weight in enumerate(weights):
             of = {int(np.sign(weight[c])) * side for c, side in lost.items() if abs(weight[c]) > 1e-12}
             bounds.append({-1: "≤", 1: "≥"}[of.pop()] if len(of) == 1 else "?" if of else "")
@@ -164,6 +166,7 @@ class RatioModel:
             partly = {c: share for c, share in counts.items() if 0 < share < 1 and c not in lost}
             if not partly or rows.sum() - np.linalg.matrix_rank(design, tol=1e-8) >= 1:
                 break
+            # Too few measured values for a spread: the condition with most bounds is given up first.
             lost.add(max(partly, key=lambda c: partly[c]))
         sides = {c: set(side[(condition == c) & (side != 0)].tolist()) for c in lost}
         return {c: found.pop() if len(found) == 1 else 0 for c, found in sides.items()}
@@ -185,6 +188,7 @@ class RatioModel:
         if self.side[kept].any():
             fit, _ = censored(y, self.side[kept], block[kept], design=design, weights=weights)
             return fit, f"{self.describe()}, bounds by their likelihood"
+        # Which model: linked by standards, samples on several blots, own spreads, or one error for all.
         linked = estimable(widened(weights, design), np.linalg.pinv(design, rcond=1e-10) @ design)
         if np.isnan(linked).any() and len(self.standards):
             return self._with_standards(weights, kept)
@@ -278,6 +282,7 @@ class RatioModel:
         residuals = self.residuals()["residual"].to_numpy(dtype=float)
         if len(judged) < 2 or float(np.abs(residuals).max()) < 1e-12:
             return ""
+        # The same figure in draws of this design with equal spread: how often chance gives so much.
         draws = maker @ np.random.default_rng(SPREAD_SEED).normal(size=(len(condition), SPREAD_DRAWS))
         of_condition, given = np.array([condition == c for c in judged], dtype=float), given[judged]
         mine = of_condition @ residuals**2 / given

@@ -56,6 +56,7 @@ def dose_response(model: RatioModel, doses: Mapping[str, float], *, alpha: float
         return {"test_note": f"no IC50: a four-parameter curve needs a dose 0 and {MIN_LEVELS - 1} others"}
     y = rows["log_value"].to_numpy(dtype=float)
     block = model.block[rows.index]
+    # Scales of blocks are projected out, so that only plateau, slope and IC50 are searched.
     blocks = design_matrix(np.zeros(len(y), dtype=int), [block])[:, 1:]
     maker = np.eye(len(y)) - blocks @ np.linalg.pinv(blocks)
     low, high = math.log(min(dose[dose > 0]) / BEYOND), math.log(max(dose) * BEYOND)
@@ -64,6 +65,7 @@ def dose_response(model: RatioModel, doses: Mapping[str, float], *, alpha: float
         """Residual sum of squares of the best curve with its IC50 at exp(at)."""
         return _best_curve(np.asarray(maker), y, dose, at)
 
+    # The cost has several dips: a grid first, then the bottom of the deepest.
     grid: Floats = np.linspace(low, high, 25).astype(float)
     costs = [left(float(at)) for at in grid]
     best = float(grid[int(np.argmin(costs))])
@@ -80,6 +82,7 @@ def dose_response(model: RatioModel, doses: Mapping[str, float], *, alpha: float
         return {"test_note": "no IC50: no curve can be told from a flat line"}
     if not math.log(min(dose[dose > 0])) <= centre <= math.log(max(dose)):
         return {"test_note": "no IC50: it would lie outside the doses"}
+    # Profile interval: all IC50 whose best curve is not significantly worse.
     limit = rss * (1 + stats.f.isf(alpha, 1, df) / df)
     ends: dict[str, Any] = {"ic50": math.exp(centre)}
     for name, stop in (("ic50_ci_low", low), ("ic50_ci_high", high)):

@@ -184,10 +184,12 @@ def make_blot(spec: BlotSpec | None = None, *, seed: int = 0) -> SyntheticBlot:
     strips = _ordered(spec)
     spec = spec.with_(strips=strips)
     shapes = np.random.default_rng([seed if spec.membrane_seed is None else spec.membrane_seed, _SHAPES])
+    # The membrane: cut edges and the places of bands. Then light: bands, and all that is none.
     outlines = tuple(strip_outline(strip, shapes) for strip in strips)
     places = tuple(place_bands(spec, shapes))
     signal = _render(spec, places)
     background, hot = _background(spec, outlines, seed)
+    # The camera: noise, ceiling and stored type; hot pixels come with it.
     counts = expose(signal + background, spec.camera, np.random.default_rng([seed, _NOISE, spec.frame])) + hot
     pixels = store(counts, spec.camera, spec.polarity)
     background += spec.camera.offset + hot

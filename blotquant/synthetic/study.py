@@ -288,6 +288,7 @@ _SATURATED_EXPOSURE_S = {(1, "pAKT"): 180.0}
 
 def _lane_order(blot: int, rng: np.random.Generator) -> pd.DataFrame:
     """One blot's rows of the sample sheet: the ladder left or right, a blank lane on blot 2, samples shuffled."""
+    # Blot 1 in the plan's order, the others shuffled, as a laboratory guards against places on the gel.
     order = [CONDITIONS[k] for k in (range(8) if blot == 1 else rng.permutation(8))]
     lines: list[dict[str, object]] = [
         {"sample": f"{c.cell_line} {c.drug} {blot}", "condition": c.name, "role": "sample",
@@ -331,6 +332,7 @@ def _draw_membrane(
         LaneSpec(center=float(c), width=float(w), role=role, slope=float(fan * (2 * k / n_lanes - 1)))
         for k, (c, w, role) in enumerate(zip(centers, widths, roles, strict=True))
     )
+    # What was pipetted is not quite what was meant; the twin membranes differ most.
     pipetting = rng.lognormal(0, 0.08 if len(name) == 1 else 0.16, n_lanes)
     load = sheet["load_ug"].fillna(0.0).to_numpy(dtype=float) / 25 * pipetting
     seed = int(rng.integers(1, 2**31))
