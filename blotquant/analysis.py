@@ -27,9 +27,9 @@ from blotquant.doublets.rows import undivided_rows, unresolved_rows
 from blotquant.doublets.split import resolve_doublets
 from blotquant.errors import ImageError
 from blotquant.identification.ladder import LadderError, LadderFit, own_or_marker
-from blotquant.identification.mass_scale import mend_rows
+from blotquant.identification.mass_scale import add_kda, mend_rows
 from blotquant.identification.sheet import CONTRADICTED, find_contradiction
-from blotquant.identification.targets import Target, add_kda, assign_targets
+from blotquant.identification.targets import Target, assign_targets
 from blotquant.model.geometry import Layout, Polygon
 from blotquant.model.image import BlotImage, FloatImage
 from blotquant.quantification.bands import measure_rows

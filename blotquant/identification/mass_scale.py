@@ -13,17 +13,22 @@ docs/methods.md, *Molecular weight*.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blotquant.identification.ladder import LadderFit, find_ladders
+from blotquant.flags import join_flags, split_flags
+from blotquant.identification.ladder import LadderError, LadderFit, find_ladders
+from blotquant.identification.rows import Target
 from blotquant.model.geometry import Band, Layout
 
 Floats = NDArray[np.float64]
+Ladder = str | Sequence[float] | LadderFit
+"""Product name or masses in kDa, or one fit for the whole strip."""
 
 MIN_LANES = 3
 """Lanes that show a row from which on it tells of tilt."""
@@ -100,7 +105,7 @@ class MassScale:
         return np.stack([np.interp(cols, places, np.eye(len(places))[k]) for k in range(len(places))])
 
 
-def find_scale(layout: Layout, strip: str, ladder: str | Sequence[float] | LadderFit | None) -> MassScale | None:
+def find_scale(layout: Layout, strip: str, ladder: Ladder | None) -> MassScale | None:
     """Read all ladder lanes of a strip, and how its rows tilt and bend.
 
     Parameters
@@ -109,8 +114,8 @@ def find_scale(layout: Layout, strip: str, ladder: str | Sequence[float] | Ladde
         With bands.
     strip : str
         The strip's id.
-    ladder : str, sequence of float or LadderFit or None
-        Product name or masses in kDa, or one fit for the whole strip; not needed where a hand named the bands.
+    ladder : Ladder or None
+        What tells the masses; not needed where a hand named the bands.
 
     Returns
     -------
@@ -140,6 +145,68 @@ def find_scale(layout: Layout, strip: str, ladder: str | Sequence[float] | Ladde
         return None
     cols = [float(np.mean([col for _, col in lane.center])) for lane, _ in found]
     return MassScale(fits=tuple(fit for _, fit in found), cols=tuple(cols), tilt=tilt, bend=bend)
+
+
+def read_ladder(layout: Layout, strip: str, ladder: Ladder | None) -> tuple[Layout, MassScale | None]:
+    """As `find_scale`; where no ladder fits, none, and the ladder lanes are flagged `ladder_unused`."""
+    try:
+        return layout, find_scale(layout, strip, ladder)
+    except LadderError:
+        lanes = tuple(
+            replace(lane, flags=(*lane.flags, "ladder_unused"))
+            if lane.strip == strip and lane.role == "ladder" and "ladder_unused" not in lane.flags
+            else lane
+            for lane in layout.lanes
+        )
+        return replace(layout, lanes=lanes), None
+
+
+def add_kda(
+    bands: Iterable[Mapping[str, Any]],
+    layout: Layout,
+    *,
+    targets: Iterable[Target] = (),
+    ladder: Ladder | None = None,
+) -> list[dict[str, Any]]:
+    """Fill `mw_kda`, `kda_residual` and `kda_error` of measured bands; beyond the ladder stands `kda_outside_ladder`.
+
+    Parameters
+    ----------
+    bands : iterable of mapping
+        Rows of the layout's measured bands (`blotquant.quantification.bands.measure_rows`).
+    layout : Layout
+        With the ladder's lane.
+    targets : iterable of Target
+        To tell the residual: measured less expected mass.
+    ladder : Ladder, optional
+        As in `find_scale`.
+
+    Returns
+    -------
+    list of dict
+        Copies of the rows. Without a ladder that fits, they have none of them.
+    """
+    known, rows = list(targets), [dict(row) for row in bands]
+    for strip in layout.strips:
+        _, fit = read_ladder(layout, strip.id, ladder)
+        mine = [row for row in rows if row["strip"] == strip.number]
+        if fit is None or not mine:
+            continue
+        at, cols = (np.array([row[name] for row in mine], dtype=float) for name in ("peak_row", "peak_col"))
+        found = zip(mine, fit.to_kda(at, cols), fit.error_kda(at, cols), fit.is_outside(at, cols), strict=True)
+        for row, mass, error, out in found:
+            row["mw_kda"], row["kda_residual"] = float(mass), float(mass - _expected(known, row["target"]))
+            row["kda_error"] = float(error)
+            row["flags"] = join_flags(split_flags(row["flags"]), ["kda_outside_ladder"] if out else [])
+    return rows
+
+
+def _expected(targets: Sequence[Target], name: object) -> float:
+    """Mass at which a band of that name is expected; NaN where none is known."""
+    if not isinstance(name, str):
+        return np.nan
+    found = (target.expected_kda(name) for target in (*targets, Target(name)))
+    return next((mass for mass in found if mass is not None), np.nan)
 
 
 def row_course(layout: Layout, strip: str) -> tuple[float, float]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blotquant.identification.mass_scale import MassScale
 from blotquant.identification.presets import target_kda
 from blotquant.model.geometry import Band, Lane, Layout
+
+if TYPE_CHECKING:
+    from blotquant.identification.mass_scale import MassScale
 
 _KDA_SD = 0.03
 """Part by which the apparent mass of one protein differs between a ladder and a row."""

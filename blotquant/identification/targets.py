@@ -8,15 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from blotquant.flags import join_flags, split_flags
-from blotquant.identification.ladder import LadderError, LadderFit
-from blotquant.identification.mass_scale import MassScale, find_scale, row_course, row_jumps
+from blotquant.identification.mass_scale import Ladder, read_ladder, row_course, row_jumps
 from blotquant.identification.rows import BY_HAND, Choice, Target, choose_rows, rows_of, sample_lanes
 from blotquant.model.geometry import Band, Lane, Layout, polygon
 
-__all__ = ["KDA_TOLERANCE", "Ladder", "Target", "add_kda", "assign_targets"]
-
-Ladder = str | Sequence[float] | LadderFit
+__all__ = ["KDA_TOLERANCE", "Ladder", "Target", "assign_targets"]
 
 KDA_TOLERANCE = 0.15
 
@@ -64,7 +60,7 @@ def assign_targets(
     wanted = [t for t in known if t.name == probe] or ([Target(probe)] if probe else known)
     strengths = _strengths(table)
     for strip in layout.strips:
-        layout, fit = _read_ladder(layout, strip.id, ladder)
+        layout, fit = read_ladder(layout, strip.id, ladder)
         layout = _forget(layout, strip.id, wanted)
         names = {target.name for target in wanted}
         every = [*wanted, *(target for target in known if target.name not in names)]
@@ -76,46 +72,6 @@ def assign_targets(
                 choice = replace(choice, flags=(*choice.flags, "target_uncertain"))
             layout = _apply(layout, strip.id, target, choice)
     return layout.sorted()
-
-
-def add_kda(
-    bands: Iterable[Mapping[str, Any]],
-    layout: Layout,
-    *,
-    targets: Iterable[Target] = (),
-    ladder: Ladder | None = None,
-) -> list[dict[str, Any]]:
-    """Fill `mw_kda`, `kda_residual` and `kda_error` of measured bands; beyond the ladder stands `kda_outside_ladder`.
-
-    Parameters
-    ----------
-    bands : iterable of mapping
-        Rows of the layout's measured bands (`blotquant.quantification.bands.measure_rows`).
-    layout : Layout
-        With the ladder's lane.
-    targets : iterable of Target
-        To tell the residual: measured less expected mass.
-    ladder : str, sequence of float or LadderFit, optional
-        As in `assign_targets`.
-
-    Returns
-    -------
-    list of dict
-        Copies of the rows. Without a ladder that fits, they have none of them.
-    """
-    known, rows = list(targets), [dict(row) for row in bands]
-    for strip in layout.strips:
-        _, fit = _read_ladder(layout, strip.id, ladder)
-        mine = [row for row in rows if row["strip"] == strip.number]
-        if fit is None or not mine:
-            continue
-        at, cols = (np.array([row[name] for row in mine], dtype=float) for name in ("peak_row", "peak_col"))
-        found = zip(mine, fit.to_kda(at, cols), fit.error_kda(at, cols), fit.is_outside(at, cols), strict=True)
-        for row, mass, error, out in found:
-            row["mw_kda"], row["kda_residual"] = float(mass), float(mass - _expected(known, row["target"]))
-            row["kda_error"] = float(error)
-            row["flags"] = join_flags(split_flags(row["flags"]), ["kda_outside_ladder"] if out else [])
-    return rows
 
 
 def _with_row_at(layout: Layout, strip: str, target: Target) -> Target:
@@ -136,32 +92,11 @@ ROWS_PER_COL = 0.25
 """Pixels down that count as one aside: rows lie closer together than lanes."""
 
 
-def _expected(targets: Sequence[Target], name: object) -> float:
-    """Mass at which a band of that name is expected; NaN where none is known."""
-    if not isinstance(name, str):
-        return np.nan
-    found = (target.expected_kda(name) for target in (*targets, Target(name)))
-    return next((mass for mass in found if mass is not None), np.nan)
-
-
 def _strengths(table: Mapping[str, Iterable[Any]] | None) -> dict[str, float]:
     if table is None:
         return {}
     pairs = zip(table["band_id"], table["volume"], strict=True)
     return {str(key): max(float(volume), 0.0) for key, volume in pairs if volume == volume}
-
-
-def _read_ladder(layout: Layout, strip: str, ladder: Ladder | None) -> tuple[Layout, MassScale | None]:
-    try:
-        return layout, find_scale(layout, strip, ladder)
-    except LadderError:
-        lanes = tuple(
-            replace(lane, flags=(*lane.flags, "ladder_unused"))
-            if lane.strip == strip and lane.role == "ladder" and "ladder_unused" not in lane.flags
-            else lane
-            for lane in layout.lanes
-        )
-        return replace(layout, lanes=lanes), None
 
 
 def _forget(layout: Layout, strip: str, wanted: Sequence[Target]) -> Layout:

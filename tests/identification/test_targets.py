@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from blotquant.identification.targets import Target, add_kda, assign_targets
+from blotquant.identification.mass_scale import add_kda
+from blotquant.identification.targets import Target, assign_targets
 from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
 from blotquant.tables import BAND_COLUMNS, make_table
 
