@@ -1,11 +1,11 @@
-"""The composition: picture → strips, lanes, bands → hand corrections → targets → volumes.
+"""One entry for analysing a picture, or the pictures of one membrane, for every door; it holds the order of the steps.
 
-Values in, values out: nothing here touches a folder. The command line, the notebook, the batch and the plugin all
-go through these few functions, so one picture with one session gives one set of numbers.
+1. Strips, lanes and bands are found (`find`), rows that touch taken apart, and again from any step on (`find_again`).
+2. What a hand corrected stands in the session and is laid over that (`blotquant.session`).
+3. Bands are measured, rows named by what the experiment says, and bands measured again only where naming changes what
+   there is to measure (`quantify_bands`); then the lanes (`quantify`).
 
-The automatic result of one picture: its strips, lanes and bands, with rows that touch taken apart.
-
-Finding again, step by step, in a picture that a person has corrected: the same for API, command line and plugin.
+Values in, values out: nothing here touches a folder. One picture with one session gives one set of numbers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from blotquant.identification.ladder import LadderError, LadderFit, own_or_marke
 from blotquant.identification.mass_scale import add_kda, mend_rows
 from blotquant.identification.sheet import CONTRADICTED, find_contradiction
 from blotquant.identification.targets import Target, assign_targets
-from blotquant.model.geometry import Layout, Polygon
+from blotquant.model.geometry import Lane, Layout
 from blotquant.model.image import BlotImage, FloatImage
 from blotquant.quantification.bands import measure_rows
 from blotquant.quantification.lanes import lane_rows
@@ -71,41 +71,44 @@ def check_size(image: BlotImage) -> None:
 def find(image: BlotImage, settings: Settings) -> Layout:
     """Find the strips, lanes and bands of one picture: the one way in which a picture gets its automatic result.
 
-    Parameters
-    ----------
-    image : BlotImage
-        The picture.
-    settings : Settings
-        Parameters of the search and of naming (its tolerances divide rows that touch).
-
     Raises
     ------
     ImageError
         If the picture is too small for a lane.
     """
     detection = settings.detection
-    return found_by(
+    return _found_by(
         lambda signal, _: find_layout(signal, ceiling=image.ceiling, settings=detection, n_lanes=detection.n_lanes),
         image,
         settings,
     )
 
 
-def found_by(
+@single_threaded
+def find_lanes(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
+    """Find the lanes and bands of one picture in the strips of a layout, which stay as they are; raises as `find`."""
+    return _found_by(
+        lambda signal, there: find_lanes_again(signal, there, ceiling=image.ceiling, settings=settings.detection),
+        image,
+        settings,
+        layout,
+    )
+
+
+@single_threaded
+def find_bands(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
+    """Find the bands of one picture in the lanes of a layout, which stay as they are; raises as `find`."""
+    return _found_by(
+        lambda signal, there: find_bands_again(signal, there, settings=settings.detection), image, settings, layout
+    )
+
+
+def _found_by(
     search: Callable[[FloatImage, Layout], Layout], image: BlotImage, settings: Settings, layout: Layout | None = None
 ) -> Layout:
     """Search the signal of a picture that has room for a lane, and take apart rows that touch.
 
-    Parameters
-    ----------
-    search : callable
-        Given counts and what stands already, returns what is found; both lie turned where the picture does.
-    image : BlotImage
-        The picture.
-    settings : Settings
-        Parameters.
-    layout : Layout, optional
-        What stands already.
+    `search` is given counts and what stands already, and returns what is found; all lie turned where the picture does.
     """
     check_size(image)
     with stage("find"):
@@ -142,44 +145,6 @@ Step = Literal["strips", "lanes", "bands"]
 
 
 @single_threaded
-def find_bands(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
-    """Find the bands of one picture in the lanes of a layout, which stay as they are.
-
-    Raises
-    ------
-    ImageError
-        If the picture is too small for a lane.
-    """
-    return found_by(
-        lambda signal, there: find_bands_again(signal, there, settings=settings.detection), image, settings, layout
-    )
-
-
-def find_lanes(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
-    """Find the lanes and bands of one picture in the strips of a layout, which stay as they are.
-
-    Raises
-    ------
-    ImageError
-        If the picture is too small for a lane.
-    """
-    return found_by(
-        lambda signal, there: find_lanes_again(signal, there, ceiling=image.ceiling, settings=settings.detection),
-        image,
-        settings,
-        layout,
-    )
-
-
-FINDERS: dict[Step, Callable[[BlotImage, Layout, Settings], Layout]] = {
-    "strips": lambda image, _layout, settings: find(image, settings),
-    "lanes": find_lanes,
-    "bands": find_bands,
-}
-"""How each step is found again; the steps before it stand."""
-
-
-@single_threaded
 def find_again(image: BlotImage, session: Session, step: Step | None = None) -> Layout:
     """Search a picture again with the session's present settings; the one way for API, command line and plugin.
 
@@ -199,8 +164,11 @@ def find_again(image: BlotImage, session: Session, step: Step | None = None) -> 
         What is found now; `Session.take_over` lays the corrections over it.
     """
     kinds = {edit.kind for edit in session.edits_by_hand}
-    first: Step = "bands" if "lane" in kinds else "lanes" if "strip" in kinds else "strips"
-    return FINDERS[step or first](image, session.layout, session.settings)
+    first = step or ("bands" if "lane" in kinds else "lanes" if "strip" in kinds else "strips")
+    if first == "strips":
+        return find(image, session.settings)
+    finder = find_lanes if first == "lanes" else find_bands
+    return finder(image, session.layout, session.settings)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -354,11 +322,10 @@ def analyze_membrane(
             sheet=expected,
         )
         layouts = [turn_layout(found, np.linalg.inv(way)) for found, (_, way) in zip(there, turned, strict=True)]
-    trouble = (
-        ""
-        if any(p.session for p in pictures)
-        else find_contradiction([picture.image.signal() for picture in pictures], layouts, expected.roles)
-    )
+    # What the pictures show may contradict the sheet; a hand that corrected lanes has looked at that.
+    trouble = ""
+    if not any(p.session for p in pictures):
+        trouble = find_contradiction([picture.image.signal() for picture in pictures], layouts, expected.roles)
     if trouble:
         layouts = [with_lane_flag(layout, CONTRADICTED) for layout in layouts]
         identities = [replace(identity, trouble=identity.trouble or trouble) for identity in identities]
@@ -366,13 +333,9 @@ def analyze_membrane(
     for picture, layout, identity in zip(pictures, layouts, identities, strict=True):
         session = picture.session
         if session is None:
-            found = divided(
-                picture.image,
-                replace(
-                    layout, lanes=tuple(replace(x, role=expected.roles.get(x.number, x.role)) for x in layout.lanes)
-                ),
-                settings,
-            )
+            # The sheet knows which lanes hold ladder and samples.
+            lanes = (replace(lane, role=expected.roles.get(lane.number, lane.role)) for lane in layout.lanes)
+            found = divided(picture.image, replace(layout, lanes=tuple(lanes)), settings)
             session = make_session(picture.image, found, settings=settings, folder=session_folder)
         elif corrected_lanes(session):
             identity = LaneIdentity(n_seen=len(session.layout.lanes), n_lanes=len(session.layout.lanes), by_hand=True)
@@ -384,16 +347,6 @@ def analyze_membrane(
 def corrected_lanes(session: Session) -> bool:
     """Whether a hand corrected the session's lanes, and so has said which is which."""
     return any(edit.kind in ("lane", "strip") for edit in session.edits_by_hand)
-
-
-def _identified(session: Session) -> Layout:
-    """The session's layout; lanes that a hand corrected are no longer in doubt."""
-    layout = session.layout
-    if not corrected_lanes(session):
-        return layout
-    doubts = (NOT_IDENTIFIED, CONTRADICTED)
-    lanes = (replace(x, flags=tuple(name for name in x.flags if name not in doubts)) for x in layout.lanes)
-    return replace(layout, lanes=tuple(lanes))
 
 
 @single_threaded
@@ -420,14 +373,11 @@ def quantify(image: BlotImage, session: Session, *, naming: Naming | None = None
     # A lane in which the measurement shows a band is not empty, whatever finding said.
     lit = {row["band_id"] for row in bands if row["status"] == "detected"}
     lit_lanes = {band.lane for band in layout.bands if band.id in lit}
-    layout = replace(layout, lanes=tuple(
-        replace(lane, flags=tuple(name for name in lane.flags if name != "empty_lane"))
-        if lane.id in lit_lanes and "empty_lane" in lane.flags else lane
-        for lane in layout.lanes
-    ))  # fmt: skip
+    lanes = (_without_flags(lane, "empty_lane") if lane.id in lit_lanes else lane for lane in layout.lanes)
+    layout = replace(layout, lanes=tuple(lanes))
     with stage("lanes"):
-        lanes = lane_rows(image, layout, settings=session.settings.quantification)
-    return Analysis(image=image, session=session, layout=layout, band_rows=bands, lane_rows=lanes, scene=scene)
+        measured = lane_rows(image, layout, settings=session.settings.quantification)
+    return Analysis(image=image, session=session, layout=layout, band_rows=bands, lane_rows=measured, scene=scene)
 
 
 @single_threaded
@@ -440,103 +390,86 @@ def quantify_bands(
     -------
     layout, scene, band_rows
         As in `Analysis`.
+
+    Notes
+    -----
+    Which of several rows is a protein's is told by how strong they are, so bands are measured before they are named.
+    They are measured again only where naming changes what is measured: it takes a doublet apart, or expects a band in
+    a lane that lacks it. No number depends on a name. In the sample study 17 pictures are measured 20 times.
     """
     settings = session.settings
     if image.polarity != session.polarity:
         msg = f"the session weighs {session.polarity} bands; read {image.name} with polarity={session.polarity!r}"
         raise ValueError(msg)
-    layout = _identified(session)
+    layout = session.layout
+    if corrected_lanes(session):
+        # Lanes that a hand corrected are no longer in doubt.
+        known = (_without_flags(lane, NOT_IDENTIFIED, CONTRADICTED) for lane in layout.lanes)
+        layout = replace(layout, lanes=tuple(known))
     layout = layout if strip is None else layout.only_strip(strip)
+    scene, bands = _measured(image, layout, settings)
+    if naming is None:
+        try:
+            # Masses by the settings' ladder, or by what a hand named its bands.
+            return layout, scene, add_kda(bands, layout, ladder=settings.identification.ladder)
+        except ValueError as error:  # a product that no preset knows
+            raise LadderError(str(error)) from None
+    if not naming.targets:
+        return layout, scene, bands
+
+    naming = replace(naming, ladder=own_or_marker(layout, naming.ladder, naming.marker))
+    with stage("name"):
+        named = _assigned(layout, bands, naming, settings)
+        divided = _divided_doublets(image, layout, named, naming, settings)
+    if divided is not None:
+        # The parts are new bands: their strength must be known before rows are chosen again.
+        layout = divided
+        scene, bands = _measured(image, layout, settings)
+        with stage("name"):
+            named = _assigned(layout, bands, naming, settings)
+    plain = [tuple(replace(b, target=None) for b in x.sorted().bands) for x in (layout, named)]
+    if plain[0] == plain[1] and replace(named, bands=()) == replace(layout, bands=()):
+        targets = {band.id: band.target for band in named.bands}
+        bands = [{**row, "target": targets[row["band_id"]]} for row in bands]
+    else:
+        scene, bands = _measured(image, named, settings)
+    return named, scene, add_kda(bands, named, targets=naming.targets, ladder=naming.ladder)
+
+
+def _without_flags(lane: Lane, *names: str) -> Lane:
+    return replace(lane, flags=tuple(name for name in lane.flags if name not in names))
+
+
+def _measured(image: BlotImage, layout: Layout, settings: Settings) -> tuple[PreparedImage, list[dict[str, Any]]]:
+    """A picture prepared for quantification, and all bands of a layout measured in it."""
     with stage("scene"):
         scene = prepare_image(image, layout, settings=settings.quantification)
     with stage("measure"):
-        bands = _all_rows(image, layout, scene)
-    if naming is None:
-        return layout, scene, _with_kda(bands, layout, settings.identification.ladder)
-    if naming.targets:
-        naming = replace(naming, ladder=own_or_marker(layout, naming.ladder, naming.marker))
-        with stage("name"):
-            named = name_bands(image, layout, bands, naming, settings=settings)
-        if _outlines(named) != _outlines(layout):
-            with stage("scene"):
-                scene = prepare_image(image, named, settings=settings.quantification)
-        with stage("measure"):
-            # Whether naming gave bands their targets and did nothing else.
-            plain = [
-                replace(x, bands=tuple(replace(b, target=None) for b in x.sorted().bands)) for x in (layout, named)
-            ]
-            if plain[0] == plain[1]:
-                # No number depends on a name: bands are measured once.
-                targets = {band.id: band.target for band in named.bands}
-                bands = [{**row, "target": targets[row["band_id"]]} for row in bands]
-            else:
-                bands = _all_rows(image, named, scene)
-            layout = named
-            bands = add_kda(bands, layout, targets=naming.targets, ladder=naming.ladder)
-    return layout, scene, bands
+        layout = layout.sorted()
+        return scene, measure_rows(image, layout, scene, only={band.id for band in layout.bands})
 
 
-def _all_rows(image: BlotImage, layout: Layout, scene: PreparedImage) -> list[dict[str, Any]]:
-    layout = layout.sorted()
-    return measure_rows(image, layout, scene, only={band.id for band in layout.bands})
+def _assigned(layout: Layout, bands: list[dict[str, Any]], naming: Naming, settings: Settings) -> Layout:
+    """The layout with targets; lanes that lacked a band in a named row have an expected one."""
+    return assign_targets(
+        layout,
+        (*naming.targets, *naming.together),
+        probe=naming.probe,
+        ladder=naming.ladder,
+        table={name: [row[name] for row in bands] for name in ("band_id", "volume")},
+        kda_tolerance=settings.identification.kda_tolerance,
+    )
 
 
-def _with_kda(bands: list[dict[str, Any]], layout: Layout, ladder: str | None) -> list[dict[str, Any]]:
-    """Masses by the settings' ladder, or by what a hand named its bands."""
-    try:
-        return add_kda(bands, layout, ladder=ladder)
-    except ValueError as error:  # a product that no preset knows
-        raise LadderError(str(error)) from None
-
-
-@single_threaded
-def name_bands(
-    image: BlotImage, layout: Layout, bands: list[dict[str, Any]], naming: Naming, *, settings: Settings
-) -> Layout:
-    """Give bands their proteins' names; a declared doublet that shows one row is taken apart where the data carry it.
-
-    Parameters
-    ----------
-    image : BlotImage
-        The picture.
-    layout : Layout
-        What was found and corrected.
-    bands : list of dict
-        The layout's measured bands (`measure_rows`): the strongest row of all is the likelier one.
-    naming : Naming
-        Probe, targets and ladder.
-    settings : Settings
-        The tolerances of naming.
-
-    Returns
-    -------
-    Layout
-        With targets; lanes that lacked a band in a named row have an expected one.
-    """
-
-    def assign(current: Layout, rows: list[dict[str, Any]]) -> Layout:
-        return assign_targets(
-            current,
-            (*naming.targets, *naming.together),
-            probe=naming.probe,
-            ladder=naming.ladder,
-            table={name: [row[name] for row in rows] for name in ("band_id", "volume")},
-            kda_tolerance=settings.identification.kda_tolerance,
-        )
-
-    named = assign(layout, bands)
+def _divided_doublets(
+    image: BlotImage, layout: Layout, named: Layout, naming: Naming, settings: Settings
+) -> Layout | None:
+    """The layout with declared doublets that show one row taken apart; None where there are none."""
     parts = [name for target in naming.targets if len(target.mw_kda) > 1 for name in target.band_names]
     merged = [*unresolved_rows(named), *undivided_rows(named, parts)]
     if not merged:
-        return named
-    divided = resolve_doublets(
+        return None
+    found = resolve_doublets(
         image.signal(), named, ceiling=image.ceiling, rows=merged, settings=settings.identification
     )
-    divided = keep_row_numbers(divided, layout)
-    # The parts are new bands: their strength must be known before rows are chosen again.
-    scene = prepare_image(image, divided, settings=settings.quantification)
-    return assign(divided, _all_rows(image, divided, scene))
-
-
-def _outlines(layout: Layout) -> dict[str, Polygon]:
-    return {band.id: band.outline for band in layout.bands}
+    return keep_row_numbers(found, layout)

@@ -13,7 +13,7 @@ docs/methods.md, *Pictures of one membrane*.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -214,15 +214,6 @@ def _extended(middles: Floats, spare: int) -> Floats:
     return np.concatenate([middles[0] - more[::-1], middles, middles[-1] + more])
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Number of the reference's first lane on the sheet, others that it may have, and what decided."""
-
-    first: int
-    others: tuple[int, ...] = ()
-    tied_by: tuple[str, ...] = ()
-
-
 def _place_on_sheet(
     pictures: Sequence[MembranePicture],
     ties: Mapping[int, LaneTie],
@@ -230,8 +221,8 @@ def _place_on_sheet(
     sheet: Expected,
     n_lanes: int,
     said: Mapping[int, int | None],
-) -> _Place:
-    """Where the lanes that the pictures show together lie on the sheet, which may list more.
+) -> LaneTie:
+    """Number on the sheet of the reference's first lane; the sheet may list more lanes than the pictures show.
 
     The missing ones are those at the ends that the sheet itself calls ladder or blank, if there is one way only, or
     the ladder's lane tells.
@@ -239,17 +230,17 @@ def _place_on_sheet(
     known = {k: tie.first for k, tie in ties.items() if not tie.others and not tie.trouble and pictures[k].lanes}
     for k, number in said.items():
         if number is not None and k in known:
-            return _Place(number - known[k], tied_by=(SAID,))
+            return LaneTie(first=number - known[k], tied_by=(SAID,))
     low, high = min(known.values()), max(first + len(pictures[k].lanes) for k, first in known.items())
     ways = list(range(1 - low, n_lanes - high + 2))
     if len(ways) < 2:
-        return _Place(1 - low)
+        return LaneTie(first=1 - low)
     ladders = sheet.lanes_of("ladder")
     by_ladder = {
         way for way in ways for k, first in known.items() for i in pictures[k].ladder if way + first + i in ladders
     }
     if len(by_ladder) == 1:
-        return _Place(by_ladder.pop(), tied_by=(LADDER,))
+        return LaneTie(first=by_ladder.pop(), tied_by=(LADDER,))
     by_roles = {
         number - first
         for k, first in known.items()
@@ -258,13 +249,13 @@ def _place_on_sheet(
     dark = sheet.lanes_of("ladder", "blank")
     fitting = [way for way in ways if {*range(1, way + low), *range(way + high, n_lanes + 1)} <= dark]
     if len(fitting) == 1 and by_roles <= set(fitting) and not any(pictures[k].ends_unlike for k in known):
-        return _Place(fitting[0], tied_by=(ROLES,))
+        return LaneTie(first=fitting[0], tied_by=(ROLES,))
     first = (fitting or ways)[0]
-    return _Place(first, others=tuple(way for way in ways if way != first))
+    return LaneTie(first=first, others=tuple(way for way in ways if way != first))
 
 
 def _unseen_samples(
-    pictures: Sequence[MembranePicture], ties: Mapping[int, LaneTie], place: _Place, *, sheet: Expected, n_lanes: int
+    pictures: Sequence[MembranePicture], ties: Mapping[int, LaneTie], place: LaneTie, *, sheet: Expected, n_lanes: int
 ) -> str:
     """What is wrong with a sheet whose samples lie beyond all lanes that any picture shows."""
     if place.others or place.tied_by == (SAID,):
@@ -283,7 +274,9 @@ def _unseen_samples(
     )
 
 
-def _identity(picture: MembranePicture, tie: LaneTie, place: _Place, *, n_lanes: int, said: int | None) -> LaneIdentity:
+def _identity(
+    picture: MembranePicture, tie: LaneTie, place: LaneTie, *, n_lanes: int, said: int | None
+) -> LaneIdentity:
     """How one picture's lanes are known, from its tie to the reference and the reference's place on the sheet."""
     m = len(picture.lanes)
     if said is not None:
