@@ -17,8 +17,8 @@ from psygnal import Signal
 from blotquant.session import drawn_shapes as drawn
 from blotquant.session.band_edits import resize_band
 from blotquant.session.hit_testing import Hit, hit, shown_outline
-from napari_blotquant.laying import DRAWING, LaidLayers
-from napari_blotquant.shapes import Mirror, to_vertices
+from napari_blotquant.laying import DRAWING, LaidLayers, Mirror
+from napari_blotquant.shapes import to_vertices
 
 HANDLE_PX = (3.0, 10.0)
 """Edge of a handle, in pixels of the screen: from that on a band hardly higher to napari's own."""

@@ -6,10 +6,10 @@ back by `layers`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,24 +17,22 @@ from napari.layers import Image, Shapes
 from psygnal import Signal
 
 from blotquant.imaging.content import contrast_limits
-from blotquant.model.geometry import Band, Layout, Polygon
+from blotquant.model.geometry import Band, Layout, Point, Polygon
 from blotquant.session import drawn_shapes as drawn
 from blotquant.session.history import Change
 from blotquant.session.hit_testing import Hit, shown_outline
 from napari_blotquant.editor import Editor
 from napari_blotquant.shapes import (
     BAND_ID,
-    CLEAR,
     COLOURS,
     LANE_ID,
     STRIP_ID,
     Colour,
-    Mirror,
-    Thing,
     band_colour,
     band_features,
     lane_colour,
     lane_features,
+    to_vertices,
 )
 
 CLOSE = 2.5
@@ -43,11 +41,107 @@ DARK_VIEW = "gray_r"
 """Colour map in which bands are shown dark."""
 BRIGHT_VIEW = "gray"
 """Colour map in which they shine."""
+CLEAR = "transparent"
+LIT = (0.0, 0.62, 0.95, 0.35)
+"""What the next key will act on is filled with this."""
 LABEL = {"string": "{label}", "size": 11, "color": COLOURS["sample"], "anchor": "upper_left", "visible": False}
 HEAD_PX = 10.0
 """Where the heads of lanes lie further to the right than their feet by this, their numbers stand on that side."""
 DRAWING = ("add_rectangle", "add_ellipse", "add_line", "add_path", "add_polyline", "add_polygon", "add_polygon_lasso")
 """Modes of a Shapes layer in which the mouse draws."""
+
+
+class Thing(NamedTuple):
+    """A strip, lane or band as a shape."""
+
+    key: str
+    points: Sequence[Point]
+    colour: Colour
+
+
+class Mirror:
+    """Keeps one Shapes layer at what a layout holds; each shape carries the hidden id of what it shows in a feature."""
+
+    def __init__(self, layer: Shapes, column: str, kind: str, read: Callable[..., drawn.DrawnShapes]) -> None:
+        self.layer, self.column, self.kind, self.read = layer, column, kind, read
+        self.lit = ""
+        self.width = 1.0
+        self._shown = 0
+
+    @property
+    def keys(self) -> list[str]:
+        """The id that each shape carries, in the layer's order."""
+        features = self.layer.features
+        return [str(key) for key in features[self.column]] if self.column in features else [""] * len(self.layer.data)
+
+    @property
+    def selected(self) -> list[str]:
+        """Ids of the selected shapes, in the layer's order."""
+        keys = self.keys
+        return [keys[k] for k in sorted(self.layer.selected_data) if k < len(keys)]
+
+    @property
+    def shapes(self) -> list[drawn.Shape]:
+        """What the layer shows now."""
+        return [drawn.Shape(key, np.array(points)) for key, points in zip(self.keys, self.layer.data, strict=True)]
+
+    @property
+    def has_foreign(self) -> bool:
+        """Whether a hand added or removed shapes: pasting tells nothing but that the features grew."""
+        return len(self.layer.data) != self._shown
+
+    def show(self, things: Sequence[Thing]) -> None:
+        """Show these things; only what differs is assigned."""
+        layer, wanted, keys = self.layer, {thing.key: thing for thing in things}, self.keys
+        chosen = [key for key in self.selected if key in wanted]
+        again = [k for k, key in enumerate(keys) if key not in wanted or key in keys[:k]]
+        if again:
+            layer.remove(again)
+            keys = [key for k, key in enumerate(keys) if k not in set(again)]
+        if any(not drawn.is_same_place(layer.data[k], tuple(wanted[key].points)) for k, key in enumerate(keys)):
+            layer.data = [(to_vertices(wanted[key].points), self.kind) for key in keys]
+        shown = set(keys)
+        new = [thing for thing in things if thing.key not in shown]
+        if new:
+            points, colours = [to_vertices(thing.points) for thing in new], np.array([t.colour for t in new])
+            layer.add(points, shape_type=self.kind, edge_width=self.width, edge_color=colours, face_color=CLEAR)
+            keys += [thing.key for thing in new]
+            self.write_keys(keys)
+        self._shown = len(keys)
+        self.paint({thing.key: thing.colour for thing in things})
+        self.select(chosen)
+
+    def paint(self, colours: dict[str, Colour]) -> None:
+        """Give the shapes their colours, and the one that is lit its filling."""
+        keys = self.keys
+        if not keys:
+            return
+        edges = np.array([colours.get(key, COLOURS["expected"]) for key in keys])
+        if not np.allclose(edges, self.layer.edge_color, atol=1e-3):
+            self.layer.edge_color = edges
+        self._fill(keys)
+
+    def _fill(self, keys: Sequence[str]) -> None:
+        faces = np.array([LIT if key and key == self.lit else (0.0, 0.0, 0.0, 0.0) for key in keys])
+        if keys and not np.allclose(faces, self.layer.face_color, atol=1e-3):
+            self.layer.face_color = faces
+
+    def light(self, key: str) -> None:
+        """Fill one shape, or none."""
+        if key != self.lit:
+            self.lit = key
+            self._fill(self.keys)
+
+    def select(self, chosen: Iterable[str]) -> None:
+        """Select shapes by their ids."""
+        keys = self.keys
+        places = {keys.index(key) for key in chosen if key in keys}
+        if places != set(self.layer.selected_data):
+            self.layer.selected_data = places
+
+    def write_keys(self, keys: Sequence[str]) -> None:
+        """Say which thing each shape shows."""
+        self.layer.features[self.column] = np.array(keys, dtype=object)
 
 
 class LaidLayers:
