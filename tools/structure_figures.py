@@ -91,8 +91,12 @@ def print_way(picture: Path) -> None:
     def trace(frame: FrameType, event: str, _argument: Any) -> None:
         nonlocal changes
         own = frame.f_code.co_filename
-        # Bodies of modules and classes run when they are imported: only functions are a picture's way.
-        if event != "call" or not own.startswith(str(CORE)) or not frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+        # Bodies of modules and classes run when they are imported, and comprehensions belong to what holds them: only
+        # functions are a picture's way.
+        is_function = frame.f_code.co_flags & inspect.CO_OPTIMIZED and not frame.f_code.co_name.endswith(
+            ("comp>", "expr>")
+        )
+        if event != "call" or not own.startswith(str(CORE)) or not is_function:
             return
         entered.add(own)
         caller = frame.f_back.f_code.co_filename if frame.f_back else ""

@@ -251,6 +251,8 @@ def _known(folder: Path) -> dict[str, set[str]]:
     """Checksums of what blotquant wrote here: in the last finished run, and in one that was stopped meanwhile."""
     known: dict[str, set[str]] = {}
     for place in (folder, folder / ".blotquant" / "new"):
+        if not is_plain_file(place / MANIFEST):
+            continue
         try:
             manifest = read_manifest(place)
         except SessionError:
