@@ -67,6 +67,12 @@ FLOOR_SDS = 4.0
 MOSTLY_FLOOR = 0.97
 """A lane of which a greater part lies on the floor is empty: its floor is found again around its middle."""
 
+FEWEST = 5
+"""Rows and columns that a lane needs for anything to be said of its noise and debris."""
+
+ENOUGH_PIXELS = 100_000
+"""Pixels that tell a lane's noise to half a percent."""
+
 DEBRIS_SDS = 6.0
 """A pixel is debris from so many SDs of noise above all that its lane has in common near it."""
 
@@ -220,27 +226,32 @@ def profile_lanes(signal: FloatImage, layout: Layout, *, background: str = "loca
 def _bare_profiles(signal: FloatImage, layout: Layout) -> tuple[list[LaneProfile], float]:
     """Profiles of all lanes without a background, and the usual height of their bands."""
     lanes = [_without_overlap(lane, layout) for lane in layout.lanes]
-    # What most of a lane's columns have in common tells how tall its bands are, and what is debris.
-    commons = [row_medians(_straightened(signal, lane)[1]) for lane in lanes]
-    heights = np.array([_band_height(common) for common in commons])
-    known = heights[np.isfinite(heights)]
-    height = max(float(np.median(known)), LEAST_HEIGHT_PX) if len(known) else LEAST_HEIGHT_PX
-    profiles = []
-    for lane, common in zip(lanes, commons, strict=True):
-        # Pixels are straightened once more: to keep those of all lanes would take more memory than the picture.
+    profiles, commons, tops = [], [], []
+    # A lane at a time, while its pixels are at hand: those of all would take more memory than the picture.
+    for lane in lanes:
         rows, pixels = _straightened(signal, lane)
         # Sums are taken on the picture's own pixels, each by its covered part.
         box, weights = area_weights(lane.outline, (signal.shape[0], signal.shape[1]))
         at = slice(rows[0] - box.row_start, rows[-1] + 1 - box.row_start)
-        sums = np.einsum("ij,ij->i", weights, signal[box.slices], dtype=float)
-        cover = weights.sum(axis=1)[at]
-        debris, noise = _debris(pixels, common, height)
-        counts = (sums[at] - debris) / np.maximum(cover, 1e-9)
+        sums, cover = np.einsum("ij,ij->i", weights, signal[box.slices], dtype=float)[at], weights.sum(axis=1)[at]
+        none = np.zeros(len(rows))
         profiles.append(
             LaneProfile(
-                rows=rows, cover=cover, counts=counts, background=np.zeros(len(rows)), debris=debris, noise=noise
+                rows=rows, cover=cover, counts=sums / np.maximum(cover, 1e-9), background=none, debris=none,
+                noise=_pixel_noise(pixels),
             )
-        )
+        )  # fmt: skip
+        # What most of a lane's columns have in common tells how tall its bands are, and what is debris.
+        commons.append(row_medians(pixels))
+        tops.append(pixels.max(axis=1))
+    heights = np.array([_band_height(common) for common in commons])
+    known = heights[np.isfinite(heights)]
+    height = max(float(np.median(known)), LEAST_HEIGHT_PX) if len(known) else LEAST_HEIGHT_PX
+    for k, (lane, profile) in enumerate(zip(lanes, profiles, strict=True)):
+        debris = _debris(signal, lane, (commons[k], tops[k]), profile.noise, height)
+        if debris.any():
+            counts = profile.counts - debris / np.maximum(profile.cover, 1e-9)
+            profiles[k] = replace(profile, counts=counts, debris=debris)
     return profiles, height
 
 
@@ -315,16 +326,21 @@ def _opening(profile: Array, length: float) -> Array:
     return np.asarray(opened[n // 2 : len(padded) - n // 2], dtype=float)
 
 
-def _debris(pixels: FloatImage, common: Array, height: float) -> tuple[Array, float]:
-    """Light of specks and scratches in each row of a straightened lane, counts; and the SD of one pixel's noise.
+def _pixel_noise(pixels: FloatImage) -> float:
+    """SD of one pixel of a straightened lane, counts: from second differences across it, on every few rows of many."""
+    if min(pixels.shape) < FEWEST or not np.isfinite(pixels).all():
+        return 0.0
+    some = pixels[:: 1 + pixels.size // ENOUGH_PIXELS]
+    bends = np.abs(some[:, 2:] - 2 * some[:, 1:-1] + some[:, :-2])
+    return MAD_TO_SD * float(row_medians(bends.ravel())) / 6**0.5
 
-    `common` is the median of each row.
-    """
-    debris, tops = np.zeros(len(pixels)), pixels.max(axis=1)
-    if pixels.shape[1] < 5 or len(pixels) < 5 or not np.isfinite(tops).all():
-        return debris, 0.0
-    bends = np.abs(pixels[:, 2:] - 2 * pixels[:, 1:-1] + pixels[:, :-2])
-    noise = MAD_TO_SD * float(row_medians(bends.ravel())) / 6**0.5
+
+def _debris(signal: FloatImage, lane: Lane, rows: tuple[Array, FloatImage], noise: float, height: float) -> Array:
+    """Light of specks and scratches in each row of a lane, counts; `rows` are each row's median and highest count."""
+    common, tops = rows
+    debris = np.zeros(len(common))
+    if len(common) < FEWEST or not np.isfinite(tops).all():
+        return debris
     # What the columns have in common within a band's height, and how far the brightest of it stands out.
     reach = round(height)
     brightest = ndimage.maximum_filter1d(common, 2 * reach + 1)
@@ -333,17 +349,17 @@ def _debris(pixels: FloatImage, common: Array, height: float) -> tuple[Array, fl
     # In most lanes nothing is so bright: only rows about those where something is are looked at further.
     bright = np.flatnonzero(tops > least)
     if not len(bright):
-        return debris, noise
+        return debris
     near = slice(max(bright[0] - reach - 1, 0), bright[-1] + reach + 2)
-    own, light = common[near, None], pixels[near].astype(float)
+    own, light = common[near, None], _straightened(signal, lane)[1][near].astype(float)
     # A single hot pixel is noise; debris is two pixels wide at least.
     seeds = ndimage.binary_opening(light > least[near, None], np.ones((2, 2), dtype=bool))
-    if seeds.any():
+    if seeds.any() and light.shape[1] >= FEWEST:
         spoilt = ndimage.binary_dilation(seeds, iterations=max(reach, 1)) & (light > own + 2 * noise)
         # What fills a row from side to side is a band.
         spoilt[spoilt.mean(axis=1) > 0.5] = False
         debris[near] = np.where(spoilt, light - own, 0.0).sum(axis=1)
-    return debris, noise
+    return debris
 
 
 def _opened(profile: LaneProfile, height: float, lengths: Sequence[float]) -> list[LaneProfile]:
