@@ -49,7 +49,7 @@ def assert_same(a: Layout, b: Layout) -> None:
 
 
 @pytest.mark.parametrize("k", range(N))
-def test_polarity_alters_nothing(k: int) -> None:
+def test_find_layout_is_the_same_for_either_polarity(k: int) -> None:
     image = blots()[k].image()
     other = BlotImage(
         pixels=(65535 - image.pixels.astype(np.int64)).astype(np.uint16),
@@ -62,7 +62,7 @@ def test_polarity_alters_nothing(k: int) -> None:
 
 @settings(max_examples=12, deadline=None)
 @given(k=st.integers(0, N - 1), factor=st.floats(1e-3, 1e3), offset=st.floats(-1e3, 1e3))
-def test_factor_and_offset_alter_nothing(k: int, factor: float, offset: float) -> None:
+def test_find_layout_is_the_same_for_any_factor_and_offset(k: int, factor: float, offset: float) -> None:
     image = blots()[k].image()
     other = find_layout((image.signal() + offset) * factor, ceiling=(image.ceiling + offset) * factor)
     assert_same(other, found(k))
@@ -70,13 +70,13 @@ def test_factor_and_offset_alter_nothing(k: int, factor: float, offset: float) -
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int32, np.uint16])
 @pytest.mark.parametrize("k", range(N))
-def test_dtype_alters_nothing(k: int, dtype: type) -> None:
+def test_find_layout_is_the_same_for_any_dtype(k: int, dtype: type) -> None:
     image = blots()[k].image()
     assert find_layout(image.signal().astype(dtype), ceiling=image.ceiling) == found(k)
 
 
 @pytest.mark.parametrize("k", range(N))
-def test_flip_turns_only_the_order_of_lanes(k: int) -> None:
+def test_find_layout_of_a_flipped_picture_turns_the_order_of_lanes(k: int) -> None:
     image = blots()[k].image()
     flipped = find_layout(np.ascontiguousarray(image.signal()[:, ::-1]), ceiling=image.ceiling)
     here = found(k)

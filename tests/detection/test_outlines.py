@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from blotquant.detection.outlines import Trace, trace_bands
+from blotquant.detection.outlines import Trace, lane_confidence, trace_bands
 
 FWHM = 2 * np.sqrt(2 * np.log(2))
 
@@ -54,3 +54,10 @@ def test_trace_bands_keeps_a_band_that_the_picture_hardly_shows():
     assert found[0] is outside
     assert found[1].peak == pytest.approx((100, 200), abs=14)
     assert trace_bands(picture, [outside], [50.0]) == [outside]
+
+
+def test_lane_confidence_rises_from_even_odds_with_clearness() -> None:
+    assert lane_confidence(0.35) == pytest.approx(0.5)
+    assert lane_confidence(0.2) < 0.2 < 0.8 < lane_confidence(0.5)
+    assert lane_confidence(0.0) >= 0.05
+    assert lane_confidence(1.0) <= 0.99

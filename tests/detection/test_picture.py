@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blotquant.detection.band_peaks import Peak, overlooked_peaks
 from blotquant.detection.membranes import find_membrane_layouts
 from blotquant.detection.picture import (
     detect_bands,
@@ -14,6 +13,7 @@ from blotquant.detection.picture import (
     find_bands_again,
     find_layout,
     find_strips,
+    strip_confidence,
 )
 from blotquant.model.geometry import Layout
 
@@ -47,7 +47,7 @@ def layout() -> Layout:
     return find_layout(draw())
 
 
-def test_clean_blot_has_its_strip_lanes_and_bands(layout: Layout) -> None:
+def test_find_layout_finds_strip_lanes_and_bands_of_a_clean_blot(layout: Layout) -> None:
     assert len(layout.strips) == 1
     assert np.abs(middles(layout) - CENTERS).max() < 1.1
     assert [lane.number for lane in layout.lanes] == list(range(1, 9))
@@ -57,14 +57,14 @@ def test_clean_blot_has_its_strip_lanes_and_bands(layout: Layout) -> None:
         assert [band.row for band in layout.bands_of(lane.id)] == [1, 2]
 
 
-def test_bands_of_a_row_share_one_height(layout: Layout) -> None:
+def test_find_layout_gives_bands_of_a_row_one_height(layout: Layout) -> None:
     for row in (1, 2):
         outlines = [np.asarray(b.outline) for b in layout.bands if b.row == row]
         heights = [float(o[-1, 0] - o[0, 0]) for o in outlines]
         assert np.ptp(heights) < 1e-3
 
 
-def test_missing_band_is_expected_and_not_detected() -> None:
+def test_find_layout_expects_a_missing_band() -> None:
     line = (900.0, 900.0, 900.0, 0.0, 900.0, 900.0, 900.0, 900.0)
     found = find_layout(draw(strengths=((3000.0,) * 8, line)))
     (absent,) = [b for b in found.bands if b.status == "not_detected"]
@@ -73,7 +73,7 @@ def test_missing_band_is_expected_and_not_detected() -> None:
     assert absent.peak[0] == pytest.approx(ROWS[1], abs=1)
 
 
-def test_empty_lane_inside_is_a_lane() -> None:
+def test_find_layout_takes_an_empty_lane_inside_for_a_lane() -> None:
     line = (3000.0, 3000.0, 3000.0, 0.0, 3000.0, 3000.0, 3000.0, 3000.0)
     found = find_layout(draw(strengths=(line, tuple(v / 3 for v in line))))
     assert len(found.lanes) == 8
@@ -81,7 +81,7 @@ def test_empty_lane_inside_is_a_lane() -> None:
     assert float(found.lanes[3].center_at(100)) == pytest.approx(CENTERS[3], abs=4)
 
 
-def test_faint_band_beside_a_hundredfold_one() -> None:
+def test_find_layout_sees_a_faint_band_beside_a_hundredfold_one() -> None:
     line = (20000.0, 200.0, 20000.0, 200.0, 20000.0, 200.0, 20000.0, 20000.0)
     found = find_layout(draw(strengths=(line, line)))
     assert len(found.lanes) == 8
@@ -89,7 +89,7 @@ def test_faint_band_beside_a_hundredfold_one() -> None:
 
 
 @pytest.mark.parametrize(("factor", "offset"), [(0.01, 0.0), (37.0, 0.0), (1.0, 5000.0), (0.5, -100.0)])
-def test_factor_and_offset_change_nothing(layout: Layout, factor: float, offset: float) -> None:
+def test_find_layout_is_the_same_for_any_factor_and_offset(layout: Layout, factor: float, offset: float) -> None:
     other = find_layout(draw() * factor + offset)
     assert middles(other) == pytest.approx(middles(layout), abs=1e-3)
     peaks = [np.array([b.peak for b in x.bands]) for x in (other, layout)]
@@ -97,28 +97,28 @@ def test_factor_and_offset_change_nothing(layout: Layout, factor: float, offset:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.uint16])
-def test_dtype_changes_nothing(dtype: type) -> None:
+def test_find_layout_is_the_same_for_any_dtype(dtype: type) -> None:
     counts = np.rint(draw())
     a, b = find_layout(counts), find_layout(counts.astype(dtype))
     assert a == b
 
 
-def test_flip_only_turns_the_order_of_lanes(layout: Layout) -> None:
+def test_find_layout_of_a_flipped_picture_turns_the_order_of_lanes(layout: Layout) -> None:
     flipped = find_layout(np.ascontiguousarray(draw()[:, ::-1]))
     assert 499 - middles(flipped)[::-1] == pytest.approx(middles(layout), abs=1.5)
     assert len(flipped.bands) == len(layout.bands)
 
 
-def test_same_input_gives_the_same_layout(layout: Layout) -> None:
+def test_find_layout_gives_the_same_for_the_same_input(layout: Layout) -> None:
     assert find_layout(draw()) == layout
 
 
-def test_noise_alone_is_no_blot() -> None:
+def test_find_layout_sees_no_blot_in_noise() -> None:
     found = find_layout(np.random.default_rng(0).normal(100, 5, (300, 400)))
     assert {"blank", "not_a_blot"} & set(found.flags)
 
 
-def test_saturated_picture_is_flagged() -> None:
+def test_find_layout_flags_a_saturated_picture() -> None:
     assert find_layout(np.full((100, 100), 255.0), ceiling=255).flags == ("saturated_picture",)
 
 
@@ -145,20 +145,20 @@ def test_find_layout_gives_an_exact_count_when_asked() -> None:
     assert len(find_layout(draw(), n_lanes=7, exact=True).lanes) == 7
 
 
-def test_bands_again_in_the_same_lanes(layout: Layout) -> None:
+def test_find_bands_again_finds_the_same_in_the_same_lanes(layout: Layout) -> None:
     again = find_bands_again(draw(), layout)
     assert again.lanes == layout.lanes
     assert [b.peak[0] for b in again.bands] == pytest.approx([b.peak[0] for b in layout.bands], abs=0.5)
 
 
-def test_steps_agree_with_the_whole(layout: Layout) -> None:
+def test_detect_lanes_and_detect_bands_agree_with_the_whole(layout: Layout) -> None:
     strips = find_strips(draw())
     lanes = detect_lanes(draw(), strips[0])
     assert lanes == layout.lanes
     assert len(detect_bands(draw(), lanes)) == len(layout.bands)
 
 
-def test_pictures_of_one_membrane_share_their_lanes() -> None:
+def test_find_membrane_layouts_share_their_lanes() -> None:
     left = (3000.0,) * 4 + (0.0,) * 4
     right = (0.0,) * 4 + (3000.0,) * 4
     first, second = draw(strengths=(left, left)), draw(strengths=(right, right), seed=4)
@@ -178,7 +178,7 @@ def slab(top: float, left: float, shape: tuple[int, int]) -> NDArray[np.float64]
     return 3000.0 * inside * np.exp(-(((y - top) / np.where(notch, 9.0, 13.0)) ** 4)) * np.where(notch, 0.85, 1.0)
 
 
-def test_slabs_that_stand_aside_are_strips_of_their_own() -> None:
+def test_find_layout_takes_slabs_that_stand_aside_for_strips() -> None:
     shape = (560, 820)
     noise = np.random.default_rng(5).normal(300, 8, shape)
     apart = find_layout(noise + slab(130, 120, shape) + slab(400, 156, shape))
@@ -187,7 +187,7 @@ def test_slabs_that_stand_aside_are_strips_of_their_own() -> None:
     assert [len(below.lanes_of(s.id)) for s in below.strips] == [9]
 
 
-def test_outlines_follow_tilt_and_bow_and_hold_the_band() -> None:
+def test_find_layout_draws_outlines_along_tilt_and_bow() -> None:
     tilt, bow, sigma = 0.06, 2.5, 4.0
     y, x = np.mgrid[:220, :500].astype(float)
     picture = np.random.default_rng(8).normal(300, 8, y.shape)
@@ -209,7 +209,7 @@ def test_outlines_follow_tilt_and_bow_and_hold_the_band() -> None:
         assert band.peak[0] == pytest.approx(100 + tilt * (col - 240) + bow * ((col - center) / 17) ** 2, abs=0.5)
 
 
-def test_ladder_beside_the_lanes_is_a_lane_with_that_role() -> None:
+def test_find_layout_gives_a_ladder_its_role() -> None:
     y, x = np.mgrid[:220, :500].astype(float)
     across = 1 / (1 + np.exp((np.abs(x - CENTERS[0]) - 17) / 1.2))
     picture = np.random.default_rng(4).normal(300, 8, y.shape)
@@ -220,7 +220,7 @@ def test_ladder_beside_the_lanes_is_a_lane_with_that_role() -> None:
     assert np.abs(middles(found) - CENTERS).max() < 2
 
 
-def test_lanes_lean_with_a_tilted_strip() -> None:
+def test_find_layout_leans_lanes_with_a_tilted_strip() -> None:
     slope = 0.09
     y, x = np.mgrid[:300, :560].astype(float)
     picture = np.random.default_rng(6).normal(300, 8, y.shape)
@@ -235,7 +235,7 @@ def test_lanes_lean_with_a_tilted_strip() -> None:
         assert (right - left) / (bottom - top) == pytest.approx(-slope, abs=0.02)
 
 
-def test_a_given_count_leaves_no_doubt() -> None:
+def test_find_layout_has_no_doubt_about_a_given_count() -> None:
     shape = (300, 820)
     picture = np.random.default_rng(5).normal(300, 8, shape) + slab(150, 120, shape)
     told = find_layout(picture, n_lanes=9)
@@ -244,7 +244,7 @@ def test_a_given_count_leaves_no_doubt() -> None:
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_dots_are_no_blot(sign: float) -> None:
+def test_find_layout_takes_dots_for_no_blot(sign: float) -> None:
     y, x = np.mgrid[:400, :600].astype(float)
     rng = np.random.default_rng(1)
     picture = rng.normal(300, 6, y.shape)
@@ -255,7 +255,7 @@ def test_dots_are_no_blot(sign: float) -> None:
     assert {"blank", "not_a_blot"} & set(found.flags)
 
 
-def test_bar_chart_is_no_blot() -> None:
+def test_find_layout_takes_a_bar_chart_for_no_blot() -> None:
     y, x = np.mgrid[:400, :600].astype(float)
     picture = np.zeros(y.shape)
     for k, high in enumerate((120, 260, 90, 200, 170, 240, 60)):
@@ -265,13 +265,13 @@ def test_bar_chart_is_no_blot() -> None:
     assert {"blank", "not_a_blot"} & set(found.flags)
 
 
-def test_confidences_are_probabilities(layout: Layout) -> None:
+def test_find_layout_gives_confidences_that_are_probabilities(layout: Layout) -> None:
     given = [item.confidence for items in (layout.strips, layout.lanes, layout.bands) for item in items]
     assert min(given) > 0.5
     assert max(given) <= 1
 
 
-def test_speck_in_one_lane_is_less_sure_than_a_row_or_no_band() -> None:
+def test_find_layout_is_less_sure_of_a_speck_than_of_a_row() -> None:
     picture = draw()
     picture[170:178, 100:120] += 60
     found = find_layout(picture)
@@ -323,17 +323,6 @@ def test_find_layout_refuses_no_picture_whose_lanes_a_person_counts() -> None:
     assert "blank" not in found.flags
 
 
-def test_overlooked_peaks_are_the_one_band_of_lanes_that_show_none() -> None:
-    peaks = [Peak(k, 50.0, 50.0, 8.0, 1000.0, 200.0, 0.95, group=0, core=8.0) for k in (0, 1, 3)]
-    rows = np.arange(100.0)
-    lit, hint = 900 * np.exp(-(((rows - 52) / 3.4) ** 2) / 2), np.full(100, 0.2)
-    (found,) = overlooked_peaks(peaks, [(2, lit, hint, 5.0), (0, lit, hint, 5.0)], least=10.0)
-    assert (found.lane, found.chance) == (2, 0.5)
-    assert found.row == pytest.approx(52, abs=0.2)
-    assert overlooked_peaks(peaks, [(2, 0.1 * lit, hint, 5.0)], least=10.0) == []
-    assert overlooked_peaks(peaks, [(2, lit, 0 * hint, 5.0)], least=10.0) == []
-
-
 def test_find_layout_looks_inside_a_black_frame() -> None:
     """An 8-bit export with dark bands: its frame is at their ceiling, and most of the picture."""
     light = draw()
@@ -341,3 +330,13 @@ def test_find_layout_looks_inside_a_black_frame() -> None:
     framed = np.pad(stored, 150, constant_values=255.0)
     found = find_layout(framed, ceiling=255.0)
     assert middles(found) - 150 == pytest.approx(CENTERS, abs=1.5)
+
+
+def test_strip_confidence_of_clear_lanes_is_sure_but_not_certain() -> None:
+    assert 0.95 < strip_confidence([0.9] * 8) < 0.99
+
+
+def test_strip_confidence_is_decided_by_the_least_clear_lane() -> None:
+    assert strip_confidence([0.95, 0.95, 0.4, 0.95]) == pytest.approx(strip_confidence([0.4] * 4))
+    assert strip_confidence([0.95, 0.95, 0.25, 0.95]) < 0.3 < 0.9 < strip_confidence([0.9, 0.6, 0.9])
+    assert strip_confidence([0.34]) == pytest.approx(0.5, abs=0.01)

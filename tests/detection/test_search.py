@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
+from blotquant.detection.band_peaks import FoundStrip, Peak
 from blotquant.detection.picture import find_layout
+from blotquant.detection.prediction import make_search_copy
+from blotquant.detection.search import bounded
+from blotquant.detection.strip_candidates import LaneTrace, StripCandidate
 
 CENTERS = 60.0 + 65.0 * np.arange(8)
 
@@ -73,3 +77,16 @@ def test_find_layout_sees_nothing_where_counts_are_no_number():
     picture = rows_of_bands((150,), shape=(300, 600))
     picture[5:20, 300:340] = np.nan
     assert len(find_layout(picture).lanes) == 8
+
+
+def test_bounded_lets_a_short_lane_go_as_far_as_its_neighbour():
+    """An outer lane of which the network sees only the lower part."""
+    tracks = tuple(LaneTrace(np.array([0.0, 99.0]), np.array([c, c]), 12.0, 0.9) for c in (20.0, 40.0, 60.0))
+    tops, bottoms = (10.0, 10.0, 45.0), (90.0, 88.0, 70.0)
+    rows = [np.arange(int(top), int(bottom) + 1) for top, bottom in zip(tops, bottoms, strict=True)]
+    spans = [(r, r.astype(float), np.zeros(len(r))) for r in rows]
+    peaks = [Peak(k, 50.0 - tops[k], 50.0, 6.0, 100.0, 50.0, 0.9, group=0, core=6.0) for k in range(3)]
+    grid = make_search_copy(np.random.default_rng(0).normal(size=(100, 80)))
+    found = bounded(grid, FoundStrip(grid, StripCandidate(tracks, (), tops, bottoms), peaks, spans))
+    assert found.piece.tops[2] == found.piece.tops[1]
+    assert found.piece.bottoms[2] == found.piece.bottoms[1]

@@ -1,4 +1,4 @@
-"""Rows that lie close, lanes that are seen in halves, lanes in free ground: every band once, every lane once."""
+"""Widths of lanes: alike as the wells are, and their own where bands spread differently; lengths alike."""
 
 from dataclasses import replace
 
@@ -6,33 +6,44 @@ import numpy as np
 import pytest
 
 from blotquant.detection.band_peaks import Peak
-from blotquant.detection.lanes import evened
-from blotquant.detection.picture import find_layout
+from blotquant.detection.lanes import evened, lane_widths
 from blotquant.detection.strip_candidates import LaneTrace, StripCandidate
-from blotquant.synthetic.blot import make_blot
-from blotquant.synthetic.spec import BlotSpec, LaneSpec, RowSpec, StripSpec, SurfaceSpec
+
+LANES = np.arange(8)
+SURE = np.ones(8)
 
 
-def test_find_layout_finds_every_band_of_a_dense_ladder():
-    """Eighteen rows of unlike strength in four wide lanes: the bands themselves are no noise."""
-    rng = np.random.default_rng(3)
-    lanes = tuple(LaneSpec(center=130.0 + 190 * k, width=110.0) for k in range(4))
-    sigmas = np.linspace(2.6, 4.2, 18)
-    places = 60 + np.concatenate([[0.0], np.cumsum(sigmas[1:] * rng.uniform(5.5, 8.0, 17))])
-    rows = tuple(
-        RowSpec(target=f"r{j}", row=place, sigma=sigma, edge=3.0, volumes=(v,) * 4)
-        for j, (place, sigma, v) in enumerate(
-            zip(places.tolist(), sigmas.tolist(), (10 ** rng.uniform(5.0, 6.1, 18)).tolist(), strict=True)
-        )
-    )
-    shape = (int(places[-1]) + 80, 830)
-    strip = StripSpec(box=(0, shape[0], 0, shape[1]), lanes=lanes, rows=rows, level=300.0)
-    surface = SurfaceSpec(haze=20.0, texture=0.03, glow=0.03, glow_px=25.0)
-    found = find_layout(make_blot(BlotSpec(shape=shape, strips=(strip,), surface=surface), seed=4).image().signal())
-    assert [lane.number for lane in found.lanes] == [1, 2, 3, 4]
-    for lane in found.lanes:
-        peaks = [band.peak[0] for band in found.bands_of(lane.id) if band.status == "detected"]
-        assert peaks == pytest.approx(list(places), abs=1.5)
+def test_lane_widths_take_differences_within_their_error_for_none():
+    widths = 20 + 0.6 * np.array([-1, 1, -1, 1, -1, 1, -1, 1.0])
+    assert lane_widths(LANES, widths, SURE, 8) == pytest.approx([20.0] * 8)
+
+
+def test_lane_widths_that_differ_keep_most_of_their_own():
+    """Half of the lanes are 16 wide, half 24: the robust SD is 1.4826 x 4, its square 35.2, one band's error 1."""
+    widths = np.array([16, 24, 16, 24, 16, 24, 16, 24.0])
+    part = (35.17 - 1) / (35.17 - 1 + 1)
+    assert lane_widths(LANES, widths, SURE, 8) == pytest.approx(20 + part * (widths - 20), abs=0.01)
+
+
+def test_lane_widths_with_more_bands_are_drawn_less_to_the_others():
+    """The mean of four bands has a quarter of the error."""
+    lanes = np.concatenate([LANES, [0, 0, 0]])
+    widths = np.array([14, 24, 16, 24, 16, 24, 16, 26, 14, 14, 14.0])
+    found = np.array(lane_widths(lanes, widths, np.ones(11), 8))
+    common = float(np.median(widths))
+    kept = (found - common) / (widths[:8] - common)
+    assert kept[0] > kept[7]
+
+
+def test_lane_widths_without_bands_are_the_usual_one():
+    assert lane_widths(LANES, np.linspace(10, 30, 8), SURE, 9)[8] == pytest.approx(20)
+
+
+def test_lane_widths_of_few_lanes_and_unsure_bands_are_alike():
+    widths = np.array([16.0, 24.0, 17.0])
+    assert lane_widths(LANES[:3], widths, SURE[:3], 3) == [17.0] * 3
+    faint = np.array([16, 24, 16, 24, 16, 24, 16, 24.0])
+    assert lane_widths(LANES, faint, np.full(8, 0.02), 8) == pytest.approx([20.0] * 8)
 
 
 def strip_of(columns, *, dark=()):

@@ -25,7 +25,7 @@ def session() -> Session:
     return make_session(image, find(image, Settings()))
 
 
-def test_lanes_are_found_in_the_strip_that_a_hand_drew() -> None:
+def test_find_lanes_again_in_the_strip_that_a_hand_drew() -> None:
     """A blank margin of 40 px around the blot moves the lanes by 40 px and leaves the strip as it was drawn."""
     pixels = np.pad(np.asarray(BLOT.image().signal()), 40, mode="reflect")
     pixels[:40] = pixels[-40:] = np.median(pixels)
@@ -41,13 +41,13 @@ def test_lanes_are_found_in_the_strip_that_a_hand_drew() -> None:
     assert len([b for b in found.bands if b.status == "detected"]) == 12
 
 
-def test_an_empty_strip_has_no_lanes() -> None:
+def test_find_lanes_again_sees_none_in_an_empty_strip() -> None:
     strip = Strip(id="s1", number=1, outline=rectangle(0, 160, 0, 320))
     found = find_lanes_again(np.full((160, 320), 7.0), Layout(strips=(strip,)))
     assert (found.strips, found.lanes, found.bands) == ((strip,), (), ())
 
 
-def test_without_a_step_what_a_hand_corrected_is_not_found_again(session: Session) -> None:
+def test_find_again_without_a_step_keeps_what_a_hand_corrected(session: Session) -> None:
     image = BLOT.image()
     assert analysis.find_again(image, session) == session.layout_auto
     moved = session.edit(
@@ -58,7 +58,7 @@ def test_without_a_step_what_a_hand_corrected_is_not_found_again(session: Sessio
     assert analysis.find_again(image, moved, "strips") == session.layout_auto
 
 
-def test_taking_over_keeps_corrections_and_can_be_undone(session: Session) -> None:
+def test_take_over_keeps_corrections_and_can_be_undone(session: Session) -> None:
     lane = session.layout.lanes[2]
     moved = session.edit(move_lane(session.layout, lane.id, d_col=3.0), action="move_lane", who="Ada", when="now")
     fewer = replace(session.layout_auto, bands=session.layout_auto.bands[:-1])
