@@ -195,10 +195,10 @@ class Flank(FittedBackground):
             for k, estimate in zip(growing[done], _lines(rows[done], means[done], counts[done], asked), strict=True):
                 found[k] = estimate
             growing, reach = growing[~done], 2 * reach
-        for k, aperture in enumerate(apertures):
-            if found[k].n_pixels < 3 or 0 in aperture.shape:
-                level = Constant(self.ground).level
-                found[k] = Estimate(np.full(aperture.shape, level), 1.0, found[k].n_pixels)
+        told_nothing = [k for k, a in enumerate(apertures) if found[k].n_pixels < 3 or 0 in a.shape]
+        level = Constant(self.ground).level if told_nothing else 0.0
+        for k in told_nothing:
+            found[k] = Estimate(np.full(apertures[k].shape, level), 1.0, found[k].n_pixels)
         return found
 
 
