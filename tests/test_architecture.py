@@ -1,6 +1,7 @@
 """The house rules that no other test sees: which way imports point, and what an import loads."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -116,7 +117,6 @@ def test_measure_loads_no_library_that_it_can_do_without(tmp_path):
 
 
 def test_every_dependency_stands_with_its_reason_on_the_design_page():
-    import re
     import tomllib
 
     project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -124,3 +124,38 @@ def test_every_dependency_stands_with_its_reason_on_the_design_page():
     stated = {name.strip() for row in re.findall(r"^\| ([\w, -]+) \| .+ \|$", page, re.M) for name in row.split(",")}
     required = {re.split(r"[<>=\[; ]", text)[0] for text in project["dependencies"]}
     assert required - stated == set()
+
+
+TESTS = Path(__file__).parent
+WHOLE_PROGRAMS = {"browser", "cli", "docs", "fuzz", "napari", "properties", "contracts"}
+"""Folders of tests that drive more than one room."""
+
+
+def test_tests_mirror_the_rooms():
+    rooms = {path.name for path in ROOT.iterdir() if (path / "__init__.py").exists()}
+    folders = {path.name for path in TESTS.iterdir() if any(path.glob("test_*.py"))}
+    assert folders - WHOLE_PROGRAMS <= rooms
+    assert rooms - folders <= {"synthetic", "cli"}  # one file of tests, and a folder among the whole programs
+
+
+def snake(name):
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().strip("_")
+
+
+def test_names_of_tests_begin_with_what_they_test():
+    """The function, class or module of the package or its tools that a test is about; a few scenarios are left."""
+    sources = [*ROOT.rglob("*.py"), *(ROOT.parent / "tools").rglob("*.py")]
+    nodes = [node for path in sources for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    named = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    known = {snake(name) for name in named | {path.stem for path in sources} if len(name) > 2}
+    files = [path for path in TESTS.glob("*/test_*.py") if path.parent.name not in WHOLE_PROGRAMS]
+    told, other = 0, []
+    for path in files:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                words = node.name.removeprefix("test_").split("_")
+                if any("_".join(words[:k]) in known for k in range(1, len(words) + 1)):
+                    told += 1
+                else:
+                    other.append(f"{path.name}: {node.name}")
+    assert told >= 0.5 * (told + len(other)), other

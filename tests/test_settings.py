@@ -15,11 +15,11 @@ def fields(model: type[BaseModel], prefix: str = ""):
             yield prefix + name, info
 
 
-def test_every_parameter_says_what_it_means():
+def test_settings_every_parameter_says_what_it_means():
     assert all(info.description for _, info in fields(Settings))
 
 
-def test_toml_round_trip(tmp_path):
+def test_load_settings_toml_round_trip(tmp_path):
     settings = Settings.model_validate({"polarity": "dark", "detection": {"n_lanes": 12}})
     file = tmp_path / "settings.toml"
     file.write_text(settings.to_toml())
@@ -36,12 +36,12 @@ def test_all_mistakes_at_once():
     assert any("n_lines" in line for line in lines)
 
 
-def test_broken_toml_names_the_file():
+def test_settings_broken_toml_names_the_file():
     with pytest.raises(SheetError, match=r"my\.toml: not valid TOML"):
         Settings.from_toml("a = = 1", where="my.toml")
 
 
-def test_overrides_from_the_command_line():
+def test_settings_overrides_from_the_command_line():
     changed = Settings().with_overrides(["detection.n_lanes=9", "polarity = dark", "channel=none"])
     assert changed.detection.n_lanes == 9
     assert changed.polarity == "dark"
@@ -56,12 +56,12 @@ def test_unknown_override_lists_the_names(text):
         Settings().with_overrides([text])
 
 
-def test_override_out_of_range():
+def test_settings_override_out_of_range():
     with pytest.raises(SheetError, match=r"detection\.n_lanes.*got '0'"):
         Settings().with_overrides(["detection.n_lanes=0"])
 
 
-def test_only_what_was_set_counts_as_set():
+def test_settings_only_what_was_set_counts_as_set():
     changed = Settings.from_toml('polarity = "dark"').with_overrides(["detection.min_snr=7"])
     assert changed.model_dump(exclude_unset=True) == {"polarity": "dark", "detection": {"min_snr": 7.0}}
 

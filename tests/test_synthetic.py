@@ -49,14 +49,14 @@ def test_pixels_minus_background_sum_up_to_the_volumes(exposure_s: float) -> Non
     assert light == pytest.approx(blot.truth.bands["volume"].sum(), rel=1e-9)
 
 
-def test_every_band_holds_its_own_volume() -> None:
+def test_plain_spec_every_band_holds_its_own_volume() -> None:
     spec = plain_spec([[1e5, 3e4, 0.0]], camera=NOISELESS, sigma=3)
     blot = make_blot(spec, seed=1)
     thirds = np.split(np.asarray(blot.pixels)[:, 50:350], 3, axis=1)
     assert [part.sum() for part in thirds] == pytest.approx([1e5, 3e4, 0.0], rel=1e-6, abs=0.1)
 
 
-def test_a_plain_band_has_the_height_of_the_formula() -> None:
+def test_make_blot_a_plain_band_has_the_height_of_the_formula() -> None:
     blot = make_blot(plain_spec([1e5], shape=(121, 201), camera=NOISELESS, sigma=4.0), seed=1)
     width = 201 / 2 * 0.75
     assert blot.truth.bands["peak_counts"][0] == pytest.approx(1e5 / (np.sqrt(2 * np.pi) * 4 * width), rel=0.01)
@@ -74,7 +74,7 @@ def test_moments_of_a_rendered_band_are_the_stated_ones() -> None:
 
 
 @pytest.mark.parametrize("tail", [-1.5, -0.3, 0.0, 0.01, 0.05, 1.0, 4.0])
-def test_a_tailed_profile_has_area_one_and_its_moments(tail: float) -> None:
+def test_peaked_a_tailed_profile_has_area_one_and_its_moments(tail: float) -> None:
     along = np.linspace(-300, 300, 60001)
     light = peaked(along, 3.0, tail)
     step = along[1] - along[0]
@@ -92,7 +92,7 @@ def test_peaks_lie_where_the_noise_free_picture_is_highest() -> None:
         assert near.start + int(column[near].argmax()) == pytest.approx(band.peak_row, abs=1.0)
 
 
-def test_true_outlines_hold_the_stated_share_of_each_band() -> None:
+def test_area_weights_true_outlines_hold_the_stated_share_of_each_band() -> None:
     spec = plain_spec([[1e5, 4e4, 6e4]], camera=NOISELESS)
     strip = replace(spec.strips[0], tilt_deg=4, irregular=0.8, smile_px=5)
     blot = make_blot(spec.with_(strips=(strip,)), seed=5)
@@ -130,7 +130,7 @@ def test_lanes_turn_with_the_strip() -> None:
     assert (back[0][0], back[1][0]) == pytest.approx((99.5, 299.5))
 
 
-def test_the_light_of_single_bands_adds_up_to_the_signal() -> None:
+def test_make_blot_the_light_of_single_bands_adds_up_to_the_signal() -> None:
     blot = make_blot(bent_spec(surface=HAZY), seed=2)
     lights = [blot.light_of(band) for band in blot.band_ids]
     assert np.allclose(sum(lights), blot.truth.signal, atol=1e-9)
@@ -146,13 +146,13 @@ def test_same_seed_same_pixels_other_seed_other_pixels() -> None:
     assert (first != other).mean() > 0.5
 
 
-def test_a_seed_alone_gives_a_blot() -> None:
+def test_make_blot_a_seed_alone_gives_a_blot() -> None:
     blot = make_blot(seed=1)
     assert len(blot.truth.lanes) >= 3
     assert blot.pixels.tobytes() == make_blot(blot.spec, seed=1).pixels.tobytes()
 
 
-def test_frames_of_one_scene_differ_in_noise_only() -> None:
+def test_make_blot_frames_of_one_scene_differ_in_noise_only() -> None:
     spec = bent_spec(camera=CameraSpec(), surface=HAZY)
     one, two = (make_blot(spec.with_(frame=k), seed=1) for k in (0, 1))
     assert np.array_equal(one.truth.signal, two.truth.signal)
@@ -181,7 +181,7 @@ def test_noise_has_the_stated_variance() -> None:
     assert pixels.var() == pytest.approx(0.7 * 2000 + 400 + 1 / 12, rel=0.02)
 
 
-def test_sd_limit_is_the_scatter_of_the_volume() -> None:
+def test_area_weights_sd_limit_is_the_scatter_of_the_volume() -> None:
     spec = plain_spec([3e4], shape=(60, 90), surface=SurfaceSpec(base=100), camera=CameraSpec(gain=2, read_noise=8))
     blot = make_blot(spec, seed=1)
     box, weights = area_weights(blot.true_layout().bands[0].outline, spec.shape)
@@ -201,7 +201,7 @@ def test_saturation_is_told_per_band() -> None:
     assert blot.image().ceiling == 4095
 
 
-def test_a_dark_picture_is_the_bright_one_turned_over() -> None:
+def test_make_blot_a_dark_picture_is_the_bright_one_turned_over() -> None:
     spec = bent_spec(camera=CameraSpec())
     bright, dark = (make_blot(spec.with_(polarity=p), seed=1) for p in ("bright", "dark"))
     assert np.array_equal(dark.pixels, 65535 - bright.pixels)
@@ -214,7 +214,7 @@ def test_glow_moves_light_and_keeps_its_sum() -> None:
     assert glowing.truth.signal.max() < 0.8 * plain.truth.signal.max()
 
 
-def test_hollow_bands_are_dim_in_the_middle() -> None:
+def test_plain_spec_hollow_bands_are_dim_in_the_middle() -> None:
     spec = plain_spec([1e6], shape=(121, 201), camera=NOISELESS)
     row = replace(spec.strips[0].rows[0], hollow=0.7)
     blot = make_blot(spec.with_(strips=(replace(spec.strips[0], rows=(row,)),)), seed=1)
@@ -233,7 +233,7 @@ def test_bands_outside_the_picture_and_missing_volumes_are_refused() -> None:
 
 
 @pytest.mark.parametrize("difficulty", ["easy", "medium", "hard"])
-def test_suites_repeat_and_hold_their_truth(difficulty: str) -> None:
+def test_graded_suite_repeats_and_holds_its_truth(difficulty: str) -> None:
     short = list(graded_suite(difficulty, 2, 11))  # type: ignore[arg-type]
     longer = list(graded_suite(difficulty, 3, 11))  # type: ignore[arg-type]
     assert [b.pixels.tobytes() for b in short] == [b.pixels.tobytes() for b in longer[:2]]
@@ -247,7 +247,7 @@ def test_suites_repeat_and_hold_their_truth(difficulty: str) -> None:
         assert (table["snr"] >= 5).sum() >= 0.2 * table["present"].sum()
 
 
-def test_outermost_lanes_always_show_a_band() -> None:
+def test_graded_suite_shows_a_band_in_every_outermost_lane() -> None:
     for blot in graded_suite("hard", 4, 5):
         for _, lanes in blot.truth.lanes.groupby("strip"):
             best = blot.truth.bands.groupby(["strip", "lane"])["snr"].max()

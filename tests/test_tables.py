@@ -38,12 +38,12 @@ DECLARED = {
 
 
 @pytest.mark.parametrize("table", PROMISED)
-def test_promised_columns_are_declared(table):
+def test_column_promised_columns_are_declared(table):
     assert set(PROMISED[table].split()) <= set(DECLARED[table])
 
 
 @pytest.mark.parametrize("table", PROMISED)
-def test_an_empty_table_has_its_columns_and_types(table):
+def test_make_table_an_empty_table_has_its_columns_and_types(table):
     frame = make_table([], DECLARED[table])
     assert list(frame.columns) == list(DECLARED[table])
     assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == {

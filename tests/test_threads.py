@@ -52,7 +52,7 @@ def test_one_thread_inside_and_what_was_set_outside() -> None:
 
 
 @needs_blas
-def test_the_last_of_overlapping_threads_opens_the_gate() -> None:
+def test_single_threaded_the_last_of_overlapping_threads_opens_the_gate() -> None:
     inside, leave = threading.Event(), threading.Event()
 
     def stay() -> None:
@@ -73,7 +73,7 @@ def test_the_last_of_overlapping_threads_opens_the_gate() -> None:
 
 
 @needs_blas
-def test_four_threads_give_the_numbers_of_one() -> None:
+def test_analyze_four_threads_give_the_numbers_of_one() -> None:
     """Before linear algebra was held to one thread, volumes of this picture came out with other last digits."""
     image = read_image(ROOT / "sample_images" / "blot1_pAKT_180s.tif")
     tables = []
@@ -84,7 +84,7 @@ def test_four_threads_give_the_numbers_of_one() -> None:
     pd.testing.assert_frame_equal(*tables, check_exact=True)
 
 
-def test_processes_in_other_surroundings_write_the_same_bytes(tmp_path: Path) -> None:
+def test_single_threaded_processes_in_other_surroundings_write_the_same_bytes(tmp_path: Path) -> None:
     """Time zone, language, hash seed, threads, working folder, file dates; `tools/determinism_check.py` does more."""
     here, there = tmp_path / "here", tmp_path / "інше місце" / "deeper"
     for folder, surroundings in (

@@ -117,11 +117,9 @@ class Pictures:
     ) -> None:
         self.experiment, self.sessions, self.marks = experiment, sessions, marks
         self.opened: dict[str, tuple[BlotImage, Layout] | None] = {}
-        self._rows = {
-            name: dict(list(tables[name].groupby(["blot", "membrane", "probe", "image"], sort=False)))
-            for name in ("bands", "lanes")
-            if name in tables
-        }
+        self._tables = {name: tables[name] for name in ("bands", "lanes") if name in tables}
+        keys = ["blot", "membrane", "probe", "image"]
+        self._rows = {name: dict(list(table.groupby(keys, sort=False))) for name, table in self._tables.items()}
 
     def open(self, entry: ImageEntry) -> tuple[BlotImage, Layout] | None:
         """Read a picture as it was measured, and what was found in it; None where it was not."""
@@ -139,12 +137,9 @@ class Pictures:
 
     def rows_of(self, table: str, entry: ImageEntry) -> pd.DataFrame:
         """Rows of one picture in ``bands`` or ``lanes``."""
-        import pandas as pd
-
         rows = self._rows[table].get((entry.blot, entry.membrane, entry.probe, entry.name))
         if rows is None:
-            every = next(iter(self._rows[table].values()), pd.DataFrame())
-            return every.iloc[:0]
+            return self._tables[table].iloc[:0]
         return rows[rows["strip"] == entry.strip] if entry.strip is not None else rows
 
     def marks_of(self, entry: ImageEntry) -> Sequence[tuple[float, str]]:

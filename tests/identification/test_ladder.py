@@ -34,7 +34,7 @@ def test_curve_is_monotone_and_goes_through_the_bands():
     np.testing.assert_allclose(fit.to_row(fit.to_kda([100.0, 333.3, 580.0])), [100, 333.3, 580], atol=1e-6)
 
 
-def test_log_linear_ladder_is_exact_everywhere():
+def test_fit_ladder_log_linear_ladder_is_exact_everywhere():
     kda = (200, 100, 50, 25)
     fit = fit_ladder([100, 200, 300, 400], kda, row_start=0, row_stop=500)
     assert fit.to_kda(250) == pytest.approx(50 * 2**0.5, rel=1e-9)
@@ -50,7 +50,7 @@ def test_leave_one_out_error_is_that_of_the_band_left_out():
     assert fit.loo_kda[2] == pytest.approx(float(without.to_kda(310)) - 40)
 
 
-def test_a_lane_that_lies_lower_reads_the_same():
+def test_fit_ladder_a_lane_that_lies_lower_reads_the_same():
     fit = fit_ladder(rows_of(LADDERS_KDA["PageRuler"]), "PageRuler", row_start=0, row_stop=600)
     assert fit.to_kda(308, shift=8) == pytest.approx(float(fit.to_kda(300)))
     assert fit.to_row(50, shift=8) == pytest.approx(float(fit.to_row(50)) + 8)
@@ -58,7 +58,7 @@ def test_a_lane_that_lies_lower_reads_the_same():
 
 @pytest.mark.parametrize("name", ["PageRuler", "PageRuler Plus", "Precision Plus Protein"])
 @pytest.mark.parametrize("lost", [0, 2, 5, -1])
-def test_a_missing_band_is_found_out(name, lost):
+def test_fit_ladder_a_missing_band_is_found_out(name, lost):
     rows = rows_of(LADDERS_KDA[name], jitter=1.0)
     fit = fit_ladder(np.delete(rows, lost), name, row_start=0, row_stop=600)
     assert fit.unused_kda == (LADDERS_KDA[name][lost],)
@@ -66,14 +66,14 @@ def test_a_missing_band_is_found_out(name, lost):
 
 
 @pytest.mark.parametrize("place", [130.0, 333.0, 480.0])
-def test_an_extra_band_is_left_out(place):
+def test_fit_ladder_an_extra_band_is_left_out(place):
     rows = np.append(rows_of(LADDERS_KDA["Precision Plus Protein"], jitter=1.0), place)
     fit = fit_ladder(rows, "Precision Plus Protein", row_start=0, row_stop=600)
     assert fit.unused_rows == (place,)
     assert fit.unused_kda == ()
 
 
-def test_what_does_not_fit_is_refused():
+def test_fit_ladder_what_does_not_fit_is_refused():
     rows = [50, 60, 70, 300, 310, 500, 510, 520, 590]
     with pytest.raises(LadderError, match="do not fit the ladder's 9 masses"):
         fit_ladder(rows, "PageRuler Plus", row_start=0, row_stop=600)
@@ -121,7 +121,7 @@ def ladder_layout(rows, *, role="ladder", tilt=0.0):
     )
 
 
-def test_the_ladder_lane_of_a_strip():
+def test_find_ladder_the_ladder_lane_of_a_strip():
     layout = ladder_layout(rows_of(LADDERS_KDA["PageRuler"]))
     fit = find_ladder(layout, "s", "PageRuler")
     assert fit is not None
@@ -161,5 +161,5 @@ def test_masses_named_in_the_wrong_order_are_refused():
 @pytest.mark.parametrize(
     ("name", "mass"), [("55 kDa", 55.0), ("37.5 kDa", 37.5), ("pAKT", None), (None, None), ("0 kDa", None)]
 )
-def test_what_a_hand_said_about_a_mass(name, mass):
+def test_said_kda_what_a_hand_said_about_a_mass(name, mass):
     assert said_kda(name) == mass

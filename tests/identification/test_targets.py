@@ -79,26 +79,26 @@ def table_of(layout, volumes):
     return make_table(rows, BAND_COLUMNS)
 
 
-def test_the_row_that_most_lanes_share_is_the_probe():
+def test_assign_targets_the_row_that_most_lanes_share_is_the_probe():
     layout = make_layout({1: 100, 2: 200, 3: 300}, missing={(k, n) for k in (1, 2, 3, 4) for n in (1, 3)})
     found = assign_targets(layout, [], probe="pAKT")
     assert named(found) == {"pAKT": {2}}
     assert not any(b.flags for b in found.bands)
 
 
-def test_the_stronger_of_two_shared_rows_is_the_probe():
+def test_assign_targets_the_stronger_of_two_shared_rows_is_the_probe():
     layout = make_layout({1: 100, 2: 200})
     found = assign_targets(layout, [], probe="AKT", table=table_of(layout, {1: 100.0, 2: 5000.0}))
     assert named(found) == {"AKT": {2}}
     assert not any(b.flags for b in found.bands)
 
 
-def test_two_equal_rows_are_a_guess_and_say_so():
+def test_assign_targets_two_equal_rows_are_a_guess_and_say_so():
     found = assign_targets(make_layout({1: 100, 2: 200}), [], probe="AKT")
     assert all(b.flags == ("target_uncertain",) for b in found.bands if b.target)
 
 
-def test_mass_wins_over_strength_where_there_is_a_ladder():
+def test_assign_targets_mass_wins_over_strength_where_there_is_a_ladder():
     layout = make_layout({1: row_at(120), 2: row_at(60)}, ladder=True)
     found = assign_targets(
         layout, [Target("pAKT", (60,))], probe="pAKT", ladder=LADDER, table=table_of(layout, {1: 9e4, 2: 1e3})
@@ -112,7 +112,7 @@ def test_presets_give_the_mass():
     assert named(assign_targets(layout, [], probe="GAPDH", ladder=LADDER)) == {"GAPDH": {2}}
 
 
-def test_a_row_far_from_its_mass_is_flagged():
+def test_assign_targets_a_row_far_from_its_mass_is_flagged():
     layout = make_layout({1: row_at(90)}, ladder=True)
     found = assign_targets(layout, [Target("pAKT", (60,))], probe="pAKT", ladder=LADDER)
     assert all("kda_far" in b.flags for b in found.bands if b.target)
@@ -120,26 +120,26 @@ def test_a_row_far_from_its_mass_is_flagged():
     assert not any(b.flags for b in near.bands)
 
 
-def test_a_ladder_that_does_not_fit_is_said_and_left_out():
+def test_assign_targets_a_ladder_that_does_not_fit_is_said_and_left_out():
     layout = make_layout({1: 100, 2: 200}, ladder=True, missing={(1, 1), (1, 2)})
     found = assign_targets(layout, [], probe="AKT", ladder=LADDER)
     assert found.lane("l1").flags == ("ladder_unused",)
     assert set(named(found)) == {"AKT"}
 
 
-def test_the_stated_row_is_taken():
+def test_assign_targets_the_stated_row_is_taken():
     layout = make_layout({1: 100, 2: 200, 3: 300})
     assert named(assign_targets(layout, [Target("AKT", row="3")], probe="AKT")) == {"AKT": {3}}
     assert named(assign_targets(layout, [Target("AKT", row=7)], probe="AKT")) == {}
 
 
-def test_a_resolved_doublet_takes_two_neighbouring_rows():
+def test_assign_targets_a_resolved_doublet_takes_two_neighbouring_rows():
     layout = make_layout({1: 100, 2: 200, 3: 215})
     found = assign_targets(layout, [], probe="pERK", table=table_of(layout, {1: 10.0, 2: 900.0, 3: 4000.0}))
     assert named(found) == {"pERK 44": {2}, "pERK 42": {3}}
 
 
-def test_a_merged_doublet_is_its_sum_and_says_so():
+def test_assign_targets_a_merged_doublet_is_its_sum_and_says_so():
     found = assign_targets(
         make_layout({1: 100, 2: 200}),
         [Target("pERK", (44, 42))],
@@ -150,7 +150,7 @@ def test_a_merged_doublet_is_its_sum_and_says_so():
     assert all(b.flags == ("unresolved",) for b in found.bands if b.target)
 
 
-def test_the_parts_of_one_doublet_found_before_are_partners():
+def test_assign_targets_the_parts_of_one_doublet_found_before_are_partners():
     layout = make_layout({1: 200, 2: 250})
     shared = rectangle(190, 260, 0, 400)
     halves = tuple(replace(b, outline=shared, split=((0.0, 1.0), (1.0, 0.0))) for b in layout.bands)
@@ -171,7 +171,7 @@ def test_target_names_add_up():
     assert Target("x").expected_kda("x") is None
 
 
-def test_a_lane_without_the_band_gets_an_expected_one():
+def test_assign_targets_a_lane_without_the_band_gets_an_expected_one():
     layout = make_layout({1: 100, 2: 200}, missing={(3, 2), (1, 1), (2, 1)})
     slanted = replace(
         layout,
@@ -194,7 +194,7 @@ def test_a_lane_without_the_band_gets_an_expected_one():
     assert len({b.id for b in found.bands}) == len(found.bands)
 
 
-def test_names_by_hand_stay_and_keep_others_off():
+def test_assign_targets_names_by_hand_stay_and_keep_others_off():
     layout = make_layout({1: 100, 2: 200}, missing={(k, 1) for k in (3, 4, 5, 6)})
     hand = replace(layout.band("l1b1"), target="AKT", origin="edited")
     layout = replace(layout, bands=tuple(hand if b.id == hand.id else b for b in layout.bands))
@@ -203,7 +203,7 @@ def test_names_by_hand_stay_and_keep_others_off():
     assert {b.row for b in found.bands if b.target == "AKT" and b.lane != "l1"} == {2}
 
 
-def test_a_row_named_by_hand_is_the_row():
+def test_assign_targets_a_row_named_by_hand_is_the_row():
     layout = make_layout({1: 100, 2: 200})
     layout = replace(
         layout,
@@ -221,7 +221,7 @@ def test_naming_twice_says_the_same():
     assert assign_targets(once, [], probe="pERK") == once
 
 
-def test_several_targets_on_one_picture_share_no_row():
+def test_assign_targets_several_targets_on_one_picture_share_no_row():
     layout = make_layout({1: row_at(60), 2: row_at(42)}, ladder=True)
     found = assign_targets(layout, [Target("AKT", (60,)), Target("actin", (42,))], ladder=LADDER)
     assert named(found) == {"AKT": {1}, "actin": {2}}
@@ -242,7 +242,7 @@ def test_masses_and_residuals_in_the_table():
     assert add_kda(rows, layout) == rows
 
 
-def test_the_nearer_mass_wins_over_a_stronger_row():
+def test_assign_targets_the_nearer_mass_wins_over_a_stronger_row():
     layout = make_layout({1: row_at(67), 2: row_at(60)}, ladder=True)
     strong = table_of(layout, {1: 9000.0, 2: 900.0})
     found = assign_targets(layout, [Target("AKT", (60,))], probe="AKT", ladder=LADDER, table=strong)
@@ -259,7 +259,7 @@ def test_rows_are_chosen_for_all_proteins_of_a_picture_together():
     assert set(named(alone)) == {"ERK"}
 
 
-def test_without_a_ladder_the_order_of_masses_decides():
+def test_assign_targets_without_a_ladder_the_order_of_masses_decides():
     layout = make_layout({1: 100, 2: 200, 3: 215})
     both = [Target("pERK", (44, 42)), Target("pAKT", (60,))]
     found = [assign_targets(layout, both, probe=t.name) for t in both]
@@ -268,14 +268,14 @@ def test_without_a_ladder_the_order_of_masses_decides():
     assert not any(b.flags for x in found for b in x.bands)
 
 
-def test_without_a_ladder_another_number_of_rows_is_a_guess_and_says_so():
+def test_assign_targets_without_a_ladder_another_number_of_rows_is_a_guess_and_says_so():
     layout = make_layout({1: 100, 2: 200, 3: 300, 4: 400})
     both = [Target("pERK", (44, 42)), Target("pAKT", (60,))]
     found = assign_targets(layout, both, probe="pAKT")
     assert all("target_uncertain" in b.flags for b in found.bands if b.target)
 
 
-def test_the_row_at_a_place_is_taken():
+def test_assign_targets_the_row_at_a_place_is_taken():
     layout = make_layout({1: 100, 2: 200, 3: 300})
     found = assign_targets(layout, [Target("AKT", at=(175.0, 296.0))], probe="AKT")
     assert named(found) == {"AKT": {3}}

@@ -18,7 +18,7 @@ def ramp(peak: int, *, shape: tuple[int, int] = (120, 160), dtype: str = "u2", s
 
 
 @pytest.mark.parametrize("full", [1023, 4095, 16383, 65535])
-def test_saturated_camera_shows_its_full_scale(full: int) -> None:
+def test_judge_scale_saturated_camera_shows_its_full_scale(full: int) -> None:
     scale = judge_scale(
         np.minimum(ramp(2 * full if full < 30000 else 65000).astype("i8") * 2, full).astype("u2"), "bright"
     )
@@ -32,7 +32,7 @@ def test_pile_up_at_any_value_is_a_ceiling() -> None:
     assert scale.flags == ("lower_ceiling",)
 
 
-def test_single_maximum_is_no_ceiling() -> None:
+def test_judge_scale_single_maximum_is_no_ceiling() -> None:
     pixels = ramp(30000)
     pixels[5, 5] = 40000
     assert judge_scale(pixels, "bright").ceiling == 65535
@@ -47,7 +47,7 @@ def test_ceiling_and_flags_are_scale_free() -> None:
         assert scale.flags == ("lower_ceiling",)
 
 
-def test_float_without_pile_up_has_no_ceiling() -> None:
+def test_judge_scale_float_without_pile_up_has_no_ceiling() -> None:
     pixels = np.random.default_rng(3).normal(0.2, 0.01, (50, 60))
     assert judge_scale(pixels, "bright").ceiling == np.inf
     dark = judge_scale(pixels, "dark")
@@ -71,20 +71,20 @@ def test_picture_and_negative_agree_exactly(dtype: str) -> None:
     np.testing.assert_array_equal(images[0].signal(), images[1].signal())
 
 
-def test_dark_bands_saturate_at_the_stored_minimum() -> None:
+def test_judge_scale_dark_bands_saturate_at_the_stored_minimum() -> None:
     stored = 65535 - np.minimum(ramp(30000), 25000)
     assert judge_scale(stored, "dark").ceiling == 25000
     assert judge_scale(np.maximum(65535 - ramp(30000), 0), "dark").ceiling == 65535
 
 
-def test_dark_bands_of_a_12_bit_camera_start_from_its_white() -> None:
+def test_judge_scale_dark_bands_of_a_12_bit_camera_start_from_its_white() -> None:
     stored = np.minimum(4400 - ramp(4000).astype("i4"), 4095).clip(0).astype("u2")
     scale = judge_scale(stored, "dark")
     assert (scale.white, scale.ceiling) == (4095, 4095)
     assert "clipped_black" in scale.flags
 
 
-def test_declared_maximum_counts_unless_pixels_disprove_it() -> None:
+def test_judge_scale_declared_maximum_counts_unless_pixels_disprove_it() -> None:
     assert judge_scale(ramp(3000), "bright", full_scale=4095).ceiling == 4095
     assert judge_scale(ramp(9000), "bright", full_scale=4095).ceiling == 65535
 
@@ -101,14 +101,14 @@ def test_export_marks() -> None:
     assert judge_scale(65535 - cut, "dark").flags == ("clipped_black",)
 
 
-def test_nearly_white_jpeg_page_is_clipped() -> None:
+def test_judge_scale_nearly_white_jpeg_page_is_clipped() -> None:
     page = np.full((100, 100), 253, "u1")
     page[40:50, 20:80] = np.arange(60, 120, dtype="u1")
     page[39, :3] = 255
     assert judge_scale(page, "dark").flags == ("low_bit_depth", "clipped_black")
 
 
-def test_not_finite_and_saturated_pictures() -> None:
+def test_judge_scale_not_finite_and_saturated_pictures() -> None:
     pixels = ramp(30000).astype("f4")
     pixels[0, 0], pixels[0, 1] = np.nan, np.inf
     assert judge_scale(pixels, "bright").flags == ("nonfinite_pixels",)
@@ -121,5 +121,5 @@ def test_not_finite_and_saturated_pictures() -> None:
     assert "saturated_picture" not in judge_scale(np.pad(paper, 80), "dark").flags
 
 
-def test_tiny_pictures_raise_no_suspicion() -> None:
+def test_judge_scale_tiny_pictures_raise_no_suspicion() -> None:
     assert judge_scale(np.arange(9, dtype="u2").reshape(3, 3), "bright").flags == ()

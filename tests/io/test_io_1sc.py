@@ -52,7 +52,7 @@ def test_facts_ceiling_and_polarity(tmp_path: Path) -> None:
     assert (image.imager, image.pixel_size_um, image.metadata) == (None, None, {})
 
 
-def test_without_its_package_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_image_without_its_package_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "biorad1sc_reader", None)
     (tmp_path / "a.1sc").write_bytes(scan_1sc(counts()))
     with pytest.raises(ImageError, match=r"a\.1sc: is a \.1sc scan; install .*blotquant\[formats\]"):
@@ -85,13 +85,13 @@ SIZE = WHOLE.index(struct.pack("<HHI", 100, 40, 65535))
     ],
     ids=["empty", "cut", "no pixels", "title", "header", "texts", "huge", "zero", "item", "name"],
 )
-def test_damage_and_malice_give_one_line(tmp_path: Path, data: bytes, reason: str) -> None:
+def test_read_image_damage_and_malice_give_one_line(tmp_path: Path, data: bytes, reason: str) -> None:
     (tmp_path / "a.1sc").write_bytes(data)
     with pytest.raises(ImageError, match=rf"^a\.1sc: [^\n]*{reason}[^\n]*$"):
         read_image(tmp_path / "a.1sc", max_pixels=200_000_000)
 
 
-def test_references_are_not_followed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_read_image_references_are_not_followed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """The package follows them wherever they lead, and prints the record that it gives up on."""
     data = bytearray(WHOLE)
     struct.pack_into("<H", data, WHOLE.index(struct.pack("<HHIII", 4, 101, 1, 2, 101)), 15)  # nypix as a reference

@@ -37,14 +37,14 @@ def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+def test_atomic_write_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("not a folder")
     with pytest.raises(OutputError, match=r"cannot be written .*choose another output folder"):
         atomic_write(tmp_path / "out" / "a.csv", "x")
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="permissions do not bind this user")
-def test_unwritable_folder_is_refused(tmp_path: Path) -> None:
+def test_atomic_write_unwritable_folder_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(OutputError, match="Permission denied"):
         atomic_write(tmp_path / "a.csv", "x")
@@ -60,7 +60,7 @@ def test_mode_follows_the_umask(tmp_path: Path) -> None:
     assert (tmp_path / "a.csv").stat().st_mode & 0o777 == 0o640
 
 
-def test_names_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
+def test_atomic_write_names_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
     atomic_write(tmp_path / ("n" * 251 + ".csv"), "x")
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -78,14 +78,14 @@ def test_table_round_trip_is_exact(tmp_path: Path) -> None:
     assert b"0.30000000000000004" in (tmp_path / "bands.csv").read_bytes()
 
 
-def test_empty_table_and_booleans_round_trip(tmp_path: Path) -> None:
+def test_write_table_empty_table_and_booleans_round_trip(tmp_path: Path) -> None:
     for rows in ([], [{"included": True}, {"included": False}, {"reason": "weak"}]):
         frame = make_table(rows, RATIO_COLUMNS)
         write_table(frame, tmp_path / "t.csv")
         pd.testing.assert_frame_equal(read_table(tmp_path / "t.csv", RATIO_COLUMNS), frame, check_exact=True)
 
 
-def test_further_columns_stay_text(tmp_path: Path) -> None:
+def test_write_table_further_columns_stay_text(tmp_path: Path) -> None:
     frame = make_table([{"image": "a", "batch": "007"}], BAND_COLUMNS)
     write_table(frame, tmp_path / "t.csv")
     assert read_table(tmp_path / "t.csv", BAND_COLUMNS)["batch"].tolist() == ["007"]
@@ -103,7 +103,7 @@ def test_missing_column_and_wrong_cell_are_named(tmp_path: Path) -> None:
         read_table(tmp_path / "none.csv", columns)
 
 
-def test_sha256(tmp_path: Path) -> None:
+def test_sha256_of_sha256(tmp_path: Path) -> None:
     data = bytes(range(256)) * 5000
     (tmp_path / "f").write_bytes(data)
     assert sha256_of(tmp_path / "f") == hashlib.sha256(data).hexdigest()

@@ -38,7 +38,7 @@ def bands(top: int = 200, dtype: str = "u1", shape: tuple[int, int] = (80, 140))
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.gif"])
-def test_lossless_exports(tmp_path: Path, name: str) -> None:
+def test_read_image_lossless_exports(tmp_path: Path, name: str) -> None:
     Image.fromarray(bands()).save(tmp_path / name)
     image = read_image(tmp_path / name)
     np.testing.assert_array_equal(image.pixels, bands())
@@ -46,7 +46,7 @@ def test_lossless_exports(tmp_path: Path, name: str) -> None:
     assert image.ceiling == 255
 
 
-def test_jpeg_is_flagged(tmp_path: Path) -> None:
+def test_read_image_jpeg_is_flagged(tmp_path: Path) -> None:
     Image.fromarray(bands()).save(tmp_path / "a.jpg", dpi=(300, 300))
     image = read_image(tmp_path / "a.jpg")
     assert image.flags == ("lossy_compression", "low_bit_depth")
@@ -54,7 +54,7 @@ def test_jpeg_is_flagged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["jpg", "png"])
-def test_the_exposure_tag_of_an_export(tmp_path: Path, kind: str) -> None:
+def test_read_image_the_exposure_tag_of_an_export(tmp_path: Path, kind: str) -> None:
     told = Image.Exif()
     told[305] = "a program"
     told.get_ifd(34665)[33434] = 2.5
@@ -63,7 +63,7 @@ def test_the_exposure_tag_of_an_export(tmp_path: Path, kind: str) -> None:
     assert read_image(tmp_path / f"a.{kind}", exposure_s=7).exposure_s == 7
 
 
-def test_png_keeps_16_bits_in_grey_and_in_colour(tmp_path: Path) -> None:
+def test_read_image_png_keeps_16_bits_in_grey_and_in_colour(tmp_path: Path) -> None:
     deep = bands(40000, "u2")
     Image.fromarray(deep).save(tmp_path / "grey.png")
     (tmp_path / "rgb.png").write_bytes(imagecodecs.png_encode(np.stack([deep] * 3, axis=-1)))
@@ -75,14 +75,14 @@ def test_png_keeps_16_bits_in_grey_and_in_colour(tmp_path: Path) -> None:
         assert image.flags == ()
 
 
-def test_alpha_and_rounding_collapse(tmp_path: Path) -> None:
+def test_read_image_alpha_and_rounding_collapse(tmp_path: Path) -> None:
     grey = bands()
     rgba = np.stack([grey, grey, grey + 1, np.full_like(grey, 255)], axis=-1)
     Image.fromarray(rgba).save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_image(tmp_path / "a.png").pixels, grey)
 
 
-def test_animated_gif_needs_a_page(tmp_path: Path) -> None:
+def test_read_image_animated_gif_needs_a_page(tmp_path: Path) -> None:
     frames = [Image.fromarray(bands()), Image.fromarray(bands()[::-1].copy())]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     with pytest.raises(ImageError, match=r"holds 2 picture\(s\); choose page 0 to 1"):
@@ -90,7 +90,7 @@ def test_animated_gif_needs_a_page(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(tmp_path / "a.gif", page=1).pixels, bands()[::-1])
 
 
-def test_bilevel_and_cmyk_are_refused(tmp_path: Path) -> None:
+def test_read_image_bilevel_and_cmyk_are_refused(tmp_path: Path) -> None:
     Image.fromarray(bands() > 50).save(tmp_path / "a.png")
     with pytest.raises(ImageError, match="1 bit per pixel: it holds no counts"):
         read_image(tmp_path / "a.png")
@@ -99,7 +99,7 @@ def test_bilevel_and_cmyk_are_refused(tmp_path: Path) -> None:
         read_image(tmp_path / "a.jpg")
 
 
-def test_png_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
+def test_read_image_png_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
     data = bytearray(imagecodecs.png_encode(bands()))
     data[16:24] = b"\x7f\xff\xff\xff" * 2
     (tmp_path / "a.png").write_bytes(data)
@@ -111,7 +111,7 @@ def test_png_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "gif", "bmp"])
-def test_broken_exports_give_one_line(tmp_path: Path, kind: str) -> None:
+def test_read_image_broken_exports_give_one_line(tmp_path: Path, kind: str) -> None:
     stream = io.BytesIO()
     Image.fromarray(bands()).save(stream, format={"jpg": "jpeg"}.get(kind, kind))
     whole = stream.getvalue()
@@ -285,7 +285,7 @@ def test_licor_channels(tmp_path: Path) -> None:
         read_image(tmp_path / "a.zip", channel="600")
 
 
-def test_names_that_climb_out_of_the_zip_reach_nothing(tmp_path: Path) -> None:
+def test_read_image_names_that_climb_out_of_the_zip_reach_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     licor(folder / "a.zip", ("../../700.tif",))
@@ -303,7 +303,7 @@ def test_read_image_refuses_a_zip_that_unpacks_two_hundredfold(tmp_path: Path) -
         read_image(tmp_path / "zeros.zip")
 
 
-def test_zip_bombs_and_other_zips_are_refused(tmp_path: Path) -> None:
+def test_read_image_zip_bombs_and_other_zips_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("700.tif", bytes(30_000_000))
     with pytest.raises(ImageError, match=r"entry 700\.tif unpacks to more than"):
@@ -379,7 +379,7 @@ def test_pixel_sizes() -> None:
         ("two.tif", b"II", "not a picture in a known format"),
     ],
 )
-def test_no_picture_at_all(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
+def test_read_image_no_picture_at_all(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ImageError, match=rf"^{name}: {reason}"):
         read_image(tmp_path / name)
@@ -400,7 +400,7 @@ def test_missing_folder_pipe_and_bad_names(tmp_path: Path) -> None:
             read_image(tmp_path / "pipe.tif")
 
 
-def test_names_with_line_breaks_and_direction_marks_stay_one_line(tmp_path: Path) -> None:
+def test_read_image_names_with_line_breaks_and_direction_marks_stay_one_line(tmp_path: Path) -> None:
     path = tmp_path / "a\nb\u202egnp.tif"
     path.write_bytes(b"")
     with pytest.raises(ImageError) as caught:
@@ -408,7 +408,7 @@ def test_names_with_line_breaks_and_direction_marks_stay_one_line(tmp_path: Path
     assert str(caught.value).isprintable()
 
 
-def test_film_is_flagged_where_the_file_says_so(tmp_path: Path) -> None:
+def test_read_image_film_is_flagged_where_the_file_says_so(tmp_path: Path) -> None:
     for text, film in (("X-ray film, scanned at 300 dpi", True), ("No Filter; filmed", False)):
         tifffile.imwrite(tmp_path / "a.tif", bands(40000, "u2"), description=text, metadata=None)
         assert ("film" in read_image(tmp_path / "a.tif").flags) == film
@@ -421,13 +421,13 @@ def test_checksum_and_source(tmp_path: Path) -> None:
     assert image.source == tmp_path / "a.tif"
 
 
-def test_saturated_blank_and_uncertain_pictures_are_flagged(tmp_path: Path) -> None:
+def test_read_image_saturated_blank_and_uncertain_pictures_are_flagged(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.full((60, 60), 65535, "u2"))
     assert {"saturated_picture", "polarity_uncertain"} <= set(read_image(tmp_path / "a.tif").flags)
     assert "polarity_uncertain" not in read_image(tmp_path / "a.tif", polarity="bright").flags
 
 
-def test_import_is_cheap() -> None:
+def test_read_image_import_is_cheap() -> None:
     heavy = "('PIL', 'scipy', 'tifffile', 'skimage', 'pandas')"
     code = f"import sys, blotquant.io; print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -16,7 +16,7 @@ from blotquant.io.tiff import is_sound
 
 @pytest.mark.parametrize("size", [0, 1, 5, 254, 256, 1000, 4000, 4096, 8192, 100_000])
 @pytest.mark.parametrize("kind", ["noise", "flat", "steps"])
-def test_what_encoders_write_is_sound(size, kind):
+def test_is_sound_what_encoders_write_is_sound(size, kind):
     made = {
         "noise": np.random.default_rng(1).integers(0, 256, size, np.uint8),
         "flat": np.zeros(size, np.uint8),
@@ -25,7 +25,7 @@ def test_what_encoders_write_is_sound(size, kind):
     assert is_sound(imagecodecs.lzw_encode(made[kind].tobytes()))
 
 
-def test_libtiff_streams_are_sound(tmp_path):
+def test_read_image_libtiff_streams_are_sound(tmp_path):
     pixels = np.random.default_rng(2).normal(900, 200, (300, 200)).clip(0).astype(np.uint16)
     Image.fromarray(pixels).save(tmp_path / "a.tif", compression="tiff_lzw")
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels, pixels)
@@ -43,7 +43,7 @@ def test_codes_of_entries_that_do_not_exist_are_not_sound():
     assert not is_sound(stream(256, 65, 258, 256, 258, 257))
 
 
-def test_a_damaged_picture_is_refused(tmp_path):
+def test_read_image_a_damaged_picture_is_refused(tmp_path):
     buffer = io.BytesIO()
     pixels = np.random.default_rng(2).normal(900, 200, (60, 50)).clip(0).astype(np.uint16)
     tifffile.imwrite(buffer, pixels, compression="lzw")
@@ -56,7 +56,7 @@ def test_a_damaged_picture_is_refused(tmp_path):
         read_image(tmp_path / "a.tif")
 
 
-def test_a_large_stream_is_checked_quickly():
+def test_is_sound_a_large_stream_is_checked_quickly():
     data = imagecodecs.lzw_encode(np.random.default_rng(1).integers(0, 256, 3_000_000, np.uint8).tobytes())
     started = time.perf_counter()
     assert is_sound(data)
@@ -64,7 +64,7 @@ def test_a_large_stream_is_checked_quickly():
 
 
 @pytest.mark.parametrize("compression", ["lzw", "zlib", None])
-def test_a_large_picture_of_which_the_file_holds_nothing_is_refused(tmp_path, compression):
+def test_read_image_a_large_picture_of_which_the_file_holds_nothing_is_refused(tmp_path, compression):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((60, 50), np.uint8), compression=compression, rowsperstrip=60)
     with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as tiff:
         for name in ("ImageLength", "ImageWidth", "RowsPerStrip"):

@@ -29,7 +29,7 @@ READ = {
 COLOURED = [name for name, known in READ.items() if "coloured_marks" in known[-1]]
 
 
-def test_every_file_has_an_answer() -> None:
+def test_read_image_every_file_has_an_answer() -> None:
     assert {path.name for path in FORMATS.iterdir()} == READ.keys()
 
 
@@ -43,18 +43,18 @@ def test_read_with_its_doubts(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COLOURED)
-def test_a_named_channel_is_read(name: str) -> None:
+def test_read_image_a_named_channel_is_read(name: str) -> None:
     image = read_image(FORMATS / name, channel="red")
     assert (image.channel, image.polarity) == ("red", "dark")
     assert "low_bit_depth" in image.flags
 
 
-def test_the_ending_of_a_name_says_nothing() -> None:
+def test_read_image_the_ending_of_a_name_says_nothing() -> None:
     data = (FORMATS / "tiff_named.png").read_bytes()
     assert [reader.name for reader in READERS if reader.matches(data)] == ["TIFF"]
 
 
-def test_the_gif_is_as_its_viewers_show_it() -> None:
+def test_read_image_the_gif_is_as_its_viewers_show_it() -> None:
     """Its palette is not quite grey: channels are up to six levels apart in every pixel."""
     import numpy as np
     from PIL import Image

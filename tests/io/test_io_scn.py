@@ -53,7 +53,7 @@ def scn(*pictures: tuple[bytes, str]) -> bytes:
 
 @needs_real
 @pytest.mark.parametrize(("name", "seconds"), [("AKT", 21.151), ("pAKT", 36.282)])
-def test_real_files_equal_their_conversions(name: str, seconds: float) -> None:
+def test_read_image_real_files_equal_their_conversions(name: str, seconds: float) -> None:
     original, converted = read_image(REAL / f"{name}.scn"), read_image(REAL / f"{name}.tif")
     np.testing.assert_array_equal(original.pixels, converted.pixels)
     np.testing.assert_array_equal(original.pixels, tifffile.imread(REAL / f"{name}.tif"))
@@ -93,7 +93,7 @@ def test_pixels_that_spell_a_boundary_are_pixels(tmp_path: Path) -> None:
     assert read_image(tmp_path / "a.scn").pixels.tobytes() == bytes(raw)
 
 
-def test_several_pictures_must_be_chosen(tmp_path: Path) -> None:
+def test_read_image_several_pictures_must_be_chosen(tmp_path: Path) -> None:
     one, two = counts(1), counts(2)
     (tmp_path / "a.scn").write_bytes(scn((one.tobytes(), header(one.shape)), (two.tobytes(), header(two.shape))))
     with pytest.raises(ImageError, match=r"a\.scn: holds 2 picture\(s\); choose page 0 to 1"):
@@ -120,13 +120,13 @@ OUTSIDE = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><root>&a;</root
     ],
     ids=["bomb", "outside", "cut", "empty", "misfit", "absurd", "zero"],
 )
-def test_bad_headers_are_refused(tmp_path: Path, xml: str, reason: str) -> None:
+def test_read_image_bad_headers_are_refused(tmp_path: Path, xml: str, reason: str) -> None:
     (tmp_path / "a.scn").write_bytes(scn((counts().tobytes(), xml)))
     with pytest.raises(ImageError, match=rf"^a\.scn: .*{reason}"):
         read_image(tmp_path / "a.scn")
 
 
-def test_truncated_and_mutated_files_give_one_line(tmp_path: Path) -> None:
+def test_read_image_truncated_and_mutated_files_give_one_line(tmp_path: Path) -> None:
     whole = scn((counts().tobytes(), header((60, 100))))
     for stop in (20, 90, 300, 5000, len(whole) - 300):
         (tmp_path / "a.scn").write_bytes(whole[:stop])

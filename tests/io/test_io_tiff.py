@@ -30,7 +30,7 @@ def counts(dtype: str = "u2", shape: tuple[int, int] = (90, 130)) -> np.ndarray:
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "i2", "i4", "f2", "f4", "f8"])
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_every_type_and_byte_order(tmp_path: Path, dtype: str, order: str) -> None:
+def test_read_image_every_type_and_byte_order(tmp_path: Path, dtype: str, order: str) -> None:
     pixels = counts(dtype)
     tifffile.imwrite(tmp_path / "a.tif", pixels, byteorder=order)
     image = read_image(tmp_path / "a.tif")
@@ -57,7 +57,7 @@ def test_every_type_and_byte_order(tmp_path: Path, dtype: str, order: str) -> No
     ],
     ids=str,
 )
-def test_every_layout(tmp_path: Path, how: dict[str, Any]) -> None:
+def test_read_image_every_layout(tmp_path: Path, how: dict[str, Any]) -> None:
     pixels = counts()
     tifffile.imwrite(tmp_path / "a.tif", pixels, **how)
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels, pixels)
@@ -71,12 +71,12 @@ def test_name_does_not_matter(tmp_path: Path) -> None:
         (tmp_path / name).rename(tmp_path / "a.tif")
 
 
-def test_lossy_compression_is_flagged(tmp_path: Path) -> None:
+def test_read_image_lossy_compression_is_flagged(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", counts("u1"), compression="jpeg")
     assert read_image(tmp_path / "a.tif").flags == ("lossy_compression", "low_bit_depth")
 
 
-def test_white_is_zero_is_recorded_but_never_inverts(tmp_path: Path) -> None:
+def test_read_image_white_is_zero_is_recorded_but_never_inverts(tmp_path: Path) -> None:
     """Imagers write MinIsWhite over values that already are signal."""
     pixels = counts()
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="miniswhite")
@@ -85,7 +85,7 @@ def test_white_is_zero_is_recorded_but_never_inverts(tmp_path: Path) -> None:
     assert (image.polarity, image.photometric) == ("bright", "miniswhite")
 
 
-def test_dark_bands_and_their_negative_give_one_signal(tmp_path: Path) -> None:
+def test_read_image_dark_bands_and_their_negative_give_one_signal(tmp_path: Path) -> None:
     for dtype in ("u1", "u2"):
         pixels = counts(dtype)
         tifffile.imwrite(tmp_path / "bright.tif", pixels)
@@ -183,7 +183,7 @@ def test_read_image_cuts_turns_and_mirrors(tmp_path: Path) -> None:
         laid(region=(20, 10, 131, 60))
 
 
-def test_several_pages_must_be_chosen(tmp_path: Path) -> None:
+def test_read_image_several_pages_must_be_chosen(tmp_path: Path) -> None:
     first, second = counts(), counts()
     with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
         tiff.write(first)
@@ -199,7 +199,7 @@ def test_several_pages_must_be_chosen(tmp_path: Path) -> None:
         read_image(tmp_path / "a.tif", page=5)
 
 
-def test_thumbnails_and_reduced_copies_are_passed_over(tmp_path: Path) -> None:
+def test_read_image_thumbnails_and_reduced_copies_are_passed_over(tmp_path: Path) -> None:
     pixels = counts()
     with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
         tiff.write(pixels)
@@ -242,7 +242,7 @@ def test_gel_square_roots_become_linear_counts(tmp_path: Path, where: str) -> No
     assert image.flags == ("encoded_counts",)
 
 
-def test_linear_gel_stays_and_unknown_coding_is_refused(tmp_path: Path) -> None:
+def test_read_image_linear_gel_stays_and_unknown_coding_is_refused(tmp_path: Path) -> None:
     pixels = counts()
     tifffile.imwrite(tmp_path / "a.gel", pixels, extratags=[(33445, "I", 1, 128)])
     image = read_image(tmp_path / "a.gel")
@@ -253,7 +253,7 @@ def test_linear_gel_stays_and_unknown_coding_is_refused(tmp_path: Path) -> None:
         read_image(tmp_path / "a.gel")
 
 
-def test_what_the_file_says_about_itself(tmp_path: Path) -> None:
+def test_read_image_what_the_file_says_about_itself(tmp_path: Path) -> None:
     description = "Exposure mode = 1\nExposure time = 3.5 s\nBinning = 2"
     tags = [(271, "s", 0, "Amersham"), (272, "s", 0, "ImageQuant 800")]
     tifffile.imwrite(
@@ -270,7 +270,9 @@ def test_what_the_file_says_about_itself(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize(("stated", "seconds"), [((7, 2), 3.5), ((1, 50), 0.02), ((0, 1), None), ((5, 0), None)])
-def test_the_exposure_tag(tmp_path: Path, order: str, stated: tuple[int, int], seconds: float | None) -> None:
+def test_read_image_the_exposure_tag(
+    tmp_path: Path, order: str, stated: tuple[int, int], seconds: float | None
+) -> None:
     tifffile.imwrite(tmp_path / "a.tif", counts(), byteorder=order, extratags=[(33434, "2I", 1, stated)], metadata=None)
     assert read_image(tmp_path / "a.tif").exposure_s == seconds
 
@@ -286,7 +288,7 @@ def test_the_exposure_tag(tmp_path: Path, order: str, stated: tuple[int, int], s
     ],
     ids=["Azure", "iBright", "Alpha Innotech", "ChemiDoc"],
 )  # fmt: skip
-def test_exports_of_other_imagers_say_what_they_state_and_no_more(
+def test_read_image_exports_of_other_imagers_say_what_they_state_and_no_more(
     tmp_path: Path, tags: list[Any], imager: str | None, seconds: float | None
 ) -> None:
     """Synthetic: 16-bit grey TIFFs with the standard's own tags; no real Azure or iBright file is at hand."""
@@ -297,7 +299,7 @@ def test_exports_of_other_imagers_say_what_they_state_and_no_more(
     assert (image.imager, image.exposure_s, image.pixel_size_um, image.flags) == (imager, seconds, None, ())
 
 
-def test_a_screen_copy_of_a_chemidoc_is_flagged(tmp_path: Path) -> None:
+def test_read_image_a_screen_copy_of_a_chemidoc_is_flagged(tmp_path: Path) -> None:
     """Eight bits in three equal channels at 300 dpi and nothing else: read, with its loss stated."""
     grey = counts("u1")
     tifffile.imwrite(tmp_path / "a.tif", np.stack([grey] * 3, axis=-1), photometric="rgb", resolution=(300, 300))
@@ -306,14 +308,14 @@ def test_a_screen_copy_of_a_chemidoc_is_flagged(tmp_path: Path) -> None:
     assert (image.exposure_s, image.imager, image.flags) == (None, None, ("low_bit_depth",))
 
 
-def test_declared_maximum_is_the_ceiling(tmp_path: Path) -> None:
+def test_read_image_declared_maximum_is_the_ceiling(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", counts() // 8, extratags=[(281, "H", 1, 4095)])
     image = read_image(tmp_path / "a.tif")
     assert image.ceiling == 4095
     assert "lower_ceiling" in image.flags
 
 
-def test_nan_pixels_are_flagged_and_all_nan_refused(tmp_path: Path) -> None:
+def test_read_image_nan_pixels_are_flagged_and_all_nan_refused(tmp_path: Path) -> None:
     pixels = counts("f4")
     pixels[3, 4] = np.nan
     tifffile.imwrite(tmp_path / "a.tif", pixels)
@@ -324,7 +326,7 @@ def test_nan_pixels_are_flagged_and_all_nan_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", [(3, 3), (1, 1), (1, 400), (400, 1), (2, 3)])
-def test_tiny_pictures_are_read(tmp_path: Path, shape: tuple[int, int]) -> None:
+def test_read_image_tiny_pictures_are_read(tmp_path: Path, shape: tuple[int, int]) -> None:
     pixels = np.arange(shape[0] * shape[1], dtype="u2").reshape(shape)
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", metadata=None)
     image = read_image(tmp_path / "a.tif")
@@ -341,7 +343,7 @@ def test_tiny_pictures_are_read(tmp_path: Path, shape: tuple[int, int]) -> None:
     ],
     ids=["bilevel", "complex", "volume", "cmyk"],
 )
-def test_what_is_no_counts_is_refused_by_name(
+def test_read_image_what_is_no_counts_is_refused_by_name(
     tmp_path: Path, pixels: np.ndarray, how: dict[str, Any], reason: str
 ) -> None:
     tifffile.imwrite(tmp_path / "a.tif", pixels, **how)
@@ -349,7 +351,7 @@ def test_what_is_no_counts_is_refused_by_name(
         read_image(tmp_path / "a.tif")
 
 
-def test_every_truncation_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_read_image_every_truncation_is_refused_in_one_line(tmp_path: Path) -> None:
     for how in ({}, {"compression": "lzw"}, {"tile": (16, 16), "compression": "zlib"}, {"bigtiff": True}):
         tifffile.imwrite(tmp_path / "whole.tif", counts(), **how)
         whole = (tmp_path / "whole.tif").read_bytes()
@@ -382,14 +384,14 @@ def _with_tag(data: bytes, code: int, value: int) -> bytes:
 
 
 @pytest.mark.parametrize("code", [256, 257])
-def test_absurd_dimensions_are_refused_before_memory_is_taken(tmp_path: Path, code: int) -> None:
+def test_read_image_absurd_dimensions_are_refused_before_memory_is_taken(tmp_path: Path, code: int) -> None:
     tifffile.imwrite(tmp_path / "whole.tif", counts(), compression="zlib", metadata=None)
     (tmp_path / "a.tif").write_bytes(_with_tag((tmp_path / "whole.tif").read_bytes(), code, 4_000_000_000))
     with pytest.raises(ImageError, match="more than the limit of 200,000,000; if that is right, raise max_pixels"):
         read_image(tmp_path / "a.tif")
 
 
-def test_absurd_tiles_are_refused(tmp_path: Path) -> None:
+def test_read_image_absurd_tiles_are_refused(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "whole.tif", counts(), tile=(128, 144), compression="zlib", metadata=None)
     (tmp_path / "a.tif").write_bytes(_with_tag((tmp_path / "whole.tif").read_bytes(), 322, 2_000_000_000))
     with pytest.raises(ImageError, match="more than the limit"):
@@ -402,7 +404,7 @@ def test_pixel_limit_can_be_set(tmp_path: Path) -> None:
         read_image(tmp_path / "a.tif", max_pixels=1000)
 
 
-def test_mutated_files_never_crash(tmp_path: Path) -> None:
+def test_read_image_mutated_files_never_crash(tmp_path: Path) -> None:
     """Bytes changed at random in header and directory: a picture or one clear line, nothing else."""
     rng = np.random.default_rng(11)
     for how in (
@@ -421,7 +423,7 @@ def test_mutated_files_never_crash(tmp_path: Path) -> None:
                 assert read_image(tmp_path / "m.tif", max_pixels=10**6).pixels.ndim == 2
 
 
-def test_imagej_stack_in_one_directory_is_not_read_as_its_first_picture(tmp_path: Path) -> None:
+def test_read_image_imagej_stack_in_one_directory_is_not_read_as_its_first_picture(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", counts(), description="ImageJ=1.53c\nimages=3\nslices=3\n", metadata=None)
     with pytest.raises(ImageError, match="ImageJ stack of 3 pictures in one page"):
         read_image(tmp_path / "a.tif")

@@ -11,7 +11,7 @@ def lane(**changes):
     return Lane(**values)
 
 
-def test_centre_line_and_width_are_straight_between_nodes():
+def test_lane_centre_line_and_width_are_straight_between_nodes():
     np.testing.assert_allclose(lane().center_at([0, 50, 100]), [10, 15, 20])
     np.testing.assert_allclose(lane().width_at([25]), [9])
 
@@ -33,13 +33,13 @@ def test_lane_outline_has_the_area_of_a_trapezium():
         ({"widths": (3, 0)}, "wider than 0, got 0"),
     ],
 )
-def test_impossible_lanes_are_refused(changes, message):
+def test_lane_impossible_lanes_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         lane(**changes)
 
 
 @pytest.mark.parametrize("points", [[(0, 0), (1, 1)], [(0, 0), (1, 1), (float("nan"), 2)], [1, 2, 3]])
-def test_an_outline_needs_three_finite_points(points):
+def test_polygon_an_outline_needs_three_finite_points(points):
     with pytest.raises(ValueError, match="at least 3 finite"):
         polygon(points)
 

@@ -27,7 +27,7 @@ def fit(*rows):
     return fit_exposure_series(make_table([r for part in rows for r in part], BAND_COLUMNS))
 
 
-def test_an_exact_line_gives_the_rate():
+def test_fit_exposure_series_an_exact_line_gives_the_rate():
     result = fit(frames_of([50 * t for t in TIMES]))
     assert list(result.columns) == list(EXPOSURE_COLUMNS)
     row = result.iloc[0]
@@ -38,7 +38,7 @@ def test_an_exact_line_gives_the_rate():
     assert (row["band_id"], row["row_stop"]) == ("b1", 9)
 
 
-def test_weights_are_those_of_least_squares():
+def test_fit_rate_weights_are_those_of_least_squares():
     rng = np.random.default_rng(1)
     t, sd = np.array(TIMES), np.array([1.0, 2.0, 5.0, 30.0])
     volume = 50 * t + rng.normal(0, sd)
@@ -46,7 +46,7 @@ def test_weights_are_those_of_least_squares():
     assert fit_rate(t, volume, sd)[0] == pytest.approx(expected)
 
 
-def test_rate_sd_covers_the_truth():
+def test_fit_rate_rate_sd_covers_the_truth():
     rng = np.random.default_rng(2)
     t = np.array(TIMES)
     sd = np.sqrt(400 + 50 * t)
@@ -54,7 +54,7 @@ def test_rate_sd_covers_the_truth():
     assert 0.75 < np.std(z) < 1.05
 
 
-def test_saturated_frames_are_left_out():
+def test_fit_exposure_series_saturated_frames_are_left_out():
     volumes = [50.0, 200.0, 700.0, 900.0]
     row = fit(frames_of(volumes, flags=["", "", "saturated", "saturated"])).iloc[0]
     assert row["rate"] == pytest.approx(50)
@@ -70,7 +70,7 @@ def test_all_saturated_is_a_lower_bound():
 
 
 @pytest.mark.parametrize(("last", "flag"), [(0.85, "nonlinear_exposure"), (0.95, ""), (1.15, "nonlinear_exposure")])
-def test_a_last_frame_off_the_line_is_flagged(last, flag):
+def test_fit_exposure_series_a_last_frame_off_the_line_is_flagged(last, flag):
     volumes = [50 * t for t in TIMES[:3]] + [50 * TIMES[3] * last]
     assert fit(frames_of(volumes)).iloc[0]["flags"] == flag
 
@@ -96,13 +96,13 @@ def test_one_frame_is_no_series_and_empty_is_empty():
     assert list(fit([]).columns) == list(EXPOSURE_COLUMNS)
 
 
-def test_what_held_for_all_frames_used_holds_for_the_rate():
+def test_fit_exposure_series_what_held_for_all_frames_used_holds_for_the_rate():
     row = fit(frames_of([50 * t for t in TIMES], flags=["film", "film;hollow", "film", "film"])).iloc[0]
     assert row["flags"] == "film"
 
 
 @pytest.mark.parametrize(("time", "got"), [(None, "none"), (0.0, "0")])
-def test_a_missing_time_is_answered_with_the_picture(time, got):
+def test_fit_exposure_series_a_missing_time_is_answered_with_the_picture(time, got):
     rows = frames_of([50 * t for t in TIMES])
     rows[2] |= {"exposure_s": time, "image": "odd.tif"}
     with pytest.raises(SheetError, match=rf"odd\.tif: .*above 0 s, got {got}"):
@@ -116,7 +116,7 @@ def test_input_is_not_changed():
     pd.testing.assert_frame_equal(table, before)
 
 
-def test_two_bands_of_one_target_in_one_lane_stay_apart():
+def test_fit_exposure_series_two_bands_of_one_target_in_one_lane_stay_apart():
     upper = frames_of([30 * t for t in TIMES], band=3)
     lower = frames_of([5 * t for t in TIMES], band=4)
     result = fit(lower, upper)
@@ -127,7 +127,7 @@ def test_two_bands_of_one_target_in_one_lane_stay_apart():
 
 
 @pytest.mark.parametrize("blot", ["1", None])
-def test_a_frame_that_shows_one_band_of_two_does_not_mix_them(blot):
+def test_fit_exposure_series_a_frame_that_shows_one_band_of_two_does_not_mix_them(blot):
     upper = frames_of([30 * t for t in TIMES], band=1, blot=blot)[1:]
     lower = frames_of([5 * t for t in TIMES], band=2, blot=blot)
     lower[0]["band"] = 1
@@ -144,7 +144,7 @@ def test_a_frame_that_shows_one_band_of_two_does_not_mix_them(blot):
         (np.nan, ["saturated", "saturated", "", ""], "2 saturated, 2 without"),
     ],
 )
-def test_frames_without_a_known_sd_are_no_bound(sd, flags, counts):
+def test_fit_exposure_series_frames_without_a_known_sd_are_no_bound(sd, flags, counts):
     row = fit(frames_of([50 * t for t in TIMES], sd=sd, flags=flags)).iloc[0]
     assert np.isnan(row["rate"])
     assert np.isnan(row["rate_sd"])

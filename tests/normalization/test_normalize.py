@@ -52,7 +52,7 @@ def test_columns_are_the_promised_ones_then_the_sheets(tmp_path):
     assert list(empty.columns) == list(result.columns)
 
 
-def test_declared_loading_cancels_on_one_membrane_but_is_shown(tmp_path):
+def test_normalize_declared_loading_cancels_on_one_membrane_but_is_shown(tmp_path):
     toml = ONE + 'loading = "total_protein"\n' + image("s.tif", "total_protein")
     stain = lane_table(lanes("s.tif", "total_protein", {1: 5.0, 2: 1e6, 3: 2e6, 4: 3e6}))
     result = one_membrane(tmp_path, toml, lanes=stain)
@@ -61,7 +61,7 @@ def test_declared_loading_cancels_on_one_membrane_but_is_shown(tmp_path):
     assert all("uneven_loading" in flags_of(row) for _, row in result.iterrows())
 
 
-def test_twin_membranes_divide_each_side_by_its_own_loading(tmp_path):
+def test_normalize_twin_membranes_divide_each_side_by_its_own_loading(tmp_path):
     result = twin(tmp_path, TWIN + ratio("r", "pAKT", "AKT", "total_protein"))
     fa, fb = [0.5, 1.0, 1.5], [1.0, 1.0, 1.0]
     expected = [(p / a) / (t / b) for p, a, t, b in zip(P.values(), fa, T.values(), fb, strict=True)]
@@ -72,7 +72,7 @@ def test_twin_membranes_divide_each_side_by_its_own_loading(tmp_path):
     assert result["formula"].str.startswith("R = (P / Fa) / (T / Fb)").all()
 
 
-def test_twin_membranes_without_loading_are_flagged(tmp_path):
+def test_normalize_twin_membranes_without_loading_are_flagged(tmp_path):
     result = twin(tmp_path, TWIN + ratio("r", "pAKT", "AKT"))
     assert result["value"].tolist() == [0.5, 1.5, 2.0]
     assert all("cross_membrane_unnormalised" in flags_of(row) for _, row in result.iterrows())
@@ -120,7 +120,7 @@ def test_loading_control_as_denominator(tmp_path):
     assert math.isnan(result["value"][2])
 
 
-def test_a_reference_below_its_limit_of_quantification_is_left_out(tmp_path):
+def test_compare_a_reference_below_its_limit_of_quantification_is_left_out(tmp_path):
     """Twice the LOD and a fifth of the LOQ: it has a value, and enters as a bound."""
     result = one_membrane(tmp_path, ONE + REFERENCE, p={2: 60.0, 3: 3000.0, 4: 2000.0}, p_more={"sd": 10.0})
     weak = result.iloc[0]
@@ -144,7 +144,7 @@ def test_a_reference_below_its_limit_of_quantification_is_left_out(tmp_path):
     ("second", "sd", "flagged"),
     [(1400.0, 10.0, False), (1600.0, 10.0, True), (1600.0, 400.0, False), (400.0, 10.0, True)],
 )
-def test_technical_repeats_that_differ_more_than_their_errors(tmp_path, second, sd, flagged):
+def test_normalize_technical_repeats_that_differ_more_than_their_errors(tmp_path, second, sd, flagged):
     volumes = {1: 1000.0, 2: second, 3: 700.0, 4: 700.0}
     study = experiment(tmp_path, ONE, REPEATS)
     table = band_table(bands("p.tif", "pAKT", volumes, sd=sd), bands("t.tif", "AKT", dict.fromkeys(volumes, 1000.0)))
@@ -153,7 +153,7 @@ def test_technical_repeats_that_differ_more_than_their_errors(tmp_path, second, 
     assert result["included"].all()
 
 
-def test_biological_replicates_of_one_blot_may_differ(tmp_path):
+def test_normalize_biological_replicates_of_one_blot_may_differ(tmp_path):
     sheet = "blot,lane,condition,replicate\n1,1,v,a\n1,2,v,b\n1,3,w,a\n1,4,w,b\n"
     study = experiment(tmp_path, ONE, sheet)
     volumes = {1: 1000.0, 2: 5000.0, 3: 700.0, 4: 700.0}
@@ -174,14 +174,14 @@ def test_relative_to_the_geometric_mean_of_the_reference(tmp_path):
     assert result["relative_ci_high"][0] == pytest.approx(0.5 * math.exp(Z * cv * math.sqrt(0.5)), rel=1e-9)
 
 
-def test_lone_reference_is_one_by_construction_without_interval(tmp_path):
+def test_normalize_lone_reference_is_one_by_construction_without_interval(tmp_path):
     result = one_membrane(tmp_path, ONE + REFERENCE)
     assert result["relative"].tolist() == [1.0, 3.0, 4.0]
     assert math.isnan(result["relative_ci_low"][0])
     assert result["relative_ci_low"][1] < 3 < result["relative_ci_high"][1]
 
 
-def test_weak_reference_is_refused(tmp_path):
+def test_normalize_weak_reference_is_refused(tmp_path):
     result = one_membrane(tmp_path, ONE + REFERENCE, p={2: 90.0, 3: 3000.0, 4: 2000.0})
     assert result["relative"].isna().all()
     assert all("no_reference" in flags_of(row) for _, row in result.iterrows())
@@ -215,7 +215,7 @@ def test_doublet_gives_the_sum_and_each_band_over_one_total(tmp_path):
     assert sums["numerator_sd"][0] == pytest.approx(math.hypot(3, 7))
 
 
-def test_unresolved_doublet_gives_the_sum_alone(tmp_path):
+def test_normalize_unresolved_doublet_gives_the_sum_alone(tmp_path):
     toml = image("p.tif", "pERK") + image("t.tif", "AKT") + ratio("r", "pERK", "AKT")
     study = experiment(tmp_path, toml)
     table = band_table(bands("p.tif", "pERK", P, flags="unresolved"), bands("t.tif", "AKT", T))
@@ -225,7 +225,7 @@ def test_unresolved_doublet_gives_the_sum_alone(tmp_path):
     assert "unresolved" in flags_of(result.iloc[0])
 
 
-def test_values_that_follow_the_loading_are_flagged(tmp_path):
+def test_normalize_values_that_follow_the_loading_are_flagged(tmp_path):
     sheet = "blot,lane,condition\n" + "".join(f"1,{k},c{k}\n" for k in range(1, 6))
     toml = image("p.tif", "pAKT") + image("s.tif", "total_protein") + ratio("r", "pAKT", None, "total_protein")
     study = experiment(tmp_path, toml, sheet)

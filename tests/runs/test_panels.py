@@ -22,6 +22,7 @@ from blotquant.runs.panels import Pictures, cut_crops
 from blotquant.runs.study import membrane_tasks, run_experiment
 from blotquant.runs.verify import check_record
 from blotquant.session.session import save_session
+from blotquant.tables import BAND_COLUMNS, make_table
 
 SAMPLES = Path(__file__).parent.parent.parent / "sample_images"
 LADDER = (220, 120, 100, 80, 60, 50, 40, 30)
@@ -122,3 +123,12 @@ def test_find_marker_takes_the_lane_that_fits_best(study, tmp_path):
     assert len(fit.kda) >= 7
     assert set(fit.kda) <= set(LADDER)
     assert find_marker(find_layout(marker.signal(), ceiling=marker.ceiling), None) is None
+
+
+def test_rows_of_has_its_columns_where_no_picture_has_a_band(study, tmp_path):
+    """Figures of blank membranes are drawn all the same."""
+    nothing = make_table([], BAND_COLUMNS)
+    (entry,) = study.images
+    rows = Pictures(study, {"bands": nothing}, sessions=tmp_path, marks={}).rows_of("bands", entry)
+    assert list(rows) == list(BAND_COLUMNS)
+    assert rows.empty

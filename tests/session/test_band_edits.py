@@ -61,17 +61,17 @@ def test_move_shifts_outline_and_peak_alone(layout: Layout) -> None:
     assert (after.origin, after.lane, after.row) == ("edited", "l2", 1)
 
 
-def test_a_move_that_moves_nothing_is_no_change(layout: Layout) -> None:
+def test_move_band_a_move_that_moves_nothing_is_no_change(layout: Layout) -> None:
     assert move_band(layout, "l2b1") == []
 
 
-def test_a_band_moved_into_another_lane_belongs_to_it(layout: Layout) -> None:
+def test_apply_changes_a_band_moved_into_another_lane_belongs_to_it(layout: Layout) -> None:
     bare = apply_changes(layout, delete_band(layout, "l3b1"))
     after = apply_changes(bare, move_band(bare, "l2b1", d_col=30)).band("l2b1")
     assert (after.lane, after.row) == ("l3", 1)
 
 
-def test_resize_keeps_the_peaks_place_within(layout: Layout) -> None:
+def test_apply_changes_resize_keeps_the_peaks_place_within(layout: Layout) -> None:
     after = apply_changes(layout, resize_band(layout, "l1b1", rectangle(30, 50, 22, 39))).band("l1b1")
     assert after.peak == pytest.approx((39.5, 30.0))
 
@@ -94,7 +94,7 @@ def test_unknown_band_raises(layout: Layout) -> None:
         delete_band(layout, "nowhere")
 
 
-def test_a_drawn_band_joins_its_lane_row_and_target(layout: Layout) -> None:
+def test_apply_changes_a_drawn_band_joins_its_lane_row_and_target(layout: Layout) -> None:
     named = apply_changes(layout, set_target(layout, "l1b2", "pAKT"))
     bare = apply_changes(named, delete_band(named, "l3b2"))
     after = apply_changes(bare, draw_band(bare, rectangle(69, 81, 80, 101)))
@@ -122,12 +122,12 @@ def test_split_band_gives_the_lower_part_a_row_of_its_own(layout: Layout) -> Non
     assert named.band("hand1").target is None, "the name of the upper row is not the lower part's"
 
 
-def test_ids_of_drawn_bands_are_not_used_again(layout: Layout) -> None:
+def test_draw_band_ids_of_drawn_bands_are_not_used_again(layout: Layout) -> None:
     (change,) = draw_band(layout, rectangle(10, 20, 50, 70), used_ids={"hand1", "hand2"})
     assert change.object_id == "hand3"
 
 
-def test_drawing_without_lanes_says_so() -> None:
+def test_draw_band_drawing_without_lanes_says_so() -> None:
     with pytest.raises(ValueError, match="add a lane first"):
         draw_band(Layout(), rectangle(10, 20, 50, 70))
 
@@ -166,7 +166,7 @@ def test_merge_needs_two_bands_of_one_lane(layout: Layout, keys: list[str]) -> N
         merge_bands(layout, keys)
 
 
-def test_a_target_goes_to_the_whole_row_of_the_strip(layout: Layout) -> None:
+def test_apply_changes_a_target_goes_to_the_whole_row_of_the_strip(layout: Layout) -> None:
     after = apply_changes(layout, set_target(layout, "l1b2", "pAKT"))
     assert [b.target for b in after.bands if b.row == 2] == ["pAKT"] * 4
     assert [b.target for b in after.bands if b.row == 1] == [None] * 4
@@ -175,7 +175,7 @@ def test_a_target_goes_to_the_whole_row_of_the_strip(layout: Layout) -> None:
     assert set_target(after, "l2b2", "pAKT") == []
 
 
-def test_an_aperture_is_copied_along_its_row_about_each_peak(layout: Layout) -> None:
+def test_apply_changes_an_aperture_is_copied_along_its_row_about_each_peak(layout: Layout) -> None:
     low = apply_changes(layout, move_band(layout, "l4b1", d_row=5))
     tall = apply_changes(low, resize_band(low, "l2b1", rectangle(38, 52, 50, 71)))
     after = apply_changes(tall, copy_aperture_along_row(tall, "l2b1"))
@@ -187,7 +187,7 @@ def test_an_aperture_is_copied_along_its_row_about_each_peak(layout: Layout) -> 
     assert after.band("l1b2") == layout.band("l1b2")
 
 
-def test_a_lane_carries_its_bands(layout: Layout) -> None:
+def test_apply_changes_a_lane_carries_its_bands(layout: Layout) -> None:
     after = apply_changes(layout, move_lane(layout, "l2", d_col=3))
     assert after.lane("l2").center == ((0.0, 63.0), (99.0, 63.0))
     assert after.band("l2b1").outline == rectangle(40, 50, 55, 72)
@@ -195,7 +195,7 @@ def test_a_lane_carries_its_bands(layout: Layout) -> None:
     assert after.band("l3b1") == layout.band("l3b1")
 
 
-def test_width_scales_lane_and_bands_about_the_centre(layout: Layout) -> None:
+def test_apply_changes_width_scales_lane_and_bands_about_the_centre(layout: Layout) -> None:
     after = apply_changes(layout, set_lane_width(layout, "l2", width=10))
     assert after.lane("l2").widths == (10.0, 10.0)
     cols = [c for _, c in after.band("l2b1").outline]
@@ -204,7 +204,7 @@ def test_width_scales_lane_and_bands_about_the_centre(layout: Layout) -> None:
         set_lane_width(layout, "l2", width=0)
 
 
-def test_a_bent_lane_bends_its_bands(layout: Layout) -> None:
+def test_reshape_lane_a_bent_lane_bends_its_bands(layout: Layout) -> None:
     changes = reshape_lane(layout, "l1", center=[(0, 30), (99, 129)], widths=[20, 20])
     after = apply_changes(layout, changes)
     top, bottom = after.band("l1b1").outline[0], after.band("l1b1").outline[3]
@@ -213,7 +213,7 @@ def test_a_bent_lane_bends_its_bands(layout: Layout) -> None:
         reshape_lane(layout, "l1", center=[(50, 30), (10, 30)], widths=[20, 20])
 
 
-def test_an_added_lane_is_numbered_by_place_and_has_its_rows(layout: Layout) -> None:
+def test_apply_changes_an_added_lane_is_numbered_by_place_and_has_its_rows(layout: Layout) -> None:
     after = apply_changes(layout, add_lane(layout, row=50, col=74))
     assert [x.number for x in after.lanes] == [1, 2, 3, 4, 5]
     assert after.lanes[2].id == "hand-lane1"
@@ -221,7 +221,7 @@ def test_an_added_lane_is_numbered_by_place_and_has_its_rows(layout: Layout) -> 
     assert after.bands_of("hand-lane1")[0].outline == rectangle(40, 50, 66, 83)
 
 
-def test_the_first_lane_of_an_empty_strip(layout: Layout) -> None:
+def test_apply_changes_the_first_lane_of_an_empty_strip(layout: Layout) -> None:
     bare = Layout(strips=layout.strips)
     after = apply_changes(bare, add_lane(bare, row=50, col=80))
     assert after.lanes[0].center == ((-0.5, 80.0), (99.5, 80.0))
@@ -229,7 +229,7 @@ def test_the_first_lane_of_an_empty_strip(layout: Layout) -> None:
         add_lane(Layout(), row=5, col=5)
 
 
-def test_a_removed_lane_takes_its_bands_and_renumbers(layout: Layout) -> None:
+def test_apply_changes_a_removed_lane_takes_its_bands_and_renumbers(layout: Layout) -> None:
     after = apply_changes(layout, remove_lane(layout, "l2"))
     assert [(x.id, x.number) for x in after.lanes] == [("l1", 1), ("l3", 2), ("l4", 3)]
     assert not [b for b in after.bands if b.lane == "l2"]
@@ -260,7 +260,7 @@ def test_doublet_partners_move_together(doublet: Layout) -> None:
     assert after.band("partner").split == doublet.band("partner").split
 
 
-def test_a_resized_doublet_keeps_its_shares_at_their_rows(doublet: Layout) -> None:
+def test_apply_changes_a_resized_doublet_keeps_its_shares_at_their_rows(doublet: Layout) -> None:
     after = apply_changes(doublet, resize_band(doublet, "l1b1", rectangle(40, 54, 22, 39)))
     middle_before, middle_after = 44.5, 46.5
     rows_before = [middle_before + offset for offset, _ in doublet.band("l1b1").split]
@@ -268,7 +268,7 @@ def test_a_resized_doublet_keeps_its_shares_at_their_rows(doublet: Layout) -> No
     assert rows_after == pytest.approx(rows_before)
 
 
-def test_deleting_one_of_a_doublet_gives_its_signal_to_the_other(doublet: Layout) -> None:
+def test_apply_changes_deleting_one_of_a_doublet_gives_its_signal_to_the_other(doublet: Layout) -> None:
     after = apply_changes(doublet, delete_band(doublet, "l1b1"))
     assert after.band("partner").split == ()
 
@@ -330,7 +330,7 @@ def gaussian_lane(shape: tuple[int, int] = (100, 200), *, row: float = 55.0, sig
 
 
 @pytest.mark.parametrize("click", [47, 55, 63])
-def test_a_rough_click_snaps_to_the_band(layout: Layout, click: float) -> None:
+def test_snap_a_rough_click_snaps_to_the_band(layout: Layout, click: float) -> None:
     outline, peak = snap(gaussian_lane(), layout.lane("l2"), click)  # type: ignore[misc]
     assert peak == pytest.approx((55.0, 60.0), abs=0.5)
     top, bottom = min(r for r, _ in outline), max(r for r, _ in outline)
@@ -339,30 +339,30 @@ def test_a_rough_click_snaps_to_the_band(layout: Layout, click: float) -> None:
     assert bottom == pytest.approx(55 + 2.146 * 3, abs=2.0)
 
 
-def test_snapping_stops_at_the_valley_before_the_next_band(layout: Layout) -> None:
+def test_snap_snapping_stops_at_the_valley_before_the_next_band(layout: Layout) -> None:
     both = gaussian_lane(row=50) + gaussian_lane(row=64)
     outline, peak = snap(both, layout.lane("l2"), 50)  # type: ignore[misc]
     assert peak[0] == pytest.approx(50, abs=1)
     assert max(r for r, _ in outline) == pytest.approx(57, abs=1.6)
 
 
-def test_nothing_to_snap_to(layout: Layout) -> None:
+def test_snap_nothing_to_snap_to(layout: Layout) -> None:
     assert snap(np.full((100, 200), 7.0), layout.lane("l2"), 50) is None
     assert snap(gaussian_lane(), layout.lane("l2"), 500) is None
 
 
-def test_the_profile_is_the_mean_over_the_lane(layout: Layout) -> None:
+def test_lane_profile_the_profile_is_the_mean_over_the_lane(layout: Layout) -> None:
     rows, profile = lane_profile(np.repeat(np.arange(100.0)[:, None], 200, axis=1), layout.lane("l2"))
     assert profile == pytest.approx(rows)
 
 
-def test_the_lane_under_a_point(layout: Layout) -> None:
+def test_lane_at_the_lane_under_a_point(layout: Layout) -> None:
     assert lane_at(layout, 50, 69.9) == layout.lane("l2")
     assert lane_at(layout, 50, 75) is None
     assert lane_at(layout, 150, 60) is None
 
 
-def test_a_move_of_a_straight_lane_stands_on_one_that_bends(layout: Layout) -> None:
+def test_move_lane_a_move_of_a_straight_lane_stands_on_one_that_bends(layout: Layout) -> None:
     changes = move_lane(layout, "l2", d_col=3.0)
     bent = replace(layout.lane("l2"), center=((0.0, 60.0), (50.0, 61.0), (99.0, 60.0)), widths=(20.0, 20.0, 20.0))
     other = replace(layout, lanes=tuple(bent if lane.id == "l2" else lane for lane in layout.lanes))

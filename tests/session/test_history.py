@@ -47,7 +47,7 @@ def record(layout: Layout, *gestures: list[Change], action: str = "move") -> His
     return history
 
 
-def test_edits_apply_over_the_automatic_result() -> None:
+def test_apply_edits_edits_apply_over_the_automatic_result() -> None:
     layout = make_layout()
     band = layout.band("l2b1")
     history = record(
@@ -83,7 +83,7 @@ def test_undo_and_redo_append_and_restore_exactly() -> None:
     assert again.verify_chain() == ()
 
 
-def test_a_new_gesture_after_undo_ends_redoing() -> None:
+def test_history_a_new_gesture_after_undo_ends_redoing() -> None:
     layout = make_layout()
     band = layout.band("l1b1")
     history = record(layout, [Change("band", band.id, band, None)]).undo(who="Ada", when=WHEN)
@@ -94,7 +94,7 @@ def test_a_new_gesture_after_undo_ends_redoing() -> None:
         history.redo(who="Ada", when=WHEN)
 
 
-def test_nothing_to_undo_is_an_error() -> None:
+def test_history_nothing_to_undo_is_an_error() -> None:
     with pytest.raises(ValueError, match="nothing to undo"):
         History().undo(who="Ada", when=WHEN)
 
@@ -119,7 +119,7 @@ def test_undo_steps_over_notes() -> None:
         lambda e: replace(e, group=7),
     ],
 )
-def test_any_changed_field_breaks_the_chain(tamper) -> None:
+def test_history_any_changed_field_breaks_the_chain(tamper) -> None:
     layout = make_layout()
     band = layout.band("l1b1")
     history = record(
@@ -132,7 +132,7 @@ def test_any_changed_field_breaks_the_chain(tamper) -> None:
     assert any("edit 1" in line and "changed after it was written" in line for line in broken.verify_chain())
 
 
-def test_a_removed_edit_breaks_the_chain() -> None:
+def test_history_a_removed_edit_breaks_the_chain() -> None:
     layout = make_layout()
     band = layout.band("l1b1")
     history = record(
@@ -145,7 +145,7 @@ def test_a_removed_edit_breaks_the_chain() -> None:
     assert any("does not follow" in line for line in problems)
 
 
-def test_whole_numbers_in_places_of_real_ones_keep_the_hash() -> None:
+def test_history_whole_numbers_in_places_of_real_ones_keep_the_hash() -> None:
     band = replace(make_layout().band("l1b1"), peak=(45, 30))
     history = record(make_layout(), [Change("band", band.id, None, band)])
     stored = history.edits[0].after
@@ -156,7 +156,7 @@ def test_whole_numbers_in_places_of_real_ones_keep_the_hash() -> None:
 # finding again
 
 
-def test_an_edit_changes_only_the_fields_it_touched() -> None:
+def test_apply_edits_an_edit_changes_only_the_fields_it_touched() -> None:
     layout = make_layout()
     lane = layout.lane("l1")
     history = record(layout, [Change("lane", "l1", lane, replace(lane, role="ladder"))])
@@ -167,7 +167,7 @@ def test_an_edit_changes_only_the_fields_it_touched() -> None:
     assert result.lane("l1") == replace(shifted, role="ladder")
 
 
-def test_an_edit_follows_its_band_under_a_new_id() -> None:
+def test_apply_edits_an_edit_follows_its_band_under_a_new_id() -> None:
     layout = make_layout()
     band = layout.band("l2b1")
     history = record(layout, [Change("band", band.id, band, replace(band, target="pAKT"))])
@@ -177,7 +177,7 @@ def test_an_edit_follows_its_band_under_a_new_id() -> None:
     assert {b.id: b.target for b in result.bands if b.target} == {"new-l2b1": "pAKT"}
 
 
-def test_a_correction_of_a_band_that_is_gone_is_reported_not_dropped() -> None:
+def test_apply_edits_a_correction_of_a_band_that_is_gone_is_reported_not_dropped() -> None:
     layout = make_layout()
     band = layout.band("l2b1")
     history = record(layout, [Change("band", band.id, band, moved(band, 2))])
@@ -189,7 +189,7 @@ def test_a_correction_of_a_band_that_is_gone_is_reported_not_dropped() -> None:
     assert conflicts[0].reason == "band l2b1 is not found any more near row 44, column 60"
 
 
-def test_a_drawn_band_in_a_lane_that_is_gone_is_reported() -> None:
+def test_apply_edits_a_drawn_band_in_a_lane_that_is_gone_is_reported() -> None:
     layout = make_layout()
     drawn = Band(id="h1", lane="l4", outline=rectangle(10, 20, 112, 129), peak=(15.0, 120.0), origin="drawn")
     history = record(layout, [Change("band", "h1", None, drawn)])
@@ -198,13 +198,13 @@ def test_a_drawn_band_in_a_lane_that_is_gone_is_reported() -> None:
     assert [c.reason for c in conflicts] == ["lane l4 of band h1 is gone"]
 
 
-def test_deleting_what_is_not_found_any_more_is_no_conflict() -> None:
+def test_apply_edits_deleting_what_is_not_found_any_more_is_no_conflict() -> None:
     layout = make_layout()
     history = record(layout, [Change("band", "l4b1", layout.band("l4b1"), None)])
     assert apply_edits(make_layout(n_lanes=3), history.edits) == (make_layout(n_lanes=3), ())
 
 
-def test_undone_edits_never_conflict() -> None:
+def test_apply_edits_undone_edits_never_conflict() -> None:
     layout = make_layout()
     band = layout.band("l4b1")
     history = record(layout, [Change("band", band.id, band, moved(band, 2))]).undo(who="Ada", when=WHEN)
@@ -239,7 +239,7 @@ def test_finding_again_keeps_corrections_and_does_not_double_a_drawn_band() -> N
     assert [b.row for b in result.bands_of("l1")] == [2]
 
 
-def test_ids_are_never_used_again() -> None:
+def test_new_id_ids_are_never_used_again() -> None:
     layout = make_layout()
     drawn = Band(id="h1", lane="l2", outline=rectangle(10, 20, 52, 69), peak=(15.0, 60.0), origin="drawn")
     history = record(layout, [Change("band", "h1", None, drawn)], [Change("band", "h1", drawn, None)])
@@ -328,7 +328,7 @@ def test_undo_all_restores_and_redo_all_repeats(words: list[str]) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(gestures())
-def test_the_difference_of_two_layouts_turns_one_into_the_other(words: list[str]) -> None:
+def test_apply_changes_the_difference_of_two_layouts_turns_one_into_the_other(words: list[str]) -> None:
     start, used = make_layout(), frozenset[str]()
     layout = start
     for k, word in enumerate(w for w in words if w not in ("undo", "redo")):
@@ -338,7 +338,7 @@ def test_the_difference_of_two_layouts_turns_one_into_the_other(words: list[str]
     assert apply_changes(start, diff_layouts(start, layout)) == layout
 
 
-def test_an_edit_is_a_value() -> None:
+def test_edit_an_edit_is_a_value() -> None:
     layout = make_layout()
     band = layout.band("l1b1")
     a = record(layout, [Change("band", band.id, band, None)])

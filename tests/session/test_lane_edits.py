@@ -26,7 +26,7 @@ def layout() -> Layout:
     return Layout(strips=strips, lanes=lanes, bands=bands)
 
 
-def test_a_moved_strip_takes_its_lanes_and_bands_along(layout: Layout) -> None:
+def test_apply_changes_a_moved_strip_takes_its_lanes_and_bands_along(layout: Layout) -> None:
     outline = np.add(layout.strip("s1").outline, (3.0, -2.0))
     after = apply_changes(layout, reshape_strip(layout, "s1", outline))
     assert after.strip("s1").outline == rectangle(3, 53, -2, 98)
@@ -36,27 +36,27 @@ def test_a_moved_strip_takes_its_lanes_and_bands_along(layout: Layout) -> None:
     assert after.band("b2") == layout.band("b2")
 
 
-def test_a_pulled_strip_leaves_its_lanes_where_they_are(layout: Layout) -> None:
+def test_apply_changes_a_pulled_strip_leaves_its_lanes_where_they_are(layout: Layout) -> None:
     after = apply_changes(layout, reshape_strip(layout, "s1", rectangle(0, 55, 0, 100)))
     assert after.strip("s1").outline == rectangle(0, 55, 0, 100)
     assert (after.lanes, after.bands) == (layout.lanes, layout.bands)
     assert reshape_strip(layout, "s1", layout.strip("s1").outline) == []
 
 
-def test_a_drawn_strip_is_numbered_by_its_place_and_its_id_is_never_given_again(layout: Layout) -> None:
+def test_add_strip_a_drawn_strip_is_numbered_by_its_place_and_its_id_is_never_given_again(layout: Layout) -> None:
     changes = add_strip(layout, rectangle(0, 50, 110, 200), used_ids=["hand-strip1"])
     after = apply_changes(layout, changes)
     assert [(s.id, s.number) for s in after.strips] == [("s1", 1), ("hand-strip2", 2), ("s2", 3)]
 
 
-def test_a_removed_strip_goes_with_what_lies_on_it(layout: Layout) -> None:
+def test_apply_changes_a_removed_strip_goes_with_what_lies_on_it(layout: Layout) -> None:
     after = apply_changes(layout, remove_strip(layout, "s1"))
     assert [(s.id, s.number) for s in after.strips] == [("s2", 1)]
     assert [lane.id for lane in after.lanes] == ["l2"]
     assert [band.id for band in after.bands] == ["b2"]
 
 
-def test_confirming_makes_sure_and_changes_nothing_else(layout: Layout) -> None:
+def test_apply_changes_confirming_makes_sure_and_changes_nothing_else(layout: Layout) -> None:
     after = apply_changes(layout, confirm(layout, "b1"))
     assert after.band("b1").confidence == 1.0
     assert (after.band("b1").outline, after.band("b1").origin) == (layout.band("b1").outline, "detected")

@@ -24,11 +24,11 @@ def edited():
     )
 
 
-def test_the_published_schema_is_current():
+def test_published_path_the_published_schema_is_current():
     assert published_path().read_text(encoding="utf-8") == schema_text(), "run python -m blotquant.session.schema"
 
 
-def test_what_is_written_fits_the_schema():
+def test_session_schema_what_is_written_fits_the_schema():
     jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
     validator = jsonschema.Draft202012Validator(session_schema())
     data = json.loads(session_text(edited()))
@@ -43,7 +43,7 @@ def test_what_is_written_fits_the_schema():
         assert list(validator.iter_errors(wrong))
 
 
-def test_every_earlier_version_has_its_step():
+def test_migrations_every_earlier_version_has_its_step():
     assert set(session_module.MIGRATIONS) == set(range(1, SCHEMA_VERSION))
 
 
@@ -67,7 +67,7 @@ def test_version_1_is_read_as_it_was_written():
     assert session.image.shape == (50, 60)
 
 
-def test_how_a_format_changes(monkeypatch):
+def test_session_text_how_a_format_changes(monkeypatch):
     """The pattern for the next version: say that `layout_auto` was called `layout` in version 1."""
 
     def from_1_to_2(data):
@@ -95,7 +95,7 @@ def test_parse_session_takes_one_step_after_the_other(monkeypatch):
     assert parse_session(json.dumps(old)).layout_auto == small_session().layout_auto
 
 
-def test_an_earlier_version_without_what_its_step_needs_is_damaged(monkeypatch):
+def test_parse_session_an_earlier_version_without_what_its_step_needs_is_damaged(monkeypatch):
     monkeypatch.setattr(session_module, "SCHEMA_VERSION", 2)
     monkeypatch.setattr(session_module, "MIGRATIONS", {1: lambda d: {"layout_auto": d["layout"]}})
     with pytest.raises(SessionError, match="damaged: 'layout' is missing in a session of schema 1"):

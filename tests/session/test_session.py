@@ -149,7 +149,7 @@ def sessions(draw: st.DrawFn) -> Session:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(sessions())
-def test_round_trip_over_every_field(session: Session) -> None:
+def test_session_text_round_trip_over_every_field(session: Session) -> None:
     text = session_text(session)
     back = parse_session(text)
     assert back == session
@@ -157,7 +157,7 @@ def test_round_trip_over_every_field(session: Session) -> None:
     assert back.history.verify_chain() == ()
 
 
-def test_round_trip_of_a_file_gives_the_same_layout(tmp_path: Path) -> None:
+def test_save_session_round_trip_of_a_file_gives_the_same_layout(tmp_path: Path) -> None:
     session = small_session()
     save_session(session, tmp_path / "a.blot.json")
     back = load_session(tmp_path / "a.blot.json")
@@ -176,7 +176,7 @@ def test_text_is_diffable_one_band_a_line() -> None:
     assert json.loads(session_text(session))["schema_version"] == SCHEMA_VERSION
 
 
-def test_whole_numbers_in_the_layout_give_the_same_bytes() -> None:
+def test_session_text_whole_numbers_in_the_layout_give_the_same_bytes() -> None:
     session = small_session()
     band = replace(session.layout_auto.bands[0], peak=(22, 20))
     whole = replace(session, layout_auto=replace(session.layout_auto, bands=(band,)))
@@ -239,13 +239,13 @@ def break_text(**fields: object) -> str:
         ("[" * 100_000, "damaged, not valid JSON|not a blotquant session"),
     ],
 )
-def test_damage_is_named(tmp_path: Path, text: str, message: str) -> None:
+def test_load_session_damage_is_named(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "a.blot.json").write_text(text, encoding="utf-8")
     with pytest.raises(SessionError, match=message):
         load_session(tmp_path / "a.blot.json")
 
 
-def test_a_file_that_is_no_text_or_not_there(tmp_path: Path) -> None:
+def test_load_session_a_file_that_is_no_text_or_not_there(tmp_path: Path) -> None:
     (tmp_path / "a.blot.json").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(SessionError, match="cannot be read"):
         load_session(tmp_path / "a.blot.json")
@@ -253,20 +253,20 @@ def test_a_file_that_is_no_text_or_not_there(tmp_path: Path) -> None:
         load_session(tmp_path / "b.blot.json")
 
 
-def test_every_cut_of_a_session_is_an_error_never_a_wrong_session() -> None:
+def test_session_text_every_cut_of_a_session_is_an_error_never_a_wrong_session() -> None:
     text = session_text(small_session())
     for stop in range(0, len(text) - 2, 37):
         with pytest.raises(SessionError, match=r"^session: damaged, not valid JSON"):
             parse_session(text[:stop])
 
 
-def test_a_tampered_file_is_told(tmp_path: Path) -> None:
+def test_session_text_a_tampered_file_is_told(tmp_path: Path) -> None:
     text = session_text(small_session()).replace('"who": "Ada"', '"who": "Eve"')
     problems = parse_session(text).history.verify_chain()
     assert problems == ("edit 1 (target band b1) was changed after it was written",)
 
 
-def test_an_unwritable_place_is_an_output_error(tmp_path: Path) -> None:
+def test_save_session_an_unwritable_place_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         save_session(small_session(), tmp_path / "file" / "a.blot.json")

@@ -62,7 +62,7 @@ def row(summary, condition):
     return summary.set_index("condition").loc[condition]
 
 
-def test_two_conditions_are_the_paired_t_test(tmp_path):
+def test_compare_two_conditions_are_the_paired_t_test(tmp_path):
     values = {k: VALUES[k] for k in ("vehicle", "drug")}
     summary = compare(study(tmp_path), table(values))
     expected = stats.ttest_rel(np.log(VALUES["drug"]), np.log(VALUES["vehicle"]))
@@ -96,7 +96,7 @@ def test_model_agrees_with_statsmodels(tmp_path, skip):
             fit.conf_int().loc[name].tolist(), rel=1e-8)  # fmt: skip
 
 
-def test_the_scale_of_blots_changes_no_claim(tmp_path):
+def test_compare_the_scale_of_blots_changes_no_claim(tmp_path):
     claims = ["fold_change", "fold_ci_low", "fold_ci_high", "p_value", "p_adjusted"]
     first = compare(study(tmp_path), table())
     for scaling in ("none", "fixed_point", "sum", "control_mean"):
@@ -105,7 +105,7 @@ def test_the_scale_of_blots_changes_no_claim(tmp_path):
         assert (other["scaling"] == scaling).all()
 
 
-def test_the_reference_is_never_tested(tmp_path):
+def test_compare_the_reference_is_never_tested(tmp_path):
     summary = compare(study(tmp_path, scaling="fixed_point"), table())
     reference = row(summary, "vehicle")
     assert (reference["fold_change"], reference["test"]) == (1.0, "reference: 1 by construction, not tested")
@@ -124,7 +124,7 @@ def test_geometric_mean_and_its_interval(tmp_path):
     assert (first["ci_low"], first["ci_high"]) == pytest.approx((2 * math.exp(-half), 2 * math.exp(half)))
 
 
-def test_means_after_alignment_carry_the_error_of_the_fit():
+def test_condition_mean_errors_means_after_alignment_carry_the_error_of_the_fit():
     """The interval of a mean holds 95 % over 800 experiments of three blots; one of its own spread alone does not."""
     from blotquant.normalization.repeats import align
     from blotquant.statistics.compare import condition_mean_errors
@@ -147,7 +147,7 @@ def test_means_after_alignment_carry_the_error_of_the_fit():
     assert short / 3_200 < 0.94
 
 
-def test_aligned_means_in_the_table_are_those_of_the_fit(tmp_path):
+def test_compare_aligned_means_in_the_table_are_those_of_the_fit(tmp_path):
     import statsmodels.formula.api as smf
 
     data = table(skip=(("drug", 2),))
@@ -161,7 +161,7 @@ def test_aligned_means_in_the_table_are_those_of_the_fit(tmp_path):
         assert row(summary, condition)[["ci_low", "ci_high"]].tolist() == pytest.approx([low, high], rel=1e-8)
 
 
-def test_too_few_replicates_give_no_p(tmp_path):
+def test_compare_too_few_replicates_give_no_p(tmp_path):
     summary = compare(study(tmp_path), table(skip=[("drug", 1), ("drug", 2)]))
     drug = row(summary, "drug")
     assert drug["test"] == "no test: n = 2, a p-value needs 3 biological replicates"
@@ -199,7 +199,7 @@ def test_replicates_that_never_vary_are_not_tested(tmp_path):
     assert drug["test"] == "no test: the replicates do not vary at all"
 
 
-def test_no_reference(tmp_path):
+def test_compare_no_reference(tmp_path):
     summary = compare(study(tmp_path, reference=None), table())
     assert summary["test"].unique().tolist() == ["no test: no reference condition is declared"]
     assert summary["geometric_mean"].notna().all()
@@ -208,7 +208,7 @@ def test_no_reference(tmp_path):
     assert row(gone, "vehicle")["test"] == "no test: no value is left (torn)"
 
 
-def test_technical_repeats_are_not_replicates(tmp_path):
+def test_compare_technical_repeats_are_not_replicates(tmp_path):
     doubled = pd.concat([table(), table()], ignore_index=True)
     once, twice = compare(study(tmp_path), table()), compare(study(tmp_path), doubled)
     pd.testing.assert_frame_equal(once.drop(columns="n_excluded"), twice.drop(columns="n_excluded"))
@@ -229,13 +229,13 @@ def test_replicates_of_one_blot_by_a_column_of_the_sheet(tmp_path):
     assert paired["test"] == "t-test on log ratios, paired by replicate"
 
 
-def test_standards_leave_the_error_of_the_conditions_alone(tmp_path):
+def test_compare_standards_leave_the_error_of_the_conditions_alone(tmp_path):
     wild = table({"calibrator": [5.0, 500.0, 0.05, 9.0]}, role="standard")
     both = compare(study(tmp_path), pd.concat([table(), wild], ignore_index=True))
     assert row(both, "drug")["p_value"] == row(compare(study(tmp_path), table()), "drug")["p_value"]
 
 
-def test_standards_scale_but_are_not_tested(tmp_path):
+def test_compare_standards_scale_but_are_not_tested(tmp_path):
     standard = table({"calibrator": [5.0] * 4}, role="standard")
     summary = compare(study(tmp_path, scaling="interblot_control"), pd.concat([table(), standard], ignore_index=True))
     assert row(summary, "calibrator")["test"] == "no test: a standard, the same on every blot"
@@ -281,7 +281,7 @@ def test_compare_adjustments_reach_the_table(tmp_path):
     assert p[0] < adjusted["p_adjusted"][1] < 2 * p[0]
 
 
-def test_a_blot_whose_membranes_nothing_links_is_left_out_and_named(tmp_path):
+def test_compare_a_blot_whose_membranes_nothing_links_is_left_out_and_named(tmp_path):
     values = table()
     split = values["blot"] == "1"
     values["membrane"] = values["blot"].where(~split, values["condition"].radd("m-"))

@@ -106,7 +106,7 @@ def related(tmp_path, values: dict[int, float], sds: dict[int, float], n_referen
     return normalize(found, tables, lane_table()).set_index("lane")
 
 
-def test_the_error_of_a_mean_of_three_references(tmp_path) -> None:
+def test_normalize_the_error_of_a_mean_of_three_references(tmp_path) -> None:
     values = {1: 1000.0, 2: 2000.0, 3: 4000.0, 4: 9000.0}
     found = related(tmp_path, values, {1: 20.0, 2: 100.0, 3: 120.0, 4: 360.0}, 3)
     cvs = [0.02, 0.05, 0.03, 0.04]
@@ -119,7 +119,7 @@ def test_the_error_of_a_mean_of_three_references(tmp_path) -> None:
         assert found["relative_ci_high"][lane] == pytest.approx(value / 2000 * math.exp(half), rel=1e-6)
 
 
-def test_a_weak_lane_is_related_by_its_interval_on_the_plain_scale(tmp_path) -> None:
+def test_ratio_interval_a_weak_lane_is_related_by_its_interval_on_the_plain_scale(tmp_path) -> None:
     """A relative error above a third has no log interval: Fieller with the half width that the ratio's own has."""
     found = related(tmp_path, {1: 1000.0, 2: 200.0}, {1: 20.0, 2: 80.0}, 1)
     width = (found["ci_high"][2] - found["ci_low"][2]) / (2 * Z)
@@ -129,7 +129,7 @@ def test_a_weak_lane_is_related_by_its_interval_on_the_plain_scale(tmp_path) -> 
 
 
 @pytest.mark.parametrize(("sd", "is_weak"), [(399.0, False), (401.0, True)])
-def test_a_denominator_needs_an_snr_of_three(tmp_path, sd: float, is_weak: bool) -> None:
+def test_normalize_a_denominator_needs_an_snr_of_three(tmp_path, sd: float, is_weak: bool) -> None:
     toml = image("p.tif", "pAKT") + image("t.tif", "AKT") + ratio("r", "pAKT", "AKT")
     bottom = bands("t.tif", "AKT", {2: 1200.0, 3: 1200.0, 4: 0.5}, volume_sd={2: sd, 3: 1.0, 4: 0.0})
     found = normalize(experiment(tmp_path, toml), band_table(bands("p.tif", "pAKT", P), bottom), lane_table())
@@ -140,7 +140,7 @@ def test_a_denominator_needs_an_snr_of_three(tmp_path, sd: float, is_weak: bool)
 # the summary
 
 
-def test_excluded_lanes_are_counted_condition_by_condition(tmp_path) -> None:
+def test_compare_excluded_lanes_are_counted_condition_by_condition(tmp_path) -> None:
     summary = compare(study(tmp_path), table(skip=[("drug", 1)]))
     assert summary.set_index("condition")["n_excluded"].to_dict() == {"vehicle": 0, "drug": 1, "other": 0}
     nameless = table(skip=[("drug", 1)])
@@ -149,7 +149,7 @@ def test_excluded_lanes_are_counted_condition_by_condition(tmp_path) -> None:
     assert summary.set_index("condition")[["n", "n_excluded"]].to_numpy().tolist() == [[4, 0], [3, 1]]
 
 
-def test_a_condition_of_excluded_lanes_alone_is_none(tmp_path) -> None:
+def test_compare_a_condition_of_excluded_lanes_alone_is_none(tmp_path) -> None:
     ratios = table()
     ratios["role"] = np.where(ratios["condition"] == "other", "excluded", "sample")
     ratios.loc[ratios["condition"] == "other", ["included", "reason"]] = [False, "left out by the sheet"]
@@ -164,7 +164,7 @@ def test_columns_of_the_sheet_travel_where_they_are_one_for_a_condition(tmp_path
     assert row(summary, "drug")[["drug"]].isna().all()
 
 
-def test_two_blots_give_an_interval_of_one_degree_of_freedom(tmp_path) -> None:
+def test_compare_two_blots_give_an_interval_of_one_degree_of_freedom(tmp_path) -> None:
     values = {"vehicle": [1.0, 1.2], "drug": [2.0, 3.1]}
     drug = row(compare(study(tmp_path, 2), table(values)), "drug")
     logs = np.log(values["drug"]) - np.log(values["vehicle"])
@@ -174,12 +174,12 @@ def test_two_blots_give_an_interval_of_one_degree_of_freedom(tmp_path) -> None:
     assert drug["fold_ci_high"] == pytest.approx(math.exp(logs.mean() + half), rel=1e-9)
 
 
-def test_no_interval_where_nothing_varies(tmp_path) -> None:
+def test_compare_no_interval_where_nothing_varies(tmp_path) -> None:
     drug = row(compare(study(tmp_path), table({"vehicle": [1.0] * 4, "drug": [2.0] * 4}, scales=(1.0,) * 4)), "drug")
     assert drug[["fold_ci_low", "fold_ci_high", "p_value"]].isna().all()
 
 
-def test_each_condition_is_judged_by_its_own_numbers(tmp_path) -> None:
+def test_compare_each_condition_is_judged_by_its_own_numbers(tmp_path) -> None:
     """Only the last condition is short of replicates: that of the first must not be said of it, nor the other way."""
     short = table(skip=[("other", 1), ("other", 2)])
     summary = compare(study(tmp_path), short)

@@ -29,13 +29,13 @@ def ratios_of(tmp_path, toml: str, *, stain: dict[int, float] | None = None, **v
 # what cannot be divided
 
 
-def test_a_numerator_that_was_not_measured_is_named(tmp_path) -> None:
+def test_normalize_a_numerator_that_was_not_measured_is_named(tmp_path) -> None:
     found = ratios_of(tmp_path, ONE + ratio("r", "pAKT", "AKT"), AKT=EVEN)
     assert found["reason"].tolist() == ["the picture of pAKT (p.tif) was not measured"] * 3
     assert set(found["flags"]) == {"missing_band"}
 
 
-def test_each_lane_names_the_denominators_that_it_lacks(tmp_path) -> None:
+def test_normalize_each_lane_names_the_denominators_that_it_lacks(tmp_path) -> None:
     toml = ONE + image("g.tif", "GAPDH") + ratio("r", "pAKT", ["AKT", "GAPDH"])
     found = ratios_of(tmp_path, toml, pAKT=P, AKT={2: 400.0, 4: 100.0}, GAPDH={2: 900.0})
     lacking = ["no band of AKT and GAPDH in lane 3", "no band of GAPDH in lane 4"]
@@ -50,7 +50,7 @@ def test_one_of_two_denominators_that_was_not_measured_is_named(tmp_path) -> Non
     assert found["reason"].tolist() == ["the picture of GAPDH (g.tif) was not measured"] * 3
 
 
-def test_a_blot_without_the_denominators_picture_says_so(tmp_path) -> None:
+def test_normalize_a_blot_without_the_denominators_picture_says_so(tmp_path) -> None:
     toml = ONE + image("q.tif", "pAKT", blot=2) + ratio("r", "pAKT", "AKT")
     sheet = "blot,lane,condition\n1,1,v\n2,1,v\n2,2,w\n"
     found = band_table(bands("p.tif", "pAKT", {1: 600.0}), bands("t.tif", "AKT", {1: 300.0}))
@@ -72,7 +72,7 @@ def test_lanes_that_are_counted_otherwise_are_given_with_both_counts(tmp_path) -
 # which denominators are judged as loading controls
 
 
-def test_a_mean_of_a_target_and_a_control_is_no_loading_control(tmp_path) -> None:
+def test_normalize_a_mean_of_a_target_and_a_control_is_no_loading_control(tmp_path) -> None:
     """At SNR 5 it is below its limit of quantification, which only a loading control must not be."""
     toml = ONE + image("g.tif", "GAPDH") + ratio("r", "pAKT", ["AKT", "GAPDH"])
     faint = [
@@ -90,7 +90,7 @@ def test_a_mean_of_a_target_and_a_control_is_no_loading_control(tmp_path) -> Non
     assert refused["flags"].str.contains("loading_below_loq").all()
 
 
-def test_a_control_as_denominator_is_itself_looked_at_as_loading(tmp_path) -> None:
+def test_normalize_a_control_as_denominator_is_itself_looked_at_as_loading(tmp_path) -> None:
     """Lanes of 500 to 1500 counts differ three-fold; 1.5 is lane 3's share of the mean."""
     toml = image("p.tif", "pAKT") + image("g.tif", "GAPDH") + ratio("r", "pAKT", "GAPDH")
     found = ratios_of(tmp_path, toml, pAKT=P, GAPDH=UNEVEN)
@@ -101,7 +101,7 @@ def test_a_control_as_denominator_is_itself_looked_at_as_loading(tmp_path) -> No
     assert not level["flags"].str.contains("uneven_loading").any()
 
 
-def test_a_declared_loading_goes_before_the_denominator(tmp_path) -> None:
+def test_normalize_a_declared_loading_goes_before_the_denominator(tmp_path) -> None:
     toml = image("p.tif", "pAKT") + image("g.tif", "GAPDH") + image("s.tif", "total_protein")
     toml += ratio("r", "pAKT", "GAPDH", "total_protein")
     found = ratios_of(tmp_path, toml, pAKT=P, GAPDH=UNEVEN, stain={1: 9.0, 2: 1e6, 3: 1.2e6, 4: 0.8e6})
@@ -113,7 +113,7 @@ def test_a_declared_loading_goes_before_the_denominator(tmp_path) -> None:
 # tables and matches
 
 
-def test_a_membrane_with_a_lane_more_matches_by_sample(tmp_path) -> None:
+def test_match_lanes_a_membrane_with_a_lane_more_matches_by_sample(tmp_path) -> None:
     """Lane 3 stands on membrane b alone; the ladder has no sample's name to be matched by."""
     sheet = "blot,membrane,lane,sample,condition,role\n1,,1,,,ladder\n1,,2,A,c,sample\n1,b,3,B,c,sample\n"
     toml = image("p.tif", "pAKT", membrane="a") + image("t.tif", "AKT", membrane="b")
@@ -131,7 +131,7 @@ def test_columns_of_the_sheet_keep_their_types(tmp_path) -> None:
     assert found[list(types)].dtypes.astype(str).to_dict() == types
 
 
-def test_the_summary_has_the_sheets_columns_as_text(tmp_path) -> None:
+def test_compare_the_summary_has_the_sheets_columns_as_text(tmp_path) -> None:
     assert str(compare(study(tmp_path), table())["drug"].dtype) == "string"
 
 
@@ -163,7 +163,7 @@ def test_scaled_values_of_two_ratios_are_rows_of_one_table(tmp_path) -> None:
     assert units["ratio"].tolist() == ["r"] * 12 + ["q"] * 12
 
 
-def test_a_column_that_some_rows_leave_empty_is_not_one_for_the_condition(tmp_path) -> None:
+def test_compare_a_column_that_some_rows_leave_empty_is_not_one_for_the_condition(tmp_path) -> None:
     ratios = table()
     ratios.loc[ratios.index[4], "drug"] = None
     summary = compare(study(tmp_path), ratios)
@@ -171,7 +171,7 @@ def test_a_column_that_some_rows_leave_empty_is_not_one_for_the_condition(tmp_pa
 
 
 @pytest.mark.parametrize("alone", ["drug", "other"])
-def test_a_condition_on_blots_of_its_own_is_linked_to_nothing(tmp_path, alone: str) -> None:
+def test_compare_a_condition_on_blots_of_its_own_is_linked_to_nothing(tmp_path, alone: str) -> None:
     """The condition of blots 4 to 6 has no fold change; that of the other two is the paired t-test of blots 1 to 3."""
     linked = {"drug": "other", "other": "drug"}[alone]
     values = {"vehicle": [1.0, 1.2, 0.8], "drug": [2.1, 2.0, 1.9], "other": [3.0, 2.6, 3.3]}
@@ -188,7 +188,7 @@ def test_a_condition_on_blots_of_its_own_is_linked_to_nothing(tmp_path, alone: s
 
 
 @pytest.mark.parametrize(("short", "said"), [("vehicle", "n of the reference = 2"), ("drug", "n = 2")])
-def test_whose_replicates_are_too_few(tmp_path, short: str, said: str) -> None:
+def test_compare_whose_replicates_are_too_few(tmp_path, short: str, said: str) -> None:
     values = {"vehicle": [1.0, 1.2, 0.8], "drug": [2.1, 2.0, 1.9]}
     summary = compare(study(tmp_path), table(values, skip=[(short, 3)]))
     assert row(summary, "drug")["test"] == f"no test: {said}, a p-value needs 3 biological replicates"
@@ -207,7 +207,7 @@ def test_one_degree_of_freedom_is_enough_for_a_test(tmp_path) -> None:
     assert drug["p_value"] == pytest.approx(expected.pvalue, rel=1e-9)
 
 
-def test_two_values_have_a_mean_with_an_interval_of_one_degree_of_freedom(tmp_path) -> None:
+def test_compare_two_values_have_a_mean_with_an_interval_of_one_degree_of_freedom(tmp_path) -> None:
     values = {"vehicle": [1.0, 1.2], "drug": [2.0, 3.1]}
     summary = compare(study(tmp_path, 2, scaling="none"), table(values, scales=(1.0, 1.0)))
     for condition, pair in values.items():

@@ -64,7 +64,7 @@ def alternatives(bands, factors):
     return make_table(rows, ALTERNATIVE_COLUMNS)
 
 
-def test_stretching_keeps_the_middle_and_the_slant():
+def test_scale_height_stretching_keeps_the_middle_and_the_slant():
     band = Band(id="b", lane="l", outline=((10, 0), (14, 40), (20, 40), (16, 0)), peak=(15, 20))
     corners = np.array(scale_height(band, 1.5).outline)
     assert corners == pytest.approx(np.array([(8.5, 0), (12.5, 40), (21.5, 40), (17.5, 0)]))
@@ -95,7 +95,7 @@ def test_alternatives_of_a_gaussian_band_follow_the_aperture():
         assert rows["volume"].to_numpy() / truth == pytest.approx(share, abs=0.02)
 
 
-def test_only_named_bands_are_weighed():
+def test_measure_alternatives_only_named_bands_are_weighed():
     made = make_blot(plain_spec([[3e5, 5e5]], shape=(120, 160)), seed=1)
     layout = made.true_layout()
     unnamed = dataclasses.replace(layout, bands=tuple(dataclasses.replace(band, target=None) for band in layout.bands))
@@ -114,7 +114,7 @@ def test_equal_volumes_give_the_claim_itself(tmp_path):
         assert row.fold_change == pytest.approx(claimed[row.condition], rel=1e-12)
 
 
-def test_a_factor_on_one_lane_moves_its_fold_change_by_just_that(tmp_path):
+def test_vary_analysis_a_factor_on_one_lane_moves_its_fold_change_by_just_that(tmp_path):
     experiment, bands, lanes = study(tmp_path)
     ways = {"local": lambda _: 1, "lane": lambda row: 1.1 if row["probe"] == "P" and row["lane"] == 2 else 1}
     table = vary_analysis(experiment, bands, lanes, alternatives(bands, ways))
@@ -123,14 +123,14 @@ def test_a_factor_on_one_lane_moves_its_fold_change_by_just_that(tmp_path):
     assert folds.loc["other", "lane"] / folds.loc["other", "local"] == pytest.approx(1.0)
 
 
-def test_scalings_count_once_where_they_cancel(tmp_path):
+def test_vary_analysis_scalings_count_once_where_they_cancel(tmp_path):
     experiment, bands, lanes = study(tmp_path)
     table = vary_analysis(experiment, bands, lanes, alternatives(bands, {"local": lambda _: 1}))
     assert set(table["scaling"]) == {"any"}
     assert len(table) == 2
 
 
-def test_scalings_count_where_a_condition_is_missing_on_a_blot(tmp_path):
+def test_vary_analysis_scalings_count_where_a_condition_is_missing_on_a_blot(tmp_path):
     top = TOP | {"3": (80, 170, np.nan)}
     experiment, bands, lanes = study(tmp_path, top=top)
     table = vary_analysis(experiment, bands, lanes, alternatives(bands, {"local": lambda _: 1}))
@@ -142,7 +142,7 @@ def test_scalings_count_where_a_condition_is_missing_on_a_blot(tmp_path):
     assert other["alignment"] == pytest.approx(summary["other"])
 
 
-def test_an_aligned_fold_change_is_the_claims_own_number(tmp_path):
+def test_vary_analysis_an_aligned_fold_change_is_the_claims_own_number(tmp_path):
     """Conditions missing on two blots: the way that aligns gives the claim, bit for bit."""
     top = TOP | {"3": (80, 170, np.nan), "2": (130, 240, np.nan)}
     experiment, bands, lanes = study(tmp_path, top=top)
@@ -152,7 +152,7 @@ def test_an_aligned_fold_change_is_the_claims_own_number(tmp_path):
     assert aligned.to_dict() == {name: claimed[name] for name in ("drug", "other")}
 
 
-def test_without_a_reference_there_is_nothing_to_vary(tmp_path):
+def test_vary_analysis_without_a_reference_there_is_nothing_to_vary(tmp_path):
     experiment, bands, lanes = study(tmp_path)
     experiment = dataclasses.replace(experiment, compare=Comparison())
     table = vary_analysis(experiment, bands, lanes, alternatives(bands, {"local": lambda _: 1}))
@@ -160,7 +160,7 @@ def test_without_a_reference_there_is_nothing_to_vary(tmp_path):
     assert table.empty
 
 
-def test_claims_are_told_in_one_sentence():
+def test_claim_ranges_claims_are_told_in_one_sentence():
     summary = pd.DataFrame({"ratio": ["R"], "condition": ["drug"], "fold_change": [1.8]})
     ways = pd.DataFrame({"ratio": "R", "condition": "drug", "fold_change": [1.5, 1.7, 2.1]})
     (row,) = claim_ranges(summary, ways).to_dict("records")

@@ -21,14 +21,14 @@ def blots(*, missing=0.0, seed=0):
 
 
 @pytest.mark.parametrize(("missing", "seed"), [(0.0, 0), (0.3, 0), (0.3, 1), (0.3, 2)])
-def test_alignment_recovers_scales(missing, seed):
+def test_align_alignment_recovers_scales(missing, seed):
     scales, means = align(blots(missing=missing, seed=seed))
     assert np.abs(scales - scales["a"] - (BLOTS - BLOTS[0])).max() < 1e-9
     assert np.abs(means - means["c0"] - (MEANS - MEANS[0])).max() < 1e-9
     assert abs(scales.sum()) < 1e-9
 
 
-def test_alignment_is_the_least_squares_solution():
+def test_align_alignment_is_the_least_squares_solution():
     logs = blots(missing=0.3) + np.random.default_rng(3).normal(0, 0.2, (8, 5))
     scales, means = align(logs)
     residual = logs.to_numpy() - means.to_numpy()[:, None] - scales.to_numpy()[None, :]
@@ -45,13 +45,13 @@ def test_blots_that_share_nothing_are_refused():
 
 
 @pytest.mark.parametrize("method", ["fixed_point", "sum", "interblot_control", "alignment"])
-def test_every_scaling_removes_a_factor_of_the_blot(method):
+def test_blot_scales_every_scaling_removes_a_factor_of_the_blot(method):
     logs = blots()
     scaled = logs - blot_scales(logs, method, reference="c2", standards=["c5"])
     assert np.abs(scaled.sub(scaled["a"], axis=0)).to_numpy().max() < 1e-12
 
 
-def test_what_each_scaling_makes_one():
+def test_blot_scales_what_each_scaling_makes_one():
     logs = blots() + np.random.default_rng(1).normal(0, 0.2, (8, 5))
     fixed = logs - blot_scales(logs, "fixed_point", reference="c2")
     assert np.abs(fixed.loc["c2"]).max() < 1e-12
@@ -65,7 +65,7 @@ def test_what_each_scaling_makes_one():
     assert (blot_scales(logs, "none") == 0).all()
 
 
-def test_sum_uses_only_conditions_that_all_blots_share():
+def test_blot_scales_sum_uses_only_conditions_that_all_blots_share():
     logs = blots()
     logs.loc["c7", "b"] = np.nan
     assert blot_scales(logs, "sum")["a"] == pytest.approx(np.log(np.exp(MEANS[:7]).sum()))
@@ -77,7 +77,7 @@ def test_sum_uses_only_conditions_that_all_blots_share():
      ("interblot_control", "no usable lane of role standard"),
      ("sum", "no condition stands on all blots; use alignment")],
 )  # fmt: skip
-def test_scalings_that_the_blots_do_not_carry(method, message):
+def test_blot_scales_scalings_that_the_blots_do_not_carry(method, message):
     logs = pd.DataFrame({"a": [0.0, 1.0], "b": [np.nan, 2.0]}, index=["ref", "x"])
     logs = logs.drop(index="x") if method == "sum" else logs
     with pytest.raises(DesignError, match=message):
@@ -89,7 +89,7 @@ def test_control_mean_needs_a_reference():
         blot_scales(blots(), "control_mean", reference="gone")
 
 
-def test_fixed_point_turns_a_cv_of_20_percent_into_28_57():
+def test_blot_scales_fixed_point_turns_a_cv_of_20_percent_into_28_57():
     """Log-normal values of CV 0.2: dividing by another of the same CV gives sqrt((1 + 0.2²)² - 1) = 0.2857 exactly."""
     sigma = np.sqrt(np.log(1 + 0.2**2))
     exact = np.sqrt(np.exp(2 * sigma**2) - 1)
@@ -101,7 +101,7 @@ def test_fixed_point_turns_a_cv_of_20_percent_into_28_57():
     assert scaled.std() / scaled.mean() == pytest.approx(exact, rel=0.01)
 
 
-def test_technical_repeats_are_averaged_on_the_log_scale():
+def test_average_technical_technical_repeats_are_averaged_on_the_log_scale():
     ratios = pd.DataFrame({
         "ratio": "r", "condition": ["v", "v", "d", "d", "d"], "blot": ["1", "1", "1", "1", "2"],
         "value": [1.0, 4.0, 9.0, 100.0, 5.0], "included": [True, True, True, False, True],
@@ -129,7 +129,7 @@ def test_membranes_of_a_blot_are_aligned_before_they_are_averaged():
     assert units["n_technical"].to_dict() == {"v": 2, "d": 1}
 
 
-def test_alignment_of_complete_membranes_changes_no_mean():
+def test_average_technical_alignment_of_complete_membranes_changes_no_mean():
     units = average_technical(membranes()).set_index("condition")
     assert np.exp(units["log_value"]).to_dict() == pytest.approx({"v": np.sqrt(10), "d": np.sqrt(40)})
 

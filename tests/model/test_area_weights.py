@@ -11,24 +11,24 @@ from blotquant.model.geometry import Box, bounding_box, polygon, polygon_area, r
 coordinate = st.floats(5, 45, allow_nan=False)
 
 
-def test_whole_pixels_weigh_one():
+def test_area_weights_whole_pixels_weigh_one():
     box, weights = area_weights(rectangle(10, 20, 5, 8), (50, 50))
     assert box == Box(10, 20, 5, 8)
     assert np.array_equal(weights, np.ones((10, 3)))
 
 
-def test_half_covered_pixels_weigh_half():
+def test_area_weights_half_covered_pixels_weigh_half():
     box, weights = area_weights(polygon([(9.5, 5), (9.5, 7), (11.5, 7), (11.5, 5)]), (50, 50))
     assert box == Box(10, 12, 5, 8)
     np.testing.assert_allclose(weights, [[0.5, 1, 0.5], [0.5, 1, 0.5]])
 
 
-def test_triangle_splits_pixels_by_its_diagonal():
+def test_area_weights_triangle_splits_pixels_by_its_diagonal():
     _, weights = area_weights(polygon([(-0.5, -0.5), (1.5, -0.5), (1.5, 1.5)]), (5, 5))
     np.testing.assert_allclose(weights, [[0.5, 0], [1, 0.5]])
 
 
-def test_turning_direction_does_not_matter():
+def test_area_weights_turning_direction_does_not_matter():
     outline = polygon([(3.2, 4.1), (9.7, 6.0), (8.1, 12.9), (2.2, 10.0)])
     _, one = area_weights(outline, (20, 20))
     _, other = area_weights(outline[::-1], (20, 20))
@@ -36,7 +36,7 @@ def test_turning_direction_does_not_matter():
 
 
 @given(st.lists(st.tuples(coordinate, coordinate), min_size=3, max_size=3, unique=True))
-def test_triangles_sum_to_their_area(points):
+def test_area_weights_triangles_sum_to_their_area(points):
     outline = polygon(points)
     _, weights = area_weights(outline, (50, 50))
     assert weights.sum() == pytest.approx(polygon_area(outline), abs=1e-6)
@@ -45,7 +45,7 @@ def test_triangles_sum_to_their_area(points):
 
 
 @given(st.integers(0, 10_000), st.integers(-30, 30), st.integers(-30, 30))
-def test_shift_by_whole_pixels_moves_weights_unchanged(seed, down, right):
+def test_area_weights_shift_by_whole_pixels_moves_weights_unchanged(seed, down, right):
     rng = np.random.default_rng(seed)
     angles = np.sort(rng.uniform(0, 2 * np.pi, 9))
     radius = rng.uniform(3, 12, 9)
@@ -56,7 +56,7 @@ def test_shift_by_whole_pixels_moves_weights_unchanged(seed, down, right):
     np.testing.assert_allclose(moved, weights, atol=1e-9)
 
 
-def test_what_lies_outside_the_picture_is_cut_off():
+def test_area_weights_what_lies_outside_the_picture_is_cut_off():
     box, weights = area_weights(rectangle(-5, 3, 8, 30), (10, 20))
     assert box == Box(0, 3, 8, 20)
     assert weights.sum() == 3 * 12

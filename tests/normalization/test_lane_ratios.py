@@ -26,7 +26,7 @@ from blotquant.normalization.normalize import blots_without_numerator, normalize
 
 
 @pytest.mark.parametrize(("side", "name"), [("p_more", "numerator"), ("t_more", "denominator")])
-def test_an_unknown_sd_gives_no_ratio(tmp_path, side, name):
+def test_normalize_an_unknown_sd_gives_no_ratio(tmp_path, side, name):
     sd = {2: 10.0, 3: math.nan, 4: 10.0}
     result = one_membrane(tmp_path, **{side: {"volume_sd": sd}})
     assert result["included"].tolist() == [True, False, True]
@@ -35,7 +35,7 @@ def test_an_unknown_sd_gives_no_ratio(tmp_path, side, name):
     assert result["value"].tolist()[::2] == [0.5, 2.0]
 
 
-def test_an_unknown_sd_of_the_loading_gives_no_ratio(tmp_path):
+def test_normalize_an_unknown_sd_of_the_loading_gives_no_ratio(tmp_path):
     toml = image("p.tif", "pAKT") + image("s.tif", "total_protein") + ratio("r", "pAKT", None, "total_protein")
     sd = {1: 1e4, 2: math.nan, 3: 1e4, 4: 1e4}
     stain = lanes("s.tif", "total_protein", {1: 1e6, 2: 1e6, 3: 2e6, 4: 3e6}, volume_sd=sd)
@@ -45,21 +45,21 @@ def test_an_unknown_sd_of_the_loading_gives_no_ratio(tmp_path):
     assert math.isnan(result["value"][0])
 
 
-def test_a_band_without_a_volume_gives_no_ratio(tmp_path):
+def test_normalize_a_band_without_a_volume_gives_no_ratio(tmp_path):
     result = one_membrane(tmp_path, p={**P, 3: math.nan})
     assert result["included"].tolist() == [True, False, True]
     assert result["reason"][1] == "the numerator has no value"
 
 
 @pytest.mark.parametrize(("side", "bound"), [("p_more", "≥"), ("t_more", "≤")])
-def test_a_bound_without_an_sd_stays_a_bound(tmp_path, side, bound):
+def test_normalize_a_bound_without_an_sd_stays_a_bound(tmp_path, side, bound):
     more = {"volume_sd": {2: 10.0, 3: math.nan, 4: 10.0}, "flags": {3: "saturated"}}
     row = one_membrane(tmp_path, **{side: more}).iloc[1]
     assert (row["value"], row["bound"], row["included"]) == (1.5, bound, False)
     assert "saturated" in row["reason"]
 
 
-def test_weak_loading_gives_no_ratio_and_leaves_the_mean(tmp_path):
+def test_normalize_weak_loading_gives_no_ratio_and_leaves_the_mean(tmp_path):
     toml = TWIN + ratio("r", "pAKT", "AKT", "total_protein")
     study = experiment(tmp_path, toml)
     table = band_table(bands("p.tif", "pAKT", P, membrane="a"), bands("t.tif", "AKT", T, membrane="b"))
@@ -89,7 +89,7 @@ def test_saturation_makes_bounds_and_leaves_the_means(tmp_path, p_sat, t_sat, bo
     assert result["included"].tolist() == [True, False, True]
 
 
-def test_saturated_loading_points_the_way_it_enters(tmp_path):
+def test_normalize_saturated_loading_points_the_way_it_enters(tmp_path):
     study = experiment(tmp_path, TWIN + ratio("r", "pAKT", "AKT", "total_protein"))
     table = band_table(bands("p.tif", "pAKT", P, membrane="a"), bands("t.tif", "AKT", T, membrane="b"))
     even = dict.fromkeys(range(1, 5), 1e6)
@@ -101,21 +101,21 @@ def test_saturated_loading_points_the_way_it_enters(tmp_path):
         assert normalize(study, table, stains)["bound"].tolist()[1] == bound
 
 
-def test_weak_denominator_gives_no_ratio(tmp_path):
+def test_normalize_weak_denominator_gives_no_ratio(tmp_path):
     result = one_membrane(tmp_path, t_more={"sd": 400.0})
     assert result["value"].isna().tolist() == [False, False, True]
     assert result["reason"][2] == "denominator too weak: SNR 2.5, needed 3"
     assert "weak_denominator" in flags_of(result.iloc[2])
 
 
-def test_a_denominator_in_small_units_is_judged_by_its_own_error(tmp_path):
+def test_normalize_a_denominator_in_small_units_is_judged_by_its_own_error(tmp_path):
     """Rates may be far below one count per second: 0.5 ± 0.2 is as weak as 500 ± 200, and 0.9 ± 0.2 is not."""
     result = one_membrane(tmp_path, t={2: 0.5, 3: 0.9, 4: 500.0}, t_more={"sd": 0.2, "lod": 0.0, "loq": 0.0})
     assert result["value"].isna().tolist() == [True, False, False]
     assert result["reason"][0] == "denominator too weak: SNR 2.5, needed 3"
 
 
-def test_numerator_below_detection_is_kept_but_not_averaged(tmp_path):
+def test_normalize_numerator_below_detection_is_kept_but_not_averaged(tmp_path):
     result = one_membrane(tmp_path, p={2: 1000.0, 3: -20.0, 4: 25.0})
     assert result["value"].tolist() == pytest.approx([0.5, -0.01, 0.025])
     assert result["included"].tolist() == [True, False, False]
@@ -123,7 +123,7 @@ def test_numerator_below_detection_is_kept_but_not_averaged(tmp_path):
     assert np.isfinite(result["ci_low"]).all()
 
 
-def test_numerator_above_detection_counts_however_weak(tmp_path):
+def test_normalize_numerator_above_detection_counts_however_weak(tmp_path):
     result = one_membrane(tmp_path, p={2: 1000.0, 3: 35.0, 4: 99.0})
     assert result["included"].all()
 
@@ -135,7 +135,7 @@ def test_missing_bands_say_so_and_no_lane_is_lost(tmp_path):
     assert "missing_band" in flags_of(result.iloc[1])
 
 
-def test_nothing_is_dropped(tmp_path):
+def test_normalize_nothing_is_dropped(tmp_path):
     sheet = "blot,lane,condition,role\n1,1,,ladder\n1,2,v,sample\n1,3,w,excluded\n1,4,s,standard\n2,1,v,sample\n"
     study = experiment(tmp_path, ONE + image("q.tif", "AKT", blot=2), sheet)
     table = band_table(bands("p.tif", "pAKT", P), bands("t.tif", "AKT", T))
@@ -147,13 +147,13 @@ def test_nothing_is_dropped(tmp_path):
     assert len(result) == result["included"].sum() + result["reason"].notna().sum()
 
 
-def test_a_picture_that_could_not_be_measured_is_named(tmp_path):
+def test_normalize_a_picture_that_could_not_be_measured_is_named(tmp_path):
     study = experiment(tmp_path, ONE)
     result = normalize(study, band_table(bands("p.tif", "pAKT", P)), lane_table())
     assert result["reason"].unique().tolist() == ["the picture of AKT (t.tif) was not measured"]
 
 
-def test_a_lane_that_the_sheet_leaves_out_has_no_other_reason(tmp_path):
+def test_normalize_a_lane_that_the_sheet_leaves_out_has_no_other_reason(tmp_path):
     study = experiment(tmp_path, ONE, "blot,lane,condition,role\n1,1,v,sample\n1,2,w,excluded\n")
     table = band_table(bands("p.tif", "pAKT", {1: 1000.0}), bands("t.tif", "AKT", {1: 1000.0}))
     result = normalize(study, table, lane_table())

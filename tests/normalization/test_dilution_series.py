@@ -17,7 +17,7 @@ def scatter(volume, cv=0.02, seed=0):
     return volume * np.exp(np.random.default_rng(seed).normal(0, cv, len(volume)))
 
 
-def test_a_proportional_series_is_proportional_throughout():
+def test_fit_dilution_series_a_proportional_series_is_proportional_throughout():
     fit = fit_dilution_series(LOADS, 300 * LOADS)
     assert fit.model == "proportional"
     assert fit.parameters["a"] == pytest.approx(300)
@@ -28,7 +28,7 @@ def test_a_proportional_series_is_proportional_throughout():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_saturating_series_is_hyperbolic_and_its_foot_is_the_range(seed):
+def test_fit_dilution_series_a_saturating_series_is_hyperbolic_and_its_foot_is_the_range(seed):
     truth = 60000 * LOADS / (150 + LOADS)
     fit = fit_dilution_series(LOADS, scatter(truth, cv=0.01, seed=seed))
     assert fit.model == "hyperbolic"
@@ -38,14 +38,14 @@ def test_a_saturating_series_is_hyperbolic_and_its_foot_is_the_range(seed):
     assert fit.range.load_high_ug in (20, 40)
 
 
-def test_the_hyperbola_is_exact_without_noise():
+def test_fit_dilution_series_the_hyperbola_is_exact_without_noise():
     fit = fit_dilution_series(LOADS, 5000 * LOADS / (12 + LOADS))
     assert fit.model == "hyperbolic"
     assert fit.parameters == pytest.approx({"v_max": 5000, "k": 12}, rel=1e-3)
     np.testing.assert_allclose(fit.predict(LOADS), fit.volume, rtol=1e-4)
 
 
-def test_an_offset_is_linear_and_has_no_range_at_its_foot():
+def test_fit_dilution_series_an_offset_is_linear_and_has_no_range_at_its_foot():
     fit = fit_dilution_series(LOADS, scatter(300 * LOADS + 2000, cv=0.005))
     assert fit.model == "linear"
     assert fit.parameters == pytest.approx({"a": 300, "b": 2000}, rel=0.05)
@@ -53,7 +53,7 @@ def test_an_offset_is_linear_and_has_no_range_at_its_foot():
     assert "ug: " in fit.reason
 
 
-def test_a_power_law_is_not_proportional():
+def test_fit_dilution_series_a_power_law_is_not_proportional():
     fit = fit_dilution_series(LOADS, 300 * LOADS**0.8)
     assert fit.range is None
 
@@ -68,18 +68,18 @@ def test_replicates_and_sds_are_taken():
     assert fit.range.slope == pytest.approx(300, rel=0.03)
 
 
-def test_three_levels_give_no_range():
+def test_fit_dilution_series_three_levels_give_no_range():
     fit = fit_dilution_series([1, 2, 4], [1, 2, 4])
     assert fit.range is None
     assert fit.reason == "fewer than 4 loads"
 
 
-def test_the_file_brings_back_every_field():
+def test_fit_dilution_series_the_file_brings_back_every_field():
     fit = fit_dilution_series(LOADS, scatter(300 * LOADS), 10 * np.ones(7), target="pAKT", exposure_s=30)
     assert DilutionFit.from_json(fit.to_json()) == fit
 
 
-def test_a_damaged_file_is_answered_by_field():
+def test_fit_dilution_series_a_damaged_file_is_answered_by_field():
     text = fit_dilution_series(LOADS, 300 * LOADS).to_json().replace('"proportional",', '"cubic",', 1)
     with pytest.raises(SheetError, match=r"dilution\.json: model: .*got 'cubic'"):
         DilutionFit.from_json(text, where="dilution.json")
@@ -121,7 +121,7 @@ def test_curve_points():
     np.testing.assert_allclose(curve["volume"], curve["proportional"])
 
 
-def test_wrong_calls():
+def test_fit_dilution_series_wrong_calls():
     with pytest.raises(ValueError, match="equally long"):
         fit_dilution_series([1, 2, 3], [1, 2])
     with pytest.raises(ValueError, match="above 0 ug"):

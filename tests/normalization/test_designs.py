@@ -8,7 +8,7 @@ from blotquant.normalization.normalize import normalize
 from blotquant.tables import EXPOSURE_COLUMNS, make_table
 
 
-def test_the_denominator_of_the_own_membrane_comes_first(tmp_path):
+def test_normalize_the_denominator_of_the_own_membrane_comes_first(tmp_path):
     toml = (
         image("far.tif", "AKT", membrane="b")
         + image("p.tif", "pAKT", membrane="c")
