@@ -197,6 +197,7 @@ class Settings(_Section):
     def flat(self, *, set_only: bool = False) -> dict[str, Any]:
         """Parameters by dotted name (``detection.min_snr``) as plain values: all, or those that were set."""
         flat: dict[str, Any] = {}
+        # Sections are opened where they stand, so that names come in the order of the fields.
         waiting = list(self.model_dump(mode="json", exclude_unset=set_only).items())
         while waiting:
             name, value = waiting.pop(0)

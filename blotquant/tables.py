@@ -292,6 +292,7 @@ def make_table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Column])
     """
     import pandas as pd
 
+    # Declared columns first; what a row brings beyond them follows in order of appearance.
     lines = list(rows)
     extra = list(dict.fromkeys(name for line in lines for name in line if name not in columns))
     cells: dict[str, Any] = {}

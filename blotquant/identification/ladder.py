@@ -208,6 +208,7 @@ def find_marker(layout: Layout, kda: str | Sequence[float] | None, *, strip: int
     LadderFit or None
         That of the lane whose bands fit best: most masses used; of lanes with the role ``ladder`` where there are any.
     """
+    # Any lane of a marker picture may be the ladder: each is tried, and the best fit taken.
     strips = {x.id for x in layout.strips if strip in (None, x.number)}
     lanes = [lane for lane in layout.lanes if lane.strip in strips]
     lanes = [lane for lane in lanes if lane.role == "ladder"] or lanes

@@ -252,6 +252,7 @@ def _by_order(rows: Sequence[Row], targets: Sequence[Target]) -> dict[str, Choic
     A doublet counts as two rows, or as one that is not taken apart. Where another number of rows is clear, or a mass is
     not known, the rows are a guess and say so.
     """
+    # As many clear rows as bands are expected: their order tells them.
     known = all(target.masses for target in targets)
     ordered = sorted(targets, key=lambda t: -max(t.masses, default=0.0))
     clear = [row for row in rows if row.score >= _CLEAR_ROW * max(r.score for r in rows)]
@@ -261,6 +262,7 @@ def _by_order(rows: Sequence[Row], targets: Sequence[Target]) -> dict[str, Choic
         for (_, target), row in zip(parts, clear, strict=True):
             rows_by[target.name] = (*rows_by.get(target.name, ()), row.number)
         return {name: Choice(numbers) for name, numbers in rows_by.items()}
+    # Otherwise the strongest rows in the order of the masses, as a guess.
     doubt = not known or len(clear) != len(targets)
     best = sorted(sorted(rows, key=lambda row: -row.score)[: len(targets)], key=lambda row: row.place)
     chosen = {target.name: Choice() for target in targets}

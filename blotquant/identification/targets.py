@@ -101,6 +101,7 @@ def _strengths(table: Mapping[str, Iterable[Any]] | None) -> dict[str, float]:
 
 def _forget(layout: Layout, strip: str, wanted: Sequence[Target]) -> Layout:
     """Drop names that an earlier run gave, so that a second run says the same."""
+    # Names given by hand stay; all others are told anew.
     names = {name for target in wanted for name in target.members}
     lanes = {lane.id for lane in layout.lanes_of(strip)}
     bands = tuple(

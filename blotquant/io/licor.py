@@ -111,10 +111,12 @@ def _bounded(source: Source, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, l
     if entry.flag_bits & 1:
         msg = "is an encrypted zip; unpack it and open the picture"
         raise source.error(msg)
+    # What unpacks to many times its size is no picture but an attack.
     name, held = shown(entry.filename, 40), max(entry.compress_size, 1)
     if _MOST_SQUEEZED * held < min(entry.file_size, limit) and entry.file_size > _SLACK:
         msg = f"its entry {name} unpacks to {entry.file_size / held:,.0f} times its size: there is no picture in it"
         raise source.error(msg)
+    # Read in blocks up to the limit: headers of a zip may claim anything.
     unpacked = io.BytesIO()
     with archive.open(entry) as stream:
         while unpacked.tell() <= limit and (block := stream.read(min(_BLOCK, limit + 1 - unpacked.tell()))):

@@ -60,6 +60,7 @@ def read(source: Source) -> RawPicture:
         msg = f"has no {asked}: a .1sc holds one grey picture; leave the choice out"
         raise source.error(msg)
     try:
+        # The list of blocks is walked through before the package trusts it.
         list(_fields(source.data, _HEADER, struct.unpack_from("<I", source.data, _HEADER_END)[0]))
         return _read(source, Reader(io.BytesIO(source.data)))
     except (BioRadInvalidFileError, BioRadParsingError, *DAMAGE) as error:
@@ -75,6 +76,7 @@ def _read(source: Source, scan: Any) -> RawPicture:
     if len(stored) != 2 * rows * cols:
         msg = f"damaged or incomplete .1sc: {len(stored)} bytes of pixels do not fit {cols} × {rows}; copy it again"
         raise source.error(msg)
+    # Rows are stored from the bottom up.
     bottom_up = np.frombuffer(stored, np.dtype("u2").newbyteorder(scan.endian)).reshape(rows, cols)
     texts = _texts(source.data, scan)
     area = _AREA.search(texts.get("Image Area", ""))
@@ -120,6 +122,7 @@ def _scan_header(source: Source, scan: Any) -> dict[str, int]:
     """Whole numbers of the item SCN: its definition names the place of each in the record that follows."""
     fields = [f for number in sorted(scan.data_start) if number != _PIXELS for f in _block(source.data, scan, number)]
     by_key = {f.key: f for f in fields}
+    # The item's definition gives names and places; the record that follows holds the numbers.
     kind, key, place = _item(fields, by_key, b"SCN")
     record = next((f.payload for f in fields[place:] if f.kind == kind), b"")
     places = _places(by_key[key].payload, by_key)

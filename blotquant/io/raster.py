@@ -64,7 +64,8 @@ def _read(source: Source) -> RawPicture:
     with _open(source) as picture:
         samples = 3 if picture.mode == "P" else len(picture.getbands())
         source.check_size(picture.height, picture.width, samples, held=len(source.data))
-        page = _choose_frame(source, picture)
+        page = source.choose_page(int(getattr(picture, "n_frames", 1)))
+        picture.seek(page)
         plane = _one_channel(source, picture)
         dpi = picture.info.get("dpi")
         comment = picture.info.get("comment", picture.info.get("Description", ""))
@@ -90,18 +91,9 @@ def _read(source: Source) -> RawPicture:
         )
 
 
-def _choose_frame(source: Source, picture: ImageFile) -> int:
-    n_frames = int(getattr(picture, "n_frames", 1))
-    index = 0 if source.page is None and n_frames == 1 else source.page
-    if index is None or not 0 <= index < n_frames:
-        msg = f"holds {n_frames} picture(s); choose page 0 to {n_frames - 1}"
-        raise source.error(msg)
-    picture.seek(index)
-    return index
-
-
 def _one_channel(source: Source, picture: ImageFile) -> RawPicture:
     picture.load()  # Pillow first: it checks the checksums and refuses damage in words
+    # 16-bit PNG are decoded apart, since Pillow keeps only 8 bits of their colours.
     deep = _deep_png(source)
     if deep is not None and deep.ndim == 3 and deep.shape[2] >= 3:
         return resolve_colour(source, deep)

@@ -93,6 +93,14 @@ class Source:
         reason = shown(str(error), 160) or type(error).__name__
         return self.error(f"damaged or incomplete {kind} ({reason}); export or copy it again")
 
+    def choose_page(self, n_pictures: int) -> int:
+        """Index of the picture that was asked for, or of the only one; the error says what can be chosen."""
+        index = 0 if self.page is None and n_pictures == 1 else self.page
+        if index is None or not 0 <= index < n_pictures:
+            msg = f"holds {n_pictures} picture(s); choose page 0 to {n_pictures - 1}"
+            raise self.error(msg)
+        return index
+
     def check_size(self, rows: int, cols: int, samples: int = 1, *, held: int | None = None, itemsize: int = 1) -> None:
         """Refuse dimensions that no blot has, before any memory is taken for them.
 

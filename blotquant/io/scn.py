@@ -55,7 +55,10 @@ def _read(source: Source) -> RawPicture:
         msg = "is an Image Lab file without ImageData and ImageHeader parts; save it again in Image Lab"
         raise source.error(msg)
     # The picture that is meant, with the header that states its size.
-    index = _choose(source, len(pictures))
+    if source.channel is not None:
+        msg = "has no colour channels; leave the channel out, or choose a picture by page"
+        raise source.error(msg)
+    index = source.choose_page(len(pictures))
     data, header_part = pictures[index]
     header = _header(source, header_part)
     rows, cols = _size(source, header, "size_pix")
@@ -86,12 +89,14 @@ def _parts(source: Source) -> list[_Part]:
     parts: list[_Part] = []
     at: int | None = 0
     while at is not None and len(parts) < _MAX_PARTS:
+        # A part is header lines, an empty line, and its body.
         blank = _BLANK_LINE.search(data, at, at + _MAX_HEADER)
         if blank is None:
             break
         fields = {name.lower(): value for name, value in _FIELD.findall(data, at, blank.start() + 1)}
         kind, start = fields.get(b"content-type", b""), blank.end()
         boundary = _BOUNDARY.search(kind)
+        # A part of parts: what is in it ends at its own boundary too.
         if kind.startswith(b"multipart") and boundary:
             boundaries.add(boundary[1])
             stop = start
@@ -129,17 +134,6 @@ def _pictures(source: Source) -> list[tuple[_Part, _Part]]:
     return pairs
 
 
-def _choose(source: Source, n_pictures: int) -> int:
-    if source.channel is not None:
-        msg = "has no colour channels; leave the channel out, or choose a picture by page"
-        raise source.error(msg)
-    index = 0 if source.page is None and n_pictures == 1 else source.page
-    if index is None or not 0 <= index < n_pictures:
-        msg = f"holds {n_pictures} picture(s); choose page 0 to {n_pictures - 1}"
-        raise source.error(msg)
-    return index
-
-
 def _header(source: Source, part: _Part) -> Element:
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import fromstring
@@ -163,6 +157,7 @@ def _size(source: Source, header: Element, tag: str) -> tuple[int, int]:
 
 def _pixels(source: Source, part: _Part, header: Element, shape: tuple[int, int]) -> NDArray[np.unsignedinteger]:
     raw = source.data[part.start : part.stop]
+    # Bytes a pixel follow from the size; anything else is a damaged file.
     depth, rest = divmod(len(raw), shape[0] * shape[1])
     if rest or depth not in (1, 2, 4):
         msg = (

@@ -237,6 +237,7 @@ def _fit_hyperbola(x: Array, v: Array, w: Array) -> dict[str, float]:
         v_max = float((w * shape * v).sum() / (w * shape**2).sum())
         return v_max, float((w * (v - v_max * shape) ** 2).sum())
 
+    # A grid over log k first: the cost may have a flat tail where no minimum is found downhill.
     bounds = (np.log(x.min()) - 5, np.log(x.max()) + 7)
     grid = np.linspace(*bounds, 41)
     at = int(np.argmin([solve(value)[1] for value in grid]))
@@ -265,6 +266,7 @@ def _try_range(x: Array, v: Array, w: Array) -> tuple[ProportionalRange | None, 
     where = f"{x[0]:g} to {x[-1]:g} ug"
     if (v <= 0).any():
         return None, f"{where}: a volume is not above 0"
+    # Three conditions: each level near the line, the line through the origin, the log-log slope near 1.
     slope = float((w * x * v).sum() / (w * x**2).sum())
     levels = np.unique(x)
     means = np.array([np.average(v[x == level], weights=w[x == level]) for level in levels])
@@ -289,6 +291,7 @@ def _line(x: Array, y: Array, w: Array, *, of_slope: bool = False) -> tuple[floa
     """Weighted line: slope, intercept, and half the 95 % confidence interval of the intercept (or of the slope)."""
     from scipy.stats import t as student
 
+    # Weighted means, slope and the residual variance of a line of two parameters.
     mean_x, mean_y = np.average(x, weights=w), np.average(y, weights=w)
     sxx = float((w * (x - mean_x) ** 2).sum())
     slope = float((w * (x - mean_x) * (y - mean_y)).sum() / sxx)

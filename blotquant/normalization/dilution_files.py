@@ -55,6 +55,7 @@ def fit_dilutions(experiment: Experiment, bands: pd.DataFrame, lanes: pd.DataFra
     """
     roles = _roles(experiment)
     stains = lanes[np.array([experiment.is_stain(str(probe)) for probe in lanes["probe"]], dtype=bool)]
+    # Bands by their targets, whole lanes of stains by their probes, in lanes whose load is known.
     table = pd.concat([bands[bands["target"].notna()], stains.assign(target=stains["probe"])], ignore_index=True)
     table = table[table["blot"].isin(experiment.dilution.blots) & (table["load_ug"] > 0)]
     keep = [
@@ -81,6 +82,7 @@ def _fit_one(target: str, table: pd.DataFrame) -> DilutionFit | None:
     blocked = table["flags"].map(lambda cell: bool(blocking(split_flags(cell)))).astype(bool)
     usable = ~blocked & table["volume"].notna() & table["volume_sd"].notna()
     frames = table.assign(usable=usable, time=table["exposure_s"].fillna(0.0)).groupby("time")
+    # The exposure with most usable bands, the longest of them; bands of one lane are added up.
     best = max(frames, key=lambda frame: (int(frame[1]["usable"].sum()), frame[0]))[1]
     best = best[best["usable"]].assign(variance=best["volume_sd"] ** 2)
     places = ["blot", "membrane", "lane", "load_ug"]

@@ -215,6 +215,7 @@ def _departs(t: Array, volume: Array, sd: Array) -> bool:
     if len(t) < 2:
         return False
     rate, se, _ = fit_rate(t[:-1], volume[:-1], sd[:-1])
+    # What the shorter exposures foretell, with their error and the frame's own.
     told = rate * t[-1]
     noise = float(np.hypot(se * t[-1], sd[-1]))
     departure = abs(float(volume[-1]) - told)

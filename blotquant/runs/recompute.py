@@ -44,6 +44,7 @@ def recompute(manifest: Manifest, out: Path, into: Path, *, images: Path | None 
     BlotQuantError
         If the experiment cannot be read.
     """
+    # Everything by the recorded parameters and the corrections that lie in the folder.
     store, settings = Store(into), recorded_settings(manifest)
     make = _measure_again if manifest.command == "measure" else _run_again
     failures, wanted = make(manifest, out, store, settings, images)

@@ -367,6 +367,7 @@ def _compare_parquet(out: Path, again: Path, tolerance: float) -> Verdict:
 
 def _strangers(out: Path, manifest: Manifest, known: set[str]) -> tuple[list[str], list[str]]:
     """Files of a folder that are none of its results: those that look like results, and others."""
+    # Originals may lie among the results; then further pictures there are nothing strange.
     inputs = {os.path.normpath(record.path) for record in manifest.inputs}
     among = any(not path.startswith("..") and not Path(path).is_absolute() for path in inputs)
     strange: list[str] = []

@@ -124,6 +124,7 @@ class Autosaver:
         """Drop what was autosaved for a picture and is in this session, which was saved or given up."""
         with self._lock:
             self._waiting = None
+        # Its own file and those put aside for it: each is removed only if all its edits are in this session.
         path = autosave_path(session, self._folder)
         with self._writing:
             for kept in (path, *path.parent.glob(f"{path.name.removesuffix(SESSION_SUFFIX)}.*{SESSION_SUFFIX}")):
@@ -159,6 +160,7 @@ class Autosaver:
     def _write(self, session: Session, target: Path | None) -> None:
         path = autosave_path(session, self._folder)
         try:
+            # Another session's unsaved edits under this name are put aside, never lost.
             if path.is_file() and not _is_held(path, session):
                 path.rename(free_name(path))
             save_session(session, path)

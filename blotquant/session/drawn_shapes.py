@@ -92,6 +92,7 @@ def _read_each(
 ) -> DrawnShapes:
     """Compare shapes with what was shown: those that are missing were removed, each other one is read."""
     reading, owners = DrawnShapes(layout), _owners(shapes, outlines)
+    # What is missing was removed by the hand (a band may have gone with its lane already).
     for key in sorted(outlines.keys() - set(owners)):
         things: tuple[Any, ...] = (*reading.layout.strips, *reading.layout.lanes, *reading.layout.bands)
         if any(item.id == key for item in things):
@@ -260,6 +261,7 @@ def lane_nodes(lane: Lane, vertices: ArrayLike) -> tuple[tuple[Point, ...], tupl
     """
     points, n = np.asarray(vertices, dtype=float), len(lane.center)
     if len(points) == 2 * n:
+        # An outline with as many vertices as before: its nodes lie between left and right edge.
         left, right = points[:n], points[: n - 1 : -1]
         center, widths = (left + right) / 2, np.abs(right[:, 1] - left[:, 1])
         order = np.argsort(center[:, 0], kind="stable")

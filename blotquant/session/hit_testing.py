@@ -193,6 +193,7 @@ def lane_profile(signal: NDArray[np.floating], lane: Lane) -> tuple[NDArray[np.f
     """
     first, last = lane.row_range
     rows = np.arange(max(int(np.ceil(first)), 0), min(int(np.floor(last)), signal.shape[0] - 1) + 1)
+    # Only the middle of the lane: its edges may hold a neighbour's light.
     center, half = lane.center_at(rows), 0.4 * lane.width_at(rows)
     cols = np.arange(signal.shape[1])
     inside = np.abs(cols[None] - center[:, None]) <= np.maximum(half, 0.5)[:, None]
@@ -202,6 +203,7 @@ def lane_profile(signal: NDArray[np.floating], lane: Lane) -> tuple[NDArray[np.f
 
 def _foot(profile: NDArray[np.float64], top: int, step: int) -> int:
     """Walk down one side of a peak, to a tenth of its height above the lowest point or to a valley."""
+    # The floor is the lowest point near the peak; down to it the walk may go.
     side = profile[top::step]
     floor = float(side[: max(3, len(side) // 4 + 1)].min())
     level = floor + FOOT * (profile[top] - floor)

@@ -52,6 +52,7 @@ def session_schema() -> dict[str, Any]:
 
 def _schema_of(wanted: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     """The schema of a type; those of the types in it are put among the definitions."""
+    # pydantic gives each type's schema; shared ones are collected in one place.
     schema = adapter_of(wanted).json_schema(ref_template=_TEMPLATE)
     definitions.update(schema.pop("$defs", {}))
     return schema

@@ -305,6 +305,7 @@ def _detectable_t(df: float, critical: float, power: float) -> float:
     """The same in standard errors."""
     from scipy import optimize
 
+    # The chance that |t| passes the limit, over all that the estimated error may be.
     u, du = np.polynomial.legendre.leggauss(200)
     scale = np.sqrt(2 * special.gammaincinv(df / 2, (u + 1) / 2) / df)
 

@@ -78,10 +78,12 @@ def adjust_p(t_values: ArrayLike, correlation: Floats, df: ArrayLike, *, adjust:
     single: Floats = np.asarray(2 * special.stdtr(np.asarray(df, dtype=float), -t), dtype=float)
     if adjust == "none" or k == 0:
         return single
+    # Refused contrasts stay in the family: it keeps the size that it was planned with.
     full, refused = pad(correlation, size), max(size, k) - k
     df = float(np.min(df))
     if adjust == "dunnett":
         return np.array([_together(value, p, full, df) for value, p in zip(t, single, strict=True)])
+    # Step by step from the largest |t|: each is judged among those that are left, and none below the one before.
     order = np.argsort(-t, kind="stable")
     adjusted: Floats = np.empty(k)
     least = 0.0
@@ -131,6 +133,7 @@ def critical_value(correlation: Floats, df: float, alpha: float, *, adjust: Adju
     low = float(-special.stdtrit(df, alpha / 2))
     if adjust == "none" or k <= 1:
         return low
+    # The joint limit lies between Student's and Bonferroni's.
     high = float(-special.stdtrit(df, alpha / (2 * k)))
     return high if adjust == "holm" else _joint_limit(pad(correlation, size).tobytes(), df, alpha, low, high)
 
@@ -195,6 +198,7 @@ def max_t_tail(limit: float, correlation: Floats, df: float) -> float:
         rank, reach = _directions(correlation.tobytes(), len(correlation))
         with np.errstate(divide="ignore"):
             return float(special.fdtrc(rank, df, (limit / reach) ** 2 / rank).mean())
+    # Given the common part and the common scale, the contrasts are independent: their chances multiply.
     scale, of_scale, z, of_z = _nodes(df)
     inside = np.ones((len(scale), len(z)))
     for loading in loadings:
@@ -218,6 +222,7 @@ def _directions(data: bytes, k: int) -> tuple[int, Floats]:
     """Rank of a correlation matrix, and how far max |t| reaches along each of many random directions."""
     from scipy.stats import qmc
 
+    # A root of the correlation takes independent normals to correlated ones; of a singular one, what it spans.
     values, vectors = np.linalg.eigh(np.frombuffer(data).reshape(k, k))
     kept = values > 1e-9 * values[-1]
     root = vectors[:, kept] * np.sqrt(values[kept])
@@ -239,6 +244,7 @@ def _product_structure(correlation: Floats) -> Floats | None:
             return None
         pair: Floats = np.array([1.0, np.sign(correlation[0, 1])]) * np.sqrt(abs(correlation[0, 1]))
         return pair
+    # Contrasts that are linked to none have λ = 0; of the others, λi² = cij·cim / cjm.
     linked = (np.abs(correlation) > 1e-12).sum(axis=1) > 1
     core = np.flatnonzero(linked)
     loadings: Floats = np.zeros(k)
@@ -255,4 +261,5 @@ def _product_structure(correlation: Floats) -> Floats | None:
             loadings[core] = np.sqrt(np.asarray(squares)) * np.sign(correlation[core, core[0]])
     if not np.isfinite(loadings).all() or float(np.abs(loadings).max()) >= 0.999:
         return None
+    # The products must give every correlation back.
     return loadings if float(np.abs(np.outer(loadings, loadings) - correlation)[off].max()) < 1e-9 else None

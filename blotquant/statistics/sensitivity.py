@@ -89,6 +89,7 @@ def _fold_changes(experiment: Experiment, ratios: pd.DataFrame) -> Iterator[dict
         if reference is None or reference not in model.names:
             continue
         others = [level for level, condition in enumerate(model.names) if condition != reference]
+        # One contrast for each condition against the reference.
         weights = np.zeros((len(others), len(model.names)))
         weights[range(len(others)), others] = 1
         weights[:, model.names.index(reference)] = -1
@@ -102,6 +103,7 @@ def _fold_changes(experiment: Experiment, ratios: pd.DataFrame) -> Iterator[dict
                     scales = blot_scales(logs, scaling, reference=reference, standards=standards)
                 except DesignError:
                     continue
+                # Other scalings: blots divided by their factors, then the means of conditions.
                 scaled = model.units["log_value"] - model.units["blot"].map(scales).astype(float)
                 known = scaled.notna().to_numpy()
                 design = design_matrix(model.condition[known], n_conditions=len(model.names))

@@ -64,6 +64,7 @@ def say(ratio: str, row: Mapping[str, Any], family: Family, experiment: Experime
     shown = p is not None and p <= experiment.compare.alpha
     size = f"{bound}{fold:.3g}"
     place = f"In {claim.place} " if claim.place else ""
+    # What was found, in the words of what was asked.
     if family.kind == "interaction":
         text = f"The effect of {claim.subject} on {ratio} in {claim.place} is {size} times that in {claim.against}"
     elif family.kind == "trend":
@@ -74,6 +75,7 @@ def say(ratio: str, row: Mapping[str, Any], family: Family, experiment: Experime
     else:
         text = f"{place}{ratio} with {claim.subject} is {size}-fold of {claim.against}"
     text = text[0].upper() + text[1:] if claim.place or family.kind == "interaction" else text
+    # In brackets: interval, p and n.
     inside = [_interval(row, experiment.compare.level, alone=alone)]
     if p is not None and not pd.isna(p):
         inside.append(f"{'' if alone else 'adjusted '}p = {p:.2g}")
@@ -81,6 +83,7 @@ def say(ratio: str, row: Mapping[str, Any], family: Family, experiment: Experime
     text += f" ({', '.join(part for part in inside if part)})."
     if p is None or pd.isna(p):
         return f"{text} No p: {str(row.get('test', '')).removeprefix('no test: ')}."
+    # Where nothing is shown: what would have been seen.
     smallest = row.get("detectable_fold")
     if not shown and smallest is not None and not pd.isna(smallest):
         text += (

@@ -65,6 +65,7 @@ class Place:
         flat = flat * (1 + self.lean * np.clip(across / half, -1, 1))
         light = flat * peaked(along, self.sigma, self.row_spec.tail)
         if self.row_spec.hollow > 0:
+            # A burnt-out middle takes light away where substrate was used up.
             hole = (across / (0.4 * half)) ** 2 + (along / (1.2 * self.sigma)) ** 2
             light = light * (1 - self.row_spec.hollow * np.exp(-hole / 2))
         return np.asarray(light, dtype=np.float64)
@@ -126,6 +127,7 @@ def peaked(along: Floats, sigma: float, tail: float) -> Floats:
     """
     if abs(tail) < NO_TAIL:
         return np.asarray(np.exp(-0.5 * (along / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi)))
+    # Closed form of a Gaussian convolved with an exponential, in units of sigma.
     toward = -np.sign(tail) * along / sigma
     rate = 1 / abs(tail)
     z = (rate - toward) / np.sqrt(2)

@@ -123,6 +123,7 @@ def _written(
     y, x = np.vstack(points).T
     rows, cols = strip.to_picture(y, x)
     r, c = np.round(rows).astype(int), np.round(cols).astype(int)
+    # What runs beyond the picture is cut off.
     keep = (r >= 0) & (r < shape[0]) & (c >= 0) & (c < shape[1])
     mark = np.zeros(shape)
     mark[r[keep], c[keep]] = 1.0

@@ -81,6 +81,7 @@ def compose_scene(membrane: Membrane, probe: Probe, amounts: pd.DataFrame, rng: 
         Draws how the membrane lies under the camera, its surface and debris.
     """
     stain = probe.name == "total_protein"
+    # The membrane lies a little elsewhere in every picture.
     down, right = rng.uniform(-8, 8, 2)
     last = max(lane.center for lane in membrane.lanes)
     smear = probe.level * (0.0 if stain else 0.25)
@@ -149,6 +150,7 @@ def _probe_rows(membrane: Membrane, probe: Probe, amounts: pd.DataFrame, down: f
 
 def _stain_rows(membrane: Membrane, probe: Probe, down: float) -> tuple[RowSpec, ...]:
     """The many bands and broad smears of a total-protein stain; every one follows the load alone."""
+    # One pattern of the lysate for all blots: many sharp bands and a few broad smears.
     rng = np.random.default_rng([PATTERN, 5])
     sharp = np.sort(rng.uniform(62, 352, 34))
     unit = probe.peak_rate * np.sqrt(2 * np.pi) * 36

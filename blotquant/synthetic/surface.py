@@ -49,6 +49,7 @@ def inside(outline: Polygon, grid: Grid, *, soft_px: float = 0.7) -> Floats:
 
 def clouds(shape: tuple[int, int], length_px: float, rng: np.random.Generator) -> Floats:
     """Smooth random field of mean 0 and SD 1, correlated over `length_px`."""
+    # Drawn on a coarse grid, as fine as the clouds ask for, and interpolated.
     step = max(int(length_px // 4), 1)
     coarse = tuple(int(np.ceil(n / step)) + 8 for n in shape)
     field = gaussian_filter(rng.standard_normal(coarse), length_px / step, mode="reflect")
@@ -75,6 +76,7 @@ def render_surface(spec: BlotSpec, covers: list[Floats], rng: np.random.Generato
     """
     surface = spec.surface
     rows, cols = pixel_grid(spec.shape)
+    # A slope over the whole picture; haze and grain on the membranes alone.
     down, right = rows / max(spec.shape[0] - 1, 1) - 0.5, cols / max(spec.shape[1] - 1, 1) - 0.5
     light = surface.base + surface.gradient[0] * down + surface.gradient[1] * right
     haze = surface.haze * clouds(spec.shape, surface.haze_px, rng) if surface.haze > 0 else np.zeros(spec.shape)
@@ -91,6 +93,7 @@ def _smears(spec: BlotSpec, strip: StripSpec, rng: np.random.Generator) -> Float
         return light
     rows, cols = pixel_grid(spec.shape)
     y, x = strip.to_upright(rows, cols)
+    # Unevenness that all lanes share, as unspecific proteins have one height in all.
     shared = rng.standard_normal(64)
     for lane in strip.lanes:
         near = np.abs(x - strip.lane_center(lane, y)) < lane.width / 2 + 60

@@ -151,6 +151,7 @@ def _form(place: Place) -> dict[str, Any]:
 
 def _noise(spec: BlotSpec, place: Place, background: Floats, clutter: Floats) -> dict[str, Any]:
     """Scatter of the volume over the true outline: by photons and readout, and by the unevenness around it."""
+    # Photon and read noise over the true outline, then what of the ground is as small as a band.
     camera, area = spec.camera, polygon_area(band_outline(place, 2.5))
     below = max(float(background[_pixel(spec, place)]) - camera.offset, 0.0)
     variance = area * (camera.read_noise**2 + camera.gain * below) + camera.gain * place.volume
