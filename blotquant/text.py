@@ -141,3 +141,9 @@ def relative_path(source: Path, folder: Path) -> str:
         return printable(Path(os.path.relpath(source.absolute(), folder.absolute())).as_posix())
     except ValueError:
         return printable(source.absolute().as_posix())
+
+
+def say(text: str) -> None:
+    """Print a line of words on stderr; line breaks stay, everything else invisible is escaped."""
+    sys.stderr.write("\n".join(harmless(line) for line in text.split("\n")) + "\n")
+    sys.stderr.flush()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from blotquant.runs.demo import run_demo
+from blotquant.runs.study import run_demo
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 REPORT_PX = (1280, 1060)

@@ -74,7 +74,7 @@ def show(folder: Path) -> None:
     """Open, correct and look."""
     import napari
 
-    from blotquant.runs.demo import run_demo
+    from blotquant.runs.study import run_demo
     from blotquant.session.band_edits import resize_band
     from napari_blotquant.reader import find_dock
 

@@ -1,6 +1,6 @@
 """The command line: results and paths on stdout, words and progress on stderr, one line for an expected error.
 
-Only this module and `options` know click. Heavy imports happen inside the commands, so that ``--help`` stays quick.
+Only this module knows click. Heavy imports happen inside the commands, so that ``--help`` stays quick.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +17,108 @@ import click
 
 from blotquant._version import __version__
 from blotquant.cli.exit_codes import EXIT_DATA, EXIT_USAGE, answer, open_closed_streams
-from blotquant.cli.options import (
-    folder_of,
-    out_option,
-    output_options,
-    settings_of,
-    settings_options,
-    worker_options,
-    workers_of,
-)
 
 if TYPE_CHECKING:
-    from blotquant.runs.folder import FolderResult
+    from blotquant.runs.folder import FolderResult, Workers
+    from blotquant.settings import Settings
+
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+
+def _together(*options: Decorator) -> Decorator:
+    """Several options as one, listed in this order by --help."""
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        """Add the options to a command."""
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+out_option = click.option(
+    "-o", "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the results."
+)
+
+output_options = _together(
+    click.option("--debug", is_flag=True, help="Show the traceback of an error."),
+    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+)
+
+worker_options = _together(
+    click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Worker processes."),
+    click.option("--scheduler", metavar="ADDRESS", help="Address of a dask scheduler to use instead."),
+    click.option("--resume", is_flag=True, help="Redo only what is missing, changed or failed."),
+    click.option(
+        "--time-limit", type=click.FloatRange(0, min_open=True), metavar="S", help="Longest time for one unit."
+    ),
+    click.option("--timings", is_flag=True, help="Record the seconds of each stage."),
+    click.option("--parquet", is_flag=True, help="Write the tables as Parquet too."),
+    click.option(
+        "--progress",
+        type=click.Choice(["auto", "bar", "plain", "json", "none"]),
+        default="auto",
+        help="How progress is shown on stderr.",
+    ),
+)
+
+settings_options = _together(
+    click.option("--lanes", type=click.IntRange(1, 60), metavar="N", help="Lanes of each strip, empty ones included."),
+    click.option("--polarity", type=click.Choice(["auto", "bright", "dark"]), help="Bands bright or dark."),
+    click.option("--channel", help="Colour channel of RGB pictures."),
+    click.option("--page", type=click.IntRange(0), help="Page of a multi-page file, from 0."),
+    click.option("--rotate", type=float, metavar="DEG", help="Turn pictures, degrees anticlockwise."),
+    click.option("--flip", type=click.Choice(["left-right", "top-bottom"]), help="Mirror pictures."),
+    click.option("--region", metavar="X0,Y0,X1,Y1", help="Cut pictures to this region of the file's pixels."),
+    click.option("--background", help="Background method."),
+    click.option("--settings", "settings_file", type=click.Path(path_type=Path), help="Parameters as TOML."),
+    click.option(
+        "--set", "overrides", multiple=True, metavar="NAME=VALUE", help="One parameter, such as detection.min_snr=4."
+    ),
+)
+
+
+def folder_of(out: Path | None) -> Path:
+    """The folder for the results, which must be named."""
+    if out is None:
+        msg = "say where the results go: -o FOLDER"
+        raise click.UsageError(msg)
+    return out
+
+
+def settings_of(options: Mapping[str, Any]) -> Settings:
+    """Settings from a file, the named options and --set, later ones winning."""
+    from blotquant.settings import Settings, load_settings
+
+    file = options["settings_file"]
+    settings = load_settings(file) if file is not None else Settings()
+    named = {
+        "detection.n_lanes": options["lanes"],
+        "polarity": options["polarity"],
+        "channel": options["channel"],
+        "page": options["page"],
+        "rotate": options["rotate"],
+        "flip": options["flip"],
+        "region": options["region"],
+        "quantification.background": options["background"],
+    }
+    given = [f"{name}={value}" for name, value in named.items() if value is not None]
+    return settings.with_overrides([*given, *options["overrides"]])
+
+
+def workers_of(options: Mapping[str, Any]) -> Workers:
+    """Who does the work, and how it is shown."""
+    from blotquant.runs.folder import Workers
+
+    return Workers(
+        jobs=options["jobs"],
+        scheduler=options["scheduler"],
+        resume=options["resume"],
+        time_limit_s=options["time_limit"],
+        progress=options["progress"],
+        timings=options["timings"],
+    )
 
 
 class _Context:
@@ -62,7 +152,7 @@ def cli() -> None:
 def demo(folder: Path, *, as_json: bool, debug: bool) -> None:
     """Write the (synthetic) sample experiment, run it, and say where the results are."""
     from blotquant.cli.summary_text import summary_lines
-    from blotquant.runs.demo import run_demo
+    from blotquant.runs.study import run_demo
 
     result = run_demo(folder)
     lines = [*summary_lines(folder / "results"), *_paths(result.files)]
@@ -76,9 +166,9 @@ def demo(folder: Path, *, as_json: bool, debug: bool) -> None:
 @output_options
 def inspect(images: tuple[str, ...], *, as_json: bool, debug: bool, **options: Any) -> None:
     """Say what a picture is: format, depth, ceiling, polarity, strips, lanes, and what is wrong with it."""
-    from blotquant.runs.inputs import find_inputs
     from blotquant.runs.inspection import describe, inspect_picture
-    from blotquant.runs.progress import say
+    from blotquant.runs.pictures import find_inputs
+    from blotquant.text import say
 
     settings = settings_of(options)
     reports, failures = [], {}
@@ -106,7 +196,7 @@ def inspect(images: tuple[str, ...], *, as_json: bool, debug: bool, **options: A
 def measure(images: tuple[str, ...], out: Path | None, *, as_json: bool, debug: bool, **options: Any) -> None:
     """Measure pictures into bands.csv, lanes.csv and sessions/ (globs and @list.txt work too)."""
     from blotquant.runs.folder import measure_folder
-    from blotquant.runs.inputs import find_inputs
+    from blotquant.runs.pictures import find_inputs
 
     folder = folder_of(out)
     settings = settings_of(options)
@@ -121,8 +211,8 @@ def measure(images: tuple[str, ...], out: Path | None, *, as_json: bool, debug: 
 def init(folder: Path, *, as_json: bool, debug: bool) -> None:
     """Draft experiment.toml and samples.csv from the pictures that lie in a folder."""
     from blotquant.experiment.draft import write_draft
-    from blotquant.runs.picture_facts import look
-    from blotquant.runs.progress import say
+    from blotquant.runs.inspection import look
+    from blotquant.text import say
 
     draft = write_draft(folder, look=look)
     files = [str(path) for path in draft.written]
@@ -155,7 +245,7 @@ def run(experiments: tuple[Path, ...], out: Path | None, *, as_json: bool, debug
 
 
 def _say_what_to_open(result: FolderResult) -> None:
-    from blotquant.runs.progress import say
+    from blotquant.text import say
 
     for path in result.files:
         if path.suffix == ".html":
@@ -189,8 +279,8 @@ def edit(target: Path) -> None:
 def verify(out: Path, *, images: Path | None, checksum: str | None, as_json: bool, debug: bool) -> None:
     """Recompute every number of a results folder from the original files and say equal or different."""
     from blotquant.cli.summary_text import verdict_lines
-    from blotquant.runs.progress import say
     from blotquant.runs.verify import verify_folder
+    from blotquant.text import say
 
     verdict = verify_folder(out, images=images, checksum=checksum)
     document = {
@@ -245,7 +335,7 @@ def _document(command: str, result: FolderResult) -> dict[str, Any]:
 def _finish(context: _Context, command: str, result: FolderResult, *, lines: Sequence[str] = ()) -> None:
     """Print what was done and leave with the promised exit code."""
     from blotquant.flags import FLAGS
-    from blotquant.runs.progress import say
+    from blotquant.text import say
 
     document = _document(command, result) if context.as_json else {}
     empty = {picture["image"]: picture["problem"] for picture in _pictures(result) if picture["problem"]}

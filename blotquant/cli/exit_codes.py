@@ -94,6 +94,6 @@ def _termination_as_interrupt() -> Iterator[None]:
 
 
 def _complain(text: str) -> None:
-    from blotquant.runs.progress import say
+    from blotquant.text import say
 
     say("\n".join(f"blotquant: {line}" for line in text.split("\n")))

@@ -57,7 +57,7 @@ class Seen:
 
 
 Look = Callable[[Path], Seen]
-"""Looks at one picture; `blotquant.runs.picture_facts.look` is the one that the command line hands in."""
+"""Looks at one picture; `blotquant.runs.inspection.look` is the one that the command line hands in."""
 
 
 @dataclass(frozen=True, slots=True)

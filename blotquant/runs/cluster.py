@@ -9,8 +9,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from blotquant.errors import BlotQuantError
-from blotquant.runs.failures import SchedulerLostError, describe_failure
+from blotquant.errors import BlotQuantError, SchedulerLostError, describe_failure
 
 _log = logging.getLogger(__name__)
 
@@ -172,7 +171,7 @@ class Cluster:
             _log.warning("worker %s could not be restarted: %s", worker, error)
 
     def _tell_of_missing_workers(self) -> None:
-        from blotquant.runs.progress import say
+        from blotquant.text import say
 
         try:
             n_threads = sum(self._client.nthreads().values())

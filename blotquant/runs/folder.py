@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from blotquant.errors import BlotQuantError, OutputError
 from blotquant.io.files import sha256_of
 from blotquant.runs.corrections import Wanted, match_corrections
-from blotquant.runs.inputs import Input
-from blotquant.runs.progress import ProgressStyle, progress, say
+from blotquant.runs.pictures import Input
 from blotquant.runs.store import ChangedError, Part, Store, locked
-from blotquant.runs.workers import Outcome, run_tasks
+from blotquant.runs.workers import Outcome, ProgressStyle, progress, run_tasks
 from blotquant.settings import Settings
-from blotquant.text import guard_cell
+from blotquant.text import guard_cell, say
 from blotquant.threads import STAGES
 
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ def measure_folder(
     Parameters
     ----------
     inputs : sequence of Input
-        See `blotquant.runs.inputs.find_inputs`.
+        See `blotquant.runs.pictures.find_inputs`.
     out : pathlib.Path
         The folder: bands.csv, lanes.csv, sessions/, manifest.json. Sessions with hand corrections that lie there are
         kept and used.

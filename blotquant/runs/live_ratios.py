@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from blotquant.errors import BlotQuantError
 from blotquant.experiment.design import Experiment, ImageEntry
 from blotquant.io.files import sha256_of
-from blotquant.runs.membranes import MembraneTask
+from blotquant.runs.membranes import MembraneTask, membrane_tasks
 from blotquant.runs.pictures import open_session_picture
-from blotquant.runs.study import membrane_tasks, settings_of
+from blotquant.runs.study import settings_of
 from blotquant.session.session import SESSION_SUFFIX, load_session
 from blotquant.settings import Settings
 from blotquant.text import relative_path

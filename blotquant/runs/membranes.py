@@ -14,19 +14,18 @@ from blotquant.io import read_image
 from blotquant.io.files import sha256_of, table_records
 from blotquant.model.geometry import LaneRole, Layout
 from blotquant.runs.pictures import make_part, named, placed, software, with_timings
-from blotquant.runs.progress import say
 from blotquant.runs.store import Part, fingerprint
 from blotquant.session.image_reference import check_same_orientation, check_same_picture
 from blotquant.session.session import load_session
 from blotquant.settings import Settings
-from blotquant.text import relative_path
+from blotquant.text import relative_path, say
 from blotquant.threads import stage, timed
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from blotquant.analysis import Analysis, Naming, Picture
-    from blotquant.experiment.design import ImageEntry
+    from blotquant.experiment.design import Experiment, ImageEntry
     from blotquant.identification.ladder import LadderFit
     from blotquant.model.image import BlotImage
     from blotquant.session.session import Session
@@ -108,6 +107,67 @@ class MembraneTask:
 def unit_key(blot: str, membrane: str) -> str:
     """Name of a membrane's unit of work."""
     return f"blot {blot}, membrane {membrane}"
+
+
+def membrane_tasks(
+    experiment: Experiment,
+    settings: Settings,
+    session_folder: Path,
+    corrected: Mapping[str, Path] | None = None,
+    *,
+    timings: bool = False,
+) -> dict[str, MembraneTask]:
+    """The units of work of an experiment, by name; `corrected` names the sessions whose corrections are used."""
+    strips: dict[str, int] = {}
+    for entry in experiment.images:
+        strips[entry.file] = max(strips.get(entry.file, 0), entry.strip or 0)
+    tasks = (
+        MembraneTask(
+            blot=blot,
+            membrane=membrane,
+            pictures=tuple((entry, experiment.image_path(entry).absolute()) for entry in entries),
+            namings=tuple(_naming(experiment, entry, settings) for entry in entries),
+            roles=experiment.roles_of(blot, membrane),
+            samples=_samples(experiment, blot, membrane),
+            settings=settings,
+            session_folder=session_folder,
+            corrected=corrected or {},
+            n_strips=max(strips[entry.file] for entry in entries) or None,
+            timings=timings,
+            markers=tuple(
+                None if (x := e.ladder_image) is None else (experiment.folder / x).absolute() for e in entries
+            ),
+        )
+        for blot, membrane, entries in experiment.membranes()
+    )
+    return {task.key: task for task in tasks}
+
+
+def _samples(experiment: Experiment, blot: str, membrane: str) -> dict[int, str]:
+    rows = experiment.samples_of(blot, membrane).dropna(subset=["sample"])
+    return {int(lane): str(sample) for lane, sample in zip(rows["lane"], rows["sample"], strict=True)}
+
+
+def _naming(experiment: Experiment, entry: ImageEntry, settings: Settings) -> Naming:
+    from blotquant.analysis import Naming
+    from blotquant.identification.targets import Target
+
+    ladder = settings.identification.ladder or experiment.ladder
+    if experiment.is_stain(entry.probe):
+        return Naming(probe=entry.probe, ladder=ladder)
+
+    def target_of(shown: ImageEntry) -> Target:
+        declared = experiment.targets.get(shown.probe)
+        row = declared.row if declared is not None else None
+        return Target(name=shown.probe, mw_kda=experiment.mw_of(shown.probe), row=row, at=shown.at)
+
+    def picture_of(shown: ImageEntry) -> tuple[object, ...]:
+        place = shown.file, shown.page, shown.channel, shown.orientation, shown.strip
+        return *place, shown.blot, shown.membrane, shown.exposure_s
+
+    others = (shown for shown in experiment.images_of(blot=entry.blot) if picture_of(shown) == picture_of(entry))
+    together = tuple(target_of(x) for x in others if x.probe != entry.probe and not experiment.is_stain(x.probe))
+    return Naming(probe=entry.probe, targets=(target_of(entry),), ladder=ladder, together=together)
 
 
 def measure_membrane(task: MembraneTask) -> Part:

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blotquant.errors import BlotQuantError
-from blotquant.io.files import atomic_write
+from blotquant.io.files import atomic_write, read_table
 from blotquant.report.blot import SHOWN_ROLES
+from blotquant.runs.folder import Summaries
+from blotquant.runs.membranes import unit_key
 from blotquant.runs.pictures import open_session_picture
-from blotquant.runs.progress import say
 from blotquant.session.session import load_session
+from blotquant.text import say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,15 +29,51 @@ if TYPE_CHECKING:
     from blotquant.export.source_blots import SourceBlot
     from blotquant.model.geometry import Layout
     from blotquant.model.image import BlotImage
+    from blotquant.runs.store import Store
 
 Marks = Mapping[str, Sequence[tuple[float, str]]]
 """Row and mass of the ladder's bands in each picture, by the file name of its session."""
 
 
-def write_figures(
-    experiment: Experiment, tables: Mapping[str, pd.DataFrame], *, sessions: Path, folder: Path, marks: Marks
-) -> list[Path]:
-    """Write every figure of a run into a folder, which is made where there is one.
+def write_figures_of(experiment: Experiment, store: Store, *, folder: Path) -> list[Path]:
+    """Write every figure of a run into the store's new files.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What belongs together.
+    store : Store
+        With the tables of the run ready, and the parts that they were made from.
+    folder : pathlib.Path
+        The results folder whose ``sessions`` belong to them.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files.
+    """
+    from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS
+
+    columns = {"bands": BAND_COLUMNS, "lanes": LANE_COLUMNS, "ratios": RATIO_COLUMNS, "summary": SUMMARY_COLUMNS}
+    tables = {name: read_table(store.new / f"{name}.csv", of) for name, of in columns.items()}
+    keys = {unit_key(blot, membrane): None for blot, membrane, _ in experiment.membranes()}
+    marks = {
+        picture["session"]: [(float(row), str(kda)) for row, kda in picture["kda_marks"]]
+        for unit in Summaries((store, keys))
+        for picture in unit["pictures"]
+    }
+    files, place = [], store.new / "figures"
+    for name, data in draw_figures(experiment, tables, sessions=folder / "sessions", marks=marks):
+        place.mkdir(exist_ok=True)
+        files.append(place / name)
+        atomic_write(files[-1], data)
+    return files
+
+
+def draw_figures(
+    experiment: Experiment, tables: Mapping[str, pd.DataFrame], *, sessions: Path, marks: Marks
+) -> Iterator[tuple[str, bytes]]:
+    """Draw every figure of a run; file name and content, one at a time.
 
     Parameters
     ----------
@@ -45,28 +83,9 @@ def write_figures(
         ``bands``, ``lanes``, ``ratios`` and ``summary``.
     sessions : pathlib.Path
         Where the pictures' sessions lie.
-    folder : pathlib.Path
-        Where the figures go.
     marks : mapping of str to sequence of (float, str)
         Row and mass of the ladder's bands in each picture, by the file name of its session.
-
-    Returns
-    -------
-    list of pathlib.Path
-        The files.
     """
-    files = []
-    for name, data in draw_figures(experiment, tables, sessions=sessions, marks=marks):
-        folder.mkdir(exist_ok=True)
-        files.append(folder / name)
-        atomic_write(files[-1], data)
-    return files
-
-
-def draw_figures(
-    experiment: Experiment, tables: Mapping[str, pd.DataFrame], *, sessions: Path, marks: Marks
-) -> Iterator[tuple[str, bytes]]:
-    """Draw every figure of a run; file name and content, one at a time."""
     from blotquant.export.graph import draw_graph, graph_legend, graph_name
     from blotquant.export.panel import blots_shown, draw_panel, panel_name
     from blotquant.export.source_blots import PDF_NAME, clean_picture, draw_source_pdf
@@ -104,7 +123,7 @@ class Pictures:
     Parameters
     ----------
     experiment, tables, sessions, marks
-        As in `write_figures`.
+        As in `draw_figures`.
 
     Attributes
     ----------

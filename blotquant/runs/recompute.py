@@ -96,8 +96,7 @@ def _measure_again(
     manifest: Manifest, out: Path, store: Store, settings: Settings, images: Path | None
 ) -> tuple[dict[str, str], list[Wanted]]:
     from blotquant.runs.folder import assemble_measured, picture_tasks, wanted_sessions
-    from blotquant.runs.inputs import Input
-    from blotquant.runs.pictures import measure_picture
+    from blotquant.runs.pictures import Input, measure_picture
 
     records = manifest.inputs_as("picture", "session")
     inputs = [Input(find_original(record, out, images).absolute(), record.name) for record in records]
@@ -111,8 +110,9 @@ def _run_again(
     manifest: Manifest, out: Path, store: Store, settings: Settings, images: Path | None
 ) -> tuple[dict[str, str], list[Wanted]]:
     from blotquant.experiment.read import read_experiment
-    from blotquant.runs.membranes import measure_membrane
-    from blotquant.runs.study import assemble_run, membrane_tasks, wanted_sessions, write_figures_of
+    from blotquant.runs.membranes import measure_membrane, membrane_tasks
+    from blotquant.runs.panels import write_figures_of
+    from blotquant.runs.study import assemble_run, wanted_sessions
 
     records = manifest.inputs_as("experiment")
     if len(records) != 1:

@@ -35,7 +35,7 @@ from typing import Any
 
 from blotquant.errors import BlotQuantError, OutputError
 from blotquant.io.files import atomic_write, csv_lines, flush_file, flush_folder, is_plain_file, sha256_of
-from blotquant.runs.progress import say
+from blotquant.text import say
 
 PART_VERSION = 3
 OWN_FOLDERS = (

@@ -8,20 +8,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blotquant.io.files import atomic_write, read_table, write_table
+from blotquant.errors import OutputError
+from blotquant.io.files import atomic_write, write_table
 from blotquant.normalization.dilution_files import DILUTION_FILE
 from blotquant.runs.corrections import Matched, Wanted, match_corrections
 from blotquant.runs.folder import FolderResult, Summaries, Workers, run_units, session_names, write_parquets
-from blotquant.runs.membranes import MembraneTask, held_back, measure_membrane, tell_readings, unit_key
-from blotquant.runs.progress import say
+from blotquant.runs.membranes import MembraneTask, held_back, measure_membrane, membrane_tasks, tell_readings, unit_key
+from blotquant.runs.panels import write_figures_of
 from blotquant.runs.store import Store, locked
 from blotquant.settings import Settings
+from blotquant.text import say
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from blotquant.analysis import Naming
-    from blotquant.experiment.design import Experiment, ImageEntry
+    from blotquant.experiment.design import Experiment
     from blotquant.runs.manifest import Manifest
 
 
@@ -266,67 +267,6 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def membrane_tasks(
-    experiment: Experiment,
-    settings: Settings,
-    session_folder: Path,
-    corrected: Mapping[str, Path] | None = None,
-    *,
-    timings: bool = False,
-) -> dict[str, MembraneTask]:
-    """The units of work of an experiment, by name; `corrected` names the sessions whose corrections are used."""
-    strips: dict[str, int] = {}
-    for entry in experiment.images:
-        strips[entry.file] = max(strips.get(entry.file, 0), entry.strip or 0)
-    tasks = (
-        MembraneTask(
-            blot=blot,
-            membrane=membrane,
-            pictures=tuple((entry, experiment.image_path(entry).absolute()) for entry in entries),
-            namings=tuple(_naming(experiment, entry, settings) for entry in entries),
-            roles=experiment.roles_of(blot, membrane),
-            samples=_samples(experiment, blot, membrane),
-            settings=settings,
-            session_folder=session_folder,
-            corrected=corrected or {},
-            n_strips=max(strips[entry.file] for entry in entries) or None,
-            timings=timings,
-            markers=tuple(
-                None if (x := e.ladder_image) is None else (experiment.folder / x).absolute() for e in entries
-            ),
-        )
-        for blot, membrane, entries in experiment.membranes()
-    )
-    return {task.key: task for task in tasks}
-
-
-def _samples(experiment: Experiment, blot: str, membrane: str) -> dict[int, str]:
-    rows = experiment.samples_of(blot, membrane).dropna(subset=["sample"])
-    return {int(lane): str(sample) for lane, sample in zip(rows["lane"], rows["sample"], strict=True)}
-
-
-def _naming(experiment: Experiment, entry: ImageEntry, settings: Settings) -> Naming:
-    from blotquant.analysis import Naming
-    from blotquant.identification.targets import Target
-
-    ladder = settings.identification.ladder or experiment.ladder
-    if experiment.is_stain(entry.probe):
-        return Naming(probe=entry.probe, ladder=ladder)
-
-    def target_of(shown: ImageEntry) -> Target:
-        declared = experiment.targets.get(shown.probe)
-        row = declared.row if declared is not None else None
-        return Target(name=shown.probe, mw_kda=experiment.mw_of(shown.probe), row=row, at=shown.at)
-
-    def picture_of(shown: ImageEntry) -> tuple[object, ...]:
-        place = shown.file, shown.page, shown.channel, shown.orientation, shown.strip
-        return *place, shown.blot, shown.membrane, shown.exposure_s
-
-    others = (shown for shown in experiment.images_of(blot=entry.blot) if picture_of(shown) == picture_of(entry))
-    together = tuple(target_of(x) for x in others if x.probe != entry.probe and not experiment.is_stain(x.probe))
-    return Naming(probe=entry.probe, targets=(target_of(entry),), ladder=ladder, together=together)
-
-
 def _write_tables(experiment: Experiment, store: Store, keys: Mapping[str, object]) -> dict[str, pd.DataFrame]:
     """Put the membranes' rows together, then normalise and compare."""
     from blotquant.export.workbook import write_prism
@@ -417,17 +357,30 @@ def _figures(experiment: Experiment, store: Store) -> Iterator[str]:
             yield from part.figures.values()
 
 
-def write_figures_of(experiment: Experiment, store: Store, *, folder: Path) -> list[Path]:
-    """Draw the figures from the tables that lie ready in the store."""
-    from blotquant.runs.panels import write_figures
-    from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS
+def run_demo(folder: Path, *, workers: Workers | None = None) -> FolderResult:
+    """Write the synthetic sample experiment into a folder and run it into ``results`` below.
 
-    columns = {"bands": BAND_COLUMNS, "lanes": LANE_COLUMNS, "ratios": RATIO_COLUMNS, "summary": SUMMARY_COLUMNS}
-    tables = {name: read_table(store.new / f"{name}.csv", of) for name, of in columns.items()}
-    keys = {unit_key(blot, membrane): None for blot, membrane, _ in experiment.membranes()}
-    marks = {
-        picture["session"]: [(float(row), str(kda)) for row, kda in picture["kda_marks"]]
-        for unit in Summaries((store, keys))
-        for picture in unit["pictures"]
-    }
-    return write_figures(experiment, tables, sessions=folder / "sessions", folder=store.new / "figures", marks=marks)
+    Parameters
+    ----------
+    folder : pathlib.Path
+        New, empty, or one that an earlier demo wrote.
+    workers : Workers, optional
+        Who does the work.
+
+    Raises
+    ------
+    OutputError
+        If the folder holds something else, which is left alone.
+    """
+    from blotquant.synthetic.study_files import write_study
+
+    study = folder / "study"
+    present = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    strangers = [name for name in present if name not in ("study", "results")]
+    if strangers:
+        msg = f"{folder}: holds other files ({', '.join(strangers[:3])}); name a new folder"
+        raise OutputError(msg)
+    say("writing the sample experiment (synthetic pictures, invented numbers)")
+    write_study(study)
+    say("running it")
+    return run_experiments([study], folder / "results", workers=workers)

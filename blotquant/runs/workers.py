@@ -1,4 +1,4 @@
-"""Many tasks on many workers: in this process, in worker processes, or on a dask cluster.
+"""Many tasks on many workers: in this process, in worker processes, or on a dask cluster; and how far they have come.
 
 The same function gives the same result wherever it runs. A task that fails, dies or never ends costs itself alone
 and is named; the others go on. Only a window of tasks is under way at once, so memory does not grow with their
@@ -14,9 +14,11 @@ worker dies, and pebble when one dies before the first task has begun (8 of 8 ki
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -25,10 +27,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from blotquant.errors import BlotQuantError
-from blotquant.runs.failures import WORKER_DIED, SchedulerLostError, describe_failure
+from blotquant.errors import WORKER_DIED, BlotQuantError, SchedulerLostError, describe_failure
+from blotquant.text import harmless, say
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -38,6 +40,9 @@ _log = logging.getLogger(__name__)
 TaskT = TypeVar("TaskT")
 ValueT = TypeVar("ValueT")
 
+ProgressStyle = Literal["auto", "bar", "plain", "json", "none"]
+_PLAIN_INTERVAL_S = 5.0
+"""Seconds between two plain lines of progress."""
 MAX_TRIES = 2
 """How often a task is begun: a worker may be killed for another's memory, a task that kills two is at fault itself."""
 MAX_FALSE_STARTS = 5
@@ -335,3 +340,99 @@ def _run_on_cluster(
                     yield Outcome(index, task, error=line, seconds=seconds)
     finally:
         cluster.close(at_once=not finished)
+
+
+@contextmanager
+def progress(total: int, *, what: str, style: ProgressStyle = "auto") -> Iterator[Callable[[str, str | None], None]]:
+    """Show how far long work has come.
+
+    Parameters
+    ----------
+    total : int
+        Number of units.
+    what : str
+        What a unit is, in the plural: "pictures".
+    style : {"auto", "bar", "plain", "json", "none"}
+        ``auto`` draws a bar with rate and time left on a terminal and plain lines elsewhere; nothing for one unit.
+
+    Yields
+    ------
+    callable
+        To be called with the name of each finished unit and its error line, or None.
+    """
+    if style == "auto":
+        style = "none" if total <= 1 else "bar" if sys.stderr.isatty() else "plain"
+    if style == "bar":
+        with _bar(total, what) as step:
+            yield step
+    else:
+        yield {"plain": _plain(total, what), "json": _json_lines(total), "none": _silent}[style]
+
+
+def _silent(name: str, error: str | None) -> None:
+    """Show nothing."""
+
+
+@contextmanager
+def _bar(total: int, what: str) -> Iterator[Callable[[str, str | None], None]]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    started, done = time.monotonic(), 0
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total, rate="")
+
+        def step(name: str, error: str | None) -> None:
+            nonlocal done
+            done += 1
+            bar.update(task, advance=1, rate=f"{done / max(time.monotonic() - started, 1e-9):.1f}/s")
+            if error:
+                bar.console.print(f"{harmless(name)}: {harmless(error)}", markup=False, highlight=False)
+
+        yield step
+
+
+def _plain(total: int, what: str) -> Callable[[str, str | None], None]:
+    """Counts only: the failures stand together at the end, where they are looked for."""
+    started, done, said = time.monotonic(), 0, time.monotonic()
+
+    def step(_name: str, _error: str | None) -> None:
+        nonlocal done, said
+        done += 1
+        now = time.monotonic()
+        if now - said >= _PLAIN_INTERVAL_S or done == total:
+            rate = done / max(now - started, 1e-9)
+            say(f"{done} of {total} {what}, {rate:.1f}/s, {(total - done) / rate:.0f} s left")
+            said = now
+
+    return step
+
+
+def _json_lines(total: int) -> Callable[[str, str | None], None]:
+    started, done = time.monotonic(), 0
+
+    def step(name: str, error: str | None) -> None:
+        nonlocal done
+        done += 1
+        rate = done / max(time.monotonic() - started, 1e-9)
+        pace = {"per_second": round(rate, 3), "seconds_left": round((total - done) / rate, 1)}
+        line = {"done": done, "total": total, "name": name, "error": error, **pace}
+        sys.stderr.write(json.dumps(line) + "\n")
+        sys.stderr.flush()
+
+    return step

@@ -14,7 +14,7 @@ from blotquant.detection.doubtful_pictures import are_specks, is_figure_page, ov
 from blotquant.detection.picture import find_layout
 from blotquant.detection.prediction import make_search_copy
 from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
-from blotquant.runs.verdict import judge
+from blotquant.runs.inspection import judge
 
 
 def shown(heights=1.0, seed=2):

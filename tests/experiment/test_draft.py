@@ -11,7 +11,7 @@ from blotquant.errors import OutputError, SheetError
 from blotquant.experiment.draft import Seen, write_draft
 from blotquant.experiment.filenames import parse_name
 from blotquant.experiment.read import read_experiment
-from blotquant.runs.picture_facts import look
+from blotquant.runs.inspection import look
 
 
 @pytest.mark.parametrize(

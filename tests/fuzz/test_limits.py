@@ -21,8 +21,8 @@ from blotquant.experiment.read import read_experiment
 from blotquant.experiment.sheets import read_csv_sheet, read_workbook
 from blotquant.io import atomic_write, read_image, read_table
 from blotquant.io.files import parse_toml
-from blotquant.runs.inputs import find_inputs
 from blotquant.runs.manifest import InputRecord, Manifest, manifest_text, read_manifest
+from blotquant.runs.pictures import find_inputs
 from blotquant.runs.verify import verify_folder
 from blotquant.session.image_reference import find_image
 from blotquant.session.session import load_session, parse_session

@@ -40,7 +40,7 @@ from blotquant.io.files import sha256_of
 from blotquant.runs import manifest as manifests
 from blotquant.runs import study
 from blotquant.runs.folder import Workers, measure_folder
-from blotquant.runs.inputs import find_inputs
+from blotquant.runs.pictures import find_inputs
 from blotquant.runs.study import run_experiment
 from blotquant.runs.verify import verify_folder
 from blotquant.session.band_edits import delete_band

@@ -6,10 +6,9 @@ import time
 import pytest
 import tifffile
 
-from blotquant.errors import BlotQuantError, ImageError
-from blotquant.runs.failures import SchedulerLostError
+from blotquant.errors import BlotQuantError, ImageError, SchedulerLostError
 from blotquant.runs.folder import Workers, measure_folder
-from blotquant.runs.inputs import find_inputs
+from blotquant.runs.pictures import find_inputs
 from blotquant.runs.workers import run_tasks
 from blotquant.synthetic import make_blot, plain_spec
 

@@ -11,8 +11,8 @@ from blotquant.io.files import sha256_of
 from blotquant.model.geometry import Layout
 from blotquant.runs.corrections import Wanted, match_corrections
 from blotquant.runs.folder import Workers, measure_folder
-from blotquant.runs.inputs import find_inputs
 from blotquant.runs.manifest import MANIFEST, read_manifest
+from blotquant.runs.pictures import find_inputs
 from blotquant.runs.study import run_experiment, run_experiments
 from blotquant.session.band_edits import delete_band
 from blotquant.session.history import Change

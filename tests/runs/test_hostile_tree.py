@@ -14,7 +14,7 @@ from blotquant.io import read_image
 from blotquant.runs import pictures
 from blotquant.runs.corrections import read_sessions
 from blotquant.runs.folder import Workers, measure_folder
-from blotquant.runs.inputs import find_inputs
+from blotquant.runs.pictures import find_inputs
 from blotquant.runs.verify import verify_folder
 from blotquant.session import session as sessions
 from blotquant.session.band_edits import delete_band

@@ -2,8 +2,8 @@
 
 import pytest
 
-from blotquant.runs.inputs import InputError, find_inputs
 from blotquant.runs.manifest import input_record, make_manifest, publish
+from blotquant.runs.pictures import InputError, find_inputs
 from blotquant.runs.store import locked
 
 

@@ -11,8 +11,8 @@ from tiny_study import all_bytes, write_tiny_study
 from blotquant.errors import OutputError, SessionError
 from blotquant.experiment.read import read_experiment
 from blotquant.runs.folder import Workers, measure_folder
-from blotquant.runs.inputs import find_inputs
 from blotquant.runs.manifest import MANIFEST, read_manifest
+from blotquant.runs.pictures import find_inputs
 from blotquant.runs.store import ChangedError, Part, Store, locked
 from blotquant.runs.study import run_experiment
 from blotquant.runs.verify import check_record

@@ -17,9 +17,9 @@ from blotquant.model.image import Orientation
 from blotquant.report.blot import kda_marks
 from blotquant.runs.folder import Workers
 from blotquant.runs.manifest import read_manifest
-from blotquant.runs.membranes import measure_membrane
+from blotquant.runs.membranes import measure_membrane, membrane_tasks
 from blotquant.runs.panels import Pictures, cut_crops
-from blotquant.runs.study import membrane_tasks, run_experiment
+from blotquant.runs.study import run_experiment
 from blotquant.runs.verify import check_record
 from blotquant.session.session import save_session
 from blotquant.tables import BAND_COLUMNS, make_table

@@ -9,8 +9,8 @@ from small_experiment import image, ratio
 
 from blotquant.experiment.read import read_experiment
 from blotquant.io.files import read_table
-from blotquant.runs.inputs import Input
 from blotquant.runs.inspection import inspect_picture
+from blotquant.runs.pictures import Input
 from blotquant.runs.study import run_experiment
 from blotquant.runs.verify import verify_folder
 from blotquant.settings import Settings

@@ -9,10 +9,9 @@ import tifffile
 
 from blotquant.errors import ImageError
 from blotquant.runs.folder import Summaries, Workers, measure_folder, picture_tasks, run_units
-from blotquant.runs.inputs import find_inputs
-from blotquant.runs.pictures import software
-from blotquant.runs.progress import progress
+from blotquant.runs.pictures import find_inputs, software
 from blotquant.runs.store import Part, Store
+from blotquant.runs.workers import progress
 from blotquant.settings import Settings
 from blotquant.synthetic import make_blot, plain_spec
 
@@ -121,7 +120,7 @@ def test_timings_are_written_beside_the_results_and_change_none(picture, tmp_pat
 
 
 def test_a_log_gets_plain_lines(capsys, monkeypatch):
-    monkeypatch.setattr("blotquant.runs.progress._PLAIN_INTERVAL_S", 0.0)
+    monkeypatch.setattr("blotquant.runs.workers._PLAIN_INTERVAL_S", 0.0)
     with progress(3, what="pictures", style="plain") as step:
         step("a", None)
         step("b", "b.tif: broken")  # said once, at the end

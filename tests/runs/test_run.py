@@ -13,7 +13,8 @@ from blotquant.cli import main
 from blotquant.experiment.read import read_experiment
 from blotquant.io.files import read_table
 from blotquant.runs.folder import Workers
-from blotquant.runs.study import membrane_tasks, run_experiment, settings_of
+from blotquant.runs.membranes import membrane_tasks
+from blotquant.runs.study import run_experiment, settings_of
 from blotquant.settings import Settings
 from blotquant.tables import BAND_COLUMNS
 

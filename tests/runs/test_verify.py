@@ -14,8 +14,8 @@ from blotquant.errors import SessionError
 from blotquant.experiment.read import read_experiment
 from blotquant.runs.differences import Finding, compare_files
 from blotquant.runs.folder import measure_folder
-from blotquant.runs.inputs import find_inputs
 from blotquant.runs.manifest import MANIFEST, manifest_checksum, manifest_text, read_manifest
+from blotquant.runs.pictures import find_inputs
 from blotquant.runs.recompute import recompute
 from blotquant.runs.study import run_experiment, run_experiments
 from blotquant.runs.verify import check_record, compare_again, verify_folder

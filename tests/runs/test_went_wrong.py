@@ -11,7 +11,7 @@ import tifffile
 
 from blotquant.errors import OutputError
 from blotquant.runs.folder import measure_folder
-from blotquant.runs.inputs import find_inputs
+from blotquant.runs.pictures import find_inputs
 from blotquant.synthetic import make_blot, plain_spec
 
 ROOT = Path(__file__).parents[2]

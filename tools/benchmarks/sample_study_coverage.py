@@ -26,8 +26,7 @@ from blotquant.experiment.design import Experiment
 from blotquant.experiment.families import find_families
 from blotquant.experiment.read import read_experiment
 from blotquant.normalization.normalize import normalize
-from blotquant.runs.membranes import measure_membrane
-from blotquant.runs.study import membrane_tasks
+from blotquant.runs.membranes import measure_membrane, membrane_tasks
 from blotquant.statistics.contrasts import compare_contrasts
 from blotquant.synthetic.study import BIOLOGICAL_CV, CONDITIONS, plan_study
 from blotquant.synthetic.study_files import RATIOS, write_study

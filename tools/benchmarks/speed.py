@@ -81,8 +81,7 @@ def stages(path: Path, out: Path) -> dict[str, Callable[[], Any]]:
     from blotquant.quantification.lanes import measure_lanes
     from blotquant.quantification.prepared_image import prepare_image
     from blotquant.report.blot import render_blot
-    from blotquant.runs.inputs import find_inputs
-    from blotquant.runs.pictures import PictureTask, make_part, measure_picture
+    from blotquant.runs.pictures import PictureTask, find_inputs, make_part, measure_picture
     from blotquant.runs.store import Store
     from blotquant.settings import Settings
 

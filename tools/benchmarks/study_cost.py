@@ -38,7 +38,7 @@ STAGES = (
     ("blotquant.report.page", "write_report", 2),
     ("blotquant.report.page", "contrast_blocks", 3),
     ("blotquant.report.page", "ratio_blocks", 3),
-    ("blotquant.runs.study", "write_figures_of", 1),
+    ("blotquant.runs.panels", "write_figures_of", 1),
     ("blotquant.export.panel", "draw_panel", 2),
     ("blotquant.export.graph", "draw_graph", 2),
     ("blotquant.export.source_blots", "clean_picture", 2),

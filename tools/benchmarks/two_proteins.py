@@ -23,8 +23,8 @@ import tifffile
 
 from blotquant.experiment.read import read_experiment
 from blotquant.normalization.normalize import normalize
-from blotquant.runs.membranes import measure_membrane
-from blotquant.runs.study import membrane_tasks, settings_of
+from blotquant.runs.membranes import measure_membrane, membrane_tasks
+from blotquant.runs.study import settings_of
 from blotquant.synthetic import make_blot
 from blotquant.synthetic.spec import BlotSpec
 from blotquant.synthetic.study import LADDER_KDA, Shot, SyntheticStudy, plan_study

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from blotquant.model.image import BlotImage
-from blotquant.runs.verdict import judge, saturated_lanes
+from blotquant.runs.inspection import judge, saturated_lanes
 from blotquant.synthetic import make_blot, plain_spec
 
 
