@@ -1,4 +1,9 @@
-"""One picture as a piece of the report: the whole uncropped blot with its marks, its profiles and its numbers."""
+"""One picture as a piece of the report, and the pictures of one membrane side by side.
+
+A picture is shown whole and uncropped with its marks, its profiles and its numbers. The sheet of identity shows each
+picture of a membrane small, with lanes, samples, rows and proteins named: whether one lane, protein or membrane was
+taken for another shows at one look, and one line says what tied the pictures together and how sure that is.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +13,11 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from blotquant.detection.lane_ties import tie_words
 from blotquant.flags import FLAGS, Flag, split_flags
 from blotquant.identification.ladder import LadderError, LadderFit, find_ladder
 from blotquant.report.profiles import PROFILE_HEIGHT, PROFILE_WIDTH, encode_picture, lane_profiles
-from blotquant.report.tables import Cell, Record, View, table_html, value, with_sd, words
-from blotquant.report.template import is_missing, render
+from blotquant.report.tables import Cell, Record, View, is_missing, render, table_html, value, with_sd, words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +29,10 @@ if TYPE_CHECKING:
 
 SHOWN_ROLES = ("sample", "standard")
 """Roles of the lanes that figure panels show."""
+
+
+LONGEST_PX = 420
+"""Longer edge of an embedded picture: lanes and rows are seen, and five of them weigh less than one whole blot."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,3 +275,59 @@ def _lane_numbers(analysis: Analysis, labels: Mapping[int, str]) -> Markup:
         View("flags", "See the list of flags", words("flags")),
     )
     return table_html(analysis.lanes.to_dict("records"), views)
+
+
+def render_identity(
+    analyses: Sequence[Analysis],
+    *,
+    title: str,
+    constants: Sequence[Mapping[str, Any]],
+    known: Sequence[PictureWords],
+) -> str:
+    """Draw the sheet of one membrane as HTML.
+
+    Parameters
+    ----------
+    analyses : sequence of Analysis
+        Of its pictures.
+    title : str
+        What the membrane is called.
+    constants : sequence of mapping
+        Probe and exposure of each picture.
+    known : sequence of PictureWords
+        Samples and ladder of each picture.
+
+    Returns
+    -------
+    str
+        HTML without any request to the outside; all text escaped.
+    """
+    identities = [analysis.identity for analysis in analyses if analysis.identity is not None]
+    pictures = []
+    for analysis, facts, own in zip(analyses, constants, known, strict=True):
+        layout, (height, width) = analysis.layout, analysis.image.shape
+        font = max(9.0, width / 26)
+        labels = lane_labels(layout, own)
+        rows = [] if own.stain else row_marks(layout, font, with_targets=True)
+        exposure = facts.get("exposure_s")
+        pictures.append({
+            "title": analysis.image.name,
+            "probe": facts.get("probe"),
+            "exposure": None if is_missing(exposure) else f"{exposure:g}",
+            "uri": encode_picture(analysis.image, layout, longest=LONGEST_PX).uri,
+            "width": width,
+            "height": height,
+            "font": font,
+            # A name leans by 60 degrees over its lane's number.
+            "top": font * (2.0 + 0.42 * max((len(label) for label in labels.values()), default=0)),
+            "margin_right": max(room_beside(rows, width, font), font * 2),
+            "lanes": [lane_mark(lane, labels) for lane in layout.lanes],
+            "bands": [points_of(band.outline) for band in layout.bands if band.target and not own.stain],
+            "rows": rows,
+            "words": analysis.identity.words if analysis.identity else "analysed alone",
+            "held": analysis.identity is not None and not analysis.identity.is_known,
+            "least": f"{min((lane.confidence for lane in layout.lanes), default=0.0):.0%}",
+        })  # fmt: skip
+    line = tie_words(identities) if identities else "nothing tied its pictures"
+    held = any(picture["held"] for picture in pictures)
+    return render("identity.html.j2", title=title, line=line, held=held, pictures=pictures)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from blotquant.flags import FLAGS, split_flags
-from blotquant.report.template import is_missing
+from blotquant.report.tables import is_missing
 
 SEVERITY = ("block", "warn", "info")
 NOT_YET = "…"

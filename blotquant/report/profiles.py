@@ -10,7 +10,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,14 @@ MAX_PICTURE_PX = 1000
 """Longest edge of an embedded picture: 200 blots must still open in a browser."""
 QUALITY = 88
 """Of the embedded JPEG: for the eye only, nothing is ever measured on it."""
+
+
+PROFILE_WIDTH = 240
+"""Width of a lane's profile in units of its drawing."""
+PROFILE_HEIGHT = 90
+"""Height of a lane's profile in units of its drawing."""
+PROFILE_POINTS = 160
+"""Most points of a profile's line; each keeps the highest value of its rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,56 +83,17 @@ def encode_picture(image: BlotImage, layout: Layout, *, longest: int = MAX_PICTU
     return ProfilePicture(uri=uri, low=low, high=high, step=step)
 
 
-PROFILE_WIDTH = 240
-"""Width of a lane's profile in units of its drawing."""
-PROFILE_HEIGHT = 90
-"""Height of a lane's profile in units of its drawing."""
-PROFILE_POINTS = 160
-"""Most points of a profile's line; each keeps the highest value of its rows."""
+def lane_profiles(analysis: Analysis, labels: Mapping[int, str]) -> list[dict[str, Any]]:
+    """Draw every lane: mean counts across it against the row, and under each band the background taken off there.
 
-
-@dataclass(frozen=True, kw_only=True)
-class ShadedBand:
-    """One band in a profile, in units of the drawing: left edge, width, name, and its background's polyline."""
-
-    x: float
-    width: float
-    label: str
-    ground: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Profile:
-    """One lane's mean signal along its centre line, ready to draw.
-
-    Attributes
-    ----------
-    lane, strip : int
-        Numbers.
-    label : str
-        Sample or role, where known.
-    signal : str
-        Points of an SVG polyline; the top of the strip is at the left.
-    along : str
-        Polyline of the background along the lane, which the lane's own volume is measured above.
-    bands : tuple of ShadedBand
-        Those that were detected.
-    low, high : float
-        Counts at the bottom and the top of the frame.
+    Returns
+    -------
+    list of dict
+        For each lane its ``lane`` and ``strip`` (numbers), ``label`` (sample or role), ``signal`` and ``along`` (points
+        of the lines of its mean counts, the top of the strip at the left, and of the background along the lane, which
+        its own volume is measured above), ``low`` and ``high`` (counts at the bottom and top of the frame), and
+        ``bands``, those that were detected: ``x``, ``width``, ``label`` and ``ground``, the line of its background.
     """
-
-    lane: int
-    strip: int
-    label: str
-    signal: str
-    along: str
-    bands: tuple[ShadedBand, ...]
-    low: float
-    high: float
-
-
-def lane_profiles(analysis: Analysis, labels: Mapping[int, str]) -> list[Profile]:
-    """Draw every lane: mean counts across it against the row, and under each band the background taken off there."""
     method = analysis.session.settings.quantification.background
     alongs = profile_lanes(analysis.scene.signal, analysis.layout, background=method)
     grounds = _grounds(analysis)
@@ -134,7 +103,9 @@ def lane_profiles(analysis: Analysis, labels: Mapping[int, str]) -> list[Profile
     ]
 
 
-def _profile(analysis: Analysis, lane: Lane, label: str, along: LaneProfile, of_band: Mapping[str, _Ground]) -> Profile:
+def _profile(
+    analysis: Analysis, lane: Lane, label: str, along: LaneProfile, of_band: Mapping[str, _Ground]
+) -> dict[str, Any]:
     scene = analysis.scene
     box, weights = area_weights(lane.outline, analysis.image.shape)
     covered = np.maximum(weights.sum(axis=1), 1e-9)
@@ -156,23 +127,29 @@ def _profile(analysis: Analysis, lane: Lane, label: str, along: LaneProfile, of_
         y = PROFILE_HEIGHT * (1 - (peaks - low) / (high - low if high > low else 1.0))
         return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
 
-    bands = tuple(
-        ShadedBand(
-            x=place(band.box.row_start),
-            width=place(band.box.row_stop) - place(band.box.row_start),
-            label=band.target or "",
-            ground=curve(rows[0], level, 12),
-        )
+    bands = [
+        {
+            "x": place(band.box.row_start),
+            "width": place(band.box.row_stop) - place(band.box.row_start),
+            "label": band.target or "",
+            "ground": curve(rows[0], level, 12),
+        }
         for band, rows, level in grounds
         if len(rows)
-    )
+    ]
     strip = analysis.layout.strip(lane.strip).number
     known = bool(len(along.rows)) and bool(np.isfinite(along.background).all())
     level = np.clip(along.background, low, high)
-    return Profile(
-        lane=lane.number, strip=strip, label=label, signal=curve(box.row_start, counts, PROFILE_POINTS),
-        along=curve(int(along.rows[0]), level, 40) if known else "", bands=bands, low=low, high=high,
-    )  # fmt: skip
+    return {
+        "lane": lane.number,
+        "strip": strip,
+        "label": label,
+        "signal": curve(box.row_start, counts, PROFILE_POINTS),
+        "along": curve(int(along.rows[0]), level, 40) if known else "",
+        "bands": bands,
+        "low": low,
+        "high": high,
+    }
 
 
 def _grounds(analysis: Analysis) -> dict[str, _Ground]:

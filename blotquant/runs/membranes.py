@@ -264,8 +264,7 @@ def _analyses(task: MembraneTask, pictures: Sequence[Picture]) -> list[Analysis]
 def _make_part(task: MembraneTask, mark: str, pictures: Sequence[Picture], analyses: Sequence[Analysis]) -> Part:
     from blotquant.detection.lane_ties import tie_words
     from blotquant.identification.ladder import own_or_marker
-    from blotquant.report.blot import PictureWords, kda_marks
-    from blotquant.report.identity import render_identity
+    from blotquant.report.blot import PictureWords, kda_marks, render_identity
 
     names = [path.name for path in task.session_paths]
     extra, pairs = {}, {}

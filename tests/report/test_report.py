@@ -13,10 +13,9 @@ from blotquant.model.image import BlotImage
 from blotquant.report.blot import kda_marks, splice_marks
 from blotquant.report.figures import plot_ratio
 from blotquant.report.methods import BACKGROUND_WORDS
+from blotquant.report.page import exposure_table
 from blotquant.report.profiles import MAX_PICTURE_PX, encode_picture
-from blotquant.report.sections import exposure_table
-from blotquant.report.tables import View, interval, table_html, value, with_sd
-from blotquant.report.template import format_number
+from blotquant.report.tables import View, format_number, interval, table_html, value, with_sd
 from blotquant.settings import QuantificationSettings
 from blotquant.tables import EXPOSURE_COLUMNS, make_table
 
@@ -283,7 +282,7 @@ def test_a_plot_without_a_value_is_still_a_plot():
 def test_intervals_are_called_by_their_level_and_n_by_what_it_counts(tmp_path):
     from small_experiment import experiment, image, ratio
 
-    from blotquant.report.sections import ratio_blocks
+    from blotquant.report.page import ratio_blocks
     from blotquant.statistics.compare import compare
     from blotquant.tables import RATIO_COLUMNS, make_table
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from factorial_study import INTERACTION, WITHIN, two_factors, values
 
-from blotquant.report.contrasts import contrast_blocks, plot_contrasts, plot_residuals
+from blotquant.report.figures import contrast_blocks, plot_contrasts, plot_residuals
 from blotquant.statistics.contrasts import compare_contrasts, contrast_points, residual_table
 
 

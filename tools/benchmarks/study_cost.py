@@ -25,7 +25,7 @@ STAGES = (
     ("blotquant.analysis", "quantify", 3),
     ("blotquant.runs.membranes", "_make_part", 2),
     ("blotquant.report.blot", "render_blot", 3),
-    ("blotquant.report.identity", "render_identity", 3),
+    ("blotquant.report.blot", "render_identity", 3),
     ("blotquant.runs.carry_over", "check_membrane", 2),
     ("blotquant.quantification.alternatives", "measure_alternatives", 2),
     ("blotquant.runs.study", "assemble_run", 1),
