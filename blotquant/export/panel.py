@@ -314,6 +314,8 @@ def _height(crop: Crop, body: float) -> float:
 
 
 def _draw_crop(axes: Axes, crop: Crop, body: float, *, bottom: float, labels: Mapping[int, str]) -> None:
+    from blotquant.export.grey_image import GreyImage
+
     height = _height(crop, body)
     top = bottom + height
     scale = (body - GAP_CM * (len(crop.cols) - 1)) / sum(b - a for a, b in crop.cols)
@@ -321,8 +323,7 @@ def _draw_crop(axes: Axes, crop: Crop, body: float, *, bottom: float, labels: Ma
     x = 0.0
     for block, (start, stop), grey in zip(crop.lanes, crop.cols, crop.grey, strict=True):
         wide = (stop - start) * scale
-        axes.imshow(grey, cmap="gray", vmin=0, vmax=255, extent=(x, x + wide, bottom, top), aspect="auto",
-                    interpolation="none")  # fmt: skip
+        axes.add_image(GreyImage(axes, grey, extent=(x, x + wide, bottom, top)))
         axes.plot([x, x + wide, x + wide, x, x], [bottom, bottom, top, top, bottom], color="black", linewidth=0.6)
         for k, lane in enumerate(block):
             axes.text(x + wide * (k + 0.5) / len(block), top + 0.12, labels.get(lane, ""), rotation=60, ha="left",

@@ -15,22 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.transforms import Affine2D
 from numpy.typing import NDArray
 from PIL import Image
 
 from blotquant._version import __version__
 from blotquant.export.contrast import picture_contrast, to_grey
 from blotquant.export.graph import graph_style
+from blotquant.export.grey_image import GreyImage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.backend_bases import RendererBase
 
     from blotquant.model.geometry import Layout
     from blotquant.model.image import BlotImage
@@ -156,7 +154,8 @@ def _page(blots: Sequence[SourceBlot], *, foot: str) -> Figure:
         shown, unit = np.asarray(grey)[::-1, :, None], min(ROOM_IN[0] / width, ROOM_IN[1] / height)
         for left in LEFT_IN:
             corner = left + (ROOM_IN[0] - width * unit) / 2, top + 0.82
-            figure.add_artist(GreyPicture(shown, corner, (width * unit, height * unit)))
+            ends = corner[0], corner[0] + width * unit, corner[1] + height * unit, corner[1]
+            axes.add_image(GreyImage(axes, shown, extent=ends))
             axes.add_patch(Rectangle(corner, width * unit, height * unit, fill=False, linewidth=0.6))
         _annotate(axes, blot, corner, unit)
     axes.text(0.5, 0.98 * PAGE_IN[1], f"{foot} · blotquant {__version__}", fontsize=6, parse_math=False)
@@ -165,29 +164,6 @@ def _page(blots: Sequence[SourceBlot], *, foot: str) -> Figure:
 
 def _count(value: float) -> str:
     return f"{value:,.0f}".replace(",", "\u00a0") if abs(value) >= 100 else f"{value:.3g}"
-
-
-class GreyPicture(Artist):
-    """A grey picture on a page of a PDF: pixels, the lowest row first, shape (H, W, 1); upper left corner and size.
-
-    Notes
-    -----
-    `imshow` turns grey into colours, and the PDF looks for a palette in them; a picture that stands on a page twice is
-    embedded twice. Drawn here, the same array is embedded once and as grey: the file of the sample study has half the
-    bytes.
-    """
-
-    def __init__(self, grey: NDArray[np.uint8], corner: tuple[float, float], size: tuple[float, float]) -> None:
-        super().__init__()
-        self.grey, self.corner, self.size_in = grey, corner, size
-
-    def draw(self, renderer: RendererBase) -> None:
-        """Draw it: a matrix that takes the unit square to its size, then its lower left corner, in points."""
-        (left, top), (width, height) = self.corner, self.size_in
-        context = renderer.new_gc()
-        matrix = Affine2D().scale(72 * width, 72 * height)
-        renderer.draw_image(context, 72 * left, 72 * (PAGE_IN[1] - top - height), self.grey, matrix)
-        context.restore()
 
 
 def _annotate(axes: Axes, blot: SourceBlot, corner: tuple[float, float], unit: float) -> None:

@@ -1,5 +1,6 @@
 """Figure panels: crops, dividers, greys, points."""
 
+import base64
 import io
 import json
 import re
@@ -66,6 +67,16 @@ def test_only_the_probes_own_row_is_shown(entry):
 
 def test_without_a_band_there_is_no_crop(entry):
     assert crop_of(entry, [1, 2], targets=("other",))[0] is None
+
+
+def test_draw_panel_embeds_the_pixels_of_each_block_in_the_svg_upright_and_grey(entry):
+    crop, _ = crop_of(entry, [1, 2, 4, 5])
+    svg = draw_panel(Panel(ratio="P/T", blot="1", crops=(crop,), labels={}))[".svg"].decode()
+    found = re.findall(r"data:image/png;base64,([^\"]+)", svg)
+    for text, grey in zip(found, crop.grey, strict=True):
+        with Image.open(io.BytesIO(base64.b64decode(text))) as picture:
+            assert picture.mode == "L"
+            np.testing.assert_array_equal(np.asarray(picture), grey)
 
 
 def test_files_hold_the_panel_and_where_it_was_cut(entry):
