@@ -25,7 +25,6 @@ from PIL import Image
 from blotquant._version import __version__
 from blotquant.export.contrast import picture_contrast, to_grey
 from blotquant.export.graph import graph_style
-from blotquant.export.grey_image import GreyImage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -131,6 +130,8 @@ def draw_source_pdf(blots: Sequence[SourceBlot], *, study: str) -> bytes:
 
 
 def _page(blots: Sequence[SourceBlot], *, foot: str) -> Figure:
+    from blotquant.export.grey_image import GreyImage
+
     figure = Figure(figsize=PAGE_IN)
     # One frame for the whole page, in inches from its upper left corner.
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, PAGE_IN[0]), ylim=(PAGE_IN[1], 0))
