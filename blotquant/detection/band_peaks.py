@@ -6,6 +6,7 @@ Lanes in the frame of their strip: profiles along the bend of its rows, and the 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -19,6 +20,10 @@ from blotquant.detection.strip_candidates import StripCandidate
 from blotquant.imaging.robust import Profile, half_height_width, has_one_top, lane_profiles, prominent_peaks
 from blotquant.settings import DetectionSettings
 
+_BLUR = 1.0
+"""SD, rows, by which the counts of a profile are smoothed before crests are looked for."""
+_CHANCE_BLUR = 0.7
+"""SD, rows, by which the network's chances are."""
 _SEEN = 0.2
 """Chance from which on a place is looked at."""
 _APART = 0.1
@@ -85,28 +90,35 @@ class Peak:
     core: float = 0.0
 
 
-def profile_noise(profile: Profile) -> float:
-    """Scatter of a profile between its bands: from the calmer half of its fine structure."""
-    rough = np.abs(profile - ndimage.gaussian_filter1d(profile, 3.0, mode="nearest"))
-    return float(np.percentile(rough, 35) / 0.4538 * 1.25)
+def smoothed(profiles: Sequence[Profile], sd: float) -> list[Profile]:
+    """Some profiles smoothed by a Gaussian, all at once: each goes on as it ends."""
+    lengths = [len(p) for p in profiles]
+    longest = max(lengths)
+    together = np.array([np.concatenate([p, np.full(longest - len(p), p[-1])]) for p in profiles])
+    lines = ndimage.gaussian_filter1d(together, sd, axis=1, mode="nearest")
+    return [line[:n] for line, n in zip(lines, lengths, strict=True)]
 
 
-def find_peaks(lane: int, profile: Profile, chance: Profile, level: Profile, *, noise: float) -> list[Peak]:
+def profile_noises(profiles: Sequence[Profile]) -> list[float]:
+    """Scatter of profiles between their bands: from the calmer half of their fine structure."""
+    rough = [np.abs(p - line) for p, line in zip(profiles, smoothed(profiles, 3.0), strict=True)]
+    return [float(np.percentile(r, 35) / 0.4538 * 1.25) for r in rough]
+
+
+def find_peaks(lane: int, smooth: Profile, soft: Profile, level: Profile, *, noise: float) -> list[Peak]:
     """Find the bands of one lane.
 
     Parameters
     ----------
     lane : int
         Its index.
-    profile, chance : ndarray, shape (n,)
-        Mean counts of the lane's core and mean chance of a band there, along the lane.
+    smooth, soft : ndarray, shape (n,)
+        Mean counts of the lane's core and mean chance of a band there, along the lane, both smoothed.
     level : ndarray, shape (n,)
         Place of each row along the strip's own curve.
     noise : float
         Scatter of the profile.
     """
-    smooth = ndimage.gaussian_filter1d(profile, 1.0, mode="nearest")
-    soft = ndimage.gaussian_filter1d(chance, 0.7, mode="nearest")
     at, _ = prominent_peaks(np.concatenate([[0.0], soft, [0.0]]), _APART)
     at = at[soft[at - 1] > _SEEN] - 1
     if len(at) == 0:
@@ -314,7 +326,7 @@ def find_lane_peaks(
         for t, (rows, _, slope) in zip(piece.tracks, spans, strict=True)
     ]
     profiles, chances = zip(*both, strict=True)
-    noises = [profile_noise(p) for p in profiles]
+    noises = profile_noises(profiles)
     usual = float(np.median(noises))
     # A ladder's many bands are no noise: where all lanes are ladders, the ground between them tells.
     dense = np.median([np.mean(chance > _HINT) for chance in chances]) > _DENSE
@@ -322,8 +334,10 @@ def find_lane_peaks(
     noises = [max(min(noise, most), 0.7 * min(usual, most), 0.3 * grid.step, 1e-300) for noise in noises]
     peaks = [
         peak
-        for i, (profile, chance, noise) in enumerate(zip(profiles, chances, noises, strict=True))
-        for peak in find_peaks(i, profile, chance, spans[i][1], noise=noise)
+        for i, (smooth, soft, noise) in enumerate(
+            zip(smoothed(profiles, _BLUR), smoothed(chances, _CHANCE_BLUR), noises, strict=True)
+        )
+        for peak in find_peaks(i, smooth, soft, spans[i][1], noise=noise)
     ]
     found = accept(group_peaks(peaks), n_lanes=len(piece.tracks), min_snr=settings.min_snr)
     lanes = list(zip(range(len(profiles)), profiles, chances, noises, strict=True))
@@ -335,14 +349,14 @@ def find_lane_peaks(
 
 def _noise_between(grid: SearchCopy, piece: StripCandidate, spans: list[Span]) -> float:
     """Scatter of profiles half way between neighbouring lanes, the usual one; infinite where lanes leave no ground."""
-    noises = []
+    profiles = []
     for track, beside, (rows, _, slope) in zip(piece.tracks, piece.tracks[1:], spans, strict=False):
         left, right = track.col_at(rows), beside.col_at(rows)
         free = float(np.mean(right - left)) - max(track.width, beside.width)
         if free >= _LEAST_GROUND:
             half = max(_BETWEEN * free, 1.0)
-            noises.append(profile_noise(lane_profiles([grid.pixels], rows, (left + right) / 2, half, slope)[0]))
-    return float(np.median(noises)) if noises else np.inf
+            profiles += lane_profiles([grid.pixels], rows, (left + right) / 2, half, slope)
+    return float(np.median(profile_noises(profiles))) if profiles else np.inf
 
 
 def overlooked_peaks(
@@ -372,9 +386,11 @@ def overlooked_peaks(
     height = _OF_STRIP * median(p.height for p in found)
     more = []
     for i, profile, chance, noise in lanes:
-        smooth = ndimage.gaussian_filter1d(profile, 1.0, mode="nearest")
+        if i in seen:
+            continue
+        smooth = ndimage.gaussian_filter1d(profile, _BLUR, mode="nearest")
         crest = int(smooth.argmax())
-        if i in seen or not 0 < crest < len(smooth) - 1 or smooth[crest] <= smooth.min():
+        if not 0 < crest < len(smooth) - 1 or smooth[crest] <= smooth.min():
             continue
         core = max(half_height_width(smooth, crest), 2.0)
         row, width, high, merged = _measure(smooth, crest, core, (0, len(smooth) - 1))

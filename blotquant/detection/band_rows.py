@@ -173,8 +173,8 @@ def _step_costs(ridges: tuple[Ridge, ...], reach: float) -> NDArray[np.float64]:
     left, right, row, col, height = (
         np.array([getattr(r, side) for r in ridges], dtype=float) for side in ("left", "right", "row", "col", "height")
     )
-    first = np.array([np.mean(r.rows[:6]) for r in ridges])
-    last = np.array([np.mean(r.rows[-6:]) for r in ridges])
+    first, last = (np.array([part.sum() / len(part) for part in parts])
+                   for parts in ([r.rows[:6] for r in ridges], [r.rows[-6:] for r in ridges]))  # fmt: skip
     gap = left[None] - right[:, None]
     fall = np.minimum(np.abs(first[None] - last[:, None]), np.abs(row[None] - row[:, None]))
     room = 0.7 * np.maximum(height[None], height[:, None]) + 0.12 * np.abs(col[None] - col[:, None])

@@ -5,7 +5,6 @@ Lanes that are none are left out here too: dust beside the outermost lanes, free
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -278,7 +277,7 @@ def evened(piece: StripCandidate, peaks: list[Peak]) -> StripCandidate | None:
         None where the lanes stay as they are.
     """
     lit = [[i] for i in sorted({p.lane for p in peaks})]
-    if _EVEN_LANES <= len(lit) < len(piece.tracks) and _unevenness(_joined(piece, lit).tracks) < _REGULAR:
+    if _EVEN_LANES <= len(lit) < len(piece.tracks) and _unevenness(_middles(piece, lit)) < _REGULAR:
         return _joined(piece, lit)
     rows = [{p.group for p in peaks if p.lane == i} for i in range(len(piece.tracks))]
     # Halves may lie beside places in free ground that were taken for lanes: those that show nothing go first then.
@@ -287,8 +286,8 @@ def evened(piece: StripCandidate, peaks: list[Peak]) -> StripCandidate | None:
 
 def _halves_joined(piece: StripCandidate, groups: list[list[int]], rows: list[set[int]]) -> StripCandidate | None:
     """The strip with some of its lanes, halves of one band joined, the nearest first; None where that evens nothing."""
-    best, middles = None, [float(np.mean(t.cols)) for t in piece.tracks]
-    least = min(_HALVED * _unevenness(_joined(piece, groups).tracks), _REGULAR)
+    best, middles = None, _middles(piece, [[i] for i in range(len(piece.tracks))])
+    least = min(_HALVED * _unevenness(_middles(piece, groups)), _REGULAR)
     pairs = sorted(pairwise([own[0] for own in groups]), key=lambda pair: middles[pair[1]] - middles[pair[0]])
     for i, j in pairs:
         both = len(rows[i] & rows[j])
@@ -296,19 +295,25 @@ def _halves_joined(piece: StripCandidate, groups: list[list[int]], rows: list[se
             continue
         k = groups.index([i])
         groups = [*groups[:k], [i, j], *groups[k + 2 :]]
-        trial = _joined(piece, groups)
-        usual = float(np.median(np.diff([float(np.mean(t.cols)) for t in trial.tracks]))) if len(groups) > 1 else 0.0
+        trial = _middles(piece, groups)
+        usual = float(np.median(np.diff(trial))) if len(groups) > 1 else 0.0
         apart = middles[j] - middles[i]
         if len(groups) < _EVEN_LANES or all(len(g) > 1 for g in groups) or apart > _HALF_PITCH * usual:
             break
-        if _unevenness(trial.tracks) < least:
-            best, least = trial, _unevenness(trial.tracks)
-    return best
+        if _unevenness(trial) < least:
+            best, least = groups, _unevenness(trial)
+    return _joined(piece, best) if best is not None else None
 
 
-def _unevenness(tracks: Sequence[LaneTrace]) -> float:
+def _middles(piece: StripCandidate, groups: list[list[int]]) -> Floats:
+    """Middle column of each group of a strip's lanes, from the first to the last of them."""
+    middles = [float(np.mean(t.cols)) for t in piece.tracks]
+    return np.array([(middles[own[0]] + middles[own[-1]]) / 2 for own in groups])
+
+
+def _unevenness(middles: Floats) -> float:
     """SD of the distances of neighbouring lanes over their mean; 0 with fewer than three lanes."""
-    gaps = np.diff([float(np.mean(t.cols)) for t in tracks])
+    gaps = np.diff(middles)
     return float(np.std(gaps) / np.mean(gaps)) if len(gaps) > 1 else 0.0
 
 

@@ -90,10 +90,10 @@ def find_layout(
     wanted = n_lanes if n_lanes is not None else settings.n_lanes
     if min(signal.shape) < 16:
         return Layout(flags=("blank",))
-    if not np.isfinite(signal.sum()):
+    if not np.isfinite(signal.max() + signal.min()):
         finite = np.isfinite(signal)
         signal = np.where(finite, signal, np.median(signal[finite]) if finite.any() else 0.0)
-    if is_mostly_at(signal, ceiling):
+    if signal.max() >= ceiling and is_mostly_at(signal, ceiling):
         return Layout(flags=("saturated_picture",))
     if leans_left(signal):
         return in_reading_order(flip_layout(_found(signal[:, ::-1], settings, wanted, exact=exact), signal.shape[1]))

@@ -81,8 +81,9 @@ class LaneTrace:
         """Columns per row that the lane leans to the right."""
         if len(self.rows) < 2:
             return 0.0
-        near = float(np.clip(row, self.rows[0] + 2, self.rows[-1] - 2))
-        return float(self.col_at(near + 2) - self.col_at(near - 2)) / 4
+        near = min(max(row, self.rows[0] + 2), self.rows[-1] - 2)
+        above, below = np.interp((near - 2, near + 2), self.rows, self.cols).tolist()
+        return float(below - above) / 4
 
     def moved(self, rows: float, cols: float) -> LaneTrace:
         """The lane a number of rows down and columns to the right."""
@@ -199,16 +200,17 @@ def _piece(
     wide = tuple(
         LaneTrace(2 * (t.rows + corner[0]) + 0.5, 2 * (t.cols + corner[1]) + 0.5, 2 * t.width, t.clear) for t in tracks
     )
-    inside = tuple(r for r in ridges if _lies_on(r, own, corner))
+    if not ridges:
+        return StripCandidate(wide, (), tuple(tops), tuple(bottoms))
+    # Ridges of which most lies on the strip.
+    rows = np.rint(np.concatenate([r.rows for r in ridges]) / 2).astype(int) - corner[0]
+    cols = np.concatenate([r.cols for r in ridges]) // 2 - corner[1]
+    on_strip = (rows >= 0) & (rows < own.shape[0]) & (cols >= 0) & (cols < own.shape[1])
+    on_strip[on_strip] = own[rows[on_strip], cols[on_strip]]
+    lengths = np.array([len(r.cols) for r in ridges])
+    counts = np.add.reduceat(on_strip.astype(int), np.cumsum(lengths) - lengths)
+    inside = tuple(itertools.compress(ridges, counts > 0.5 * lengths))
     return StripCandidate(wide, rows_of(inside, wide), tuple(tops), tuple(bottoms))
-
-
-def _lies_on(ridge: Ridge, own: Mask, corner: tuple[int, int]) -> bool:
-    """Whether most of a ridge lies on a strip."""
-    rows = np.rint(ridge.rows / 2).astype(int) - corner[0]
-    cols = ridge.cols // 2 - corner[1]
-    ok = (rows >= 0) & (rows < own.shape[0]) & (cols >= 0) & (cols < own.shape[1])
-    return bool(np.count_nonzero(own[rows[ok], cols[ok]]) > 0.5 * len(rows))
 
 
 def rows_of(ridges: tuple[Ridge, ...], tracks: tuple[LaneTrace, ...]) -> tuple[BandRow, ...]:
