@@ -125,7 +125,7 @@ def wait_for_parts(folder, n, process):
         time.sleep(0.005)
 
 
-def test_every_fault_costs_its_own_picture_alone(start, pictures, pixels, tmp_path):
+def test_measure_every_fault_costs_its_own_picture_alone(start, pictures, pixels, tmp_path):
     undisturbed = start("measure", pictures, "-o", tmp_path / "good")
     assert finish(undisturbed)[0] == 0
     for fault in ("raises", "exits", "killed", "endless"):
@@ -158,7 +158,7 @@ MANY = 80
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_stopped_and_resumed_equals_undisturbed(start, pictures, tmp_path, stop, jobs):
+def test_measure_stopped_and_resumed_equals_undisturbed(start, pictures, tmp_path, stop, jobs):
     out = tmp_path / "out"
     for k in range(MANY):  # enough work that the signal finds some of it undone
         shutil.copy(pictures / "0.tif", pictures / f"more{k}.tif")
@@ -182,7 +182,7 @@ def test_stopped_and_resumed_equals_undisturbed(start, pictures, tmp_path, stop,
 
 
 @pytest.mark.slow
-def test_stopped_at_any_moment(start, pictures, tmp_path):
+def test_measure_stopped_at_any_moment(start, pictures, tmp_path):
     whole = start("measure", pictures, "-o", tmp_path / "whole")
     assert finish(whole)[0] == 0
     out, moments = tmp_path / "out", random.Random(7)
@@ -199,7 +199,7 @@ def test_stopped_at_any_moment(start, pictures, tmp_path):
     assert tree(out) == tree(tmp_path / "whole")
 
 
-def test_a_killed_parent_leaves_no_worker_and_a_resumable_folder(start, pictures, tmp_path):
+def test_measure_a_killed_parent_leaves_no_worker_and_a_resumable_folder(start, pictures, tmp_path):
     out = tmp_path / "out"
     process = start("measure", pictures, "-o", out, "--jobs", 2)
     wait_for_parts(out, 1, process)
@@ -227,7 +227,7 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_full_disk_is_one_line_and_the_run_can_go_on(start, pictures, small_disk, tmp_path, jobs):
+def test_run_a_full_disk_is_one_line_and_the_run_can_go_on(start, pictures, small_disk, tmp_path, jobs):
     out = small_disk / "out"
     filler = small_disk / "filler"
     filler.write_bytes(bytes(110_000))

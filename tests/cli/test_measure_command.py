@@ -21,7 +21,7 @@ def tree(folder):
     }
 
 
-def test_a_picture_becomes_tables_and_a_session(blotquant, picture, tmp_path):
+def test_measure_a_picture_becomes_tables_and_a_session(blotquant, picture, tmp_path):
     called = blotquant("measure", picture, "-o", tmp_path / "out")
     assert called.code == 0
     assert set(tree(tmp_path / "out")) == {"bands.csv", "lanes.csv", "manifest.json", "sessions/blot.tif.blot.json"}
@@ -62,13 +62,13 @@ def test_measure_says_that_a_dot_blot_is_no_blot_with_lanes_and_what_measures_it
     assert "Dot blots and arrays have no lanes" in called.err
 
 
-def test_the_input_folder_is_left_alone(blotquant, picture, tmp_path):
+def test_measure_the_input_folder_is_left_alone(blotquant, picture, tmp_path):
     before = tree(picture.parent)
     blotquant("measure", picture, "-o", tmp_path / "out")
     assert tree(picture.parent) == before
 
 
-def test_bad_pictures_are_named_and_the_rest_is_done(blotquant, bad_pictures, tmp_path):
+def test_measure_bad_pictures_are_named_and_the_rest_is_done(blotquant, bad_pictures, tmp_path):
     called = blotquant("measure", bad_pictures, "-o", tmp_path / "out")
     assert called.code == 1
     failures = [line for line in called.err.splitlines() if line.startswith("failed: ")]
@@ -85,7 +85,7 @@ def test_bad_pictures_are_named_and_the_rest_is_done(blotquant, bad_pictures, tm
     assert "6 lanes" in lines["g_nan.tif"]
 
 
-def test_two_jobs_give_the_same_bytes(blotquant, bad_pictures, tmp_path):
+def test_measure_gives_the_same_bytes_with_two_jobs(blotquant, bad_pictures, tmp_path):
     one = blotquant("measure", bad_pictures, "-o", tmp_path / "one")
     two = blotquant("measure", bad_pictures, "-o", tmp_path / "two", "--jobs", 2)
     assert one.code == two.code == 1
@@ -93,7 +93,7 @@ def test_two_jobs_give_the_same_bytes(blotquant, bad_pictures, tmp_path):
     assert one.out.replace("/one/", "/two/") == two.out
 
 
-def test_resume_redoes_only_what_changed(blotquant, bad_pictures, tmp_path):
+def test_measure_resumed_redoes_only_what_changed(blotquant, bad_pictures, tmp_path):
     out = tmp_path / "out"
     blotquant("measure", bad_pictures, "-o", out)
     before = tree(out)
@@ -109,20 +109,20 @@ def test_resume_redoes_only_what_changed(blotquant, bad_pictures, tmp_path):
     assert after == before
 
 
-def test_other_settings_are_not_resumed(blotquant, picture, tmp_path):
+def test_measure_other_settings_are_not_resumed(blotquant, picture, tmp_path):
     blotquant("measure", picture, "-o", tmp_path / "out")
     called = blotquant("measure", picture, "-o", tmp_path / "out", "--resume", "--json", "--background", "constant")
     assert called.json["kept"] == 0
     assert "constant" in (tmp_path / "out" / "bands.csv").read_text()
 
 
-def test_the_number_of_lanes_wins_over_the_guess(blotquant, picture, tmp_path):
+def test_measure_the_number_of_lanes_wins_over_the_guess(blotquant, picture, tmp_path):
     guessed = blotquant("measure", picture, "-o", tmp_path / "a", "--json").json["units"][0]["pictures"][0]["lanes"]
     told = blotquant("measure", picture, "-o", tmp_path / "b", "--json", "--lanes", guessed[0] + 1)
     assert told.json["units"][0]["pictures"][0]["lanes"] == [guessed[0] + 1]
 
 
-def test_hand_corrections_in_the_results_folder_are_kept(blotquant, picture, tmp_path):
+def test_measure_hand_corrections_in_the_results_folder_are_kept(blotquant, picture, tmp_path):
     from blotquant.session.band_edits import delete_band
 
     out = tmp_path / "out"
@@ -152,7 +152,7 @@ def test_hand_corrections_in_the_results_folder_are_kept(blotquant, picture, tmp
         (["mesure", "."], "No such command 'mesure'"),
     ],
 )
-def test_wrong_commands_exit_with_2(blotquant, tmp_path, monkeypatch, arguments, message):
+def test_measure_wrong_commands_exit_with_2(blotquant, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     called = blotquant(*arguments)
     assert called.code == 2
@@ -160,7 +160,7 @@ def test_wrong_commands_exit_with_2(blotquant, tmp_path, monkeypatch, arguments,
     assert "Traceback" not in called.err
 
 
-def test_a_busy_results_folder_is_refused(blotquant, picture, tmp_path):
+def test_measure_a_busy_results_folder_is_refused(blotquant, picture, tmp_path):
     from blotquant.runs.store import locked
 
     with locked(tmp_path / "out"):
@@ -170,7 +170,7 @@ def test_a_busy_results_folder_is_refused(blotquant, picture, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_interrupting_says_how_to_go_on(blotquant, picture, tmp_path, monkeypatch):
+def test_measure_interrupting_says_how_to_go_on(blotquant, picture, tmp_path, monkeypatch):
     def interrupt(*_args, **_kwargs):
         raise KeyboardInterrupt
 

@@ -30,7 +30,7 @@ def test_info_names_versions(blotquant):
     assert {"python", "numpy", "napari"} <= set(called.json)
 
 
-def test_every_command_has_help(blotquant):
+def test_main_has_help_for_every_command(blotquant):
     assert blotquant("--help").code == 0
     for command in ("demo", "inspect", "measure", "init", "run", "edit", "verify", "info"):
         called = blotquant(command, "--help")
@@ -38,7 +38,7 @@ def test_every_command_has_help(blotquant):
         assert "Usage: blotquant " in called.out
 
 
-def test_the_module_runs(tmp_path):
+def test_main_runs_as_a_module(tmp_path):
     done = subprocess.run([sys.executable, "-m", "blotquant", "--version"], capture_output=True, text=True, check=True)
     assert package.__version__ in done.stdout
 

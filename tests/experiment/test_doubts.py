@@ -11,12 +11,12 @@ def doubts(folder, toml, sheet=TWO):
     return experiment(folder, toml, sheet).warnings
 
 
-def test_a_sound_experiment_raises_no_doubt(tmp_path):
+def test_read_experiment_a_sound_experiment_raises_no_doubt(tmp_path):
     toml = BLOT1 + image("p2.tif", "pAKT", blot=2) + image("t2.tif", "AKT", blot=2) + RATIO
     assert doubts(tmp_path, toml + '[compare]\nreference = "vehicle"\n') == ()
 
 
-def test_a_misspelt_probe_is_told_with_the_blot_it_costs(tmp_path):
+def test_read_experiment_a_misspelt_probe_is_told_with_the_blot_it_costs(tmp_path):
     toml = BLOT1 + image("p2.tif", "pAKT", blot=2) + image("t2.tif", "AKTT", blot=2) + RATIO
     assert doubts(tmp_path, toml) == (
         "experiment.toml: ratios: pAKT/AKT: blot 2 has no picture of AKT and gives no such ratio; its probes are pAKT, "
@@ -26,13 +26,13 @@ def test_a_misspelt_probe_is_told_with_the_blot_it_costs(tmp_path):
     assert "blot 2 has no picture of pAKT" in doubts(tmp_path, toml)[0]
 
 
-def test_a_shared_control_and_a_doublets_part_are_no_doubt(tmp_path):
+def test_read_experiment_a_shared_control_and_a_doublets_part_are_no_doubt(tmp_path):
     toml = BLOT1 + image("e2.tif", "pERK", blot=2) + image("t2.tif", "AKT", blot=2) + RATIO
     toml += ratio("pERK/AKT", "pERK", "AKT") + "[targets.pERK]\nmw_kda = [44, 42]\n"
     assert doubts(tmp_path, toml) == ()
 
 
-def test_a_blot_without_the_reference(tmp_path):
+def test_read_experiment_a_blot_without_the_reference(tmp_path):
     toml = BLOT1 + image("p2.tif", "pAKT", blot=2) + image("t2.tif", "AKT", blot=2) + RATIO
     sheet = TWO.replace("2,2,A,vehicle", "2,2,A,untreated")
     found = doubts(tmp_path, toml + '[compare]\nreference = "vehicle"\n', sheet)
@@ -51,7 +51,7 @@ def test_copies_of_one_picture(tmp_path):
     )
 
 
-def test_commas_are_overlooked_but_decimal_ones_are_not(tmp_path):
+def test_read_experiment_commas_are_overlooked_but_decimal_ones_are_not(tmp_path):
     sheet = 'blot,lane,condition\n1,1,"MCF7, drug"\n1,2,mcf-7 drug\n1,3,"1,5 nM"\n1,4,15 nM\n'
     found = doubts(tmp_path, BLOT1, sheet)
     assert len(found) == 1

@@ -48,7 +48,7 @@ def test_blots_in_file_names(name, blot, membrane):
     assert (parts.blot, parts.membrane) == (blot, membrane)
 
 
-def test_sites_dates_and_reprobed_controls():
+def test_parse_name_sites_dates_and_reprobed_controls():
     assert parse_name("p-Akt (Ser473) 60s.tif").site == "S473"
     assert parse_name("pERK_T202-Y204.tif").site == "T202Y204"
     assert parse_name("20240312_pAKT.tif").date == "20240312"
@@ -68,7 +68,7 @@ def draft(folder, names, **kwargs):
     return read_experiment(folder), (folder / "experiment.toml").read_text(encoding="utf-8")
 
 
-def test_a_draft_is_a_valid_experiment(tmp_path):
+def test_write_draft_makes_a_valid_experiment(tmp_path):
     names = [
         f"blot{b}_{x}.tif" for b in (1, 2, 3) for x in ("pAKT_30s", "pAKT_2min", "tAKT", "phospho-ERK", "ERK", "Revert")
     ]
@@ -85,7 +85,7 @@ def test_a_draft_is_a_valid_experiment(tmp_path):
     assert "the biological replicate; blots are the n of the statistics" in toml
 
 
-def test_controls_markers_formats_and_doubtful_names(tmp_path):
+def test_write_draft_controls_markers_formats_and_doubtful_names(tmp_path):
     names = ["pAKT.scn", "pAKT.tif", "AKT.tif", "FOXM1.tif", "actin.tif", "marker.jpg", "notes.txt", "AKT copy.tif"]
     study, toml = draft(tmp_path, names)
     assert {i.file for i in study.images} == {"pAKT.scn", "AKT.tif", "FOXM1.tif", "actin.tif", "AKT copy.tif"}
@@ -96,7 +96,7 @@ def test_controls_markers_formats_and_doubtful_names(tmp_path):
     assert len({i.probe for i in study.images}) == 5
 
 
-def test_reprobed_controls_share_the_membrane(tmp_path):
+def test_write_draft_reprobed_controls_share_the_membrane(tmp_path):
     study, _ = draft(tmp_path, ["June20_B2AR.tif", "June20_B2AR_GAPDH.tif", "July4_B1AR.tif", "July4_B1AR_GAPDH.tif"])
     assert [(blot, {i.probe for i in images}) for blot, _, images in study.membranes()] == [
         ("July4", {"B1AR", "GAPDH"}), ("June20", {"B2AR", "GAPDH"}),
@@ -104,7 +104,7 @@ def test_reprobed_controls_share_the_membrane(tmp_path):
     assert [r.name for r in study.ratios] == ["B1AR/GAPDH", "B2AR/GAPDH"]
 
 
-def test_subfolders_are_blots_and_strips_are_told(tmp_path):
+def test_write_draft_subfolders_are_blots_and_strips_are_told(tmp_path):
     study, toml = draft(tmp_path, ["a/pAKT.tif", "a/AKT.tif", "b/pAKT.tif"], look=lambda _: Seen((5, 7), 12.0))
     assert study.blots == ("1 strip 1", "1 strip 2", "2 strip 1", "2 strip 2")
     assert "strip = 1   # of 2 in the picture; it shows 5 lanes" in toml
@@ -114,7 +114,7 @@ def test_subfolders_are_blots_and_strips_are_told(tmp_path):
     assert {i.exposure_s for i in study.images} == {12.0}
 
 
-def test_a_scrap_is_no_strip(tmp_path):
+def test_write_draft_a_scrap_is_no_strip(tmp_path):
     study, toml = draft(tmp_path, ["pAKT.tif"], look=lambda _: Seen((9, 2)))
     assert [(i.blot, i.strip) for i in study.images] == [("1", 1)]
     assert "strip = 1   # of 2 in the picture; it shows 9 lanes" in toml
@@ -145,22 +145,22 @@ def test_pictures_stand_in_the_usual_order_of_probing(tmp_path):
     assert "in the order in which it was probed" in toml
 
 
-def test_two_sites_of_one_protein_stay_apart(tmp_path):
+def test_write_draft_two_sites_of_one_protein_stay_apart(tmp_path):
     study, _ = draft(tmp_path, ["p-AKT_S473.tif", "p-AKT_T308.tif", "AKT.tif"])
     assert [r.name for r in study.ratios] == ["pAKT S473/AKT", "pAKT T308/AKT"]
 
 
-def test_an_antibody_against_two_forms_is_the_total_of_one(tmp_path):
+def test_write_draft_an_antibody_against_two_forms_is_the_total_of_one(tmp_path):
     study, _ = draft(tmp_path, ["pSmad2 n1.tif", "Smad2-3 n1.tif"])
     assert [(r.numerator, r.denominator) for r in study.ratios] == [("pSMAD2", ("SMAD2/3",))]
 
 
-def test_names_that_need_quoting(tmp_path):
+def test_write_draft_names_that_need_quoting(tmp_path):
     study, _ = draft(tmp_path, ['we"ird #1 [β].tif', "p\\q AKT.tif"])
     assert {i.file for i in study.images} == {'we"ird #1 [β].tif', "p\\q AKT.tif"}
 
 
-def test_a_draft_never_overwrites(tmp_path):
+def test_write_draft_never_overwrites(tmp_path):
     (tmp_path / "pAKT.tif").write_bytes(b"no picture")
     (tmp_path / "samples.csv").write_text("mine", encoding="utf-8")
     drafted = write_draft(tmp_path)
@@ -175,7 +175,7 @@ def test_a_draft_never_overwrites(tmp_path):
     assert (tmp_path / "experiment.toml").read_bytes() == before
 
 
-def test_a_sheet_for_an_experiment_that_is_there(tmp_path):
+def test_write_draft_a_sheet_for_an_experiment_that_is_there(tmp_path):
     (tmp_path / "pAKT.tif").write_bytes(b"no picture")
     mine = 'samples = "samples.csv"\n[[images]]\nfile = "pAKT.tif"\nblot = "A"\nprobe = "pAKT"\n'
     (tmp_path / "experiment.toml").write_text(mine, encoding="utf-8")
@@ -185,7 +185,7 @@ def test_a_sheet_for_an_experiment_that_is_there(tmp_path):
     assert (tmp_path / "experiment.toml").read_text(encoding="utf-8") == mine
 
 
-def test_what_to_do_next_is_told(tmp_path):
+def test_write_draft_what_to_do_next_is_told(tmp_path):
     folder = tmp_path / "my blots"
     folder.mkdir()
     (folder / "pAKT.tif").write_bytes(b"no picture")
@@ -202,7 +202,7 @@ def test_pictures_that_cannot_be_read_are_drafted_by_name(tmp_path):
     assert read_experiment(tmp_path).n_lanes("1", "1") == 10
 
 
-def test_a_folder_without_pictures(tmp_path):
+def test_write_draft_a_folder_without_pictures(tmp_path):
     with pytest.raises(SheetError, match="no pictures here"):
         write_draft(tmp_path)
 
@@ -232,7 +232,7 @@ TWENTY = {
 }  # fmt: skip
 
 
-def test_twenty_realistic_names_are_drafted_and_guesses_marked(tmp_path):
+def test_write_draft_twenty_realistic_names_are_drafted_and_guesses_marked(tmp_path):
     """What an imager or a person calls pictures: probe, blot and exposure right, and no guess without its mark."""
     _, toml = draft(tmp_path, list(TWENTY))
     blocks = {json.loads(b.split("\n")[1].removeprefix("file = ")): b for b in re.split(r"\n(?=\[\[images)", toml)[1:]}
@@ -307,26 +307,26 @@ def test_lanes_of_two_blots_are_never_pooled_by_their_number(tmp_path):
     assert study.samples["sample"].is_unique
 
 
-def test_a_ladder_that_pictures_disagree_about_is_asked_for(tmp_path):
+def test_write_draft_a_ladder_that_pictures_disagree_about_is_asked_for(tmp_path):
     roles = {"pAKT.tif": ("sample", "sample"), "AKT.tif": ("ladder", "sample")}
     study, toml = draft(tmp_path, list(roles), look=lambda path: Seen((2,), None, (roles[path.name],)))
     assert study.roles_of("1", "1") == {1: "ladder", 2: "sample"}
     assert "# check: blot 1, lane 1: a ladder in AKT.tif, a sample in pAKT.tif; drafted as the ladder" in toml
 
 
-def test_a_stain_says_nothing_of_the_ladder(tmp_path):
+def test_write_draft_a_stain_says_nothing_of_the_ladder(tmp_path):
     roles = {"AKT.tif": ("ladder", "sample"), "Ponceau.tif": ("sample", "sample")}
     study, toml = draft(tmp_path, list(roles), look=lambda path: Seen((2,), None, (roles[path.name],)))
     assert study.roles_of("1", "1") == {1: "ladder", 2: "sample"}
     assert "# check:" not in toml
 
 
-def test_the_exposure_of_the_file_stands_above_that_of_its_name(tmp_path):
+def test_write_draft_the_exposure_of_the_file_stands_above_that_of_its_name(tmp_path):
     _, toml = draft(tmp_path, ["pAKT 30s.tif"], look=lambda _: Seen((2,), 36.3))
     assert "exposure_s = 36.3   # as the file itself says; its name says 30 s: check" in toml
 
 
-def test_dates_count_blots_only_where_they_separate_pictures_of_one_probe(tmp_path):
+def test_write_draft_dates_count_blots_only_where_they_separate_pictures_of_one_probe(tmp_path):
     (tmp_path / "one").mkdir()
     study, _ = draft(tmp_path / "one", ["240312 pAKT.tif", "240313 AKT.tif"])
     assert study.blots == ("1",)  # a membrane that was reprobed the next day
@@ -346,7 +346,7 @@ def test_bare_numbers_shared_by_probes_count_blots(tmp_path):
     assert toml.count("# guessed from the bare number in the file name") == 4
 
 
-def test_a_ratio_that_names_do_not_tell_is_asked_for(tmp_path):
+def test_write_draft_a_ratio_that_names_do_not_tell_is_asked_for(tmp_path):
     study, toml = draft(tmp_path, ["pSTAT3.tif"])
     assert study.ratios == ()
     assert "# no picture here is named as total STAT3 or a loading control. Complete this" in toml

@@ -17,7 +17,7 @@ def complaints(path):
     return str(caught.value).splitlines()
 
 
-def test_everything_written_is_read(tmp_path):
+def test_read_experiment_everything_written_is_read(tmp_path):
     toml = (
         'name = "A study"\nladder = "PageRuler"\n'
         + image("p.tif", "pAKT", membrane="1a", exposure_s=60, strip=2, channel="red", page=1, polarity="dark")
@@ -61,7 +61,7 @@ def test_membranes_with_rows_of_their_own(tmp_path):
     assert (study.n_lanes("1", "a"), study.n_lanes("1", "b")) == (2, 1)
 
 
-def test_the_sheets_columns_travel(tmp_path):
+def test_attach_sheet_the_sheets_columns_travel(tmp_path):
     study = experiment(tmp_path, BASE)
     table = band_table(bands("p.tif", "pAKT", {3: 1.0, 1: 2.0, 9: 3.0}))
     result = study.attach_sheet(table)
@@ -110,7 +110,7 @@ def test_folder_file_and_absence(tmp_path):
         (BASE + "[settings.quantification]\nbackgroud = 3\n", "settings: quantification.backgroud: unknown key; did you mean 'background'?"),
     ],
 )  # fmt: skip
-def test_each_mistake_says_where_what_and_what_is_allowed(tmp_path, toml, message):
+def test_read_experiment_each_mistake_says_where_what_and_what_is_allowed(tmp_path, toml, message):
     lines = complaints(write(tmp_path, toml))
     assert any(line.startswith("experiment.toml: ") and message in line for line in lines), lines
 
@@ -125,7 +125,7 @@ def test_missing_pictures_are_all_named(tmp_path):
     ]
 
 
-def test_mistakes_of_all_files_come_at_once(tmp_path):
+def test_read_experiment_mistakes_of_all_files_come_at_once(tmp_path):
     sheet = SHEET.replace("condition", "conditon").replace("1,3,B", "1,2,B")
     path = write(
         tmp_path, BASE.replace("pAKT", "pAKT ", 1) + ratio("x", "pAKT", "nope") + "[compare]\nalfa = 1\n", sheet
@@ -136,7 +136,7 @@ def test_mistakes_of_all_files_come_at_once(tmp_path):
     assert sum(line.startswith("samples.csv") for line in lines) == 3
 
 
-def test_a_blot_without_picture_and_a_membrane_without_lanes(tmp_path):
+def test_read_experiment_a_blot_without_picture_and_a_membrane_without_lanes(tmp_path):
     sheet = "blot,membrane,lane,condition\n1,a,1,v\n2,,1,v\n1,c,1,v\n"
     lines = complaints(
         write(tmp_path, image("p.tif", "pAKT", membrane="a") + image("t.tif", "AKT", membrane="b"), sheet)
@@ -198,7 +198,7 @@ SHEETS = {
 }  # fmt: skip
 
 
-def test_a_workbook_holds_the_same(tmp_path):
+def test_read_experiment_a_workbook_holds_the_same(tmp_path):
     for name in "pts":
         (tmp_path / f"{name}.tif").touch()
     workbook(tmp_path / "study.xlsx", SHEETS)
@@ -213,7 +213,7 @@ def test_a_workbook_holds_the_same(tmp_path):
     assert study.samples["condition"].fillna("").tolist() == ["", "vehicle", "drug", "other"]
 
 
-def test_mistakes_in_a_workbook(tmp_path):
+def test_read_experiment_mistakes_in_a_workbook(tmp_path):
     sheets = {**SHEETS, "images": [["file", "blot", "probe", "exposure_s"], ["p.tif", 1, "pERK", "long"]]}
     sheets["sampels"] = sheets.pop("samples")
     workbook(tmp_path / "study.xlsx", sheets)
@@ -233,7 +233,7 @@ def test_files_of_one_name_in_two_folders_are_called_by_their_paths(tmp_path):
     assert "name" not in study.images[0].model_dump()
 
 
-def test_every_picture_of_an_exposure_series_needs_its_time(tmp_path):
+def test_read_experiment_every_picture_of_an_exposure_series_needs_its_time(tmp_path):
     for folder in ("short", "long"):
         (tmp_path / folder).mkdir()
     toml = image("short/p.tif", "pAKT", exposure_s=10) + image("long/p.tif", "pAKT")
@@ -243,7 +243,7 @@ def test_every_picture_of_an_exposure_series_needs_its_time(tmp_path):
     ]
 
 
-def test_a_file_is_not_listed_both_whole_and_by_strip(tmp_path):
+def test_read_experiment_a_file_is_not_listed_both_whole_and_by_strip(tmp_path):
     toml = image("p.tif", "pAKT") + image("p.tif", "pAKT", strip=1)
     assert complaints(write(tmp_path, toml)) == [
         "experiment.toml: images: file 'p.tif': pAKT on blot 1, membrane 1 is listed with and without a strip; say "
@@ -266,14 +266,14 @@ def test_text_without_quotes_is_told(tmp_path, line, hint):
     assert told.endswith(f"; {hint}") if hint else "quotes" not in told
 
 
-def test_a_picture_is_no_experiment(tmp_path):
+def test_read_experiment_a_picture_is_no_experiment(tmp_path):
     (tmp_path / "pAKT.scn").touch()
     with pytest.raises(SheetError, match=r"pAKT\.scn: a picture, not an experiment; `blotquant measure .*` measures"):
         read_experiment(tmp_path / "pAKT.scn")
 
 
 @pytest.mark.parametrize("twin", ["Vehicle", "VEHICLE ", "vehi-cle", "ｖehicle"])
-def test_conditions_that_differ_in_spelling_only_are_told(tmp_path, twin):
+def test_read_experiment_conditions_that_differ_in_spelling_only_are_told(tmp_path, twin):
     study = read_experiment(write(tmp_path, BASE, SHEET.replace("drug,sample", f"{twin},sample")))
     (warning,) = study.warnings
     assert warning.startswith("samples.csv: conditions 'vehicle' and ")
@@ -281,7 +281,7 @@ def test_conditions_that_differ_in_spelling_only_are_told(tmp_path, twin):
     assert len(set(study.samples["condition"].dropna())) == 3
 
 
-def test_micro_signs_are_told_apart_by_their_characters(tmp_path):
+def test_read_experiment_micro_signs_are_told_apart_by_their_characters(tmp_path):
     sheet = SHEET.replace("drug,sample", "10 \u00b5M,sample").replace("other,sample", "10 \u03bcM,sample")
     (warning,) = read_experiment(write(tmp_path, BASE, sheet)).warnings
     assert "(U+00B5)" in warning
@@ -291,7 +291,7 @@ def test_micro_signs_are_told_apart_by_their_characters(tmp_path):
                      "'vehicle'? It differs in spelling only"]  # fmt: skip
 
 
-def test_conditions_that_differ_are_no_twins(tmp_path):
+def test_read_experiment_conditions_that_differ_are_no_twins(tmp_path):
     assert read_experiment(write(tmp_path, BASE)).warnings == ()
 
 

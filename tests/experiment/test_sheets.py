@@ -23,7 +23,7 @@ def read(tmp_path, data):
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
-def test_encodings_and_line_ends(tmp_path, encoding, line_end):
+def test_read_csv_sheet_encodings_and_line_ends(tmp_path, encoding, line_end):
     sheet = read(tmp_path, TEXT.replace("\n", line_end).encode(encoding))
     assert sheet.columns == ("blot", "lane", "condition", "note")
     assert [(row.where, list(row.cells.values())) for row in sheet.rows] == PLAIN
@@ -36,17 +36,17 @@ def test_windows_1252(tmp_path):
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])
-def test_other_separators(tmp_path, separator):
+def test_read_csv_sheet_other_separators(tmp_path, separator):
     text = f"blot{separator}lane{separator}condition\n1{separator}1{separator}a, b\n"
     assert read(tmp_path, text.encode()).rows[0].cells == {"blot": "1", "lane": "1", "condition": "a, b"}
 
 
-def test_excel_names_its_separator(tmp_path):
+def test_read_csv_sheet_excel_names_its_separator(tmp_path):
     sheet = read(tmp_path, b"sep=;\nblot;lane\n1;2\n")
     assert (sheet.columns, sheet.rows) == (("blot", "lane"), (SheetRow("line 3", {"blot": "1", "lane": "2"}),))
 
 
-def test_a_shape_that_is_wrong_is_named(tmp_path):
+def test_read_csv_sheet_a_shape_that_is_wrong_is_named(tmp_path):
     sheet = read(tmp_path, b"blot,lane,Lane,,x\n1,2,3,4,5,6\n1\n")
     assert sheet.problems == (
         "samples.csv: line 1: column 4 has no name",
@@ -70,7 +70,7 @@ def test_files_that_are_no_sheet(tmp_path):
         read_workbook(tmp_path / "x.xlsx")
 
 
-def test_workbook_cells_become_what_a_person_sees(tmp_path):
+def test_read_workbook_workbook_cells_become_what_a_person_sees(tmp_path):
     book = openpyxl.Workbook()
     book.active.title = "Samples "
     for line in (
@@ -100,12 +100,12 @@ def test_workbook_cells_become_what_a_person_sees(tmp_path):
         ("0,125", 0.125),
     ],
 )
-def test_numbers(text, number):
+def test_read_number_takes_what_people_write(text, number):
     assert read_number(text) == number
 
 
 @pytest.mark.parametrize("text", ["", "x", "nan", "inf", "1e999", "1.2.3", "1,2,3", "0x10", "1_000"])
-def test_what_is_no_number(text):
+def test_read_number_refuses_what_is_none(text):
     with pytest.raises(ValueError, match="is not a number"):
         read_number(text)
 
@@ -191,7 +191,7 @@ def test_sample_sheet_types_and_defaults():
          "ladder the role ladder"),
     ],
 )  # fmt: skip
-def test_each_mistake_has_one_line(text, problem):
+def test_parse_samples_each_mistake_has_one_line(text, problem):
     assert samples(text).problems == (problem,)
 
 
@@ -200,7 +200,7 @@ def test_all_mistakes_come_at_once():
     assert len(sheet.problems) == 5
 
 
-def test_a_membrane_may_add_lanes_to_those_of_the_blot():
+def test_parse_samples_a_membrane_may_add_lanes_to_those_of_the_blot():
     assert not samples("blot,membrane,lane,condition\n1,,1,v\n1,b,2,w\n").problems
 
 

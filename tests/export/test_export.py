@@ -63,7 +63,7 @@ def cells(sheet):
     return [dict(zip(header, row, strict=True)) for row in sheet.iter_rows(min_row=2)]
 
 
-def test_sheets_and_columns(tmp_path, tables, study):
+def test_write_workbook_has_sheets_and_columns(tmp_path, tables, study):
     book = written(tmp_path / "r.xlsx", tables, study)
     assert book.sheetnames == ["About", "Bands", "Lanes", "Exposures", "Ratios", "Summary", "Prism", "Replicates"]
     assert [cell.value for cell in book["Ratios"][1]] == [*RATIO_COLUMNS, "dose"]
@@ -94,7 +94,7 @@ def test_text_stays_text_and_numbers_stay_numbers(tmp_path, tables):
     assert rows[0]["ci_low"].value is None
 
 
-def test_a_name_in_the_about_sheet_stays_text_too(tmp_path, tables):
+def test_write_workbook_a_name_in_the_about_sheet_stays_text_too(tmp_path, tables):
     (tmp_path / NASTY.replace("/", "_")).mkdir()
     study = experiment(tmp_path, f"name = '{NASTY}'\n" + image("p.tif", "P"))
     about = written(tmp_path / "r.xlsx", tables, study, failures={"blot 1": "=1+1"})["About"]
@@ -103,7 +103,7 @@ def test_a_name_in_the_about_sheet_stays_text_too(tmp_path, tables):
     assert {cell.data_type for row in about.iter_rows() for cell in row if cell.value} == {"s"}
 
 
-def test_about_says_what_was_done_and_left_out(tmp_path, tables, study):
+def test_write_workbook_says_what_was_done_and_left_out(tmp_path, tables, study):
     about = written(tmp_path / "r.xlsx", tables, study, failures={"blot 2": "no lanes"})["About"]
     lines = {(row[0].value, row[1].value) for row in about.iter_rows()}
     assert ("values", "6 in all, 5 used, 1 left out") in lines
@@ -113,25 +113,25 @@ def test_about_says_what_was_done_and_left_out(tmp_path, tables, study):
     assert any(key == "scaling" and "0.2857" in text for key, text in lines)
 
 
-def test_the_same_tables_give_the_same_bytes(tmp_path, tables, study):
+def test_write_workbook_the_same_tables_give_the_same_bytes(tmp_path, tables, study):
     for name in ("a.xlsx", "b.xlsx"):
         write_workbook(tmp_path / name, tables, experiment=study)
     assert (tmp_path / "a.xlsx").read_bytes() == (tmp_path / "b.xlsx").read_bytes()
 
 
-def test_long_text_is_cut_to_what_a_cell_holds(tmp_path, tables):
+def test_write_workbook_long_text_is_cut_to_what_a_cell_holds(tmp_path, tables):
     tables["ratios"].loc[0, "sample"] = "x" * 40_000
     assert len(cells(written(tmp_path / "r.xlsx", tables)["Ratios"])[0]["sample"].value) == 32_767
 
 
-def test_more_rows_than_a_sheet_holds(tmp_path, tables, monkeypatch):
+def test_write_workbook_more_rows_than_a_sheet_holds(tmp_path, tables, monkeypatch):
     monkeypatch.setattr("blotquant.export.workbook.MAX_ROWS", 3)
     with pytest.raises(OutputError, match=r"r\.xlsx: 6 rows where a sheet holds 3; use the csv files, or parquet"):
         write_workbook(tmp_path / "r.xlsx", tables)
     assert not (tmp_path / "r.xlsx").exists()
 
 
-def test_prism_has_conditions_in_rows_and_replicates_in_columns(study, tables):
+def test_prism_table_has_conditions_in_rows_and_replicates_in_columns(study, tables):
     table = prism_table(study, tables["ratios"])
     assert list(table.columns) == ["condition", *(f"{r} (scaled by fixed_point): {b}" for r in "ab" for b in (1, 2))]
     assert table["condition"].tolist() == ["v", "d"]
@@ -162,7 +162,7 @@ def test_prism_table_tells_bounds_in_its_last_column(study, tables):
     assert np.isnan(bound["value"])
 
 
-def test_prism_file(tmp_path, study, tables):
+def test_write_prism_leaves_the_table_as_csv(tmp_path, study, tables):
     write_prism(tmp_path / "prism.csv", study, tables["ratios"])
     assert (
         (tmp_path / "prism.csv")
@@ -173,7 +173,7 @@ def test_prism_file(tmp_path, study, tables):
     assert prism_table(study, make_table([], RATIO_COLUMNS)).columns.tolist() == ["condition"]
 
 
-def test_parquet_holds_the_same_table(tmp_path, tables):
+def test_write_parquet_holds_the_same_table(tmp_path, tables):
     pytest.importorskip("pyarrow")
     write_table(tables["ratios"], tmp_path / "ratios.csv")
     target = write_parquet(tmp_path / "ratios.csv")
@@ -196,7 +196,7 @@ def test_write_workbook_shows_few_digits_and_keeps_all(tmp_path, tables, study):
     assert book["Ratios"].auto_filter.ref.startswith("A1:")
 
 
-def test_the_sheet_of_replicates_is_what_the_means_are_made_of(tmp_path, tables, study):
+def test_write_workbook_the_sheet_of_replicates_is_what_the_means_are_made_of(tmp_path, tables, study):
     rows = cells(written(tmp_path / "r.xlsx", tables, study)["Replicates"])
     values = {(r["ratio"].value, r["replicate"].value, r["condition"].value): r["value"].value for r in rows}
     assert values["a", "2", "d"] == pytest.approx(2.4)

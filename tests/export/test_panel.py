@@ -34,14 +34,14 @@ def crop_of(entry, keep, *, targets=("P",), rows=1):
     return crop, image
 
 
-def test_neighbouring_lanes_are_cut_in_one_piece(entry):
+def test_cut_crop_neighbouring_lanes_are_cut_in_one_piece(entry):
     crop, _ = crop_of(entry, [1, 2, 3, 4, 5])
     assert crop.lanes == ((1, 2, 3, 4, 5),)
     assert len(crop.cols) == 1
     assert crop.grey[0].shape == (crop.rows[1] - crop.rows[0], crop.cols[0][1] - crop.cols[0][0])
 
 
-def test_a_lane_left_out_or_moved_is_a_divider(entry):
+def test_cut_crop_a_lane_left_out_or_moved_is_a_divider(entry):
     assert crop_of(entry, [1, 2, 4, 5])[0].lanes == ((1, 2), (4, 5))
     assert crop_of(entry, [3, 4, 1])[0].lanes == ((3, 4), (1,))
     crop, _ = crop_of(entry, [1, 2, 4])
@@ -60,12 +60,12 @@ def test_cut_crop_is_linear_up_to_the_highest_count_of_its_bands(entry):
     assert np.abs(crop.grey[0] - expected).max() <= 0.5
 
 
-def test_only_the_probes_own_row_is_shown(entry):
+def test_cut_crop_only_the_probes_own_row_is_shown(entry):
     alone, _ = crop_of(entry, [1, 2], targets=("P", "other"), rows=2)
     assert alone.rows[1] < 80  # the other row lies at 107
 
 
-def test_without_a_band_there_is_no_crop(entry):
+def test_cut_crop_without_a_band_there_is_no_crop(entry):
     assert crop_of(entry, [1, 2], targets=("other",))[0] is None
 
 
@@ -106,12 +106,12 @@ def test_strips_of_twin_membranes_tell_where_they_lie(entry):
     assert "membrane" not in draw_panel(Panel(ratio="P/T", blot="1", crops=(crop, crop), labels={}))[".svg"].decode()
 
 
-def test_names_are_safe_for_files():
+def test_panel_name_is_safe_for_files():
     assert panel_name("pAKT/AKT") == "panel_pAKT_AKT"
     assert panel_name("../..") == "panel_ratio"
 
 
-def test_the_blot_with_most_values_and_the_exposure_used_are_shown(tmp_path):
+def test_choose_pictures_the_blot_with_most_values_and_the_exposure_used_are_shown(tmp_path):
     toml = small.image("1P.tif", "P", blot=1) + small.image("1T.tif", "T", blot=1)
     toml += small.image("2P_long.tif", "P", blot=2, exposure_s=100) + small.image("2P.tif", "P", blot=2, exposure_s=10)
     toml += small.image("2T.tif", "T", blot=2) + small.ratio("P/T", "P", "T")

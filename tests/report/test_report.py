@@ -35,11 +35,11 @@ def words(html):
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html))
 
 
-def test_the_same_analysis_gives_the_same_bytes(made, tmp_path):
+def test_render_blot_the_same_analysis_gives_the_same_bytes(made, tmp_path):
     assert make_report(tmp_path)[0].read_bytes() == made[0].read_bytes()
 
 
-def test_nothing_in_the_page_points_outside(html):
+def test_write_report_nothing_in_the_page_points_outside(html):
     links = re.findall(r'(?:src|href)="([^"]*)"', html)
     assert all(link.startswith(("data:image/jpeg;base64,", "#")) for link in links)
     # What remains are names of vocabularies in the figures, which no browser asks for, and the awkward sample.
@@ -53,32 +53,32 @@ def test_text_from_the_sheet_is_escaped(html):
     assert "<title>Synthetic &amp; &lt;small&gt; – blotquant</title>" in html
 
 
-def test_sections_come_in_reading_order(html):
+def test_write_report_sections_come_in_reading_order(html):
     order = [html.index(f'id="{name}"') for name in ("summary", "ratios", "doubts", "blots", "methods", "record")]
     assert order == sorted(order)
     assert html.index("Not analysed") < order[0]
     assert "no such picture" in html
 
 
-def test_every_picture_has_one_piece_and_an_index_line(html):
+def test_write_report_every_picture_has_one_piece_and_an_index_line(html):
     anchors = re.findall(r'<section class="blot" id="(p[0-9a-f]{12})"', html)
     assert len(set(anchors)) == len(BLOTS) * len(PROBES)
     assert re.findall(r'<a href="#(p[0-9a-f]{12})"', html) == anchors
 
 
-def test_the_claim_is_told_with_its_range_and_number_of_ways(words):
+def test_ratio_blocks_the_claim_is_told_with_its_range_and_number_of_ways(words):
     assert re.search(r"\d – \d\.\d+ \(9\)", words)
     # Each interval stands before the p that belongs to it.
     assert re.search(r"simultaneous 95 % CI\s+p adjusted\s+95 % CI\s+p\s+over all ways \(how many\)", words)
     assert "the scaling of blots cancels" in words
 
 
-def test_every_figure_says_what_its_bars_are(words):
+def test_ratio_blocks_every_figure_says_what_its_bars_are(words):
     assert "95 % confidence interval over blots" in words
     assert "No error bars: the spread of points is the choice of analysis alone" in words
 
 
-def test_methods_name_version_background_and_exclusions(words):
+def test_methods_paragraph_names_version_background_and_exclusions(words):
     from blotquant import __version__
 
     methods = words[words.index("Band intensities were measured") :]
@@ -90,7 +90,7 @@ def test_methods_name_version_background_and_exclusions(words):
     assert "linear model of log ratios, paired by blot, Dunnett" in methods
 
 
-def test_every_background_that_can_be_set_has_words():
+def test_methods_paragraph_every_background_that_can_be_set_has_words():
     allowed = QuantificationSettings.model_json_schema()["properties"]["background"]["enum"]
     assert set(BACKGROUND_WORDS) == set(allowed)
 
@@ -202,7 +202,7 @@ def test_doubts_of_the_probes_bands_are_told_with_their_lanes():
     assert "<b>saturated</b> (lane" not in page
 
 
-def test_what_was_taken_as_written_and_who_takes_no_part_is_told(tmp_path):
+def test_write_report_what_was_taken_as_written_and_who_takes_no_part_is_told(tmp_path):
     from small_experiment import experiment, image, ratio
 
     from blotquant.normalization.normalize import normalize
@@ -235,7 +235,7 @@ def test_cells_in_words(number, text):
     assert format_number(number) == text
 
 
-def test_aligned_numbers_keep_their_digits():
+def test_format_number_aligned_numbers_keep_their_digits():
     assert [format_number(x, 3, aligned=True) for x in (1.7, 0.5, 2.0, 123.0, 7)] == [
         "1.70",
         "0.500",
@@ -261,7 +261,7 @@ def test_tables_drop_empty_columns_and_sort_by_the_full_number():
 
 
 @pytest.mark.parametrize(("n_blots", "named"), [(14, 14), (15, 0)])
-def test_many_blots_are_one_cloud(n_blots, named):
+def test_plot_ratio_many_blots_are_one_cloud(n_blots, named):
     ratios = pd.DataFrame({"ratio": "R", "blot": [f"{k}" for k in range(n_blots)], "condition": "a", "value": 1.5,
                            "relative": np.nan, "included": True})  # fmt: skip
     summary = pd.DataFrame({"ratio": ["R"], "condition": ["a"], "n": [n_blots]}).assign(
@@ -270,7 +270,7 @@ def test_many_blots_are_one_cloud(n_blots, named):
     assert plot_ratio(ratios, summary, reference=None).count(">blot ") == named
 
 
-def test_a_plot_without_a_value_is_still_a_plot():
+def test_plot_ratio_a_plot_without_a_value_is_still_a_plot():
     ratios = pd.DataFrame({"ratio": "R", "blot": ["1"], "condition": ["a"], "value": [np.nan], "relative": [np.nan],
                            "included": [False]})  # fmt: skip
     summary = pd.DataFrame({"ratio": ["R"], "condition": ["a"], "n": [0]}).assign(
@@ -279,7 +279,7 @@ def test_a_plot_without_a_value_is_still_a_plot():
     assert plot_ratio(ratios, summary, reference=None).startswith("<svg")
 
 
-def test_intervals_are_called_by_their_level_and_n_by_what_it_counts(tmp_path):
+def test_ratio_blocks_intervals_are_called_by_their_level_and_n_by_what_it_counts(tmp_path):
     from small_experiment import experiment, image, ratio
 
     from blotquant.report.page import ratio_blocks
@@ -299,7 +299,7 @@ def test_intervals_are_called_by_their_level_and_n_by_what_it_counts(tmp_path):
     assert 'title="Number of biological replicates"' in block["table"]
 
 
-def test_two_exposures_show_no_linear_range():
+def test_exposure_table_two_exposures_show_no_linear_range():
     """r² of a line through the origin and two points is near 1 whatever the camera did."""
     row = {"blot": "1", "membrane": "1", "probe": "P", "strip": 1, "lane": 1, "band": 1, "target": "P", "rate": 9.0,
            "rate_sd": 1.0, "r2": 1.0, "n_frames": 3, "flags": ""}  # fmt: skip

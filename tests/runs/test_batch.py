@@ -37,14 +37,14 @@ def run(tasks, **options):
     return outcomes
 
 
-def test_in_this_process_failures_are_outcomes():
+def test_run_tasks_in_this_process_failures_are_outcomes():
     one, two, three = run([("fine", 3), ("raise", 7), ("bug", 0)])
     assert (one.value, one.error) == (9, None)
     assert (two.value, two.error) == (None, "7.tif: not a picture")
     assert three.error.startswith("ZeroDivisionError: ")
 
 
-def test_a_dying_worker_loses_only_its_task():
+def test_run_tasks_a_dying_worker_loses_only_its_task():
     tasks = [("fine", k) for k in range(6)]
     tasks[1:1] = [("exit", 0), ("kill", 0), ("raise", 2)]
     outcomes = run(tasks, jobs=2)
@@ -53,7 +53,7 @@ def test_a_dying_worker_loses_only_its_task():
     assert outcomes[3].error == "2.tif: not a picture"
 
 
-def test_an_endless_task_is_stopped():
+def test_run_tasks_an_endless_task_is_stopped():
     outcomes = run([("hang", 0), ("fine", 2)], jobs=1, time_limit_s=1.0)
     assert outcomes[0].error == "stopped after 1 s, the time limit"
     assert outcomes[1].value == 4
@@ -128,7 +128,7 @@ def test_run_tasks_says_when_no_worker_comes_to_life(monkeypatch):
         list(run_tasks(work, [("fine", 1)], jobs=2))
 
 
-def test_only_a_window_of_tasks_is_taken_up():
+def test_run_tasks_only_a_window_of_tasks_is_taken_up():
     taken = []
 
     def tasks():
@@ -143,6 +143,6 @@ def test_only_a_window_of_tasks_is_taken_up():
 
 
 @pytest.mark.parametrize(("options", "message"), [({"jobs": 0}, "at least 1, got 0"), ({"time_limit_s": 0}, "above 0")])
-def test_impossible_options_are_refused(options, message):
+def test_run_tasks_impossible_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         list(run_tasks(work, [], **options))

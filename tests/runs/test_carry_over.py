@@ -43,7 +43,7 @@ def two_pictures(fraction, *, seed=0):
 
 
 @pytest.mark.parametrize("fraction", [0.02, 0.1, 0.4])
-def test_what_was_left_is_found_and_measured(fraction):
+def test_find_carry_over_what_was_left_is_found_and_measured(fraction):
     found = find_carry_over(*two_pictures(fraction))
     assert found.carried_over is True
     assert found.fraction == pytest.approx(fraction, rel=0.1)
@@ -68,7 +68,7 @@ def test_find_carry_over_follows_the_membrane_where_it_moved_and_was_binned(by):
     assert found.fraction == pytest.approx(0.1, rel=0.15)
 
 
-def test_a_clean_membrane_is_not_accused():
+def test_find_carry_over_a_clean_membrane_is_not_accused():
     found = [find_carry_over(*two_pictures(0.0, seed=seed)) for seed in range(0, 20, 2)]
     assert [one.carried_over for one in found] == [False] * 10
     assert max(abs(one.fraction) for one in found) < 0.01
@@ -119,7 +119,7 @@ def test_find_carry_over_looks_where_the_membrane_lies_now(fraction, shows):
     assert found.fraction == pytest.approx(fraction, abs=0.03)
 
 
-def test_every_pair_of_probes_is_checked_once_in_order():
+def test_check_membrane_checks_every_pair_of_probes_once_in_order():
     first, second = two_pictures(0.1)
     longer = dataclasses.replace(first, image="P_long.tif")
     table = check_membrane([first, longer, second], blot="1", membrane="1a")
@@ -128,7 +128,7 @@ def test_every_pair_of_probes_is_checked_once_in_order():
     assert check_membrane([first], blot="1", membrane="1").empty
 
 
-def test_only_ratios_of_that_membrane_are_flagged(tmp_path):
+def test_flag_carry_over_only_ratios_of_that_membrane_are_flagged(tmp_path):
     toml = "".join(small.image(f"{b}{p}.tif", p, blot=b) for b in ("1", "2") for p in ("P", "T"))
     toml += small.ratio("P/T", "P", "T")
     sheet = "blot,lane,sample,condition,role\n1,1,A,a,sample\n1,2,B,b,sample\n2,1,A,a,sample\n2,2,B,b,sample\n"

@@ -59,7 +59,7 @@ def tree(folder):
     }
 
 
-def test_the_same_bytes_as_here(cluster, tmp_path):
+def test_measure_folder_the_same_bytes_as_here(cluster, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     for k in range(3):
@@ -76,7 +76,7 @@ def test_the_same_bytes_as_here(cluster, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_dying_worker_loses_only_its_task(cluster):
+def test_run_tasks_a_dying_worker_loses_only_its_task(cluster):
     cluster.get_client().wait_for_workers(2, timeout=100)
     fine = [("fine", k) for k in range(12)]  # so many that some travel together with those that fail
     outcomes = run(cluster.scheduler_address, [("raise", 7), ("exit", 0), *fine])
@@ -86,28 +86,28 @@ def test_a_dying_worker_loses_only_its_task(cluster):
 
 
 @pytest.mark.slow
-def test_an_endless_task_is_stopped_and_its_worker_freed(cluster):
+def test_run_tasks_an_endless_task_is_stopped_and_its_worker_freed(cluster):
     cluster.get_client().wait_for_workers(2, timeout=100)
     outcomes = run(cluster.scheduler_address, [("hang", 0), ("hang", 0), ("fine", 3)], time_limit_s=2.0)
     assert outcomes[0].error == outcomes[1].error == "stopped after 2 s, the time limit"
     assert outcomes[2].value == 9
 
 
-def test_other_software_on_the_workers_is_refused(cluster, monkeypatch):
+def test_run_tasks_other_software_on_the_workers_is_refused(cluster, monkeypatch):
     cluster.get_client().wait_for_workers(2, timeout=100)
     monkeypatch.setattr("blotquant.runs.cluster._versions", lambda: {"numpy": "0.1"})
     (outcome,) = run(cluster.scheduler_address, [("fine", 3)])
     assert "not 0.1; give workers and this machine the same environment" in outcome.error
 
 
-def test_an_address_where_nobody_answers(monkeypatch):
+def test_run_tasks_an_address_where_nobody_answers(monkeypatch):
     monkeypatch.setattr("blotquant.runs.cluster._CONNECT_S", 1.0)
     with pytest.raises(BlotQuantError, match=r"no dask scheduler answers at tcp://127\.0\.0\.1:9 "):
         list(run_tasks(work, [("fine", 1)], scheduler="tcp://127.0.0.1:9"))
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_goes_away_ends_the_run_with_one_line():
+def test_run_tasks_a_scheduler_that_goes_away_ends_the_run_with_one_line():
     import dask
 
     with dask.config.set(QUICK | {"distributed.comm.timeouts.connect": "1s"}):

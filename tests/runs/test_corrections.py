@@ -54,7 +54,7 @@ def place(measured, tmp_path):
     return tmp_path
 
 
-def test_corrections_follow_a_measure_of_the_folder_above(place, capsys):
+def test_measure_folder_corrections_follow_a_measure_of_the_folder_above(place, capsys):
     (place / "all").mkdir()
     (place / "in").rename(place / "all" / "in")
     shutil.copy(place / "all" / "in" / "blot1_pAKT.tif", place / "all" / "other.tif")
@@ -67,7 +67,7 @@ def test_corrections_follow_a_measure_of_the_folder_above(place, capsys):
     assert f"moved to earlier/1: sessions/{NAME}.blot.json" in said
 
 
-def test_corrections_follow_a_renamed_picture_and_its_session_says_where_it_is(place):
+def test_measure_folder_corrections_follow_a_renamed_picture_and_its_session_says_where_it_is(place):
     (place / "in" / NAME).rename(place / "in" / "new name.tif")
     measure_folder(find_inputs([place / "in"]), place / "out")
     session = load_session(place / "out" / "sessions" / "new name.tif.blot.json")
@@ -75,7 +75,7 @@ def test_corrections_follow_a_renamed_picture_and_its_session_says_where_it_is(p
     assert (session.image.name, session.image.path) == ("new name.tif", "../../in/new name.tif")
 
 
-def test_two_pictures_that_exchange_names_keep_their_own_corrections(place):
+def test_measure_folder_two_pictures_that_exchange_names_keep_their_own_corrections(place):
     a, b, c = place / "in" / NAME, place / "in" / "blot1_pAKT.tif", place / "in" / "c"
     correct(place / "out" / "sessions" / "blot1_pAKT.tif.blot.json", who="Bob")
     correct(place / "out" / "sessions" / "blot1_pAKT.tif.blot.json", who="Bob")
@@ -87,7 +87,7 @@ def test_two_pictures_that_exchange_names_keep_their_own_corrections(place):
     assert n_edits(place / "out", "blot1_pAKT.tif") == 1
 
 
-def test_corrections_without_a_picture_stay_and_are_told(place, capsys):
+def test_measure_folder_corrections_without_a_picture_stay_and_are_told(place, capsys):
     measure_folder(find_inputs([place / "in" / "blot1_pAKT.tif"]), place / "out")
     assert (
         f"hand corrections of {NAME} (sessions/{NAME}.blot.json, 1 edits) belong to no picture of this run; they stay "
@@ -97,14 +97,14 @@ def test_corrections_without_a_picture_stay_and_are_told(place, capsys):
     assert n_edits(place / "out") == 1
 
 
-def test_another_picture_under_a_corrected_name_is_not_measured_unasked(place):
+def test_measure_folder_another_picture_under_a_corrected_name_is_not_measured_unasked(place):
     shutil.copy(place / "in" / "blot1_pAKT.tif", place / "in" / NAME)
     result = measure_folder(find_inputs([place / "in" / NAME]), place / "out")
     assert "is another picture than the one that was corrected: its SHA-256 is" in result.failures[NAME]
     assert n_edits(place / "out") == 1
 
 
-def test_corrections_beside_the_picture_are_used(study, tmp_path, capsys):
+def test_measure_folder_corrections_beside_the_picture_are_used(study, tmp_path, capsys):
     measure_folder(find_inputs([study]), tmp_path / "first")
     shutil.copy(tmp_path / "first" / "sessions" / f"{NAME}.blot.json", study)
     correct(study / f"{NAME}.blot.json")
@@ -144,7 +144,7 @@ def test_match_corrections_takes_a_name_that_is_too_long_for_a_session_beside_it
 
 
 @pytest.mark.parametrize("entry", [{"page": 0}, {"strip": 1}])
-def test_corrections_follow_an_entry_that_says_more(study, tmp_path, entry):
+def test_run_experiment_corrections_follow_an_entry_that_says_more(study, tmp_path, entry):
     out = tmp_path / "out"
     run_experiment(read_experiment(study), out)
     correct(out / "sessions" / f"{NAME}.blot.json")
@@ -159,7 +159,7 @@ def test_corrections_follow_an_entry_that_says_more(study, tmp_path, entry):
     assert len(load_session(out / "sessions" / name).history) == 1
 
 
-def test_corrections_follow_from_one_study_to_two_and_back(study, tmp_path, capsys):
+def test_run_experiments_corrections_follow_from_one_study_to_two_and_back(study, tmp_path, capsys):
     second = write_tiny_study(tmp_path / "second", n_blots=1, title="second", file_name="b{blot}_{probe}.tif")
     shutil.copy(second / "b1_AKT.tif", second / "b1_pAKT.tif")
     out = tmp_path / "out"
@@ -192,7 +192,7 @@ def test_damaged_and_empty_sessions_cost_their_own_picture_alone(place):
     assert measure_folder(find_inputs([place / "in"]), place / "out").failures == {}
 
 
-def test_what_an_earlier_run_left_is_moved_aside(study, tmp_path, capsys):
+def test_run_experiment_what_an_earlier_run_left_is_moved_aside(study, tmp_path, capsys):
     out = tmp_path / "out"
     run_experiment(read_experiment(study), out)
     (out / "notes.csv").write_text("mine")
@@ -228,7 +228,7 @@ def test_measure_folder_resumed_after_a_move_says_where_the_picture_lies_now(stu
     assert (out / "sessions" / session.image.path).resolve() == (study / "blot1_AKT.tif").resolve()
 
 
-def test_a_renamed_ratio_leaves_no_old_figure(study, tmp_path):
+def test_run_experiment_a_renamed_ratio_leaves_no_old_figure(study, tmp_path):
     out, file = tmp_path / "out", study / "experiment.toml"
     run_experiment(read_experiment(study), out)
     file.write_text(file.read_text().replace('name = "pAKT/AKT"', 'name = "activation"'))

@@ -51,7 +51,7 @@ def test_measure_folder_measures_every_picture_of_a_hostile_tree(tree, tmp_path,
     assert again.n_kept == 8
 
 
-def test_corrections_of_a_picture_whose_name_is_no_text_are_kept(tree, tmp_path):
+def test_measure_folder_corrections_of_a_picture_whose_name_is_no_text_are_kept(tree, tmp_path):
     out, one = tmp_path / "out", Workers(progress="none")
     picture = os.fsdecode(os.fsencode(tree) + b"/" + LATIN)
     measure_folder(find_inputs([picture]), out, workers=one)

@@ -20,21 +20,21 @@ def names(inputs):
     return [item.name for item in inputs]
 
 
-def test_a_folder_gives_its_pictures_in_order(folder):
+def test_find_inputs_a_folder_gives_its_pictures_in_order(folder):
     assert names(find_inputs([folder], leave_out=folder / "out")) == ["a.TIF", "b.tif", "deep/c.scn"]
 
 
-def test_a_file_is_taken_whatever_its_name(folder):
+def test_find_inputs_a_file_is_taken_whatever_its_name(folder):
     assert names(find_inputs([folder / "notes.txt"])) == ["notes.txt"]
 
 
-def test_globs_and_lists_and_no_repeats(folder):
+def test_find_inputs_globs_and_lists_and_no_repeats(folder):
     (folder / "list.txt").write_text("# my blots\nb.tif\n\ndeep\n")
     inputs = find_inputs([f"@{folder / 'list.txt'}", f"{folder}/*.tif", folder / "b.tif"])
     assert names(inputs) == ["b.tif", "deep/c.scn"]
 
 
-def test_names_do_not_change_when_the_collection_moves(folder, tmp_path_factory):
+def test_find_inputs_names_do_not_change_when_the_collection_moves(folder, tmp_path_factory):
     before = names(find_inputs([folder / "deep", folder / "b.tif"]))
     moved = tmp_path_factory.mktemp("elsewhere") / "x"
     folder.rename(moved)
@@ -46,7 +46,7 @@ def test_session_names_keep_folders_apart(folder):
     assert deep.session_name == "deep__c.scn.blot.json"
 
 
-def test_every_name_that_stands_for_nothing_is_listed(folder):
+def test_find_inputs_every_name_that_stands_for_nothing_is_listed(folder):
     (folder / "empty").mkdir()
     with pytest.raises(InputError) as caught:
         find_inputs([folder / "nope.tif", folder / "empty", f"{folder}/*.gel", f"@{folder}/no.txt"])
@@ -67,7 +67,7 @@ def results_beside(pictures, out):
     (out / "panel.png").write_bytes(b"")
 
 
-def test_results_of_an_earlier_run_are_no_pictures(folder, capsys):
+def test_find_inputs_results_of_an_earlier_run_are_no_pictures(folder, capsys):
     results_beside([folder / "b.tif"], folder / "deep" / "results")
     (folder / "elsewhere").mkdir()
     (folder / "elsewhere" / "manifest.json").write_text('{"name": "another program"}')

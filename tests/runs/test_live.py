@@ -40,7 +40,7 @@ def of_blot(study: OpenStudy, blot: str) -> pd.DataFrame:
     return ratios[ratios["blot"] == blot].reset_index(drop=True)
 
 
-def test_the_same_study_is_found_from_its_results_its_folder_and_its_file(results: Path) -> None:
+def test_open_study_the_same_study_is_found_from_its_results_its_folder_and_its_file(results: Path) -> None:
     for place in (results, results.parent / "study", results.parent / "study" / "experiment.toml"):
         study = open_study(place)
         assert study is not None
@@ -51,7 +51,7 @@ def test_the_same_study_is_found_from_its_results_its_folder_and_its_file(result
     assert open_study(results.parent) is None
 
 
-def test_an_uncorrected_picture_gives_the_ratios_of_the_run(results: Path) -> None:
+def test_ratios_with_an_uncorrected_picture_gives_the_ratios_of_the_run(results: Path) -> None:
     study = open_study(results)
     assert study is not None
     live, written = ratios_of(study), of_blot(study, "1")
@@ -82,7 +82,7 @@ def test_ratios_with_takes_the_other_pictures_from_the_sessions_that_were_saved(
     pd.testing.assert_frame_equal(after, expected, rtol=1e-9)
 
 
-def test_corrections_change_the_ratios_as_a_new_run_does(results: Path, tmp_path: Path) -> None:
+def test_ratios_with_corrections_change_the_ratios_as_a_new_run_does(results: Path, tmp_path: Path) -> None:
     import shutil
 
     folder = tmp_path / "copy"
@@ -106,7 +106,7 @@ def test_corrections_change_the_ratios_as_a_new_run_does(results: Path, tmp_path
     pd.testing.assert_frame_equal(live[columns], of_blot(again, "1")[columns], check_dtype=False, rtol=1e-9)
 
 
-def test_without_results_there_are_no_ratios_and_sessions_lie_beside_the_pictures(tmp_path: Path) -> None:
+def test_open_study_without_results_there_are_no_ratios_and_sessions_lie_beside_the_pictures(tmp_path: Path) -> None:
     write_tiny_study(tmp_path / "study", n_blots=1)
     study = open_study(tmp_path / "study")
     assert study is not None

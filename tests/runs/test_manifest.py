@@ -40,7 +40,7 @@ def correct(path):
     return corrected
 
 
-def test_it_names_inputs_units_settings_versions_and_outputs(study, tmp_path):
+def test_make_manifest_it_names_inputs_units_settings_versions_and_outputs(study, tmp_path):
     run_experiment(read_experiment(study), tmp_path / "out")
     manifest = read_manifest(tmp_path / "out")
     assert manifest.command == "run"
@@ -68,13 +68,13 @@ def test_it_names_inputs_units_settings_versions_and_outputs(study, tmp_path):
         ('{"schema_version": 1}', "manifest.json: damaged: command: Field required"),
     ],
 )
-def test_a_wrong_manifest_is_named(tmp_path, content, message):
+def test_read_manifest_names_what_is_wrong(tmp_path, content, message):
     (tmp_path / MANIFEST).write_text(content)
     with pytest.raises(SessionError, match=message):
         read_manifest(tmp_path)
 
 
-def test_a_table_changed_by_hand_is_kept_beside_the_new_one(study, tmp_path, capsys):
+def test_publish_a_table_changed_by_hand_is_kept_beside_the_new_one(study, tmp_path, capsys):
     out = tmp_path / "out"
     measure(study, out)
     first = (out / "bands.csv").read_bytes()
@@ -89,7 +89,7 @@ def test_a_table_changed_by_hand_is_kept_beside_the_new_one(study, tmp_path, cap
     assert not list(check_record(out, read_manifest(out)))
 
 
-def test_a_figure_changed_by_hand_is_kept_beside_the_new_one(study, tmp_path):
+def test_publish_a_figure_changed_by_hand_is_kept_beside_the_new_one(study, tmp_path):
     out = tmp_path / "out"
     run_experiment(read_experiment(study), out)
     figure = next((out / "figures").glob("*.svg"))
@@ -101,7 +101,7 @@ def test_a_figure_changed_by_hand_is_kept_beside_the_new_one(study, tmp_path):
     assert not list(check_record(out, read_manifest(out)))
 
 
-def test_the_manifest_of_a_run_is_written_once_with_its_figures(study, tmp_path, monkeypatch):
+def test_publish_the_manifest_of_a_run_is_written_once_with_its_figures(study, tmp_path, monkeypatch):
     out, written = tmp_path / "out", []
     write = Store.write
     monkeypatch.setattr(
@@ -115,7 +115,7 @@ def test_the_manifest_of_a_run_is_written_once_with_its_figures(study, tmp_path,
     assert not (out / ".blotquant" / "new").exists()
 
 
-def test_somebody_elses_table_of_that_name_is_kept_too(study, tmp_path):
+def test_publish_somebody_elses_table_of_that_name_is_kept_too(study, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "bands.csv").write_text("mine")
@@ -123,7 +123,7 @@ def test_somebody_elses_table_of_that_name_is_kept_too(study, tmp_path):
     assert (out / "bands.edited.csv").read_text() == "mine"
 
 
-def test_repeating_a_run_keeps_no_copies(study, tmp_path):
+def test_publish_repeating_a_run_keeps_no_copies(study, tmp_path):
     measure(study, tmp_path / "out")
     before = all_bytes(tmp_path / "out")
     measure(study, tmp_path / "out")
@@ -132,7 +132,7 @@ def test_repeating_a_run_keeps_no_copies(study, tmp_path):
     assert not list((tmp_path / "out").rglob("*.edited*"))
 
 
-def test_a_run_that_stopped_while_publishing_leaves_no_copies_later(study, tmp_path, monkeypatch):
+def test_publish_a_run_that_stopped_while_publishing_leaves_no_copies_later(study, tmp_path, monkeypatch):
     out = tmp_path / "out"
     measure(study, out)
     monkeypatch.setattr("blotquant.runs.manifest._move_aside", lambda *_: 1 / 0)
@@ -144,7 +144,7 @@ def test_a_run_that_stopped_while_publishing_leaves_no_copies_later(study, tmp_p
     assert not list(check_record(out, read_manifest(out)))
 
 
-def test_corrections_made_while_the_picture_is_measured_are_not_lost(study, tmp_path):
+def test_measure_folder_corrections_made_while_the_picture_is_measured_are_not_lost(study, tmp_path):
     out = tmp_path / "out"
     measure(study, out)
     name = "blot1_AKT.tif.blot.json"
@@ -155,7 +155,7 @@ def test_corrections_made_while_the_picture_is_measured_are_not_lost(study, tmp_
     assert load_session(out / "sessions" / name) == corrected
 
 
-def test_a_unit_whose_session_changed_fails_alone(study, tmp_path, monkeypatch):
+def test_measure_folder_a_unit_whose_session_changed_fails_alone(study, tmp_path, monkeypatch):
     out = tmp_path / "out"
     measure(study, out)
     path = out / "sessions" / "blot1_AKT.tif.blot.json"
@@ -188,7 +188,7 @@ def _hold(folder, ready, leave):
         leave.wait(60)
 
 
-def test_two_processes_do_not_write_to_one_folder(study, tmp_path):
+def test_locked_lets_no_two_processes_write_to_one_folder(study, tmp_path):
     spawn = multiprocessing.get_context("spawn")
     ready, leave = spawn.Event(), spawn.Event()
     other = spawn.Process(target=_hold, args=(tmp_path / "out", ready, leave))
@@ -204,7 +204,7 @@ def test_two_processes_do_not_write_to_one_folder(study, tmp_path):
     measure(study, tmp_path / "out")
 
 
-def test_the_same_bytes_with_two_workers_and_on_a_moved_copy_with_other_dates(study, tmp_path):
+def test_run_experiment_the_same_bytes_with_two_workers_and_on_a_moved_copy_with_other_dates(study, tmp_path):
     run_experiment(read_experiment(study), tmp_path / "out")
     one = all_bytes(tmp_path / "out")
     assert {"results.xlsx", "report.html", MANIFEST} <= set(one)

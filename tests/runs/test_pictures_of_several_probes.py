@@ -53,7 +53,7 @@ def test_target_over_the_loading_control_of_one_picture(tmp_path, cut):
     assert read_table(tmp_path / "out" / "carry_over.csv", CARRY_OVER_COLUMNS).empty
 
 
-def test_a_row_has_one_name_in_inspect_in_run_and_for_every_probe_of_a_picture(tmp_path):
+def test_run_experiment_a_row_has_one_name_in_inspect_in_run_and_for_every_probe_of_a_picture(tmp_path):
     """A doublet that is found as one row becomes its halves; the rows above and below keep their names."""
     plain = plain_spec([TARGET, LOADING, LOADING * 0.8, TARGET[::-1]], shape=(180, 260), sigma=3.2)
     (strip,) = plain.strips

@@ -44,7 +44,7 @@ def run(store, *tasks, resume=True, **options):
     return run_units(store, work, {task.key: task for task in tasks}, workers=workers, what="pictures")
 
 
-def test_only_what_is_missing_changed_or_failed_is_done_again(store):
+def test_run_units_only_what_is_missing_changed_or_failed_is_done_again(store):
     a, b, bad = Task("a"), Task("b"), Task("bad")
     assert run(store, a, b, bad) == ({"bad": "bad.tif: not a picture"}, 0)
     assert run(store, a, b, bad) == ({"bad": "bad.tif: not a picture"}, 2)
@@ -57,7 +57,7 @@ def test_only_what_is_missing_changed_or_failed_is_done_again(store):
     assert DONE == ["a"]
 
 
-def test_a_session_changed_by_hand_is_done_again(store):
+def test_run_units_a_session_changed_by_hand_is_done_again(store):
     run(store, Task("a"))
     (store.folder / "sessions" / "a.blot.json").write_text("{ }")
     run(store, Task("a"))
@@ -82,7 +82,7 @@ def fingerprint_of(picture, out, settings=None):
     return task.fingerprint
 
 
-def test_a_fingerprint_knows_checksum_settings_and_software(picture, tmp_path, monkeypatch):
+def test_picture_task_fingerprint_knows_checksum_settings_and_software(picture, tmp_path, monkeypatch):
     first = fingerprint_of(picture, tmp_path)
     assert fingerprint_of(picture, tmp_path) == first
     assert fingerprint_of(picture, tmp_path, Settings().with_overrides(["detection.min_snr=7"])) != first
@@ -119,7 +119,7 @@ def test_timings_are_written_beside_the_results_and_change_none(picture, tmp_pat
         assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "timed" / name).read_bytes()
 
 
-def test_a_log_gets_plain_lines(capsys, monkeypatch):
+def test_progress_a_log_gets_plain_lines(capsys, monkeypatch):
     monkeypatch.setattr("blotquant.runs.workers._PLAIN_INTERVAL_S", 0.0)
     with progress(3, what="pictures", style="plain") as step:
         step("a", None)
@@ -132,7 +132,7 @@ def test_a_log_gets_plain_lines(capsys, monkeypatch):
     assert lines[-1].endswith("/s, 0 s left")
 
 
-def test_a_machine_gets_json_lines(capsys):
+def test_progress_a_machine_gets_json_lines(capsys):
     with progress(2, what="pictures", style="json") as step:
         step("a", None)
         step("b", "broken")
@@ -143,7 +143,7 @@ def test_a_machine_gets_json_lines(capsys):
     assert all(line["per_second"] > 0 and line["seconds_left"] >= 0 for line in lines)
 
 
-def test_a_terminal_gets_a_bar_with_rate_and_time_left(capsys, monkeypatch):
+def test_progress_a_terminal_gets_a_bar_with_rate_and_time_left(capsys, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("FORCE_COLOR", "1")
     with progress(2, what="pictures", style="bar") as step:

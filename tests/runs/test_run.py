@@ -48,7 +48,7 @@ def outcome(study, out, overrides=()):
         ("identification.ladder=nonsense", "no ladder named 'nonsense'"),
     ],
 )
-def test_what_does_not_fit_the_pictures_is_refused(study, tmp_path, override, refusal):
+def test_run_experiment_what_does_not_fit_the_pictures_is_refused(study, tmp_path, override, refusal):
     if override.startswith("identification"):
         sheet = (study / "samples.csv").read_text(encoding="utf-8")
         for name in ("experiment.toml", *(path.name for path in study.glob("*.tif"))):
@@ -59,7 +59,7 @@ def test_what_does_not_fit_the_pictures_is_refused(study, tmp_path, override, re
 
 
 @pytest.mark.parametrize("override", ["polarity=dark", "quantification.background=none"])
-def test_what_fits_changes_the_volumes(study, plain, tmp_path, override):
+def test_run_experiment_what_fits_changes_the_volumes(study, plain, tmp_path, override):
     assert isinstance(plain, list)
     assert outcome(study, tmp_path, [override]) != plain
 
@@ -84,7 +84,7 @@ def experiment_with(study, **changes):
     return dataclasses.replace(read_experiment(study), **changes)
 
 
-def test_a_given_option_wins_over_the_file_and_the_file_over_the_default(study):
+def test_settings_of_a_given_option_wins_over_the_file_and_the_file_over_the_default(study):
     file = Settings.from_toml('polarity = "dark"\n[quantification]\nbackground = "lane"\nmask_margin = 1.0')
     experiment = experiment_with(study, settings=file)
     used = settings_of(experiment, Settings().with_overrides(["quantification.background=lane"]))
@@ -94,7 +94,7 @@ def test_a_given_option_wins_over_the_file_and_the_file_over_the_default(study):
     assert settings_of(experiment, Settings().with_overrides(["polarity=auto"])).polarity == "auto"
 
 
-def test_the_command_line_wins_over_the_experiment_file(study, plain, tmp_path):
+def test_run_experiment_the_command_line_wins_over_the_experiment_file(study, plain, tmp_path):
     for path in study.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     with (tmp_path / "experiment.toml").open("a", encoding="utf-8") as stream:
@@ -109,7 +109,7 @@ def test_the_command_line_wins_over_the_experiment_file(study, plain, tmp_path):
     [(None, None, None, None), (None, "A", None, "A"), ("B", "A", None, "B"), ((100.0, 50.0), "A", None, (100.0, 50.0)),
      ("B", "A", "C", "C"), ((100.0, 50.0), None, "C", "C")],
 )  # fmt: skip
-def test_which_ladder_is_used(study, tmp_path, ladder, in_settings, given, used):
+def test_membrane_tasks_say_which_ladder_is_used(study, tmp_path, ladder, in_settings, given, used):
     file = Settings.model_validate({"identification": {"ladder": in_settings}} if in_settings else {})
     options = Settings().with_overrides([f"identification.ladder={given}"] if given else [])
     experiment = experiment_with(study, ladder=ladder, settings=file)
@@ -117,7 +117,7 @@ def test_which_ladder_is_used(study, tmp_path, ladder, in_settings, given, used)
     assert {naming.ladder for naming in task.namings} == {used}
 
 
-def test_an_entry_of_the_experiment_wins_over_the_settings(study, plain, tmp_path):
+def test_run_experiment_an_entry_of_the_experiment_wins_over_the_settings(study, plain, tmp_path):
     experiment = read_experiment(study)
     entries = tuple(entry.model_copy(update={"polarity": "bright"}) for entry in experiment.images)
     settings = Settings().with_overrides(["polarity=dark"])
@@ -145,7 +145,7 @@ def test_pictures_of_one_name_stay_apart_through_a_run(tmp_path):
     assert ratios["formula"].str.contains("[rate over 2 exposures]", regex=False).all()
 
 
-def test_a_run_leaves_the_prism_table_and_the_sensitivity_sheet(study, tmp_path):
+def test_run_experiment_leaves_the_prism_table_and_the_sensitivity_sheet(study, tmp_path):
     result = run_experiment(read_experiment(study), tmp_path, workers=QUIET)
     assert tmp_path / "prism.csv" in result.files
     header = (tmp_path / "prism.csv").read_text(encoding="utf-8").splitlines()[0]

@@ -72,7 +72,7 @@ def test_pictures_are_what_the_script_writes(
     assert fresh["saturated"].tolist() == kept["saturated"].tolist()
 
 
-def test_only_the_long_exposure_is_saturated(truth: pd.DataFrame) -> None:
+def test_run_experiment_only_the_long_exposure_is_saturated(truth: pd.DataFrame) -> None:
     burnt = truth[truth["saturated"]]
     assert set(burnt["image"]) == {"blot1_pAKT_180s.tif"}
     assert 2 <= len(burnt) <= 6
@@ -82,7 +82,7 @@ def test_only_the_long_exposure_is_saturated(truth: pd.DataFrame) -> None:
         assert (tifffile.imread(FOLDER / file).max() == 65535) == is_long
 
 
-def test_the_two_exposures_show_the_same_light(truth: pd.DataFrame) -> None:
+def test_run_experiment_the_two_exposures_show_the_same_light(truth: pd.DataFrame) -> None:
     short, long = (truth[truth["image"] == f"blot1_pAKT{suffix}.tif"]["volume"].to_numpy() for suffix in ("", "_180s"))
     assert long / 180 == pytest.approx(short / 30, rel=1e-5)
 
@@ -96,7 +96,7 @@ def test_ratio_truth_follows_from_the_amounts(study: SyntheticStudy, truth: pd.D
     assert (kept.loc[kept["condition"] == REFERENCE, "relative"] == 1).all()
 
 
-def test_twin_membranes_were_loaded_differently() -> None:
+def test_run_experiment_twin_membranes_were_loaded_differently() -> None:
     kept = pd.read_csv(FOLDER / "truth_ratios.csv").query("ratio == 'pAKT/AKT'")
     factor = kept["load_numerator"] / kept["load_denominator"]
     assert (factor[kept["blot"] != 3] == 1).all()
@@ -113,12 +113,12 @@ def test_condition_truth_is_the_plan_and_the_replicates_scatter_around_it() -> N
         assert row.realised_fold_change == pytest.approx(row.fold_change, rel=0.35)
 
 
-def test_doublets_have_two_rows_in_every_sample_lane(truth: pd.DataFrame) -> None:
+def test_run_experiment_doublets_have_two_rows_in_every_sample_lane(truth: pd.DataFrame) -> None:
     counts = truth[(truth["target"] == "pERK") & (truth["role"] == "sample")].groupby(["image", "lane"])["mw_kda"]
     assert (counts.apply(sorted).map(tuple) == (42.0, 44.0)).all()
 
 
-def test_the_readme_calls_the_pictures_synthetic() -> None:
+def test_write_study_the_readme_calls_the_pictures_synthetic() -> None:
     text = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert "These pictures are synthetic" in text
     assert "python tools/make_sample_images.py" in text

@@ -29,7 +29,7 @@ def test_tables_follow_the_order_asked_for_not_that_of_saving(tmp_path):
     assert path.read_text() == "a,b\n1,1\n1,9\n2,2\n"
 
 
-def test_a_part_is_kept_only_for_the_same_fingerprint(tmp_path):
+def test_load_a_part_is_kept_only_for_the_same_fingerprint(tmp_path):
     store = Store(tmp_path)
     store.save(part("x", sessions={"x.blot.json": "{}"}, summary={"n": 3}))
     kept = store.load("x", fingerprint="f")
@@ -40,7 +40,7 @@ def test_a_part_is_kept_only_for_the_same_fingerprint(tmp_path):
     assert store.load("y") is None
 
 
-def test_a_failed_damaged_or_robbed_part_is_done_again(tmp_path):
+def test_load_a_failed_damaged_or_robbed_part_is_done_again(tmp_path):
     store = Store(tmp_path)
     store.save(part("failed", error="no"))
     assert store.load("failed") is None
@@ -53,7 +53,7 @@ def test_a_failed_damaged_or_robbed_part_is_done_again(tmp_path):
     assert store.load("torn") is None
 
 
-def test_a_part_of_another_version_is_done_again(tmp_path):
+def test_load_a_part_of_another_version_is_done_again(tmp_path):
     store = Store(tmp_path)
     store.save(part("x"))
     [file] = (tmp_path / ".blotquant" / "parts").iterdir()
@@ -125,14 +125,14 @@ def test_one_writer_at_a_time(tmp_path):
         assert store.folder == tmp_path / "out"
 
 
-def test_a_file_in_the_folders_place_is_refused(tmp_path):
+def test_locked_a_file_in_the_folders_place_is_refused(tmp_path):
     (tmp_path / "out").write_text("mine")
     with pytest.raises(OutputError, match="cannot be written"), locked(tmp_path / "out"):
         pass
     assert (tmp_path / "out").read_text() == "mine"
 
 
-def test_fingerprints_differ_by_content_not_by_key_order():
+def test_fingerprint_differs_by_content_not_by_key_order():
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
     assert fingerprint("1") != fingerprint(1)
 

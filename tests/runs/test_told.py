@@ -10,7 +10,7 @@ FULL = {"ratio": "R", "condition": "drug", "n": 3, "fold_change": 1.8, "fold_ci_
 NONE = {"ratio": "R", "condition": "burnt", "n": 0, "test": "no test: no value is left (saturated)"}
 
 
-def test_a_condition_in_one_line(tmp_path):
+def test_summary_lines_a_condition_in_one_line(tmp_path):
     write_table(make_table([FULL, NONE], SUMMARY_COLUMNS), tmp_path / "summary.csv")
     assert summary_lines(tmp_path) == [
         "R  drug: n = 3, 1.8-fold (simultaneous interval 1.1 to 3), adjusted p = 0.012",
@@ -19,17 +19,17 @@ def test_a_condition_in_one_line(tmp_path):
     assert summary_lines(tmp_path / "elsewhere") == []
 
 
-def test_without_a_reference_the_mean_is_told():
+def test_fold_words_without_a_reference_the_mean_is_told():
     row = make_table([NONE | {"n": 1, "geometric_mean": 0.5581, "test": "no test: no reference"}], SUMMARY_COLUMNS)
     assert fold_words(row.iloc[0].to_dict()) == "R  burnt: n = 1, geometric mean 0.558; no test: no reference"
 
 
-def test_two_blots_say_why_there_is_no_p():
+def test_fold_words_two_blots_say_why_there_is_no_p():
     row = make_table([FULL | {"n": 2, "p_adjusted": None, "test": "no test: n = 2"}], SUMMARY_COLUMNS).iloc[0]
     assert fold_words(row.to_dict()) == "R  drug: n = 2, 1.8-fold (1.2 to 2.7); no test: n = 2"
 
 
-def test_the_reference_is_called_so():
+def test_fold_words_the_reference_is_called_so():
     row = FULL | {"fold_change": 1.0, "fold_ci_low": None, "fold_ci_high": None, "p_adjusted": None}
     row |= {"simultaneous_ci_low": None, "simultaneous_ci_high": None, "p_value": None}
     row |= {"test": "reference: 1 by construction, not tested"}

@@ -82,14 +82,14 @@ def compared(out, again):
     return [str(x) for x in (*check_record(out, manifest), *compare_again(out, manifest, again).differences)]
 
 
-def test_an_untouched_folder_is_equal_and_stays_as_it_is(out):
+def test_verify_folder_an_untouched_folder_is_equal_and_stays_as_it_is(out):
     before = all_bytes(out)
     assert found(out) == []
     assert all_bytes(out) == before
 
 
 @pytest.mark.parametrize("forged", [False, True])
-def test_an_altered_number_is_named_with_row_column_and_both_values(out, again, forged):
+def test_compare_again_an_altered_number_is_named_with_row_column_and_both_values(out, again, forged):
     change_cell(out / "bands.csv", "volume", 4, "123.5")
     if forged:
         reseal(out)
@@ -103,14 +103,14 @@ def test_an_altered_number_is_named_with_row_column_and_both_values(out, again, 
 
 
 @pytest.mark.parametrize("table", ["lanes.csv", "ratios.csv", "summary.csv", "carry_over.csv", "sensitivity.csv"])
-def test_every_table_is_made_again(out, again, table):
+def test_compare_again_every_table_is_made_again(out, again, table):
     text = (out / table).read_text(encoding="utf-8")
     (out / table).write_text(text + text.splitlines()[-1] + "\n", encoding="utf-8")
     reseal(out)
     assert any(line.startswith(f"{table}: other number of rows") for line in compared(out, again))
 
 
-def test_a_changed_cell_of_the_workbook_is_named(out, again):
+def test_compare_again_a_changed_cell_of_the_workbook_is_named(out, again):
     book = openpyxl.load_workbook(out / "results.xlsx")
     book["Ratios"]["G3"] = 77
     book.save(out / "results.xlsx")
@@ -120,14 +120,14 @@ def test_a_changed_cell_of_the_workbook_is_named(out, again):
     )
 
 
-def test_a_changed_report_is_named_by_line(out, again):
+def test_compare_again_a_changed_report_is_named_by_line(out, again):
     path = out / "report.html"
     path.write_text(path.read_text(encoding="utf-8").replace("pAKT/AKT", "pAKT/ERK", 1), encoding="utf-8")
     reseal(out)
     assert any(line.startswith("report.html: line ") for line in compared(out, again))
 
 
-def test_a_changed_figure_is_told(out, again):
+def test_compare_again_a_changed_figure_is_told(out, again):
     figure = next((out / "figures").glob("*.svg"))
     figure.write_bytes(figure.read_bytes() + b" ")
     assert f"figures/{figure.name}: changed since the results were written" in compared(out, again)
@@ -135,7 +135,7 @@ def test_a_changed_figure_is_told(out, again):
     assert any(line.startswith(f"figures/{figure.name}: line ") for line in compared(out, again))
 
 
-def test_a_changed_edit_breaks_the_chain(out):
+def test_verify_folder_a_changed_edit_breaks_the_chain(out):
     path = out / SESSION
     path.write_text(path.read_text(encoding="utf-8").replace('"who":"Ada"', '"who": "Eve"'), encoding="utf-8")
     path.write_text(path.read_text(encoding="utf-8").replace('"who": "Ada"', '"who": "Eve"'), encoding="utf-8")
@@ -145,7 +145,7 @@ def test_a_changed_edit_breaks_the_chain(out):
     )
 
 
-def test_a_removed_edit_changes_the_numbers(out):
+def test_verify_folder_a_removed_edit_changes_the_numbers(out):
     data = json.loads((out / SESSION).read_text(encoding="utf-8"))
     data["history"] = []
     (out / SESSION).write_text(json.dumps(data), encoding="utf-8")
@@ -153,7 +153,7 @@ def test_a_removed_edit_changes_the_numbers(out):
     assert any(line.startswith("bands.csv: ") for line in found(out))
 
 
-def test_a_correction_made_after_the_run_is_told(out):
+def test_verify_folder_a_correction_made_after_the_run_is_told(out):
     session = load_session(out / SESSION)
     changes = delete_band(session.layout, session.layout.bands[0].id)
     save_session(session.edit(changes, action="delete", who="Ada", when=WHEN), out / SESSION)
@@ -162,7 +162,7 @@ def test_a_correction_made_after_the_run_is_told(out):
     assert any(line.startswith("bands.csv: ") for line in lines)
 
 
-def test_a_changed_automatic_result_is_told(out, again):
+def test_verify_folder_a_changed_automatic_result_is_told(out, again):
     path = out / "sessions" / "blot1_pAKT.tif.blot.json"
     data = json.loads(path.read_text(encoding="utf-8"))
     data["layout_auto"]["bands"][0]["confidence"] = 0.123
@@ -171,7 +171,7 @@ def test_a_changed_automatic_result_is_told(out, again):
     assert any("layout_auto.bands[" in line and "recorded 0.123" in line for line in compared(out, again))
 
 
-def test_a_changed_setting_is_told_and_changes_the_numbers(out):
+def test_verify_folder_a_changed_setting_is_told_and_changes_the_numbers(out):
     manifest = read_manifest(out)
     reseal(out, settings={**manifest.settings, "quantification.background": "constant"})
     lines = found(out)
@@ -285,7 +285,7 @@ def test_verify_folder_tells_corrections_that_these_results_lack(out):
     )
 
 
-def test_another_picture_is_told_with_both_checksums(out):
+def test_verify_folder_another_picture_is_told_with_both_checksums(out):
     path = out.parent / "in" / "blot1_pAKT.tif"
     pixels = tifffile.imread(path)
     pixels[40:50, 30:40] += 500
@@ -297,13 +297,13 @@ def test_another_picture_is_told_with_both_checksums(out):
     assert any(line.startswith("bands.csv: line ") for line in lines)
 
 
-def test_another_picture_of_a_corrected_session_is_refused(out):
+def test_verify_folder_another_picture_of_a_corrected_session_is_refused(out):
     path = out.parent / "in" / "blot1_AKT.tif"
     path.write_bytes((out.parent / "in" / "blot1_pAKT.tif").read_bytes())
     assert any("blot 1" in line and "can no longer be measured" in line and "SHA-256" in line for line in found(out))
 
 
-def test_a_missing_original_is_told(out):
+def test_verify_folder_a_missing_original_is_told(out):
     (out.parent / "in" / "blot1_pAKT.tif").unlink()
     lines = found(out)
     assert "../in/blot1_pAKT.tif: the original is missing; say where it is with --images" in lines
@@ -316,7 +316,7 @@ def test_moved_originals_are_found_where_the_user_says(out):
     assert found(out, images=out.parent / "elsewhere") == []
 
 
-def test_a_measured_folder_with_bad_pictures_and_sessions(tmp_path):
+def test_verify_folder_a_measured_folder_with_bad_pictures_and_sessions(tmp_path):
     folder = write_tiny_study(tmp_path / "in", n_blots=1)
     (folder / "broken.tif").write_bytes(b"II*\0broken")
     measure_folder(find_inputs([folder]), tmp_path / "out")
@@ -328,12 +328,12 @@ def test_a_measured_folder_with_bad_pictures_and_sessions(tmp_path):
     assert any("broken.tif: could not be measured then, and can be now" in line for line in lines)
 
 
-def test_a_folder_without_a_manifest_says_so(tmp_path):
+def test_verify_folder_a_folder_without_a_manifest_says_so(tmp_path):
     with pytest.raises(SessionError, match=r"has no manifest.json, which would say"):
         verify_folder(tmp_path)
 
 
-def test_numbers_may_differ_by_the_tolerance_only():
+def test_compare_files_numbers_may_differ_by_the_tolerance_only():
     a, b = b"image,volume\nx,1.0\n", b"image,volume\nx,1.0000000001\n"
     assert compare_files("t.csv", a, b, tolerance=1e-9) == []
     assert compare_files("t.csv", a, b) == [
@@ -347,7 +347,7 @@ def test_numbers_may_differ_by_the_tolerance_only():
     ]
 
 
-def test_long_lists_of_differences_are_counted():
+def test_compare_files_long_lists_of_differences_are_counted():
     rows = [f"x,{k}" for k in range(50)]
     text = "image,volume\n" + "\n".join(rows)
     findings = compare_files("t.csv", text.encode(), text.replace("x,", "x,9").encode())
