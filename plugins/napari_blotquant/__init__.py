@@ -25,7 +25,8 @@ def keep_none_and_true() -> None:
     for one in (None, True, False):
         count = ctypes.c_ssize_t.from_address(id(one))
         # The count is the first field of an object, but in builds that trace references.
-        if abs(count.value - sys.getrefcount(one)) < 100 and count.value < SURPLUS // 2:
+        is_count = 0.5 < count.value / sys.getrefcount(one) < 2  # other threads take and give some meanwhile
+        if is_count and count.value < SURPLUS // 2:
             count.value += SURPLUS
 
 
