@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,14 +24,6 @@ _MAX_XML = 4 * 1024 * 1024
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _FIELD = re.compile(rb"^([\w-]+):[ \t]*(.*?)\r?$", re.MULTILINE)
 _BOUNDARY = re.compile(rb'boundary="?([^";\r\n]+)"?')
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    kind: bytes
-    description: bytes
-    start: int
-    stop: int
 
 
 def read(source: Source) -> RawPicture:
@@ -79,14 +70,14 @@ def _read(source: Source) -> RawPicture:
     )
 
 
-def _parts(source: Source) -> list[_Part]:
-    """List the innermost MIME parts.
+def _parts(source: Source) -> list[tuple[bytes, slice]]:
+    """List the innermost MIME parts: what each calls itself, and where its body lies.
 
     Binary parts are stepped over by their Content-Length, so that pixels which happen to spell a boundary are not
     taken for one.
     """
     data, boundaries = source.data, set[bytes]()
-    parts: list[_Part] = []
+    parts: list[tuple[bytes, slice]] = []
     at: int | None = 0
     while at is not None and len(parts) < _MAX_PARTS:
         # A part is header lines, an empty line, and its body.
@@ -103,7 +94,7 @@ def _parts(source: Source) -> list[_Part]:
         else:
             length = fields.get(b"content-length", b"")
             stop = start + int(length) if length.isdigit() else _next_boundary(data, start, boundaries)[0]
-            parts.append(_Part(kind, fields.get(b"content-description", b""), start, stop))
+            parts.append((fields.get(b"content-description", b""), slice(start, stop)))
         at = _next_boundary(data, stop, boundaries)[1]
     return parts
 
@@ -121,25 +112,25 @@ def _next_boundary(data: bytes, start: int, boundaries: set[bytes]) -> tuple[int
     return (len(data) if first is None else first), None
 
 
-def _pictures(source: Source) -> list[tuple[_Part, _Part]]:
-    """Pair every ImageData part with the ImageHeader that follows it."""
-    pairs: list[tuple[_Part, _Part]] = []
-    waiting: _Part | None = None
-    for part in _parts(source):
-        if part.description == b"ImageData":
-            waiting = part
-        elif part.description == b"ImageHeader" and waiting is not None:
-            pairs.append((waiting, part))
+def _pictures(source: Source) -> list[tuple[slice, slice]]:
+    """Pair every ImageData with the ImageHeader that follows it, by where they lie."""
+    pairs: list[tuple[slice, slice]] = []
+    waiting: slice | None = None
+    for description, body in _parts(source):
+        if description == b"ImageData":
+            waiting = body
+        elif description == b"ImageHeader" and waiting is not None:
+            pairs.append((waiting, body))
             waiting = None
     return pairs
 
 
-def _header(source: Source, part: _Part) -> Element:
+def _header(source: Source, body: slice) -> Element:
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import fromstring
 
     try:
-        root: Element = fromstring(source.data[part.start : min(part.stop, part.start + _MAX_XML)].strip())
+        root: Element = fromstring(source.data[body.start : min(body.stop, body.start + _MAX_XML)].strip())
     except (DefusedXmlException, SyntaxError) as error:
         msg = f"its ImageHeader is not readable XML ({shown(str(error), 80)}); save it again in Image Lab"
         raise source.error(msg) from error
@@ -155,8 +146,8 @@ def _size(source: Source, header: Element, tag: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _pixels(source: Source, part: _Part, header: Element, shape: tuple[int, int]) -> NDArray[np.unsignedinteger]:
-    raw = source.data[part.start : part.stop]
+def _pixels(source: Source, body: slice, header: Element, shape: tuple[int, int]) -> NDArray[np.unsignedinteger]:
+    raw = source.data[body]
     # Bytes a pixel follow from the size; anything else is a damaged file.
     depth, rest = divmod(len(raw), shape[0] * shape[1])
     if rest or depth not in (1, 2, 4):
