@@ -127,11 +127,13 @@ def find_scale(layout: Layout, strip: str, ladder: Ladder | None) -> MassScale |
     LadderError
         If there is a ladder lane and none fits.
     """
+    lanes = layout.lanes_of(strip)
+    homes = {x.id: float(np.mean([col for _, col in x.center])) for x in lanes if x.role == "ladder"}
+    if ladder is None and not any(band.target for band in layout.bands if band.lane in homes):
+        return None  # neither a product nor a hand says what the ladder's bands are
     tilt, bend = row_course(layout, strip)
-    homes = {x.id: float(np.mean([col for _, col in x.center])) for x in layout.lanes_of(strip) if x.role == "ladder"}
     if isinstance(ladder, LadderFit):
-        lanes = [lane for lane in layout.lanes_of(strip) if lane.role == "ladder"] or list(layout.lanes_of(strip))
-        found = [(lanes[0], ladder)] if lanes else []
+        found = [(lane, ladder) for lane in ([x for x in lanes if x.id in homes] or lanes)[:1]]
     else:
         # The lane of a tilted ladder leans: its bands, at other columns, are taken to its middle along their rows.
         level = [
