@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from blotquant.model.geometry import Lane, Layout, Point, Polygon, polygon, polygon_area
 from blotquant.session.band_edits import delete_band, draw_band, resize_band
 from blotquant.session.history import Change
-from blotquant.session.hit_testing import middle_of, shown_outline
+from blotquant.session.hit_testing import common_step, middle_of, shown_outline
 from blotquant.session.lane_edits import (
     add_lane,
     add_strip,
@@ -243,11 +243,7 @@ def _usable(vertices: ArrayLike, least: float = MIN_AREA_PX) -> Polygon:
 
 
 def _gesture(before: Polygon, outline: Polygon) -> str:
-    """Move, if all vertices went the same way, else resize."""
-    if len(outline) != len(before):
-        return "resize"
-    steps = np.asarray(outline) - np.asarray(before)
-    return "move" if np.abs(steps - steps[0]).max() < 0.02 else "resize"
+    return "resize" if common_step(before, outline) is None else "move"
 
 
 # lanes that were dragged

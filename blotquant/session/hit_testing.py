@@ -12,6 +12,18 @@ from blotquant.model.geometry import LOWER_HALF, Band, Lane, Layout, Point, Poly
 
 FOOT = 0.1
 """A snapped outline reaches to where the profile has fallen to this part of the band's height."""
+SAME_STEP_PX = 0.02
+"""px: vertices that went this far apart did not move together."""
+
+
+def common_step(old: Polygon, new: Polygon) -> tuple[float, float] | None:
+    """How far all vertices went together; None where the outline changed its shape."""
+    if len(old) != len(new):
+        return None
+    steps = np.asarray(new) - np.asarray(old)
+    if np.abs(steps - steps[0]).max() > SAME_STEP_PX:
+        return None
+    return float(steps[0, 0]), float(steps[0, 1])
 
 
 def strip_at(layout: Layout, row: float, col: float) -> Strip:

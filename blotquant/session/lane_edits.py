@@ -11,10 +11,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from blotquant.model.geometry import ROLES, Band, Lane, LaneRole, Layout, Point, Polygon, Strip, polygon
+from blotquant.model.geometry import ROLES, Band, Lane, LaneRole, Layout, Point, Strip, polygon
 from blotquant.session.band_edits import HAND_BAND
 from blotquant.session.history import Change
-from blotquant.session.hit_testing import carry, is_inside, lane_at, row_span, strip_at
+from blotquant.session.hit_testing import carry, common_step, is_inside, lane_at, row_span, strip_at
 from blotquant.session.replay import apply_changes, new_id
 
 HAND_LANE = "hand-lane"
@@ -23,8 +23,6 @@ HAND_STRIP = "hand-strip"
 """What the ids of drawn strips begin with."""
 GRID_FILL = 0.8
 """Of the distance between two even lanes: the width that each gets, as wells leave it."""
-SAME_PX = 0.02
-"""px: vertices that went this far apart did not move together."""
 
 
 # lanes
@@ -188,7 +186,7 @@ def reshape_strip(layout: Layout, strip_id: str, outline: ArrayLike) -> list[Cha
     if new == strip.outline:
         return []
     changed = Change("strip", strip_id, strip, replace(strip, outline=new, confidence=1.0))
-    step = _common_step(strip.outline, new)
+    step = common_step(strip.outline, new)
     return [changed] if step is None else [changed, *_moved_along(layout, strip, step)]
 
 
@@ -252,16 +250,6 @@ def lay_grid(layout: Layout, outline: ArrayLike, n_lanes: int, *, used_ids: Iter
         center, widths = ((top, middle), (bottom, middle)), (GRID_FILL * pitch,) * 2
         changes.append(Change("lane", key, None, Lane(id=key, strip=strip, number=k + 1, center=center, widths=widths)))
     return changes
-
-
-def _common_step(old: Polygon, new: Polygon) -> tuple[float, float] | None:
-    """How far all vertices went together; None where the outline changed its shape."""
-    if len(old) != len(new):
-        return None
-    steps = np.asarray(new) - np.asarray(old)
-    if np.abs(steps - steps[0]).max() > SAME_PX:
-        return None
-    return float(steps[0, 0]), float(steps[0, 1])
 
 
 def _moved_along(layout: Layout, strip: Strip, step: tuple[float, float]) -> list[Change]:
