@@ -123,6 +123,7 @@ def find_peaks(lane: int, smooth: Profile, soft: Profile, level: Profile, *, noi
     at = at[soft[at - 1] > _SEEN] - 1
     if len(at) == 0:
         return []
+    # Each band's core ends half way to the next one at the latest.
     bounds = [0, *((a + b) // 2 for a, b in itertools.pairwise(at)), len(soft) - 1]
     found = []
     for k, first, last in zip(at, bounds[:-1], bounds[1:], strict=True):
@@ -184,6 +185,7 @@ def _measure(smooth: Profile, crest: int, usual: float, bounds: tuple[int, int])
 
 def group_peaks(peaks: list[Peak]) -> list[Peak]:
     """Number the rows: peaks of several lanes at one level, strongest first, one a lane."""
+    # Strong bands found rows; the others join the nearest, as rows bend from lane to lane.
     rows: list[list[Peak]] = []
     for peak in sorted(peaks, key=lambda p: (-p.snr, p.lane, p.row)):
         best, least = None, np.inf
@@ -208,6 +210,7 @@ def group_peaks(peaks: list[Peak]) -> list[Peak]:
 
 def accept(peaks: list[Peak], *, n_lanes: int, min_snr: float) -> list[Peak]:
     """Keep the peaks that are bands: likely enough, above the noise, and less of both where half of the lanes agree."""
+    # Where half of the lanes show a row, each speaks for the others.
     groups: dict[int, list[Peak]] = {}
     for p in peaks:
         groups.setdefault(p.group, []).append(p)
@@ -268,6 +271,7 @@ class FoundStrip:
 
 def lane_spans(grid: SearchCopy, piece: StripCandidate) -> list[Span]:
     """For every lane the rows of its profile, their places along the strip and the slope of bands there."""
+    # Rows of the strip's curves at each lane and at its two sides: places along the strip, and slopes.
     curves = _main_curves(piece)
     middle = float(np.mean([*piece.tops, *piece.bottoms]))
     centers = np.array([float(t.col_at(middle)) for t in piece.tracks])
@@ -321,6 +325,7 @@ def find_lane_peaks(
     """Find the bands of a strip's lanes, and the rows, levels and slopes of the profiles they were found in."""
     spans = lane_spans(grid, piece)
     images = grid.pixels, grid.prediction.bands
+    # Counts and chances along each lane, in the core of its width.
     both = [
         lane_profiles(images, rows, t.col_at(rows), _CORE * t.width, slope)
         for t, (rows, _, slope) in zip(piece.tracks, spans, strict=True)
@@ -339,6 +344,7 @@ def find_lane_peaks(
         )
         for peak in find_peaks(i, smooth, soft, spans[i][1], noise=noise)
     ]
+    # Rows first, as a row is evidence for its bands; then lanes that shine and show none.
     found = accept(group_peaks(peaks), n_lanes=len(piece.tracks), min_snr=settings.min_snr)
     lanes = list(zip(range(len(profiles)), profiles, chances, noises, strict=True))
     clear = [lane for lane, track in zip(lanes, piece.tracks, strict=True) if track.clear >= _CLEAR_LANE]
@@ -383,6 +389,7 @@ def overlooked_peaks(
     seen = {p.lane for p in found}
     if len(seen) < 2:
         return []
+    # What is much weaker than the strip's bands may be light of its neighbours.
     height = _OF_STRIP * median(p.height for p in found)
     more = []
     for i, profile, chance, noise in lanes:

@@ -150,6 +150,7 @@ def chain_rows(ridges: tuple[Ridge, ...], *, reach: float) -> tuple[BandRow, ...
     n = len(ridges)
     if n == 0:
         return ()
+    # Each takes its best partner to the right where it is that one's best to the left.
     cost = _step_costs(ridges, reach)
     follower = np.full(n, -1)
     if n > 1:
@@ -175,6 +176,7 @@ def _step_costs(ridges: tuple[Ridge, ...], reach: float) -> NDArray[np.float64]:
     )
     first, last = (np.array([part.sum() / len(part) for part in parts])
                    for parts in ([r.rows[:6] for r in ridges], [r.rows[-6:] for r in ridges]))  # fmt: skip
+    # A gap to bridge, and a step up or down: between the ends, or between the middles of bands that lean.
     gap = left[None] - right[:, None]
     fall = np.minimum(np.abs(first[None] - last[:, None]), np.abs(row[None] - row[:, None]))
     room = 0.7 * np.maximum(height[None], height[:, None]) + 0.12 * np.abs(col[None] - col[:, None])

@@ -105,6 +105,7 @@ def overlooks_rows(copy: SearchCopy, layout: Layout) -> bool:
     part = [
         max(1, round(share * float(np.median(x[:, 1] - x[:, 0])))) for share, x in zip(_MEAN, (rows, cols), strict=True)
     ]
+    # Averages over a part of a band leave specks and thin lines behind.
     smooth = ndimage.uniform_filter(copy.pixels, part, mode="nearest")
     # An opening along the columns: the least of the rows around each, and the greatest of these.
     light = smooth - running_maximum(-running_maximum(-smooth, size), size)
@@ -113,6 +114,7 @@ def overlooks_rows(copy: SearchCopy, layout: Layout) -> bool:
     limits = np.array([len(light), len(light), light.shape[1], light.shape[1]])
     places = np.clip(np.rint(np.hstack([rows, cols])).astype(int), 0, limits)
     windows = [(slice(a, max(b, a + 1)), slice(c, max(d, c + 1))) for a, b, c, d in places]
+    # What must stand out: a good part of the found bands, and clear of the noise.
     peaks = [light[window].max(initial=0.0) for window in windows]
     height = max(_BRIGHT * (float(np.median(peaks)) - ground), _CLEAR_SDS * noise)
     labels, _ = ndimage.label(light > ground + height)
@@ -124,6 +126,7 @@ def overlooks_rows(copy: SearchCopy, layout: Layout) -> bool:
     is_known = is_known[1:]
     if not is_known.any():
         return False
+    # Spots under the outlines tell the size of a band; others of that size are counted.
     usual_high, usual_wide = float(np.median(high[is_known])), float(np.median(wide[is_known]))
     filled = np.bincount(labels.ravel(), minlength=len(spots) + 1)[1:] / np.maximum(high * wide, 1)
     alike = ~is_known & (filled >= _FILLED)
@@ -146,6 +149,7 @@ def is_figure_page(signal: NDArray[np.floating[Any]]) -> bool:
     signal : ndarray, shape (H, W)
         Counts on any scale, bands bright: paper is dark.
     """
+    # Where less than a third is paper no further look is needed.
     coarse = signal[:: max(1, signal.shape[0] // 200), :: max(1, signal.shape[1] // 200)]
     low, high = float(coarse.min()), float(coarse.max())
     level = low + _STRAY * (high - low)
@@ -171,6 +175,7 @@ def _is_page(ink: NDArray[np.bool_]) -> bool:
     blocks = _in_blocks(np.pad(ink, [(0, -n % _COARSE) for n in ink.shape]), _COARSE)
     if not any(_size(box) * _COARSE**2 >= _LARGE * ink.size for box in _boxes(blocks)[1]):
         return False
+    # Filled large boxes are panels, hollow ones charts, small marks writing.
     labels, boxes = _boxes(ink)
     panels, charts, marks = [], 0, 0
     for k, (rows, cols) in enumerate(boxes, 1):
@@ -220,6 +225,7 @@ def are_specks(signal: NDArray[np.floating[Any]], layout: Layout) -> bool:
         False where no band was detected.
     """
     detected = [band for band in layout.bands if band.status == "detected"]
+    # A row across half of the lanes is bands whatever their shape.
     strip_of = {lane.id: lane.strip for lane in layout.lanes}
     rows = Counter((strip_of[band.lane], band.row) for band in detected)
     if any(n >= _ROW_OF_BANDS and n >= _CROSSES * len(layout.lanes_of(strip)) for (strip, _), n in rows.items()):
@@ -238,6 +244,7 @@ def _size_at_half_height(signal: NDArray[np.floating[Any]], box: Box) -> tuple[i
     if min(window.shape) < 2:
         return 1, 1
     smooth = ndimage.gaussian_filter(np.asarray(window, dtype=np.float64), _SMOOTH_PX)
+    # Ground above and below, the brightest pixel of the band, and what reaches half of its height.
     edge = max(high // 2, 1)
     ground = float(np.median(np.concatenate([smooth[:edge], smooth[-edge:]])))
     within = np.zeros(smooth.shape, dtype=bool)

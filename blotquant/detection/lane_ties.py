@@ -195,6 +195,7 @@ class MembranePicture:
     @property
     def ends_unlike(self) -> bool:
         """Whether its first or last lane lacks the row that most lanes show: it may be a ladder's, not a sample's."""
+        # The row that most lanes show.
         rows = [{b.row for b in self.layout.bands_of(x.id) if b.status == "detected"} for x in self.lanes]
         every = [row for own in rows for row in own]
         usual = max(set(every), key=lambda row: (every.count(row), -(row or 0)), default=None)
@@ -221,6 +222,7 @@ def tie_lanes(
     reference: MembranePicture, picture: MembranePicture, lattice: Floats, *, n_lanes: int, sheet: Expected
 ) -> LaneTie:
     """Decide which of the reference's lanes a picture's lanes are."""
+    # What lies on the membrane beside its bands, compared at the scale of frame or lanes.
     scale = _scale_of(reference, picture)
     content = match_content(
         (reference.signal, reference.layout),
@@ -236,6 +238,7 @@ def tie_lanes(
     seen = sum(lane.confidence >= SEEN for lane in picture.lanes)
     if seen > n_lanes:
         return LaneTie(trouble=f"it shows {seen} lanes, the sample sheet lists {n_lanes}", placement=content)
+    # Readings whose lanes stand where the reference has them, and what speaks for one of them.
     readings = _readings(reference, picture, lattice, scale=scale, n_lanes=n_lanes)
     if not readings:
         trouble = (
@@ -254,6 +257,7 @@ def tie_lanes(
         agreeing = tuple(name for name, first in votes.items() if first == 0 and name != ROLES)
         shown = content or _by_lanes(readings[0], reference, picture, scale)
         return LaneTie(tied_by=agreeing, trouble=trouble, placement=shown)
+    # All that speaks must speak for one reading.
     told = set(votes.values())
     likely = min(readings, key=lambda first: (first not in told, abs(readings[first].cols), first))
     placement = content or _by_lanes(readings[likely], reference, picture, scale)
@@ -270,6 +274,7 @@ def tie_lanes(
 def _scale_of(reference: MembranePicture, picture: MembranePicture) -> float:
     """Pixels of a picture for one of the reference: of the frame where the pitch agrees, else that of the pitches."""
     by_frame = frame_placement(reference.shape, picture.shape)
+    # The frame tells the scale where lanes agree with it; else a whole binning; else the lanes alone.
     by_pitch = picture.pitch / reference.pitch
     if not np.isfinite(by_pitch):
         return by_frame.scale if by_frame is not None else 1.0
@@ -300,6 +305,7 @@ def _readings(
         slope, start = (
             np.polyfit(there, middles, 1) if len(middles) > 2 else (scale, float(np.mean(middles - scale * there)))
         )
+        # A line through both sets of lanes: its slope is the scale, what is left how far lanes miss.
         miss = middles - start - slope * there
         if abs(slope / scale - 1) < SAME_SCALE and np.abs(miss).max() <= ON_LANE * pitch:
             found[first] = _Reading(float(np.mean(middles - scale * there)), float(np.sqrt(np.mean(miss**2))))

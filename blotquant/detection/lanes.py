@@ -70,17 +70,20 @@ def settle_lanes(grid: SearchCopy, piece: StripCandidate, peaks: list[Peak], spa
     """
     if not peaks:
         return piece
+    # Where each band's middle lies beside its lane's line, and how wide it is.
     places = _places(piece, peaks, spans)
     away, width, sure = _sides(grid, peaks, spans, places)
     weight = np.array([p.chance * min(p.snr, 30.0) / 30 for p in peaks])[sure]
     lanes, rows, away, width = np.array([p.lane for p in peaks])[sure], places[sure, 0], away[sure], width[sure]
     if not sure.any():
         return piece
+    # All lanes lean alike, by as much as their bands stand aside further down.
     middle = float(np.average(rows, weights=weight))
     lean = _common_lean(lanes, rows - middle, away, weight)
     left = away - lean * (rows - middle)
     usual = float(np.average(left, weights=weight))
     widths = lane_widths(lanes, width, weight, len(piece.tracks))
+    # Each lane takes the place of its own bands, drawn towards that of all.
     tracks = []
     for k, track in enumerate(piece.tracks):
         own = lanes == k
@@ -104,6 +107,7 @@ def lane_widths(lanes: NDArray[np.intp], width: Floats, weight: Floats, n_lanes:
     n_lanes : int
         Lanes of the strip, with and without bands.
     """
+    # A lane's own width counts as far as lanes differ by more than one width is known.
     common = float(np.median(width))
     total = np.bincount(lanes, weight, n_lanes)
     known = total > 0
@@ -127,6 +131,7 @@ def _places(piece: StripCandidate, peaks: list[Peak], spans: list[Span]) -> Floa
     cols = np.stack([track.col_at(rows) for track in piece.tracks])
     last = len(piece.tracks) - 1
     center = cols[lane, each]
+    # Half way to both neighbours; an end lane has on its free side the room of its other one.
     before = np.where(lane > 0, cols[np.maximum(lane - 1, 0), each], np.nan)
     after = np.where(lane < last, cols[np.minimum(lane + 1, last), each], np.nan)
     pitch = np.fmin(np.abs(before - center), np.abs(after - center))
@@ -240,28 +245,24 @@ def without_specks(grid: SearchCopy, piece: StripCandidate, peaks: list[Peak], s
     """
     if not peaks:
         return peaks
+    # A lane is as wide as its widest band; specks at either end go, until none is left.
     widths: dict[int, list[int]] = {}
     for p, width in zip(peaks, _lit_widths(grid, piece, peaks, spans).tolist(), strict=True):
         widths.setdefault(p.lane, []).append(width)
     widest = {lane: max(values) for lane, values in widths.items()}
     lanes = sorted(widest)
+    # Bands that the picture's edge cuts are narrow and no specks.
+    last = grid.pixels.shape[1] - 1
+    inside = {k: t.width / 2 <= float(np.mean(t.cols)) <= last - t.width / 2 for k, t in enumerate(piece.tracks)}
     while len(lanes) >= _FEW:
         usual = float(np.median([widest[k] for k in lanes]))
         specks = [
-            k
-            for k in (lanes[0], lanes[-1])
-            if widest[k] < _SPECK * usual and len(widths[k]) < _LADDER and not _at_edge(grid, piece.tracks[k])
+            k for k in (lanes[0], lanes[-1]) if widest[k] < _SPECK * usual and len(widths[k]) < _LADDER and inside[k]
         ]
         if not specks:
             break
         lanes = [k for k in lanes if k not in specks]
     return [p for p in peaks if p.lane in lanes]
-
-
-def _at_edge(grid: SearchCopy, track: LaneTrace) -> bool:
-    """Whether a lane reaches beyond the left or right edge of the copy."""
-    middle, half = float(np.mean(track.cols)), track.width / 2
-    return middle < half or middle > grid.pixels.shape[1] - 1 - half
 
 
 def evened(piece: StripCandidate, peaks: list[Peak]) -> StripCandidate | None:

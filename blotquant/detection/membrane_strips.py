@@ -78,6 +78,7 @@ def choose_strips(
     """
     if number is None:
         return [_only_fitting(layout, n_lanes) for layout in found]
+    # Pictures that show as many strips as the experiment names are taken at their word.
     wanted = max(n_strips or 1, number)
     split = [_as_many(s, layout, wanted, n_lanes, settings) for s, layout in zip(signals, found, strict=True)]
     whole = [_levels(layout) for layout in split if len(layout.strips) == wanted]
@@ -86,6 +87,7 @@ def choose_strips(
         if len(layout.strips) == wanted or (wanted == 1 and layout.strips) or not layout.strips:
             kept.append(layout.only_strip(number))
             continue
+        # Others are told by where their strips lie in a picture that shows all.
         at = _by_place(layout, whole)
         if at is None and len(layout.strips) > wanted and n_strips is None:
             kept.append(layout.only_strip(number))
@@ -128,6 +130,7 @@ def _split(
     signal: FloatImage, layout: Layout, wanted: int, n_lanes: int | None, settings: DetectionSettings
 ) -> Layout | None:
     """One strip as several, cut at the widest gaps between its rows; None where a part does not show the lanes."""
+    # The widest gaps between rows are where the membrane was cut.
     by_row: dict[int, list[float]] = {}
     heights = []
     for band in layout.bands:
@@ -140,6 +143,7 @@ def _split(
         return None
     cuts = [0, *sorted(round(at) for _, at in gaps), signal.shape[0]]
     parts = []
+    # Each part must show about as many lanes as the whole.
     for top, bottom in pairwise(cuts):
         part = find_layout(signal[top:bottom], settings=settings)
         counts = {s.number: len(part.lanes_of(s.id)) for s in part.strips}
@@ -201,6 +205,7 @@ def keep_row_numbers(layout: Layout, earlier: Layout) -> Layout:
         Each row has the number of the earlier row on whose bands most of its own lie; the halves of a divided row have
         those of two earlier rows, or stay the halves of one. Rows that are new come after all earlier ones.
     """
+    # Each band votes for the row of the earlier band that it lies on.
     votes: Counter[tuple[str, int, int]] = Counter()
     of_lane = {lane.id: lane.strip for lane in layout.lanes}
     places: dict[tuple[str, int], list[float]] = {}
@@ -231,6 +236,7 @@ def keep_row_numbers(layout: Layout, earlier: Layout) -> Layout:
         taken = {one for (of, _), one in numbers.items() if of == strip}
         if (strip, row) not in numbers and (number == upper or number not in taken):
             numbers[strip, row] = number + LOWER_HALF * (number == upper)
+    # Rows that nothing voted for are new.
     last = max((band.row % LOWER_HALF for band in earlier.bands if band.row), default=0)
     for strip, row in sorted(places, key=lambda key: (key[0], float(np.median(places[key])))):
         if (strip, row) not in numbers:

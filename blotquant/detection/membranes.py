@@ -80,6 +80,7 @@ def find_membrane(
     """
     settings, sheet = settings or DetectionSettings(), sheet or Expected()
     tops = list(ceilings) if ceilings is not None else [float("inf")] * len(signals)
+    # Every picture alone, and of each the strip that is this membrane.
     alone = [find_layout(s, ceiling=c, settings=settings) for s, c in zip(signals, tops, strict=True)]
     chosen = choose_strips(
         signals, alone, settings=settings, number=sheet.strip, n_strips=sheet.n_strips, n_lanes=sheet.n_lanes
@@ -171,6 +172,7 @@ def _with_clear_lanes(
         return layout
     if sum(lane.confidence >= SEEN for lane in layout.lanes) > n_lanes:
         return layout
+    # Searched again with the sheet's count: kept where no lane is a guess.
     counted = find_layout(signal, ceiling=ceiling, settings=settings, n_lanes=n_lanes)
     if len(counted.strips) != 1 or len(counted.lanes) != n_lanes:
         return layout
@@ -184,6 +186,7 @@ def _with_gaps_filled(signal: FloatImage, layout: Layout, settings: DetectionSet
         return layout
     middles = [float(lane.center_at(sum(lane.row_range) / 2)) for lane in layout.lanes]
     pitch = float(np.median(np.diff(middles)))
+    # A gap of several pitches holds lanes that show nothing.
     lanes = [layout.lanes[0]]
     for lane, gap in zip(layout.lanes[1:], np.diff(middles), strict=True):
         steps = round(float(gap) / pitch)
@@ -227,6 +230,7 @@ def _place_on_sheet(
     The missing ones are those at the ends that the sheet itself calls ladder or blank, if there is one way only, or
     the ladder's lane tells.
     """
+    # What a person said comes first, then the ladder, then roles that leave one way only.
     known = {k: tie.first for k, tie in ties.items() if not tie.others and not tie.trouble and pictures[k].lanes}
     for k, number in said.items():
         if number is not None and k in known:
@@ -299,12 +303,14 @@ def _completed(
     settings: DetectionSettings,
 ) -> Layout:
     """The picture's own lanes under their numbers on the membrane, and those that it does not show beside them."""
+    # A picture without lanes of its own gets the reference's, where they lie in it.
     layout, n_lanes = picture.layout, identity.n_lanes
     if not picture.lanes:
         placed = place_layout(reference.layout, tie.placement or Placement())
         lanes = [replace(lane, flags=("lane_uncertain", "empty_lane")) for lane in placed.lanes]
         layout = replace(placed, lanes=tuple(lanes), bands=(), flags=layout.flags)
         layout = find_bands_again(picture.signal, layout, settings=settings)
+    # The picture's own lanes have the numbers of the membrane; those that it does not show lie beside them.
     numbers = [lane.number for lane in layout.lanes]
     if picture.lanes:
         numbers = [identity.first + k for k in range(len(picture.lanes))]

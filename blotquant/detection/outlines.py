@@ -165,7 +165,8 @@ def _sizes(counts: Floats, line: Floats, size: Places, reach: Floats) -> tuple[F
     first = np.floor(line).astype(int)
     part = line - first
     at = np.clip(first[:, None] + np.arange(-most, most + 2)[:, None], 0, high[:, :, None] - 1)
-    near = np.take_along_axis(counts, at, axis=1)
+    at = (at + counts.shape[1] * np.arange(len(counts))[:, None, None]) * counts.shape[2] + np.arange(counts.shape[2])
+    near = counts.ravel().take(at)
     sums = near @ (np.stack([1 - part, part], axis=2) * (inside / wide)[:, :, None])
     profile = sums[:, :-1, 0] + sums[:, 1:, 1]
     before, after = (np.clip(offsets + step, -own, own) + most for step in (-1, 1))
@@ -239,6 +240,7 @@ def full_strip(grid: SearchCopy, piece: StripCandidate, strip_id: str, number: i
     """A strip on the picture's own grid: all of its lanes with some room beside."""
     first, last = piece.tracks[0], piece.tracks[-1]
     (top_left, top_right), (bottom_left, bottom_right) = ((ends[0], ends[-1]) for ends in (piece.tops, piece.bottoms))
+    # A lane's width beside the outermost lanes.
     corners = [
         (top_left, float(first.col_at(top_left)) - first.width),
         (top_right, float(last.col_at(top_right)) + last.width),
@@ -255,6 +257,7 @@ def full_strip(grid: SearchCopy, piece: StripCandidate, strip_id: str, number: i
 def full_lane(grid: SearchCopy, piece: StripCandidate, i: int, lane_id: str, strip_id: str) -> Lane:
     """Lane `i` of a strip on the picture's own grid; a straight one has two nodes."""
     t, top, bottom = piece.tracks[i], piece.tops[i], max(piece.bottoms[i], piece.tops[i] + 1)
+    # A lane that bends by no quarter of a pixel is straight.
     rows = np.linspace(top, bottom, _NODES)
     cols = t.col_at(rows)
     if np.abs(cols - np.interp(rows, rows[[0, -1]], cols[[0, -1]])).max() * grid.fx < _STRAIGHT:
@@ -282,6 +285,7 @@ def lane_confidence(clear: float) -> float:
 
 def draw_bands(grid: SearchCopy, found: FoundStrip, lane_ids: list[str]) -> list[list[Band]]:
     """Bands of every lane from top to bottom: detected ones, and expected ones where most lanes show a row."""
+    # Row by row, so that the bands of a row share one height.
     groups: dict[int, list[Peak]] = {}
     for p in found.peaks:
         groups.setdefault(p.group, []).append(p)
@@ -316,6 +320,7 @@ def _draw_row(
     """Bands of one row with the index of their lanes, all of one height."""
     piece, spans = found.piece, found.spans
     apart = {p.lane: _distance(grid, p, found.peaks) for p in members}
+    # Where each band lies by its lane and row, and its own curve from there.
     starts = {p.lane: _expected(grid, piece, p, spans) for p in members}
     lower = [replace(s, height=min(s.height, _SEEN_OF_GAP * apart[lane])) for lane, s in starts.items()]
     traces = dict(zip(starts, trace_bands(grid.full, lower, [p.snr for p in members]), strict=True))
@@ -339,6 +344,7 @@ def _draw_row(
     ]
     if len(members) < max(2, 0.5 * len(piece.tracks)):
         return drawn
+    # A row that most lanes show is expected in the others.
     level = float(np.median([p.level for p in members]))
     width = float(np.median([p.width for p in members]))
     for i in sorted(set(range(len(piece.tracks))) - set(traces)):
@@ -363,6 +369,7 @@ def _expected(grid: SearchCopy, piece: StripCandidate, p: Peak, spans: list[Span
 
 def _band(track: LaneTrace, trace: Trace, reach: float, confidence: float, grid: SearchCopy) -> Band:
     """Outline along a band's own curve, its ends parallel to the lane; confidence 0: nothing stands there."""
+    # A straight band has two nodes on either side, a bowed one seven.
     nodes = 2 if abs(trace.bow) < _STRAIGHT else 7
     cols = trace.col + trace.half * np.linspace(-1, 1, nodes)
     rows = trace.rows_at(cols)

@@ -23,7 +23,7 @@ from blotquant.detection.strip_candidates import candidate_of_lanes
 from blotquant.detection.turned import flip_band, flip_lane, flip_layout, in_reading_order, leans_left
 from blotquant.imaging.content import is_mostly_at
 from blotquant.imaging.robust import half_height_width
-from blotquant.model.geometry import Band, Box, Lane, LaneAlternative, LaneRole, Layout, Strip, bounding_box, rectangle
+from blotquant.model.geometry import Band, Lane, LaneAlternative, LaneRole, Layout, Strip, bounding_box, rectangle
 from blotquant.settings import DetectionSettings
 from blotquant.threads import single_threaded
 
@@ -90,11 +90,13 @@ def find_layout(
     wanted = n_lanes if n_lanes is not None else settings.n_lanes
     if min(signal.shape) < 16:
         return Layout(flags=("blank",))
+    # Where counts are no number nothing is seen: they stand at the level of the rest.
     if not np.isfinite(signal.max() + signal.min()):
         finite = np.isfinite(signal)
         signal = np.where(finite, signal, np.median(signal[finite]) if finite.any() else 0.0)
     if signal.max() >= ceiling and is_mostly_at(signal, ceiling):
         return Layout(flags=("saturated_picture",))
+    # A picture and its mirror image are searched as one, so that a flip turns the order of lanes and nothing else.
     if leans_left(signal):
         return in_reading_order(flip_layout(_found(signal[:, ::-1], settings, wanted, exact=exact), signal.shape[1]))
     return in_reading_order(_found(signal, settings, wanted, exact=exact))
@@ -104,20 +106,24 @@ def _found(signal: FloatImage, settings: DetectionSettings, n_lanes: int | None,
     """Find strips, lanes and bands in a picture as it lies."""
     usual = make_search_copy(signal)
     found = find_at_best_scale(usual, lambda copy: search(copy, settings, n_lanes, exact=exact), settings)
+    # Lanes that a person counted are placed evenly where none is seen.
     if not found:
         if n_lanes is not None and shows_something(usual):
             return evenly_spaced_lanes(usual, n_lanes)
         layout = Layout(flags=("not_a_blot" if shows_something(usual) else "blank",))
     else:
         layout = _layout(join_far_rows(usual, found, settings), n_lanes=n_lanes)
+        # What is dust, or only a part of what the picture shows, is told from blots once it was found.
         doubtful = max(strip.confidence for strip in layout.strips) < _CERTAIN
         if n_lanes is None and doubtful and are_specks(signal, layout):
             return Layout(flags=("not_a_blot",))
         if overlooks_rows(usual, layout):
             strips = tuple(replace(strip, confidence=min(strip.confidence, _OVERLOOKED)) for strip in layout.strips)
             layout = replace(layout, strips=strips, flags=(*layout.flags, "bands_overlooked"))
+    # Drawings and pages of figures: nobody says how many lanes they have.
     if n_lanes is None and found and (len(usual.levels) <= _DRAWN or is_figure_page(signal)):
         return replace(layout, flags=("not_a_blot",))
+    # Bands higher than wide may be those of a blot that lies on its side.
     if "blank" not in layout.flags and band_shape(layout) < 1 and _lies_turned(signal, settings):
         lanes = tuple(replace(lane, confidence=min(lane.confidence, _TURNED)) for lane in layout.lanes)
         strips = tuple(replace(strip, confidence=min(strip.confidence, _TURNED)) for strip in layout.strips)
@@ -150,17 +156,17 @@ def detect_lanes(
 ) -> tuple[Lane, ...]:
     """Find the lanes of one strip; those of the strip found anew that overlaps it most."""
     layout = find_layout(signal, settings=settings, n_lanes=n_lanes)
+    # The strip that shares most pixels with the given one, the first of equals.
     wanted = bounding_box(strip.outline)
-    shared = [(_common_area(bounding_box(s.outline), wanted), -s.number, s.id) for s in layout.strips]
+    shared = []
+    for s in layout.strips:
+        own = bounding_box(s.outline)
+        rows = min(own.row_stop, wanted.row_stop) - max(own.row_start, wanted.row_start)
+        cols = min(own.col_stop, wanted.col_stop) - max(own.col_start, wanted.col_start)
+        shared.append((max(rows, 0) * max(cols, 0), -s.number, s.id))
     best = max(shared, default=(0, 0, ""))
     lanes = layout.lanes_of(best[2]) if best[0] > 0 else ()
     return tuple(replace(lane, strip=strip.id) for lane in lanes)
-
-
-def _common_area(a: Box, b: Box) -> int:
-    rows = min(a.row_stop, b.row_stop) - max(a.row_start, b.row_start)
-    cols = min(a.col_stop, b.col_stop) - max(a.col_start, b.col_start)
-    return max(rows, 0) * max(cols, 0)
 
 
 def detect_bands(
@@ -252,6 +258,7 @@ def _with_doubts(layout: Layout, rivals: dict[str, tuple[int, ...]], n_lanes: in
 
 
 def _with_strip(layout: Layout, f: FoundStrip, strip_id: str) -> Layout:
+    # Bands are drawn first: they tell which lane is a ladder and which is empty.
     names = [f"{strip_id}l{i}" for i in range(1, len(f.piece.tracks) + 1)]
     drawn = draw_bands(f.copy, f, names)
     ladder = ladder_lane(drawn)
@@ -286,6 +293,7 @@ def strip_confidence(clear: list[float]) -> float:
 
 def ladder_lane(bands: list[list[Band]]) -> int | None:
     """Which of a strip's lanes is a ladder: the first or last one, if most of its bands lie in rows of their own."""
+    # Rows that no other lane has are what a ladder shows.
     seen = [[b.row for b in own if b.status == "detected"] for own in bands]
     everywhere = [row for own in seen for row in own]
     alone = [sum(everywhere.count(row) == 1 for row in own) for own in seen]
@@ -327,6 +335,7 @@ def evenly_spaced_lanes(copy: SearchCopy, n_lanes: int) -> Layout:
     Layout
         One strip; lanes and bands of little confidence, the lanes flagged as guesses, to be corrected by hand.
     """
+    # The row that is brightest over all columns, and the columns that shine there.
     above = np.asarray(copy.pixels, dtype=np.float64)
     above = np.maximum(above - np.percentile(above, 30, axis=0), 0.0)
     row_light = ndimage.gaussian_filter1d(above.sum(axis=1), 1.0)
@@ -338,6 +347,7 @@ def evenly_spaced_lanes(copy: SearchCopy, n_lanes: int) -> Layout:
     lit = np.flatnonzero(col_light > _LIT * col_light.max())
     left, right = (lit[0], lit[-1] + 1) if len(lit) > n_lanes else (0, above.shape[1])
     pitch = (right - left) / n_lanes
+    # One lane a pitch, and in each a band where the row shines most.
     lanes, bands = [], []
     (first, _), (last, _) = copy.to_full(0, 0), copy.to_full(len(above) - 1, 0)
     for k in range(n_lanes):
@@ -407,6 +417,7 @@ def _in_strip(signal: FloatImage, strip: Strip, ceiling: float, settings: Detect
     found = find_layout(piece, ceiling=ceiling, settings=settings, n_lanes=settings.n_lanes)
     if not found.strips:
         return Layout()
+    # The piece may hold a speck that looks like a strip: the one with most lanes, then the surest.
     best = max(found.strips, key=lambda s: (len(found.lanes_of(s.id)), s.confidence, -s.number))
     here = shift_layout(found, float(top), float(left))
     own = {lane.id: f"{strip.id}-{lane.id}" for lane in here.lanes_of(best.id)}

@@ -209,6 +209,7 @@ def smaller_copy(copy: SearchCopy, scale: float) -> SearchCopy:
 def window_copy(copy: SearchCopy, box: Box, fy: float, fx: float) -> SearchCopy:
     """A copy of a window of the picture at about `fy` × `fx` of its pixels: local means, between pixels where finer."""
     top, left = max(box.row_start, 0), max(box.col_start, 0)
+    # A window that would be larger than a search copy is shrunk.
     part = np.asarray(copy.full[top : max(box.row_stop, 0), left : max(box.col_stop, 0)], dtype=np.float32)
     shrink = max(1.0, np.sqrt(part.size / (fy * fx) / MOST))
     shape = tuple(max(LEAST, round(n / f / shrink)) for n, f in zip(part.shape, (fy, fx), strict=True))
@@ -228,6 +229,7 @@ def window_copy(copy: SearchCopy, box: Box, fy: float, fx: float) -> SearchCopy:
 
 def blocks_of(shape: tuple[int, int]) -> tuple[int, int]:
     """Rows and columns of the blocks that are averaged."""
+    # At most a hundredth of the width: lanes must stay apart.
     fy, widest = 1, max(1, shape[1] // 100)
     while (shape[0] // fy) * (shape[1] // min(2 * fy, widest)) > MOST:
         fy += 1
@@ -255,6 +257,7 @@ def channels_of(pixels: NDArray[np.floating]) -> FloatArray:
     # What rounding leaves of a flat picture, on any scale of the counts.
     least = max(1e-12 * float(max(abs(low), abs(high))), 1e-300)
     noise = max(noise, 1e-4 * (high - low), least)
+    # The mean of the surroundings: columns, then rows.
     around = ndimage.uniform_filter1d(counts, _AROUND[0], axis=0, mode="nearest")
     around = ndimage.uniform_filter1d(around, _AROUND[1], axis=1, mode="nearest")
     above = counts - low
@@ -269,6 +272,7 @@ def channels_of(pixels: NDArray[np.floating]) -> FloatArray:
 
 def predict(pixels: FloatArray) -> Prediction:
     """Let the network look at a coarse copy; beyond its lower and right edge the last pixels are repeated."""
+    # The encoder halves rows and columns four times on places of 2 × 2 pixels.
     height, width = pixels.shape
     room = [(0, 0), (0, -height % MULTIPLE), (0, -width % MULTIPLE)]
     bands, lanes = run_network(load_network(), np.pad(channels_of(pixels), room, mode="edge"))

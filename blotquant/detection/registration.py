@@ -171,6 +171,7 @@ def find_sides(signal: FloatImage, layout: Layout, strip: str) -> tuple[float, f
     middles = [float(lane.center_at(sum(lane.row_range) / 2)) for lane in lanes]
     if len(lanes) < 2:
         return None
+    # Rows beside the bands, half a lane's distance above and below the strip.
     pitch = float(np.median(np.diff(middles)))
     box = bounding_box(layout.strip(strip).outline)
     room = round(pitch / 2)
@@ -182,6 +183,7 @@ def find_sides(signal: FloatImage, layout: Layout, strip: str) -> tuple[float, f
     if free.sum() < 8:
         return None
     profile = np.median(np.asarray(signal[top:bottom], dtype=float)[free], axis=0)
+    # A side is a step between the means of two windows.
     width = max(3, round(pitch / 3))
     sums = np.concatenate([[0.0], np.cumsum(profile)])
     at = np.arange(MIN_WINDOW_PX, len(profile) - MIN_WINDOW_PX + 1)

@@ -160,18 +160,23 @@ def find_at_best_scale(
     list of FoundStrip
         Strips in reading order; each tells of the copy in which it was found.
     """
+    # Most pictures are searched once.
     first = ScaleReading(search(usual))
     if first.is_easy:
         return first.found
+    # Larger bands are those of a smaller copy: the reading that explains most of the light, and is surest, is kept.
     scales = [s for s in SMALLER if min(usual.pixels.shape) * s >= LEAST]
     every = [first, *(ScaleReading(search(smaller_copy(usual, s))) for s in scales)]
     light = lit_light(usual)
     scores = [r.fitness * explained_light(r.found, light, usual) for r in every]
     best = every[int(np.argmax(scores))] if max(scores) > CLEARLY * scores[0] else first
+    # Its lanes stand; their bands may stand out in another copy.
     strips = best.found
     if settings is not None:
         strips = [_with_best_bands(strip, every, light, usual, settings) for strip in strips]
+    # Each strip may be read better in a window scaled to its own bands.
     strips = [strip for f in strips for strip in _close_up(f, light, usual, search)]
+    # Other readings of the same place say how far the lanes can be trusted.
     rivals = [(f, score) for r, score in zip(every, scores, strict=True) for f in r.found if score > 0]
     return [_judged(strip, rivals, light, usual) for strip in strips]
 
@@ -204,6 +209,7 @@ def _goes_on_beside(strip: FoundStrip) -> bool:
 
 def _judged(strip: FoundStrip, rivals: list[tuple[FoundStrip, float]], light: Floats, usual: SearchCopy) -> FoundStrip:
     """A strip with the trust it has earned: readings at other scales that agree, and no light left beside its bands."""
+    # Readings that lie in the same place vote for the number of lanes.
     count, box = len(strip.piece.tracks), _extent(strip, usual)
     here = [(len(f.piece.tracks), score**2) for f, score in rivals if _shared(_extent(f, usual), box) > SAME_PLACE]
     agreed = sum(score for n, score in here if n == count)
@@ -212,6 +218,7 @@ def _judged(strip: FoundStrip, rivals: list[tuple[FoundStrip, float]], light: Fl
     others = {n for n, score in here if score > RIVAL * most and n > 1} | set(strip.rivals)
     if _goes_on_beside(strip):
         others |= {count + 1}
+    # Readings that agree, and the light beside the bands that they leave unexplained.
     trust = min(agreed / total if total > 0 else 1.0, _explained_share(strip, light, usual) / ENOUGH, 1.0)
     return replace(strip, trust=trust, rivals=tuple(sorted(others - {count})))
 
@@ -262,6 +269,7 @@ def _close_up(strip: FoundStrip, light: Floats, usual: SearchCopy, search: Searc
     top, left = copy.to_full(min(strip.piece.tops) - 2 * rows, min(lefts))
     bottom, right = copy.to_full(max(strip.piece.bottoms) + 2 * rows, max(rights))
     box = Box(round(top), round(bottom) + 1, round(left), round(right) + 1)
+    # Rows and columns are scaled apart: bands may be high and lanes narrow.
     close = window_copy(usual, box, copy.fy * rows / MIDDLE_ROWS, copy.fx * cols / MIDDLE_COLS)
     again = ScaleReading(search(close))
     explained = [explained_light(r.found, light, usual) for r in (alone, again)]
@@ -284,6 +292,7 @@ def _with_best_bands(
     for copy in {id(f.copy): f.copy for r in readings for f in r.found}.values():
         if copy is strip.copy or not EASY_ROWS[0] <= rows * strip.copy.fy / copy.fy <= EASY_ROWS[1]:
             continue
+        # The same lanes in another copy, as clear as where they were found.
         piece = candidate_of_lanes(copy, lanes)
         clear = [replace(t, clear=own.clear) for t, own in zip(piece.tracks, strip.piece.tracks, strict=True)]
         piece = replace(piece, tracks=tuple(clear))

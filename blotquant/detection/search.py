@@ -99,6 +99,7 @@ def _strips(
 
     Two strips where the lanes would have to run askew to the rows.
     """
+    # All lanes that the phase tells of; kept are those from the first to the last with a band.
     peaks, spans = find_lane_peaks(grid, piece, settings)
     peaks = without_specks(grid, piece, peaks, spans)
     if not peaks:
@@ -106,6 +107,7 @@ def _strips(
     first, last = min(p.lane for p in peaks), max(p.lane for p in peaks)
     own, lines = of_lanes(peaks, first, last), spans[first : last + 1]
     kept = settle_lanes(grid, piece.between(first, last), own, lines)
+    # Two membranes that lie aside of each other look like one whose lanes lean.
     parts = _askew_parts(grid, kept, own)
     if parts:
         halves = [piece.within(top, bottom) for top, bottom in parts]
@@ -113,11 +115,13 @@ def _strips(
     found = bounded(grid, FoundStrip(grid, kept, own, lines))
     if n_lanes == last - first + 1:
         return [found]
+    # Halves of hollow bands and lanes in free ground are told by how evenly lanes stand without them.
     even = evened(kept, own)
     if even is not None:
         piece, first, last = even, 0, len(even.tracks) - 1
         found = FoundStrip(grid, even, *find_lane_peaks(grid, even, settings), rivals=(len(kept.tracks),))
         found = bounded(grid, found)
+    # A count that a person states adds empty lanes or takes doubtful ones off, never one with clear bands.
     if n_lanes is None or last - first + 1 == n_lanes:
         return [found]
     if not exact:
@@ -146,6 +150,7 @@ def _askew_parts(grid: SearchCopy, piece: StripCandidate, peaks: list[Peak]) -> 
 
     Two membranes that lie aside of each other look like one whose lanes lean, but a gel runs straight.
     """
+    # The slope of the longest rows, and the lean of the lanes, in pixels of the picture.
     rows = [r for r in piece.rows if r.covered > _BROAD * max(x.covered for x in piece.rows)]
     levels = sorted({p.group: p.level for p in peaks}.values())
     gaps = np.diff(levels)
@@ -173,6 +178,7 @@ def bounded(grid: SearchCopy, found: FoundStrip) -> FoundStrip:
         return found
     middles = [float(np.mean(t.cols)) for t in piece.tracks]
     pitch = float(np.median(np.diff(middles))) if len(middles) > 1 else 1.4 * piece.tracks[0].width
+    # Room for some band heights or lane distances above the first and below the last row.
     room = max(_HEIGHTS * float(np.median([p.width for p in found.peaks])), _PITCHES * pitch * grid.fx / grid.fy)
     lowest, highest = max(p.level for p in found.peaks) + room, min(p.level for p in found.peaks) - room
     tops, bottoms = [], []
@@ -180,6 +186,7 @@ def bounded(grid: SearchCopy, found: FoundStrip) -> FoundStrip:
         inside = rows[(level >= highest) & (level <= lowest)]
         tops.append(max(top, float(inside[0])) if len(inside) else top)
         bottoms.append(min(bottom, float(inside[-1])) if len(inside) else bottom)
+    # A lane of which the network sees a part is as long as its neighbour.
     lengths = np.subtract(bottoms, tops)
     whole = np.flatnonzero(lengths >= _SHORT * float(np.median(lengths)))
     # What the network sees of an outer lane may end early; it goes as far as its neighbour.
@@ -206,6 +213,7 @@ def join_far_rows(usual: SearchCopy, found: list[FoundStrip], settings: Detectio
     list of FoundStrip
         The joined ones with the bands of both, found anew in the joined lanes; the others as they are.
     """
+    # Pairs are tried until none changes.
     strips = list(found)
     # Strips are kept here for as long as their identities tell them apart.
     settled: list[tuple[FoundStrip, FoundStrip]] = []
@@ -234,6 +242,7 @@ def _one_strip(
                    for f in (base, other))  # fmt: skip
     if len(lanes) < FEW_LANES or not 2 <= len(more) <= len(lanes) or not base.peaks or not other.peaks:
         return None
+    # Columns of both strips' lanes at the rows of the other one: which of them go on in it.
     first, last = _rows_of(other)
     middle = (first + last) / 2
     cols, places = (np.array([_extended(lane, middle) for lane in some]) for some in (lanes, more))
@@ -282,6 +291,7 @@ def _rows_of(f: FoundStrip, lanes: Container[int] | None = None) -> tuple[float,
 
 def _continued(lane: Lane, other: Lane | None, last: float, first: float) -> Lane:
     """A lane that runs on through the other strip's, or straight on over its rows where it has none there."""
+    # The other strip lies below, or above; without a lane there this one runs straight on.
     (r0, _), (r1, _) = lane.center[0], lane.center[-1]
     center = lane.center
     if other is not None and other.center[0][0] > r1:

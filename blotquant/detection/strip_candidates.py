@@ -131,8 +131,10 @@ class StripCandidate:
 def find_strip_candidates(grid: SearchCopy) -> list[StripCandidate]:
     """Find the strips of a picture with all lanes that the phase tells of, in reading order."""
     prediction = grid.prediction
+    # The phase is trusted most where bands are near.
     bands = _halved(prediction)
     near = ndimage.maximum_filter(bands, _NEAR, mode="nearest")
+    # Connected places on which lanes are likely, taken apart at doubtful bridges.
     labels, _ = ndimage.label(prediction.lanes > _INSIDE)
     ridges = find_ridges(prediction.bands)
     pieces = []
@@ -167,6 +169,7 @@ def _parted(own: Mask, lanes: NDArray[np.float32], bands: Mask) -> list[Mask]:
 
 def _above_each_other(labels: NDArray[np.signedinteger], main: NDArray[np.intp], bands: Mask) -> bool:
     """Whether the bands of one part all lie above those of the next, over common columns."""
+    # Mean row, first and last column, and height of each part's bands.
     spans = []
     for k in main:
         rows, cols = np.nonzero((labels == k) & bands)
@@ -222,7 +225,11 @@ def rows_of(ridges: tuple[Ridge, ...], tracks: tuple[LaneTrace, ...]) -> tuple[B
 
 def candidate_of_lanes(grid: SearchCopy, lanes: list[Lane]) -> StripCandidate:
     """The piece of given lanes, as they stand, with the rows that cross them."""
-    tracks = tuple(_track_of(grid, lane) for lane in lanes)
+    nodes = [np.asarray(lane.center).T for lane in lanes]
+    tracks = tuple(
+        LaneTrace(grid.row_of(rows), grid.col_of(cols), float(np.mean(lane.widths)) / grid.fx, 1.0)
+        for lane, (rows, cols) in zip(lanes, nodes, strict=True)
+    )
     tops = tuple(float(grid.row_of(lane.row_range[0])) for lane in lanes)
     bottoms = tuple(float(grid.row_of(lane.row_range[1])) for lane in lanes)
     left, right = (float(np.mean(t.cols)) + side * t.width for t, side in ((tracks[0], -1), (tracks[-1], 1)))
@@ -230,11 +237,6 @@ def candidate_of_lanes(grid: SearchCopy, lanes: list[Lane]) -> StripCandidate:
         r for r in find_ridges(grid.prediction.bands) if min(tops) < r.row < max(bottoms) and left < r.col < right
     )
     return StripCandidate(tracks, rows_of(inside, tracks), tops, bottoms)
-
-
-def _track_of(grid: SearchCopy, lane: Lane) -> LaneTrace:
-    rows, cols = np.asarray(lane.center).T
-    return LaneTrace(grid.row_of(rows), grid.col_of(cols), float(np.mean(lane.widths)) / grid.fx, 1.0)
 
 
 def trace_lanes(phase: Phase, weight: Floats, share: NDArray[np.floating]) -> list[LaneTrace]:
@@ -292,6 +294,7 @@ def trace_lanes(phase: Phase, weight: Floats, share: NDArray[np.floating]) -> li
 def _form(phase: Phase, weight: Floats, middle: float) -> Floats:
     """Lean, fan and bend of all lanes: least squares over the slopes of the phase down and across."""
     height, width = phase.shape
+    # Turning back by the phase itself leaves how fast it turns downwards and across.
     inner = np.conj(phase[1:-1, 1:-1])
     down = np.imag(inner * (phase[2:, 1:-1] - phase[:-2, 1:-1]))
     across = np.imag(inner * (phase[1:-1, 2:] - phase[1:-1, :-2]))
@@ -332,6 +335,7 @@ def _deviations(turned: Phase, trust: Floats) -> Floats:
     Phase turned to that of the lane's line, and its weight: one row a row of the picture, one column a lane.
     """
     height = len(turned)
+    # Each part of the lane's height has a phase of its own, and a parabola runs through them.
     parts = max(1, min(_PARTS, height // _PART_ROWS))
     starts = np.linspace(0, height, parts + 1).astype(int)[:-1]
     sums, weights = np.add.reduceat(turned, starts), np.add.reduceat(trust, starts)
@@ -367,13 +371,16 @@ def with_count(tracks: list[LaneTrace], n_lanes: int, first: int, last: int) -> 
         of the widest gap, then more of the same to the right; as far as they are too many, without the least clear at
         the ends.
     """
+    # Too many: without the least clear at the ends.
     while last - first + 1 > n_lanes:
         first, last = (first + 1, last) if tracks[first].clear < tracks[last].clear else (first, last - 1)
+    # Too few: with empty ones beside them, the clearest first.
     while last - first + 1 < n_lanes and (first > 0 or last < len(tracks) - 1):
         left = tracks[first - 1].clear if first > 0 else -1.0
         right = tracks[last + 1].clear if last < len(tracks) - 1 else -1.0
         first, last = (first - 1, last) if left > right else (first, last + 1)
     kept = tracks[first : last + 1]
+    # Still too few: halves of the widest gap, then more to the right.
     while len(kept) < n_lanes:
         gaps = [float(np.mean(b.cols) - np.mean(a.cols)) for a, b in itertools.pairwise(kept)]
         usual = float(np.median(gaps)) if gaps else 1.3 * kept[0].width

@@ -61,6 +61,7 @@ def turn_picture(signal: FloatImage, degrees: float) -> tuple[FloatImage, Matrix
 
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     height, width = signal.shape
+    # A turn about the middle, and a shift that puts all corners inside.
     corners = np.array([[0, 0, 1], [width - 1, 0, 1], [0, height - 1, 1], [width - 1, height - 1, 1]], dtype=float)
     there = np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
     ends = corners @ there.T
@@ -143,6 +144,7 @@ def flip_layout(layout: Layout, width: int) -> Layout:
     width : int
         Columns of the picture.
     """
+    # Lanes count from the left: those of a mirror image the other way round.
     counts = {s.id: len(layout.lanes_of(s.id)) for s in layout.strips}
     lanes = {}
     for lane in layout.lanes:
@@ -158,6 +160,7 @@ def flip_layout(layout: Layout, width: int) -> Layout:
 
 def in_reading_order(layout: Layout) -> Layout:
     """Number strips from top to bottom, side by side from left to right, and name lanes and bands by it."""
+    # Names of lanes and bands begin with that of their strip.
     names = {s.id: f"s{k}" for k, s in enumerate(_lines(layout.strips), 1)}
     lanes = {x.id: names[x.strip] + x.id.removeprefix(x.strip) for x in layout.lanes}
     return replace(
@@ -171,6 +174,7 @@ def in_reading_order(layout: Layout) -> Layout:
 
 def _lines(strips: tuple[Strip, ...]) -> list[Strip]:
     """Strips in reading order: one that begins above the middle of another stands beside it."""
+    # Strips side by side are one line of reading.
     lines: list[list[Strip]] = []
     for strip in sorted(strips, key=lambda s: bounding_box(s.outline)):
         box = bounding_box(strip.outline)

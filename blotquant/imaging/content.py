@@ -52,6 +52,7 @@ def content_box(signal: NDArray[np.floating[Any]]) -> Box:
     levels = levels_of(signal)
     if len(levels) < 2:
         return box
+    # Flat is what strays by rounding or JPEG alone; frames and margins are near the darkest or brightest count.
     low, high = float(levels[0]), float(levels[-1])
     flat = min(FLAT_STEPS * float(np.diff(levels).min()), FLAT_SHARE * (high - low))
     near = NEAR * (high - low)
@@ -131,6 +132,7 @@ def orient(stored: NDArray[Any], orientation: Orientation) -> NDArray[Any]:
     ValueError
         If the region does not lie in the picture; the message shows both.
     """
+    # As the file says, then the cut, then the turn, then the mirror.
     pixels = shown(stored, orientation.tag or 1)
     if orientation.region is not None:
         left, top, right, bottom = orientation.region

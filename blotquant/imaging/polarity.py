@@ -95,6 +95,7 @@ def guess_polarity(pixels: NDArray[Any]) -> tuple[Polarity, float]:
     (``tools/benchmarks/polarity_pieces.py``).
     """
     reduced = _reduce(pixels)
+    # One surface is judged as a whole; of several each by itself.
     surfaces = _find_surfaces(reduced)
     if surfaces.max() < 2:
         bright, dark, noise = _energies(_stand_out(reduced))
@@ -105,6 +106,7 @@ def guess_polarity(pixels: NDArray[Any]) -> tuple[Polarity, float]:
         lean = _balance(bright, dark, noise)
         leans = np.array([_balance(*part) for part in parts])
         energy = parts[:, :2].sum(axis=1)
+        # Surfaces that surely lean to opposite sides make the answer a doubt.
         sure = [float(energy[side].sum()) for side in (leans > _CLEAR_LEAN, leans < -_CLEAR_LEAN)]
         if min(sure) > _CONTRADICTION * (bright + dark):
             lean = float(np.clip(lean, -_DOUBT, _DOUBT))
@@ -247,6 +249,7 @@ def _running_median(lines: Plane, window: int) -> Plane:
 
 def _energies(residual: Plane) -> tuple[float, float, float]:
     """Energy beyond the noise on the bright and on the dark side, and that which keeps a blank at a coin's odds."""
+    # What stands out by less than the noise does is no energy.
     noise = 1.4826 * float(np.median(np.abs(residual)))
     beyond = np.maximum(np.abs(residual) - _NOISE_SDS * noise, 0.0) ** 2
     # Noise alone puts about 0.001 of its energy beyond the threshold; ten times that is added to the whole.

@@ -106,6 +106,7 @@ def winsorised_sd(values: NDArray[np.floating[Any]]) -> float:
     if values.size == 0:
         return 0.0
     size = np.abs(values, dtype=float)
+    # From the mean deviation of normal noise on, until what is clipped changes nothing.
     scale = float(size.mean()) * 1.2533
     clipped = np.empty_like(size)
     for _ in range(8):
@@ -142,6 +143,7 @@ def lane_profiles(
         One an image: mean counts at places across the lane, following the slope.
     """
     height, width = images[0].shape
+    # Columns across the lane, at rows that follow the slope, between two pixels.
     across = np.arange(-int(half), int(half) + 1)
     cols = np.minimum(np.maximum(np.rint(center[:, None] + across).astype(int), 0), width - 1)
     y = np.minimum(np.maximum(rows[:, None] + slope[:, None] * across, 0), height - 1.001)
@@ -176,6 +178,7 @@ def half_height_width(values: Profile, top: int) -> float:
     than everything else that measuring one small picture imports.
     """
     top_value = values[top]
+    # Between the two pixels on either side whose counts straddle the level.
     level = top_value - (top_value - max(values[: top + 1].min(), values[top:].min())) * 0.5
     left = top - int(np.argmax(values[: top + 1][::-1] <= level))
     right = top + int(np.argmax(values[top:] <= level))
@@ -197,6 +200,7 @@ def prominent_peaks(values: Profile, least: float) -> tuple[NDArray[np.intp], Pr
     prominence : ndarray
         How far each stands out.
     """
+    # Flat stretches count as one place.
     starts = np.flatnonzero(np.concatenate([[True], np.diff(values) != 0]))
     stops = np.append(starts[1:], len(values)) - 1
     levels = values[starts]
