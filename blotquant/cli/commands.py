@@ -214,11 +214,11 @@ def init(folder: Path, *, as_json: bool, debug: bool) -> None:
     from blotquant.runs.inspection import look
     from blotquant.text import say
 
-    draft = write_draft(folder, look=look)
-    files = [str(path) for path in draft.written]
-    document = {"command": "init", "files": files, "todo": list(draft.todo)}
+    written, todo = write_draft(folder, look=look)
+    files = [str(path) for path in written]
+    document = {"command": "init", "files": files, "todo": todo}
     _Context(as_json=as_json, debug=debug).emit(document, files)
-    say("\n".join(draft.todo))
+    say("\n".join(todo))
 
 
 @cli.command()

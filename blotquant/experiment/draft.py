@@ -16,9 +16,9 @@ from typing import Any
 
 from blotquant.errors import OutputError, SheetError
 from blotquant.experiment.design import is_known_control
-from blotquant.experiment.draft_design import compare_text
 from blotquant.experiment.draft_text import (
     Draft,
+    compare_text,
     experiment_text,
     is_phospho,
     lane_doubts,
@@ -60,16 +60,7 @@ Look = Callable[[Path], Seen]
 """Looks at one picture; `blotquant.runs.inspection.look` is the one that the command line hands in."""
 
 
-@dataclass(frozen=True, slots=True)
-class Drafted:
-    """What was written, what was there before and is kept, and what is to be done with it, one line each."""
-
-    written: tuple[Path, ...]
-    kept: tuple[Path, ...]
-    todo: tuple[str, ...]
-
-
-def write_draft(folder: Path | str, *, look: Look | None = None) -> Drafted:
+def write_draft(folder: Path | str, *, look: Look | None = None) -> tuple[list[Path], list[str]]:
     """Write experiment.toml and samples.csv into a folder of pictures; one that is there already is kept.
 
     Parameters
@@ -78,6 +69,13 @@ def write_draft(folder: Path | str, *, look: Look | None = None) -> Drafted:
         Where the pictures lie.
     look : callable, optional
         Looks at one picture; without it only file names count.
+
+    Returns
+    -------
+    written : list of pathlib.Path
+        The files.
+    todo : list of str
+        What was there before and is kept, and what is to be done with the draft, one line each.
 
     Raises
     ------
@@ -119,7 +117,7 @@ def write_draft(folder: Path | str, *, look: Look | None = None) -> Drafted:
             msg = f"{path}: cannot be written ({error.strerror or error}); choose a folder that you may write to"
             raise OutputError(msg) from None
         written.append(path)
-    return Drafted(tuple(written), tuple(kept), tuple(_todo(folder, written, kept, drafts)))
+    return written, list(_todo(folder, written, kept, drafts))
 
 
 def _todo(folder: Path, written: Sequence[Path], kept: Sequence[Path], drafts: Sequence[Draft]) -> Iterator[str]:

@@ -197,14 +197,10 @@ def _read_workbook_form(file: Path) -> tuple[dict[str, Any], Sheet | None, list[
 def _records(sheet: Sheet | None, problems: list[str]) -> list[dict[str, Any]]:
     """One record per row; empty cells are keys not given."""
     records = []
-    for row in sheet.rows if sheet else ():
-        record = {key.lower(): value for key, value in row.cells.items() if key and value}
-        records.append(
-            {
-                key: _value(key, value, f"{sheet.name if sheet else ''}: {row.where}: {key}", problems)
-                for key, value in record.items()
-            }
-        )
+    for place, cells in sheet.rows.items() if sheet else ():
+        where = f"{sheet.name if sheet else ''}: {place}"
+        record = {key.lower(): value for key, value in cells.items() if key and value}
+        records.append({key: _value(key, value, f"{where}: {key}", problems) for key, value in record.items()})
     return records
 
 
@@ -212,7 +208,7 @@ def _pairs(sheet: Sheet | None, problems: list[str]) -> dict[str, Any]:
     """Read key and value from the first two columns; the first row counts unless it says key, value."""
     if sheet is None or not sheet.columns:
         return {}
-    lines = [list(sheet.columns), *([row.cells[name] for name in sheet.columns] for row in sheet.rows)]
+    lines = [list(sheet.columns), *([cells[name] for name in sheet.columns] for cells in sheet.rows.values())]
     pairs = {cells[0].lower(): cells[1] for cells in lines if len(cells) > 1 and cells[0] and cells[1]}
     if pairs.get("key", "").lower() == "value":
         del pairs["key"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
-from blotquant.experiment.sheets import Sheet, SheetRow, read_number
+from blotquant.experiment.sheets import Sheet, read_number
 from blotquant.model.geometry import ROLES
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS
 from blotquant.text import did_you_mean
@@ -79,13 +79,13 @@ def parse_samples(sheet: Sheet, *, factors: Sequence[str] = ()) -> SampleSheet:
     places: list[str] = []
     if all(name in names.values() for name in REQUIRED):
         mistakes: dict[str, list[str]] = {}
-        for row in sheet.rows:
-            read, wrong = _read_row(SheetRow(row.where, {names[k]: v for k, v in row.cells.items()}), extra)
+        for place, cells in sheet.rows.items():
+            read, wrong = _read_row({names[k]: v for k, v in cells.items()}, extra)
             for text in wrong:
-                mistakes.setdefault(text, []).append(row.where)
+                mistakes.setdefault(text, []).append(place)
             if read:
                 rows.append(read)
-                places.append(row.where)
+                places.append(place)
         for text, where in mistakes.items():
             told = where if len(where) <= _FEW_ROWS else [f"{where[0]} and {len(where) - 1} more, to {where[-1]}"]
             problems += [f"{sheet.name}: {place}: {text}" for place in told]
@@ -99,13 +99,11 @@ def parse_samples(sheet: Sheet, *, factors: Sequence[str] = ()) -> SampleSheet:
 
 def _with_conditions(sheet: Sheet, factors: Sequence[str]) -> Sheet:
     """Name each lane's condition by its levels of the factors, such as ``AnaR, vehicle``."""
-    rows = [
-        SheetRow(
-            row.where, {**row.cells, "condition": ", ".join(row.cells[name] for name in factors if row.cells[name])}
-        )
-        for row in sheet.rows
-    ]
-    return replace(sheet, columns=(*sheet.columns, "condition"), rows=tuple(rows))
+    rows = {
+        place: {**cells, "condition": ", ".join(cells[name] for name in factors if cells[name])}
+        for place, cells in sheet.rows.items()
+    }
+    return replace(sheet, columns=(*sheet.columns, "condition"), rows=rows)
 
 
 def _misspelt(names: Sequence[str]) -> dict[str, str]:
@@ -134,8 +132,8 @@ def _check_columns(sheet: Sheet, names: Sequence[str], meant: dict[str, str]) ->
     return problems + [f"{sheet.name}: column {name!r} is missing ({found})" for name in missing]
 
 
-def _read_row(row: SheetRow, extra: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    cells, problems = row.cells, []
+def _read_row(cells: Mapping[str, str], extra: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    problems: list[str] = []
     blot = cells["blot"]
     if not blot:
         problems.append("blot is empty; give the biological replicate, such as 1")

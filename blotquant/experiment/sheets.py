@@ -35,14 +35,6 @@ WORKBOOK_SUFFIXES = (".xlsx", ".xlsm")
 
 
 @dataclass(frozen=True, slots=True)
-class SheetRow:
-    """One row of a sheet: where it stands, and its cells as text by column name."""
-
-    where: str
-    cells: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class Sheet:
     """A table as it was written: text only, blank rows left out.
 
@@ -52,15 +44,15 @@ class Sheet:
         File name, with the sheet's name where it stands in a workbook; it opens every message.
     columns : tuple of str
         Column names as written, without surrounding blanks.
-    rows : tuple of SheetRow
-        The rows that hold anything.
+    rows : dict of str to dict
+        The rows that hold anything, by where they stand, such as ``line 3``: text by column name.
     problems : tuple of str
         What is wrong with the sheet's shape, one line each.
     """
 
     name: str
     columns: tuple[str, ...]
-    rows: tuple[SheetRow, ...]
+    rows: dict[str, dict[str, str]]
     problems: tuple[str, ...] = ()
 
 
@@ -270,7 +262,7 @@ def cell_text(cell: object) -> str:
 def _make_sheet(name: str, lines: list[tuple[str, list[str]]]) -> Sheet:
     filled = [(where, [cell.strip() for cell in cells]) for where, cells in lines if any(c.strip() for c in cells)]
     if not filled:
-        return Sheet(name, (), (), (f"{name}: the sheet is empty",))
+        return Sheet(name, (), {}, (f"{name}: the sheet is empty",))
     # Rows above the header that hold one cell each, where wider ones follow.
     widths = [sum(1 for cell in cells if cell) for _, cells in filled]
     first = next((k for k, width in enumerate(widths) if width > 1), 0)
@@ -290,7 +282,7 @@ def _make_sheet(name: str, lines: list[tuple[str, list[str]]]) -> Sheet:
         for k, c in enumerate(header)
         if c and c.lower() in [h.lower() for h in header[:k]]
     ]
-    rows = []
+    rows = {}
     for where, cells in filled[1:]:
         surplus = [cell for cell in cells[len(header) :] if cell]
         if surplus:
@@ -299,8 +291,8 @@ def _make_sheet(name: str, lines: list[tuple[str, list[str]]]) -> Sheet:
                 f"columns; put text that holds the separator in quotes (surplus: {surplus[0]!r})"
             )
         padded = cells[: len(header)] + [""] * (len(header) - len(cells))
-        rows.append(SheetRow(where, dict(zip(header, padded, strict=True))))
-    return Sheet(name, tuple(header), tuple(rows), tuple(problems))
+        rows[where] = dict(zip(header, padded, strict=True))
+    return Sheet(name, tuple(header), rows, tuple(problems))
 
 
 def read_number(text: str) -> float:

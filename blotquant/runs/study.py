@@ -153,7 +153,7 @@ def run_experiment(
 
 def _still_drafted(experiment: Experiment) -> Iterator[str]:
     """What `init` has left to a person and nobody has filled in yet."""
-    from blotquant.experiment.draft_design import PLACEHOLDER
+    from blotquant.experiment.draft_text import PLACEHOLDER
 
     if not experiment.ratios:
         yield (

@@ -163,12 +163,12 @@ def test_write_draft_names_that_need_quoting(tmp_path):
 def test_write_draft_never_overwrites(tmp_path):
     (tmp_path / "pAKT.tif").write_bytes(b"no picture")
     (tmp_path / "samples.csv").write_text("mine", encoding="utf-8")
-    drafted = write_draft(tmp_path)
+    written, todo = write_draft(tmp_path)
     assert (tmp_path / "samples.csv").read_text(encoding="utf-8") == "mine"
-    assert [path.name for path in drafted.written] == ["experiment.toml"]
-    assert drafted.todo[0] == "samples.csv was there and is kept"
+    assert [path.name for path in written] == ["experiment.toml"]
+    assert todo[0] == "samples.csv was there and is kept"
     # What does not fit the sheet that is there is told at once.
-    assert any("samples.csv: column 'lane' is missing" in line for line in drafted.todo)
+    assert any("samples.csv: column 'lane' is missing" in line for line in todo)
     before = (tmp_path / "experiment.toml").read_bytes()
     with pytest.raises(OutputError, match="are there already and are left as they are"):
         write_draft(tmp_path)
@@ -179,8 +179,8 @@ def test_write_draft_a_sheet_for_an_experiment_that_is_there(tmp_path):
     (tmp_path / "pAKT.tif").write_bytes(b"no picture")
     mine = 'samples = "samples.csv"\n[[images]]\nfile = "pAKT.tif"\nblot = "A"\nprobe = "pAKT"\n'
     (tmp_path / "experiment.toml").write_text(mine, encoding="utf-8")
-    drafted = write_draft(tmp_path)
-    assert [path.name for path in drafted.written] == ["samples.csv"]
+    written, _ = write_draft(tmp_path)
+    assert [path.name for path in written] == ["samples.csv"]
     assert read_experiment(tmp_path).n_lanes("A", "A") == 10
     assert (tmp_path / "experiment.toml").read_text(encoding="utf-8") == mine
 
@@ -189,7 +189,7 @@ def test_write_draft_what_to_do_next_is_told(tmp_path):
     folder = tmp_path / "my blots"
     folder.mkdir()
     (folder / "pAKT.tif").write_bytes(b"no picture")
-    todo = write_draft(folder).todo
+    todo = write_draft(folder)[1]
     assert [line for line in todo if line[0] != " "][1].endswith("every guess is marked in it")
     assert todo[0].startswith(f"1. {folder / 'samples.csv'}: write into each row")
     assert todo[-1] == f"3. blotquant run '{folder}' -o '{folder / 'results'}'"
@@ -198,7 +198,7 @@ def test_write_draft_what_to_do_next_is_told(tmp_path):
 def test_pictures_that_cannot_be_read_are_drafted_by_name(tmp_path):
     (tmp_path / "pAKT.tif").write_bytes(b"no picture")
     assert look(tmp_path / "pAKT.tif") == Seen()
-    assert [path.name for path in write_draft(tmp_path).written] == ["experiment.toml", "samples.csv"]
+    assert [path.name for path in write_draft(tmp_path)[0]] == ["experiment.toml", "samples.csv"]
     assert read_experiment(tmp_path).n_lanes("1", "1") == 10
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from blotquant.errors import SheetError
 from blotquant.experiment.sample_sheet import did_you_mean, parse_samples
-from blotquant.experiment.sheets import Sheet, SheetRow, cell_text, read_csv_sheet, read_number, read_workbook
+from blotquant.experiment.sheets import Sheet, cell_text, read_csv_sheet, read_number, read_workbook
 
 TEXT = 'blot,lane,condition,note\n1,1,vehicle,"Müller, β"\n\n1,2,drug,\n'
 PLAIN = [("line 2", ["1", "1", "vehicle", "Müller, β"]), ("line 4", ["1", "2", "drug", ""])]
@@ -26,24 +26,24 @@ def read(tmp_path, data):
 def test_read_csv_sheet_encodings_and_line_ends(tmp_path, encoding, line_end):
     sheet = read(tmp_path, TEXT.replace("\n", line_end).encode(encoding))
     assert sheet.columns == ("blot", "lane", "condition", "note")
-    assert [(row.where, list(row.cells.values())) for row in sheet.rows] == PLAIN
+    assert [(place, list(cells.values())) for place, cells in sheet.rows.items()] == PLAIN
     assert not sheet.problems
 
 
 def test_windows_1252(tmp_path):
     sheet = read(tmp_path, "blot,lane,condition\n1,1,Müller 5 µM\n".encode("cp1252"))
-    assert sheet.rows[0].cells["condition"] == "Müller 5 µM"
+    assert next(iter(sheet.rows.values()))["condition"] == "Müller 5 µM"
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])
 def test_read_csv_sheet_other_separators(tmp_path, separator):
     text = f"blot{separator}lane{separator}condition\n1{separator}1{separator}a, b\n"
-    assert read(tmp_path, text.encode()).rows[0].cells == {"blot": "1", "lane": "1", "condition": "a, b"}
+    assert read(tmp_path, text.encode()).rows == {"line 2": {"blot": "1", "lane": "1", "condition": "a, b"}}
 
 
 def test_read_csv_sheet_excel_names_its_separator(tmp_path):
     sheet = read(tmp_path, b"sep=;\nblot;lane\n1;2\n")
-    assert (sheet.columns, sheet.rows) == (("blot", "lane"), (SheetRow("line 3", {"blot": "1", "lane": "2"}),))
+    assert (sheet.columns, sheet.rows) == (("blot", "lane"), {"line 3": {"blot": "1", "lane": "2"}})
 
 
 def test_read_csv_sheet_a_shape_that_is_wrong_is_named(tmp_path):
@@ -54,7 +54,7 @@ def test_read_csv_sheet_a_shape_that_is_wrong_is_named(tmp_path):
         "samples.csv: line 2: 6 cells where the header has 5 columns; put text that holds the separator in quotes "
         "(surplus: '6')",
     )
-    assert sheet.rows[1].cells["lane"] == ""
+    assert list(sheet.rows.values())[1]["lane"] == ""
     assert read(tmp_path, b"\n,,\n").problems == ("samples.csv: the sheet is empty",)
 
 
@@ -82,8 +82,8 @@ def test_read_workbook_workbook_cells_become_what_a_person_sees(tmp_path):
         book.active.append(line)
     book.save(tmp_path / "x.xlsx")
     sheet = read_workbook(tmp_path / "x.xlsx")["samples"]
-    assert [list(row.cells.values()) for row in sheet.rows] == [["1", "2", "2026-03-04"], ["a", "0.5", "true"]]
-    assert sheet.rows[1].where == "row 4"
+    assert [list(cells.values()) for cells in sheet.rows.values()] == [["1", "2", "2026-03-04"], ["a", "0.5", "true"]]
+    assert list(sheet.rows)[1] == "row 4"
     assert cell_text(datetime.datetime(2026, 3, 4, 5)) == "2026-03-04T05:00:00"
 
 
@@ -122,7 +122,7 @@ def test_parse_samples_tells_one_mistake_of_many_rows_once_and_asks_about_words_
     sheet = Sheet(
         "s.csv",
         ("blot", "lane", "condition", "role"),
-        tuple(SheetRow(f"line {k}", row) for k, row in enumerate(rows, 2)),
+        {f"line {k}": row for k, row in enumerate(rows, 2)},
     )
     allowed = "allowed: sample, ladder, standard, blank, excluded"
     assert list(parse_samples(sheet).problems) == [
@@ -144,9 +144,7 @@ def test_did_you_mean():
 def samples(text):
     lines = text.strip().splitlines()
     columns = tuple(lines[0].split(","))
-    rows = tuple(
-        SheetRow(f"line {k}", dict(zip(columns, line.split(","), strict=True))) for k, line in enumerate(lines[1:], 2)
-    )
+    rows = {f"line {k}": dict(zip(columns, line.split(","), strict=True)) for k, line in enumerate(lines[1:], 2)}
     return parse_samples(Sheet("s.csv", columns, rows))
 
 
@@ -216,7 +214,7 @@ def test_read_csv_sheet_takes_windows_letters_of_many_languages(tmp_path):
     names = ["Größe", "œ'il “x” – y’s", "forêt noire", "señal ±5 µM", "50 °C", "Ålesund", "½ dose"]
     for name in names[:1] + names[2:]:
         sheet = read(tmp_path, f"blot,lane,condition\n1,1,{name}\n".encode("cp1252"))
-        assert sheet.rows[0].cells["condition"] == name
+        assert next(iter(sheet.rows.values()))["condition"] == name
 
 
 def test_read_workbook_names_formulas_without_a_saved_value(tmp_path):

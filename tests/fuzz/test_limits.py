@@ -162,8 +162,8 @@ def test_zeros_are_cells(tmp_path: Path) -> None:
         book.active.append(row)
     book.save(tmp_path / "a.xlsx")
     [sheet] = read_workbook(tmp_path / "a.xlsx").values()
-    assert [list(row.cells.values()) for row in sheet.rows] == [["0", ""], ["", "0"], ["false", ""]]
-    assert [row.where for row in sheet.rows] == ["row 2", "row 3", "row 5"]
+    assert [list(cells.values()) for cells in sheet.rows.values()] == [["0", ""], ["", "0"], ["false", ""]]
+    assert list(sheet.rows) == ["row 2", "row 3", "row 5"]
 
 
 # numbers that are none

@@ -249,7 +249,7 @@ def test_a_sheet_in_any_dialect(rows: list[list[str]], delimiter: str, encoding:
         (place / "s.csv").write_bytes(text.getvalue().encode(encoding))
         sheet = read_csv_sheet(place / "s.csv")
     assert sheet.columns == ("blot", "lane")
-    assert [[row.cells["blot"], row.cells["lane"]] for row in sheet.rows] == [row for row in rows if any(row)]
+    assert [[cells["blot"], cells["lane"]] for cells in sheet.rows.values()] == [row for row in rows if any(row)]
 
 
 # the record

@@ -4,7 +4,7 @@ import pytest
 
 from blotquant.errors import OutputError
 from blotquant.experiment.draft import write_draft
-from blotquant.experiment.draft_design import compare_text
+from blotquant.experiment.draft_text import compare_text
 from blotquant.experiment.read import read_experiment
 
 
