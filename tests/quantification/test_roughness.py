@@ -107,7 +107,7 @@ def test_matern_is_once_differentiable() -> None:
     assert matern(np.array([1.0]))[0] == pytest.approx(0.48335772, rel=1e-7)
 
 
-def test_variances_of_known_courses() -> None:
+def test_measure_roughness_of_known_courses() -> None:
     inside, between = courses(1)
     usable = np.ones(SHAPE, bool)
     usable[60:63] = False
@@ -118,7 +118,7 @@ def test_variances_of_known_courses() -> None:
     assert_same(found, wanted)
 
 
-def test_bins_of_two_rows_are_as_far_apart_as_their_rows() -> None:
+def test_measure_roughness_in_bins_of_two_rows() -> None:
     """Every row twice, with bands twice as high: the same variances over twice the length, of twice the pixels."""
     one = ground(*courses(1))
     signal = np.repeat(one.signal, 2, axis=0)
@@ -129,7 +129,7 @@ def test_bins_of_two_rows_are_as_far_apart_as_their_rows() -> None:
     assert_same(measure_roughness(two), replace(expected(inside, beside(between), 14), length=32.0))
 
 
-def test_texture_is_not_taken_for_a_course() -> None:
+def test_measure_roughness_takes_no_texture_for_a_course() -> None:
     """White rows of their own are all texture: no smooth course, whether shared or not, and no level."""
     rng = np.random.default_rng(3)
     inside, between = rng.normal(0, 10, (3, 100)), rng.normal(0, 10, (2, 100))
@@ -139,13 +139,13 @@ def test_texture_is_not_taken_for_a_course() -> None:
     assert found.row == pytest.approx(100, rel=0.2)
 
 
-def test_a_slope_of_all_lanes_is_no_course() -> None:
+def test_measure_roughness_takes_no_common_slope_for_a_course() -> None:
     rows = np.arange(100.0)
     found = measure_roughness(ground(np.array([5 * rows] * 3), np.array([5 * rows] * 2)))
     assert (found.row, found.shared, found.uneven, found.level) == (0.0, 0.0, 0.0, 0.0)
 
 
-def test_rows_less_than_half_free_say_nothing() -> None:
+def test_measure_roughness_hears_no_rows_less_than_half_free() -> None:
     """Of the middle lane's seven columns, 45 to 51, three are masked on some rows and four on others."""
     inside, between = courses(2)
     usable = np.ones(SHAPE, bool)
@@ -157,7 +157,7 @@ def test_rows_less_than_half_free_say_nothing() -> None:
 
 
 @pytest.mark.parametrize("n_rows", [11, 12, 19, 20, 60])
-def test_few_rows_say_nothing(n_rows: int) -> None:
+def test_measure_roughness_of_few_rows(n_rows: int) -> None:
     """Twelve differences are enough for a variance: 12 rows for the level, 20 for rows a band height apart."""
     inside, between = courses(4)
     usable = np.zeros(SHAPE, bool)
@@ -171,7 +171,7 @@ def test_few_rows_say_nothing(n_rows: int) -> None:
     assert_same(found, expected(lane, gap, 1))
 
 
-def test_without_lanes_there_is_nothing_to_measure() -> None:
+def test_measure_roughness_without_lanes() -> None:
     bare = BackgroundPixels(
         signal=np.zeros(SHAPE), usable=np.ones(SHAPE, bool), band_height=8, lane_pitch=32, noise=3.0
     )
@@ -179,7 +179,7 @@ def test_without_lanes_there_is_nothing_to_measure() -> None:
 
 
 @pytest.mark.parametrize(("errors", "share"), [(1.0, 0.0), (2.0, 0.0), (2.5, 0.25), (3.0, 0.5), (4.0, 1.0), (9.0, 1.0)])
-def test_a_variance_counts_from_two_standard_errors_on(errors: float, share: float) -> None:
+def test_beyond_noise_counts_from_two_standard_errors_on(errors: float, share: float) -> None:
     """The noise of 63 steps that overlap is known to a third of itself."""
     noise = 10.0
     found = noise + errors * noise / 3

@@ -1,13 +1,15 @@
-"""Grounds summed over cells, against the same taken pixel by pixel, place by place."""
+"""The ground summed over cells, against the same taken pixel by pixel, place by place."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from skimage.restoration import rolling_ball
+from small_grounds import ground
 
 from blotquant.imaging.robust import winsorised_sd
-from blotquant.model.geometry import Box, Lane
+from blotquant.model.geometry import Lane
 from blotquant.quantification.background.background_pixels import (
     NEAR,
     OUTLIER,
@@ -16,14 +18,31 @@ from blotquant.quantification.background.background_pixels import (
     find_specks,
     lane_light,
 )
-from blotquant.quantification.background.methods import BRIGHT, STANDS, Aperture, RollingBall, interpolate_cells
 
 
-def everything(shape: tuple[int, int]) -> Aperture:
-    return Aperture(box=Box(0, shape[0], 0, shape[1]), weights=np.ones(shape))
+def test_cells_read_the_mean_of_free_pixels():
+    rng = np.random.default_rng(1)
+    signal, usable = rng.normal(500, 5, (60, 80)), rng.random((60, 80)) > 0.2
+    cells = Cells(signal, usable, (6, 4), noise=100.0)
+    found = cells.read(8, 40, slice(2, 5))
+    for k, top in enumerate((12, 18, 24)):
+        part = slice(top, top + 6), slice(8, 40)
+        free = usable[part]
+        assert found.counts[k] == free.sum()
+        assert found.means[k] == pytest.approx(signal[part][free].mean(), rel=1e-12)
+        rows = np.repeat(np.arange(top, top + 6)[:, None], 32, axis=1)
+        assert found.rows[k] == pytest.approx(rows[free].mean(), rel=1e-12)
 
 
-def test_ranges_side_by_side_are_each_as_read_alone() -> None:
+def test_cells_read_ranges_for_each_bin_as_one_range():
+    signal = np.random.default_rng(2).normal(500, 5, (61, 83))
+    cells = Cells(signal, np.ones(signal.shape, bool), (6, 4), noise=5.0)
+    one, each = cells.read(9, 41), cells.read(np.full(11, 9.0), np.full(11, 41.0))
+    for a, b in zip(one, each, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_cells_read_ranges_side_by_side_as_each_alone() -> None:
     """Bins with nothing free stand at their middles too."""
     rng = np.random.default_rng(1)
     signal, usable = rng.normal(500, 5, (60, 80)), rng.random((60, 80)) > 0.3
@@ -39,7 +58,7 @@ def test_ranges_side_by_side_are_each_as_read_alone() -> None:
 
 
 @pytest.mark.parametrize(("n_free", "is_known"), [(14, False), (15, True)])
-def test_a_bin_speaks_with_three_tenths_of_its_pixels(n_free: int, is_known: bool) -> None:
+def test_cells_read_a_bin_with_three_tenths_of_its_pixels(n_free: int, is_known: bool) -> None:
     """Two cells of 6 × 4 pixels are 48, of which 14.4 are three tenths."""
     usable = np.zeros((6, 12), bool)
     usable[:, :8].flat[:n_free] = True
@@ -49,7 +68,7 @@ def test_a_bin_speaks_with_three_tenths_of_its_pixels(n_free: int, is_known: boo
         assert (found.counts[0], found.means[0]) == wanted
 
 
-def test_a_single_pixel_is_a_mean() -> None:
+def test_cells_read_a_single_pixel() -> None:
     signal = np.arange(30.0).reshape(5, 6) ** 2
     cells = Cells(signal, np.ones(signal.shape, bool), (1, 1), noise=1e6)
     each = cells.read(np.full(5, 4.0), np.full(5, 5.0))
@@ -58,10 +77,19 @@ def test_a_single_pixel_is_a_mean() -> None:
         np.testing.assert_array_equal(found.rows, np.arange(5))
 
 
+def test_cells_of_four_rows_stand_at_their_middles() -> None:
+    """A band of 32 rows has bins of 4; a bin with nothing free stands at its middle too."""
+    cells = replace(ground((0, 100)), band_height=32).cells
+    middles = [1.5 + 4 * k for k in range(25)]
+    assert cells.middles().tolist() == middles
+    assert cells.read(43, 53).rows.tolist() == middles
+    assert cells.read(0, 40, slice(2, 5)).rows.tolist() == middles[2:5]
+
+
 @pytest.mark.parametrize(
     ("height", "pitch", "step"), [(9, 96, 3), (8.9, 96, 2), (90, 36, 3), (90, 35, 2), (90, 960, 8), (2, 960, 1)]
 )
-def test_the_grid_is_a_third_of_a_band(height: float, pitch: float, step: int) -> None:
+def test_grid_is_a_third_of_a_band(height: float, pitch: float, step: int) -> None:
     """Of a band's height or of a quarter of a pitch, the smaller one, in whole pixels from 1 to 8."""
     rng = np.random.default_rng(6)
     signal, usable = rng.normal(100, 5, (20, 26)), rng.random((20, 26)) > 0.3
@@ -77,7 +105,7 @@ def test_the_grid_is_a_third_of_a_band(height: float, pitch: float, step: int) -
 
 
 @pytest.mark.parametrize("bin_rows", [1, 2, 3, 7, 12])
-def test_light_of_a_lanes_bands(bin_rows: int) -> None:
+def test_lane_light_is_above_the_free_ground(bin_rows: int) -> None:
     """On a lane's middle and a quarter of its width to either side, at every third of a bin; 0 where it is free."""
     rng = np.random.default_rng(8)
     lane = Lane(id="l", strip="s", number=1, center=((0, 20), (59, 26)), widths=(12, 16))
@@ -102,7 +130,7 @@ def test_light_of_a_lanes_bands(bin_rows: int) -> None:
 
 
 @pytest.mark.parametrize("noise", [0.0, 3.0])
-def test_specks_stand_out_from_both_sides(noise: float) -> None:
+def test_find_specks_that_stand_out_from_both_sides(noise: float) -> None:
     """Six cells on either side, a cell's own pixels left out; cells without any do not count as quiet ones."""
     rng = np.random.default_rng(2)
     count = rng.integers(0, 25, (31, 40)) * (rng.random((31, 40)) > 0.5)
@@ -121,65 +149,16 @@ def test_specks_stand_out_from_both_sides(noise: float) -> None:
     np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("shape", [(9, 7), (1, 7), (9, 1), (1, 1), (2, 2)])
-@pytest.mark.parametrize("step", [1, 3, 4])
-def test_levels_between_the_centres_of_cells(shape: tuple[int, int], step: int) -> None:
-    """Bilinear: along each row, then along each column; flat beyond the outermost centres."""
-    cells = np.random.default_rng(3).normal(100, 10, shape)
-    places = [(np.arange(n) + 0.5) * step - 0.5 for n in shape]
-    size = shape[0] * step, shape[1] * step
-    across = np.array([np.interp(np.arange(size[1]), places[1], row) for row in cells])
-    expected = np.array([np.interp(np.arange(size[0]), places[0], column) for column in across.T]).T
-    np.testing.assert_allclose(interpolate_cells(cells, step, everything(size)), expected, rtol=1e-12)
-    part = Aperture(box=Box(0, 1, size[1] - 1, size[1]), weights=np.ones((1, 1)))
-    np.testing.assert_allclose(interpolate_cells(cells, step, part), expected[:1, -1:], rtol=1e-12)
+def test_find_specks_keeps_their_neighbours():
+    rng = np.random.default_rng(3)
+    total = rng.normal(0, 1, (5, 30)) * np.sqrt(24)
+    total[2, 15] += 400
+    found = find_specks(total, np.full((5, 30), 24.0), 1.0)
+    assert found[2, 15]
+    assert found.sum() == 1
 
 
-def ball_picture() -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(4)
-    signal, usable = rng.normal(100, 5, (60, 52)), np.ones((60, 52), bool)
-    signal[10:16, 10:20] += 300
-    usable[8:18, 8:22] = False
-    return signal, usable
-
-
-@pytest.mark.parametrize(("height", "pitch", "radius"), [(4.0, 8.0, 8), (4.5, 8.0, 9), (2.0, 12.0, 9)])
-def test_rolling_ball_is_scikit_images_lifted_to_the_middle_of_the_background(
-    height: float, pitch: float, radius: int
-) -> None:
-    """Radius: two band heights or three quarters of a pitch, the larger one, in cells of one pixel."""
-    signal, usable = ball_picture()
-    ground = BackgroundPixels(signal=signal, usable=usable, band_height=height, lane_pitch=pitch)
-    found = RollingBall(ground).under(everything(signal.shape))
-    middle = np.median(signal)
-    unit = np.quantile(np.abs(signal - middle), BRIGHT) / (STANDS * radius)
-    rolled = rolling_ball((signal - middle) / unit, radius=radius) * unit + middle
-    np.testing.assert_allclose(found.values, rolled + np.median((signal - rolled)[usable]), rtol=1e-9)
-    assert found.n_pixels == (2 * radius + 1) ** 2
-    # Without any background pixels there is nothing to be lifted to.
-    dark = BackgroundPixels(signal=signal, usable=~usable & usable, band_height=height, lane_pitch=pitch)
-    np.testing.assert_allclose(RollingBall(dark).under(everything(signal.shape)).values, rolled, rtol=1e-9)
-
-
-@pytest.mark.parametrize("factor", [1e-4, 1.0, 650.0])
-def test_rolling_ball_does_not_depend_on_the_scale_of_the_counts(factor: float) -> None:
-    signal, usable = ball_picture()
-    one, other = (
-        RollingBall(BackgroundPixels(signal=signal * f, usable=usable, band_height=4, lane_pitch=8))
-        .under(everything(signal.shape))
-        .values
-        for f in (1.0, factor)
-    )
-    np.testing.assert_allclose(other, factor * one, rtol=1e-6)
-
-
-def test_rolling_ball_under_a_flat_picture_is_that_picture() -> None:
-    flat = np.full((40, 30), 7.0)
-    ground = BackgroundPixels(signal=flat, usable=np.ones(flat.shape, bool), band_height=4, lane_pitch=8)
-    assert (RollingBall(ground).under(everything(flat.shape)).values == 7.0).all()
-
-
-def test_columns_more_than_half_as_tall() -> None:
-    weights = np.array([[0.2, 1, 1, 1, 0], [0.9, 1, 1, 0, 0], [0.9, 0, 1, 0.5, 1]])
-    assert Aperture(box=Box(0, 3, 0, 5), weights=weights).filled.tolist() == [0, 1, 2]
-    assert Aperture(box=Box(0, 3, 0, 0), weights=weights[:, :0]).filled.tolist() == []
+def test_find_specks_takes_no_step_for_one():
+    total = np.zeros((5, 30))
+    total[:, 12:] = 5000
+    assert not find_specks(total, np.full((5, 30), 24.0), 1.0).any()

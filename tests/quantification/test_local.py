@@ -1,7 +1,4 @@
-"""Backgrounds against the textbook's own formulas, solved the slow way, and against ranges counted by hand.
-
-In these grounds a band height is 8 rows and a lane pitch 32 columns, so that every cell is one pixel.
-"""
+"""Kriging against the textbook's own formulas, solved the slow way, and which pixels are asked, counted by hand."""
 
 from __future__ import annotations
 
@@ -10,45 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import simple_pictures
 from scipy.linalg import null_space
+from simple_pictures import LANES, as_image, plain_layout
+from small_grounds import SHAPE, aperture, ground, lane
 
-from blotquant.model.geometry import Box, Lane
+from blotquant.model.geometry import Box, Lane, rectangle
 from blotquant.quantification.background import Aperture, BackgroundPixels, Estimate
 from blotquant.quantification.background.local import GLOW, PRIOR_WEIGHT, RAGGED, Local, Witnesses, krige
-from blotquant.quantification.background.methods import (
-    Constant,
-    Flank,
-    LaneBaseline,
-    NoBackground,
-    _lines,
-    weighted_median,
-)
 from blotquant.quantification.background.roughness import Roughness
+from blotquant.quantification.bands import measure_bands
 
 ROUGH = Roughness(pixel=9.0, row=2.0, shared=50.0, level=30.0, uneven=20.0, length=16.0)
-SHAPE = (100, 96)
-
-
-def lane(number: int = 1, center: float = 48.0, width: float = 10.0) -> Lane:
-    return Lane(id=f"l{number}", strip="s", number=number, center=((0, center), (99, center)), widths=(width, width))
-
-
-def aperture(rows: tuple[int, int] = (40, 50), cols: tuple[int, int] = (43, 53), of: Lane | None = None) -> Aperture:
-    return Aperture(box=Box(*rows, *cols), weights=np.ones((rows[1] - rows[0], cols[1] - cols[0])), lane=of)
-
-
-def ground(
-    masked: tuple[int, int] = (38, 52), lanes: tuple[Lane, ...] = (), *, signal: np.ndarray | None = None
-) -> BackgroundPixels:
-    """A ground with some rows masked on the middle columns, 40 to 55."""
-    usable = np.ones(SHAPE, bool)
-    usable[masked[0] : masked[1], 40:56] = False
-    rows = np.indices(SHAPE)[0]
-    known = 500.0 + 0.5 * rows + 5 * np.sin(rows / 7) if signal is None else signal
-    return BackgroundPixels(signal=known, usable=usable, band_height=8, lane_pitch=32, noise=3.0, lanes=lanes)
-
-
-# kriging: the augmented system of universal kriging, dense, one band at a time
 
 
 def witnesses(rows: np.ndarray, n_own: int, seed: int, glow: float = 4.0) -> Witnesses:
@@ -105,7 +75,7 @@ def ragged_aperture(start: int, height: int) -> Aperture:
     return Aperture(box=Box(start, start + height, 10, 16), weights=weights)
 
 
-def test_kriging_is_the_textbooks() -> None:
+def test_krige_is_the_textbooks() -> None:
     """Bands of several heights and numbers of witnesses, solved together."""
     places = np.concatenate([np.arange(20.0, 48, 4), np.arange(76.0, 100, 5)])
     cases = [
@@ -123,7 +93,7 @@ def test_kriging_is_the_textbooks() -> None:
         assert found.n_pixels == pytest.approx(seen.counts.sum(), rel=1e-12)
 
 
-def test_an_aperture_of_one_row_or_without_cover_is_kriged() -> None:
+def test_krige_an_aperture_of_one_row_or_without_cover() -> None:
     seen = witnesses(np.arange(20.0, 40, 2), 10, 6)
     row = Aperture(box=Box(50, 51, 10, 16), weights=np.ones((1, 6)))
     three = Aperture(box=Box(49, 52, 10, 16), weights=np.ones((3, 6)))
@@ -134,7 +104,7 @@ def test_an_aperture_of_one_row_or_without_cover_is_kriged() -> None:
     assert (empty.leverage, empty.model_sd) == pytest.approx((whole.leverage, whole.model_sd), rel=1e-9)
 
 
-def test_a_witness_that_glows_without_limit_says_nothing() -> None:
+def test_krige_hears_no_witness_that_glows_without_limit() -> None:
     places = np.arange(20.0, 50, 3)
     both = witnesses(np.concatenate([places, places + 1]), len(places), 7, 1e12)
     alone = Witnesses(*(part[: len(places)] for part in both))
@@ -143,7 +113,7 @@ def test_a_witness_that_glows_without_limit_says_nothing() -> None:
     assert with_gaps.leverage == pytest.approx(without.leverage, rel=1e-4)
 
 
-def test_witnesses_on_a_straight_line_tell_a_calm_place() -> None:
+def test_krige_a_calm_place_from_witnesses_on_a_straight_line() -> None:
     """Without any residual the scale is the prior's share alone, whatever was seen."""
     rows = np.arange(20.0, 80, 4)
     straight = Witnesses(rows, 100 + rows, np.full(len(rows), 20.0), np.ones(len(rows), bool), np.zeros(len(rows)))
@@ -154,7 +124,17 @@ def test_witnesses_on_a_straight_line_tell_a_calm_place() -> None:
     assert found.model_sd == pytest.approx(sd, rel=1e-5)
 
 
-# local: which pixels are asked
+def test_krige_holds_matrices_of_few_bands_at_once() -> None:
+    """400 bands of 60 witnesses: one matrix of all would have 12 MB, and a solution needs ten; each as it is alone."""
+    places = np.concatenate([np.arange(30.0), np.arange(70.0, 100)])
+    case = (witnesses(places, 40, 1), ragged_aperture(40, 20))
+    [alone] = together([case], 4)
+    tracemalloc.start()
+    found = together([case] * 400, 4)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 25 * 2**20
+    assert all((one.values == alone.values).all() and one.model_sd == alone.model_sd for one in found)
 
 
 def seen_by(of: Aperture, on: BackgroundPixels, **options: int) -> Witnesses:
@@ -190,7 +170,7 @@ def test_local_grows_until_its_bins_are_enough(min_bins: int, n: int) -> None:
 
 
 @pytest.mark.parametrize(("stop", "n"), [(60, 5), (61, 20)])
-def test_five_bins_are_enough(stop: int, n: int) -> None:
+def test_local_has_enough_in_five_bins(stop: int, n: int) -> None:
     """Rows 28 and 29 above and 60 to 62 below; without row 60, rows 20 to 29 above and 61 to 70 below."""
     assert int(seen_by(aperture(), ground((30, stop))).own.sum()) == n
 
@@ -200,7 +180,7 @@ def test_five_bins_are_enough(stop: int, n: int) -> None:
     [([(38, 62)], [*range(28, 38), 62]), ([(0, 40), (41, 52)], [40, *range(52, 82)]),
      ([(38, 50), (51, 100)], [*range(28, 38), 50])],
 )  # fmt: skip
-def test_one_row_beyond_the_band_is_a_side(masked: list[tuple[int, int]], expected: list[int]) -> None:
+def test_local_takes_one_row_beyond_the_band_for_a_side(masked: list[tuple[int, int]], expected: list[int]) -> None:
     """Row 62 is below a band of rows 40 to 49 and so is row 50; row 40 is not above it, and the window grows to 81."""
     on = ground((0, 0))
     for start, stop in masked:
@@ -213,7 +193,7 @@ def gaps(of: Aperture, lanes: tuple[Lane, ...]) -> list[tuple[float, float]]:
     return [(left, right) for left, right in Local(ground(lanes=lanes)).zones([of])[0, 1:].tolist()]
 
 
-def test_gaps_end_at_the_neighbours() -> None:
+def test_local_reads_gaps_up_to_the_neighbours() -> None:
     """A fifth of 30 columns is 6; the neighbour on the left ends at column 30, that on the right begins at 66."""
     lanes = (lane(1, 20, 20), lane(2, 48, 30), lane(3, 76, 20))
     wide = aperture(cols=(33, 63), of=lanes[1])
@@ -229,7 +209,7 @@ def test_gaps_end_at_the_neighbours() -> None:
     assert gaps(aperture(cols=(45, 51), of=lanes[1]), lanes) == [(42, 45), (51, 54)]
 
 
-def test_gaps_glow_with_the_brightest_band_beside_them() -> None:
+def test_local_lets_gaps_glow_with_the_brightest_band_beside_them() -> None:
     """100 counts of light in the lane, 200 in its neighbour: a part of 200 may lie on the gap between them."""
     lanes = (lane(1), lane(2, 80))
     signal = np.full(SHAPE, 10.0)
@@ -256,7 +236,7 @@ def test_local_needs_three_witnesses(n_free: int, is_kriged: bool) -> None:
     assert (found.values.shape == (10, 1)) == is_kriged
 
 
-def test_apertures_without_pixels_stand_between_others() -> None:
+def test_local_passes_over_apertures_without_pixels() -> None:
     surface = Local(ground())
     empty = Aperture(box=Box(40, 40, 43, 53), weights=np.ones((0, 10)))
     one, none, two = surface.under_all([aperture(), empty, aperture((41, 49))])
@@ -265,153 +245,35 @@ def test_apertures_without_pixels_stand_between_others() -> None:
     np.testing.assert_array_equal(two.values, surface.under(aperture((41, 49))).values)
 
 
-# one number, one line
+@pytest.mark.parametrize("gap_share", [0.05, 0.2, 0.5, 1.0])
+@pytest.mark.parametrize("slope", [0.0, 0.5])
+def test_local_is_not_lifted_by_bands_that_fuse(gap_share, slope):
+    height, sigma = 4000.0, 5.0
+    rows, cols = np.indices(simple_pictures.SHAPE)
+    rng = np.random.default_rng(4)
+    ground = 500 + slope * rows + rng.normal(0, 6, simple_pictures.SHAPE)
+    in_lane = np.min([np.abs(cols - c + 0.5) for c in LANES], axis=0) < 15
+    along = np.exp(-((rows - 99.5) ** 2) / 2 / sigma**2)
+    inside = (cols > 20) & (cols < 198)
+    slab = height * along * np.where(in_lane, 1.0, gap_share) * inside
+    layout = plain_layout(rows=(100.0,), height=30)
+    table = measure_bands(as_image(ground + slab), layout)
+    truth = [(500 + slope * rows)[b.box.slices].mean() for b in layout.bands]
+    np.testing.assert_allclose(table["background_mean"], truth, atol=0.01 * height)
+    assert (table["background_mean"] - truth).mean() < 0.002 * height
 
 
-@pytest.mark.parametrize(
-    ("values", "weights", "expected"),
-    [([5, 1, 3], [1, 1, 2], 3), ([4, 1, 2, 3], [1, 1, 1, 1], 2.5), ([1, 9], [1, 3], 9), ([9, 1], [1, 1], 5),
-     ([7], [2], 7)],
-)  # fmt: skip
-def test_weighted_median(values: list[float], weights: list[float], expected: float) -> None:
-    assert weighted_median(np.array(values, float), np.array(weights, float)) == expected
-
-
-def test_backgrounds_of_one_number() -> None:
-    on = ground()
-    n = float(on.usable.sum())
-    found = Constant(on).under(aperture())
-    assert (found.leverage, found.n_pixels) == (pytest.approx(np.pi / 2 / n), n)
-    assert found.values.shape == (10, 10)
-    assert found.values[0, 0] == pytest.approx(np.median(on.signal[on.usable]), abs=2.0)
-    nothing = NoBackground(on).under(aperture())
-    assert (nothing.values.max(), nothing.leverage, nothing.n_pixels) == (0.0, 0.0, float(on.signal.size))
-    dark = replace(on, usable=np.zeros(SHAPE, bool))
-    blind = Constant(dark).under(aperture())
-    assert (blind.values[0, 0], blind.leverage, blind.n_pixels) == (np.median(on.signal), 1.0, 0.0)
-
-
-def test_flank_is_the_weighted_least_squares_line() -> None:
-    rng = np.random.default_rng(8)
-    rows, counts = np.array([30.0, 33, 36, 52, 55, 60, 61]), rng.integers(3, 9, 7).astype(float)
-    means = 100 + 2 * rows + rng.normal(0, 4, 7)
-    [found] = _lines(rows[None], means[None], counts[None], [aperture()])
-    line = np.polyfit(rows, means, 1, w=np.sqrt(counts))
-    np.testing.assert_allclose(found.values[:, 0], np.polyval(line, np.arange(40, 50)), rtol=1e-10)
-    design = np.stack([np.ones(7), rows], axis=1)
-    covariance = np.linalg.inv(design.T @ (counts[:, None] * design))
-    assert found.leverage == pytest.approx(np.array([1, 44.5]) @ covariance @ np.array([1, 44.5]), rel=1e-9)
-    assert found.n_pixels == counts.sum()
-
-
-@pytest.mark.parametrize(
-    ("rows", "counts", "is_sloped"),
-    [((39, 50), (3, 3), True), ((39, 50), (2, 9), False), ((39, 50), (9, 2), False), ((40, 50), (9, 9), False),
-     ((39, 49), (9, 9), False)],
-)  # fmt: skip
-def test_flank_slopes_only_between_two_sides(rows: tuple[int, int], counts: tuple[int, int], is_sloped: bool) -> None:
-    at, n = np.array(rows, float), np.array(counts, float)
-    [found] = _lines(at[None], np.array([[100.0, 210.0]]), n[None], [aperture()])
-    assert (np.ptp(found.values) > 0) == is_sloped
-    if not is_sloped:
-        assert found.values[0, 0] == pytest.approx((100 * n[0] + 210 * n[1]) / n.sum())
-        assert found.leverage == pytest.approx(1 / n.sum())
-
-
-@pytest.mark.parametrize(("min_pixels", "n"), [(170, 170), (171, 370)])
-def test_flank_doubles_its_reach(min_pixels: int, n: int) -> None:
-    """Rows 30 to 60 with the band's 38 to 51 masked are 17 rows of 10 pixels, rows 20 to 70 are 37."""
-    found = Flank(ground(), reach=1.0, min_pixels=min_pixels).under(aperture())
-    assert found.n_pixels == n
-
-
-def test_flank_reaches_as_far_as_the_aperture_is_tall() -> None:
-    """Rows 30 to 60 of five columns, less the masked ones."""
-    assert Flank(ground(), reach=1.0).under(aperture(cols=(43, 48))).n_pixels == 17 * 5
-
-
-def test_flank_reaches_to_the_pictures_last_row() -> None:
-    """Rows 68 to 77 above the mask, and 92 to 99 below it, of ten columns each."""
-    assert Flank(ground((78, 92)), reach=1.0).under(aperture((78, 88))).n_pixels == (10 + 7) * 10
-    assert Flank(ground((78, 92)), reach=1.0).under(aperture((80, 92))).n_pixels == (10 + 8) * 10
-
-
-@pytest.mark.parametrize("n_free", [2, 3])
-def test_flank_of_three_pixels_is_their_mean(n_free: int) -> None:
-    on = ground((0, 100))
-    on.usable[10, 43:53] = False
-    on.usable[10 : 10 + n_free, 43] = True
-    found = Flank(replace(on, usable=on.usable & (np.indices(SHAPE)[1] < 90))).under(aperture(cols=(43, 44)))
-    assert found.n_pixels == n_free
-    assert found.leverage == pytest.approx(1.0 if n_free == 2 else 1 / 3)
-    if n_free == 3:
-        assert found.values[0, 0] == pytest.approx(on.signal[10:13, 0].mean())
-
-
-# along a lane
-
-
-def test_lane_baseline_is_eilers_smoother() -> None:
-    """lambda = (L / 2 pi)^4 for waves of L = 6 band heights, over the lane's bins, weighted by their free pixels."""
-    own = lane()
-    on = ground(lanes=(own,))
-    on.usable[10, 46:49] = False
-    found = LaneBaseline(on).under(aperture(of=own))
-    # Edges at 43 and 53 run through the middle of those columns; 44 to 52 lie wholly between.
-    free = on.usable[:, 44:53].sum(axis=1).astype(float)
-    weights = free / free[free > 0].mean()
-    bends = np.diff(np.eye(100), 2, axis=0)
-    smooth = np.linalg.solve(np.diag(weights) + (48 / 2 / np.pi) ** 4 * bends.T @ bends, weights * on.signal[:, 0])
-    np.testing.assert_allclose(found.values[:, 0], smooth[40:50], rtol=1e-7)
-    # 24 rows of 99 speak for one place.
-    assert found.n_pixels == pytest.approx(free.sum() * 24 / 99)
-    assert found.leverage == pytest.approx(99 / 24 / free.sum())
-
-
-def test_a_wave_is_as_long_in_bins_of_two_rows() -> None:
-    """Every row twice, bands twice as high: the same smoother over as many bins."""
-    own = lane()
-    one = ground(lanes=(own,))
-    tall = replace(own, center=((0, 48.0), (199, 48.0)))
-    signal, usable = np.repeat(one.signal, 2, axis=0), np.repeat(one.usable, 2, axis=0)
-    two = replace(one, signal=signal, usable=usable, band_height=16, lanes=(tall,))
-    assert (one.cells.steps, two.cells.steps) == ((1, 1), (2, 1))
-    found = LaneBaseline(two).under(aperture((80, 100), of=tall))
-    level = LaneBaseline(one).under(aperture((30, 60), of=own)).values[:, 0]
-    expected = np.interp(np.arange(80, 100), 2 * np.arange(30, 60) + 0.5, level)
-    np.testing.assert_allclose(found.values[:, 0], expected, rtol=1e-9)
-
-
-@pytest.mark.parametrize("n_free", [2, 3])
-def test_lane_without_rows_takes_the_flanks(n_free: int) -> None:
-    own = lane()
-    on = ground((0, 100), (own,))
-    on.usable[60 : 60 + n_free, 43:53] = True
-    found = LaneBaseline(on).under(aperture(of=own))
-    flank = Flank(on).under(aperture(of=own))
-    same = found.n_pixels == flank.n_pixels and bool((found.values == flank.values).all())
-    assert same == (n_free == 2)
-    outside = LaneBaseline(on).under(aperture())
-    np.testing.assert_array_equal(outside.values, flank.values)
-
-
-def test_bins_of_four_rows_stand_at_their_middles() -> None:
-    """A band of 32 rows has bins of 4; a bin with nothing free stands at its middle too."""
-    cells = replace(ground((0, 100)), band_height=32).cells
-    middles = [1.5 + 4 * k for k in range(25)]
-    assert cells.middles().tolist() == middles
-    assert cells.read(43, 53).rows.tolist() == middles
-    assert cells.read(0, 40, slice(2, 5)).rows.tolist() == middles[2:5]
-
-
-def test_krige_holds_matrices_of_few_bands_at_once() -> None:
-    """400 bands of 60 witnesses: one matrix of all would have 12 MB, and a solution needs ten; each as it is alone."""
-    places = np.concatenate([np.arange(30.0), np.arange(70.0, 100)])
-    case = (witnesses(places, 40, 1), ragged_aperture(40, 20))
-    [alone] = together([case], 4)
-    tracemalloc.start()
-    found = together([case] * 400, 4)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 25 * 2**20
-    assert all((one.values == alone.values).all() and one.model_sd == alone.model_sd for one in found)
+def test_local_under_lanes_that_touch():
+    """Outlines that share their edges leave no gap at all."""
+    height = 4000.0
+    rows, _ = np.indices(simple_pictures.SHAPE)
+    image = 500 + np.random.default_rng(5).normal(0, 6, simple_pictures.SHAPE)
+    image = image + height * np.exp(-((rows - 99.5) ** 2) / 50)
+    layout = plain_layout(rows=(100.0,), height=30)
+    bands = tuple(
+        replace(band, outline=rectangle(85, 115, c - 23, c + 23)) for band, c in zip(layout.bands, LANES, strict=True)
+    )
+    lanes = tuple(replace(lane, widths=(46.0, 46.0)) for lane in layout.lanes)
+    table = measure_bands(as_image(image), replace(layout, bands=bands, lanes=lanes))
+    np.testing.assert_allclose(table["background_mean"], 500, atol=0.01 * height)
+    np.testing.assert_allclose(table["volume"], height * np.sqrt(50 * np.pi) * 46, rtol=0.01)
