@@ -49,8 +49,7 @@ def compare(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
         replicates, and the reference is never tested.
     """
     rows: list[dict[str, Any]] = []
-    for name in dict.fromkeys(ratios["ratio"].dropna()):
-        mine = ratios[(ratios["ratio"] == name).fillna(value=False)]
+    for name, mine in ratios.groupby("ratio", sort=False):
         rows += _summarize(experiment, str(name), mine)
     extra = [column for column in experiment.extra_columns if column in ratios]
     table = make_table(rows, SUMMARY_COLUMNS)
@@ -77,8 +76,7 @@ def scaled_units(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
     """
     columns = ["ratio", "condition", "role", "blot", "replicate", "n_technical", "value", "bound", "bound_value"]
     parts = []
-    for name in dict.fromkeys(ratios["ratio"].dropna()):
-        mine = ratios[(ratios["ratio"] == name).fillna(value=False)]
+    for _, mine in ratios.groupby("ratio", sort=False):
         units = average_technical(mine)
         scaled = _scale(units, experiment.compare)[0].astype(float).map(math.exp, na_action="ignore")
         known = units["bound"] == ""

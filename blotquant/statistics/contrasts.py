@@ -54,8 +54,7 @@ def compare_contrasts(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFr
     """
     families = find_families(experiment)
     rows: list[dict[str, Any]] = []
-    for name in dict.fromkeys(ratios["ratio"].dropna()):
-        mine = ratios[(ratios["ratio"] == name).fillna(value=False)]
+    for name, mine in ratios.groupby("ratio", sort=False):
         model, planned = model_of(experiment, mine)[0], planned_conditions(mine)
         for family in (found for family in families if (found := family.among(planned)) is not None):
             for row in judge_family(model, family, alpha=experiment.compare.alpha):
@@ -79,8 +78,7 @@ def contrast_points(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFram
     """
     rows = []
     families = find_families(experiment)
-    for name in dict.fromkeys(ratios["ratio"].dropna()):
-        mine = ratios[(ratios["ratio"] == name).fillna(value=False)]
+    for name, mine in ratios.groupby("ratio", sort=False):
         model, planned = model_of(experiment, mine)[0], planned_conditions(mine)
         known = model.units[model.units["bound"] == ""]
         means = known.pivot_table(
@@ -114,8 +112,7 @@ def residual_table(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame
         `ratio`, `condition`, `block`, `residual` (natural logarithm).
     """
     parts = []
-    for name in dict.fromkeys(ratios["ratio"].dropna()):
-        mine = ratios[(ratios["ratio"] == name).fillna(value=False)]
+    for name, mine in ratios.groupby("ratio", sort=False):
         parts.append(model_of(experiment, mine)[0].residuals().assign(ratio=name))
     columns = ["ratio", "condition", "block", "residual"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)

@@ -83,8 +83,7 @@ def _index(table: pd.DataFrame) -> pd.MultiIndex:
 def _fold_changes(experiment: Experiment, ratios: pd.DataFrame) -> Iterator[dict[str, object]]:
     """Fold change of each condition by each scaling."""
     reference = experiment.compare.reference
-    for name in dict.fromkeys(ratios["ratio"].dropna()):
-        mine = ratios[(ratios["ratio"] == name).fillna(value=False)]
+    for name, mine in ratios.groupby("ratio", sort=False):
         model, units = model_of(experiment, mine)
         if reference is None or reference not in model.names:
             continue
