@@ -344,6 +344,7 @@ def _match(rows: Array, log_kda: Array) -> list[tuple[int, int]]:
     if n == m:
         return [(k, k) for k in range(n)]
     best: tuple[float, list[tuple[int, int]]] | None = None
+    # From all of the shorter list down to two fewer: each skip must pay for itself by a smoother curve.
     for size in range(min(n, m), max(min(n, m) - _MAX_EXTRA, MIN_BANDS + 1) - 1, -1):
         if max(n, m) - size > _MAX_MISSING:
             break
@@ -365,6 +366,7 @@ def _smoothest(rows: Array, log_kda: Array, size: int) -> tuple[float, list[tupl
     for masses in combinations(range(len(log_kda)), size):
         x = log_kda[list(masses)]
         design = np.vander((x - x.mean()) / np.ptp(x), 4 if size >= 7 else 3)
+        # Misfit of every choice of bands at once: what the polynomial's columns do not span.
         basis = np.linalg.qr(design)[0]
         misfit = (scaled**2).sum(axis=1) - ((scaled @ basis) ** 2).sum(axis=1)
         k = int(misfit.argmin())

@@ -117,6 +117,7 @@ def rows_of(layout: Layout, strip: str, fit: MassScale | None, strengths: Mappin
         if band.lane in lanes and band.row is not None:
             groups.setdefault(band.row, []).append(band)
     names = layout.row_names(strip)
+    # How strong each row is, by the lanes that show it, in parts of the strongest.
     power = dict.fromkeys(groups, 0.0)
     for number, bands in groups.items():
         shown = [b for b in bands if b.status == "detected"]
@@ -164,6 +165,7 @@ def choose_rows(
         By the target's name. In this order: what a hand said; the row that is stated; the masses of all targets
         together; the order of masses; strength.
     """
+    # What a hand or the target itself says comes before any rule.
     chosen: dict[str, Choice] = {}
     for target in targets:
         said = _said(rows, target, fit)
@@ -174,12 +176,14 @@ def choose_rows(
     free = [row for row in rows if row.number not in taken and row.score > 0]
     if not free or not left:
         return chosen | {target.name: Choice() for target in left}
+    # Masses tell where there is a ladder, else the order of the masses, else strength alone.
     if fit is not None and all(target.masses for target in left):
         return chosen | _by_masses(free, left, fit, tolerance)
     if len(left) > 1:
         return chosen | _by_order(free, left)
     ranked = sorted(free, key=lambda row: (-row.score, row.number))
     choice = _with_partner(free, ranked[0], left[0], fit)
+    # Another row nearly as strong leaves the choice in doubt.
     limit = _RIVAL_WITHOUT_MASSES * ranked[0].score
     rivals = [row for row in ranked if row.number not in choice.rows and row.score >= limit]
     return chosen | {left[0].name: _doubted(choice, bool(rivals))}

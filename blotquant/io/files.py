@@ -305,6 +305,7 @@ def read_table(path: str | os.PathLike[str], columns: Mapping[str, Column]) -> p
     except (OSError, ValueError) as error:
         msg = f"{source}: not a readable table: {error}"
         raise SheetError(msg) from error
+    # The guards against formulas go; a missing column is a mistake, further ones stay.
     frame = frame.rename(columns=free_cell).apply(lambda cells: cells.map(free_cell, na_action="ignore"))
     missing = [name for name in columns if name not in frame.columns]
     if missing:

@@ -123,6 +123,7 @@ class Source:
         if rows < 1 or cols < 1 or samples < 1:
             msg = f"claims {cols} × {rows} pixels of {samples} samples: there is no picture in it"
             raise self.error(msg)
+        # What the limit of pixels means in bytes: deep or coloured pixels count for several.
         each = SAMPLE_BYTES.get(itemsize, DEEP_SAMPLE_BYTES)
         each = each if samples == 1 else max(COLOUR_BYTES, samples * each)
         limit = min(self.max_pixels, BYTES_PER_PIXEL * self.max_pixels // each)
@@ -302,6 +303,7 @@ def _read_raw(source: Source) -> RawPicture:
     if not source.data:
         msg = "empty file (0 bytes); copy or export it again"
         raise source.error(msg)
+    # By the first bytes: names of files lie.
     for reader in READERS:
         if reader.matches(source.data):
             picture: RawPicture = importlib.import_module(reader.module).read(source)

@@ -107,9 +107,11 @@ def check_page_chain(source: Source) -> None:
     ImageError
         If the chain runs in a circle, is longer than `MAX_PAGES`, or points outside the file.
     """
+    # Byte order and the sizes of counts and offsets: classic TIFF or BigTIFF.
     order = "<" if source.data[:2] == b"II" else ">"
     big = struct.unpack(order + "H", source.data[2:4])[0] == 43
     count_format, entry_size, offset_format = ("Q", 20, "Q") if big else ("H", 12, "I")
+    # Each directory ends with the place of the next one; 0 ends the chain.
     at = struct.unpack_from(order + offset_format, source.data, 8 if big else 4)[0]
     seen: set[int] = set()
     while at:
@@ -151,6 +153,7 @@ def choose_page(source: Source, tiff: TiffFile) -> tuple[int, TiffPage]:
     if not weighable:
         msg = "is a TIFF without a picture; export it again"
         raise source.error(msg)
+    # One picture with its thumbnails is that picture.
     first, *others = weighable
     if all(_n_pixels(weighable[k]) < _THUMBNAIL_SHARE * _n_pixels(weighable[first]) for k in others):
         return first, weighable[first]

@@ -286,6 +286,7 @@ def add_amounts(amounts: Sequence[Amount]) -> Amount:
     """Add independent amounts; variances and squared limits add."""
     if len(amounts) == 1:
         return amounts[0]
+    # Independent errors: variances add, and so do squared limits.
     root = {name: math.sqrt(sum(getattr(a, name) ** 2 for a in amounts)) for name in ("sd", "lod", "loq")}
     return Amount(
         sum(a.value for a in amounts),

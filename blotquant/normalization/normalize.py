@@ -70,6 +70,7 @@ def normalize(
     if exposures is None:
         timed = bands["target"].notna() & (bands["exposure_s"] > 0)
         exposures = fit_exposure_series(bands[timed.fillna(value=False).astype(bool)])
+    # Every ratio on every blot, once for each membrane that carries its numerator, and for each band of a doublet.
     tables = group_tables(bands, lanes, exposures)
     problems: list[str] = []
     rows: list[LaneRatio] = []

@@ -48,6 +48,7 @@ def target_ratios(bands: Iterable[BandRecord], top: str, bottom: str) -> list[di
 
 
 def _ratio(a: BandRecord, b: BandRecord) -> dict[str, Any]:
+    # A saturated band leaves a bound; two leave nothing.
     ids, value = {"top": a["band_id"], "bottom": b["band_id"]}, a["volume"] / b["volume"]
     is_up, is_down = ("saturated" in split_flags(band["flags"]) for band in (a, b))
     if is_up and is_down:

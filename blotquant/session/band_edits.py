@@ -143,6 +143,7 @@ def snap_band(
         msg = "there is no band to snap to here: point at one inside a lane, or draw it"
         raise ValueError(msg)
     outline, peak = found
+    # A band that is there already is fitted again; else a new one is drawn.
     near = [band for band in layout.bands_of(lane.id) if band.box.row_start <= peak[0] < band.box.row_stop]
     there = min(near, key=lambda band: abs(band.peak[0] - peak[0]), default=None)
     if there is not None:
@@ -234,6 +235,7 @@ def merge_bands(layout: Layout, band_ids: Sequence[str]) -> list[Change]:
     if len(bands) < 2 or len(lanes) > 1:
         msg = f"select two or more bands of one lane to merge, got {len(named)} in {len(lanes)} lanes"
         raise ValueError(msg)
+    # The first band grows to the hull of all; the others go.
     points = np.vstack([np.asarray(band.outline) for band in bands])
     around = replace(bands[0], outline=hull_of(points), origin="edited", status="detected", split=(), split_sd=0.0)
     return [

@@ -34,6 +34,7 @@ def _fields_of(kind: type) -> tuple[str, ...]:
 
 def _lines(value: Any, depth: int) -> Iterator[str]:
     """Objects open up line by line; the members of a list stay on one line each."""
+    # Keys in order, one line each; lists of objects one object a line: versions can be compared by line.
     pad = " " * (depth + 1)
     if isinstance(value, dict) and value:
         rows = [pad + _compact(key) + ": " + "".join(_lines(value[key], depth + 1)) for key in sorted(value)]

@@ -156,6 +156,7 @@ class History:
         who, when : str
             The person and the ISO 8601 UTC time.
         """
+        # One gesture: a group number of its own, each edit chained to the one before.
         edits = list(self.edits)
         group = edits[-1].group + 1 if edits else 1
         for change in changes:

@@ -64,6 +64,7 @@ def find_image(reference: ImageReference, folder: Path, *, given: Path | None = 
     The stored path is another person's word. It is followed only to a plain file of the picture's own name with the
     ending of a picture, not over the network, and nothing is told about a file there but that it is another one.
     """
+    # Where to look: where the user says, else at the stored place if it may be followed, else beside the session.
     if given is not None:
         places = [given]
     else:

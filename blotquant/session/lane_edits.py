@@ -63,6 +63,7 @@ def set_lane_width(layout: Layout, lane_id: str, *, width: float) -> list[Change
     if width <= 0:
         msg = f"a lane must be wider than 0, got {width}"
         raise ValueError(msg)
+    # A lane that widens downwards keeps doing so.
     scale = width / float(np.mean(lane.widths))
     return reshape_lane(layout, lane_id, center=lane.center, widths=[w * scale for w in lane.widths])
 
@@ -236,6 +237,7 @@ def lay_grid(layout: Layout, outline: ArrayLike, n_lanes: int, *, used_ids: Iter
     (top, left), (bottom, right) = np.min(new, axis=0).tolist(), np.max(new, axis=0).tolist()
     row, col = (top + bottom) / 2, (left + right) / 2
     used = {*used_ids, *(lane.id for lane in layout.lanes)}
+    # The strip in whose middle the grid lies; else the grid is a strip of its own.
     around = [s for s in layout.strips if is_inside(s.outline, row, col)]
     changes = [] if around else add_strip(layout, new, used_ids=used_ids)
     strip = around[0].id if around else changes[0].object_id

@@ -245,6 +245,7 @@ def load_session(path: Path) -> Session:
 def session_text(session: Session) -> str:
     """A session as canonical JSON text: keys sorted, one strip, lane, band or edit a line, floats by repr."""
     data = {f.name: getattr(session, f.name) for f in fields(session)}
+    # Whole numbers in places of real ones would change the text: the layout goes through its types once.
     data["layout_auto"] = plain_value(adapter_of(Layout).validate_python(plain_value(session.layout_auto)))
     data["history"] = plain_value(session.history.edits)
     data["image"] = plain_value(session.image)
@@ -300,6 +301,7 @@ def _longest_list(data: Any) -> int:
 
 
 def _build(data: dict[str, Any], where: str) -> Session:
+    # Nothing more and nothing less than the format's fields.
     unknown = sorted(data.keys() - {f.name for f in fields(Session)})
     missing = sorted({f.name for f in fields(Session)} - data.keys())
     if unknown or missing:

@@ -102,6 +102,7 @@ def blot_scales(
 def _by_condition(logs: pd.DataFrame, names: Sequence[str], what: str) -> pd.Series:
     """Scale to conditions that stand on every blot."""
     rows = logs.reindex(index=[name for name in names if name in logs.index]).dropna(how="all")
+    # Only standards that every blot carries relate the blots.
     complete = rows.dropna()
     if not len(complete):
         lacking = [str(blot) for blot in logs.columns if rows[blot].isna().all()] if len(rows) else ["all"]

@@ -120,6 +120,7 @@ def true_ratios(truth: pd.DataFrame, study: SyntheticStudy) -> pd.DataFrame:
     sample lanes; ``relative`` = value / value of the blot's reference lane; ``amount_relative`` is the same from the
     amounts of protein that were drawn, ``load_numerator`` and ``load_denominator`` what was truly loaded.
     """
+    # Of two exposures of one probe the usual one: the long one is there to be saturated.
     first = truth[truth["exposure_s"] == truth["probe"].map({p.name: p.exposure_s for p in PROBES.values()})]
     lines = []
     for name, numerator, denominator in RATIOS:
@@ -127,6 +128,7 @@ def true_ratios(truth: pd.DataFrame, study: SyntheticStudy) -> pd.DataFrame:
             of_blot = first[(first["blot"] == blot) & (first["role"] == "sample")]
             p, t = (_by_lane(of_blot, probe) for probe in (numerator, denominator))
             value = p["volume"] / t["volume"]
+            # On twin membranes each side is divided by its own loading.
             if p["membrane"].iloc[0] != t["membrane"].iloc[0]:
                 value = value / (_loading(of_blot, p) / _loading(of_blot, t))
             lines.append(_ratio_table(name, value, p, t, study))
