@@ -55,16 +55,6 @@ class BandRow:
     ridges: tuple[Ridge, ...]
 
     @cached_property
-    def left(self) -> int:
-        """First column with a ridge."""
-        return min(r.left for r in self.ridges)
-
-    @cached_property
-    def right(self) -> int:
-        """Last column with a ridge."""
-        return max(r.right for r in self.ridges)
-
-    @cached_property
     def height(self) -> float:
         """Full width at half maximum of its bands along the lane."""
         return float(np.median(np.repeat([r.height for r in self.ridges], [len(r.cols) for r in self.ridges])))

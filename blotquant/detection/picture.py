@@ -146,29 +146,6 @@ def band_shape(layout: Layout) -> float:
     return float(np.median([(x.col_stop - x.col_start) / (x.row_stop - x.row_start) for x in boxes] or [0.0]))
 
 
-def find_strips(signal: FloatImage, *, settings: DetectionSettings | None = None) -> tuple[Strip, ...]:
-    """Find the pieces of membrane that carry rows of bands."""
-    return find_layout(signal, settings=settings).strips
-
-
-def detect_lanes(
-    signal: FloatImage, strip: Strip, *, settings: DetectionSettings | None = None, n_lanes: int | None = None
-) -> tuple[Lane, ...]:
-    """Find the lanes of one strip; those of the strip found anew that overlaps it most."""
-    layout = find_layout(signal, settings=settings, n_lanes=n_lanes)
-    # The strip that shares most pixels with the given one, the first of equals.
-    wanted = bounding_box(strip.outline)
-    shared = []
-    for s in layout.strips:
-        own = bounding_box(s.outline)
-        rows = min(own.row_stop, wanted.row_stop) - max(own.row_start, wanted.row_start)
-        cols = min(own.col_stop, wanted.col_stop) - max(own.col_start, wanted.col_start)
-        shared.append((max(rows, 0) * max(cols, 0), -s.number, s.id))
-    best = max(shared, default=(0, 0, ""))
-    lanes = layout.lanes_of(best[2]) if best[0] > 0 else ()
-    return tuple(replace(lane, strip=strip.id) for lane in lanes)
-
-
 def detect_bands(
     signal: FloatImage, lanes: tuple[Lane, ...], *, settings: DetectionSettings | None = None
 ) -> tuple[Band, ...]:

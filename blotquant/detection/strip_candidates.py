@@ -85,10 +85,6 @@ class LaneTrace:
         above, below = np.interp((near - 2, near + 2), self.rows, self.cols).tolist()
         return float(below - above) / 4
 
-    def moved(self, rows: float, cols: float) -> LaneTrace:
-        """The lane a number of rows down and columns to the right."""
-        return LaneTrace(self.rows + rows, self.cols + cols, self.width, self.clear)
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class StripCandidate:

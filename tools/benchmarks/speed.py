@@ -30,7 +30,7 @@ N_ROWS, N_LANES = 5, 15
 ROOT = Path(__file__).resolve().parents[2]
 ASKED_MS = {512: 70, 2048: 160, 4096: 400}
 """Processor time of `measure` by side of the picture."""
-SEARCHING = ("strips", "strips, lanes, bands", "network alone", "all of measure")
+SEARCHING = ("bands in known lanes", "strips, lanes, bands", "network alone", "all of measure")
 READING = ("tifffile.imread", "read", "checksum alone")
 BAND_SIGMA = 14.0
 """Pixels of a 2048² picture."""
@@ -72,7 +72,7 @@ def stages(path: Path, out: Path) -> dict[str, Callable[[], Any]]:
     import tifffile
 
     from blotquant.analysis import analyze
-    from blotquant.detection.picture import detect_bands, detect_lanes, find_layout, find_strips
+    from blotquant.detection.picture import detect_bands, find_layout
     from blotquant.detection.prediction import make_search_copy, predict
     from blotquant.doublets.split import resolve_doublets
     from blotquant.io import read_image
@@ -87,8 +87,7 @@ def stages(path: Path, out: Path) -> dict[str, Callable[[], Any]]:
 
     image = read_image(path)
     signal = image.signal()
-    strips = find_strips(signal)
-    lanes, coarse = detect_lanes(signal, strips[0]), make_search_copy(signal).pixels
+    coarse = make_search_copy(signal).pixels
     layout = find_layout(signal, ceiling=image.ceiling)
     if (len(layout.strips), len(layout.lanes), len(layout.bands)) != (1, N_LANES, N_LANES * N_ROWS):
         sys.exit(f"{path.name} is not found as {N_LANES} lanes × {N_ROWS} bands: figures would be of another layout")
@@ -101,9 +100,7 @@ def stages(path: Path, out: Path) -> dict[str, Callable[[], Any]]:
         "one pass in float": lambda: float(image.pixels.astype(np.float32).sum()),
         "read": lambda: read_image(path),
         "checksum alone": lambda: sha256_of(path),
-        "strips": lambda: find_strips(signal),
-        "lanes": lambda: detect_lanes(signal, strips[0]),
-        "bands": lambda: detect_bands(signal, lanes),
+        "bands in known lanes": lambda: detect_bands(signal, layout.lanes),
         "strips, lanes, bands": lambda: find_layout(signal, ceiling=image.ceiling),
         "network alone": lambda: predict(coarse),
         "touching rows": lambda: resolve_doublets(signal, layout, ceiling=image.ceiling),
