@@ -66,6 +66,7 @@ def draw_graph(ratios: pd.DataFrame, summary: pd.DataFrame, *, reference: str | 
     from matplotlib.figure import Figure
 
     n_conditions = summary["condition"].nunique()
+    # The narrowest journal column that gives every condition its room.
     width = next((w for w in COLUMN_WIDTHS_MM if w - AXIS_MM >= CONDITION_MM * n_conditions), COLUMN_WIDTHS_MM[-1])
     files = {}
     with mpl.rc_context(graph_style(font_size=7)):

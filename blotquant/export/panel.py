@@ -164,6 +164,7 @@ def cut_crop(
     Crop or None
         None where no lane shown has a band of the probe.
     """
+    # Rows from the highest to the lowest outline of the probe's bands in these lanes, with some room.
     own = lanes if bands is None else bands[bands["target"].fillna("").str.startswith(entry.probe)]
     own = own[own["lane"].isin(keep)]
     if own.empty:
@@ -176,6 +177,7 @@ def cut_crop(
         int(lane): (int(start), int(stop))
         for lane, start, stop in zip(lanes["lane"], lanes["col_start"], lanes["col_stop"], strict=True)
     }
+    # Columns of each run of neighbouring lanes, to the middle of the gaps beside it.
     blocks = _blocks([lane for lane in keep if lane in ends])
     half_gap = _half_gap(lanes)
     cols = tuple((max(ends[block[0]][0] - half_gap, 0), min(ends[block[-1]][1] + half_gap, width)) for block in blocks)
@@ -189,6 +191,7 @@ def cut_crop(
         places = inside[["row_start", "row_stop", "col_start", "col_stop"]].to_numpy(dtype=int)
         boxes += [(r0 - rows[0], r1 - rows[0], c0 - a + offset, c1 - a + offset) for r0, r1, c0, c1 in places]
         offset += b - a
+    # One contrast for all blocks of a strip.
     white, black = band_contrast(np.concatenate(cuts, axis=1), boxes)
     masses: Iterable[float] = [] if bands is None else own.groupby("target")["mw_kda"].median().dropna()
     return Crop(

@@ -240,11 +240,13 @@ def _write_table(
     if len(frame) > MAX_ROWS:
         msg = f"{where}: {len(frame)} rows where a sheet holds {MAX_ROWS}; use the csv files, or parquet"
         raise OutputError(msg)
+    # Headings, each with its meaning as a comment.
     for col, name in enumerate(frame.columns):
         styles.text(sheet, 0, col, str(name), styles.head)
         if name in columns:
             unit = f" [{columns[name].unit}]" if columns[name].unit else ""
             sheet.write_comment(0, col, columns[name].meaning + unit, {"x_scale": 2})
+    # Cells: full precision, shown with a few digits.
     shown = frame.assign(**{name: _numbers_of(frame[name]) for name in frame.columns if name not in columns})
     formats = [styles.number(pattern) if (pattern := _pattern(name, shown[name])) else None for name in shown.columns]
     for row, values in enumerate(shown.itertuples(index=False, name=None), start=1):

@@ -92,6 +92,7 @@ def render_blot(
     """
     known = known or PictureWords()
     height, width = analysis.image.shape
+    # Marks keep their size on the page, whatever the picture's pixels.
     font = max(9.0, width / 48)
     labels = lane_labels(analysis.layout, known)
     rows = [] if known.stain else row_marks(analysis.layout, font)

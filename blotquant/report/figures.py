@@ -276,6 +276,7 @@ def plot_contrasts(contrasts: pd.DataFrame, points: pd.DataFrame) -> str:
         axes.set_xlabel("fold (log scale)")
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
+        # A line between two families.
         edges = [k for k in range(1, len(rows)) if rows[k]["family"] != rows[k - 1]["family"]]
         for edge in edges:
             axes.axhline(edge - 0.5, color="0.85", linewidth=0.6, zorder=-3)

@@ -97,6 +97,7 @@ def _pieces(content: Content, blots: Iterable[str]) -> Iterator[str]:
 
     script = _resource("script.js")
     yield _head(content, script)
+    # Pictures one at a time: a report of two hundred is never whole in memory.
     yield from blots
     yield render(
         "foot.html.j2",

@@ -118,6 +118,7 @@ def find_carry_over(first: Probing, second: Probing, copies: Copies | None = Non
     CarryOver
         Carried over where more than 1 % is left, at four standard errors, with a correlation above 0.3.
     """
+    # Where the earlier picture's pixels lie in the later one: by marks, by the frame, else by the lanes.
     tied = second.placement.since(first.placement) if first.placement and second.placement else None
     signal, other = first.scene.signal, second.scene.signal
     scale = tied.scale if tied else 1.0
@@ -134,6 +135,7 @@ def find_carry_over(first: Probing, second: Probing, copies: Copies | None = Non
     if len(bands) < MIN_BANDS:
         reason = f"{len(bands)} bands of {first.probe} lie outside the rows of {second.probe}, {MIN_BANDS} are needed"
         return CarryOver(n_bands=len(bands), reason=reason)
+    # The slope of later on earlier picture, inside the bands, from each band's covariance and variances.
     moments = np.array([_moments(aperture, first, second, placement) for aperture in bands])
     # A pixel of the later picture gathers the light of 1 / scale² of the earlier one's (binning sums).
     moments *= (placement.scale**2, 1.0, placement.scale**4)

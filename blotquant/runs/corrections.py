@@ -145,8 +145,10 @@ def match_corrections(
             matched.refused[item.session_name] = f"sessions/{damaged[item.session_name]}"
         elif own or search.elsewhere or search.neighbours:
             search.choose(item, matched)
+    # Files of no picture of this run are told, whether they can be read or not.
     names = {item.session_name for item in wanted}
     matched.notes += [f"sessions/{why}" for name, why in damaged.items() if name not in names]
+    # Corrections of the folder that nobody takes, neither here nor in a longer session elsewhere.
     known = [session for path in given if isinstance(session := read_corrected(path), Corrected)]
     taken = [*known, *(s for s in (*own.values(), *search.elsewhere) if s.path in matched.sessions.values())]
     for name, session in own.items():
@@ -211,6 +213,7 @@ class _Search:
                 )
                 return
             exact = None
+        # Of the same picture under another name in this folder, then elsewhere; the longest history of each.
         same = self._own_of.get(checksum, [])
         near = [s for name, s in same if s.fits(item, checksum) and not self._is_anothers(name, checksum)]
         far = [s for s in self.elsewhere if s.fits(item, checksum)]

@@ -141,6 +141,7 @@ def measure_folder(
     workers, settings = workers or Workers(), settings or Settings()
     used = _without_doubles(inputs)
     with locked(out) as store:
+        # Which hand corrections belong to which picture is settled before any work.
         given = [item.path for item in used if item.is_session]
         matched = match_corrections(wanted_sessions(used, settings), out, given=given)
         for note in matched.notes:
@@ -148,6 +149,7 @@ def measure_folder(
         tasks = picture_tasks(used, out, settings, matched.sessions, timings=workers.timings)
         refused = {i.name: matched.refused[i.session_name] for i in used if i.session_name in matched.refused}
         failures, n_kept = run_units(store, measure_picture, tasks, workers=workers, what="pictures", refused=refused)
+        # Tables come from the kept parts, in the order of the input, and take their places together.
         names = [path.name for path in assemble_measured(store, tasks, parquet=parquet)]
         manifest = _record(store, tasks, settings, failures)
         publish(store, manifest, sessions=session_names(store, tasks))
@@ -260,10 +262,12 @@ def run_units(
     Units that are refused fail with the line that says why, without being tried.
     """
     failures = dict(refused or {})
+    # What is refused leaves no part of an earlier run behind.
     for key in failures:
         store.forget(key)
     waiting = {key: task for key, task in tasks.items() if key not in failures}
     n_wanted = len(waiting)
+    # Resuming keeps a part whose picture, corrections, settings and code are the same.
     if workers.resume:
         waiting = {key: task for key, task in waiting.items() if not _is_finished(store, key, task)}
     keys = list(waiting)
@@ -280,6 +284,7 @@ def run_units(
         # Closed even if writing fails or a hand interrupts: no worker outlives the run.
         stack.enter_context(closing(outcomes))
         for outcome in outcomes:
+            # Each part is kept as it comes, so that a stopped run loses only what is under way.
             key, started = keys[outcome.index], time.perf_counter()
             error = outcome.error if outcome.value is None else _keep(store, outcome.value)
             if error is not None or outcome.value is None:

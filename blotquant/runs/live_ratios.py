@@ -162,7 +162,7 @@ def open_study(place: Path) -> OpenStudy | None:
 
 
 def ratios_with(study: OpenStudy, picture: StudyPicture, image: BlotImage, session: Session) -> pd.DataFrame:
-    """The ratios of the picture's blot with the picture weighed as its session stands now.
+    """The ratios of the picture's blot with the picture measured as its session stands now.
 
     Parameters
     ----------
@@ -189,6 +189,7 @@ def ratios_with(study: OpenStudy, picture: StudyPicture, image: BlotImage, sessi
     if not study.tables:
         return make_table([], RATIO_COLUMNS)
     blot = picture.entry.blot
+    # This picture as it stands now, the others of its blot as they were last measured.
     parts = [_measured(study, picture, image, session)]
     parts += [study.tables_of(p) for p in study.pictures if p.entry.blot == blot and p is not picture]
     bands, lanes = (pd.concat([part[name] for part in parts], ignore_index=True) for name in ("bands", "lanes"))

@@ -215,6 +215,7 @@ def publish(store: Store, manifest: Manifest, *, sessions: Iterable[str]) -> Man
         With the checksums of all files, as written.
     """
     folder, names = store.folder, sorted(sessions)
+    # Sessions are on the disk before anything points to them.
     store.flush(names)
     old = _known(folder)
     below = (path.relative_to(store.new).as_posix() for path in store.new.rglob("*") if is_plain_file(path))
@@ -222,9 +223,11 @@ def publish(store: Store, manifest: Manifest, *, sessions: Iterable[str]) -> Man
     outputs = {name: sha256_of(store.new / name) for name in ready}
     outputs |= {f"sessions/{name}": sha256_of(folder / "sessions" / name) for name in names}
     complete = replace(manifest, outputs=outputs)
+    # Stopped from here on, the next run knows these files for its own by this copy of the manifest.
     store.write(store.new / MANIFEST, manifest_text(complete))
     for name in ready:
         _move(store.new / name, folder / name, known={*old.get(name, ()), outputs[name]})
+    # What an earlier run left and this one did not make again; inputs that lie in the folder stay.
     read = {record.path for record in manifest.inputs}
     stale = [name for name in (*old, *_sessions_of_earlier_runs(folder, names)) if name not in outputs]
     _move_aside(folder, [name for name in dict.fromkeys(stale) if name not in read])

@@ -180,6 +180,7 @@ def measure_membrane(task: MembraneTask) -> Part:
     """
     with timed(wanted=task.timings) as seconds:
         with stage("read"):
+            # The fingerprint is taken first: a picture that changes meanwhile is measured again when resumed.
             mark = task.fingerprint
             pictures = _pictures(task)
         analyses = _analyses(task, pictures)
@@ -266,6 +267,7 @@ def _make_part(task: MembraneTask, mark: str, pictures: Sequence[Picture], analy
     from blotquant.identification.ladder import own_or_marker
     from blotquant.report.blot import PictureWords, kda_marks, render_identity
 
+    # What every row of a picture says besides its numbers.
     names = [path.name for path in task.session_paths]
     extra, pairs = {}, {}
     for name, (entry, _), analysis in zip(names, task.pictures, analyses, strict=True):
@@ -277,6 +279,7 @@ def _make_part(task: MembraneTask, mark: str, pictures: Sequence[Picture], analy
             "exposure_s": float("nan") if exposure_s is None else exposure_s,
         }
         pairs[name] = (entry.name, analysis)
+    # What the report needs to know of each picture: samples, masses, whether it is a stain.
     known = {}
     for name, picture, (entry, _), analysis in zip(names, pictures, task.pictures, analyses, strict=True):
         naming = picture.naming

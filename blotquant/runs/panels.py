@@ -94,6 +94,7 @@ def draw_figures(
     shown = {ratio.name: blots_shown(ratio, ratios) for ratio in experiment.ratios}
     pictures, sources = Pictures(experiment, tables, sessions=sessions, marks=marks), []
     for blot in experiment.blots:
+        # The pictures of one blot at a time: its panels and its source blots read them once.
         pictures.opened.clear()
         for ratio in (ratio for ratio in experiment.ratios if blot in shown[ratio.name]):
             panel = make_panel(pictures, ratio, ratios, blot)

@@ -97,6 +97,7 @@ def find_inputs(named: Sequence[str | os.PathLike[str]], *, leave_out: Path | No
     paths, problems = _expand(named, leave_out)
     if problems:
         raise InputError("\n".join(problems))
+    # Names are relative to the deepest folder that holds all inputs, so that they stay when it moves.
     unique = list(dict.fromkeys(Path(os.path.abspath(path)) for path in paths))  # noqa: PTH100  keeps links as named
     if not unique:
         msg = "no picture given"
@@ -152,6 +153,7 @@ def _pictures_below(folder: Path, leave_out: Path | None) -> list[Path]:
     written: set[Path] = set()
     for here, folders, names in os.walk(folder):
         place = Path(here)
+        # A folder of results holds no inputs, but for pictures that were measured into their own folder.
         own = _results_in(place) if "manifest.json" in names else set()
         if own is None:
             results.append(place)
@@ -381,6 +383,7 @@ def make_part(
     draw : mapping of str to PictureWords, optional
         Session file name to what the experiment knows about the picture; with it, its piece of the report is made.
     """
+    # Rows as plain values: a part travels as text between processes and runs.
     bands, lanes, sessions, pictures, figures = [], [], {}, [], {}
     for session_name, (name, analysis) in analyses.items():
         constants = {"image": name, **((extra or {}).get(session_name, {}))}

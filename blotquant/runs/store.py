@@ -141,6 +141,7 @@ class Store:
                 there = [sha256_of(path)] if is_plain_file(path) else []
                 self.write(self._note(name), "\n".join([*there, checksums[name]]), durable=False)
             self.write(path, data, durable='"history": []' not in text)
+        # The part last: one on the disk has all its sessions.
         payload = {"version": PART_VERSION, **asdict(part), "sessions": checksums}
         self.write(self._path(part.key), json.dumps(payload, ensure_ascii=True), durable=False)
 

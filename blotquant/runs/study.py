@@ -126,15 +126,18 @@ def run_experiment(
     earlier_fits(experiment)  # what is wrong with those files is told before the work
     used = settings_of(experiment, settings)
     with locked(out) as store:
+        # Which hand corrections belong to which picture is settled before any work.
         matched = match_corrections(wanted_sessions(experiment), out)
         for note in (*experiment.warnings, *_still_drafted(experiment), *matched.notes):
             say(f"note: {note}")
+        # A membrane is a unit of work: its lanes are found over all its pictures together.
         tasks = membrane_tasks(
             experiment, used, (out / "sessions").absolute(), matched.sessions, timings=workers.timings
         )
         failures, n_kept = run_units(
             store, measure_membrane, tasks, workers=workers, what="membranes", refused=_refused(tasks, matched)
         )
+        # What tied the pictures of each membrane, and which of them no ratio may be made of.
         for done in Summaries((store, tasks)):
             say(f"{done['unit']}: {done['identity']}")
         for unit, lines in held_back(Summaries((store, tasks))).items():
@@ -142,6 +145,7 @@ def run_experiment(
                 f"{unit}: no ratio is made of pictures whose lanes are not known to be the sheet's\n  "
                 + "\n  ".join(lines)
             )
+        # Tables, report and figures are made ready beside the earlier results, then take their places together.
         ready = assemble_run(experiment, store, tasks, settings=used, failures=failures)
         ready += write_parquets(ready) if parquet else []
         ready += write_figures_of(experiment, store, folder=store.folder)
@@ -282,8 +286,10 @@ def _write_tables(experiment: Experiment, store: Store, keys: Mapping[str, objec
     lanes = experiment.attach_sheet(make_table(store.records(keys, "lanes"), LANE_COLUMNS))
     carried = make_table(store.records(keys, "carry_over"), CARRY_OVER_COLUMNS)
     ways = make_table(store.records(keys, "alternatives"), ALTERNATIVE_COLUMNS)
+    # Flags that the whole study decides come before the ratios that depend on them.
     bands, lanes, series = _hold_to_range(experiment, store, bands, lanes)
     experiment = experiment.without_dilutions()
+    # Ratios of all blots first; comparisons and their other ways are made of them.
     ratios = flag_carry_over(experiment, normalize(experiment, bands, lanes, strict=False), carried)
     ratios = tell_readings(ratios, held_back(Summaries((store, keys))))
     tables = {

@@ -250,6 +250,7 @@ class _Crew(Generic[TaskT, ValueT]):
                 if self._waiting and worker.ready and worker.work is None:
                     index, task, tries = self._waiting.popleft()
                     worker.give(index, task, tries + 1)
+            # As many processes as there is work for, those that are still starting counted.
             n_starting = sum(not worker.ready for worker in self._workers)
             for _ in range(min(self._jobs - len(self._workers), len(self._waiting) - n_starting)):
                 self._workers.append(_Worker(self._function))
@@ -261,6 +262,7 @@ class _Crew(Generic[TaskT, ValueT]):
         """Wait until a worker answers, dies or is beyond its time."""
         from multiprocessing.connection import wait as wait_for_any
 
+        # The nearest time limit ends the wait; without one only an answer or a death does.
         deadlines = [w.started + self._limit_s for w in self._workers if w.work is not None and self._limit_s]
         timeout = max(min(deadlines) - time.perf_counter(), 0.0) if deadlines else None
         answered = wait_for_any([worker.pipe for worker in self._workers], timeout)
