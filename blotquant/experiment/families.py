@@ -8,7 +8,7 @@ are a family: their p-values are adjusted together.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -135,18 +135,11 @@ def resolve_families(
 
 def _resolve(contrast: Contrast, compare: Comparison, levels: pd.DataFrame, problems: list[str]) -> list[Family]:
     """One declared entry as a family, or what is wrong with it."""
-    given = {
-        "pairs": bool(contrast.pairs),
-        "all_pairs": contrast.all_pairs,
-        "interaction": bool(contrast.interaction),
-        "trend": contrast.trend is not None,
-    }
-    asked = [name for name, is_there in given.items() if is_there]
+    asked = [name for name in COMPARISONS if getattr(contrast, name)]
     if len(asked) > 1 or not (asked or contrast.reference):
-        problems.append(
-            "say what to compare by one of reference, pairs, all_pairs, interaction or trend"
-            + (f" (got {' and '.join(asked)})" if asked else "")
-        )
+        *names, last = ("reference", *COMPARISONS)
+        got = f" (got {' and '.join(asked)})" if asked else ""
+        problems.append(f"say what to compare by one of {', '.join(names)} or {last}{got}")
         return []
     unknown = [name for name in (*contrast.within, *contrast.interaction) if name not in levels]
     unknown += [contrast.trend] if contrast.trend is not None and contrast.trend not in levels else []
@@ -157,8 +150,7 @@ def _resolve(contrast: Contrast, compare: Comparison, levels: pd.DataFrame, prob
     ]
     if unknown:
         return []
-    maker = {"pairs": _chosen, "all_pairs": _all_pairs, "interaction": _interaction, "trend": _trend}
-    make = maker[asked[0]] if asked else _many_to_one
+    make = COMPARISONS[asked[0]] if asked else _many_to_one
     return [family] if (family := make(contrast, compare, levels, problems)) is not None else []
 
 
@@ -382,6 +374,16 @@ def _with_zero(
         if dose == 0 and all(levels[factor][name] == levels[factor][first] for factor in shared)
     ]
     return {**dict.fromkeys(zero, 0.0), **mine}
+
+
+COMPARISONS: dict[str, Callable[[Contrast, Comparison, pd.DataFrame, list[str]], Family | None]] = {
+    "pairs": _chosen,
+    "all_pairs": _all_pairs,
+    "interaction": _interaction,
+    "trend": _trend,
+}
+"""What an entry of ``[[contrasts]]`` may ask for beside a reference: the field of `Contrast` that asks, and what makes
+its family from the entry, ``[compare]`` and the conditions with their levels (or tells what is wrong with it)."""
 
 
 def propose_interaction(compare: Comparison, levels: pd.DataFrame) -> Contrast | None:

@@ -1,4 +1,4 @@
-"""A reader, background, scaling, flag or parameter is one entry: here one of each is added, and everything heeds it."""
+"""A reader, background, scaling, comparison, flag, parameter: one entry each. Here each is added, and all heed it."""
 
 import importlib.util
 import sys
@@ -13,6 +13,8 @@ import test_background
 from pydantic import Field
 
 from blotquant.errors import ImageError
+from blotquant.experiment.design import Comparison, Contrast
+from blotquant.experiment.families import COMPARISONS, Claim, Family, resolve_families
 from blotquant.flags import FLAGS, Flag, blocking, join_flags
 from blotquant.io import read, read_image
 from blotquant.io.read import READERS, RawPicture, Reader
@@ -77,6 +79,26 @@ def test_a_scaling_is_one_entry(monkeypatch):
     monkeypatch.setitem(SCALINGS, "median", entry)
     assert blot_scales(logs, "median").to_dict() == {"1": 1.0, "2": 1.5}
     assert "each blot over its median" in page("scalings")
+
+
+def test_a_comparison_is_one_field_and_one_entry(monkeypatch):
+    """Every condition against the mean of all: its weights, and what they tell of known values."""
+
+    class More(Contrast):
+        to_mean: bool = Field(False, description="Every condition with the mean of all")
+
+    def to_mean(contrast, compare, levels, problems):
+        names = [str(name) for name in levels.index]
+        claims = [Claim(label=f"{name} / mean", subject=name, against="the mean") for name in names]
+        weights = np.eye(len(names)) - 1 / len(names)
+        return Family(name="against the mean", kind="chosen", adjust=compare.adjust, conditions=tuple(names),
+                      claims=tuple(claims), weights=weights)  # fmt: skip
+
+    monkeypatch.setitem(COMPARISONS, "to_mean", to_mean)
+    levels = pd.DataFrame({"drug": list("xyz")}, index=["a", "b", "c"])
+    (family,), problems = resolve_families([More(to_mean=True)], Comparison(), levels)
+    assert problems == []
+    assert family.weights @ [3.0, 0.0, 0.0] == pytest.approx([2.0, -1.0, -1.0])
 
 
 def test_a_flag_is_one_entry(monkeypatch):
