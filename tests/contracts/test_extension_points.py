@@ -33,7 +33,7 @@ def page(name):
     return module.MAKERS[name]()
 
 
-def test_a_reader_is_one_module_and_one_entry(tmp_path, monkeypatch):
+def test_read_a_reader_is_one_module_and_one_entry(tmp_path, monkeypatch):
     path = tmp_path / "blot.toy"
     pixels = np.arange(30_000, 30_000 + 40 * 60, dtype=np.uint16).reshape(40, 60)
     path.write_bytes(b"TOY1" + pixels.tobytes())
@@ -62,7 +62,7 @@ class TestAddedBackground(test_background.TestContract):
         return BACKGROUNDS["median"]
 
 
-def test_the_contract_can_be_broken():
+def test_settings_the_contract_can_be_broken():
     """A background in units of its own, as a ball of so many counts is, does not pass."""
 
     class Broken(Median):
@@ -73,7 +73,7 @@ def test_the_contract_can_be_broken():
         test_background.TestContract().test_scale_is_followed(Broken, 1e-3)
 
 
-def test_a_scaling_is_one_entry(monkeypatch):
+def test_blot_scales_a_scaling_is_one_entry(monkeypatch):
     logs = pd.DataFrame({"1": [0.0, 1.0, 5.0], "2": [0.5, 1.5, 2.5]}, index=list("abc"))
     entry = ScalingMethod(lambda logs, _reference, _standards: logs.median(), "each blot over its median", "robust")
     monkeypatch.setitem(SCALINGS, "median", entry)
@@ -81,7 +81,7 @@ def test_a_scaling_is_one_entry(monkeypatch):
     assert "each blot over its median" in page("scalings")
 
 
-def test_a_comparison_is_one_field_and_one_entry(monkeypatch):
+def test_resolve_families_a_comparison_is_one_field_and_one_entry(monkeypatch):
     """Every condition against the mean of all: its weights, and what they tell of known values."""
 
     class More(Contrast):
@@ -101,7 +101,7 @@ def test_a_comparison_is_one_field_and_one_entry(monkeypatch):
     assert family.weights @ [3.0, 0.0, 0.0] == pytest.approx([2.0, -1.0, -1.0])
 
 
-def test_a_flag_is_one_entry(monkeypatch):
+def test_join_flags_a_flag_is_one_entry(monkeypatch):
     flag = Flag("sparkling", "band", "block", "The band sparkles.", "Clean the window.")
     monkeypatch.setitem(FLAGS, "sparkling", flag)
     assert join_flags(["sparkling"], ["saturated"]) == "saturated;sparkling"
@@ -109,7 +109,7 @@ def test_a_flag_is_one_entry(monkeypatch):
     assert "| `sparkling` | block | The band sparkles. | Clean the window. |" in page("flags")
 
 
-def test_a_parameter_is_one_field(monkeypatch):
+def test_settings_a_parameter_is_one_field(monkeypatch):
     class More(QuantificationSettings):
         wobble: float = Field(1.5, ge=0, le=9, description="How much to wobble")
 

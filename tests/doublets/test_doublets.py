@@ -38,7 +38,7 @@ def row_of_doublets(separation, ratio, *, snr=200.0, sigma=4.0, n_lanes=8, n_row
 
 @pytest.mark.parametrize("ratio", [1, 3, 10, 0.1])
 @pytest.mark.parametrize("separation", [2.0, 3.0, 4.0])
-def test_areas_of_a_resolved_doublet(separation, ratio):
+def test_fit_doublet_areas_of_a_resolved_doublet(separation, ratio):
     profiles, sds, areas = row_of_doublets(separation, ratio, snr=500)
     fit = fit_doublet(profiles, sds)
     assert fit.accepted, fit.reason
@@ -54,7 +54,7 @@ def test_noise_free_doublet_is_exact():
     assert fit.sigma == pytest.approx(4, rel=1e-4)
 
 
-def test_skewed_doublet_is_fitted_with_its_skew():
+def test_fit_doublet_skewed_doublet_is_fitted_with_its_skew():
     profiles, sds, areas = row_of_doublets(3.0, 2, snr=1000, skew=0.2)
     fit = fit_doublet(profiles, sds)
     assert fit.accepted, fit.reason
@@ -64,7 +64,7 @@ def test_skewed_doublet_is_fitted_with_its_skew():
 
 @pytest.mark.parametrize("separation", [0.0, 0.8, 1.2])
 @pytest.mark.parametrize("seed", range(4))
-def test_nothing_is_accepted_below_the_limit(separation, seed):
+def test_fit_doublet_nothing_is_accepted_below_the_limit(separation, seed):
     profiles, sds, _ = row_of_doublets(separation, 2, seed=seed)
     fit = fit_doublet(profiles, sds)
     assert not fit.accepted
@@ -88,7 +88,7 @@ def test_one_flat_topped_or_tailed_band_is_not_a_doublet(exponent):
     assert not fit.accepted
 
 
-def test_standard_errors_match_the_scatter():
+def test_fit_doublet_standard_errors_match_the_scatter():
     z, n_seeds = [], 30
     for seed in range(n_seeds):
         profiles, sds, areas = row_of_doublets(2.5, 2, snr=100, n_lanes=5, seed=seed)
@@ -97,7 +97,7 @@ def test_standard_errors_match_the_scatter():
     assert 0.75 < np.std(z) < 1.2
 
 
-def test_stronger_limits_refuse():
+def test_fit_doublet_stronger_limits_refuse():
     profiles, sds, _ = row_of_doublets(2.0, 1)
     assert fit_doublet(profiles, sds).accepted
     fit = fit_doublet(profiles, sds, settings=IdentificationSettings(min_separation_sigma=2.5))
@@ -123,7 +123,7 @@ def test_shares_add_up_and_follow_the_areas():
     assert ((fit.shares(0, x) >= 0) & (fit.shares(0, x) <= 1)).all()
 
 
-def test_wrong_calls():
+def test_fit_doublet_wrong_calls():
     with pytest.raises(ValueError, match="at least 8 rows, got 5"):
         fit_doublet(np.zeros((2, 5)), np.ones(2))
     with pytest.raises(ValueError, match="greater than 0, got 0"):
@@ -191,7 +191,7 @@ def volumes(signal, layout, background=500.0):
 
 
 @pytest.mark.parametrize("resolved", [False, True])
-def test_a_row_becomes_two_bands_whose_volumes_are_right(resolved):
+def test_resolve_doublets_a_row_becomes_two_bands_whose_volumes_are_right(resolved):
     signal, layout, truth = picture(3.0, resolved=resolved)
     found = resolve_doublets(signal, layout, rows=None if resolved else ROW)
     assert len(found.bands) == 12
@@ -227,7 +227,7 @@ def test_resolve_doublets_gives_a_band_to_the_same_half_in_every_lane(seed):
     np.testing.assert_allclose([got[pair[1].id] for pair in pairs], truth[:, 1], rtol=0.1)
 
 
-def test_the_two_volumes_add_up_to_the_whole():
+def test_resolve_doublets_the_two_volumes_add_up_to_the_whole():
     signal, layout, _ = picture(2.5)
     found = resolve_doublets(signal, layout, rows=ROW)
     undivided = replace(
@@ -270,7 +270,7 @@ def test_fit_doublet_leaves_lanes_without_light_and_spoilt_ones_out():
     assert np.abs(fit.areas[:2].sum(axis=1)).max() < 0.02 * areas.sum(axis=1).max()
 
 
-def test_a_drop_line_would_be_worse():
+def test_resolve_doublets_a_drop_line_would_be_worse():
     signal, layout, truth = picture(3.0, ratio=2.0, resolved=True, noise=0.5)
     split = volumes(signal, resolve_doublets(signal, layout))
     dropped = volumes(signal, layout)
@@ -282,7 +282,7 @@ def test_a_drop_line_would_be_worse():
     assert error["split"] < 0.02 < 0.04 < error["dropped"]
 
 
-def test_single_bands_stay_single():
+def test_resolve_doublets_single_bands_stay_single():
     signal, layout, _ = picture(0.0)
     assert resolve_doublets(signal, layout) == layout
     flagged = resolve_doublets(signal, layout, rows=[("s1", 1)])
@@ -290,7 +290,7 @@ def test_single_bands_stay_single():
     assert resolve_doublets(signal, layout, rows=[("s1", 2)]) == layout
 
 
-def test_two_near_bands_are_divided_only_where_a_doublet_is_known():
+def test_resolve_doublets_two_near_bands_are_divided_only_where_a_doublet_is_known():
     signal, layout, truth = picture(2.2)
     assert resolve_doublets(signal, layout) == layout
     marked = replace(layout, bands=tuple(replace(b, flags=("unresolved",)) for b in layout.bands))
@@ -323,7 +323,7 @@ def test_rows_below_keep_their_numbers_and_hand_drawn_bands_stay():
     assert found.band(by_hand.id) == by_hand
 
 
-def test_saturated_cores_do_not_shape_the_fit():
+def test_resolve_doublets_saturated_cores_do_not_shape_the_fit():
     signal, layout, truth = picture(3.5, ratio=1.0, noise=1.0)
     clipped = np.minimum(signal, 2000.0)
     found = resolve_doublets(clipped, layout, ceiling=2000.0, rows=ROW)
@@ -339,7 +339,7 @@ def test_saturated_cores_do_not_shape_the_fit():
     )
 
 
-def test_a_band_of_its_own_has_plain_weights():
+def test_component_weights_a_band_of_its_own_has_plain_weights():
     band = Band(id="b", lane="l", outline=rectangle(10, 20, 5, 15), peak=(15.0, 10.0))
     box, weights = component_weights(band, (30, 30))
     expected_box, expected = area_weights(band.outline, (30, 30))

@@ -39,6 +39,6 @@ def test_lanes_that_tell_nothing_follow_the_others():
     assert first.row_start > 100
 
 
-def test_nothing_known_nothing_changed():
+def test_widen_outlines_nothing_known_nothing_changed():
     outlines = [rectangle(100, 110, 10, 40)]
     assert widen_outlines(outlines, lambda _k, _reach: None) == outlines

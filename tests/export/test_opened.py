@@ -21,7 +21,7 @@ def results(tmp_path_factory):
     return folder / "results"
 
 
-def test_what_a_run_hands_out_opens_without_a_complaint(results, monkeypatch):
+def test_run_experiment_what_a_run_hands_out_opens_without_a_complaint(results, monkeypatch):
     which = open_figures.shutil.which
     monkeypatch.setattr(open_figures.shutil, "which", lambda name: None if name == "soffice" else which(name))  # slow
     assert {path.suffix for path in (results / "figures").iterdir()} >= {".svg", ".pdf", ".tif", ".png"}

@@ -27,19 +27,19 @@ def membrane(*, frame: float = 200, glow: float = 900, peak: float = 4000, seed:
     return rng.poisson(picture.clip(0)).astype("u2")
 
 
-def test_bright_bands_on_a_glowing_membrane_in_a_black_frame() -> None:
+def test_guess_polarity_bright_bands_on_a_glowing_membrane_in_a_black_frame() -> None:
     polarity, confidence = guess_polarity(membrane())
     assert polarity == "bright"
     assert confidence > 0.95
 
 
-def test_dark_bands_on_a_white_membrane_in_a_black_frame() -> None:
+def test_guess_polarity_dark_bands_on_a_white_membrane_in_a_black_frame() -> None:
     polarity, confidence = guess_polarity(membrane(frame=100, glow=5000, peak=800))
     assert polarity == "dark"
     assert confidence > 0.95
 
 
-def test_weak_bands_in_noise() -> None:
+def test_guess_polarity_weak_bands_in_noise() -> None:
     rng = np.random.default_rng(4)
     picture = rng.normal(1000, 30, (200, 300))
     picture[100:106, 40:260] += 60
@@ -48,7 +48,7 @@ def test_weak_bands_in_noise() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "u4"])
-def test_negative_gives_exactly_the_opposite(dtype: str) -> None:
+def test_guess_polarity_negative_gives_exactly_the_opposite(dtype: str) -> None:
     for seed in range(3):
         picture = (membrane(seed=seed) // (20 if dtype == "u1" else 1)).astype(dtype)
         there = guess_polarity(picture)
@@ -127,7 +127,7 @@ def test_guess_polarity_doubts_pieces_that_contradict_each_other() -> None:
     assert confidence < UNCERTAIN_BELOW, polarity
 
 
-def test_factor_and_dtype_change_nothing() -> None:
+def test_guess_polarity_factor_and_dtype_change_nothing() -> None:
     picture = membrane()
     for other in (picture * 7.3, picture.astype("f4") / 65535, picture.astype("i4") * 1000):
         assert guess_polarity(other) == guess_polarity(picture)
@@ -144,7 +144,7 @@ def test_noise_flat_and_tiny_pictures_are_a_coin() -> None:
         assert guess_polarity(picture)[1] < UNCERTAIN_BELOW
 
 
-def test_nan_pixels_do_not_matter() -> None:
+def test_guess_polarity_nan_pixels_do_not_matter() -> None:
     picture = membrane().astype("f4")
     picture[10:14, 10:300] = np.nan
     assert guess_polarity(picture) == ("bright", pytest.approx(guess_polarity(membrane())[1], abs=0.02))

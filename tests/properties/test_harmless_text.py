@@ -40,7 +40,7 @@ def test_cells_come_back_as_they_were(text):
 @pytest.mark.parametrize(
     "text", ["+EGF", "-drug", "- / +", "-/-", "+EGF (10 nM)", "-1.5", "-80 °C", "'quoted'", "a=b", "H3", ""]
 )
-def test_common_names_stay_as_they_are(text):
+def test_guard_cell_common_names_stay_as_they_are(text):
     assert guard_cell(text) == text
 
 
@@ -83,7 +83,7 @@ def test_tables_come_back_as_they_were(texts):
 
 
 @given(word)
-def test_nothing_invisible_reaches_a_terminal(text):
+def test_harmless_nothing_invisible_reaches_a_terminal(text):
     assert not {unicodedata.category(c) for c in harmless(text)} & INVISIBLE
     assert harmless(harmless(text)) == harmless(text)
 
@@ -96,7 +96,7 @@ def test_messages_are_lines_that_can_be_printed(text):
 
 
 @given(st.lists(word, min_size=1, max_size=3))
-def test_file_names_are_names_of_files(parts):
+def test_file_name_file_names_are_names_of_files(parts):
     name = file_name(*parts)
     assert name
     assert len(name.encode()) <= 200
@@ -105,7 +105,7 @@ def test_file_names_are_names_of_files(parts):
     assert not name.endswith((" ", "."))
 
 
-def test_different_pictures_have_different_file_names():
+def test_file_name_different_pictures_have_different_file_names():
     parts = [
         ("a__b",),
         ("a", "b"),
@@ -121,7 +121,7 @@ def test_different_pictures_have_different_file_names():
     assert file_name("blot 1, p-AKT (60 s).tif") == "blot 1, p-AKT (60 s).tif"
 
 
-def test_hostile_names_travel_through_a_whole_run(tmp_path, capsys):
+def test_verify_folder_hostile_names_travel_through_a_whole_run(tmp_path, capsys):
     from tiny_study import write_tiny_study
 
     from blotquant.cli import main

@@ -63,7 +63,9 @@ layouts = st.fixed_dictionaries(
 
 @quick
 @given(pixels, layouts, st.floats(0.001, 5000), st.integers(0, 2))
-def test_a_tiff_of_any_making(picture: np.ndarray, how: dict[str, object], seconds: float, page: int) -> None:
+def test_read_image_a_tiff_of_any_making(
+    picture: np.ndarray, how: dict[str, object], seconds: float, page: int
+) -> None:
     how = dict(how)
     if "tile" in how:
         how.pop("rowsperstrip", None)
@@ -82,7 +84,7 @@ def test_a_tiff_of_any_making(picture: np.ndarray, how: dict[str, object], secon
 
 @quick
 @given(pixels, st.sampled_from(["little", "big"]))
-def test_a_vendors_file_of_any_content(picture: np.ndarray, order: str) -> None:
+def test_read_image_a_vendors_file_of_any_content(picture: np.ndarray, order: str) -> None:
     counts = np.abs(picture.astype("f8")).clip(0, 65535).astype("u2")
     mark = "<" if order == "little" else ">"
     rows, cols = counts.shape
@@ -211,7 +213,7 @@ def as_cell(value: object) -> object:
 
 @quick
 @given(experiments())
-def test_an_experiment_reads_the_same_from_toml_and_workbook(drawn: tuple) -> None:
+def test_target_entry_an_experiment_reads_the_same_from_toml_and_workbook(drawn: tuple) -> None:
     content, rows, files = drawn
     with folder() as place:
         written(place, content, rows, files)
@@ -242,7 +244,7 @@ cells = cell(words()) | st.just("")
     st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
     st.sampled_from(["\n", "\r\n"]),
 )
-def test_a_sheet_in_any_dialect(rows: list[list[str]], delimiter: str, encoding: str, end: str) -> None:
+def test_read_csv_sheet_a_sheet_in_any_dialect(rows: list[list[str]], delimiter: str, encoding: str, end: str) -> None:
     text = io.StringIO(newline="")
     csv.writer(text, delimiter=delimiter, lineterminator=end).writerows([["blot", "lane"], *rows])
     with folder() as place:
@@ -278,7 +280,7 @@ manifests = st.builds(
 
 @quick
 @given(manifests)
-def test_a_manifest(value: Manifest) -> None:
+def test_manifest_text_a_manifest(value: Manifest) -> None:
     with folder() as place:
         (place / "manifest.json").write_text(manifest_text(value), encoding="utf-8", newline="")
         assert read_manifest(place) == value
@@ -297,7 +299,7 @@ scalars = (
     texts,
     st.dictionaries(text, scalars | st.lists(scalars, max_size=3), max_size=3),
 )
-def test_a_part(key: str, mark: str, tables: dict, figures: dict, summary: dict) -> None:
+def test_part_a_part(key: str, mark: str, tables: dict, figures: dict, summary: dict) -> None:
     part = Part(key=key, fingerprint=mark, tables=tables, figures=figures, summary=summary)
     drawn = {f.name for f in fields(Part)} - {"sessions", "error"}
     assert drawn == {"key", "fingerprint", "tables", "figures", "summary"}

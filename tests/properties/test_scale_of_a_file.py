@@ -39,7 +39,7 @@ def of_measurement(table: pd.DataFrame) -> list[set[str]]:
 
 
 @pytest.mark.parametrize("method", sorted(BACKGROUNDS))
-def test_three_times_the_counts(tmp_path, method):
+def test_quantification_settings_three_times_the_counts(tmp_path, method):
     base = weigh_file(tmp_path / "one.tif", counts(), method)
     other = weigh_file(tmp_path / "three.tif", counts() * np.uint16(3), method)
     np.testing.assert_allclose(other["volume"], 3 * base["volume"], rtol=1e-6)
@@ -52,7 +52,7 @@ def test_three_times_the_counts(tmp_path, method):
 @pytest.mark.parametrize(
     ("dtype", "factor"), [(np.uint16, 1), (np.uint16, 257), (np.float32, 1), (np.float64, 1 / 255)]
 )
-def test_another_type(tmp_path, dtype, factor):
+def test_quantification_settings_another_type(tmp_path, dtype, factor):
     """8 bits as 16, stretched over all of them, as counts in float, and as 0 to 1."""
     eight = np.clip(counts() // 12, 0, 255).astype(np.uint8)
     base = weigh_file(tmp_path / "eight.tif", eight, "local")

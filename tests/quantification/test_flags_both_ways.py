@@ -52,19 +52,19 @@ def test_limit_flags_tell_background_dependent_from_a_tenth_on(spread, is_flagge
 
 
 @pytest.mark.parametrize(("volume", "n", "is_flagged"), [(100.0, 3, True), (200.0, 3, False), (100.0, 1e6, False)])
-def test_few_background_pixels_where_the_level_matters(volume, n, is_flagged):
+def test_limit_flags_few_background_pixels_where_the_level_matters(volume, n, is_flagged):
     flags = limit_flags(volume, 6.0, spread=0.0, n_background=n)
     assert ("few_background_pixels" in flags) == is_flagged
 
 
 @pytest.mark.parametrize(("rows", "is_cut"), [(-ROWS[0] + HEIGHT / 2 - 3, True), (-ROWS[0] + HEIGHT / 2 + 1, False)])
-def test_touches_edge(rows, is_cut):
+def test_measure_bands_touches_edge(rows, is_cut):
     layout = moved(plain_layout(), 0, rows=rows)
     assert ("touches_edge" in flags_of(ground(), layout)[0]) == is_cut
 
 
 @pytest.mark.parametrize(("gap", "is_shared"), [(-2.0, True), (2.0, False)])
-def test_touches_neighbour(gap, is_shared):
+def test_measure_bands_touches_neighbour(gap, is_shared):
     """The upper band of the first lane comes down to the lower one: over its edge by two rows, or two rows short."""
     layout = moved(plain_layout(), 0, rows=ROWS[1] - ROWS[0] - HEIGHT - gap)
     found = flags_of(ground(), layout)
@@ -104,14 +104,14 @@ def test_debris_is_not_seen_in_bands_that_are_domes(across: float) -> None:
     assert "debris" not in row["flags"]
 
 
-def test_an_outline_over_a_small_part_of_its_band_is_flagged() -> None:
+def test_measure_bands_an_outline_over_a_small_part_of_its_band_is_flagged() -> None:
     image = BlotImage(pixels=band_picture())
     narrow = measure_bands(image, one_band(outline=rectangle(51, 70, 36, 44))).iloc[0]
     assert "outline_cuts_band" in narrow["flags"]
     assert "outline_cuts_band" not in measure_bands(image, one_band()).iloc[0]["flags"]
 
 
-def test_status_of_a_band_above_its_limit_is_detected() -> None:
+def test_measure_bands_status_of_a_band_above_its_limit_is_detected() -> None:
     image = BlotImage(pixels=band_picture())
     assert measure_bands(image, one_band(status="not_detected"))["status"][0] == "detected"
     away = one_band(status="not_detected", outline=rectangle(90, 109, 25, 55), peak=(99.0, 39.5))
@@ -131,7 +131,7 @@ def test_measure_bands_reads_nothing_above_its_limit_as_not_detected(below) -> N
     assert (row["status"] == "detected") == (row["volume"] > row["lod"])
 
 
-def test_a_band_that_its_outline_cuts_off_is_detected() -> None:
+def test_measure_bands_a_band_that_its_outline_cuts_off_is_detected() -> None:
     """Its SD holds what was cut off, which is no doubt that light is there."""
     narrow = one_band(status="not_detected", outline=rectangle(51, 65, 25, 55))
     row = measure_bands(BlotImage(pixels=band_picture()), narrow).iloc[0]

@@ -61,7 +61,7 @@ CROWDED = {70.0: (3000.0, 3000.0, 3000.0), 98.0: (1500.0, 1500.0, 1500.0), 126.0
 FOUND_ONCE = ((1, 2), (2, 2))
 
 
-def test_an_unfound_band_is_no_ground_for_its_neighbours():
+def test_measure_bands_an_unfound_band_is_no_ground_for_its_neighbours():
     image, layout = picture(CROWDED), layout_of(ROWS, lacking=FOUND_ONCE)
     volumes = measure_bands(image, layout).set_index("band_id")["volume"]
     for number in (1, 3):
@@ -90,7 +90,7 @@ def test_rows_of_one_lane_alone_take_no_ground_from_the_others():
     assert (with_rows == without).all()
 
 
-def test_a_picture_without_free_rows_says_nothing():
+def test_exclude_undetected_signal_a_picture_without_free_rows_says_nothing():
     image, layout = picture(CROWDED), layout_of(ROWS, lacking=FOUND_ONCE)
     usable = np.zeros(image.shape, dtype=bool)
     exclude_undetected_signal(image.signal(), usable, None, layout, 21.0)
@@ -105,7 +105,7 @@ def test_noise_alone_hides_nothing():
     assert usable.all()
 
 
-def test_a_faint_band_in_haze_is_weighed_above_the_haze():
+def test_exclude_undetected_signal_a_faint_band_in_haze_is_weighed_above_the_haze():
     """The haze ends in the dark above and below, and is brighter than the band."""
     y, x = np.mgrid[:HEIGHT, :WIDTH].astype(float)
     haze = 400 * np.exp(-(((y - 120) / 45) ** 6)) * np.clip(22 - np.abs(x - CENTERS[1]), 0, 1)
@@ -122,12 +122,12 @@ def test_a_faint_band_in_haze_is_weighed_above_the_haze():
     assert inside["background_mean"] == pytest.approx(900, rel=0.05)
 
 
-def test_stretches_shorter_than_the_window_are_opened_away_and_others_kept():
+def test_opened_stretches_shorter_than_the_window_are_opened_away_and_others_kept():
     profile = np.array([[0, 5, 5, 0, 0, 5, 5, 5, 0, 7]], dtype=float)
     np.testing.assert_array_equal(opened(profile, 3), [[0, 0, 0, 0, 0, 5, 5, 5, 0, 7]])
 
 
-def test_a_slope_is_no_light():
+def test_opened_a_slope_is_no_light():
     slope = np.arange(40.0)[None]
     np.testing.assert_array_equal(opened(slope, 15), slope)
     np.testing.assert_array_equal(opened(slope[:, ::-1], 15), slope[:, ::-1])
@@ -161,7 +161,7 @@ def test_limits(stretch, peaks, band, lit):
     assert (lane_with(stretch, peaks, band) == lit).all()
 
 
-def test_a_long_even_stretch_is_haze():
+def test_find_undetected_signal_a_long_even_stretch_is_haze():
     excess = np.ones(60)
     excess[20:30], excess[30:] = 100.0, 36.0
     free = np.ones(60, dtype=bool)
@@ -169,7 +169,7 @@ def test_a_long_even_stretch_is_haze():
     assert not find_undetected_signal(excess, np.zeros(60), free, [(20.0, 30.0)], 4.0).any()
 
 
-def test_a_band_far_away_says_nothing_of_a_stretch():
+def test_find_undetected_signal_a_band_far_away_says_nothing_of_a_stretch():
     excess = np.ones(60)
     excess[5:10], excess[40:43] = 100.0, 20.0
     free = np.ones(60, dtype=bool)
@@ -218,25 +218,25 @@ def block(rows: tuple[int, int], cols: tuple[int, int]) -> np.ndarray:
     return mask
 
 
-def test_what_is_hidden_of_a_lit_stretch():
+def test_exclude_undetected_signal_what_is_hidden_of_a_lit_stretch():
     """Rows 97, 100 and 103 are read and lit; a place more on either side is hidden, and 12 columns either way."""
     np.testing.assert_array_equal(hidden(), block((93, 108), (18, 43)))
     np.testing.assert_array_equal(hidden(light=51.0), block((93, 108), (18, 43)))
     assert not hidden(light=49.0).any()
 
 
-def test_a_lane_is_read_over_the_middle_of_its_width():
+def test_exclude_undetected_signal_a_lane_is_read_over_the_middle_of_its_width():
     """Up to 6 columns from its middle: light there is all of it, up to 4 columns five ninths."""
     assert hidden(light=60.0, half=6.4).any()
     assert not hidden(light=60.0, half=4.0).any()
 
 
-def test_a_lane_at_the_pictures_edge_is_read_and_hidden_as_far_as_it_goes():
+def test_exclude_undetected_signal_a_lane_at_the_pictures_edge_is_read_and_hidden_as_far_as_it_goes():
     np.testing.assert_array_equal(hidden(center=60.0), block((93, 108), (48, 66)))
     np.testing.assert_array_equal(hidden(center=3.0), block((93, 108), (0, 16)))
 
 
-def test_what_is_dark_off_the_membrane_says_nothing():
+def test_exclude_undetected_signal_what_is_dark_off_the_membrane_says_nothing():
     """Membrane from row 40 to 160: its ground is no light, be it far above what lies beyond."""
     np.testing.assert_array_equal(hidden(on=(40, 160), beyond=0.0), block((93, 108), (18, 43)))
     # A stretch that ends with the membrane does not end in the dark.
@@ -248,7 +248,7 @@ def test_rows_that_are_taken_are_not_read():
     assert not hidden(taken=(96, 105)).any()
 
 
-def test_a_place_that_is_taken_in_part_is_not_read():
+def test_exclude_undetected_signal_a_place_that_is_taken_in_part_is_not_read():
     """Three columns of the nine that are read, on one side of the lane."""
     usable = np.ones((500, 66), bool)
     usable[60:84, 20:41] = usable[90:110, 24:28] = False
@@ -279,6 +279,6 @@ def test_light_on_either_side_of_a_lane_counts(side, is_hidden):
 
 
 @pytest.mark.parametrize(("rows", "is_hidden"), [(180, True), (210, False)])
-def test_a_stretch_of_eight_band_heights_is_ground(rows, is_hidden):
+def test_exclude_undetected_signal_a_stretch_of_eight_band_heights_is_ground(rows, is_hidden):
     """Eight times 24 rows are 192."""
     assert hidden(rows=rows).any() == is_hidden

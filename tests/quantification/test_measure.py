@@ -250,7 +250,7 @@ class TestTable:
         assert table["volume"][1:].notna().all()
 
 
-def test_many_bands_are_quick():
+def test_measure_bands_many_bands_are_quick():
     """Measured by the processor's own clock, with room for a slow machine."""
     image, layout = as_image(noisy()), plain_layout()
     measure_bands(image, layout)

@@ -46,7 +46,7 @@ def variance_of_a_sum(shape: tuple[int, int]) -> float:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 6), (2, 2), (3, 5), (12, 20)])
-def test_a_sum_scatters_by_all_its_pairs(shape: tuple[int, int]) -> None:
+def test_noise_a_sum_scatters_by_all_its_pairs(shape: tuple[int, int]) -> None:
     noise = Noise(sigma=3.0, correlation=CORRELATION, gain=None)
     assert noise.spread_over(shape) == pytest.approx(variance_of_a_sum(shape) / np.prod(shape), rel=1e-12)
     assert noise.spread == pytest.approx(CORRELATION.sum(), rel=1e-12)
@@ -80,7 +80,7 @@ def corners(tiles: list[Box]) -> list[tuple[int, int]]:
     return [(t.row_start // TILE, t.col_start // TILE) for t in tiles]
 
 
-def test_tiles_that_are_mostly_free() -> None:
+def test_free_tiles_tiles_that_are_mostly_free() -> None:
     """Nine tiles, one of them half masked: the eight others are enough. What is left at the edges makes no tile."""
     usable = np.ones((3 * TILE + 20, 3 * TILE + 47), bool)
     usable[TILE : TILE + 24, TILE : 2 * TILE] = False
@@ -93,7 +93,7 @@ def test_tiles_that_are_mostly_free() -> None:
     assert free_tiles(np.zeros((200, 200), bool)) == []
 
 
-def test_tiles_are_spread_over_a_large_picture() -> None:
+def test_free_tiles_tiles_are_spread_over_a_large_picture() -> None:
     found = corners(free_tiles(np.ones((6 * TILE, 6 * TILE), bool)))
     assert len(found) == MAX_TILES
     numbers = [6 * r + c for r, c in found]
@@ -101,7 +101,7 @@ def test_tiles_are_spread_over_a_large_picture() -> None:
     assert set(np.diff(numbers)) == {1, 2}
 
 
-def test_a_picture_smaller_than_a_tile_is_one() -> None:
+def test_free_tiles_a_picture_smaller_than_a_tile_is_one() -> None:
     (tile,) = free_tiles(np.ones((30, 70), bool)[:, :40])
     assert tile == Box(0, 30, 0, 30)
 
@@ -118,7 +118,7 @@ def unlike(signal: np.ndarray, usable: np.ndarray, lag: tuple[int, int]) -> floa
 
 
 @pytest.mark.parametrize("smooth", [0.0, 0.7])
-def test_sigma_and_correlation_by_pairs(smooth: float) -> None:
+def test_measure_noise_sigma_and_correlation_by_pairs(smooth: float) -> None:
     rng = np.random.default_rng(2)
     signal = gaussian_filter(rng.normal(0, 10, (TILE, TILE)), (smooth, 0.6 * smooth)) + 300
     signal += 0.3 * np.roll(signal, (1, 1), (0, 1))
@@ -135,7 +135,7 @@ def test_sigma_and_correlation_by_pairs(smooth: float) -> None:
 
 
 @pytest.mark.parametrize("usable", [np.zeros((60, 60), bool), np.ones((60, 60), bool)])
-def test_without_ground_or_noise_nothing_scatters(usable: np.ndarray) -> None:
+def test_measure_noise_without_ground_or_noise_nothing_scatters(usable: np.ndarray) -> None:
     found = measure_noise(np.full((60, 60), 7.0), usable, [Box(10, 20, 10, 30)])
     assert (found.sigma, found.gain, found.level) == (0.0, None, 0.0)
     assert found.correlation.tolist() == [[1.0]]
@@ -177,7 +177,7 @@ def lit_crops(gain: float, seed: int) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("gain", [0.0, 0.02, 0.5, 4.0])
-def test_the_slope_of_variances_over_levels(gain: float) -> None:
+def test_shot_gain_the_slope_of_variances_over_levels(gain: float) -> None:
     crops = lit_crops(gain, 3)
     crops[0][5, 7] = np.nan
     crops.append(np.full((4, 5), 9e9))  # too narrow for a window
@@ -192,7 +192,7 @@ def test_the_slope_of_variances_over_levels(gain: float) -> None:
 
 
 @pytest.mark.parametrize("smooth", [0.0, 0.45, 0.8, 1.0])
-def test_correlated_noise_is_no_smaller_gain(smooth: float) -> None:
+def test_measure_noise_correlated_noise_is_no_smaller_gain(smooth: float) -> None:
     """Fifth differences of correlated noise are smaller: by the square of their weights, pair by pair of pixels."""
     rng = np.random.default_rng(6)
     rows, cols = np.indices((96, 480))
@@ -221,14 +221,14 @@ def test_windows_end_with_their_rows() -> None:
 
 
 @pytest.mark.parametrize("n", [348, 360])
-def test_thirty_windows_a_bin_are_needed(n: int) -> None:
+def test_shot_gain_thirty_windows_a_bin_are_needed(n: int) -> None:
     """Twelve bins of 29 say nothing, of 30 they do."""
     light = np.linspace(100, 5000, n)[:, None] * np.ones(6)
     crop = np.random.default_rng(5).normal(light, np.sqrt(light))
     assert (shot_gain([crop]) is None) == (n == 348)
 
 
-def test_a_line_through_known_variances() -> None:
+def test_positive_slope_a_line_through_known_variances() -> None:
     mean = np.array([100.0, 200.0, 400.0, 900.0, 1500.0])
     many = np.full(5, 1e6)
     assert _positive_slope(mean, 50 + 0.7 * mean, many) == pytest.approx(0.7, rel=1e-9)
@@ -244,7 +244,7 @@ def test_a_line_through_known_variances() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_sharp_sides_of_bands_are_no_shot_noise(seed: int) -> None:
+def test_prepare_image_sharp_sides_of_bands_are_no_shot_noise(seed: int) -> None:
     """A strip cut so close that no tile is free of bands: photons alone, one count of variance for each count."""
     rng, shape = np.random.default_rng(seed), (110, 220)
     layout = plain_layout(rows=(30.0, 75.0), shape=shape)

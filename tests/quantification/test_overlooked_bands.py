@@ -10,7 +10,7 @@ from blotquant.quantification.bands import measure_bands
 SAMPLES = Path(__file__).parents[2] / "sample_images"
 
 
-def test_an_overlooked_band_does_not_drown_its_neighbours():
+def test_measure_bands_an_overlooked_band_does_not_drown_its_neighbours():
     """Of a ladder some strong bands are not in the layout: the others are wrong within their SD, and stay above LOD."""
     image = read_image(SAMPLES / "blot1_pERK.tif")
     layout = find_layout(image.signal(), ceiling=image.ceiling)

@@ -51,7 +51,7 @@ def slanted_aperture() -> Aperture:
 
 
 @pytest.mark.parametrize("method", sorted(BACKGROUNDS))
-def test_a_volume_is_the_weighted_sum_pixel_by_pixel(method: str) -> None:
+def test_measure_aperture_a_volume_is_the_weighted_sum_pixel_by_pixel(method: str) -> None:
     scene = prepare_image(as_image(sloping()), plain_layout(), settings=QuantificationSettings(background=method))
     aperture = slanted_aperture()
     background = np.broadcast_to(scene.surface.under(aperture).values, aperture.shape)
@@ -63,7 +63,7 @@ def test_a_volume_is_the_weighted_sum_pixel_by_pixel(method: str) -> None:
     np.testing.assert_allclose(weighed.profile, (aperture.weights * (pixels - background)).sum(axis=1), atol=1e-6)
 
 
-def test_sums_of_backgrounds_of_any_shape() -> None:
+def test_sum_under_sums_of_backgrounds_of_any_shape() -> None:
     aperture = Aperture(box=Box(0, 2, 0, 3), weights=np.array([[1.0, 0.5, 0.0], [0.25, 1.0, 1.0]]))
     assert sum_under(np.array([[10.0], [100.0]]), aperture) == 15 + 225
     assert sum_under(np.array([[10.0, 20.0, 30.0], [40.0, 50.0, 60.0]]), aperture) == 10 + 10 + 10 + 50 + 60
@@ -95,7 +95,7 @@ def test_method_spread_is_the_range_over_the_median(volumes: list[float], spread
 
 
 @pytest.mark.parametrize("volumes", [[100, 200], [100], [-100, 0, 300], [np.nan, 100, 200, 300]])
-def test_no_spread_of_two_methods_or_about_nothing(volumes: list[float]) -> None:
+def test_method_spread_no_spread_of_two_methods_or_about_nothing(volumes: list[float]) -> None:
     assert np.isnan(spread_of(volumes))
 
 
@@ -112,7 +112,7 @@ def test_aperture_fraction_goes_by_the_median_height(heights: list[float]) -> No
     assert aperture_fraction(layout.bands[0], scene, aperture) == pytest.approx(expected, rel=1e-12)
 
 
-def test_no_aperture_fraction_where_the_row_is_not_known() -> None:
+def test_aperture_fraction_no_aperture_fraction_where_the_row_is_not_known() -> None:
     layout = plain_layout()
     scene = replace(prepare_image(as_image(sloping()), layout), row_sigma={("s", 1): 4.0, ("s", None): 9.0})
     aperture = Aperture(box=Box(50, 60, 20, 30), weights=np.ones((10, 10)), lane=layout.lanes[0])
@@ -121,7 +121,7 @@ def test_no_aperture_fraction_where_the_row_is_not_known() -> None:
     assert np.isnan(aperture_fraction(layout.bands[0], scene, replace(aperture, lane=None)))
 
 
-def test_a_band_outside_the_picture_is_a_row_without_numbers() -> None:
+def test_measure_bands_a_band_outside_the_picture_is_a_row_without_numbers() -> None:
     layout = plain_layout()
     away = replace(layout.bands[0], outline=rectangle(300, 320, 25, 55), peak=(310.0, 40.0))
     table = measure_bands(as_image(sloping()), replace(layout, bands=(away, *layout.bands[1:]))).set_index("band_id")
@@ -140,7 +140,7 @@ def test_strips_are_named_by_their_numbers() -> None:
     assert measure_lanes(as_image(sloping()), replace(layout, strips=(upper,)))["strip"].tolist() == [3] * 4
 
 
-def test_volume_in_units_of_its_sd() -> None:
+def test_measure_bands_volume_in_units_of_its_sd() -> None:
     noise = np.random.default_rng(0).normal(0, 5, SHAPE)
     table = measure_bands(as_image(sloping() + noise), plain_layout())
     np.testing.assert_allclose(table["snr"], table["volume"] / table["volume_sd"], rtol=1e-12)
@@ -158,17 +158,17 @@ def lanes_of(lane: Lane, window: tuple[float, float] | None = None) -> object:
     return measure_lanes(as_image(np.full(SHAPE, 100.0)), layout, window=window).iloc[0]
 
 
-def test_a_lane_stands_where_its_middle_is() -> None:
+def test_measure_lanes_a_lane_stands_where_its_middle_is() -> None:
     assert lanes_of(leaning())["col_center"] == pytest.approx(75.0)
 
 
-def test_a_window_that_misses_a_lane_leaves_it_without_a_volume() -> None:
+def test_measure_lanes_a_window_that_misses_a_lane_leaves_it_without_a_volume() -> None:
     for window in ((0.0, 20.5), (0.0, 10.0), (180.5, 190.0), (100.0, 100.0)):
         assert np.isnan(lanes_of(leaning(), window)["volume"])
     assert lanes_of(leaning(), (0.0, 21.5))["volume"] == pytest.approx(0.0, abs=1e-6)
 
 
-def test_a_window_follows_the_lane_as_it_leans() -> None:
+def test_measure_lanes_a_window_follows_the_lane_as_it_leans() -> None:
     picture = np.full(SHAPE, 100.0)
     rows, cols = np.indices(SHAPE)
     inside = np.abs(cols - (60 + 30 * (rows - 20) / 160)) <= WIDTH / 2
@@ -178,7 +178,7 @@ def test_a_window_follows_the_lane_as_it_leans() -> None:
     assert volume == pytest.approx(60 * 8 * WIDTH, rel=0.02)
 
 
-def test_the_parts_of_a_variance() -> None:
+def test_apertures_of_the_parts_of_a_variance() -> None:
     """An empty outline's, shot noise, light at the ends and sides, and what the band keeps or loses of its own."""
     image = as_image(sloping() + np.random.default_rng(3).normal(0, 4, SHAPE))
     layout = plain_layout(height=14)
@@ -214,7 +214,7 @@ def test_the_parts_of_a_variance() -> None:
         (40.0, -40.0, None, 0.0),  # nothing in all
     ],
 )
-def test_a_doublets_band_bears_the_error_of_its_division(
+def test_measure_aperture_a_doublets_band_bears_the_error_of_its_division(
     upper: float, lower: float, share: float | None, both: float
 ) -> None:
     """The fit's own SD, a part of the pair's volume, and 11 % of what both have a share of."""
@@ -234,7 +234,7 @@ def test_a_doublets_band_bears_the_error_of_its_division(
     assert extra == 0.0 or row["volume_sd"] > 1.01 * alone.volume_sd
 
 
-def test_a_doublet_at_the_pictures_edge_is_divided_where_it_is_seen() -> None:
+def test_measure_aperture_a_doublet_at_the_pictures_edge_is_divided_where_it_is_seen() -> None:
     """Rows 190 to 199 of a band that goes on below the picture."""
     image = np.full(SHAPE, 100.0)
     image[190:, 25:55] += 40.0
@@ -258,7 +258,7 @@ def test_pixels_far_to_one_side_count_as_many_as_their_variance_is_worth(leverag
     assert measure_aperture(scene, aperture, few).n_background == min(1.5, n)
 
 
-def test_a_peak_stands_in_its_own_row_and_column() -> None:
+def test_measure_bands_a_peak_stands_in_its_own_row_and_column() -> None:
     layout = plain_layout()
     table = measure_bands(as_image(sloping()), layout)
     assert list(zip(table["peak_row"], table["peak_col"], strict=True)) == [band.peak for band in layout.bands]

@@ -264,7 +264,7 @@ class TestRobustSd:
         assert winsorised_sd(np.zeros(5)) == 0
 
 
-def test_every_method_states_what_carries_it():
+def test_apertures_of_every_method_states_what_carries_it():
     scene_layout = plain_layout()
     image = as_image(np.random.default_rng(12).normal(500, 10, SHAPE))
     for name in BACKGROUNDS:

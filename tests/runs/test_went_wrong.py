@@ -27,7 +27,7 @@ def picture(tmp_path):
     return path
 
 
-def test_every_line_of_the_table_names_a_test_that_exists():
+def test_what_can_go_wrong_every_line_of_the_table_names_a_test_that_exists():
     rows = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
     rows = [line for line in rows if not line.startswith("| what happens")]
     assert len(rows) > 30

@@ -43,7 +43,7 @@ def test_session_schema_what_is_written_fits_the_schema():
         assert list(validator.iter_errors(wrong))
 
 
-def test_migrations_every_earlier_version_has_its_step():
+def test_migrations_migrations_every_earlier_version_has_its_step():
     assert set(session_module.MIGRATIONS) == set(range(1, SCHEMA_VERSION))
 
 
