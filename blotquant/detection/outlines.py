@@ -5,15 +5,16 @@ The curve of single bands on the picture's own grid: how they tilt and bow, how 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from blotquant.detection.band_peaks import FoundStrip, Peak, Span
+from blotquant.detection.band_peaks import FoundStrip, Peak
 from blotquant.detection.prediction import SearchCopy
-from blotquant.detection.strip_candidates import LaneTrace, StripCandidate
+from blotquant.detection.strip_candidates import StripCandidate
 from blotquant.model.geometry import Band, Lane, Strip, polygon
 
 Floats = NDArray[np.float64]
@@ -30,51 +31,33 @@ _LEAST_SNR = 12.0
 _FARTHEST = 0.6
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """One band in pixels.
-
-    Attributes
-    ----------
-    row, col : float
-        Its middle.
-    tilt, bow : float
-        Rows per column at the middle, and rows that either end lies below the line through the middle.
-    half : float
-        Half its lane's width.
-    height : float
-        Full width at half maximum along the lane, bow and tilt taken out.
-    peak : (row, col)
-        Its maximum, smoothed.
-    """
-
-    row: float
-    col: float
-    tilt: float
-    bow: float
-    half: float
-    height: float
-    peak: tuple[float, float]
-
-    def rows_at(self, cols: ArrayLike) -> Floats:
-        """Row of the band's middle at some columns."""
-        away = np.asarray(cols, dtype=float) - self.col
-        return np.asarray(self.row + self.tilt * away + self.bow * (away / self.half) ** 2)
-
-
-def trace_bands(picture: NDArray[np.floating[Any]], starts: list[Trace], snrs: list[float]) -> list[Trace]:
+def trace_bands(
+    picture: NDArray[np.floating[Any]], lines: Floats, heights: Floats, snrs: Floats
+) -> tuple[Floats, Floats, Floats]:
     """Follow bands across their lanes, all at once.
 
     Parameters
     ----------
     picture : ndarray, shape (H, W)
         Counts, bands bright.
-    starts : list of Trace
-        Where each band is expected: middle, tilt, half width and height, without a bow.
-    snrs : list of float
-        Of each band; what is faint keeps its row's tilt and has no bow.
+    lines : ndarray, shape (n, 4)
+        Where each band is expected, px: row and column of its middle, rows per column there, half its lane's width.
+    heights : ndarray, shape (n,)
+        Its expected full width at half maximum along the lane.
+    snrs : ndarray, shape (n,)
+        What is faint keeps its row's tilt and has no bow.
+
+    Returns
+    -------
+    lines : ndarray, shape (n, 5)
+        As given, and the bow: rows that either end lies below the line through the middle.
+    heights : ndarray, shape (n,)
+        Full width at half maximum, bow and tilt taken out.
+    peaks : ndarray, shape (n, 2)
+        Row and column of the maximum, smoothed. A band that the picture hardly shows stays as it is expected.
     """
-    row, col, tilt, half, height = np.array([(s.row, s.col, s.tilt, s.half, s.height) for s in starts]).T[..., None]
+    row, col, tilt, half = lines.T[..., None]
+    height = heights[:, None]
     reach = 1.3 * height + 1
     room = reach + np.abs(tilt) * half
     top, left = np.maximum((row - room).astype(int), 0), np.maximum(np.rint(col - half).astype(int), 0)
@@ -82,7 +65,7 @@ def trace_bands(picture: NDArray[np.floating[Any]], starts: list[Trace], snrs: l
     wide = np.minimum(np.rint(col + half).astype(int) + 1, picture.shape[1]) - left
     known = (high >= 5) & (wide >= _SEGMENTS)
     if not known.any():
-        return starts
+        return np.hstack([lines, np.zeros((len(lines), 1))]), heights, lines[:, :2]
     # Each band's window, columns averaged so far that some tens are left: more tell nothing of its curve.
     step = np.maximum(wide // _COLUMNS, 1)
     left, high, wide = left + wide % step // 2, np.where(known, high, 1), np.where(known, wide // step, 1)
@@ -96,19 +79,17 @@ def trace_bands(picture: NDArray[np.floating[Any]], starts: list[Trace], snrs: l
     cols = left + step * (np.arange(wide.max()) + 0.5) - 0.5
 
     shift, lean, bow = _bends(counts, (top, left), (high, wide), row + tilt * (cols - col), (cols - col) / half, reach)
-    clear = known & (np.array(snrs)[:, None] >= _LEAST_SNR)
+    clear = known & (snrs[:, None] >= _LEAST_SNR)
     row, tilt, bow = row + clear * shift, tilt + clear * lean / half, clear * bow
 
     away = cols - col
     line = row + tilt * away + bow * (away / half) ** 2 - top
     size, up, aside = _sizes(counts, line, (high, wide), reach)
-    size = np.clip(size, 0.5 * height, 1.6 * height)
     peak_col = left + step * (aside + 0.5) - 0.5
     away = peak_col - col
-    peak_row = row + tilt * away + bow * (away / half) ** 2 + up
-    values = np.hstack([row, col, tilt, bow, half, size, peak_row, peak_col]).tolist()
-    traced = [Trace(r, c, lean, bent, w, h, (top, aside)) for r, c, lean, bent, w, h, top, aside in values]
-    return [band if seen else start for band, start, seen in zip(traced, starts, known[:, 0].tolist(), strict=True)]
+    peaks = np.hstack([row + tilt * away + bow * (away / half) ** 2 + up, peak_col])
+    sizes = np.where(known, np.clip(size, 0.5 * height, 1.6 * height), height)[:, 0]
+    return np.hstack([row, col, tilt, half, bow]), sizes, np.where(known, peaks, lines[:, :2])
 
 
 def _bends(
@@ -228,6 +209,8 @@ _CLOSE = 1.3
 _SQUEEZED = 1.3
 _STRAIGHT = 0.25
 """Rows of bow, or columns of bend, that no outline and no lane shows."""
+_BOWED_NODES = 7
+"""Nodes on either side of a band that bows."""
 _NODES = 5
 """Nodes of the centre line of a lane that bends."""
 _EVEN = 0.35
@@ -318,71 +301,81 @@ def _draw_row(
     grid: SearchCopy, found: FoundStrip, members: list[Peak], crowded: set[tuple[int, float]]
 ) -> list[tuple[int, Band]]:
     """Bands of one row with the index of their lanes, all of one height."""
-    piece, spans = found.piece, found.spans
-    apart = {p.lane: _distance(grid, p, found.peaks) for p in members}
+    tracks, lanes = found.piece.tracks, [p.lane for p in members]
+    apart = np.array([_distance(grid, p, found.peaks) for p in members])
     # Where each band lies by its lane and row, and its own curve from there.
-    starts = {p.lane: _expected(grid, piece, p, spans) for p in members}
-    lower = [replace(s, height=min(s.height, _SEEN_OF_GAP * apart[lane])) for lane, s in starts.items()]
-    traces = dict(zip(starts, trace_bands(grid.full, lower, [p.snr for p in members]), strict=True))
+    widths, cores, snrs, chances = (
+        np.array([getattr(p, name) for p in members]) for name in ("width", "core", "snr", "chance")
+    )
+    expected = _expected(grid, found, lanes, [p.row for p in members])
+    lines, heights, peaks = trace_bands(grid.full, expected, np.minimum(widths * grid.fy, _SEEN_OF_GAP * apart), snrs)
     # The half height of a band beside another is measured from too high a foot: there the network's core tells.
-    heights = [
-        max(traces[p.lane].height, _SQUEEZED * p.core * grid.fy)
-        if (p.lane, p.row) in crowded
-        else traces[p.lane].height
-        for p in members
-    ]
+    beside = np.array([(p.lane, p.row) in crowded for p in members])
+    heights = np.where(beside, np.maximum(heights, _SQUEEZED * cores * grid.fy), heights)
     # Lanes end a few band heights away from their rows: a taller band would be something else.
-    most = 0.25 * grid.fy * float(np.median(np.subtract(piece.bottoms, piece.tops)))
+    most = 0.25 * grid.fy * float(np.median(np.subtract(found.piece.bottoms, found.piece.tops)))
     reach = float(np.clip(_REACH * np.median(heights), 2.0, max(most, 2.0)))
     # Half of the distance to the nearest row that a valley parts from this one, so that their outlines do not meet.
-    free = float(np.median(list(apart.values())))
+    free = float(np.median(apart))
     reach = max(min(reach, _APART * free, free / 2 - _GAP_PX), 2.0)
-    # Estimated chance that a band is one.
-    drawn = [
-        (p.lane, _band(piece.tracks[p.lane], traces[p.lane], reach, float(np.clip(p.chance, 0.01, 0.99)), grid))
-        for p in members
-    ]
-    if len(members) < max(2, 0.5 * len(piece.tracks)):
-        return drawn
     # A row that most lanes show is expected in the others.
-    level = float(np.median([p.level for p in members]))
-    width = float(np.median([p.width for p in members]))
-    for i in sorted(set(range(len(piece.tracks))) - set(traces)):
-        levels = np.maximum.accumulate(spans[i][1])
-        place = float(np.interp(level, levels, np.arange(len(levels))))
-        if any(p.lane == i and abs(p.row - place) * grid.fy < reach for p in found.peaks):
-            continue  # under another band nobody can see whether one is there
-        ghost = replace(members[0], lane=i, row=place, level=level, width=width, snr=0.0)
-        drawn.append((i, _band(piece.tracks[i], _expected(grid, piece, ghost, spans), reach, 0.0, grid)))
+    places = []
+    if len(members) >= max(2, 0.5 * len(tracks)):
+        level = float(np.median([p.level for p in members]))
+        for i in sorted(set(range(len(tracks))) - set(lanes)):
+            levels = np.maximum.accumulate(found.spans[i][1])
+            place = float(np.interp(level, levels, np.arange(len(levels))))
+            # Under another band nobody can see whether one is there.
+            if not any(p.lane == i and abs(p.row - place) * grid.fy < reach for p in found.peaks):
+                places.append((i, place))
+    if places:
+        more, rows = zip(*places, strict=True)
+        expected = _expected(grid, found, more, rows)
+        lanes += more
+        lines = np.vstack([lines, np.hstack([expected, np.zeros((len(more), 1))])])
+        peaks = np.vstack([peaks, expected[:, :2]])
+    slopes = [
+        tracks[i].slope_at((row - grid.corner[0]) / grid.fy) * grid.fx / grid.fy
+        for i, row in zip(lanes, lines[:, 0], strict=True)
+    ]
+    outlines = _outlines(lines, slopes, reach)
+    drawn = []
+    for k, (i, outline, peak) in enumerate(zip(lanes, outlines, peaks.tolist(), strict=True)):
+        seen = k < len(members)
+        band = Band(
+            id="",
+            lane="",
+            outline=polygon(outline),
+            peak=(round(peak[0], 4), round(peak[1], 4)),
+            origin="detected" if seen else "expected",
+            status="detected" if seen else "not_detected",
+            # Estimated chance that a band is one.
+            confidence=float(np.clip(chances[k], 0.01, 0.99)) if seen else 0.5,
+        )
+        drawn.append((i, band))
     return drawn
 
 
-def _expected(grid: SearchCopy, piece: StripCandidate, p: Peak, spans: list[Span]) -> Trace:
-    """Where a band lies by its lane and its row's line."""
-    rows, _, slope = spans[p.lane]
-    track = piece.tracks[p.lane]
-    y = float(rows[0]) + p.row
-    row, col = grid.to_full(y, float(track.col_at(y)))
-    tilt = float(np.interp(y, rows, slope)) * grid.fy / grid.fx
-    return Trace(row, col, tilt, 0.0, track.width * grid.fx / 2, p.width * grid.fy, (row, col))
+def _expected(grid: SearchCopy, found: FoundStrip, lanes: Sequence[int], places: Sequence[float]) -> Floats:
+    """Where bands lie by their lanes and their row's line: row, column, tilt and half width, px; shape (n, 4)."""
+    lines = []
+    for lane, place in zip(lanes, places, strict=True):
+        rows, _, slope = found.spans[lane]
+        track, y = found.piece.tracks[lane], float(rows[0]) + place
+        tilt = float(np.interp(y, rows, slope)) * grid.fy / grid.fx
+        lines.append((*grid.to_full(y, float(track.col_at(y))), tilt, track.width * grid.fx / 2))
+    return np.array(lines)
 
 
-def _band(track: LaneTrace, trace: Trace, reach: float, confidence: float, grid: SearchCopy) -> Band:
-    """Outline along a band's own curve, its ends parallel to the lane; confidence 0: nothing stands there."""
-    # A straight band has two nodes on either side, a bowed one seven.
-    nodes = 2 if abs(trace.bow) < _STRAIGHT else 7
-    cols = trace.col + trace.half * np.linspace(-1, 1, nodes)
-    rows = trace.rows_at(cols)
-    slope, away = track.slope_at((trace.row - grid.corner[0]) / grid.fy) * grid.fx / grid.fy, rows - trace.row
-    upper = zip((rows - reach).tolist(), (cols + slope * (away - reach)).tolist(), strict=True)
-    lower = zip((rows + reach).tolist(), (cols + slope * (away + reach)).tolist(), strict=True)
-    seen = confidence > 0
-    return Band(
-        id="",
-        lane="",
-        outline=polygon([*upper, *reversed([*lower])]),
-        peak=(round(float(trace.peak[0]), 4), round(float(trace.peak[1]), 4)),
-        origin="detected" if seen else "expected",
-        status="detected" if seen else "not_detected",
-        confidence=confidence if seen else 0.5,
-    )
+def _outlines(lines: Floats, slopes: Sequence[float], reach: float) -> Iterator[Floats]:
+    """Outlines along bands' own curves (lines as `trace_bands` gives them), their ends parallel to the lanes."""
+    row, col, tilt, half, bow = lines.T[..., None]
+    cols = col + half * np.linspace(-1, 1, _BOWED_NODES)
+    rows = row + tilt * (cols - col) + bow * ((cols - col) / half) ** 2
+    away, slope = rows - row, np.array(slopes)[:, None]
+    upper = np.stack([rows - reach, cols + slope * (away - reach)], axis=2)
+    lower = np.stack([rows + reach, cols + slope * (away + reach)], axis=2)
+    for above, below, straight in zip(upper, lower, np.abs(lines[:, 4]) < _STRAIGHT, strict=True):
+        # A straight band has two nodes on either side.
+        nodes = [0, -1] if straight else slice(None)
+        yield np.concatenate([above[nodes], below[nodes][::-1]])
