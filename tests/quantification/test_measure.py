@@ -42,20 +42,20 @@ class TestExact:
         tolerance = 1e-6 if method != "rolling_ball" else 0.05
         np.testing.assert_allclose(volumes(image, method), 7 * HEIGHT * WIDTH, rtol=tolerance)
 
-    def test_gaussian(self):
+    def test_measure_bands_gaussian(self):
         expected = HEIGHTS * 2 * np.pi * 3.0 * 5.0
         found = volumes(gaussians(HEIGHTS) + 500).reshape(4, 2)
         # Cut off at 10/3 and 3 SDs.
         np.testing.assert_allclose(found, expected * 0.99914 * 0.9973, rtol=2e-3)
 
-    def test_raw_volume_is_volume_and_background(self):
+    def test_measure_bands_raw_volume_is_volume_and_background(self):
         for method in METHODS:
             table = measure_bands(as_image(noisy()), plain_layout(), settings=QuantificationSettings(background=method))
             np.testing.assert_allclose(
                 table["volume_raw"], table["volume"] + table["area_px"] * table["background_mean"], rtol=1e-12
             )
 
-    def test_edge_pixels_count_by_their_covered_part(self):
+    def test_measure_bands_edge_pixels_count_by_their_covered_part(self):
         layout = plain_layout()
         slanted = polygon([(50.3, 25.2), (52.9, 54.6), (71.4, 54.1), (69.8, 25.9)])
         layout = replace(layout, bands=(replace(layout.bands[0], outline=slanted),))
@@ -81,13 +81,13 @@ class TestExact:
 
 class TestBackground:
     @pytest.mark.parametrize("method", ["local", "lane", "flank"])
-    def test_ramp_is_removed(self, method):
+    def test_measure_bands_ramp_is_removed(self, method):
         rows, cols = np.indices(SHAPE)
         ramp = 300 + 1.5 * rows + 0.8 * cols
         flat = volumes(gaussians(HEIGHTS) + 300, method)
         np.testing.assert_allclose(volumes(gaussians(HEIGHTS) + ramp, method), flat, rtol=5e-3)
 
-    def test_quadratic_is_removed(self):
+    def test_measure_bands_quadratic_is_removed(self):
         rows, _ = np.indices(SHAPE)
         bowl = 300 + 200 * ((rows - 100) / 100) ** 2
         strong = np.full((4, 2), 1000.0)
@@ -103,7 +103,7 @@ class TestBackground:
         beside = measure_bands(as_image(two), pair)
         np.testing.assert_allclose(beside[beside["row"] == "2"]["volume"], alone, rtol=0.01)
 
-    def test_negative_volume_is_kept_and_flagged(self):
+    def test_measure_bands_negative_volume_is_kept_and_flagged(self):
         image = np.full(SHAPE, 500.0) + np.random.default_rng(1).normal(0, 4, SHAPE)
         image[plain_layout().bands[0].box.slices] -= 20
         row = measure_bands(as_image(image), plain_layout()).iloc[0]
@@ -121,14 +121,14 @@ class TestBackground:
             assert list(other["flags"]) == list(base["flags"])
 
     @pytest.mark.parametrize("method", METHODS)
-    def test_bright_and_dark_agree(self, method):
+    def test_measure_bands_bright_and_dark_agree(self, method):
         bright = np.round(noisy()).astype(np.uint16)
         dark = (65535 - bright).astype(np.uint16)
         found = volumes(dark, method, polarity="dark", white=65535.0)
         np.testing.assert_array_equal(found, volumes(bright, method))
 
     @pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.float64])
-    def test_dtype_changes_nothing(self, dtype):
+    def test_measure_bands_dtype_changes_nothing(self, dtype):
         counts = np.clip(np.round(noisy() / 12), 0, 255)
         expected = volumes(counts.astype(np.uint8))
         np.testing.assert_allclose(volumes(counts.astype(dtype)), expected, rtol=1e-9)
@@ -155,14 +155,14 @@ class TestBackground:
         np.testing.assert_allclose(narrow["aperture_fraction"], 0.9545, atol=0.02)
         np.testing.assert_allclose(wide["aperture_fraction"], 0.9973, atol=0.01)
 
-    def test_a_band_weighed_alone_is_the_same_to_the_last_bit(self):
+    def test_measure_bands_a_band_weighed_alone_is_the_same_to_the_last_bit(self):
         image, layout = as_image(noisy()), plain_layout()
         scene = prepare_image(image, layout)
         table = measure_bands(image, layout, scene=scene)
         alone = [measure_bands(image, layout, scene=scene, only=[band_id]) for band_id in table["band_id"]]
         pd.testing.assert_frame_equal(pd.concat(alone, ignore_index=True), table, check_exact=True)
 
-    def test_a_doublet_partner_without_any_share_weighs_nothing(self):
+    def test_measure_bands_a_doublet_partner_without_any_share_weighs_nothing(self):
         layout = plain_layout()
         nothing = replace(layout.bands[0], split=((-20.0, 0.0), (20.0, 0.0)))
         row = measure_bands(as_image(noisy()), replace(layout, bands=(nothing, *layout.bands[1:]))).iloc[0]
@@ -180,7 +180,7 @@ class TestTable:
         assert (table["exposure_s"] == 30).all()
         assert table["rf"][0] == pytest.approx((ROWS[0] + 0.5) / SHAPE[0])
 
-    def test_a_strip_without_height_has_no_front(self):
+    def test_measure_bands_a_strip_without_height_has_no_front(self):
         layout = plain_layout()
         flat = tuple((ROWS[0], col) for _, col in layout.strips[0].outline)
         squashed = replace(layout, strips=(replace(layout.strips[0], outline=flat),))
@@ -188,7 +188,7 @@ class TestTable:
         assert table["rf"].isna().all()
         assert table["volume"].notna().all()
 
-    def test_no_bands_give_an_empty_table(self):
+    def test_measure_bands_no_bands_give_an_empty_table(self):
         table = measure_bands(as_image(noisy()), Layout())
         assert list(table.columns) == list(BAND_COLUMNS)
         assert len(table) == 0
@@ -218,7 +218,7 @@ class TestTable:
         table = measure_bands(as_image(noisy(), flags=("film",)), replace(layout, lanes=lanes, flags=("blank",)))
         assert {"film", "blank", "lane_uncertain", "touches_edge"} <= set(split_flags(table["flags"][0]))
 
-    def test_edge_and_neighbour(self):
+    def test_measure_bands_edge_and_neighbour(self):
         layout = plain_layout()
         first, second, *rest = layout.bands
         cut = replace(first, outline=rectangle(-5, 15, 25, 55))

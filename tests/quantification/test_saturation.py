@@ -27,7 +27,7 @@ def flags_of(image: np.ndarray, **fields: float) -> list[set[str]]:
 
 
 class TestSaturation:
-    def test_clipped_core_is_flagged_and_no_other(self):
+    def test_measure_bands_clipped_core_is_flagged_and_no_other(self):
         heights = np.full((4, 2), 1000.0)
         heights[1, 0] = 8000
         image = np.minimum(gaussians(heights, sigma=(3.0, 8.0)) + 200, CEILING)
@@ -48,7 +48,7 @@ class TestSaturation:
         assert {"saturated", "saturated_dust"} <= found[0]
         assert "saturated" not in found[1]
 
-    def test_thin_clipped_ridge_is_no_dust(self):
+    def test_saturation_thin_clipped_ridge_is_no_dust(self):
         pixels, weights = np.zeros((12, 40)), np.ones((12, 40))
         pixels[5:7, 8:32] = 255
         assert saturation(pixels, weights, 255) == (48, ("saturated",))
@@ -57,7 +57,7 @@ class TestSaturation:
         pixels, weights = np.full((10, 10), 255.0), np.zeros((10, 10))
         assert saturation(pixels, weights, 255) == (0, ())
 
-    def test_dark_bands(self):
+    def test_measure_bands_dark_bands(self):
         image = np.round(np.minimum(gaussians(np.full((4, 2), 8000.0), sigma=(3.0, 8.0)) + 200, CEILING))
         dark = (4095 - image).astype(np.uint16)
         table = measure_bands(as_image(dark, polarity="dark", white=4095.0, ceiling=CEILING), plain_layout())
@@ -78,10 +78,10 @@ class TestHollow:
     def test_burnt_middle_is_flagged(self):
         assert all("hollow" in flags for flags in flags_of(self.burnt(0.5)))
 
-    def test_whole_band_is_not(self):
+    def test_measure_bands_whole_band_is_not(self):
         assert not any("hollow" in flags for flags in flags_of(self.burnt(0.0)))
 
-    def test_nothing_is_said_of_a_weak_band(self):
+    def test_is_hollow_nothing_is_said_of_a_weak_band(self):
         excess = np.tile(np.repeat([2.0, 1.0, 2.0], 8), (10, 1))
         assert is_hollow(excess, np.ones_like(excess), 11.0)
         assert not is_hollow(excess, np.ones_like(excess), 9.0)
@@ -89,7 +89,7 @@ class TestHollow:
 
 
 class TestOpticalDensity:
-    def test_follows_beer_lambert(self):
+    def test_measure_bands_follows_beer_lambert(self):
         """Twice the dye gives twice the volume in density; in counts it gives less."""
         density = gaussians(np.array([[0.4, 0.2], [0.8, 0.4], [0.4, 0.2], [0.8, 0.4]]))
         film = np.round(60000 * 10**-density).astype(np.uint16)
@@ -108,7 +108,7 @@ class TestOpticalDensity:
         assert dense.ceiling == pytest.approx(1.0)
         np.testing.assert_allclose(dense.pixels, [[np.log10(2000), 1, 0]])
 
-    def test_bright_bands_are_refused(self):
+    def test_to_optical_density_bright_bands_are_refused(self):
         with pytest.raises(ImageError, match="dark bands on a light ground, got bright"):
             to_optical_density(as_image(np.ones((3, 3))))
 
@@ -154,7 +154,7 @@ class TestSaturatedStain:
         assert ["saturated" in flags for flags in found] == [False, False, False, True]
         assert "saturated_dust" not in found[3]
 
-    def test_the_window_decides(self):
+    def test_measure_lanes_the_window_decides(self):
         pixels = stain()
         pixels[150, 40] = 4095
         image = as_image(pixels, ceiling=4095.0)
@@ -163,7 +163,7 @@ class TestSaturatedStain:
         outside = measure_lanes(image, plain_layout(), window=(900, 950))
         assert outside["saturated_px"].isna().all()
 
-    def test_an_empty_lane_is_below_its_limits(self):
+    def test_measure_lanes_an_empty_lane_is_below_its_limits(self):
         noise = np.random.default_rng(3).normal(0, 5, SHAPE)
         pixels = stain() + noise
         pixels[:, 160:200] = 200 + noise[:, 160:200]
@@ -173,7 +173,7 @@ class TestSaturatedStain:
         assert limits[3]
 
     @pytest.mark.parametrize("is_capped", [False, True])
-    def test_from_pixels_to_the_ratio_over_a_stain(self, tmp_path, is_capped):
+    def test_measure_bands_from_pixels_to_the_ratio_over_a_stain(self, tmp_path, is_capped):
         study = experiment(
             tmp_path,
             entry("p.tif", "P") + entry("s.tif", "total_protein") + ratio("r", "P", None, "total_protein"),
@@ -194,7 +194,7 @@ class TestSaturatedStain:
             assert values[3] / values[0] == pytest.approx(LOADS[0] / LOADS[3], rel=0.02)
             assert result["bound"].isna().all()
 
-    def test_a_saturated_stain_under_the_line_of_a_twin_makes_a_lower_bound(self, tmp_path):
+    def test_measure_bands_a_saturated_stain_under_the_line_of_a_twin_makes_a_lower_bound(self, tmp_path):
         study = experiment(tmp_path, TWINS + ratio("r", "P", "T", "total_protein"), SHEET)
         bands = weighed("p.tif", "P", membrane="a"), weighed("t.tif", "T", membrane="b")
         pixels, ceiling = capped(stain())

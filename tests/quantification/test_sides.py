@@ -37,7 +37,7 @@ def aperture_over(box: Box) -> Aperture:
 
 
 class TestCutLight:
-    def test_a_band_that_the_sides_cut(self):
+    def test_cut_light_a_band_that_the_sides_cut(self):
         """Two columns on the left and one on the right lie outside."""
         image = field()
         image[20:40, 28:51] += 50.0
@@ -45,18 +45,18 @@ class TestCutLight:
         assert cut == pytest.approx(3 * 20 * 50)
         assert light == pytest.approx(20 * 20 * 50)
 
-    def test_nothing_is_cut_of_a_band_inside(self):
+    def test_cut_light_nothing_is_cut_of_a_band_inside(self):
         image = field()
         image[20:40, 32:48] += 50.0
         assert cut_light(image, BOX) == (0.0, pytest.approx(16 * 20 * 50))
 
-    def test_the_next_lane_beyond_the_valley_is_not_counted(self):
+    def test_cut_light_the_next_lane_beyond_the_valley_is_not_counted(self):
         image = field()
         image[20:40, 30:51] += 50.0
         image[20:40, 53:56] += 500.0
         assert cut_light(image, BOX)[0] == pytest.approx(20 * 50)
 
-    def test_at_the_pictures_edge_one_side_is_enough(self):
+    def test_cut_light_at_the_pictures_edge_one_side_is_enough(self):
         image = field()
         image[20:40, :22] += 50.0
         cut, light = cut_light(image, Box(20, 40, 0, 20))
@@ -73,7 +73,7 @@ class TestCuts:
             image[box.row_start : box.row_stop, box.col_start : box.col_stop + columns] += 1000.0
         return image
 
-    def test_typical_share_and_its_scatter(self):
+    def test_measure_edge_losses_typical_share_and_its_scatter(self):
         """0, 10 and 20 % are cut: the median is 10 %; cut alike, they do not scatter."""
         cuts = measure_edge_losses(self.picture(), self.boxes(), noise=1.0)
         assert cuts.typical == pytest.approx(0.1)
@@ -81,22 +81,22 @@ class TestCuts:
         alike = measure_edge_losses(self.picture((2, 2, 2)), self.boxes(), noise=1.0)
         assert alike == pytest.approx((0.2, 0.0, 0.0), abs=1e-12)
 
-    def test_too_few_clear_bands_say_nothing(self):
+    def test_measure_edge_losses_too_few_clear_bands_say_nothing(self):
         assert measure_edge_losses(self.picture(), self.boxes()[:2], noise=1.0) == EdgeLosses() == (0.0, 0.0, 0.0)
         assert measure_edge_losses(self.picture(), self.boxes(), noise=1e6) == EdgeLosses()
 
-    def test_a_clear_band_tells_its_own_share(self):
+    def test_cut_sd_a_clear_band_tells_its_own_share(self):
         image, boxes = self.picture(), self.boxes()
         cuts = EdgeLosses(typical=0.1, spread=0.05)
         found = [cut_sd(image, box, cuts, noise=1e-6) for box in boxes]
         assert found == pytest.approx([0.1 / 3**0.5, 0.0, 0.1 / 3**0.5], abs=1e-9)
 
-    def test_a_faint_band_has_the_pictures_scatter(self):
+    def test_cut_sd_a_faint_band_has_the_pictures_scatter(self):
         cuts = EdgeLosses(typical=0.1, spread=0.05)
         assert cut_sd(self.picture(), self.boxes()[0], cuts, noise=1e9) == pytest.approx(0.05)
         assert cut_sd(field(), BOX, cuts, noise=1.0) == 0.05
 
-    def test_any_factor_changes_no_share(self):
+    def test_measure_edge_losses_any_factor_changes_no_share(self):
         image, boxes = self.picture((1, 2, 5)), self.boxes()
         assert measure_edge_losses(3.7 * image, boxes, noise=3.7) == pytest.approx(
             measure_edge_losses(image, boxes, noise=1.0)
@@ -150,12 +150,12 @@ class TestSides:
             expected += taken**2 + (0.5 * max(light[edge], 0.0)) ** 2
         assert side_variance(image, Aperture(box=box, weights=weights), 100.0) == pytest.approx(expected, rel=1e-9)
 
-    def test_fewer_than_four_columns_say_nothing(self):
+    def test_side_variance_fewer_than_four_columns_say_nothing(self):
         image = np.random.default_rng(1).normal(300, 9, SHAPE)
         assert side_variance(image, aperture_over(Box(20, 40, 30, 33)), 100.0) == 0.0
         assert side_variance(image, aperture_over(Box(20, 40, 30, 34)), 100.0) > 0.0
 
-    def test_sums_taken_before_serve_as_well(self):
+    def test_column_sums_sums_taken_before_serve_as_well(self):
         image = np.random.default_rng(2).normal(300, 9, SHAPE)
         line = column_sums(image, BOX)
         assert side_variance(image, aperture_over(BOX), 100.0, line=line) == side_variance(
@@ -190,7 +190,9 @@ class TestEnds:
     @pytest.mark.parametrize("hole", [None, 7])
     @pytest.mark.parametrize(("slant", "taper"), [(0.0, 0.0), (0.3, 0.0), (-0.8, 0.0), (0.1, 0.6)])
     @pytest.mark.parametrize("top", [9.3, 12.0, 30.7, 38.2])
-    def test_along_slanting_edges_column_by_column(self, top: float, slant: float, taper: float, hole: int | None):
+    def test_end_variances_along_slanting_edges_column_by_column(
+        self, top: float, slant: float, taper: float, hole: int | None
+    ):
         """From each column's first and last pixel that is more than half covered; a column hardly covered has none."""
         rng = np.random.default_rng(int(top))
         image = rng.normal(100, 30, SHAPE) + 60 * np.sin(np.arange(60) / 2.3)[:, None]
@@ -223,7 +225,7 @@ class TestEnds:
         assert both_ends(image, aperture, 100.0) == pytest.approx(expected, rel=1e-9)
 
     @pytest.mark.parametrize(("box", "step"), [(Box(6, 18, 30, 50), 1), (Box(42, 54, 30, 50), -1)])
-    def test_the_pictures_outermost_rows_are_looked_at(self, box: Box, step: int):
+    def test_end_variances_the_pictures_outermost_rows_are_looked_at(self, box: Box, step: int):
         """Half of 12 rows beyond either end: up to row 0 or 59. The same, moved a row further in, says the same."""
         image = np.random.default_rng(3).normal(300, 9, SHAPE)
         inner = Box(box.row_start + step, box.row_stop + step, box.col_start, box.col_stop)
@@ -236,12 +238,12 @@ class TestEnds:
             image, aperture_over(box), 100.0
         )
 
-    def test_lone_band(self):
+    def test_end_variances_lone_band(self):
         image = field()
         image[22:38, 30:50] += 1000.0
         assert both_ends(image, aperture_over(BOX), 100.0) == 0.0
 
-    def test_a_valley_that_two_bands_light(self):
+    def test_end_variances_a_valley_that_two_bands_light(self):
         """The row below the outline is the darkest, and 90 counts bright on 20 columns; above it is dark."""
         image = field()
         image[22:60, 30:50] += 1000.0
@@ -273,7 +275,7 @@ class TestEnds:
             ({}, 0.0),
         ],
     )
-    def test_what_an_end_cuts_off_is_the_bands(self, rows: dict[int, float], cut: float):
+    def test_end_variances_what_an_end_cuts_off_is_the_bands(self, rows: dict[int, float], cut: float):
         """All of it, beyond half a hundredth of the volume (or what the other ends have) and the noise."""
         image = self.shoulder(rows)
         without = both_ends(image, aperture_over(BOX), 100.0)
@@ -286,13 +288,13 @@ class TestEnds:
         usual = both_ends(image, aperture_over(BOX), 100.0, light=volume, noise=noise, usual=20 * cut / volume)
         assert usual == without
 
-    def test_nothing_is_cut_off_without_light(self):
+    def test_end_variances_nothing_is_cut_off_without_light(self):
         image = self.shoulder({40: 600.0, 41: 400.0})
         assert both_ends(image, aperture_over(BOX), 100.0) == both_ends(
             image, aperture_over(BOX), 100.0, light=0.0, noise=5.0
         )
 
-    def test_a_slanting_outline_is_read_along_its_edges(self):
+    def test_end_variances_a_slanting_outline_is_read_along_its_edges(self):
         image, weights = field(), np.zeros((30, 20))
         for k in range(20):
             image[22 + k // 2 : 38 + k // 2, 30 + k] += 1000.0
@@ -301,7 +303,7 @@ class TestEnds:
         assert both_ends(image, slanting, 100.0) == 0.0
 
     @pytest.mark.parametrize("box", [Box(20, 22, 30, 50), Box(20, 40, 30, 32)])
-    def test_an_outline_too_small_says_nothing(self, box):
+    def test_end_variances_an_outline_too_small_says_nothing(self, box):
         assert both_ends(np.random.default_rng(1).normal(100, 9, SHAPE), aperture_over(box), 100.0) == 0.0
 
 
@@ -309,7 +311,7 @@ class TestStripEdges:
     def layout(self, corners: list[tuple[float, float]]) -> Layout:
         return Layout(strips=(Strip(id="s1", number=1, outline=tuple(corners)),))
 
-    def test_a_slanting_edge_keeps_its_distance_up_and_down(self):
+    def test_inside_strips_a_slanting_edge_keeps_its_distance_up_and_down(self):
         """The lower edge rises from row 59 on the left to row 39 on the right: three rows above it are left out."""
         layout = self.layout([(-0.5, -0.5), (-0.5, 79.5), (39.0, 79.5), (59.0, -0.5)])
         inside = inside_strips(layout, SHAPE, 3.0)
@@ -319,7 +321,7 @@ class TestStripEdges:
         assert (edge - last >= 3 - 1e-9).all()
         assert (edge - last < 17).all()  # twelve columns to the side for three rows
 
-    def test_the_pictures_border_is_no_edge(self):
+    def test_inside_strips_the_pictures_border_is_no_edge(self):
         whole = Strip(id="s1", number=1, outline=rectangle(0, 60, 0, 80))
         assert inside_strips(Layout(strips=(whole,)), SHAPE, 3.0) is None
         upper = replace(whole, outline=rectangle(0, 30, 0, 80))
@@ -328,7 +330,7 @@ class TestStripEdges:
         assert inside[:26].all()
         assert not inside[27:].any()
 
-    def test_a_strip_that_begins_inside_the_picture(self):
+    def test_inside_strips_a_strip_that_begins_inside_the_picture(self):
         strip = Strip(id="s1", number=1, outline=rectangle(10, 50, 20, 60))
         inside = inside_strips(Layout(strips=(strip,)), SHAPE, 3.0)
         rows, cols = np.nonzero(inside)

@@ -60,19 +60,19 @@ def empties():
 
 class TestEmptyPlaces:
     @pytest.mark.parametrize("method", ["local", "flank", "lane", "constant", "rolling_ball"])
-    def test_no_bias(self, empties, method):
+    def test_measure_aperture_no_bias(self, empties, method):
         volume = empties[method][0]
         assert abs(volume.mean()) / volume.std() < 0.1
 
-    def test_sd_is_what_the_draws_show(self, empties):
+    def test_measure_aperture_sd_is_what_the_draws_show(self, empties):
         volume, sd, _ = empties["local"]
         assert np.sqrt((sd**2).mean()) == pytest.approx(volume.std(), rel=0.10)
 
-    def test_hardly_any_passes_its_lod(self, empties):
+    def test_measure_aperture_hardly_any_passes_its_lod(self, empties):
         volume, _, lod = empties["local"]
         assert (volume > lod).mean() <= 0.01
 
-    def test_correlated_noise_is_accounted_for(self):
+    def test_measure_aperture_correlated_noise_is_accounted_for(self):
         layout, found = empty_layout(), []
         for seed in range(6):
             scene = prepare_image(as_image(draw(seed, noise_px=0.8)), layout)
@@ -84,14 +84,14 @@ class TestEmptyPlaces:
 
 
 class TestShotNoise:
-    def test_gain_is_recovered(self):
+    def test_measure_noise_gain_is_recovered(self):
         rng = np.random.default_rng(5)
         light = gaussians(np.full((4, 2), 4000.0), sigma=(3.0, 5.0)) + 300
         image = rng.poisson(light / 2.5) * 2.5 + rng.normal(0, 5, SHAPE)
         noise = measure_noise(image, plain_usable(), [b.box for b in plain_layout().bands])
         assert noise.gain == pytest.approx(2.5, rel=0.2)
 
-    def test_sd_of_strong_bands_is_what_the_draws_show(self):
+    def test_measure_bands_sd_of_strong_bands_is_what_the_draws_show(self):
         rng, layout = np.random.default_rng(6), plain_layout()
         light = gaussians(np.full((4, 2), 6000.0), sigma=(3.0, 3.5)) + 300
         tables = [measure_bands(as_image(rng.poisson(light).astype(float)), layout) for _ in range(40)]
@@ -100,7 +100,7 @@ class TestShotNoise:
         variances = np.array([t["volume_sd"] ** 2 - (OWN_SHARE * t["volume"]) ** 2 for t in tables])
         assert np.sqrt(variances.mean()) == pytest.approx(np.sqrt(volumes.var(axis=0, ddof=1).mean()), rel=0.12)
 
-    def test_no_gain_is_claimed_where_the_noise_is_even(self):
+    def test_measure_bands_no_gain_is_claimed_where_the_noise_is_even(self):
         rng = np.random.default_rng(7)
         image = gaussians(np.full((4, 2), 4000.0), sigma=(3.0, 5.0)) + rng.normal(300, 10, SHAPE)
         table = measure_bands(as_image(image), plain_layout())
@@ -112,7 +112,7 @@ class TestShotNoise:
         table = measure_bands(as_image(rng.poisson(light).astype(float)), plain_layout())
         assert not table["flags"].str.contains("noise_gain_unknown").any()
 
-    def test_too_few_pixels_give_none(self):
+    def test_shot_gain_too_few_pixels_give_none(self):
         assert shot_gain([np.ones((3, 9))]) is None
 
 
@@ -124,7 +124,7 @@ def plain_usable() -> np.ndarray:
 
 
 class TestGroundAroundABand:
-    def test_margin_grows_with_the_band(self):
+    def test_prepare_image_margin_grows_with_the_band(self):
         """None for a band that the noise hides, all of it for one that stands far out."""
         noise = np.random.default_rng(13).normal(500, 10, SHAPE)
         counts = []
@@ -136,7 +136,7 @@ class TestGroundAroundABand:
         assert counts[0] == SHAPE[0] * SHAPE[1] - boxes
         assert counts[-1] == SHAPE[0] * SHAPE[1] - 8 * (HEIGHT + 2 * 8) * (WIDTH + 2 * 2)
 
-    def test_margin_does_not_depend_on_scale(self):
+    def test_prepare_image_margin_does_not_depend_on_scale(self):
         image = gaussians(np.full((4, 2), 60.0)) + np.random.default_rng(14).normal(500, 10, SHAPE)
         scenes = [prepare_image(as_image(image * factor), plain_layout()) for factor in (1e-3, 1.0, 1e4)]
         for scene in scenes[1:]:
@@ -153,7 +153,7 @@ class TestGroundAroundABand:
 
 
 class TestLightAcrossTheSides:
-    def test_what_the_next_band_lends_is_within_the_sd(self):
+    def test_measure_bands_what_the_next_band_lends_is_within_the_sd(self):
         """Bands with soft sides, 46 columns apart: the wider the outline, the more of the next band it takes in."""
         rows, cols = np.indices(SHAPE)
         along = 2000 * np.exp(-((rows - 59.5) ** 2) / 18)
@@ -169,7 +169,7 @@ class TestLightAcrossTheSides:
             # Outlines that overlap share the pixels between them.
             assert table["volume"].sum() < 1.002 * (along * sum(alone)).sum(), width
 
-    def test_touching_bands_are_less_sure_than_lone_ones(self):
+    def test_measure_bands_touching_bands_are_less_sure_than_lone_ones(self):
         rows, cols = np.indices(SHAPE)
         noise = np.random.default_rng(17).normal(500, 5, SHAPE)
         layout, relative = plain_layout(rows=(60.0,)), []
@@ -185,7 +185,7 @@ class TestLightAcrossTheSides:
             relative.append(float((table["volume_sd"] / table["volume"]).mean()))
         assert relative[1] > 4 * relative[0]
 
-    def test_a_lone_band_in_a_wide_outline_loses_nothing(self):
+    def test_apertures_of_a_lone_band_in_a_wide_outline_loses_nothing(self):
         image = gaussians(np.full((4, 2), 3000.0), sigma=(3.0, 4.0)) + 500
         scene, layout = prepare_image(as_image(image), plain_layout()), plain_layout()
         for band in layout.bands:
@@ -193,7 +193,7 @@ class TestLightAcrossTheSides:
             volume = measure_aperture(scene, aperture).volume
             assert side_variance(scene.signal, aperture, 500.0) < (1e-3 * volume) ** 2
 
-    def test_a_narrow_outline_is_not_sure_of_its_place(self):
+    def test_apertures_of_a_narrow_outline_is_not_sure_of_its_place(self):
         """Half a column at each side, each as bright as the outermost."""
         image = np.full(SHAPE, 500.0)
         for c in LANES:
@@ -206,7 +206,7 @@ class TestLightAcrossTheSides:
 
 
 class TestLimits:
-    def test_weak_band_is_named_by_its_limits(self):
+    def test_measure_bands_weak_band_is_named_by_its_limits(self):
         flat = 500 + np.random.default_rng(9).normal(0, 10, SHAPE)
         layout = plain_layout()
         sd = measure_bands(as_image(flat), layout)["lod"].to_numpy()[0] / 3
@@ -216,13 +216,13 @@ class TestLimits:
             flags = split_flags(measure_bands(as_image(image), layout)["flags"][0])
             assert [f for f in flags if f in ("below_lod", "below_loq")] == ([expected] if expected else [])
 
-    def test_snr_is_volume_over_sd_and_loq_ten_thirds_of_lod(self):
+    def test_measure_bands_snr_is_volume_over_sd_and_loq_ten_thirds_of_lod(self):
         image = gaussians(np.full((4, 2), 500.0)) + np.random.default_rng(10).normal(500, 10, SHAPE)
         table = measure_bands(as_image(image), plain_layout())
         np.testing.assert_allclose(table["snr"], table["volume"] / table["volume_sd"])
         np.testing.assert_allclose(table["loq"], table["lod"] * 10 / 3)
 
-    def test_crowded_band_has_few_background_pixels(self):
+    def test_measure_bands_crowded_band_has_few_background_pixels(self):
         layout = plain_layout()
         whole = replace(layout.bands[0], outline=rectangle(0, 200, 0, 220))
         image = as_image(np.random.default_rng(11).normal(500, 10, SHAPE))
@@ -247,10 +247,10 @@ class TestOneSidedGround:
 
 
 class TestRobustSd:
-    def test_normal_noise(self):
+    def test_winsorised_sd_normal_noise(self):
         assert winsorised_sd(np.random.default_rng(1).normal(0, 3, 100_000)) == pytest.approx(3, rel=0.01)
 
-    def test_specks_do_not_matter(self):
+    def test_winsorised_sd_specks_do_not_matter(self):
         noise = np.random.default_rng(2).normal(0, 3, 10_000)
         noise[:100] = 1e4
         assert winsorised_sd(noise) == pytest.approx(3, rel=0.1)
@@ -259,7 +259,7 @@ class TestRobustSd:
         noise = np.round(np.random.default_rng(3).normal(0, 0.6, 100_000))
         assert winsorised_sd(noise) == pytest.approx(noise.std(), rel=0.05)
 
-    def test_nothing(self):
+    def test_winsorised_sd_nothing(self):
         assert winsorised_sd(np.zeros(0)) == 0
         assert winsorised_sd(np.zeros(5)) == 0
 

@@ -53,7 +53,7 @@ def series(tmp_path_factory):
 
 
 class TestOneRun:
-    def test_the_slope_is_that_of_the_light(self, series):
+    def test_run_experiments_the_slope_is_that_of_the_light(self, series):
         fit = read_fits(series / DILUTION_FILE)["pAKT"]
         assert fit.model == "hyperbolic"
         assert fit.parameters["v_max"] / fit.parameters["k"] == pytest.approx(TRUE_SLOPE, rel=0.05)
@@ -78,7 +78,7 @@ class TestOneRun:
         assert 0 < sum(flagged) < len(flagged)
         assert not bands.loc[bands["target"] == "AKT", "flags"].str.contains("out_of_range", na=False).any()
 
-    def test_diluted_lanes_are_no_samples(self, series):
+    def test_run_experiments_diluted_lanes_are_no_samples(self, series):
         assert "dil" not in set(pd.read_csv(series / "ratios.csv")["blot"].astype(str))
 
     def test_report_shows_it(self, series):
@@ -101,7 +101,7 @@ class TestOneRun:
 
 class TestLaterRun:
     @pytest.mark.parametrize(("high", "expected"), [(1e7, False), (10_000.0, True)])
-    def test_its_bands_are_held_to_the_named_range(self, tmp_path, high, expected):
+    def test_run_experiments_its_bands_are_held_to_the_named_range(self, tmp_path, high, expected):
         study = write_tiny_study(tmp_path / "study", n_blots=1)
         loads = np.array([1.0, 2.0, 4.0, 8.0])
         fit = fit_dilution_series(loads, loads / 8 * high, target="pAKT")
@@ -133,7 +133,7 @@ class TestMistakes:
         assert "blot 'dill' is not in the sample sheet; did you mean" in text
         assert "file 'gone.json' is not there; give an earlier run's dilution.json" in text
 
-    def test_a_damaged_file_is_told_by_field(self, tmp_path):
+    def test_read_fits_a_damaged_file_is_told_by_field(self, tmp_path):
         path = tmp_path / "dilution.json"
         path.write_text('{"series": [{"target": "pAKT", "load_ug": "much"}]}', encoding="utf-8")
         with pytest.raises(SheetError, match=r"dilution.json: series.0.load_ug: .*got 'much'"):
@@ -153,26 +153,26 @@ class TestFitting:
     def declared(self, tmp_path):
         return read_experiment(write_series(tmp_path / "study"))
 
-    def test_the_longest_exposure_that_is_not_saturated_is_used(self, declared):
+    def test_fit_dilutions_the_longest_exposure_that_is_not_saturated_is_used(self, declared):
         fit = fit_dilutions(declared, self.bands(), make_table([], LANE_COLUMNS))["pAKT"]
         assert (fit.exposure_s, fit.range.slope) == (60.0, pytest.approx(18_000))
         burnt = self.bands(flags=[""] * 11 + ["saturated"])
         fit = fit_dilutions(declared, burnt, make_table([], LANE_COLUMNS))["pAKT"]
         assert (fit.exposure_s, fit.range.slope) == (10.0, pytest.approx(3000))
 
-    def test_too_few_loads_are_told(self, declared):
+    def test_fit_dilutions_too_few_loads_are_told(self, declared):
         burnt = self.bands(flags=["saturated"] * 12)
         fits = fit_dilutions(declared, burnt, make_table([], LANE_COLUMNS))
         [row] = dilution_table(declared, fits).to_dict("records")
         assert fits == {}
         assert row["reason"] == "fewer than 3 loads with a volume that is not saturated"
 
-    def test_file_round_trip(self, declared, tmp_path):
+    def test_fit_dilutions_file_round_trip(self, declared, tmp_path):
         fits = fit_dilutions(declared, self.bands(), make_table([], LANE_COLUMNS))
         (tmp_path / "kept.json").write_text(write_fits(fits.values()), encoding="utf-8")
         assert read_fits(tmp_path / "kept.json") == fits
 
-    def test_three_loads_are_kept_and_read_back(self, tmp_path):
+    def test_fit_dilution_series_three_loads_are_kept_and_read_back(self, tmp_path):
         """So few that no model but the simplest has an AICc."""
         fit = fit_dilution_series([1.0, 2.0, 4.0], [10.0, 20.0, 41.0], target="few")
         (tmp_path / "kept.json").write_text(write_fits([fit]), encoding="utf-8")
