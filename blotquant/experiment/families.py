@@ -157,6 +157,7 @@ def _resolve(contrast: Contrast, compare: Comparison, levels: pd.DataFrame, prob
 def _family(contrast: Contrast, compare: Comparison, levels: pd.DataFrame, name: str, kind: Kind,
             rows: Sequence[tuple[Claim, Mapping[str, float]]]) -> Family:  # fmt: skip
     conditions = tuple(str(name) for name in levels.index)
+    # One row a contrast over all conditions of the sheet.
     weights = np.zeros((len(rows), len(conditions)))
     for row, (_, parts) in enumerate(rows):
         for condition, weight in parts.items():
@@ -282,6 +283,7 @@ def _interaction(contrast: Contrast, compare: Comparison, levels: pd.DataFrame, 
         )
     if twice:
         return None
+    # Effects of the second factor in each level of the first, against its effect in the reference's level.
     base = _reference_cell(contrast, compare, levels, cells, problems)
     if base is None:
         return None
@@ -340,6 +342,7 @@ def _trend(contrast: Contrast, compare: Comparison, levels: pd.DataFrame, proble
         used = {name: dose for name, dose in mine.items() if dose > 0 or contrast.scale == "linear"}
         if len(set(used.values())) < MIN_DOSES:
             continue
+        # Least-squares slope as weights over the conditions' log values; they sum to 0.
         x = np.array(list(used.values()))
         x = np.log10(x) if contrast.scale == "log" else x
         slope = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
@@ -367,6 +370,7 @@ def _with_zero(
         return dict(mine)
     dosed = [name for name in numbers if numbers[name] > 0]
     shared = [factor for factor in within if set(levels[factor][dosed]) >= set(levels[factor].dropna())]
+    # A vehicle counts for a series if it agrees with it in every factor that divides the doses.
     first = next(iter(mine))
     zero = [
         name
@@ -388,6 +392,7 @@ its family from the entry, ``[compare]`` and the conditions with their levels (o
 
 def propose_interaction(compare: Comparison, levels: pd.DataFrame) -> Contrast | None:
     """See two factors that cross in the sheet's columns, where exactly one pair of columns makes up the conditions."""
+    # Columns with a level for every condition, two by two: their cells must be single conditions.
     columns = [str(c) for c in levels if levels[c].notna().all() and levels[c].nunique() > 1]
     found = []
     for k, first in enumerate(columns):

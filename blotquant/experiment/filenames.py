@@ -99,6 +99,7 @@ def parse_name(file: str) -> NameParts:
         on = f"{blot} technical {int(technical[1])}".strip()
         guesses.append(("membrane", "guessed: a technical replicate, of the same blot"))
 
+    # A stain is no protein and has no site; what is left holds the probe.
     stain = words.STAINS.search(rest)
     site = None if stain else _find_site(rest)
     probe, known, reprobed, number, short_site = STAIN, True, "", "", ""
@@ -135,6 +136,7 @@ def _read_exposure(text: str, guesses: list[tuple[str, str]]) -> tuple[float | N
     if mixed:
         hours, minutes, seconds, ms = (int(group or 0) for group in mixed.groups())
         return 3600.0 * hours + 60.0 * minutes + seconds + ms / 1000, _cut(text, mixed)
+    # Times that call themselves exposures win over others, treatments do not count.
     found = list(words.EXPOSURE.finditer(text))
     said = [f for f in found if words.SAID_EXPOSURE.search(text[: f.start()])]
     treatment = [
@@ -144,6 +146,7 @@ def _read_exposure(text: str, guesses: list[tuple[str, str]]) -> tuple[float | N
     ]
     likely = said or [f for f in found if f not in treatment]
     if len(likely) > 1:
+        # Of several the one in seconds is the likelier exposure, and the name is a question.
         seconds_first = [f for f in likely if not f[2].lower().startswith("mi")]
         likely = seconds_first or likely
         guesses.append(("exposure_s", f"the name holds several times: {', '.join(f[0].strip() for f in found)}"))
@@ -152,6 +155,7 @@ def _read_exposure(text: str, guesses: list[tuple[str, str]]) -> tuple[float | N
     if likely:
         value, unit = float(likely[-1][1].replace(",", ".")), likely[-1][2].lower()
         return value * (0.001 if unit.startswith("ms") else 60.0 if unit.startswith("m") else 1.0), text
+    # A bare number behind exp, too large to count experiments.
     bare = words.BARE_EXPOSURE.search(text)
     if bare and int(bare[1]) > MOST_EXPERIMENTS:
         guesses.append(("exposure_s", f"guessed: {bare[0]} is an exposure of {bare[1]} s, no experiment's number"))
@@ -191,6 +195,7 @@ def _find_site(text: str) -> re.Match[str] | None:
     found = words.SITE.search(text)
     if found is None:
         return None
+    # Two numbers are two residues only where they are neighbours on the protein.
     numbers = [int(number) for number in re.findall(r"\d+", found[2])]
     near = len(numbers) == 1 or abs(numbers[1] - numbers[0]) <= NEAR_RESIDUES
     return found if near else words.ONE_SITE.search(text)
@@ -211,6 +216,7 @@ def _read_probe(text: str, *, is_phospho: bool, guesses: list[tuple[str, str]]) 
         if len(proteins) == 1:
             before = _unknown(text[: span[0]]) if is_known_control(last) else ""
             return last, True, before if before != UNKNOWN and not before.isdigit() else "", site, left
+        # Two proteins: a control after the first, or one that says it was reprobed; anything else is a question.
         stripped = re.search(r"after|strip|re-?prob|following|post|previous", text, re.I)
         together = re.search(r"[&+]|\b(?:and|und|et)\b", text[proteins[0][3][1] : span[0]], re.I)
         if len(proteins) == 2 and is_known_control(last) and not is_known_control(first) and not together:
@@ -220,6 +226,7 @@ def _read_probe(text: str, *, is_phospho: bool, guesses: list[tuple[str, str]]) 
         listed = ", ".join(p[1] for p in proteins)
         guesses.append(("probe", f"the name holds several proteins: {listed}"))
         return first, True, "", proteins[0][2], left
+    # No known protein: one that is marked as phospho, or what is left of the name.
     marked = words.MARKED.search(text)
     if marked:
         body = marked["body"].strip(" -_")
@@ -245,6 +252,7 @@ def _proteins(text: str, *, is_phospho: bool) -> list[tuple[int, str, str, tuple
             is_marked = is_marked or mark
             site = words.SITE_LETTER.get(digits, "") + digits if digits else ""
             found.append((match.start(), "p" + body if mark else body, site, match.span()))
+    # A site that stands apart marks the first protein that has no mark of its own.
     found.sort()
     if is_phospho and found and not is_marked:
         place, probe, site, span = found[0]

@@ -111,6 +111,7 @@ def _misspelt(names: Sequence[str]) -> dict[str, str]:
     missing = [name for name in (*REQUIRED, *OPTIONAL) if name not in names]
     meant: dict[str, str] = {}
     for name in names:
+        # Only columns that are missing can be meant.
         near = difflib.get_close_matches(name.lower(), missing, n=1, cutoff=0.75)
         if near and name not in _DTYPES:
             meant[name] = near[0]
@@ -134,6 +135,7 @@ def _check_columns(sheet: Sheet, names: Sequence[str], meant: dict[str, str]) ->
 
 def _read_row(cells: Mapping[str, str], extra: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     problems: list[str] = []
+    # Cell by cell, each with its own mistakes; a row without blot or lane cannot be placed.
     blot = cells["blot"]
     if not blot:
         problems.append("blot is empty; give the biological replicate, such as 1")
@@ -193,6 +195,7 @@ def _check_lanes(rows: Sequence[dict[str, Any]], places: Sequence[str]) -> list[
     listed: dict[tuple[str, Any], set[int]] = {}
     for row, where in zip(rows, places, strict=True):
         membrane = None if pd.isna(row["membrane"]) else row["membrane"]
+        # A lane may be listed once for its membrane, or once for all membranes of its blot.
         key = (row["blot"], membrane, row["lane"])
         if key in seen:
             problems.append(
@@ -208,6 +211,7 @@ def _check_lanes(rows: Sequence[dict[str, Any]], places: Sequence[str]) -> list[
             lanes = lanes | listed.get((blot, None), set())
         elif any(other == blot and name is not None for other, name in listed):
             continue
+        # Lanes are counted from the left without a gap: an empty one is a lane too.
         absent = sorted(set(range(1, max(lanes) + 1)) - lanes)
         if absent:
             problems.append(
@@ -233,6 +237,7 @@ def condition_levels(samples: pd.DataFrame) -> pd.DataFrame:
     rows = samples[(samples["role"] == "sample") & samples["condition"].notna()]
     columns = [name for name in samples.columns if name not in _DTYPES]
     grouped = rows.groupby("condition", sort=False)
+    # Columns that say one thing for each condition.
     single = [name for name in columns if (grouped[name].nunique(dropna=False) == 1).all()]
     return grouped[single].first() if single else pd.DataFrame(index=list(dict.fromkeys(rows["condition"])))
 

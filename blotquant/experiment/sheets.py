@@ -72,6 +72,7 @@ def read_csv_sheet(path: Path) -> Sheet:
     text = decode_text(data, where=path.name)
     first, _, rest = text.partition("\n")
     offset = 0
+    # Excel may say its delimiter in a line above the header.
     delimiter = re.fullmatch(r'"?sep=(.)"?\r?', first.strip("\ufeff"))
     if delimiter:
         text, offset = rest, 1
@@ -89,6 +90,7 @@ def read_csv_sheet(path: Path) -> Sheet:
 
 def decode_text(data: bytes, *, where: str) -> str:
     """Decode what editors and Excel write: UTF-8, UTF-16 with a byte order mark, else Windows-1252."""
+    # A mark tells UTF-16; else UTF-8, and what is none is Windows' own.
     encodings = ("utf-16",) if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252")
     if encodings[0] != "utf-16" and b"\0" in data:
         msg = f"{where}: not a text file; save the sheet as csv (UTF-8) or give the .xlsx itself"
@@ -156,6 +158,7 @@ def read_workbook(path: Path) -> dict[str, Sheet]:
         reason = one_line(str(error)) or type(error).__name__
         msg = f"{path.name}: not a readable .xlsx workbook ({reason}); save it again as Excel workbook"
         raise SheetError(msg) from None
+    # Every sheet by its name, with what is wrong with it.
     sheets = {title.strip().lower(): _make_sheet(f"{path.name}, sheet {title}", rows) for title, rows in lines}
     # Formulas whose value was never saved read as empty cells: named, not taken for empty.
     for title, cells in unsaved.items():
@@ -212,6 +215,7 @@ def _formulas_without_value(data: io.BytesIO, shown: dict[str, Any]) -> dict[str
 def _check_unpacked(name: str, archive: Any) -> None:
     """Refuse a workbook before its parts are unpacked that would take minutes or gigabytes to read."""
     hint = "copy the sheets into a new workbook, or save them as csv"
+    # By the sizes that the zip states, before anything is unpacked; then by tags and texts.
     sizes = {entry.filename: entry.file_size for entry in archive.infolist() if entry.filename.endswith(".xml")}
     texts = [part for part in sizes if part.lower().endswith("sharedstrings.xml")]
     sheets = [part for part in sizes if part.lower().startswith("xl/worksheets/")]
@@ -235,6 +239,7 @@ def _lines(sheet: Any, most: int, name: str) -> Iterator[tuple[str, list[str]]]:
     rows = sheet.iter_rows(values_only=True, max_row=_MAX_ROWS, max_col=_MAX_COLUMNS)
     for number, cells in enumerate(rows, start=1):
         texts = ["" if cell is None else cell_text(cell) for cell in cells] if any(c is not None for c in cells) else []
+        # Trailing empty cells are formatting, no content.
         while texts and not texts[-1]:
             texts.pop()
         most -= len(texts)
@@ -282,6 +287,7 @@ def _make_sheet(name: str, lines: list[tuple[str, list[str]]]) -> Sheet:
         for k, c in enumerate(header)
         if c and c.lower() in [h.lower() for h in header[:k]]
     ]
+    # Rows under the header: short ones are filled up, surplus cells are a mistake.
     rows = {}
     for where, cells in filled[1:]:
         surplus = [cell for cell in cells[len(header) :] if cell]
@@ -304,6 +310,7 @@ def read_number(text: str) -> float:
         If it is no finite number, or one comma with three digits after it leaves open what is meant.
     """
     clean = text.strip().replace("\u2212", "-").replace("\u00a0", "")
+    # 1,200 may be twelve hundred or one point two: asked, not guessed.
     if re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", clean):
         msg = f"{text!r} may mean {clean.replace(',', '')} or {clean.replace(',', '.')}; write it with a decimal point"
         raise ValueError(msg)
@@ -311,6 +318,7 @@ def read_number(text: str) -> float:
         plain = re.sub(r"[.,' ](?=.*[.,])", "", clean).replace(",", ".")
         msg = f"{text!r} is read as no number; write {plain}: one decimal point, and nothing between thousands"
         raise ValueError(msg)
+    # One comma is a decimal comma.
     if re.fullmatch(r"[+-]?\d*,\d+", clean):
         clean = clean.replace(",", ".")
     number = float(clean) if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", clean) else math.nan
