@@ -175,6 +175,7 @@ def _moved(box: Box, placement: Placement) -> Box:
 
 def _foreign_bands(first: Probing, second: Probing, placement: Placement) -> list[Aperture]:
     """Apertures of the first picture's clear sample bands that lie in the second, clear of that probe's own."""
+    # Places of the later probe's own bands, with room around them, tell nothing of the earlier one.
     own = [_widened(band.box) for band in second.layout.bands if band.target is not None]
     rows, cols = second.scene.signal.shape
     found = []
@@ -200,6 +201,7 @@ def _overlap(a: Box, b: Box) -> bool:
 def _moments(aperture: Aperture, first: Probing, second: Probing, placement: Placement) -> tuple[float, float, float]:
     """Weighted covariance and variances of the two pictures inside one band, at the places of the first's pixels."""
     rows, cols = aperture.box.slices
+    # The later picture's counts at the places of the earlier one's pixels, between pixels by straight lines.
     places = placement.at(np.moveaxis(np.mgrid[rows, cols], 0, -1))
     there = ndimage.map_coordinates(
         second.scene.signal, np.moveaxis(places, -1, 0), output=float, order=1, mode="nearest"
@@ -230,6 +232,7 @@ def check_membrane(probings: Sequence[Probing], *, blot: str, membrane: str) -> 
     DataFrame
         `CARRY_OVER_COLUMNS`; one row for each pair of probes.
     """
+    # One picture a probe, the first that is listed, in the order of probing.
     pictures = list({probing.probe: probing for probing in reversed(probings)}.values())[::-1]
     rows, copies = [], Copies()
     for k, second in enumerate(pictures):

@@ -138,6 +138,7 @@ def match_corrections(
     Matched
         Sessions to use, pictures that must wait for a decision, and what to tell.
     """
+    # Picture by picture; a damaged session makes its own picture wait.
     own, damaged = read_sessions(out / "sessions")
     search, matched = _Search(wanted, out, own), Matched()
     for item in wanted:
@@ -171,6 +172,7 @@ class _Search:
         self.own = own
         self.elsewhere = self._elsewhere()
         here = out.absolute()
+        # Results of other experiments beside this one: told, never taken.
         results = (
             p for p in sorted(here.parent.glob("*/.blotquant")) if p.parent != here and not p.parent.is_symlink()
         )
@@ -203,6 +205,7 @@ class _Search:
 
     def choose(self, item: Wanted, matched: Matched) -> None:
         """Decide which session one picture takes."""
+        # A session under this very name must be of this very picture, or the picture was exchanged.
         exact, checksum = self.own.get(item.session_name), self.checksum(item.path)
         if exact is not None and exact.sha256 != checksum:
             if not any(self.checksum(other.path) == exact.sha256 for other in self.wanted):
@@ -216,8 +219,10 @@ class _Search:
         # Of the same picture under another name in this folder, then elsewhere; the longest history of each.
         same = self._own_of.get(checksum, [])
         near = [s for name, s in same if s.fits(item, checksum) and not self._is_anothers(name, checksum)]
+        # Elsewhere: beside the picture, and in results folders above and below.
         far = [s for s in self.elsewhere if s.fits(item, checksum)]
         best = [exact] if exact is not None else _longest(near) or _longest(far)
+        # Two histories, neither of which holds the other: only a person can choose.
         if len(best) > 1:
             places = " and ".join(self._shown(session) for session in best)
             matched.refused[item.session_name] = (
@@ -262,6 +267,7 @@ class _Search:
             waits = item.session_name in matched.refused
             if session is None or waits or session.sha256 == self.checksum(item.path):
                 continue
+            # The name is needed for another picture: the session keeps its own with a part of its checksum.
             stem = item.session_name.removesuffix(SESSION_SUFFIX)
             names = (f"{stem}~{session.sha256[:8]}{k or ''}{SESSION_SUFFIX}" for k in itertools.count())
             free = next(path for path in map(session.path.with_name, names) if not os.path.lexists(path))
@@ -300,6 +306,7 @@ def read_corrected(path: Path) -> Corrected | str | None:
                 f"{path.name}: is empty; restore the session from a copy if it held hand corrections, or delete it to "
                 "begin anew"
             )
+        # Most sessions hold no edit: told by their bytes, without parsing.
         if _UNTOUCHED in data:
             return None
         plain = json.loads(data)
@@ -318,6 +325,7 @@ def read_corrected(path: Path) -> Corrected | str | None:
 def _longest(sessions: Sequence[Corrected]) -> list[Corrected]:
     """Sessions of one picture without those whose edits all stand in another one."""
     kept: list[Corrected] = []
+    # From the longest history on: what it holds is an earlier state of the same work.
     for session in sorted(sessions, key=lambda s: -len(s.hashes)):
         if not any(other.holds(session) for other in kept):
             kept.append(session)

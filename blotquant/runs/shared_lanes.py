@@ -66,6 +66,7 @@ def use_lanes(
         If the pictures cannot be laid on each other, or the lanes do not fit the other one; the message says which.
     """
     before = session.layout
+    # The lanes as they lie in the other picture; none may lie outside of it.
     there = place_layout(layout, _placement(image, layout, other, before))
     rows, cols = other.shape
     for lane in there.lanes:
@@ -76,6 +77,7 @@ def use_lanes(
     changes = _changes(before, there, session.history.used_ids("lane"))
     if not changes:
         return session, 0
+    # Lanes first, then bands are found in them again; both can be undone.
     now = session.edit(changes, action=SHARED, who=who, when=when)
     found, _ = now.take_over(find_again(other, now, "bands"), who=who, when=when)
     return found, len(list(found.history.groups())) - len(list(session.history.groups()))
@@ -149,6 +151,7 @@ def take_back(session: Session, gestures: int, *, who: str, when: str) -> Sessio
 
 def _placement(image: BlotImage, layout: Layout, other: BlotImage, there: Layout) -> Placement:
     """Where the points of one picture lie in the other."""
+    # What is on the membrane ties the two, else the camera's frame if it is the same.
     frame = frame_placement(image.shape, other.shape)
     scale = frame.scale if frame is not None else 1.0
     content = (
@@ -161,6 +164,7 @@ def _placement(image: BlotImage, layout: Layout, other: BlotImage, there: Layout
             "camera; correct its lanes by themselves"
         )
         raise LaneCountError(msg)
+    # Either must agree with the lanes that the other picture clearly shows.
     miss = _miss(place_layout(layout, found), there)
     if not miss <= (ON_LANE if content is not None else IN_FRAME):
         far = "it shows no clear lane" if np.isnan(miss) else f"its lanes lie {miss:.2f} of a lane's distance away"
@@ -203,6 +207,7 @@ def _changes(layout: Layout, placed: Layout, used: frozenset[str]) -> list[Chang
     for strip in placed.strips:
         lanes, pitch = placed.lanes_of(strip.id), _pitch(placed, strip.id) if placed.lanes_of(strip.id) else 0.0
         middle = np.mean([_middle(lane) for lane in lanes], axis=0) if lanes else middle_of(strip.outline)
+        # The strip in whose middle these lanes lie; where there is none, theirs comes along.
         around = [s for s in layout.strips if is_inside(s.outline, *middle)]
         if not around:
             make(add_strip(layout, strip.outline, used_ids=used))
@@ -210,6 +215,7 @@ def _changes(layout: Layout, placed: Layout, used: frozenset[str]) -> list[Chang
         old = list(layout.lanes_of(around[0].id))
         for lane in lanes:
             row, col = _middle(lane)
+            # The nearest old lane becomes this one and keeps its bands, unless it is another's neighbour.
             near = min(old, key=lambda x: abs(float(x.center_at(row)) - col), default=None)
             if near is not None and abs(float(near.center_at(row)) - col) < pitch / 2:
                 old.remove(near)
@@ -218,6 +224,7 @@ def _changes(layout: Layout, placed: Layout, used: frozenset[str]) -> list[Chang
                 key = new_id(HAND_LANE, taken)
                 taken.add(key)
                 make([Change("lane", key, None, replace(lane, id=key, strip=around[0].id, confidence=1.0, flags=()))])
+        # What no placed lane took is none of the membrane's lanes.
         for lane in old:
             make(remove_lane(layout, lane.id))
     return changes
