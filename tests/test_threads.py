@@ -7,12 +7,14 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 from tiny_study import all_bytes, write_tiny_study
 
+from blotquant import threads
 from blotquant.analysis import analyze
 from blotquant.io import read_image
 from blotquant.threads import ONE_THREAD, single_threaded
@@ -104,3 +106,16 @@ def test_single_threaded_processes_in_other_surroundings_write_the_same_bytes(tm
         )
     assert all_bytes(there / "out") == all_bytes(here / "out")
     assert len(all_bytes(here / "out")) > 10
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_keep_freed_memory_asks_only_a_library_that_knows_how(monkeypatch, known):
+    asked = []
+    library = SimpleNamespace(mallopt=lambda *parameters: asked.append(parameters)) if known else SimpleNamespace()
+    monkeypatch.setattr(threads.sys, "platform", "linux")
+    monkeypatch.setattr(threads.ctypes, "CDLL", lambda _: library)
+    threads._keep_freed_memory()
+    assert len(asked) == 2 * known
+    monkeypatch.setattr(threads.sys, "platform", "win32")
+    threads._keep_freed_memory()
+    assert len(asked) == 2 * known
