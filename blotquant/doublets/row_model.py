@@ -13,7 +13,6 @@ Variable projection: Golub and Pereyra 1973, in Kaufman's form. docs/methods.md,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -33,22 +32,22 @@ _LEAST_KNOWN = 0.45
 """Part of a profile's rows that must be known: one half of a doublet may be saturated."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowProfile:
-    """Counts and their SDs at some distances in rows from the middle of an outline."""
+class RowProfile(NamedTuple):
+    """Counts summed over some columns and their SDs, at some distances in rows from the middle of an outline."""
 
     offsets: Array
     counts: Array
     sds: Array
+    n_cols: int
 
 
 def row_profile(
-    signal: FloatImage, outline: Polygon, reach: int, *, ceiling: float, others: Sequence[Band]
+    signal: FloatImage, outline: Polygon, reach: int, *, ceiling: float, others: Sequence[Band], trim: float = 0.15
 ) -> RowProfile | None:
-    """Counts summed across the band's middle columns, each shifted by whole rows to follow the outline."""
+    """Counts summed across the band without `trim` of its width at either side, column by column along its outline."""
     box = bounding_box(outline)
-    trim = 0.15 * (box.col_stop - box.col_start)
-    cols = np.arange(max(int(np.ceil(box.col_start + trim)), 0), min(int(box.col_stop - trim), signal.shape[1]))
+    cut = trim * (box.col_stop - box.col_start)
+    cols = np.arange(max(int(np.ceil(box.col_start + cut)), 0), min(int(box.col_stop - cut), signal.shape[1]))
     if len(cols) < _MIN_COLUMNS:
         return None
     middle = middle_line(outline, cols)
@@ -66,7 +65,7 @@ def row_profile(
     floor = 1e-6 * float(np.nanmax(counts) - np.nanmin(counts)) + 1e-150
     sds = np.asarray(np.sqrt(variance * len(cols) + floor**2), dtype=float)
     offsets = np.asarray(steps + np.mean(np.round(middle) - middle), dtype=float)
-    return RowProfile(offsets, np.where(known, counts, np.nan), sds)
+    return RowProfile(offsets, np.where(known, counts, np.nan), sds, len(cols))
 
 
 def _covered(rows: NDArray[np.int_], cols: NDArray[np.int_], bands: Sequence[Band]) -> NDArray[np.bool_]:
@@ -144,11 +143,11 @@ def noise_sd(data: RowData) -> Array:
 
 def fit_both(data: RowData) -> tuple[Solution, Solution]:
     """The best single band and the best pair."""
-    single, plain = _both_shapes(data, 1, [_guess_single(data)])
-    return single, _both_shapes(data, 2, _guess_pairs(data, plain.theta))[0]
+    single, plain = best_shape(data, 1, [_guess_single(data)])
+    return single, best_shape(data, 2, _guess_pairs(data, plain.theta))[0]
 
 
-def _both_shapes(data: RowData, n_bands: int, guesses: list[Array]) -> tuple[Solution, Solution]:
+def best_shape(data: RowData, n_bands: int, guesses: list[Array]) -> tuple[Solution, Solution]:
     """The best, by AICc, of a plain Gaussian and freer shapes; and the plain one.
 
     Bands may be flat-topped or tailed, and skewed: on real membranes they are, and none of that is a second band. Of

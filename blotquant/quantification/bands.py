@@ -157,7 +157,7 @@ def measure_aperture(scene: PreparedImage, aperture: Aperture, estimate: Estimat
         volume_raw=volume + background_sum,
         volume=volume,
         background_sum=background_sum,
-        volume_sd=float(np.sqrt(empty + shot + crossing)),
+        volume_sd=float(np.sqrt(empty + shot + crossing + (area * estimate.shape_sd) ** 2)),
         empty_sd=float(np.sqrt(empty)),
         absent_sd=float(np.sqrt(empty + others)),
         # Many pixels that lie to one side say as little of the level under the band as a few around it.

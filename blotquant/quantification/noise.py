@@ -247,5 +247,5 @@ def empty_variance(noise: Noise, aperture: Aperture, estimate: Estimate) -> floa
         variance = max(variance + noise.gain * (float(estimate.values.mean()) - noise.level), 0.25 * variance)
     n = aperture.area
     own = float(np.vecdot(aperture.weights, aperture.weights).sum()) * variance * noise.spread_over(aperture.shape)
-    background = n**2 * variance * estimate.leverage * noise.spread
-    return own + background + (n * estimate.model_sd) ** 2
+    background = (n**2 * estimate.leverage - 2 * n * estimate.shared) * variance * noise.spread
+    return max(own + background, 0.0) + (n * estimate.model_sd) ** 2

@@ -20,6 +20,7 @@ from blotquant.model.area_weights import area_weights, area_weights_of, clip_box
 from blotquant.model.geometry import Band, Box, Layout, polygon, polygon_area
 from blotquant.model.image import BlotImage, FloatImage
 from blotquant.quantification.background import BACKGROUNDS, Aperture, Array, BackgroundPixels, FittedBackground
+from blotquant.quantification.background.row_shapes import RowShapes
 from blotquant.quantification.edge_losses import EdgeLosses, measure_edge_losses
 from blotquant.quantification.noise import Noise, measure_noise
 from blotquant.quantification.undetected_signal import exclude_undetected_signal
@@ -147,7 +148,8 @@ def prepare_image(image: BlotImage, layout: Layout, *, settings: QuantificationS
     )
     boxes = [clip_box(band.box, image.shape) for band in layout.bands]
     noise = measure_noise(ground.signal, ground.usable, boxes)
-    ground = replace(ground, noise=noise.sigma, noise_spread=noise.spread)
+    shapes = RowShapes(ground.signal, layout, image.ceiling)
+    ground = replace(ground, noise=noise.sigma, noise_spread=noise.spread, shapes=shapes)
     method = BACKGROUNDS[settings.background]
     clear = [box for band, box in zip(layout.bands, boxes, strict=True) if band.status == "detected"]
     return PreparedImage(
@@ -254,7 +256,9 @@ def apertures_of(bands: Sequence[Band], layout: Layout, signal: FloatImage) -> l
         contested, doubt = (share.contested, share.doubt) if share is not None else (None, 0.0)
         whole = cover if share is None and band.split else None
         lane = lanes.get(band.lane)
-        apertures.append(Aperture(box=box, weights=weights, lane=lane, contested=contested, doubt=doubt, whole=whole))
+        apertures.append(
+            Aperture(box=box, weights=weights, lane=lane, contested=contested, doubt=doubt, whole=whole, band=band.id)
+        )
     return apertures
 
 

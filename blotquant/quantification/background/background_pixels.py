@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from blotquant.imaging.robust import winsorised_sd
 from blotquant.model.geometry import Lane
+
+if TYPE_CHECKING:
+    from blotquant.quantification.background.roughness import Roughness
+    from blotquant.quantification.background.row_shapes import OwnRows, RowShapes
 
 Array = NDArray[np.float64]
 
@@ -87,6 +91,8 @@ class BackgroundPixels:
         Variance of a large sum against that of white noise of the same pixel variance.
     lanes : tuple of Lane
         The picture's lanes.
+    shapes : RowShapes or None
+        What the rows of bands tell of the ground under them.
     """
 
     signal: NDArray[np.floating[Any]]
@@ -96,6 +102,7 @@ class BackgroundPixels:
     noise: float = 0.0
     noise_spread: float = 1.0
     lanes: tuple[Lane, ...] = ()
+    shapes: RowShapes | None = None
 
     @cached_property
     def grid(self) -> CellGrid:
@@ -116,6 +123,26 @@ class BackgroundPixels:
         """Light of every lane's bands above the ground, in bins of rows, by the lane's id."""
         step = self.cells.steps[0]
         return {lane.id: lane_light(self.signal, self.usable, lane, step) for lane in self.lanes}
+
+    @cached_property
+    def rough(self) -> Roughness:
+        """How rough the ground is."""
+        from blotquant.quantification.background.roughness import measure_roughness
+
+        return measure_roughness(self)
+
+    def own_rows(self, band_id: str) -> OwnRows | None:
+        """Rows under a band that tell of the ground too; None where they are not needed, or tell nothing."""
+        if self.shapes is None:
+            return None
+        uneven_sd = (self.rough.shared + self.rough.uneven) ** 0.5
+        return self.shapes.under(band_id, uneven_sd=uneven_sd, pixel=self.rough.pixel, step=self.cells.steps[0])
+
+    def own_rows_in(self, lane: Lane) -> list[OwnRows]:
+        """Those of all bands of a lane, once for both halves of a doublet."""
+        bands = self.shapes.layout.bands_of(lane.id) if self.shapes is not None else ()
+        found = {band.outline: self.own_rows(band.id) for band in bands}
+        return [own for own in found.values() if own is not None]
 
     def beside(self, lane: Lane) -> list[Lane]:
         """The lanes next to one, on its strip."""

@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from blotquant.model.geometry import Lane
 from blotquant.quantification.background.background_pixels import Array, BackgroundPixels
 from blotquant.quantification.background.methods import Aperture, Constant, Estimate, FittedBackground
-from blotquant.quantification.background.roughness import Roughness, matern, measure_roughness
+from blotquant.quantification.background.roughness import Roughness, matern
+from blotquant.quantification.background.row_shapes import OwnRows
 
 GLOW = 0.3
 """SD of the share of a band's light that may lie on the gap beside it where bands touch or fuse."""
@@ -90,7 +91,7 @@ class Local(FittedBackground):
     def __init__(
         self, ground: BackgroundPixels, *, reach: float = 1.5, side: float = 0.2, min_bins: int = 5, max_bins: int = 60
     ) -> None:
-        self.ground, self.rough = ground, measure_roughness(ground)
+        self.ground, self.rough = ground, ground.rough
         self.reach, self.side, self.min_bins, self.max_bins = reach, side, min_bins, max_bins
         # Filled as lanes are asked for.
         self.near_light: dict[str, Array] = {}
@@ -110,6 +111,7 @@ class Local(FittedBackground):
             [apertures[k] for k in known],
             self.rough,
             self.ground.cells.steps[0],
+            [self.ground.own_rows(apertures[k].band) for k in known],
         )
         found = dict(zip(known, solved, strict=True))
         rest = Constant(self.ground) if len(found) < len(apertures) else None
@@ -185,7 +187,13 @@ class Local(FittedBackground):
         return known
 
 
-def krige(seen: Witnesses, apertures: Sequence[Aperture], rough: Roughness, step: int) -> list[Estimate]:
+def krige(
+    seen: Witnesses,
+    apertures: Sequence[Aperture],
+    rough: Roughness,
+    step: int,
+    own_rows: Sequence[OwnRows | None] | None = None,
+) -> list[Estimate]:
     """Estimate the ground under bands, each from its own witnesses.
 
     Parameters
@@ -198,20 +206,33 @@ def krige(seen: Witnesses, apertures: Sequence[Aperture], rough: Roughness, step
         Of the picture's ground.
     step : int
         Rows between two places at which the level is solved for.
+    own_rows : sequence of OwnRows or None, optional
+        Rows that each band lights itself, in place of those of its lane that are free among them.
     """
     # Bands with about as many witnesses and nodes are solved together.
     nodes = [_nodes(aperture, step) for aperture in apertures]
-    wide = [np.pad(part, ((0, 0), (0, -part.shape[1] % STACK))) for part in seen]
-    sizes = -(-np.count_nonzero(seen.counts, axis=1) // STACK) * STACK
-    stacks: dict[tuple[int, int], list[int]] = {}
-    for k, (size, places) in enumerate(zip(sizes.tolist(), nodes, strict=True)):
-        stacks.setdefault((size, len(places.at)), []).append(k)
+    told = own_rows or [None] * len(apertures)
+    more = max((len(own.rows) for own in told if own is not None), default=0)
+    wide = np.stack([np.pad(part, ((0, 0), (0, more + -(part.shape[1] + more) % STACK))) for part in seen])
+    for k, own in enumerate(told):
+        if own is not None:
+            among = (wide[3, k] > 0) & (wide[0, k] >= own.rows[0]) & (wide[0, k] <= own.rows[-1])
+            free = wide[:, k, (wide[2, k] > 0) & ~among]
+            wide[:, k] = 0.0
+            wide[:, k, : free.shape[1]] = free
+            wide[:, k, free.shape[1] : free.shape[1] + len(own.rows)] = [*own[:3], np.ones_like(own.rows), 0 * own.rows]
+    n_seen = np.count_nonzero(wide[2], axis=1)
+    stacks: dict[tuple[int, int, int], list[int]] = {}
+    for k, (places, own) in enumerate(zip(nodes, told, strict=True)):
+        n_bands = 0 if own is None else own.shapes.shape[1]
+        stacks.setdefault((-(-int(n_seen[k]) // STACK) * STACK, len(places.at), n_bands), []).append(k)
     found: dict[int, Estimate] = {}
-    for (size, n_nodes), members in stacks.items():
+    for (size, n_nodes, n_bands), members in stacks.items():
         most = max(STACK_NUMBERS // (size + n_nodes) ** 2, 1)
         for part in (members[k : k + most] for k in range(0, len(members), most)):
-            stack = Witnesses(*(values[part, :size] for values in wide))
-            found |= zip(part, _solve(stack, [nodes[k] for k in part], rough), strict=True)
+            lit = _lit(part, told, apertures, n_seen, (size, n_bands))
+            stack = Witnesses(*wide[:, part, :size])
+            found |= zip(part, _solve(stack, lit, [nodes[k] for k in part], rough), strict=True)
     return [found[k] for k in range(len(apertures))]
 
 
@@ -236,6 +257,35 @@ def _nodes(aperture: Aperture, step: int) -> _Nodes:
     return _Nodes(rows[0] + gap * np.arange(n), np.asarray(shares, dtype=float), rows)
 
 
+class _Lit(NamedTuple):
+    """Witnesses' light of bands of height 1, its doubt (counts squared), and the aperture's cover of their rows."""
+
+    shapes: Array
+    doubt: Array
+    within: Array
+
+
+def _lit(
+    part: Sequence[int],
+    told: Sequence[OwnRows | None],
+    apertures: Sequence[Aperture],
+    n_seen: NDArray[np.intp],
+    shape: tuple[int, int],
+) -> _Lit:
+    """What is lit of each witness of a stack; a band's own rows are the last that it has."""
+    size, n_bands = shape
+    shapes, within = np.zeros((len(part), size, n_bands)), np.zeros((len(part), size))
+    doubt = np.zeros((len(part), size, size) if n_bands else (len(part), 1, 1))
+    for at, k in enumerate(part):
+        if (own := told[k]) is not None:
+            last = slice(n_seen[k] - len(own.rows), n_seen[k])
+            shapes[at, last], doubt[at, last, last] = own.shapes, own.doubt
+            cover = apertures[k].cover / max(int(np.count_nonzero(apertures[k].tall)), 1)
+            rows = np.arange(apertures[k].box.row_start, apertures[k].box.row_stop)
+            within[at, last] = np.interp(own.rows, rows, cover, left=0.0, right=0.0)
+    return _Lit(shapes, doubt, within)
+
+
 class _Model(NamedTuple):
     """Covariances of the witnesses with each other (`texture` without their noise) and with the nodes, and noise."""
 
@@ -247,7 +297,7 @@ class _Model(NamedTuple):
     unit: Array
 
 
-def _model(stack: Witnesses, at: Array, share: Array, rough: Roughness) -> _Model:
+def _model(stack: Witnesses, doubt: Array, at: Array, share: Array, rough: Roughness) -> _Model:
     """Covariances in units of the pixel noise; `at` and `share` are the nodes' rows and their parts of the aperture."""
     size, real = stack.rows.shape[1], stack.counts > 0
     largest = np.abs(stack.means).max(axis=1)
@@ -269,7 +319,7 @@ def _model(stack: Witnesses, at: Array, share: Array, rough: Roughness) -> _Mode
     # A witness so unsure is none; more would only spoil the arithmetic.
     most = 1e5 * np.sqrt(np.where(real, noise, np.inf).min(axis=1))
     glow = np.minimum(stack.glow / np.sqrt(unit)[:, None], most[:, None])
-    texture = joint[:, :size, :size] + glow[:, :, None] * glow[:, None, :]
+    texture = joint[:, :size, :size] + glow[:, :, None] * glow[:, None, :] + doubt / unit[:, None, None]
     diagonal = np.arange(size)
     texture[:, diagonal, diagonal] += (rough.row / unit[:, None] + (RAGGED * glow) ** 2) * real
     covariance = texture.copy()
@@ -277,35 +327,39 @@ def _model(stack: Witnesses, at: Array, share: Array, rough: Roughness) -> _Mode
     return _Model(texture, covariance, to_nodes, _times(to_nodes.transpose(0, 2, 1), share), own, unit)
 
 
-def _solve(stack: Witnesses, nodes: Sequence[_Nodes], rough: Roughness) -> list[Estimate]:
-    """Universal kriging with a straight line; variances in units of the pixel noise."""
+def _solve(stack: Witnesses, lit: _Lit, nodes: Sequence[_Nodes], rough: Roughness) -> list[Estimate]:
+    """Universal kriging with a straight line and bands' heights; variances in units of the pixel noise."""
     at, share = np.stack([n.at for n in nodes]), np.stack([n.share for n in nodes])
-    model, seen = _model(stack, at, share, rough), stack.counts > 0
+    model, seen = _model(stack, lit.doubt, at, share, rough), stack.counts > 0
     level = stack.means.sum(axis=1) / seen.sum(axis=1)
     # The straight line is fitted around the aperture's middle, in units of the witnesses' span.
     span = np.where(seen, stack.rows, -np.inf).max(axis=1) - np.where(seen, stack.rows, np.inf).min(axis=1)
     middle, length = _dot(share, at)[:, None], np.maximum(span, 1.0)[:, None]
-    drift = np.stack([seen, (stack.rows - middle) / length * seen], axis=2)
+    drift = np.concatenate([np.stack([seen, (stack.rows - middle) / length * seen], axis=2), lit.shapes], axis=2)
     off = (stack.means - level[:, None]) * seen
     solved = np.linalg.solve(
         model.covariance, np.concatenate([drift, off[:, :, None], model.cross[:, :, None]], axis=2)
     )
-    lines, products = solved[:, :, :2], drift.transpose(0, 2, 1) @ solved
+    n = drift.shape[2]
+    lines, products = solved[:, :, :n], drift.transpose(0, 2, 1) @ solved
     # Rows on one side only, or a single one, leave the slope open: a faint prior keeps it at 0.
-    a, b, d = products[:, 0, 0], products[:, 0, 1], products[:, 1, 1] + 1e-9 * products[:, 0, 0] + 1e-12
-    inverse = np.stack([d, -b, -b, a], axis=1).reshape(-1, 2, 2) / (a * d - b * b)[:, None, None]
-    beta = _times(inverse, products[:, :, 2])
-    residual = solved[:, :, 2] - _times(lines, beta)
-    at_nodes = level[:, None] + beta[:, :1] + beta[:, 1:] * (at - middle) / length + _times(model.to_nodes, residual)
-    weights = solved[:, :, 3] + _times(lines, _times(inverse, np.array([1.0, 0.0]) - products[:, :, 3]))
+    normal = products[:, :, :n]
+    normal[:, 1:, 1:] += np.eye(n - 1) * (1e-9 * normal[:, 0, 0] + 1e-12)[:, None, None]
+    inverse = np.linalg.inv(normal)
+    beta = _times(inverse, products[:, :, n])
+    residual = solved[:, :, n] - _times(lines, beta)
+    at_nodes = level[:, None] + beta[:, :1] + beta[:, 1:2] * (at - middle) / length + _times(model.to_nodes, residual)
+    weights = solved[:, :, -1] + _times(lines, _times(inverse, np.eye(n)[0] - products[:, :, -1]))
     # How far the course may bend under the band: what its covariance leaves open, by the place's own scale.
     bend = model.own - 2 * _dot(weights, model.cross) + _dot(weights, _times(model.texture, weights))
-    bend = np.maximum(bend, 0.0) * _local_scale(model, drift, residual / np.sqrt(model.unit)[:, None])
+    scale = _local_scale(model, drift, residual / np.sqrt(model.unit)[:, None]) * model.unit
+    by_shape = _dot(weights, _times(lit.doubt, weights)) / model.unit if n > 2 else np.zeros(len(weights))
     leverage, counts = (weights**2 / np.where(seen, stack.counts, 1.0)).sum(axis=1), stack.counts.sum(axis=1)
-    sds = np.sqrt(bend * model.unit)
+    sds, shape_sds = np.sqrt(np.maximum(bend - by_shape, 0.0) * scale), np.sqrt(by_shape * scale)
+    told = zip(leverage, counts, sds, shape_sds, _dot(weights, lit.within), strict=True)
     return [
-        Estimate(np.interp(of.rows, of.at, at_nodes[k])[:, None], float(leverage[k]), float(counts[k]), float(sds[k]))
-        for k, of in enumerate(nodes)
+        Estimate(np.interp(of.rows, of.at, level)[:, None], *(float(value) for value in values))
+        for of, level, values in zip(nodes, at_nodes, told, strict=True)
     ]
 
 
@@ -319,7 +373,7 @@ def _local_scale(model: _Model, drift: Array, residual: Array) -> Array:
     solved = inverse @ drift
     normal = drift.transpose(0, 2, 1) @ solved
     # Rows on one side only leave the slope open, which the faint prior of the fit decides.
-    normal[:, 1, 1] += 1e-9 * normal[:, 0, 0] + 1e-12
+    normal[:, 1:, 1:] += np.eye(normal.shape[1] - 1) * (1e-9 * normal[:, 0, 0] + 1e-12)[:, None, None]
     inverse -= solved @ np.linalg.solve(normal, solved.transpose(0, 2, 1))
     mixed = inverse @ model.texture
     expected = np.trace(mixed, axis1=1, axis2=2)

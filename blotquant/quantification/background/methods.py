@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.model.geometry import Box, Lane
-from blotquant.quantification.background.background_pixels import Array, BackgroundPixels
+from blotquant.quantification.background.background_pixels import Array, BackgroundPixels, Course
+from blotquant.quantification.background.row_shapes import OwnRows
 
 MEDIAN_COST = np.pi / 2
 """Variance of a median against that of a mean, for normal noise."""
@@ -46,6 +47,8 @@ class Aperture:
         SD of this band's part of the contested light.
     whole : ndarray or None, shape of `box`
         Covered part of each pixel by an outline that the two bands of a doublet have in common.
+    band : str
+        Id of the band, where it is one of a layout.
     """
 
     box: Box
@@ -54,6 +57,7 @@ class Aperture:
     contested: Array | None = None
     doubt: float = 0.0
     whole: Array | None = None
+    band: str = ""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -100,12 +104,20 @@ class Estimate:
         Pixels that carry it.
     model_sd : float
         SD of the mean background that is not pixel noise: how far it may bend unseen under the band. In counts.
+    shape_sd : float
+        SD of the mean background for what is not known of the light of the band above it, where the band's own rows
+        tell the background too. In counts; an empty aperture has none.
+    shared : float
+        Covariance of the mean background with the aperture's own sum of counts, in units of one pixel's variance, where
+        its own rows tell the background.
     """
 
     values: Array
     leverage: float
     n_pixels: float
     model_sd: float = 0.0
+    shape_sd: float = 0.0
+    shared: float = 0.0
 
 
 class FittedBackground(ABC):
@@ -166,12 +178,16 @@ class Flank(FittedBackground):
         How far the flanks go beyond the aperture at first, in aperture heights; doubled until enough is found.
     min_pixels : int
         Pixels that are enough.
+    reach_told : float
+        How far they go where the band's own rows tell the ground too: it need not be straight any farther.
     """
 
     name = "flank"
 
-    def __init__(self, ground: BackgroundPixels, *, reach: float = 1.5, min_pixels: int = 60) -> None:
-        self.ground, self.reach, self.min_pixels = ground, reach, min_pixels
+    def __init__(
+        self, ground: BackgroundPixels, *, reach: float = 1.5, min_pixels: int = 60, reach_told: float = 0.5
+    ) -> None:
+        self.ground, self.reach, self.min_pixels, self.reach_told = ground, reach, min_pixels, reach_told
 
     def under(self, aperture: Aperture) -> Estimate:
         """Level of the line along the aperture's rows; the picture's level where fewer than three pixels are free."""
@@ -195,10 +211,18 @@ class Flank(FittedBackground):
             for k, estimate in zip(growing[done], _lines(rows[done], means[done], counts[done], asked), strict=True):
                 found[k] = estimate
             growing, reach = growing[~done], 2 * reach
-        told_nothing = [k for k, a in enumerate(apertures) if found[k].n_pixels < 3 or 0 in a.shape]
+        told = [self.ground.own_rows(a.band) if 0 not in a.shape else None for a in apertures]
+        told_nothing = [k for k, a in enumerate(apertures) if not told[k] and (found[k].n_pixels < 3 or 0 in a.shape)]
         level = Constant(self.ground).level if told_nothing else 0.0
         for k in told_nothing:
             found[k] = Estimate(np.full(apertures[k].shape, level), 1.0, found[k].n_pixels)
+        for k, own in enumerate(told):
+            if own is not None:
+                more = self.reach_told * (bottom[k] - top[k])
+                first, last = max(top[k] - more, 0.0), min(bottom[k] + more + 1, float(n_rows))
+                near = slice(int(first // cells.steps[0]), int(-(-last // cells.steps[0])))
+                free = cells.read(left[k], right[k], near)
+                found[k] = _line_under(own, free, apertures[k], self.ground.rough.pixel)
         return found
 
 
@@ -224,6 +248,26 @@ def _lines(rows: Array, means: Array, counts: Array, apertures: Sequence[Apertur
     ]
 
 
+def _line_under(own: OwnRows, free: Course, aperture: Aperture, pixel: float) -> Estimate:
+    """Line and bands' heights that fit a band's own rows and the free ones beside them best, and the line's values.
+
+    Generalised least squares: what is not known of the band's shape is noise that its rows have in common.
+    """
+    beside = (free.counts > 0) & ((free.rows < own.rows[0]) | (free.rows > own.rows[-1]))
+    rows, means, counts = (np.concatenate([a[beside], b]) for a, b in zip(free, own[:3], strict=True))
+    pixel = max(pixel, 1e-12 * float(np.abs(means).max()) ** 2)
+    covariance, design = np.diag(pixel / counts), np.ones((len(rows), 2 + own.shapes.shape[1]))
+    n = len(own.rows)
+    covariance[-n:, -n:] += own.doubt
+    design[:, 1], design[:, 2:] = rows - aperture.middle_row, 0.0
+    design[-n:, 2:] = own.shapes
+    solved = np.linalg.solve(covariance, design)
+    weights = np.linalg.pinv(design.T @ solved, hermitian=True) @ solved.T
+    level, slope = (weights @ means)[:2]
+    at = np.arange(aperture.box.row_start, aperture.box.row_stop) - aperture.middle_row
+    return Estimate((level + slope * at)[:, None], float((weights[0] ** 2 / counts).sum()), float(counts.sum()))
+
+
 def weighted_median(values: Array, weights: Array) -> float:
     """Median of values that count by their weights."""
     order = np.argsort(values, kind="stable")
@@ -241,12 +285,14 @@ class LaneBaseline(FittedBackground):
     ----------
     stiffness : float
         Waves shorter than so many band heights are not followed.
+    stiffness_told : float
+        The same in lanes where bands' own rows tell the ground too, so that no masks have to be bridged.
     """
 
     name = "lane"
 
-    def __init__(self, ground: BackgroundPixels, *, stiffness: float = 6.0) -> None:
-        self.ground, self.stiffness = ground, stiffness
+    def __init__(self, ground: BackgroundPixels, *, stiffness: float = 6.0, stiffness_told: float = 2.0) -> None:
+        self.ground, self.stiffness, self.stiffness_told = ground, stiffness, stiffness_told
         # Filled as lanes are asked for; the same lane always gives the same course, in any order and thread.
         self.courses: dict[str, tuple[Array, Array, float]] = {}
 
@@ -272,12 +318,24 @@ class LaneBaseline(FittedBackground):
         if free.sum() < 3:
             return course.rows, course.means, 0.0
         middle = float(course.means[free].mean())
-        centred = np.where(free, course.means - middle, 0.0)
+        centred, counts = np.where(free, course.means - middle, 0.0), course.counts.copy()
+        told, lights = self.ground.own_rows_in(lane), []
+        for own in told:
+            at = np.floor((own.rows + 0.5) / step).astype(int)
+            # Pixels that each bin is worth, with the doubt about the band's light as noise of its own.
+            pixel = max(self.ground.rough.pixel, 1e-12 * float(np.abs(own.means).max()) ** 2)
+            centred[at], counts[at] = own.means - middle, pixel / (pixel / own.counts + np.diagonal(own.doubt))
+            lights += [np.bincount(at, shape, len(centred)) for shape in own.shapes.T]
         # Half of a wave's height passes where its length is 2 pi lam**(1/4).
-        lam = (self.stiffness * self.ground.band_height / step / (2 * np.pi)) ** 4
-        weights = course.counts / course.counts[free].mean()
-        smooth = whittaker(centred, weights, lam)
-        return self.ground.cells.middles(), smooth + middle, float(course.counts.sum())
+        shortest = (self.stiffness_told if told else self.stiffness) * self.ground.band_height
+        lam, weights = (shortest / step / (2 * np.pi)) ** 4, counts / course.counts[free].mean()
+        # The bands' heights that leave least beside the smooth course are taken off with them.
+        bands = np.array(lights).reshape(len(lights), len(centred)).T
+        smooth, spread = np.split(whittaker(np.column_stack([centred, bands]), weights, lam), [1], axis=1)
+        weighted = weights[:, None] * bands
+        heights = np.linalg.pinv(weighted.T @ (bands - spread), hermitian=True) @ weighted.T @ (centred - smooth[:, 0])
+        level = smooth[:, 0] - spread @ heights
+        return self.ground.cells.middles(), level + middle, float(course.counts.sum())
 
 
 def whittaker(values: Array, weights: Array, stiffness: float) -> Array:
@@ -287,8 +345,10 @@ def whittaker(values: Array, weights: Array, stiffness: float) -> Array:
 
     Parameters
     ----------
-    values, weights : ndarray, shape (n,)
-        Three or more values; weight 0 where one is missing.
+    values : ndarray, shape (n,) or (n, k)
+        Three or more values, or k columns of them.
+    weights : ndarray, shape (n,)
+        0 where a value is missing.
     stiffness : float
         Weight of the second differences.
     """
@@ -307,7 +367,7 @@ def whittaker(values: Array, weights: Array, stiffness: float) -> Array:
         bands[2, 1] = 4.0
     bands *= stiffness
     bands[2] += weights
-    return np.asarray(solveh_banded(bands, weights * values, check_finite=False))
+    return np.asarray(solveh_banded(bands, (weights * values.T).T, check_finite=False))
 
 
 BRIGHT = 0.99
