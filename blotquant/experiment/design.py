@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
@@ -308,6 +308,10 @@ class Experiment:
         """Rows of each membrane as they are asked for; with hundreds of blots looking them up anew takes minutes."""
         return {}
 
+    @cached_property
+    def _lane_records(self) -> dict[tuple[str, str], tuple[dict[str, Any], ...]]:
+        return {}
+
     def images_of(
         self, *, blot: str | None = None, membrane: str | None = None, probe: str | None = None
     ) -> tuple[ImageEntry, ...]:
@@ -331,14 +335,20 @@ class Experiment:
             self._membrane_rows[blot, membrane] = rows[holds].sort_values("lane", kind="stable").reset_index(drop=True)
         return self._membrane_rows[blot, membrane].copy()
 
+    def lane_records(self, blot: str, membrane: str) -> tuple[dict[str, Any], ...]:
+        """Rows of `samples_of` as plain values, made once: every ratio goes through them. Not to be changed."""
+        if (blot, membrane) not in self._lane_records:
+            rows = self.samples_of(blot, membrane).to_dict("records")
+            self._lane_records[blot, membrane] = tuple({str(key): cell for key, cell in row.items()} for row in rows)
+        return self._lane_records[blot, membrane]
+
     def n_lanes(self, blot: str, membrane: str) -> int | None:
         """Lanes of a membrane by the sheet, ladder and empty ones included; None where the sheet is silent."""
-        return len(self.samples_of(blot, membrane)) or None
+        return len(self.lane_records(blot, membrane)) or None
 
     def roles_of(self, blot: str, membrane: str) -> dict[int, LaneRole]:
         """Role of each lane of a membrane by the sheet."""
-        rows = self.samples_of(blot, membrane)
-        return {int(lane): cast(LaneRole, role) for lane, role in zip(rows["lane"], rows["role"], strict=True)}
+        return {int(row["lane"]): cast(LaneRole, row["role"]) for row in self.lane_records(blot, membrane)}
 
     def is_stain(self, probe: str) -> bool:
         """Whether a probe is a total-protein stain: declared so, or known by its name."""

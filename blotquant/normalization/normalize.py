@@ -127,10 +127,10 @@ def _count_trouble(experiment: Experiment, design: Design) -> list[str]:
 
 
 def _lane_rows(experiment: Experiment, design: Design, part: str, trouble: list[str]) -> Iterator[LaneRatio]:
-    rows = experiment.samples_of(design.blot, design.membrane)
     partner = match_lanes(experiment, design.blot, design.membrane, design.bottom_membrane or design.membrane)
-    for cells in rows[rows["role"].isin(_IN_RATIOS)].to_dict("records"):
-        row, lane = {str(key): cell for key, cell in cells.items()}, int(cells["lane"])
+    rows = experiment.lane_records(design.blot, design.membrane)
+    for row in (row for row in rows if row["role"] in _IN_RATIOS):
+        lane = int(row["lane"])
         start = LaneRatio(
             design=design, part=part, row=row, lane=lane, other=partner.get(lane), formula=design.formula(part)
         )
