@@ -21,6 +21,7 @@ from blotquant.doublets.row_model import (
     check_profiles,
     fit_both,
     jacobian_of,
+    misfit_at,
     noise_sd,
     project,
     shape_limits,
@@ -33,6 +34,9 @@ FWHM = 2.3548
 
 _SURE_SDS = 3.5
 """The separation must be known to lie, by so many of its SEs, at the limit or above."""
+
+_VAGUE_SE = 0.1
+"""A separation whose SE is larger, in sigma, is held against the likelihood of nearer ones."""
 
 _NEAR_SIGMA = 0.1
 """So far below the limit it may lie within them, in sigma."""
@@ -255,9 +259,7 @@ def _judge(data: RowData, best: Solution, delta_aicc: float, limits: Identificat
     sigma, spacing = float(np.exp(best.theta[1])), float(best.theta[5])
     residual, amplitudes, blocks = project(data, best.theta, 2)
     to_area = _area_of(best.theta)
-    fine = np.linspace(0, 6, 3001) * sigma
-    halves = (band_steepness(side * fine, best.theta)[0] for side in (-1, 1))
-    like = sum(float(np.interp(2 * np.log(2), power, fine)) for power in halves) / FWHM
+    like = _gaussian_like(best.theta)
     errors = _errors(data, best, blocks, to_area)
     # RMS residual beyond the noise over the RMS peak, pooled over the lanes.
     excess, peaks = _excess(residual, data, amplitudes)
@@ -273,6 +275,10 @@ def _judge(data: RowData, best: Solution, delta_aicc: float, limits: Identificat
         (
             separation < least or separation - _SURE_SDS * errors.separation_se < least - _NEAR_SIGMA,
             f"the two lie only {separation:.2f} ± {errors.separation_se:.2f} sigma apart",
+        ),
+        (
+            errors.separation_se > _VAGUE_SE and _may_be_nearer(data, best, least - _NEAR_SIGMA),
+            f"bands less than {least:g} sigma apart explain the row hardly worse",
         ),
         (bool((amplitudes.sum(axis=0) <= 0).any()), "one of the two has no area"),
         (bool((relative >= limits.max_relative_se).any()), f"an area is known only to {relative.max():.0%}"),
@@ -294,6 +300,28 @@ def _judge(data: RowData, best: Solution, delta_aicc: float, limits: Identificat
         relative_se=(float(relative[0]), float(relative[1])),
         residual=left_over,
     )
+
+
+def _gaussian_like(theta: Array) -> float:
+    """SD of the Gaussian of the same full width at half maximum as a band."""
+    fine = np.linspace(0, 6, 3001) * float(np.exp(theta[1]))
+    halves = (band_steepness(side * fine, theta)[0] for side in (-1, 1))
+    return sum(float(np.interp(2 * np.log(2), power, fine)) for power in halves) / FWHM
+
+
+def _may_be_nearer(data: RowData, best: Solution, least: float) -> bool:
+    """Whether a pair that lies nearer than so many sigma fits worse by less than `_SURE_SDS` squared.
+
+    The likelihood itself: of a separation that is vaguely known, the SE at the best fit says too little of nearer ones.
+    """
+    misfit, _ = misfit_at(data, best)
+    free = max(int((data.w > 0).sum()) - 5 * len(data.y), 1)
+    most = misfit + _SURE_SDS**2 * max(misfit / free, 1.0)
+    # The width follows the spacing: the limit is met after a few turns.
+    theta = best.theta
+    for _ in range(3):
+        other, theta = misfit_at(data, best, least * _gaussian_like(theta))
+    return other < most
 
 
 def _excess(residual: Array, data: RowData, amplitudes: Array) -> tuple[Array, Array]:

@@ -164,6 +164,18 @@ def best_shape(data: RowData, n_bands: int, guesses: list[Array]) -> tuple[Solut
     return best, plain
 
 
+def misfit_at(data: RowData, best: Solution, spacing: float | None = None) -> tuple[float, Array]:
+    """Squared deviations of a pair's best fit, or of the best at another spacing, in SDs, and its parameters."""
+    theta = best.theta
+    if spacing is not None:
+        near = theta.copy()
+        near[5] = spacing
+        unused = tuple(k for k in _PLAIN if theta[k] == 0.0)
+        theta = _search(data, 2, fixed=(*unused, 5), near=near).theta
+    shifts = theta[-len(data.y) :] / (SHIFT_SD * float(np.exp(best.theta[1])))
+    return float((project(data, theta, 2).residual ** 2).sum() + shifts @ shifts), theta
+
+
 def half_width(u: Array, sigma: float, skew: float) -> Array:
     """SD of the half of a band that lies above (u < 0) or below its peak."""
     return np.asarray(np.where(u < 0, sigma * np.exp(-skew), sigma * np.exp(skew)), dtype=float)
