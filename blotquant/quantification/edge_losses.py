@@ -56,13 +56,13 @@ class EdgeLosses(NamedTuple):
         Median over its clear bands: the common scale has it.
     spread : float
         Their scatter, for bands too faint to tell their own.
-    ends : float
-        Median of what lies beyond one of their ends: the common scale has it.
+    ends : (float, float)
+        Median of what lies beyond their upper and their lower end: the common scale has it.
     """
 
     typical: float = 0.0
     spread: float = 0.0
-    ends: float = 0.0
+    ends: tuple[float, float] = (0.0, 0.0)
 
 
 class Line(NamedTuple):
@@ -139,7 +139,7 @@ def end_variances(
     *,
     light: float = 0.0,
     noise: float = 0.0,
-    usual: float = 0.0,
+    usual: tuple[float, float] = (0.0, 0.0),
 ) -> tuple[float, float]:
     """Variances of the volume for light of bands above or below that run into this one, and for what its ends cut off.
 
@@ -160,8 +160,9 @@ def end_variances(
         The band's volume; 0 for one of which nothing can be cut off.
     noise : float
         SD of one pixel as it enters a sum of many, in counts.
-    usual : float
-        Light beyond an end of the picture's clear bands, as a part of their volume: the common scale has it.
+    usual : (float, float)
+        Light beyond the upper and the lower end of the picture's clear bands, as a part of their volume: the common
+        scale has it.
     """
     columns = aperture.filled
     if len(columns) < FEWEST:
@@ -176,7 +177,7 @@ def end_variances(
     within, beyond = max(round(END_WITHIN * height), 1), max(round(END_BEYOND * height), 2)
     top, bottom = _first_row(covered), len(covered) - 1 - _first_row(covered[::-1])
     others, cut, wide = 0.0, 0.0, len(columns) / len(part)
-    for edge, step in ((top, -1), (bottom, 1)):
+    for edge, step, has in ((top, -1, usual[0]), (bottom, 1, usual[1])):
         sums = _row_sums(signal, (aperture.box.row_start + edge, aperture.box.col_start + part), step, (within, beyond))
         if sums is None:
             continue
@@ -185,7 +186,7 @@ def end_variances(
         taken = float(np.maximum(lit[valley + 1 : within + 1], 0.0).sum())
         others += taken**2 + (max(float(lit[valley]), 0.0) * height / 9) ** 2
         grain = END_NOISE * noise * len(columns) ** 0.5
-        cut += _shoulder(lit[within + 1 :], max(usual, END_SHARE) * light, grain) ** 2
+        cut += _shoulder(lit[within + 1 :], max(has, END_SHARE) * light, grain) ** 2
     return others, cut
 
 
@@ -246,28 +247,32 @@ def measure_edge_losses(signal: FloatImage, boxes: Sequence[Box], noise: float) 
     noise : float
         SD of one pixel as it enters a sum of many, in counts.
     """
-    shares, ends = [], []
+    shares: list[float] = []
+    ends: tuple[list[float], list[float]] = ([], [])
     for box in boxes:
         cut, light = cut_light(signal, box)
         if light > CLEAR * noise * _pixels(box) ** 0.5 and light > 0:
             shares.append(cut / light)
-            ends += [beyond / light for beyond in _beyond_ends(signal, box)]
+            for found, beyond in zip(ends, _beyond_ends(signal, box), strict=True):
+                found += [beyond / light] if beyond is not None else []
     if len(shares) < 3:
         return EdgeLosses()
     typical = float(np.median(shares))
-    return EdgeLosses(typical, winsorised_sd(np.array(shares) - typical), float(np.median(ends)) if ends else 0.0)
+    upper, lower = (float(np.median(found)) if found else 0.0 for found in ends)
+    return EdgeLosses(typical, winsorised_sd(np.array(shares) - typical), (upper, lower))
 
 
-def _beyond_ends(signal: FloatImage, box: Box) -> list[float]:
-    """Light that falls off beyond either end of a box, above the darkest row there, counts."""
+def _beyond_ends(signal: FloatImage, box: Box) -> list[float | None]:
+    """Light that falls off beyond the upper and the lower end of a box, above the darkest row there, counts."""
     height = box.row_stop - box.row_start
     reach = max(round(END_BEYOND * height), 2)
-    found = []
+    found: list[float | None] = []
     for rows, step in (
         (slice(box.row_start - reach, box.row_start), -1),
         (slice(box.row_stop, box.row_stop + reach), 1),
     ):
         if rows.start < 0 or rows.stop > signal.shape[0]:
+            found.append(None)
             continue
         falling = np.minimum.accumulate(signal[rows, box.col_start : box.col_stop].sum(axis=1, dtype=float)[::step])
         found.append(float(falling.sum() - len(falling) * falling[-1]))
