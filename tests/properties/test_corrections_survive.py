@@ -38,7 +38,7 @@ from hypothesis.stateful import (
 from blotquant.experiment.read import read_experiment
 from blotquant.io.files import sha256_of
 from blotquant.runs import manifest as manifests
-from blotquant.runs import study
+from blotquant.runs import panels, study
 from blotquant.runs.folder import Workers, measure_folder
 from blotquant.runs.pictures import find_inputs
 from blotquant.runs.study import run_experiment
@@ -274,7 +274,7 @@ TestStudy.settings = settings(max_examples=2, stateful_step_count=8, derandomize
 
 if __name__ == "__main__":
     # Most of the time goes into figures, which no step looks at; the test beside draws them.
-    study.write_figures_of = lambda *_args, **_kwargs: []
+    study.write_figures_of = panels.write_figures_of = lambda *_args, **_kwargs: []
     wanted = int(sys.argv[1])
     for n in itertools.count(int(sys.argv[2]) if len(sys.argv) > 2 else 0):
         run_state_machine_as_test(seed(n)(Study), settings=settings(max_examples=10, stateful_step_count=25, **LIMITS))
