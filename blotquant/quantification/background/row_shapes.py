@@ -200,6 +200,9 @@ class RowShapes:
 
     def _profile(self, bands: tuple[Band, ...], height: float) -> tuple[RowProfile, float] | None:
         """Profile around the bands of one lane without what others light, and the row of its middle."""
+        # Where the search saw nothing there is no light whose shape could be known: the limits of such a place stay.
+        if not any(band.status == "detected" for band in bands):
+            return None
         outline = bands[0].outline
         others = [band for band in self.layout.bands_of(bands[0].lane) if band not in bands]
         # All of its columns: in the middle of a lane the ground may be brighter than at its sides.
