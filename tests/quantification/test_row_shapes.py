@@ -10,7 +10,7 @@ import pytest
 from blotquant.model.geometry import Band, Box, Lane, Layout, Strip, rectangle
 from blotquant.model.image import BlotImage
 from blotquant.quantification.background import Aperture
-from blotquant.quantification.background.local import Witnesses, krige
+from blotquant.quantification.background.local import ROW_SHARED, Witnesses, krige
 from blotquant.quantification.background.roughness import Roughness
 from blotquant.quantification.background.row_shapes import OwnRows, light_and_doubt
 from blotquant.quantification.bands import measure_bands
@@ -169,14 +169,16 @@ def test_krige_knows_how_the_aperture_shares_its_noise_with_the_background():
 def test_krige_says_what_the_doubt_about_a_shape_adds_to_the_level():
     own, aperture, seen = gaussian_rows(100.0, 0.0)
     [sure], [without] = krige(seen, [aperture], ROUGH, 1, [own]), krige(seen, [aperture], ROUGH, 1)
-    assert sure.shape_sd == 0.0
+    # Own rows are trusted less than the model says, by the row's common share alone where no shape is in doubt.
+    assert np.hypot(sure.model_sd, sure.shape_sd) == pytest.approx(ROW_SHARED * sure.model_sd)
+    assert without.shape_sd == 0.0
     # A doubt that is the band's own height adds nothing: the height is free in any case.
     high, _, _ = gaussian_rows(100.0, 1e8)
     [free] = krige(seen, [aperture], ROUGH, 1, [high])
-    assert free.shape_sd == pytest.approx(0.0, abs=0.05)
+    assert free.shape_sd == pytest.approx(sure.shape_sd, abs=0.05)
     bent = own._replace(doubt=1e4 * np.eye(len(own.rows)))
     [found] = krige(seen, [aperture], ROUGH, 1, [bent])
-    assert found.shape_sd > 0
+    assert found.shape_sd > 2 * sure.shape_sd
     assert sure.model_sd < found.model_sd < without.model_sd
 
 

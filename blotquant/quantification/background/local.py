@@ -45,9 +45,9 @@ MOST_UNEVEN = 25.0
 """Largest variance of one place's ground against the picture's: beyond it a band was overlooked there, not ground."""
 
 ROW_SHARED = 1.4
-"""Where a band's own rows tell the ground, its SD is so many times the model's: what the row's fitted shape is off by is
-the same in all lanes, so it does not show in what a lane leaves over. Of single bands of SNR 3 to 10 on hard pictures
-94 in place of 89 % lie inside their intervals (`tools/benchmarks/weighing_bench.py --n 25`)."""
+"""Where a band's own rows tell the ground, its SD is so many times the model's: what the row's fitted shape is off by
+is the same in all lanes, so it does not show in what a lane leaves over. Of single bands of SNR 3 to 10 on hard
+pictures 94 in place of 89 % lie inside their intervals (`tools/benchmarks/weighing_bench.py --n 25`)."""
 
 STACK = 8
 """Numbers of witnesses are rounded up to a multiple of this."""
