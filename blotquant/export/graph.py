@@ -72,11 +72,12 @@ def draw_graph(ratios: pd.DataFrame, summary: pd.DataFrame, *, reference: str | 
     with mpl.rc_context(graph_style(font_size=7)):
         figure = Figure(figsize=(width / 25.4, HEIGHT_MM / 25.4), layout="constrained")
         draw_ratio(figure.add_subplot(), ratios, summary, reference=reference, point_size=12)
-        settle_layout(figure)
         for ending, kept in (("svg", {"Date": None, "Creator": None}), ("pdf", {"CreationDate": None})):
             buffer = io.BytesIO()
             figure.savefig(buffer, format=ending, metadata=kept)
             files[f".{ending}"] = buffer.getvalue()
+            # Axes and labels were placed for the SVG, by the true widths of its text; they stay there.
+            figure.set_layout_engine(None)
         files[".tif"] = draw_tiff(figure)
     # Programs that lack the font that was drawn with take the first that they have.
     files[".svg"] = files[".svg"].replace(b"'DejaVu Sans'", b"Arial, Helvetica, 'DejaVu Sans', sans-serif")
@@ -136,17 +137,8 @@ def graph_style(*, font_size: float) -> Any:
     }
 
 
-def settle_layout(figure: Figure) -> None:
-    """Place axes and labels once; else each saving draws the figure twice, the first time to place them."""
-    engine = figure.get_layout_engine()
-    if engine is not None:
-        engine.execute(figure)
-        figure.set_layout_engine(None)
-
-
 def svg_of(figure: Figure) -> str:
     """A figure as SVG for the page: no clock, no header, the same bytes for the same figure."""
-    settle_layout(figure)
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()[buffer.getvalue().index("<svg") :]

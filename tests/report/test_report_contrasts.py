@@ -1,9 +1,13 @@
 """The report's first block: contrasts as a figure and as sentences."""
 
+import html
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 from factorial_study import INTERACTION, WITHIN, two_factors, values
+from matplotlib.textpath import TextPath
 
 from blotquant.report.figures import contrast_blocks, plot_contrasts, plot_residuals
 from blotquant.statistics.contrasts import compare_contrasts, contrast_points, residual_table
@@ -55,6 +59,22 @@ def test_plot_contrasts_marks_a_bound(tmp_path):
     bounded = table.assign(bound="≤", ci_low=float("nan"), simultaneous_ci_low=float("nan"))
     points = contrast_points(study, ratios)
     assert plot_contrasts(table, points) != plot_contrasts(bounded, points)
+
+
+def test_plot_contrasts_cuts_no_label(tmp_path):
+    study, ratios = two_factors(tmp_path, INTERACTION), values()
+    table, points = compare_contrasts(study, ratios), contrast_points(study, ratios)
+    long = "fulvestrant / vehicle in resistant) / (fulvestrant / vehicle in parental"
+    svg = plot_contrasts(table.assign(contrast=f"({long})"), points.assign(contrast=f"({long})"))
+    # Where each label begins, from the widths of its font's glyphs: a line by itself, or one that ends at the axis.
+    starts = []
+    for style, place, text in re.findall(r'<text style="([^"]*)"([^>]*)>([^<]*)</text>', svg):
+        at = re.search(r'translate\((\S+)', place) or re.search(r' x="([^"]*)"', place)
+        size = float(re.search(r"font-size: ([0-9.]+)px", style)[1])
+        width = TextPath((0, 0), html.unescape(text), size=size, prop="DejaVu Sans").get_extents().width
+        starts.append(float(at[1]) - width * ("end" in style or "right" in style))
+    assert len(starts) > len(table)
+    assert min(starts) >= 0
 
 
 def test_residual_table_is_that_of_statsmodels(tmp_path):
