@@ -69,7 +69,7 @@ def test_plot_contrasts_cuts_no_label(tmp_path):
     # Where each label begins, from the widths of its font's glyphs: a line by itself, or one that ends at the axis.
     starts = []
     for style, place, text in re.findall(r'<text style="([^"]*)"([^>]*)>([^<]*)</text>', svg):
-        at = re.search(r'translate\((\S+)', place) or re.search(r' x="([^"]*)"', place)
+        at = re.search(r"translate\((\S+)", place) or re.search(r' x="([^"]*)"', place)
         size = float(re.search(r"font-size: ([0-9.]+)px", style)[1])
         width = TextPath((0, 0), html.unescape(text), size=size, prop="DejaVu Sans").get_extents().width
         starts.append(float(at[1]) - width * ("end" in style or "right" in style))
