@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -363,6 +364,15 @@ def _figures(experiment: Experiment, store: Store) -> Iterator[str]:
             yield from part.figures.values()
 
 
+def copy_sample_study(folder: Path) -> list[Path]:
+    """Copy the synthetic sample experiment, which lies in the installed package, or beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    inside = package / "sample_images"
+    folder.mkdir(parents=True, exist_ok=True)
+    files = sorted((inside if inside.is_dir() else package.parent / "sample_images").iterdir())
+    return [Path(shutil.copyfile(file, folder / file.name)) for file in files]
+
+
 def run_demo(folder: Path, *, workers: Workers | None = None) -> FolderResult:
     """Write the synthetic sample experiment into a folder and run it into ``results`` below.
 
@@ -378,8 +388,6 @@ def run_demo(folder: Path, *, workers: Workers | None = None) -> FolderResult:
     OutputError
         If the folder holds something else, which is left alone.
     """
-    from blotquant.synthetic.study_files import write_study
-
     study = folder / "study"
     present = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     strangers = [name for name in present if name not in ("study", "results")]
@@ -387,6 +395,6 @@ def run_demo(folder: Path, *, workers: Workers | None = None) -> FolderResult:
         msg = f"{folder}: holds other files ({', '.join(strangers[:3])}); name a new folder"
         raise OutputError(msg)
     say("writing the sample experiment (synthetic pictures, invented numbers)")
-    write_study(study)
+    copy_sample_study(study)
     say("running it")
     return run_experiments([study], folder / "results", workers=workers)

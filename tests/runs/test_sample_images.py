@@ -9,16 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from make_sample_images import experiment_toml, shot_truth, true_conditions, true_ratios, write_picture
+from sample_study import CONDITIONS, REFERENCE, SyntheticStudy, plan_study
 
+from blotquant.errors import OutputError
+from blotquant.runs.study import copy_sample_study, run_demo
 from blotquant.synthetic import make_blot
-from blotquant.synthetic.study import CONDITIONS, REFERENCE, SyntheticStudy, plan_study
-from blotquant.synthetic.study_files import (
-    experiment_toml,
-    shot_truth,
-    true_conditions,
-    true_ratios,
-    write_picture,
-)
 
 FOLDER = Path(__file__).parents[2] / "sample_images"
 
@@ -123,3 +119,16 @@ def test_write_study_the_readme_calls_the_pictures_synthetic() -> None:
     assert "These pictures are synthetic" in text
     assert "python tools/make_sample_images.py" in text
     assert "2025" in text
+
+
+def test_copy_sample_study_is_what_lies_in_the_repository(tmp_path: Path) -> None:
+    copied = copy_sample_study(tmp_path / "new" / "study")
+    assert {file.name for file in copied} == {file.name for file in FOLDER.iterdir()}
+    assert all(file.read_bytes() == (FOLDER / file.name).read_bytes() for file in copied)
+
+
+def test_run_demo_leaves_a_folder_with_other_files_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.doc").write_text("mine")
+    with pytest.raises(OutputError, match=r"holds other files \(thesis.doc\); name a new folder"):
+        run_demo(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.doc"]

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 from test_session import small_session
+from write_session_schema import PUBLISHED, schema_text, session_schema
 
 from blotquant.errors import SessionError
 from blotquant.session import session as session_module
 from blotquant.session.history import Change
-from blotquant.session.schema import published_path, schema_text, session_schema
 from blotquant.session.session import SCHEMA_VERSION, parse_session, session_text
 
 WHEN = "2026-01-02T03:04:05Z"
@@ -24,8 +24,8 @@ def edited():
     )
 
 
-def test_published_path_the_published_schema_is_current():
-    assert published_path().read_text(encoding="utf-8") == schema_text(), "run python -m blotquant.session.schema"
+def test_schema_text_the_published_schema_is_current():
+    assert PUBLISHED.read_text(encoding="utf-8") == schema_text(), "run python tools/write_session_schema.py"
 
 
 def test_session_schema_what_is_written_fits_the_schema():

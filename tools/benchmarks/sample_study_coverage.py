@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,9 +29,11 @@ from blotquant.experiment.read import read_experiment
 from blotquant.normalization.normalize import normalize
 from blotquant.runs.membranes import measure_membrane, membrane_tasks
 from blotquant.statistics.contrasts import compare_contrasts
-from blotquant.synthetic.study import BIOLOGICAL_CV, CONDITIONS, plan_study
-from blotquant.synthetic.study_files import RATIOS, write_study
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, make_table
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from make_sample_images import RATIOS, write_study
+from sample_study import BIOLOGICAL_CV, CONDITIONS, plan_study
 
 FIRST_SEED = 5000
 TRUE_FOLDS = {

@@ -9,7 +9,9 @@ Usage: ``python tools/benchmarks/sheet_contradictions.py``
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,9 @@ from blotquant.errors import LaneCountError
 from blotquant.identification.sheet import find_contradiction
 from blotquant.model.geometry import LaneRole
 from blotquant.synthetic import make_blot
-from blotquant.synthetic.study import Shot, plan_study
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from sample_study import Shot, plan_study
 
 Pictures = list[NDArray[np.float64]]
 Roles = dict[int, LaneRole]

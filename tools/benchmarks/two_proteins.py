@@ -12,6 +12,7 @@ Usage: ``python tools/benchmarks/two_proteins.py [--studies N] [--seed SEED] [--
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections import Counter
 from dataclasses import replace
@@ -27,7 +28,9 @@ from blotquant.runs.membranes import measure_membrane, membrane_tasks
 from blotquant.runs.study import settings_of
 from blotquant.synthetic import make_blot
 from blotquant.synthetic.spec import BlotSpec
-from blotquant.synthetic.study import LADDER_KDA, Shot, SyntheticStudy, plan_study
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from sample_study import LADDER_KDA, Shot, SyntheticStudy, plan_study
 
 PICTURES = {"phospho": ("pAKT", "pERK", 30.0), "total": ("AKT", "ERK", 8.0)}
 RATIOS = (("pAKT/AKT", "pAKT", "AKT"), ("pERK/ERK", "pERK", "ERK"))

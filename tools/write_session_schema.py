@@ -1,13 +1,12 @@
 """The published JSON Schema of session files, made from the types that read them.
 
-``python -m blotquant.session.schema`` writes it again after a change; a test fails as long as the published one is
+``python tools/write_session_schema.py`` writes it again after a change; a test fails as long as the published one is
 stale.
 """
 
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ from blotquant.session.image_reference import ImageReference
 from blotquant.session.session import SCHEMA_VERSION
 from blotquant.settings import Settings
 
-PUBLISHED = f"session-{SCHEMA_VERSION}.schema.json"
+ROOT = Path(__file__).resolve().parent.parent
+PUBLISHED = ROOT / "blotquant" / "session" / "schema_files" / f"session-{SCHEMA_VERSION}.schema.json"
 _TEMPLATE = "#/$defs/{model}"
 
 
@@ -77,10 +77,5 @@ def schema_text() -> str:
     return json.dumps(session_schema(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def published_path() -> Path:
-    """Where the published schema lies in this installation."""
-    return Path(str(files("blotquant.session"))) / "schema_files" / PUBLISHED
-
-
 if __name__ == "__main__":
-    atomic_write(published_path(), schema_text())
+    atomic_write(PUBLISHED, schema_text())
