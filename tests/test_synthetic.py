@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from graded_suites import graded_suite, random_spec
 
-from blotquant.model.area_weights import area_weights
+from blotquant.model.geometry import area_weights
 from blotquant.synthetic import (
     NOISELESS,
     BlotSpec,

@@ -10,10 +10,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from blotquant.io.files import atomic_write
+from blotquant.io.files import adapter_of, atomic_write
 from blotquant.model.geometry import Band, Lane, Layout, Strip
 from blotquant.model.image import Polarity
-from blotquant.session.canonical_json import adapter_of
 from blotquant.session.history import Edit
 from blotquant.session.image_reference import ImageReference
 from blotquant.session.session import SCHEMA_VERSION

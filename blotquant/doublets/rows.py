@@ -15,8 +15,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.model.area_weights import area_weights
-from blotquant.model.geometry import Band, Box, Lane, Layout, Polygon, polygon
+from blotquant.model.geometry import Band, Box, Lane, Layout, Polygon, area_weights, polygon
 
 Array = NDArray[np.float64]
 

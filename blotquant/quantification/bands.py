@@ -12,8 +12,7 @@ import numpy as np
 
 from blotquant.doublets.shared_light import UNKNOWN_DOUBT
 from blotquant.flags import join_flags
-from blotquant.model.area_weights import area_weights
-from blotquant.model.geometry import Band, Layout, bounding_box
+from blotquant.model.geometry import Band, Layout, area_weights, bounding_box
 from blotquant.model.image import BlotImage, FloatImage
 from blotquant.quantification.background import Aperture, Array, Estimate
 from blotquant.quantification.edge_losses import column_sums, cut_light, cut_sd, end_variances, side_variance

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.model.area_weights import area_weights
-from blotquant.model.geometry import Lane
+from blotquant.model.geometry import Lane, area_weights
 from blotquant.quantification.background import Aperture
 from blotquant.quantification.prepared_image import PreparedImage
 

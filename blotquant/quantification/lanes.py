@@ -34,8 +34,7 @@ from scipy import ndimage
 
 from blotquant.flags import join_flags
 from blotquant.imaging.robust import MAD_TO_SD, row_medians
-from blotquant.model.area_weights import area_weights, clip_box
-from blotquant.model.geometry import Box, Lane, Layout, bounding_box
+from blotquant.model.geometry import Box, Lane, Layout, area_weights, bounding_box, clip_box
 from blotquant.model.image import BlotImage, FloatImage
 from blotquant.quantification.noise import LOD_SDS, LOQ_SDS
 from blotquant.quantification.prepared_image import to_optical_density

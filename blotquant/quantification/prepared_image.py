@@ -16,8 +16,7 @@ from blotquant.doublets.rows import component_weights
 from blotquant.doublets.shared_light import share_light
 from blotquant.errors import ImageError
 from blotquant.imaging.robust import winsorised_sd
-from blotquant.model.area_weights import area_weights, area_weights_of, clip_box
-from blotquant.model.geometry import Band, Box, Layout, polygon, polygon_area
+from blotquant.model.geometry import Band, Box, Layout, area_weights, area_weights_of, clip_box, polygon, polygon_area
 from blotquant.model.image import BlotImage, FloatImage
 from blotquant.quantification.background import BACKGROUNDS, Aperture, Array, BackgroundPixels, FittedBackground
 from blotquant.quantification.background.row_shapes import RowShapes

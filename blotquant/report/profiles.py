@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.export.contrast import picture_contrast, to_grey
-from blotquant.model.area_weights import area_weights
+from blotquant.model.geometry import area_weights
 from blotquant.quantification.lanes import LaneProfile, profile_lanes
 from blotquant.quantification.prepared_image import apertures_of
 

@@ -23,10 +23,9 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from blotquant.errors import OutputError, SessionError
-from blotquant.io.files import is_plain_file, read_bounded, sha256_of
+from blotquant.io.files import adapter_of, canonical_text, is_plain_file, parse_json, read_bounded, sha256_of
 from blotquant.runs.corrections import read_sessions
 from blotquant.runs.store import Store, is_link, keep_aside, locked
-from blotquant.session.canonical_json import adapter_of, canonical_text, parse_json
 from blotquant.session.session import SESSION_SUFFIX, software_versions
 from blotquant.settings import explain_validation
 from blotquant.text import printable, relative_path, say

@@ -13,8 +13,8 @@ from dataclasses import dataclass, fields, replace
 from itertools import groupby
 from typing import Any, Literal, NamedTuple, cast, get_args
 
+from blotquant.io.files import adapter_of, canonical_json
 from blotquant.model.geometry import Band, Lane, Strip
-from blotquant.session.canonical_json import adapter_of, canonical_json
 
 Kind = Literal["strip", "lane", "band", "image", "settings"]
 Scalar = str | int | float | bool | None

@@ -15,10 +15,9 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from blotquant.errors import SessionError
-from blotquant.io.files import atomic_write, read_bounded
+from blotquant.io.files import adapter_of, atomic_write, canonical_text, parse_json, plain_value, read_bounded
 from blotquant.model.geometry import Band, Lane, Layout, Strip
 from blotquant.model.image import BlotImage, Polarity
-from blotquant.session.canonical_json import adapter_of, canonical_text, parse_json, plain_value
 from blotquant.session.history import FIND_AGAIN, Change, Edit, History, effective_edits
 from blotquant.session.image_reference import ImageReference
 from blotquant.session.replay import Conflict, apply_edits, diff_layouts, replay_on

@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blotquant.model.area_weights import area_weights
-from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
+from blotquant.model.geometry import Band, Lane, Layout, Strip, area_weights, rectangle
 from blotquant.quantification.background import BACKGROUNDS, Aperture, FittedBackground
 from blotquant.quantification.noise import measure_noise
 from blotquant.quantification.prepared_image import find_background_pixels

@@ -10,8 +10,7 @@ import pytest
 from blotquant.doublets.fit import fit_doublet
 from blotquant.doublets.rows import component_weights, unresolved_rows
 from blotquant.doublets.split import resolve_doublets
-from blotquant.model.area_weights import area_weights
-from blotquant.model.geometry import Band, Lane, Layout, Strip, bounding_box, polygon, rectangle
+from blotquant.model.geometry import Band, Lane, Layout, Strip, area_weights, bounding_box, polygon, rectangle
 from blotquant.settings import IdentificationSettings
 
 ROOT_2PI = np.sqrt(2 * np.pi)

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blotquant.model.area_weights import area_weights, clip_box
-from blotquant.model.geometry import Box, bounding_box, polygon, polygon_area, rectangle
+from blotquant.model.geometry import Box, area_weights, bounding_box, clip_box, polygon, polygon_area, rectangle
 
 coordinate = st.floats(5, 45, allow_nan=False)
 

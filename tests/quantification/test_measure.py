@@ -11,8 +11,7 @@ import pytest
 from simple_pictures import HEIGHT, ROWS, SHAPE, WIDTH, as_image, gaussians, plain_layout
 
 from blotquant.flags import split_flags
-from blotquant.model.area_weights import area_weights
-from blotquant.model.geometry import Layout, polygon, rectangle
+from blotquant.model.geometry import Layout, area_weights, polygon, rectangle
 from blotquant.quantification.background import BACKGROUNDS
 from blotquant.quantification.bands import measure_bands
 from blotquant.quantification.prepared_image import prepare_image

@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blotquant.model.area_weights import area_weights
-from blotquant.model.geometry import Box, Layout, Strip, polygon, rectangle
+from blotquant.model.geometry import Box, Layout, Strip, area_weights, polygon, rectangle
 from blotquant.quantification.background import Aperture
 from blotquant.quantification.edge_losses import (
     EdgeLosses,

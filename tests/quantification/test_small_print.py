@@ -44,7 +44,7 @@ def sloping() -> np.ndarray:
 
 
 def slanted_aperture() -> Aperture:
-    from blotquant.model.area_weights import area_weights
+    from blotquant.model.geometry import area_weights
 
     box, weights = area_weights(SLANTED, SHAPE)
     return Aperture(box=box, weights=weights, lane=plain_layout().lanes[0])

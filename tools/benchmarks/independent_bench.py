@@ -31,8 +31,7 @@ from simulator import GRADES, Picture, make_blot, make_stain
 
 from blotquant.detection.picture import find_layout
 from blotquant.doublets.split import resolve_doublets
-from blotquant.model.area_weights import area_weights_of
-from blotquant.model.geometry import Layout
+from blotquant.model.geometry import Layout, area_weights_of
 from blotquant.model.image import BlotImage
 from blotquant.quantification.bands import measure_bands
 from blotquant.quantification.lanes import measure_lanes

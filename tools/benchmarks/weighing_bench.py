@@ -27,8 +27,7 @@ from graded_suites import DIFFICULTIES, graded_suite
 from level_limit import level_sd
 
 from blotquant.doublets.split import resolve_doublets
-from blotquant.model.area_weights import area_weights
-from blotquant.model.geometry import Layout
+from blotquant.model.geometry import Layout, area_weights
 from blotquant.quantification.bands import measure_bands
 from blotquant.quantification.prepared_image import find_background_pixels
 from blotquant.settings import QuantificationSettings

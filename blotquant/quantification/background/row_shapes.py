@@ -29,8 +29,7 @@ from blotquant.doublets.row_model import (
     row_profile,
 )
 from blotquant.doublets.rows import edges, middle_line
-from blotquant.model.area_weights import clip_box
-from blotquant.model.geometry import Band, Layout
+from blotquant.model.geometry import Band, Layout, clip_box
 from blotquant.model.image import FloatImage
 from blotquant.quantification.background.background_pixels import Array
 
