@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from blotquant.experiment.read import read_experiment as read_experiment
     from blotquant.flags import FLAGS as FLAGS
     from blotquant.identification.ladder import fit_ladder as fit_ladder
-    from blotquant.identification.targets import Target as Target
+    from blotquant.identification.presets import Target as Target
     from blotquant.identification.targets import assign_targets as assign_targets
     from blotquant.io import read_image as read_image
     from blotquant.model.geometry import Band as Band
@@ -67,7 +67,8 @@ _HOMES = {
     "session.session": "Session load_session save_session",
     "settings": "Settings",
     "synthetic": "make_blot",
-    "identification.targets": "Target assign_targets",
+    "identification.presets": "Target",
+    "identification.targets": "assign_targets",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 

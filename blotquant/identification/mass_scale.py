@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from blotquant.flags import join_flags, split_flags
 from blotquant.identification.ladder import LadderError, LadderFit, find_ladders
-from blotquant.identification.rows import Target
+from blotquant.identification.presets import Target
 from blotquant.model.geometry import Band, Layout
 
 Floats = NDArray[np.float64]

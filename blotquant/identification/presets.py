@@ -1,9 +1,12 @@
-"""Data: what common ladders hold and where common targets run; apparent masses in SDS-PAGE, in kDa."""
+"""What common ladders hold and where common targets run, as apparent masses in SDS-PAGE; a target to look for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
+
+import numpy as np
 
 # Prestained ladders: apparent masses in SDS-PAGE, top of the gel first.
 LADDERS_KDA: dict[str, tuple[float, ...]] = {
@@ -77,3 +80,52 @@ def ladder_kda(ladder: str | Sequence[float]) -> tuple[float, ...]:
         msg = f"a ladder needs at least 3 different masses above 0 kDa, got {list(ladder)}"
         raise ValueError(msg)
     return masses
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A protein to look for.
+
+    Attributes
+    ----------
+    name : str
+        As in the experiment file; the bands' `target`.
+    mw_kda : tuple of float
+        Expected mass in kDa, or the masses of a doublet, the upper band's first; where empty, the preset of that
+        name if there is one.
+    row : str or None
+        Name of its row (`Layout.row_names`), where the user knows it; of a doublet the row that holds both, or its
+        upper half.
+    at : (float, float) or None
+        A place (x, y) on one of its bands, in pixels of the picture, where the user points at it.
+    """
+
+    name: str
+    mw_kda: tuple[float, ...] = ()
+    row: str | None = None
+    at: tuple[float, float] | None = None
+
+    @property
+    def masses(self) -> tuple[float, ...]:
+        """Expected masses, heaviest first: the given ones or the preset's."""
+        return tuple(sorted(self.mw_kda or target_kda(self.name), reverse=True))
+
+    @property
+    def band_names(self) -> tuple[str, ...]:
+        """What its bands are called: the name itself, or the name and mass of each band of a doublet (``pERK 44``)."""
+        if len(self.masses) < 2:
+            return (self.name,)
+        return tuple(f"{self.name} {mass:g}" for mass in self.masses)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """All `target` values that add up to this protein, the unresolved sum included."""
+        return tuple(dict.fromkeys((*self.band_names, self.name)))
+
+    def expected_kda(self, band_name: str) -> float | None:
+        """Mass at which the band of that name is expected; of a doublet's sum, the geometric mean."""
+        if not self.masses or band_name not in self.members:
+            return None
+        if band_name in self.band_names:
+            return self.masses[self.band_names.index(band_name)]
+        return float(np.exp(np.mean(np.log(self.masses))))

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import groupby
-from typing import Any, Literal, NamedTuple, cast, get_args
+from typing import Any, Literal, NamedTuple, cast
 
 from blotquant.io.files import adapter_of, canonical_json
 from blotquant.model.geometry import Band, Lane, Strip
@@ -20,7 +20,6 @@ Kind = Literal["strip", "lane", "band", "image", "settings"]
 Scalar = str | int | float | bool | None
 Value = Strip | Lane | Band | Scalar
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
 UNDO = "undo"
 REDO = "redo"
 FIND_AGAIN = "find_again"

@@ -17,9 +17,16 @@ from scipy.ndimage import gaussian_filter
 from blotquant.model.geometry import Band, Layout, Polygon, Strip
 from blotquant.model.image import BlotImage
 from blotquant.synthetic.bands import Place, numbered, place_bands
-from blotquant.synthetic.debris import render_debris, render_hot_pixels
 from blotquant.synthetic.spec import BlotSpec, CameraSpec, StripSpec, plain_spec
-from blotquant.synthetic.surface import inside, pixel_grid, pixels_of, render_surface, strip_outline
+from blotquant.synthetic.surface import (
+    inside,
+    pixel_grid,
+    pixels_of,
+    render_debris,
+    render_hot_pixels,
+    render_surface,
+    strip_outline,
+)
 from blotquant.synthetic.truth import Truth, band_outline, tell_truth, true_lane
 
 Floats = NDArray[np.float64]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,28 +15,10 @@ from blotquant.synthetic.spec import BlotSpec, LaneSpec, StripSpec
 from blotquant.synthetic.surface import pixels_of
 
 Floats = NDArray[np.float64]
-BAND_NAMES = [
-    "strip",
-    "lane",
-    "row",
-    "target",
-    "mw_kda",
-    "present",
-    "volume",
-    "share",
-    "peak_row",
-    "peak_col",
-    "peak_counts",
-    "sigma_along",
-    "sigma_across",
-    "width",
-    "hollow",
-    "saturated_px",
-    "saturated",
-    "sd_limit",
-    "snr_limit",
-    "snr",
-]
+_BAND_NAMES = [
+    "strip", "lane", "row", "target", "mw_kda", "present", "volume", "peak_row", "peak_col", "peak_counts",
+    "sigma_along", "sigma_across", "width", "hollow", "saturated_px", "saturated", "sd_limit", "snr_limit", "snr",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -114,75 +95,37 @@ def _lane_table(strips: tuple[StripSpec, ...]) -> pd.DataFrame:
 def _band_table(
     spec: BlotSpec, places: tuple[Place, ...], signal: Floats, background: Floats, full: NDArray[np.bool_]
 ) -> pd.DataFrame:
-    clutter = _clutter(places, background)
-    lines = [
-        {
-            **_form(place),
-            "present": place.volume > 0,
-            "volume": place.volume,
-            "peak_counts": float(signal[_pixel(spec, place)]),
-            **_burnt(spec, place, full),
-            **_noise(spec, place, background, clutter),
-        }
-        for place in places
-    ]
-    table = pd.DataFrame(lines, columns=BAND_NAMES)
+    # What of the ground is as small as a band: smoothed by a band's SD less smoothed by four.
+    clutter = np.zeros_like(background)
+    if places:
+        sigma = float(np.median([place.spread for place in places]))
+        clutter = gaussian_filter(background, sigma) - gaussian_filter(background, 4 * sigma)
+    camera, lines = spec.camera, []
+    for place in places:
+        row = place.row_spec
+        # The pixel under the peak, or the nearest in the picture.
+        at = tuple(int(np.clip(round(v), 0, n - 1)) for v, n in zip(place.peak, spec.shape, strict=True))
+        # Pixels at the ceiling within 2.5 SD of the ridge and the band's width.
+        window = place.window(spec.shape)
+        across, along = place.coordinates(*pixels_of(window))
+        own = (np.abs(along - place.mode) <= 2.5 * place.spread) & (np.abs(across) <= place.width / 2 + 2 * row.edge)
+        burnt = int((full[window] & own).sum())
+        # Scatter of the volume over the true outline: by photons and readout, then by the unevenness around it too.
+        area, below = polygon_area(band_outline(place, 2.5)), max(float(background[at]) - camera.offset, 0.0)
+        variance = area * (camera.read_noise**2 + camera.gain * below) + camera.gain * place.volume
+        near = clutter[window]
+        uneven = area * 1.4826 * float(np.median(np.abs(near - np.median(near))))
+        sds = np.sqrt([variance, variance + uneven**2])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            snr_limit, snr = np.where(place.volume > 0, place.volume / sds, 0.0).tolist()
+        across_sd = float(np.sqrt(place.width**2 / 12 + row.edge**2))  # of a box with soft sides
+        lines.append(
+            (place.strip, place.lane, place.row, row.target, row.mw_kda, place.volume > 0, place.volume, *place.peak,
+             float(signal[at]), place.spread, across_sd, place.width, row.hollow, burnt, burnt > 0, float(sds[0]),
+             snr_limit, snr)
+        )  # fmt: skip
+    table = pd.DataFrame(lines, columns=_BAND_NAMES)
     total = table.groupby(["strip", "lane"])["volume"].transform("sum")
-    table["share"] = (table["volume"] / total.where(total > 0)).fillna(0.0)
+    share = (table["volume"] / total.where(total > 0)).fillna(0.0)
+    table.insert(_BAND_NAMES.index("volume") + 1, "share", share)
     return table.sort_values(["strip", "lane", "row"], ignore_index=True)
-
-
-def _form(place: Place) -> dict[str, Any]:
-    row = place.row_spec
-    return {
-        "strip": place.strip,
-        "lane": place.lane,
-        "row": place.row,
-        "target": row.target,
-        "mw_kda": row.mw_kda,
-        "peak_row": place.peak[0],
-        "peak_col": place.peak[1],
-        "sigma_along": place.spread,
-        "sigma_across": float(np.sqrt(place.width**2 / 12 + row.edge**2)),  # of a box with soft sides
-        "width": place.width,
-        "hollow": row.hollow,
-    }
-
-
-def _noise(spec: BlotSpec, place: Place, background: Floats, clutter: Floats) -> dict[str, Any]:
-    """Scatter of the volume over the true outline: by photons and readout, and by the unevenness around it."""
-    # Photon and read noise over the true outline, then what of the ground is as small as a band.
-    camera, area = spec.camera, polygon_area(band_outline(place, 2.5))
-    below = max(float(background[_pixel(spec, place)]) - camera.offset, 0.0)
-    variance = area * (camera.read_noise**2 + camera.gain * below) + camera.gain * place.volume
-    near = clutter[place.window(spec.shape, reach=6.0)]
-    uneven = area * 1.4826 * float(np.median(np.abs(near - np.median(near))))
-    sds = np.sqrt([variance, variance + uneven**2])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        snr_limit, snr = np.where(place.volume > 0, place.volume / sds, 0.0).tolist()
-    return {"sd_limit": float(sds[0]), "snr_limit": snr_limit, "snr": snr}
-
-
-def _clutter(places: tuple[Place, ...], background: Floats) -> Floats:
-    """What of the true background is as small as a band: smoothed by a band's SD less smoothed by four."""
-    if not places:
-        return np.zeros_like(background)
-    sigma = float(np.median([place.spread for place in places]))
-    return np.asarray(gaussian_filter(background, sigma) - gaussian_filter(background, 4 * sigma))
-
-
-def _pixel(spec: BlotSpec, place: Place) -> tuple[int, int]:
-    """The pixel under the peak, or the nearest in the picture."""
-    row, col = (int(np.clip(round(v), 0, n - 1)) for v, n in zip(place.peak, spec.shape, strict=True))
-    return row, col
-
-
-def _burnt(spec: BlotSpec, place: Place, full: NDArray[np.bool_]) -> dict[str, Any]:
-    """Pixels at the ceiling within 2.5 SD of the ridge and the band's width."""
-    window = place.window(spec.shape)
-    across, along = place.coordinates(*pixels_of(window))
-    own = (np.abs(along - place.mode) <= 2.5 * place.spread) & (
-        np.abs(across) <= place.width / 2 + 2 * place.row_spec.edge
-    )
-    count = int((full[window] & own).sum())
-    return {"saturated_px": count, "saturated": count > 0}
