@@ -33,7 +33,7 @@ from blotquant.identification.targets import Target, assign_targets
 from blotquant.model.geometry import Lane, Layout
 from blotquant.model.image import BlotImage, FloatImage
 from blotquant.quantification.bands import measure_rows
-from blotquant.quantification.lanes import lane_rows
+from blotquant.quantification.lanes import LaneProfile, lane_rows
 from blotquant.quantification.prepared_image import PreparedImage, prepare_image
 from blotquant.session.session import Session, make_session
 from blotquant.settings import Settings
@@ -185,6 +185,8 @@ class Analysis:
         What was weighed: the session's layout with targets assigned.
     band_rows, lane_rows : list of dict
         The measured bands and lanes, as plain values by column of `blotquant.tables`.
+    lane_profiles : dict of str to LaneProfile
+        What each lane was measured on, by its id.
     scene : PreparedImage
         The picture as it was prepared for quantification, for profiles and live re-measuring.
     identity : LaneIdentity or None
@@ -196,6 +198,7 @@ class Analysis:
     layout: Layout
     band_rows: list[dict[str, Any]]
     lane_rows: list[dict[str, Any]]
+    lane_profiles: dict[str, LaneProfile]
     scene: PreparedImage
     identity: LaneIdentity | None = None
 
@@ -376,8 +379,16 @@ def quantify(image: BlotImage, session: Session, *, naming: Naming | None = None
     lanes = (_without_flags(lane, "empty_lane") if lane.id in lit_lanes else lane for lane in layout.lanes)
     layout = replace(layout, lanes=tuple(lanes))
     with stage("lanes"):
-        measured = lane_rows(image, layout, settings=session.settings.quantification)
-    return Analysis(image=image, session=session, layout=layout, band_rows=bands, lane_rows=measured, scene=scene)
+        measured, profiles = lane_rows(image, layout, settings=session.settings.quantification)
+    return Analysis(
+        image=image,
+        session=session,
+        layout=layout,
+        band_rows=bands,
+        lane_rows=measured,
+        lane_profiles=profiles,
+        scene=scene,
+    )
 
 
 @single_threaded

@@ -248,6 +248,7 @@ def measure_rows(
     marks = place_flags(bands, layout, shape=image.shape)
     apertures = apertures_of(bands, layout, scene.signal)
     estimates = scene.surface.under_all(apertures)
+    scene.last_measured.update(zip((band.id for band in bands), zip(apertures, estimates, strict=True), strict=True))
     # Levels of the other backgrounds for the method spread: all bands at once.
     others = [surface.under_all(apertures) for surface in scene.others]
     rows = []

@@ -157,7 +157,7 @@ def measure_lanes(
         One row a lane with `LANE_COLUMNS`. Volumes are counts; that of a lane with any pixel at the ceiling is a
         lower bound, flagged ``saturated``. A lane outside the window has none.
     """
-    return make_table(lane_rows(image, layout, settings=settings, window=window), LANE_COLUMNS)
+    return make_table(lane_rows(image, layout, settings=settings, window=window)[0], LANE_COLUMNS)
 
 
 @single_threaded
@@ -167,8 +167,8 @@ def lane_rows(
     *,
     settings: QuantificationSettings | None = None,
     window: tuple[float, float] | None = None,
-) -> list[dict[str, Any]]:
-    """Rows of `measure_lanes` as plain values."""
+) -> tuple[list[dict[str, Any]], dict[str, LaneProfile]]:
+    """Rows of `measure_lanes` as plain values, and the profiles that they were measured on, by the lane's id."""
     settings, layout = settings or QuantificationSettings(), layout.sorted()
     if settings.optical_density:
         image = to_optical_density(image)
@@ -204,22 +204,7 @@ def lane_rows(
             "col_center": float(lane.center_at(sum(lane.row_range) / 2)), **box._asdict(),
             "confidence": lane.confidence, "probe": image.probe, "exposure_s": image.exposure_s, **cells,
         })  # fmt: skip
-    return rows
-
-
-def profile_lanes(signal: FloatImage, layout: Layout, *, background: str = "local") -> list[LaneProfile]:
-    """Profiles of all lanes with the background along each.
-
-    Parameters
-    ----------
-    signal : ndarray, shape (H, W)
-        Counts, bands bright.
-    layout : Layout
-        Strips and lanes.
-    background : str
-        ``none`` for no background, ``constant`` for the median beside all lanes, else the opening along the lane.
-    """
-    return _with_backgrounds(signal, layout, background, lengths=(1.0,))[0]
+    return rows, {lane.id: profile for lane, profile in zip(layout.lanes, profiles, strict=True)}
 
 
 def _bare_profiles(signal: FloatImage, layout: Layout) -> tuple[list[LaneProfile], float]:

@@ -18,7 +18,14 @@ from blotquant.errors import ImageError
 from blotquant.imaging.robust import winsorised_sd
 from blotquant.model.geometry import Band, Box, Layout, area_weights, area_weights_of, clip_box, polygon, polygon_area
 from blotquant.model.image import BlotImage, FloatImage
-from blotquant.quantification.background import BACKGROUNDS, Aperture, Array, BackgroundPixels, FittedBackground
+from blotquant.quantification.background import (
+    BACKGROUNDS,
+    Aperture,
+    Array,
+    BackgroundPixels,
+    Estimate,
+    FittedBackground,
+)
 from blotquant.quantification.background.row_shapes import RowShapes
 from blotquant.quantification.edge_losses import EdgeLosses, measure_edge_losses
 from blotquant.quantification.noise import Noise, measure_noise
@@ -102,6 +109,8 @@ class PreparedImage:
         What the sides of its outlines leave out of their bands.
     flags : tuple of str
         What holds for every number measured here.
+    last_measured : dict of str to (Aperture, Estimate)
+        What each band's volume was computed from when it was measured last, by the band's id: for drawings of it.
     """
 
     ground: BackgroundPixels
@@ -113,6 +122,7 @@ class PreparedImage:
     row_sigma: dict[tuple[str, int], float]
     cuts: EdgeLosses = field(default_factory=EdgeLosses)
     flags: tuple[str, ...] = ()
+    last_measured: dict[str, tuple[Aperture, Estimate]] = field(default_factory=dict)
 
     @property
     def signal(self) -> FloatImage:

@@ -14,13 +14,14 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from blotquant.detection.lane_ties import tie_words
+from blotquant.export.contrast import picture_contrast
 from blotquant.flags import FLAGS, Flag, split_flags
 from blotquant.identification.ladder import LadderError, LadderFit, find_ladder
 from blotquant.report.profiles import PROFILE_HEIGHT, PROFILE_WIDTH, encode_picture, lane_profiles
 from blotquant.report.tables import Cell, Record, View, is_missing, render, table_html, value, with_sd, words
+from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, plain_rows
 
 if TYPE_CHECKING:
-    import pandas as pd
     from markupsafe import Markup
 
     from blotquant.analysis import Analysis
@@ -92,6 +93,7 @@ def render_blot(
     """
     known = known or PictureWords()
     height, width = analysis.image.shape
+    low, high = picture_contrast(analysis.image, analysis.layout)
     # Marks keep their size on the page, whatever the picture's pixels.
     font = max(9.0, width / 48)
     labels = lane_labels(analysis.layout, known)
@@ -102,7 +104,7 @@ def render_blot(
         title=title,
         facts=_facts(constants or {}) | ({} if known.strip is None else {"strip": str(known.strip)}),
         image=analysis.image,
-        picture=encode_picture(analysis.image, analysis.layout),
+        picture={"uri": encode_picture(analysis.image, low, high), "low": low, "high": high},
         width=width,
         height=height,
         font=font,
@@ -110,7 +112,7 @@ def render_blot(
         strips=[points_of(strip.outline) for strip in analysis.layout.strips],
         lanes=[lane_mark(lane, labels) for lane in analysis.layout.lanes],
         # A stain is measured by lanes: outlines of its hundreds of bands would only hide the picture.
-        bands=[] if known.stain else _band_marks(analysis.layout, analysis.bands),
+        bands=[] if known.stain else _band_marks(analysis),
         marks=known.marks,
         splices=splice_marks(analysis.layout),
         rows=rows,
@@ -192,12 +194,12 @@ def splice_marks(layout: Layout) -> list[str]:
 def _doubts(analysis: Analysis) -> list[tuple[Flag, str]]:
     """Serious flags of the probe's own bands, with the lanes that carry them."""
     lanes: dict[str, list[int]] = {}
-    named = analysis.bands[analysis.bands["target"].notna()]
-    for lane, cell in zip(named["lane"], named["flags"], strict=True):
-        for name in split_flags(cell):
+    named = [row for row in analysis.band_rows if row["target"] is not None]
+    for row in named:
+        for name in split_flags(row["flags"]):
             if FLAGS[name].level != "info":
-                lanes.setdefault(name, []).append(int(lane))
-    every = sorted({int(lane) for lane in named["lane"]})
+                lanes.setdefault(name, []).append(row["lane"])
+    every = sorted({row["lane"] for row in named})
     found = []
     for name, where in ((name, sorted(set(lanes[name]))) for name in FLAGS if name in lanes):
         one = "lane " if len(where) == 1 else "lanes "
@@ -222,10 +224,10 @@ def lane_mark(lane: Lane, labels: Mapping[int, str]) -> dict[str, Any]:
     }
 
 
-def _band_marks(layout: Layout, table: pd.DataFrame) -> list[dict[str, Any]]:
-    rows = {row["band_id"]: row for row in table.to_dict("records")}
+def _band_marks(analysis: Analysis) -> list[dict[str, Any]]:
+    rows = {row["band_id"]: row for row in analysis.band_rows}
     marks = []
-    for band in layout.bands:
+    for band in analysis.layout.bands:
         row = rows[band.id]
         flags = split_flags(row["flags"])
         # As it was measured: a band that the search only expected in its row may be there all the same.
@@ -261,7 +263,7 @@ def _band_numbers(analysis: Analysis, labels: Mapping[int, str]) -> Markup:
         View("found", "Detected, expected from its row, edited or drawn by hand", value("origin")),
         View("flags", "See the list of flags", words("flags")),
     )
-    return table_html(analysis.bands.to_dict("records"), views)
+    return table_html(plain_rows(analysis.band_rows, BAND_COLUMNS), views)
 
 
 def _lane_numbers(analysis: Analysis, labels: Mapping[int, str]) -> Markup:
@@ -275,7 +277,7 @@ def _lane_numbers(analysis: Analysis, labels: Mapping[int, str]) -> Markup:
         ),
         View("flags", "See the list of flags", words("flags")),
     )
-    return table_html(analysis.lanes.to_dict("records"), views)
+    return table_html(plain_rows(analysis.lane_rows, LANE_COLUMNS), views)
 
 
 def render_identity(
@@ -315,7 +317,7 @@ def render_identity(
             "title": analysis.image.name,
             "probe": facts.get("probe"),
             "exposure": None if is_missing(exposure) else f"{exposure:g}",
-            "uri": encode_picture(analysis.image, layout, longest=LONGEST_PX).uri,
+            "uri": encode_picture(analysis.image, *picture_contrast(analysis.image, layout), longest=LONGEST_PX),
             "width": width,
             "height": height,
             "font": font,

@@ -7,7 +7,7 @@ import pytest
 
 from blotquant.model.geometry import Lane, Layout, Strip, rectangle
 from blotquant.model.image import BlotImage
-from blotquant.quantification.lanes import measure_lanes, profile_lanes
+from blotquant.quantification.lanes import lane_rows, measure_lanes
 from blotquant.settings import QuantificationSettings
 from blotquant.tables import LANE_COLUMNS
 
@@ -97,7 +97,7 @@ def test_measure_lanes_scales_with_the_counts(factor):
 
 def test_measure_lanes_does_not_count_pixels_of_two_lanes_twice():
     wide = replace(layout(), lanes=tuple(replace(lane, widths=(62.0, 62.0)) for lane in layout().lanes))
-    inner = [profile.cover.max() for profile in profile_lanes(stain(), wide)]
+    inner = [profile.cover.max() for profile in lane_rows(BlotImage(pixels=stain()), wide)[1].values()]
     assert inner[1] == pytest.approx(50)
     total = measured(stain(), of=wide)["volume"].sum()
     assert total == pytest.approx(measured(stain())["volume"].sum(), rel=0.02)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from report_example import BLOTS, IMG, PROBES, make_report
 
+from blotquant.export.contrast import picture_contrast
 from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
 from blotquant.model.image import BlotImage
 from blotquant.report.blot import kda_marks, splice_marks
@@ -95,21 +96,21 @@ def test_methods_paragraph_every_background_that_can_be_set_has_words():
     assert set(BACKGROUND_WORDS) == set(allowed)
 
 
-def test_pictures_are_reduced_whole_and_linear():
+def test_encode_picture_reduces_it_whole_and_linear():
     ramp = np.tile(np.arange(2501, dtype=np.uint16), (40, 1))
     image = BlotImage(pixels=ramp, polarity="bright", ceiling=65535, white=0.0)
-    picture = encode_picture(image, Layout(strips=(), lanes=(), bands=()))
-    assert picture.step == 3
+    low, high = picture_contrast(image, Layout(strips=(), lanes=(), bands=()))
+    uri = encode_picture(image, low, high)
     from base64 import b64decode
     from io import BytesIO
 
     from PIL import Image
 
-    with Image.open(BytesIO(b64decode(picture.uri.split(",")[1]))) as image:
+    with Image.open(BytesIO(b64decode(uri.split(",")[1]))) as image:
         assert image.size == (834, 14)  # 2501 / 3 and 40 / 3 rounded up: no edge is cut off
         grey = np.asarray(image).astype(float)[5]
     assert max(image.size) <= MAX_PICTURE_PX
-    expected = 255 * (1 - (np.arange(834) * 3 + 1 - picture.low) / (picture.high - picture.low))
+    expected = 255 * (1 - (np.arange(834) * 3 + 1 - low) / (high - low))
     assert np.abs(grey[10:-10] - expected[10:-10]).max() < 3
 
 
