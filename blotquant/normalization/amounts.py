@@ -89,6 +89,9 @@ class Signal:
 Record = Mapping[str, Any]
 _PICTURE = ("blot", "membrane", "probe", "image")
 _SERIES = ("blot", "membrane", "probe")
+_READ = (*_PICTURE, "strip", "lane", "band", "role", "target", "exposure_s", "volume", "volume_sd", "rate", "rate_sd",
+         "lod", "loq", "bound", "flags")  # fmt: skip
+"""Columns that amounts are made from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,9 +125,13 @@ def group_tables(bands: pd.DataFrame, lanes: pd.DataFrame, exposures: pd.DataFra
 
 
 def _grouped(table: pd.DataFrame, keys: Sequence[str]) -> dict[tuple[str, ...], list[Record]]:
+    names = [name for name in _READ if name in table]
+    needed = {*keys, "lane"} & set(names)
     groups: dict[tuple[str, ...], list[Record]] = {}
-    for row in table.dropna(subset=[*keys, *({"lane"} & set(table.columns))]).to_dict("records"):
-        groups.setdefault(tuple(str(row[key]) for key in keys), []).append({str(k): v for k, v in row.items()})
+    for line in zip(*(table[name].tolist() for name in names), strict=True):
+        row = {n: None if x is None or x is pd.NA or x != x else x for n, x in zip(names, line, strict=True)}
+        if all(row[name] is not None for name in needed):
+            groups.setdefault(tuple(str(row[key]) for key in keys), []).append(row)
     return groups
 
 
@@ -138,7 +145,7 @@ def _in_strip(rows: Sequence[Record], image: ImageEntry) -> list[Record]:
         row
         for row in rows
         if image.strip in (None, row["strip"])
-        and (image.exposure_s is None or pd.isna(row["exposure_s"]) or row["exposure_s"] == image.exposure_s)
+        and (image.exposure_s is None or row["exposure_s"] is None or row["exposure_s"] == image.exposure_s)
     ]
 
 
@@ -196,7 +203,7 @@ def _images_showing(experiment: Experiment, tables: Tables, *, blot: str, membra
 def _exposure_of(image: ImageEntry, tables: Tables) -> float:
     if image.exposure_s is not None:
         return image.exposure_s
-    known = (row["exposure_s"] for row in tables.bands_of(image) if pd.notna(row["exposure_s"]))
+    known = (row["exposure_s"] for row in tables.bands_of(image) if row["exposure_s"] is not None)
     return float(next(known, 0.0))
 
 
@@ -277,8 +284,8 @@ def _band_amounts(
 def _amount(row: Record, value: str, sd: str) -> Amount:
     flags = split_flags(row.get("flags"))
     saturated = "saturated" in flags or row.get("bound") == "≥"
-    number = {key: float(row[key]) if pd.notna(row.get(key)) else math.nan for key in (value, sd)}
-    limits = {key: float(row[key]) if pd.notna(row.get(key)) else math.nan for key in ("lod", "loq")}
+    number = {key: math.nan if row.get(key) is None else float(row[key]) for key in (value, sd)}
+    limits = {key: math.nan if row.get(key) is None else float(row[key]) for key in ("lod", "loq")}
     return Amount(number[value], number[sd], limits["lod"], limits["loq"], flags, saturated)
 
 

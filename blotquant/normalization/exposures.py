@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ _PLACE = ["row_start", "row_stop", "col_start", "col_stop"]
 
 
 @single_threaded
-def fit_exposure_series(table: pd.DataFrame) -> pd.DataFrame:
+def fit_exposure_series(table: pd.DataFrame, series: Sequence[NDArray[np.int_]] | None = None) -> pd.DataFrame:
     """Fit V = r t to each band over the exposures of its probe.
 
     The line goes through the origin, with weights 1 / Var(V), over the linear part of the frames in which the band is
@@ -42,6 +43,8 @@ def fit_exposure_series(table: pd.DataFrame) -> pd.DataFrame:
     ----------
     table : DataFrame
         Measured bands of all frames, with `BAND_COLUMNS`; `exposure_s` in seconds, `volume_sd` in counts.
+    series : sequence of ndarray of int, optional
+        From `exposure_series`, where the same bands are fitted with other volumes.
 
     Returns
     -------
@@ -57,11 +60,32 @@ def fit_exposure_series(table: pd.DataFrame) -> pd.DataFrame:
     SheetError
         If a frame of a series has no exposure time, or one that is not above 0.
     """
+    # Columns as plain arrays: a series has a handful of rows, and a table costs more than its arithmetic.
+    columns = {name: table[name].to_numpy(dtype=float) for name in ("exposure_s", "volume", "volume_sd", "lod", "loq")}
+    flags = table["flags"].tolist()
+    places = {name: table[name].tolist() for name in (*_SERIES, "band", "band_id", "target", *_PLACE)}
+    rows = []
+    for at in exposure_series(table) if series is None else series:
+        frames = {name: column[at] for name, column in columns.items()}
+        last, cells = _fit_band(frames, [set(split_flags(flags[k])) for k in at])
+        rows.append({**{name: column[at[last]] for name, column in places.items()}, "n_frames": len(at), **cells})
+    return make_table(rows, EXPOSURE_COLUMNS)
+
+
+def exposure_series(table: pd.DataFrame) -> list[NDArray[np.int_]]:
+    """Positions of the rows of each series in a table for `fit_exposure_series`, the shortest exposure first.
+
+    Raises
+    ------
+    SheetError
+        If a frame of a series has no exposure time, or one that is not above 0.
+    """
     if table.empty:
-        return make_table([], EXPOSURE_COLUMNS)
+        return []
     row = "row " + table["row"].astype("string")
     number = "band " + table["band"].astype("string")
-    keyed = table.assign(_band=table["target"].astype("string").fillna(row).fillna(number))
+    keyed = table[[*_SERIES, "band", "target", "rf", "image", "exposure_s"]]
+    keyed = keyed.assign(_at=range(len(table)), _band=table["target"].astype("string").fillna(row).fillna(number))
     # A row without a protein's name is known by its number in each picture: it must lie at one place of the membrane.
     usual = keyed.groupby([*_SERIES, "_band"], dropna=False)["rf"].transform("median")
     keyed = keyed[keyed["target"].notna() | ~((keyed["rf"] - usual).abs() > SAME_RF)]
@@ -72,18 +96,10 @@ def fit_exposure_series(table: pd.DataFrame) -> pd.DataFrame:
     keyed = keyed[(shown[["image", "exposure_s"]].transform("nunique") >= 2).any(axis=1)]
     _check_times(keyed)
     keyed = keyed.sort_values("exposure_s", kind="stable")
-    # Columns as plain arrays: a series has a handful of rows, and a table costs more than its arithmetic.
-    columns = {name: keyed[name].to_numpy(dtype=float) for name in ("exposure_s", "volume", "volume_sd", "lod", "loq")}
-    flags = np.array([set(split_flags(cell)) for cell in keyed["flags"]], dtype=object)
-    places = keyed[[*_SERIES, "band", "band_id", "target", *_PLACE]].to_dict("records")
-    rows = []
     series = keyed.groupby(by_band, dropna=False, sort=True).ngroup().to_numpy()
     order = np.argsort(series, kind="stable")
-    for at in np.split(order, np.flatnonzero(np.diff(series[order])) + 1) if len(keyed) else ():
-        frames = {name: column[at] for name, column in columns.items()}
-        last, cells = _fit_band(frames, flags[at].tolist())
-        rows.append({**places[at[last]], "n_frames": len(at), **cells})
-    return make_table(rows, EXPOSURE_COLUMNS)
+    found = np.split(order, np.flatnonzero(np.diff(series[order])) + 1) if len(keyed) else []
+    return [keyed["_at"].to_numpy()[at] for at in found]
 
 
 def _rank_bands(keyed: pd.DataFrame) -> pd.DataFrame:

@@ -22,7 +22,7 @@ import pandas as pd
 
 from blotquant.errors import LaneCountError
 from blotquant.experiment.design import Experiment
-from blotquant.normalization.amounts import WHOLE, group_tables, part_names
+from blotquant.normalization.amounts import WHOLE, Tables, group_tables, part_names
 from blotquant.normalization.designs import Design, match_lanes, read_designs
 from blotquant.normalization.exposures import fit_exposure_series
 from blotquant.normalization.lane_ratios import LaneRatio, divide, finish_blot
@@ -68,10 +68,19 @@ def normalize(
         If a picture has another number of lanes than the sheet, with both counts.
     """
     if exposures is None:
-        timed = bands["target"].notna() & (bands["exposure_s"] > 0)
-        exposures = fit_exposure_series(bands[timed.fillna(value=False).astype(bool)])
-    # Every ratio on every blot, once for each membrane that carries its numerator, and for each band of a doublet.
+        exposures = fit_exposure_series(bands[has_exposure(bands)])
     tables = group_tables(bands, lanes, exposures)
+    return flag_discordant_repeats(ratio_table(experiment, lane_ratios(experiment, tables, strict=strict)))
+
+
+def has_exposure(bands: pd.DataFrame) -> pd.Series:
+    """Which bands may belong to an exposure series: those of a protein, in a picture whose exposure time is known."""
+    return (bands["target"].notna() & (bands["exposure_s"] > 0)).fillna(value=False).astype(bool)
+
+
+def lane_ratios(experiment: Experiment, tables: Tables, *, strict: bool) -> list[LaneRatio]:
+    """Every declared ratio of every lane, from grouped tables; as `normalize`."""
+    # Every ratio on every blot, once for each membrane that carries its numerator, and for each band of a doublet.
     problems: list[str] = []
     rows: list[LaneRatio] = []
     for ratio in experiment.ratios:
@@ -83,7 +92,7 @@ def normalize(
                     rows += finish_blot(experiment, list(_lane_rows(experiment, design, part, trouble)))
     if problems and strict:
         raise LaneCountError("\n".join(dict.fromkeys(problems)))
-    return flag_discordant_repeats(ratio_table(experiment, rows))
+    return rows
 
 
 def blots_without_numerator(experiment: Experiment) -> dict[str, list[str]]:

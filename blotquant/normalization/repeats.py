@@ -24,20 +24,9 @@ Floats = NDArray[np.float64]
 
 UNIT = ["ratio", "condition", "role", "blot", "replicate"]
 """What makes one value: repeats agree in all of these."""
-_USED = {
-    *UNIT,
-    "membrane",
-    "sample",
-    "place",
-    "included",
-    "enters_as_bound",
-    "value",
-    "limit",
-    "bound",
-    "ci_low",
-    "ci_high",
-}
-"""Columns of the ratio table that averaging looks at."""
+Columns = dict[str, list[Any]]
+"""Rows by column as plain lists, None where a cell is empty: of a study's few dozen rows, which are averaged for every
+way of analysing them, a table costs ten times what is computed from it."""
 DISCORDANT_FOLD = 1.5
 """Repeats further apart than this are a question, not an average."""
 
@@ -59,36 +48,39 @@ def average_technical(ratios: pd.DataFrame) -> pd.DataFrame:
         `n_technical` and `n_samples` (names of samples among them), in the order of first appearance. Blots that
         `unlinked_membranes` names are left out, and so are replicates with bounds on both sides.
     """
-    return average_lanes(aligned_rows(ratios, bounds=True))
+    units = average_lanes(aligned_rows(ratios, bounds=True))
+    return units.astype(dict.fromkeys((*UNIT, "bound"), "string"))
 
 
 def average_lanes(lanes: pd.DataFrame) -> pd.DataFrame:
-    """Average lanes that `aligned_rows` has put on one scale; as `average_technical`."""
-    rows = lanes[(lanes["bound"] == "") | (lanes["role"] != "standard")]
-    logs, bounds = rows["log_value"].tolist(), rows["bound"].tolist()
-    samples = rows["sample"].fillna("").tolist() if "sample" in rows else [""] * len(rows)
+    """Average lanes that `aligned_rows` has put on one scale; as `average_technical`, with plain text."""
+    used = lanes[(lanes["bound"] == "") | (lanes["role"] != "standard")]
+    rows = {str(name): used[name].tolist() for name in used}
     units = []
     for key, own in _groups(rows, UNIT).items():
-        bound = "".join(sorted({bounds[k] for k in own} - {""}))
+        bound = "".join(sorted({rows["bound"][k] for k in own} - {""}))
         if len(bound) <= 1:
-            mean = math.fsum(logs[k] for k in own) / len(own)
-            units.append((*key, mean, bound, len(own), len({samples[k] for k in own})))
-    texts = dict.fromkeys((*UNIT, "bound"), "string")
-    dtypes = {**texts, "log_value": "float64", "n_technical": "int64", "n_samples": "int64"}
-    columns = [*UNIT, "log_value", "bound", "n_technical", "n_samples"]
-    return pd.DataFrame(units, columns=columns).astype(dtypes)
+            mean = math.fsum(rows["log_value"][k] for k in own) / len(own)
+            units.append((*key, mean, bound, len(own), len({rows["sample"][k] or "" for k in own})))
+    names = [*UNIT, "log_value", "bound", "n_technical", "n_samples"]
+    columns = zip(*units, strict=True) if units else [()] * len(names)
+    return _frame({name: list(column) for name, column in zip(names, columns, strict=True)})
 
 
-def _groups(rows: pd.DataFrame, names: list[str]) -> dict[tuple[Any, ...], list[int]]:
-    """Positions of the rows that agree in some columns, in order of appearance; rows that lack one are left out.
+def _frame(columns: Columns) -> pd.DataFrame:
+    """A table of plain columns: numbers as numbers, text as objects."""
+    kinds = {"log_value": float, "value": float, "n_technical": np.int64, "n_samples": np.int64, "place": np.int64}
+    frame = pd.DataFrame(columns, dtype=object)
+    for name in kinds.keys() & columns.keys():
+        frame[name] = np.array(columns[name], dtype=kinds[name])
+    return frame
 
-    `DataFrame.groupby` gives the same and takes ten times as long for the few dozen rows of a study, in which the
-    ratios are averaged for every way of analysing them.
-    """
+
+def _groups(rows: Columns, names: list[str]) -> dict[tuple[Any, ...], list[int]]:
+    """Positions of the rows that agree in some columns, in order of appearance; rows that lack one are left out."""
     found: dict[tuple[Any, ...], list[int]] = {}
-    known = rows[names].notna().all(axis=1)
-    for k, (key, is_whole) in enumerate(zip(zip(*(rows[name] for name in names), strict=True), known, strict=True)):
-        if is_whole:
+    for k, key in enumerate(zip(*(rows[name] for name in names), strict=True)):
+        if None not in key:
             found.setdefault(key, []).append(k)
     return found
 
@@ -109,54 +101,62 @@ def aligned_rows(ratios: pd.DataFrame, *, bounds: bool = False) -> pd.DataFrame:
         Rows above 0 with `role` and `replicate` filled, `bound` as text, `log_value` on one scale for all membranes of
         a blot, and `place`, the row's position in `ratios`.
     """
-    rows = _usable(ratios.assign(place=range(len(ratios))), bounds=bounds)
-    rows["role"] = rows.get("role", "sample")
-    replicate = rows["replicate"] if "replicate" in rows else pd.Series(pd.NA, index=rows.index, dtype="string")
-    rows["replicate"] = replicate.astype("string").fillna(rows["blot"].astype("string"))
-    rows, left_out = rows.reset_index(drop=True), []
-    for blot, index, logs in _membrane_matrices(rows):
+    rows = _usable(ratios, bounds=bounds)
+    left_out: set[int] = set()
+    for _, own, logs in _membrane_matrices(rows):
         if len(connected_blots(logs)) > 1:
-            left_out += index.tolist()
+            left_out.update(own)
             continue
-        factors = rows.loc[index, "membrane"].map(align(logs)[0]).astype(float)
-        # A membrane that carries bounds alone has no scale of its own to be put on.
-        left_out += index[factors.isna()].tolist()
-        rows.loc[index, "log_value"] -= factors
-        del blot
-    return rows.drop(index=left_out)
+        factors = align(logs)[0]
+        for k in own:
+            # A membrane that carries bounds alone has no scale of its own to be put on.
+            if rows["membrane"][k] in factors.index:
+                rows["log_value"][k] -= float(factors[rows["membrane"][k]])
+            else:
+                left_out.add(k)
+    kept = [k for k in range(len(rows["place"])) if k not in left_out]
+    return _frame({name: [column[k] for k in kept] for name, column in rows.items()})
 
 
-def _usable(ratios: pd.DataFrame, *, bounds: bool) -> pd.DataFrame:
-    """Rows above 0 that enter as a value (or as a bound), with `log_value`, and `membrane` and `bound` as text."""
-    ratios = ratios[[name for name in ratios if name in _USED]].reset_index(drop=True)
-    included = ratios["included"].fillna(value=False).astype(bool)
-    as_bound = pd.Series(data=False, index=ratios.index)
-    if bounds and "enters_as_bound" in ratios:
-        as_bound = ratios["enters_as_bound"].fillna(value=False).astype(bool) & ~included
-    limit = ratios["limit"].astype(float) if "limit" in ratios else pd.Series(np.nan, index=ratios.index)
-    # A band that is not detected enters with the ratio at its limit of detection, as an upper bound.
-    is_limit = as_bound & limit.notna()
-    ratios = ratios.assign(value=ratios["value"].astype(float).mask(is_limit, limit))
-    rows = ratios[(included | as_bound) & (ratios["value"] > 0)].copy()
-    membrane = rows["membrane"] if "membrane" in rows else pd.Series(pd.NA, index=rows.index, dtype="string")
-    bound = rows["bound"] if "bound" in rows else pd.Series(pd.NA, index=rows.index, dtype="string")
-    return rows.assign(
-        membrane=membrane.astype("string").fillna(""),
-        bound=bound.astype("string").fillna("").mask(is_limit[rows.index], "≤").where(as_bound[rows.index], ""),
-        log_value=np.log(rows["value"].to_numpy(dtype=float)),
-    )
+def _usable(ratios: pd.DataFrame, *, bounds: bool) -> Columns:
+    """Rows above 0 that enter as a value (or as a bound), with `log_value` and `place`."""
+    names = (*UNIT, "membrane", "sample", "included", "enters_as_bound", "value", "limit", "bound", "ci_low", "ci_high")
+    cells: Columns = {
+        name: [None if cell is None or cell is pd.NA or cell != cell else cell for cell in ratios[name].tolist()]
+        if name in ratios
+        else [None] * len(ratios)
+        for name in names
+    }
+    rows: Columns = {name: [] for name in (*UNIT, "membrane", "sample", "bound", "ci_low", "ci_high", "value", "place")}
+    for k, cell in enumerate(dict(zip(names, line, strict=True)) for line in zip(*cells.values(), strict=True)):
+        as_bound = bounds and bool(cell["enters_as_bound"]) and not cell["included"]
+        # A band that is not detected enters with the ratio at its limit of detection, as an upper bound.
+        is_limit = as_bound and cell["limit"] is not None
+        value = cell["limit"] if is_limit else cell["value"]
+        if not (cell["included"] or as_bound) or value is None or not value > 0:
+            continue
+        cell |= {
+            "value": float(value),
+            "place": k,
+            "bound": "≤" if is_limit else (cell["bound"] or "") if as_bound else "",
+        }
+        cell["membrane"] = "" if cell["membrane"] is None else str(cell["membrane"])
+        cell["replicate"] = str(cell["blot"] if cell["replicate"] is None else cell["replicate"])
+        if "role" not in ratios:
+            cell["role"] = "sample"
+        for name, column in rows.items():
+            column.append(cell[name])
+    return {**rows, "log_value": np.log(np.array(rows["value"], dtype=float)).tolist()}
 
 
-def _membrane_matrices(rows: pd.DataFrame) -> Iterator[tuple[str, pd.Index, pd.DataFrame]]:
-    """Each ratio's blots that have several membranes: blot, index of its rows, log values by condition and membrane."""
-    membranes = rows["membrane"].tolist()
-    conditions = rows["condition"].notna().tolist()
+def _membrane_matrices(rows: Columns) -> Iterator[tuple[str, list[int], pd.DataFrame]]:
+    """Each ratio's blots that have several membranes: blot, its rows, log values by condition and membrane."""
     for (_, blot), every in _groups(rows, ["ratio", "blot"]).items():
-        own = [k for k in every if conditions[k]]
-        if len({membranes[k] for k in own}) > 1:
-            mine = rows.iloc[own]
-            known = mine[mine["bound"] == ""]
-            yield str(blot), mine.index, log_matrix(known.assign(blot=known["membrane"]))
+        own = [k for k in every if rows["condition"][k] is not None]
+        if len({rows["membrane"][k] for k in own}) > 1:
+            known = [k for k in own if rows["bound"][k] == ""]
+            columns = ("condition", "membrane", "log_value")
+            yield str(blot), own, _matrix(*([rows[name][k] for k in known] for name in columns))
 
 
 def unlinked_membranes(ratios: pd.DataFrame) -> list[str]:
@@ -173,7 +173,7 @@ def unlinked_membranes(ratios: pd.DataFrame) -> list[str]:
         One text for each such blot.
     """
     texts = []
-    for blot, _, logs in _membrane_matrices(_usable(ratios, bounds=True).reset_index(drop=True)):
+    for blot, _, logs in _membrane_matrices(_usable(ratios, bounds=True)):
         groups = connected_blots(logs)
         if len(groups) > 1:
             names = " and ".join(", ".join(group) for group in groups)
@@ -183,13 +183,19 @@ def unlinked_membranes(ratios: pd.DataFrame) -> list[str]:
 
 def log_matrix(units: pd.DataFrame) -> pd.DataFrame:
     """Lay one ratio's units out as conditions × blots (mean log value; NaN where missing), in order of appearance."""
-    logs = units["log_value"].tolist()
-    conditions, blots = units["condition"].unique(), units["blot"].unique()
-    row, col = ({name: k for k, name in enumerate(names)} for names in (conditions, blots))
-    table: Floats = np.full((len(conditions), len(blots)), np.nan)
-    for (condition, blot), own in _groups(units, ["condition", "blot"]).items():
+    return _matrix(*(units[name].tolist() for name in ("condition", "blot", "log_value")))
+
+
+def _matrix(conditions: list[Any], blots: list[Any], logs: list[float]) -> pd.DataFrame:
+    row, col = ({name: k for k, name in enumerate(dict.fromkeys(names))} for names in (conditions, blots))
+    table: Floats = np.full((len(row), len(col)), np.nan)
+    for (condition, blot), own in _groups({"row": conditions, "col": blots}, ["row", "col"]).items():
         table[row[condition], col[blot]] = math.fsum(logs[k] for k in own) / len(own)
-    return pd.DataFrame(table, index=pd.Index(conditions, name="condition"), columns=pd.Index(blots, name="blot"))
+    return pd.DataFrame(
+        table,
+        index=pd.Index(list(row), name="condition", dtype=object),
+        columns=pd.Index(list(col), name="blot", dtype=object),
+    )
 
 
 @single_threaded
@@ -266,7 +272,7 @@ def flag_discordant_repeats(ratios: pd.DataFrame) -> pd.DataFrame:
     """
     found: set[object] = set()
     rows = aligned_rows(ratios)
-    for own in _groups(rows, UNIT).values():
+    for own in _groups({name: rows[name].tolist() for name in UNIT}, UNIT).values():
         if len(own) > 1 and _differ(rows.iloc[own]):
             found |= set(rows["place"].iloc[own])
     if not found:

@@ -10,6 +10,7 @@ then computed from those volumes (`vary_analysis`), and summed up as the range t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -17,7 +18,9 @@ import pandas as pd
 
 from blotquant.errors import DesignError
 from blotquant.experiment.design import Experiment, Scaling
-from blotquant.normalization.normalize import normalize
+from blotquant.normalization.amounts import group_tables
+from blotquant.normalization.exposures import exposure_series, fit_exposure_series
+from blotquant.normalization.normalize import has_exposure, lane_ratios, ratio_table
 from blotquant.normalization.repeats import log_matrix
 from blotquant.statistics.contrasts import model_of
 from blotquant.statistics.linear_model import design_matrix, least_squares
@@ -28,7 +31,6 @@ from blotquant.threads import single_threaded
 SCALING_WAYS: tuple[Scaling, ...] = ("alignment", "fixed_point", "sum", "interblot_control")
 """Scalings between blots that could each be defended."""
 _SAME = 1e-9
-_KEY = ["image", "band_id", "blot", "membrane", "probe", "exposure_s"]
 
 
 @single_threaded
@@ -55,29 +57,31 @@ def vary_analysis(
     """
     if experiment.compare.reference is None or alternatives.empty:
         return make_table([], SENSITIVITY_COLUMNS)
-    # Lanes count by their pictures, so that pictures without a named band still tell their number of lanes.
+    # What no way changes is looked up once: lanes, exposure series, and the place of each band's other volumes. Lanes
+    # count by their pictures, so that pictures without a named band still tell their number of lanes.
     named = bands[bands["target"].notna().fillna(value=False)]
+    timed = has_exposure(named).to_numpy()
+    series, measured = exposure_series(named[timed]), named["volume"].to_numpy(dtype=float)
+    tables, keys = group_tables(named.iloc[:0], lanes), _keys(named)
     parts = []
     for way, volumes in alternatives.groupby(["background", "aperture"], sort=False):
         background, aperture = cast(tuple[str, float], way)
         # Put other volumes in place of those that were measured; pictures that lack them keep their own.
-        known = pd.Series(volumes["volume"].to_numpy(dtype=float), index=_index(volumes))
-        found = known.reindex(_index(named)).to_numpy(dtype=float)
-        ratios = normalize(
-            experiment,
-            named.assign(volume=np.where(np.isnan(found), named["volume"].to_numpy(dtype=float), found)),
-            lanes,
-            strict=False,
-        )
-        folds = pd.DataFrame(list(_fold_changes(experiment, ratios)))
+        known = dict(zip(_keys(volumes), volumes["volume"].tolist(), strict=True))
+        found = np.array([known.get(key, np.nan) for key in keys], dtype=float)
+        varied = named.assign(volume=np.where(np.isnan(found), measured, found))
+        own = group_tables(varied, lanes.iloc[:0], fit_exposure_series(varied[timed], series))
+        rows = lane_ratios(experiment, replace(own, lanes=tables.lanes), strict=False)
+        folds = pd.DataFrame(list(_fold_changes(experiment, ratio_table(experiment, rows))))
         parts.append(folds.assign(background=str(background), aperture=float(aperture)))
     table = pd.concat(parts, ignore_index=True)
     return make_table(_merge_scalings(table) if len(table) else [], SENSITIVITY_COLUMNS)
 
 
-def _index(table: pd.DataFrame) -> pd.MultiIndex:
+def _keys(table: pd.DataFrame) -> list[tuple[object, ...]]:
     """Name every row's band; two exposures may lie in one file."""
-    return pd.MultiIndex.from_frame(table[_KEY].assign(exposure_s=table["exposure_s"].fillna(0.0)))
+    columns = [table[name].tolist() for name in ("image", "band_id", "blot", "membrane", "probe")]
+    return list(zip(*columns, table["exposure_s"].fillna(0.0).tolist(), strict=True))
 
 
 def _fold_changes(experiment: Experiment, ratios: pd.DataFrame) -> Iterator[dict[str, object]]:
@@ -93,7 +97,7 @@ def _fold_changes(experiment: Experiment, ratios: pd.DataFrame) -> Iterator[dict
         weights[range(len(others)), others] = 1
         weights[:, model.names.index(reference)] = -1
         standards = units.loc[units["role"] == "standard", "condition"].unique().tolist()
-        logs = log_matrix(units)
+        logs, blots = log_matrix(units), model.units["blot"].tolist()
         for scaling in dict.fromkeys((experiment.compare.scaling, *SCALING_WAYS)):
             if scaling == "alignment":  # the claim's own model aligns
                 folds = model.compare(weights)[0].estimate if len(others) else np.array([])
@@ -103,8 +107,9 @@ def _fold_changes(experiment: Experiment, ratios: pd.DataFrame) -> Iterator[dict
                 except DesignError:
                     continue
                 # Other scalings: blots divided by their factors, then the means of conditions.
-                scaled = model.units["log_value"] - model.units["blot"].map(scales).astype(float)
-                known = scaled.notna().to_numpy()
+                factor = dict(zip(scales.index, scales.tolist(), strict=True))
+                scaled = model.units["log_value"].to_numpy() - np.array([factor.get(blot, np.nan) for blot in blots])
+                known = np.isfinite(scaled)
                 design = design_matrix(model.condition[known], n_conditions=len(model.names))
                 folds = least_squares(scaled[known], design, weights).estimate
             for level, fold in zip(others, folds, strict=True):
