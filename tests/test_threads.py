@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 import subprocess
 import sys
@@ -113,9 +115,27 @@ def test_keep_freed_memory_asks_only_a_library_that_knows_how(monkeypatch, known
     asked = []
     library = SimpleNamespace(mallopt=lambda *parameters: asked.append(parameters)) if known else SimpleNamespace()
     monkeypatch.setattr(threads.sys, "platform", "linux")
-    monkeypatch.setattr(threads.ctypes, "CDLL", lambda _: library)
-    threads._keep_freed_memory()
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: library)
+    threads.keep_freed_memory()
     assert len(asked) == 2 * known
     monkeypatch.setattr(threads.sys, "platform", "win32")
-    threads._keep_freed_memory()
+    threads.keep_freed_memory()
     assert len(asked) == 2 * known
+
+
+def test_collect_garbage_seldom_searches_after_20000_objects():
+    before = gc.get_threshold()
+    try:
+        threads.collect_garbage_seldom()
+        assert gc.get_threshold()[0] == 20_000
+    finally:
+        gc.set_threshold(*before)
+
+
+def test_one_thread_changes_nothing_else_of_its_process(monkeypatch):
+    """What holds for a whole process is its program's matter: the command line's and its workers'."""
+    called = []
+    monkeypatch.setattr(threads, "keep_freed_memory", lambda: called.append("memory"))
+    monkeypatch.setattr(threads, "collect_garbage_seldom", lambda: called.append("garbage"))
+    with threads._Gate():
+        assert not called

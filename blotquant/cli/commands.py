@@ -17,6 +17,7 @@ import click
 
 from blotquant._version import __version__
 from blotquant.cli.exit_codes import EXIT_DATA, EXIT_USAGE, answer, open_closed_streams
+from blotquant.threads import collect_garbage_seldom, keep_freed_memory
 
 if TYPE_CHECKING:
     from blotquant.runs.folder import FolderResult, Workers
@@ -377,6 +378,8 @@ def _find_spec(name: str) -> object | None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; every expected error becomes one line here."""
     open_closed_streams()
+    keep_freed_memory()
+    collect_garbage_seldom()
     # Of this program alone: pydantic would look through every installed package for plugins, 30 ms of each start.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     arguments = list(sys.argv[1:] if argv is None else argv)

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from blotquant.errors import WORKER_DIED, BlotQuantError, SchedulerLostError, describe_failure
 from blotquant.text import harmless, say
+from blotquant.threads import collect_garbage_seldom, keep_freed_memory
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -202,6 +203,8 @@ def _serve(pipe: Connection, function: Callable[[Any], Any]) -> None:
     killed the process ends in the middle of its task.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_freed_memory()
+    collect_garbage_seldom()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         pipe.send((None, None))  # ready

@@ -111,6 +111,9 @@ def main(arguments: list[str]) -> int:
     """Open napari with the dock and the target in it; returns when the window is closed."""
     import napari
 
+    from blotquant.threads import keep_freed_memory
+
+    keep_freed_memory()
     dock = open_window(napari.Viewer(title="BlotQuant"))
     if arguments:
         dock.open_path(Path(arguments[0]))

@@ -6,6 +6,7 @@ import sys
 from tiny_study import write_tiny_study
 
 import blotquant as package
+from blotquant.cli import commands
 
 
 def test_inspect_tells_what_a_picture_is(blotquant, picture):
@@ -75,3 +76,11 @@ def test_inspect_names_a_bad_picture_once(blotquant, tmp_path):
     called = blotquant("inspect", tmp_path / "notes.sh")
     assert called.code == 1
     assert called.err.count("notes.sh") == 1
+
+
+def test_main_sets_its_process_up(blotquant, monkeypatch):
+    done = []
+    monkeypatch.setattr(commands, "keep_freed_memory", lambda: done.append("memory"))
+    monkeypatch.setattr(commands, "collect_garbage_seldom", lambda: done.append("garbage"))
+    blotquant("--version")
+    assert done == ["memory", "garbage"]

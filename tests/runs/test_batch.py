@@ -1,5 +1,6 @@
 """Tasks on workers: a failing, dying or endless one costs itself alone."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -72,6 +73,15 @@ def test_run_tasks_gives_a_task_to_another_worker_once(tmp_path):
     """Its worker may have been killed for somebody else's memory."""
     outcomes = list(run_tasks(once, [tmp_path / "a", tmp_path / "b"], jobs=2))
     assert [outcome.value for outcome in outcomes] == ["second", "second"]
+
+
+def thresholds(_task):
+    return gc.get_threshold()
+
+
+def test_run_tasks_sets_its_workers_up():
+    (outcome,) = run_tasks(thresholds, [0], jobs=2)
+    assert outcome.value == (20_000, 10, 10)
 
 
 def hold(fifo):

@@ -216,10 +216,15 @@ def start_up(repeats: int, folder: Path) -> None:
 
 
 def main() -> None:
+    from blotquant.threads import collect_garbage_seldom, keep_freed_memory
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sides", type=int, nargs="+", default=[512, 2048, 4096])
     parser.add_argument("--repeats", type=int, default=9)
     options = parser.parse_args()
+    # As the command line does.
+    keep_freed_memory()
+    collect_garbage_seldom()
     with tempfile.TemporaryDirectory() as name:
         start_up(min(options.repeats, 5), Path(name))
         for side in options.sides:

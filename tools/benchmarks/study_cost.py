@@ -68,10 +68,15 @@ def watch(seconds: dict[str, float]) -> None:
 
 
 def main() -> None:
+    from blotquant.threads import collect_garbage_seldom, keep_freed_memory
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiment", nargs="?", default=str(ROOT / "sample_images" / "experiment.toml"))
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
+    # As the command line does.
+    keep_freed_memory()
+    collect_garbage_seldom()
     seconds: dict[str, float] = {}
     started = time.process_time()
     watch(seconds)
