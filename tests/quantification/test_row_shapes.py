@@ -10,7 +10,7 @@ import pytest
 from blotquant.model.geometry import Band, Box, Lane, Layout, Strip, rectangle
 from blotquant.model.image import BlotImage
 from blotquant.quantification.background import Aperture
-from blotquant.quantification.background.local import ROW_SHARED, Witnesses, krige
+from blotquant.quantification.background.local import ROW_SHARED, Witnesses, krige, own_rows_agree
 from blotquant.quantification.background.roughness import Roughness
 from blotquant.quantification.background.row_shapes import OwnRows, light_and_doubt
 from blotquant.quantification.bands import measure_bands
@@ -109,6 +109,26 @@ def test_row_shapes_leave_out_rows_off_the_strip():
     lit = prepare_image(image, narrow).ground.own_rows("b1")
     assert lit is not None
     assert lit.rows.max() < 112
+
+
+@pytest.mark.parametrize(("moved", "agree"), [(0, True), (2, True), (6, False)])
+def test_own_rows_agree_unless_all_lanes_move_to_one_side(moved, agree):
+    """Own rows put the ground four of its SDs higher in some lanes of eight."""
+    image, layout, _ = blot(2)
+    scene = prepare_image(image, layout)
+    ground = scene.ground
+    sd = float(np.sqrt(ground.rough.shared + ground.rough.uneven))
+    for band in layout.bands:
+        found = ground.shapes.under(band.id, uneven_sd=sd, pixel=ground.rough.pixel, step=ground.cells.steps[0])
+        assert found is not None
+    for band in layout.bands[:moved]:
+        own = ground.shapes.fitted[band.id]
+        ground.shapes.fitted[band.id] = own._replace(means=own.means + 4 * sd)
+    assert own_rows_agree(ground, layout.bands) == agree
+    assert [ground.own_rows(band.id) is not None for band in layout.bands] == [agree] * len(layout.bands)
+    plain = measure_bands(image, layout, scene=without_shapes(image, layout))
+    same = measure_bands(image, layout, scene=scene)["volume"] == plain["volume"]
+    assert same.all() != agree
 
 
 def test_measure_bands_scales_with_the_counts():

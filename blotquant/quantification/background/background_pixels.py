@@ -136,7 +136,18 @@ class BackgroundPixels:
         if self.shapes is None:
             return None
         uneven_sd = (self.rough.shared + self.rough.uneven) ** 0.5
-        return self.shapes.under(band_id, uneven_sd=uneven_sd, pixel=self.rough.pixel, step=self.cells.steps[0])
+        own = self.shapes.under(band_id, uneven_sd=uneven_sd, pixel=self.rough.pixel, step=self.cells.steps[0])
+        if own is not None and band_id not in self.agreed:
+            from blotquant.quantification.background.local import own_rows_agree
+
+            row = self.shapes.told_with(band_id)
+            self.agreed.update(dict.fromkeys((band.id for band in row), own_rows_agree(self, row)))
+        return own if own is not None and self.agreed[band_id] else None
+
+    @cached_property
+    def agreed(self) -> dict[str, bool]:
+        """Whether bands' own rows may tell of the ground, by the band's id; filled a row of bands at a time."""
+        return {}
 
     def own_rows_in(self, lane: Lane) -> list[OwnRows]:
         """Those of all bands of a lane, once for both halves of a doublet."""

@@ -26,7 +26,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.model.geometry import Lane
+from blotquant.model.area_weights import area_weights_of
+from blotquant.model.geometry import Band, Lane
 from blotquant.quantification.background.background_pixels import Array, BackgroundPixels
 from blotquant.quantification.background.methods import Aperture, Constant, Estimate, FittedBackground
 from blotquant.quantification.background.roughness import Roughness, matern
@@ -48,6 +49,16 @@ ROW_SHARED = 1.4
 """Where a band's own rows tell the ground, its SD is so many times the model's: what the row's fitted shape is off by
 is the same in all lanes, so it does not show in what a lane leaves over. Of single bands of SNR 3 to 10 on hard
 pictures 94 in place of 89 % lie inside their intervals (`tools/benchmarks/weighing_bench.py --n 25`)."""
+
+FEWEST_WITNESSES = 3
+"""Bins that tell a level and a slope."""
+
+MOST_APART = 1.0
+"""Own rows are not asked where, in the middle of a row's lanes, they put the ground farther than so many SDs from where
+the rows around put it: clouds move lanes to either side, what moves all of them to one side is a shape that is not the
+band's, as where proteins that nobody marked light its feet in every lane. Of the single bands of stained lanes 4 are
+off by a fifth without a flag; 16 are where own rows are always asked, 1 where they never are
+(`tools/benchmarks/own_rows.py`)."""
 
 STACK = 8
 """Numbers of witnesses are rounded up to a multiple of this."""
@@ -106,10 +117,10 @@ class Local(FittedBackground):
         return self.under_all([aperture])[0]
 
     def under_all(self, apertures: Sequence[Aperture]) -> list[Estimate]:
-        """The same under many apertures at once; the picture's level where fewer than three bins tell of it."""
+        """The same under many apertures at once; the picture's level where too few bins tell of it."""
         asked = [k for k, aperture in enumerate(apertures) if 0 not in aperture.shape]
         seen = self.witnesses([apertures[k] for k in asked])
-        told = np.flatnonzero(np.count_nonzero(seen.counts, axis=1) >= 3)
+        told = np.flatnonzero(np.count_nonzero(seen.counts, axis=1) >= FEWEST_WITNESSES)
         known = [asked[k] for k in told]
         solved = krige(
             Witnesses(*(part[told] for part in seen)),
@@ -190,6 +201,36 @@ class Local(FittedBackground):
             known = np.max(near, axis=0) if near else np.zeros(self.ground.cells.n_bins)
             self.near_light[lane.id] = known
         return known
+
+
+def own_rows_agree(ground: BackgroundPixels, row: Sequence[Band]) -> bool:
+    """Whether the own rows of a row of bands tell, on the whole, the ground that the rows around tell.
+
+    Parameters
+    ----------
+    ground : BackgroundPixels
+        Of the picture.
+    row : sequence of Band
+        Bands of one row, each with own rows (`RowShapes.under`).
+    """
+    lanes, shape = {lane.id: lane for lane in ground.lanes}, ground.signal.shape
+    # The halves of a doublet have one outline and the same own rows.
+    alone = list({band.outline: band for band in row}.values())
+    covers = area_weights_of([band.outline for band in alone], shape)
+    apertures = [
+        Aperture(box=box, weights=weights, lane=lanes.get(band.lane))
+        for band, (box, weights) in zip(alone, covers, strict=True)
+    ]
+    seen = Local(ground).witnesses(apertures)
+    told = np.flatnonzero(np.count_nonzero(seen.counts, axis=1) >= FEWEST_WITNESSES)
+    if ground.shapes is None or not len(told):
+        return True
+    common = Witnesses(*(part[told] for part in seen)), [apertures[k] for k in told], ground.rough
+    step = ground.cells.steps[0]
+    under = krige(*common, step, [ground.shapes.fitted[alone[k].id] for k in told])
+    around = krige(*common, step)
+    apart = [(a.values.mean() - b.values.mean()) / max(b.model_sd, 1e-9) for a, b in zip(under, around, strict=True)]
+    return bool(abs(np.median(apart)) <= MOST_APART)
 
 
 def krige(

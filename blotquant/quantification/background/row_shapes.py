@@ -141,6 +141,10 @@ class RowShapes:
                 self.fitted.update(self._fit(row, uneven_sd, pixel, step))
         return self.fitted[band_id]
 
+    def told_with(self, band_id: str) -> list[Band]:
+        """The bands of a band's row whose own rows were told when it was asked for."""
+        return [band for bands in self._row_of(band_id) for band in bands if self.fitted.get(band.id) is not None]
+
     def _light(self, band: Band) -> float:
         """Mean counts under an outline above the darkest of the rows around it."""
         box = clip_box(band.box, self.signal.shape)
