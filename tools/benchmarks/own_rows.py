@@ -12,13 +12,18 @@ around, and without them.
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 
 import blotquant as bq
-from blotquant.model.area_weights import area_weights
+from blotquant.model.geometry import area_weights
 from blotquant.quantification.background import local, row_shapes
 from blotquant.synthetic import make_blot
-from blotquant.synthetic.study import plan_study
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from sample_study import plan_study
 
 BROAD_PX = 15.0
 """Smears have SDs of more along the lane, sharp proteins of 1.4 to 3.2."""

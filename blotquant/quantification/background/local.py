@@ -26,8 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.model.area_weights import area_weights_of
-from blotquant.model.geometry import Band, Lane
+from blotquant.model.geometry import Band, Lane, area_weights_of
 from blotquant.quantification.background.background_pixels import Array, BackgroundPixels
 from blotquant.quantification.background.methods import Aperture, Constant, Estimate, FittedBackground
 from blotquant.quantification.background.roughness import Roughness, matern
