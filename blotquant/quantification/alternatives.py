@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blotquant.model.geometry import Band, Layout, polygon
+from blotquant.quantification.apertures import apertures_of, stack_apertures
 from blotquant.quantification.background import BACKGROUNDS
-from blotquant.quantification.bands import row_sums
-from blotquant.quantification.prepared_image import SANE, PreparedImage, apertures_of
+from blotquant.quantification.prepared_image import SANE, PreparedImage
 from blotquant.tables import ALTERNATIVE_COLUMNS, make_table
 from blotquant.threads import single_threaded
 
@@ -48,10 +48,13 @@ def measure_alternatives(layout: Layout, scene: PreparedImage) -> pd.DataFrame:
         scaled = replace(layout, bands=tuple(scale_height(band, height) for band in layout.bands))
         bands = [band for band in scaled.bands if band.id in named]
         apertures = apertures_of(bands, scaled, scene.signal)
-        for name, surface in surfaces.items():
-            estimates = surface.under_all(apertures)
-            for band, aperture, estimate in zip(bands, apertures, estimates, strict=True):
-                volumes[band.id, height, name] = float(row_sums(scene.signal, aperture, estimate)[0].sum())
+        levels = {name: surface.under_all(apertures) for name, surface in surfaces.items()}
+        for members, stack in stack_apertures(scene.signal, apertures):
+            raw = np.vecdot(stack.weights, stack.pixels)
+            for name, estimates in levels.items():
+                under = stack.row_sums(stack.levels([estimates[k] for k in members]))
+                found = zip(members, (raw - under).sum(axis=1).tolist(), strict=True)
+                volumes |= {(bands[k].id, height, name): volume for k, volume in found}
     rows = [
         {"band_id": band.id, "background": name, "aperture": height, "volume": volumes[band.id, height, name]}
         for band in layout.bands if band.id in named for height in APERTURE_WAYS for name in surfaces

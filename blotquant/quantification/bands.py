@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from math import erf
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +12,17 @@ import numpy as np
 from blotquant.doublets.shared_light import UNKNOWN_DOUBT
 from blotquant.flags import join_flags
 from blotquant.model.geometry import Band, Layout, area_weights, bounding_box
-from blotquant.model.image import BlotImage, FloatImage
+from blotquant.model.image import BlotImage
+from blotquant.quantification.apertures import Stack, apertures_of, stack_apertures
 from blotquant.quantification.background import Aperture, Array, Estimate
-from blotquant.quantification.edge_losses import column_sums, cut_light, cut_sd, end_variances, side_variance
-from blotquant.quantification.noise import LOD_SDS, LOQ_SDS, empty_variance
-from blotquant.quantification.prepared_image import PreparedImage, apertures_of, prepare_image
+from blotquant.quantification.edge_losses import column_sums, cut_light, cut_sds, end_variances, side_variances
+from blotquant.quantification.noise import LOD_SDS, LOQ_SDS, empty_variances
+from blotquant.quantification.prepared_image import PreparedImage, prepare_image
 from blotquant.quantification.quality import (
     CUT_LIMIT,
     DEBRIS_LIGHT,
     HOLLOW_SNR,
-    band_shape,
+    band_shapes,
     debris_light,
     is_hollow,
     light_beside,
@@ -58,18 +58,16 @@ SHAPE_SHARE = 0.11
 which both halves have a share."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Measurement:
     """What lies under one aperture.
 
     Attributes
     ----------
-    pixels : ndarray
-        Counts of the aperture's box.
-    background : ndarray
-        Background of the same pixels, or of a shape that broadcasts to them.
+    excess : ndarray
+        Counts above background of each pixel of the aperture's box.
     profile : ndarray
-        Counts above background, weighted and summed over each row.
+        The same weighted and summed over each row.
     volume_raw, volume : float
         Weighted sums of counts, without and with the background taken off.
     background_sum : float
@@ -83,10 +81,17 @@ class Measurement:
     cut : float
         What lies beyond the outline's sides and falls off from them, beyond what the picture's other outlines leave
         out, as a part of the volume.
+    debris : float
+        Light that the band cannot have, counts.
+    height, width : float
+        Of its profile along the lane, counts and pixels.
+    is_hollow : bool
+        Whether its middle is darker than its flanks.
+    spread : float
+        (max - min) / |median| of the volume over the backgrounds of the method spread.
     """
 
-    pixels: FloatImage
-    background: Array
+    excess: Array
     profile: Array
     volume_raw: float
     volume: float
@@ -95,84 +100,89 @@ class Measurement:
     empty_sd: float
     absent_sd: float
     n_background: float
-    cut: float = 0.0
+    cut: float
+    debris: float
+    height: float
+    width: float
+    is_hollow: bool
+    spread: float
 
-    @cached_property
-    def excess(self) -> Array:
-        """Counts above background of each pixel of the box."""
-        return np.asarray(self.pixels - self.background, dtype=float)
 
-
-def measure_aperture(scene: PreparedImage, aperture: Aperture, estimate: Estimate | None = None) -> Measurement:
-    """Measure the pixels under one aperture.
+def measure_apertures(
+    scene: PreparedImage, apertures: Sequence[Aperture], estimates: Sequence[Estimate] | None = None
+) -> list[Measurement]:
+    """Measure the pixels under apertures.
 
     Parameters
     ----------
     scene : PreparedImage
         The prepared picture.
-    aperture : Aperture
+    apertures : sequence of Aperture
         Pixels and their weights.
-    estimate : Estimate, optional
-        Background under it; the scene's chosen method when not given.
+    estimates : sequence of Estimate, optional
+        Background under them; by the scene's chosen method when not given.
 
     Returns
     -------
-    Measurement
-        Volume by V = sum of w (p - b), and its variance by
+    list of Measurement
+        Volumes by V = sum of w (p - b), and their variances by
         N sigma^2 + N^2 sigma^2 kappa / n_b + g V, with correlated noise, the background's own bend, and the light
         that crosses the outline added.
     """
-    estimate = estimate or scene.surface.under(aperture)
-    pixels, values = scene.signal[aperture.box.slices], estimate.values
+    found: dict[int, Measurement] = {}
+    # The levels of the other backgrounds are for the method spread.
+    under = [estimates or scene.surface.under_all(apertures), *(of.under_all(apertures) for of in scene.others)]
+    for members, stack in stack_apertures(scene.signal, apertures):
+        own, *others = ([levels[k] for k in members] for levels in under)
+        found |= zip(members, _measure_stack(scene, stack, own, others), strict=True)
+    return [found[k] for k in range(len(apertures))]
+
+
+def _measure_stack(
+    scene: PreparedImage, stack: Stack, estimates: Sequence[Estimate], others: Sequence[Sequence[Estimate]]
+) -> Iterator[Measurement]:
     # The volume: weighted counts less the background's.
-    profile, under = row_sums(scene.signal, aperture, estimate)
-    volume, background_sum = float(profile.sum()), float(under.sum())
-    area = max(aperture.area, 1e-9)
+    levels = stack.levels(estimates)
+    excess, raw, under = stack.pixels - levels, np.vecdot(stack.weights, stack.pixels), stack.row_sums(levels)
+    profile = raw - under
+    volume, background, area = profile.sum(axis=1), under.sum(axis=1), np.maximum(stack.cover.sum(axis=1), 1e-9)
+    by_method = [volume, *(volume + background - stack.row_sums(stack.levels(of)).sum(axis=1) for of in others)]
     # Noise of the pixels and of the background, and shot noise of the band's own light.
-    empty = empty_variance(scene.noise, aperture, estimate)
-    light = max(volume, 0.0)
+    empty = empty_variances(scene.noise, stack, estimates)
+    light, level = np.maximum(volume, 0.0), background / area
     shot = (scene.noise.gain or 0.0) * scene.noise.spread * light
     # Light that crosses the outline: the band's own beyond its sides and ends, and that of its neighbours.
-    line, noise = column_sums(scene.signal, aperture.box), scene.noise.sigma * scene.noise.spread**0.5
-    cut = cut_sd(scene.signal, aperture.box, scene.cuts, noise, line=line)
-    beyond, _ = cut_light(scene.signal, aperture.box, line=line)
-    level = background_sum / area
-    crossing = (OWN_SHARE**2 + cut**2) * light**2
-    edges, part = aperture, 1.0
-    if aperture.whole is not None:
+    lines, noise = column_sums(scene.signal, stack.boxes), scene.noise.sigma * scene.noise.spread**0.5
+    beyond, inside = cut_light(lines)
+    cut = cut_sds(lines, beyond, inside, scene.cuts, noise)
+    part = np.ones(len(volume))
+    if stack.whole is not stack.weights:
         # What crosses the common outline of a doublet is shared as its light is.
-        edges = Aperture(box=aperture.box, weights=aperture.whole, lane=aperture.lane)
-        both = float((aperture.whole * (pixels - level)).sum())
-        part = min(light / both, 1.0) if both > 0 else 1.0
-    others, cut_off = end_variances(
-        scene.signal, edges, level, light=light / max(part, 1e-9), noise=noise, usual=scene.cuts.ends
+        both = (stack.whole * (stack.pixels - level[:, None, None])).sum(axis=(1, 2))
+        is_half = (stack.whole != stack.weights).any(axis=(1, 2))
+        part = np.where(is_half & (both > 0), np.minimum(light / np.where(both > 0, both, 1.0), 1.0), 1.0)
+    crossing, cut_off = end_variances(
+        scene.signal, stack, level, light=light / np.maximum(part, 1e-9), noise=noise, usual=scene.cuts.ends
     )
-    others = part**2 * (side_variance(scene.signal, edges, level, line=line) + others)
-    crossing += others + part**2 * cut_off
-    return Measurement(
-        pixels=pixels,
-        background=values,
-        profile=profile,
-        volume_raw=volume + background_sum,
-        volume=volume,
-        background_sum=background_sum,
-        volume_sd=float(np.sqrt(empty + shot + crossing + (area * estimate.shape_sd) ** 2)),
-        empty_sd=float(np.sqrt(empty)),
-        absent_sd=float(np.sqrt(empty + others)),
-        # Many pixels that lie to one side say as little of the level under the band as a few around it.
-        n_background=min(estimate.n_pixels, 1 / estimate.leverage)
-        if estimate.leverage > MOST_LEVERAGE
-        else estimate.n_pixels,
-        cut=max(beyond - scene.cuts.typical * light, 0.0) / light if light > 0 else 0.0,
+    crossing = part**2 * (side_variances(lines, stack, level) + crossing)
+    own = (OWN_SHARE**2 + cut**2) * light**2 + part**2 * cut_off
+    leverage, n_pixels, shape_sd = np.array([(e.leverage, e.n_pixels, e.shape_sd) for e in estimates]).T
+    volume_sd = np.sqrt(empty + shot + own + crossing + (area * shape_sd) ** 2)
+    # Many pixels that lie to one side say as little of the level under the band as a few around it.
+    n_background = np.where(
+        leverage > MOST_LEVERAGE, np.minimum(n_pixels, 1 / np.maximum(leverage, MOST_LEVERAGE)), n_pixels
     )
-
-
-def row_sums(signal: FloatImage, aperture: Aperture, estimate: Estimate) -> tuple[Array, Array]:
-    """Weighted counts above background of each row under an aperture, whose sum is the volume, and the background."""
-    values = estimate.values
-    under = aperture.cover * values[:, 0] if values.shape[1:] == (1,) else (aperture.weights * values).sum(axis=1)
-    raw = np.einsum("ij,ij->i", aperture.weights, signal[aperture.box.slices], dtype=float)
-    return np.asarray(raw - under), np.asarray(under)
+    loss = np.where(
+        light > 0, np.maximum(beyond - scene.cuts.typical * light, 0.0) / np.where(light > 0, light, 1), 0.0
+    )
+    columns = (
+        volume + background, volume, background, volume_sd, np.sqrt(empty), np.sqrt(empty + crossing), n_background,
+        loss, debris_light(excess, stack.whole, stack.sizes[:, 0]), *band_shapes(profile, stack.cover),
+        is_hollow(excess, stack.weights, np.inf), method_spread(np.array(by_method)),
+    )  # fmt: skip
+    numbers = zip(*(column.tolist() for column in columns), strict=True)
+    for above, line, (height, width), values in zip(excess, profile, stack.sizes, numbers, strict=True):
+        yield Measurement(above[:height, :width], line[:height], *values)
 
 
 @single_threaded
@@ -241,21 +251,18 @@ def measure_rows(
         Ids of the bands to measure.
     """
     bands = [band for band in layout.bands if band.id in only]
-    places, common = (
-        _places(layout, only),
-        {"image": image.name, "background": scene.method, "probe": image.probe, "exposure_s": image.exposure_s},
-    )
+    places = _places(layout, only)
+    common = {"image": image.name, "background": scene.method, "probe": image.probe, "exposure_s": image.exposure_s}
     marks = place_flags(bands, layout, shape=image.shape)
     apertures = apertures_of(bands, layout, scene.signal)
     estimates = scene.surface.under_all(apertures)
     scene.last_measured.update(zip((band.id for band in bands), zip(apertures, estimates, strict=True), strict=True))
-    # Levels of the other backgrounds for the method spread: all bands at once.
-    others = [surface.under_all(apertures) for surface in scene.others]
-    rows = []
-    for k, (band, aperture) in enumerate(zip(bands, apertures, strict=True)):
-        measured = measure_aperture(scene, aperture, estimates[k])
-        spread = method_spread(aperture, measured, [levels[k] for levels in others])
-        rows.append({**common, **places[band.id], **_band_cells(band, measured, aperture, scene, spread)})
+    measured = measure_apertures(scene, apertures, estimates)
+    sides = _lane_sides(apertures)
+    rows = [
+        {**common, **places[band.id], **_band_cells(band, of, aperture, scene, beside)}
+        for band, of, aperture, beside in zip(bands, measured, apertures, sides, strict=True)
+    ]
     # A lane with a band in it is not empty.
     lit = {band.lane for band, cells in zip(bands, rows, strict=True) if cells["status"] == "detected"}
     for band, cells in zip(bands, rows, strict=True):
@@ -291,8 +298,20 @@ def _places(layout: Layout, only: Collection[str]) -> dict[str, dict[str, Any]]:
     return places
 
 
+def _lane_sides(apertures: Sequence[Aperture]) -> Array:
+    """Leftmost and rightmost column of each aperture's lane in its middle row; the aperture's own outside of lanes."""
+    sides = np.array([(a.box.col_start, a.box.col_stop) for a in apertures], float).reshape(-1, 2)
+    rows = np.array([a.middle_row for a in apertures])
+    lanes = np.array([a.lane.id if a.lane is not None else "" for a in apertures])
+    for lane in {a.lane.id: a.lane for a in apertures if a.lane is not None}.values():
+        mine = lanes == lane.id
+        center, half = lane.center_at(rows[mine]), lane.width_at(rows[mine]) / 2
+        sides[mine] = np.column_stack([center - half, center + half])
+    return sides
+
+
 def _band_cells(
-    band: Band, measured: Measurement, aperture: Aperture, scene: PreparedImage, spread: float
+    band: Band, measured: Measurement, aperture: Aperture, scene: PreparedImage, sides: Array
 ) -> dict[str, Any]:
     # Light that is not surely the band's: of the other half of a doublet, of a neighbour's outline, of debris.
     divided_sd = _split_sd(band, measured, aperture, scene.signal.shape) if band.split else 0.0
@@ -300,7 +319,7 @@ def _band_cells(
     if aperture.contested is not None:
         in_dispute = max(float((aperture.contested * measured.excess).sum()), 0.0)
         shared_sd = aperture.doubt * in_dispute
-    debris = debris_light(measured.excess, aperture.weights if aperture.whole is None else aperture.whole)
+    debris, pixels = measured.debris, scene.signal[aperture.box.slices]
     if divided_sd or shared_sd or debris:
         foreign = shared_sd**2 + debris**2
         measured = replace(
@@ -316,10 +335,9 @@ def _band_cells(
     # Of pixels that it has in common with another a band is clipped where a good part of them is its own.
     least = OWN_PART if band.split or aperture.contested is not None else 0.0
     mine = np.where(aperture.weights >= least, aperture.weights, 0.0) if least else aperture.weights
-    n_saturated, clipped = saturation(measured.pixels, mine, scene.ceiling)
-    height, width = band_shape(measured.profile, aperture.cover)
+    n_saturated, clipped = saturation(pixels, mine, scene.ceiling)
     # Highest count under the outline: -inf where none is known.
-    top = float(np.fmax.reduce(measured.pixels, axis=None, where=mine > 0, initial=-np.inf))
+    top = float(np.fmax.reduce(pixels, axis=None, where=mine > 0, initial=-np.inf))
     cells = {
         "band_id": band.id,
         "target": band.target,
@@ -336,30 +354,29 @@ def _band_cells(
         "snr": snr,
         "lod": LOD_SDS * limit_sd,
         "loq": LOQ_SDS * limit_sd,
-        "height": height,
-        "width_px": width,
+        "height": measured.height,
+        "width_px": measured.width,
         "aperture_fraction": aperture_fraction(band, scene, aperture),
-        "method_spread": spread,
+        "method_spread": measured.spread,
         "saturated_px": n_saturated,
         "peak_fraction": top / scene.ceiling if top > -np.inf and 0 < scene.ceiling < np.inf else float("nan"),
         "confidence": band.confidence,
     }
     # What the pixels say of the number.
-    is_burnt = snr > HOLLOW_SNR and is_hollow(measured.excess, aperture.weights, snr, cover=aperture.tall)
     is_cut = (measured.cut > CUT_LIMIT and snr > CLEAR_SNR) or (
-        light_beside(scene.signal, aperture, scene.noise.sigma) > CUT_LIMIT
+        light_beside(scene.signal, aperture.box, sides, scene.noise.sigma) > CUT_LIMIT
     )
     lane_flags = aperture.lane.flags if aperture.lane else ()
     cells["flags"] = {
         *band.flags,
         *lane_flags,
         *clipped,
-        *(("hollow",) if is_burnt else ()),
+        *(("hollow",) if measured.is_hollow and snr > HOLLOW_SNR else ()),
         *(("touches_neighbour",) if aperture.contested is not None else ()),
         *(("unresolved",) if aperture.doubt >= UNKNOWN_DOUBT else ()),
         *(("debris",) if debris > DEBRIS_LIGHT * abs(measured.volume) else ()),
         *(("outline_cuts_band",) if is_cut else ()),
-        *limit_flags(measured.volume, limit_sd, spread=spread, n_background=measured.n_background),
+        *limit_flags(measured.volume, limit_sd, spread=measured.spread, n_background=measured.n_background),
     }
     if aperture.lane is not None and aperture.lane.role == "ladder":  # its masses are asked for, not its amounts
         cells["flags"] -= {"background_dependent", "below_loq"}
@@ -380,13 +397,6 @@ def _split_sd(band: Band, measured: Measurement, aperture: Aperture, shape: tupl
     return float(np.hypot(abs(float(light.sum())) * band.split_sd, SHAPE_SHARE * both))
 
 
-def sum_under(values: Array, aperture: Aperture) -> float:
-    """Weighted sum of a background over an aperture."""
-    if values.shape[1:] == (1,):
-        return float(aperture.cover @ values[:, 0])
-    return float((aperture.weights * values).sum())
-
-
 def aperture_fraction(band: Band, scene: PreparedImage, aperture: Aperture) -> float:
     """Share of a Gaussian band of the row's typical width that an aperture of this height holds; NaN if unknown."""
     sigma = scene.row_sigma.get((aperture.lane.strip, band.row)) if aperture.lane and band.row is not None else None
@@ -398,17 +408,12 @@ def aperture_fraction(band: Band, scene: PreparedImage, aperture: Aperture) -> f
     return erf(float(middle) / 2 / sigma / 2**0.5)
 
 
-def method_spread(aperture: Aperture, measured: Measurement, others: Sequence[Estimate]) -> float:
-    """(max - min) / |median| of the volume over the scene's background and other ones under the same aperture.
+def method_spread(volumes: Array) -> Array:
+    """(max - min) / |median| of volumes, (n_methods, n), over backgrounds; the first is the chosen one.
 
-    Returns
-    -------
-    float
-        NaN where the median volume is 0, or with fewer than three methods.
+    NaN where the median is 0, or with fewer than three methods.
     """
-    volumes = sorted([measured.volume, *(measured.volume_raw - sum_under(x.values, aperture) for x in others)])
-    if len(volumes) < 3 or np.isnan(measured.volume):
-        return float("nan")
-    n = len(volumes)
-    middle = abs((volumes[(n - 1) // 2] + volumes[n // 2]) / 2)
-    return (volumes[-1] - volumes[0]) / middle if middle > 0 else float("nan")
+    n, ranked = len(volumes), np.sort(volumes, axis=0)
+    middle = np.abs((ranked[(n - 1) // 2] + ranked[n // 2]) / 2)
+    spread = (ranked[-1] - ranked[0]) / np.where(middle > 0, middle, np.nan)
+    return spread if n > 2 else np.full(len(spread), np.nan)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from blotquant.imaging.robust import winsorised_sd
 from blotquant.model.geometry import Box
 from blotquant.model.image import FloatImage
-from blotquant.quantification.background import Aperture, Array
+from blotquant.quantification.apertures import Stack, box_sums, common_size
+from blotquant.quantification.background import Array
 
 SIDE_PX = 0.5
 """SD of where a side of an outline lies."""
@@ -65,23 +66,40 @@ class EdgeLosses(NamedTuple):
     ends: tuple[float, float] = (0.0, 0.0)
 
 
-class Line(NamedTuple):
-    """Counts of a box's rows, summed over each column from `first` on: those of the box and some beside it."""
+class Lines(NamedTuple):
+    """Counts of boxes' rows, summed over each column: those of the box and some beside it, one box a line.
 
-    first: int
+    Attributes
+    ----------
+    sums : ndarray, shape (n, longest)
+        Infinite beyond a line's end.
+    start, stop : ndarray of int, shape (n,)
+        Where in its line the columns of the box itself begin and end.
+    pixels : ndarray of int, shape (n,)
+        Of each box.
+    """
+
     sums: Array
+    start: NDArray[np.intp]
+    stop: NDArray[np.intp]
+    pixels: NDArray[np.intp]
 
 
-def column_sums(signal: FloatImage, box: Box) -> Line:
-    """Sum the rows of a box over its columns and those beside it in which its own light is looked for."""
-    reach = max(3, round(CUT_REACH * (box.col_stop - box.col_start)))
-    first = max(box.col_start - reach, 0)
-    part = signal[box.row_start : box.row_stop, first : box.col_stop + reach]
-    return Line(first, np.asarray(part.sum(axis=0, dtype=float)))
+def column_sums(signal: FloatImage, boxes: NDArray[np.intp]) -> Lines:
+    """Sum the rows of boxes, (n, 4), over their columns and those beside them in which their light is looked for."""
+    tops, bottoms, lefts, rights = boxes.T
+    reach = np.maximum(3, np.rint(CUT_REACH * (rights - lefts))).astype(int)
+    first = np.maximum(lefts - reach, 0)
+    sums, _ = box_sums(signal, np.stack([tops, bottoms, first, rights + reach], axis=1).tolist(), axis=0)
+    # The length follows from the widest box alone, so that sums are added in the same order whatever the reach.
+    wide = common_size(int((rights - lefts).max(initial=0)))
+    more = wide + 2 * max(3, round(CUT_REACH * wide)) + 2 - sums.shape[1]
+    padded = np.pad(sums, ((0, 0), (0, more)), constant_values=np.inf)
+    return Lines(padded, lefts - first, rights - first, (bottoms - tops) * (rights - lefts))
 
 
-def side_variance(signal: FloatImage, aperture: Aperture, level: float, *, line: Line | None = None) -> float:
-    """Variance of the volume for light of the next band, and for where exactly the sides lie.
+def side_variances(lines: Lines, stack: Stack, level: Array) -> Array:
+    """Variances of volumes for light of the next band, and for where exactly the sides lie.
 
     The darkest column near a side is where the next lane's band begins: it may be either's, and what lies under the
     outline beyond it is the other band's. Around a lone band it is dark, wherever the outline ends. Where a band is
@@ -89,59 +107,65 @@ def side_variance(signal: FloatImage, aperture: Aperture, level: float, *, line:
 
     Parameters
     ----------
-    signal : ndarray, shape (H, W)
-        Counts, bands bright.
-    aperture : Aperture
-        The outline.
-    level : float
-        Mean background under it.
-    line : Line, optional
-        From `column_sums` of its box.
+    lines : Lines
+        From `column_sums` of the stack's boxes.
+    stack : Stack
+        The outlines.
+    level : ndarray, shape (n,)
+        Mean background under each.
     """
-    box, columns = aperture.box, aperture.filled
-    if len(columns) < FEWEST:
-        return 0.0
-    reach = max(3, round(SIDE_REACH * len(columns)))
-    line = line or column_sums(signal, box)
-    lit = line.sums - (box.row_stop - box.row_start) * level
-    variance = 0.0
-    for side, edge in ((-1, columns[0]), (1, columns[-1])):
-        at = box.col_start + int(edge) - line.first
-        light = lit[max(at - reach, 0) : at + reach + 1][::side]
+    filled = filled_columns(stack)
+    n_columns, each = filled.sum(axis=1), np.arange(len(filled))
+    ends = filled.argmax(axis=1), filled.shape[1] - 1 - filled[:, ::-1].argmax(axis=1)
+    lit = lines.sums - (stack.sizes[:, 0] * level)[:, None]
+    reach = np.maximum(3, np.rint(SIDE_REACH * n_columns)).astype(int)
+    size = 2 * max(3, round(SIDE_REACH * filled.shape[1])) + 1
+    variance = np.zeros(len(filled))
+    for step, edge in zip((-1, 1), ends, strict=True):
+        light = _read(lit, lines.start + edge - step * reach, step, 2 * reach + 1, size)
         valley = _darkest(light)
-        light = np.maximum(light, 0.0)
-        inside = float(light[valley : reach + 1].sum() if valley < reach else light[valley])
-        variance += inside**2 + (SIDE_PX * float(light[reach])) ** 2
-    return variance
+        light = np.where(np.isinf(light), 0.0, np.maximum(light, 0.0))
+        inside = np.where(valley < reach, _sums_of(light, valley, reach + 1), light[each, valley])
+        variance += inside**2 + (SIDE_PX * light[each, reach.clip(0, size - 1)]) ** 2
+    return np.where(n_columns < FEWEST, 0.0, variance)
 
 
-def cut_light(signal: FloatImage, box: Box, *, line: Line | None = None) -> tuple[float, float]:
-    """Light between the sides of a box and the valleys beyond them, and that between its sides, in counts.
+def filled_columns(stack: Stack) -> NDArray[np.bool_]:
+    """Columns of each outline that are more than half as tall as its tallest; a doublet's common outline counts."""
+    tall = stack.tall if stack.whole is stack.weights else stack.whole.sum(axis=1)
+    return np.asarray(tall > 0.5 * tall.max(axis=1, initial=0.0, keepdims=True))
+
+
+def cut_light(lines: Lines) -> tuple[Array, Array]:
+    """Light between the sides of boxes and the valleys beyond them, and that between their sides, in counts.
 
     Both are counted from the darker places on either side, so that no background has to be known.
     """
-    first, sums = line or column_sums(signal, box)
-    start, stop = box.col_start - first, box.col_stop - first
-    cut, levels = 0.0, []
-    for beyond in (sums[:start][::-1], sums[stop:]):
-        if len(beyond) == 0:
-            continue
+    longest, each = lines.sums.shape[1], np.arange(len(lines.sums))
+    cut, level, n_sides = np.zeros((3, len(each)))
+    # All that a line holds beyond a side.
+    for at, step in ((lines.start - 1, -1), (lines.stop, 1)):
+        beyond = _read(lines.sums, at, step, np.full(len(each), longest), longest)
+        is_seen = ~np.isinf(beyond[:, 0])
         valley = _darkest(beyond)
-        cut += float(beyond[:valley].sum() - valley * beyond[valley])
-        levels.append(float(beyond[valley]))
-    return cut, float(sums[start:stop].sum()) - (stop - start) * sum(levels) / len(levels) if levels else 0.0
+        darkest = np.where(is_seen, beyond[each, valley], 0.0)
+        cut += _sums_of(beyond, 0 * valley, valley) - valley * darkest
+        level += darkest
+        n_sides += is_seen
+    light = _sums_of(lines.sums, lines.start, lines.stop) - (lines.stop - lines.start) * level / np.maximum(n_sides, 1)
+    return cut, np.where(n_sides > 0, light, 0.0)
 
 
 def end_variances(
     signal: FloatImage,
-    aperture: Aperture,
-    level: float,
+    stack: Stack,
+    level: Array,
     *,
-    light: float = 0.0,
+    light: Array | float = 0.0,
     noise: float = 0.0,
     usual: tuple[float, float] = (0.0, 0.0),
-) -> tuple[float, float]:
-    """Variances of the volume for light of bands above or below that run into this one, and for what its ends cut off.
+) -> tuple[Array, Array]:
+    """Variances of volumes for light of bands above or below that run into them, and for what their ends cut off.
 
     Between two bands that overlap the valley is lit by both, each about half: what either has beyond it falls off over
     about a ninth of the outline's height. Beyond the end of a lone band it is dark. What lies beyond without a valley,
@@ -152,87 +176,87 @@ def end_variances(
     ----------
     signal : ndarray, shape (H, W)
         Counts, bands bright.
-    aperture : Aperture
-        The outline; rows are counted from its own edges, column by column.
-    level : float
-        Mean background under it.
-    light : float
-        The band's volume; 0 for one of which nothing can be cut off.
+    stack : Stack
+        The outlines; rows are counted from an outline's own edges, column by column.
+    level : ndarray, shape (n,)
+        Mean background under each.
+    light : ndarray, shape (n,)
+        The bands' volumes; 0 for one of which nothing can be cut off.
     noise : float
         SD of one pixel as it enters a sum of many, in counts.
     usual : (float, float)
         Light beyond the upper and the lower end of the picture's clear bands, as a part of their volume: the common
         scale has it.
     """
-    columns = aperture.filled
-    if len(columns) < FEWEST:
-        return 0.0, 0.0
-    part = columns[len(columns) // 8 : len(columns) - len(columns) // 8]
-    is_whole = int(part[-1] - part[0]) == len(part) - 1
-    covered = aperture.weights[:, slice(part[0], part[-1] + 1) if is_whole else part] > 0.5
-    tall = np.sort(np.add.reduce(covered, axis=0, dtype=np.int32))
-    height = int(tall[(len(tall) - 1) // 2] + tall[len(tall) // 2]) // 2
-    if height < FEWEST:
-        return 0.0, 0.0
-    within, beyond = max(round(END_WITHIN * height), 1), max(round(END_BEYOND * height), 2)
-    top, bottom = _first_row(covered), len(covered) - 1 - _first_row(covered[::-1])
-    others, cut, wide = 0.0, 0.0, len(columns) / len(part)
+    filled = filled_columns(stack)
+    n_filled = filled.sum(axis=1)
+    # The middle three quarters of the filled columns.
+    rank = np.cumsum(filled, axis=1) - 1
+    part = filled & (rank >= (n_filled // 8)[:, None]) & (rank < (n_filled - n_filled // 8)[:, None])
+    n_part = np.maximum(part.sum(axis=1), 1)
+    covered = stack.whole > 0.5
+    tall, each = covered.sum(axis=1), np.arange(len(filled))
+    ordered = np.sort(np.where(part, tall, len(tall[0]) * covered.shape[1]), axis=1)
+    height = (ordered[each, (n_part - 1) // 2] + ordered[each, n_part // 2]) // 2
+    is_told = (n_filled >= FEWEST) & (height >= FEWEST)
+    height = np.where(is_told, height, 0)
+    within = np.maximum(np.rint(END_WITHIN * height), 1).astype(int)
+    beyond = np.maximum(np.rint(END_BEYOND * height), 2).astype(int)
+    top = covered.argmax(axis=1)
+    bottom = np.where(tall > 0, covered.shape[1] - 1 - covered[:, ::-1].argmax(axis=1), stack.sizes[:, :1] - 1)
+    size = round(END_WITHIN * covered.shape[1]) + round(END_BEYOND * covered.shape[1]) + 4
+    others, cut, wide = np.zeros(len(each)), np.zeros(len(each)), n_filled / n_part
     for edge, step, has in ((top, -1, usual[0]), (bottom, 1, usual[1])):
-        sums = _row_sums(signal, (aperture.box.row_start + edge, aperture.box.col_start + part), step, (within, beyond))
-        if sums is None:
-            continue
-        lit = (sums - level * len(part)) * wide
+        sums = np.full((len(each), size), np.inf)
+        for k in np.flatnonzero(is_told):
+            cols = np.flatnonzero(part[k])
+            rows = stack.boxes[k, 0] + edge[k, cols]
+            _read_rows(signal, rows, stack.boxes[k, 2] + cols, step, (int(within[k]), int(beyond[k])), sums[k])
+        is_seen = ~np.isinf(sums[:, 0])
+        lit = (np.where(is_seen[:, None], sums, 0.0) - (level * n_part)[:, None]) * wide[:, None]
         valley = _darkest(lit)
-        taken = float(np.maximum(lit[valley + 1 : within + 1], 0.0).sum())
-        others += taken**2 + (max(float(lit[valley]), 0.0) * height / 9) ** 2
-        grain = END_NOISE * noise * len(columns) ** 0.5
-        cut += _shoulder(lit[within + 1 :], max(has, END_SHARE) * light, grain) ** 2
+        taken = _sums_of(np.maximum(lit, 0.0), valley + 1, within + 1)
+        others += is_seen * (taken**2 + (np.maximum(lit[each, valley], 0.0) * height / 9) ** 2)
+        outside = _read(lit, within + 1, 1, beyond, size)
+        grain = END_NOISE * noise * n_filled**0.5
+        cut += is_seen * _shoulders(outside, np.maximum(has, END_SHARE) * light, grain) ** 2
     return others, cut
 
 
-def _shoulder(beyond: Array, own: float, grain: float) -> float:
-    """Light beyond an end that falls off from it, above the darkest row; what rises again is another band.
+def _shoulders(beyond: Array, own: Array | float, grain: Array) -> Array:
+    """Light beyond ends that falls off from them, above the darkest row; what rises again is another band.
 
     Rows darker than the ground lie off the membrane.
 
     Parameters
     ----------
-    beyond : ndarray, shape (n,)
-        Light of rows from the end outwards.
-    own : float
+    beyond : ndarray, shape (n, longest)
+        Light of rows from the ends outwards, infinite beyond the last one.
+    own : ndarray, shape (n,)
         What a lone band has there; nothing is a shoulder of a band without light.
-    grain : float
+    grain : ndarray, shape (n,)
         Light of a row that may be noise.
     """
-    if own <= 0:
-        return 0.0
-    falling = np.maximum(np.minimum.accumulate(beyond), 0.0)
-    least = float(falling[-1])
-    n = int(np.count_nonzero(falling > least))
-    cut = float(falling.sum()) - len(falling) * least
-    return max(cut - own - grain * float(np.sqrt(n)), 0.0)
+    falling = np.maximum(np.minimum.accumulate(beyond, axis=1), 0.0)
+    above = falling - falling[:, -1:]
+    return np.where(
+        np.asarray(own) > 0, np.maximum(above.sum(axis=1) - own - grain * (above > 0).sum(axis=1) ** 0.5, 0), 0
+    )
 
 
-def _first_row(covered: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """First covered row of each column, 0 where there is none; of most outlines it is among the first few."""
-    near = covered[:SLANT_ROWS]
-    return np.asarray((near if near.any(axis=0).all() else covered).argmax(axis=0))
-
-
-def _row_sums(
-    signal: FloatImage, edge: tuple[NDArray[np.intp], NDArray[np.intp]], step: int, room: tuple[int, int]
-) -> Array | None:
-    """Counts of rows that run along an edge, from so many rows within it to so many beyond; None off the picture."""
-    rows, cols = edge
+def _read_rows(
+    signal: FloatImage, rows: NDArray[np.intp], cols: NDArray[np.intp], step: int, room: tuple[int, int], into: Array
+) -> None:
+    """Sum rows along an edge, from so many within it to so many beyond; nothing where they leave the picture."""
     low, high = int(rows.min()), int(rows.max())
     within, beyond = room if step > 0 else room[::-1]
     if low - within < 0 or high + beyond >= signal.shape[0]:
-        return None
+        return
     if low == high and cols[-1] - cols[0] == len(cols) - 1:  # a level edge of an upright outline: nothing to gather
         lines = signal[low - within : low + beyond + 1, cols[0] : cols[-1] + 1]
     else:
         lines = signal[np.arange(-within, beyond + 1)[:, None] + rows, cols]
-    return np.asarray(lines.sum(axis=1, dtype=float)[::step])
+    into[: len(lines)] = np.add.reduce(lines, axis=1, dtype=float)[::step]
 
 
 def measure_edge_losses(signal: FloatImage, boxes: Sequence[Box], noise: float) -> EdgeLosses:
@@ -247,59 +271,63 @@ def measure_edge_losses(signal: FloatImage, boxes: Sequence[Box], noise: float) 
     noise : float
         SD of one pixel as it enters a sum of many, in counts.
     """
-    shares: list[float] = []
-    ends: tuple[list[float], list[float]] = ([], [])
-    for box in boxes:
-        cut, light = cut_light(signal, box)
-        if light > CLEAR * noise * _pixels(box) ** 0.5 and light > 0:
-            shares.append(cut / light)
-            for found, beyond in zip(ends, _beyond_ends(signal, box), strict=True):
-                found += [beyond / light] if beyond is not None else []
-    if len(shares) < 3:
+    lines = column_sums(signal, np.array(boxes, dtype=int).reshape(-1, 4))
+    cut, light = cut_light(lines)
+    clear = np.flatnonzero((light > CLEAR * noise * lines.pixels**0.5) & (light > 0))
+    if len(clear) < 3:
         return EdgeLosses()
+    ends = []
+    for side in (-1, 1):
+        # Light that falls off beyond an end, above the darkest row there.
+        outside, of = [], []
+        for k in clear.tolist():
+            top, bottom, left, right = boxes[k]
+            reach = max(round(END_BEYOND * (bottom - top)), 2)
+            first, last = (top - reach, top) if side < 0 else (bottom, bottom + reach)
+            if first >= 0 and last <= signal.shape[0]:
+                outside.append(Box(first, last, left, right))
+                of.append(k)
+        sums, n = box_sums(signal, outside, axis=1)
+        beyond = _read(sums, n - 1 if side < 0 else 0 * n, side, n, sums.shape[1]) if of else np.ones((1, 1))
+        falling = np.minimum.accumulate(beyond, axis=1)
+        shares = (falling - falling[:, -1:]).sum(axis=1) / (light[of] if of else 1.0)
+        ends.append(float(np.median(shares)))
+    shares = cut[clear] / light[clear]
     typical = float(np.median(shares))
-    upper, lower = (float(np.median(found)) if found else 0.0 for found in ends)
-    return EdgeLosses(typical, winsorised_sd(np.array(shares) - typical), (upper, lower))
+    return EdgeLosses(typical, winsorised_sd(shares - typical), (ends[0], ends[1]))
 
 
-def _beyond_ends(signal: FloatImage, box: Box) -> list[float | None]:
-    """Light that falls off beyond the upper and the lower end of a box, above the darkest row there, counts."""
-    height = box.row_stop - box.row_start
-    reach = max(round(END_BEYOND * height), 2)
-    found: list[float | None] = []
-    for rows, step in (
-        (slice(box.row_start - reach, box.row_start), -1),
-        (slice(box.row_stop, box.row_stop + reach), 1),
-    ):
-        if rows.start < 0 or rows.stop > signal.shape[0]:
-            found.append(None)
-            continue
-        falling = np.minimum.accumulate(signal[rows, box.col_start : box.col_stop].sum(axis=1, dtype=float)[::step])
-        found.append(float(falling.sum() - len(falling) * falling[-1]))
-    return found
-
-
-def cut_sd(signal: FloatImage, box: Box, cuts: EdgeLosses, noise: float, *, line: Line | None = None) -> float:
-    """SD of a volume, as a part of it, for light that its sides leave out more or less than the picture's others.
+def cut_sds(lines: Lines, cut: Array, light: Array, cuts: EdgeLosses, noise: float) -> Array:
+    """SDs of volumes, as parts of them, for light that their sides leave out more or less than the picture's others.
 
     What lies beyond may be the band's or not: truth is anywhere between none of it and all, and the SD that of a
     uniform law. The fainter a band, the less its own surroundings say, and the more the picture's scatter stands for
-    it.
+    it. `cut` and `light` are those of `cut_light`.
     """
-    cut, light = cut_light(signal, box, line=line)
-    if light <= 0:
-        return cuts.spread
-    grain = noise**2 * _pixels(box) / light**2
+    safe = np.where(light <= 0, 1.0, light)
+    grain = noise**2 * lines.pixels / safe**2
     clear = 1 / (1 + CLEAR**2 * grain)
-    own = max((cut / light - cuts.typical) ** 2 - VALLEY_NOISE * grain, 0.0) / 3
-    return float(np.sqrt(clear * own + (1 - clear) * cuts.spread**2))
+    own = np.maximum((cut / safe - cuts.typical) ** 2 - VALLEY_NOISE * grain, 0.0) / 3
+    return np.where(light <= 0, cuts.spread, np.sqrt(clear * own + (1 - clear) * cuts.spread**2))
 
 
-def _darkest(light: Array) -> int:
-    """Index of the darkest value; of equal ones the first, whatever the arithmetic made of their last bits."""
-    least, most = float(np.minimum.reduce(light)), float(np.maximum.reduce(light))
-    return int((light <= least + 1e-9 * (most - least)).argmax())
+def _read(lines: Array, at: NDArray[np.intp], step: int, n: NDArray[np.intp], size: int) -> Array:
+    """So many values of each line from a place on, upwards or downwards; infinite beyond them and beyond the line."""
+    steps = np.arange(size)
+    places = at[:, None] + step * steps
+    inside = (steps < n[:, None]) & (places >= 0) & (places < lines.shape[1])
+    return np.where(inside, np.take_along_axis(lines, places.clip(0, lines.shape[1] - 1), axis=1), np.inf)
 
 
-def _pixels(box: Box) -> int:
-    return (box.row_stop - box.row_start) * (box.col_stop - box.col_start)
+def _sums_of(lines: Array, start: NDArray[np.intp], stop: NDArray[np.intp]) -> Array:
+    """Sum of each line's values from a place on and before another."""
+    places = np.arange(lines.shape[1])
+    return np.asarray(np.where((places >= start[:, None]) & (places < stop[:, None]), lines, 0.0).sum(axis=1))
+
+
+def _darkest(lines: Array) -> NDArray[np.intp]:
+    """Place of each line's darkest value; of equal ones the first, whatever the arithmetic made of their last bits."""
+    least = lines.min(axis=1, keepdims=True)
+    least = np.where(np.isinf(least), 0.0, least)
+    most = np.where(np.isinf(lines), least, lines).max(axis=1, keepdims=True)
+    return np.asarray((lines <= least + 1e-9 * (most - least)).argmax(axis=1))

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from blotquant.imaging.robust import winsorised_sd
 from blotquant.model.geometry import Box
-from blotquant.quantification.background import Aperture, Array, Estimate
+from blotquant.quantification.apertures import Stack
+from blotquant.quantification.background import Array, Estimate
 
 LOD_SDS = 3.0
 """Limit of detection, in SDs of an empty aperture."""
@@ -68,12 +69,12 @@ class Noise:
         """Variance of a large sum against that of white noise of the same pixel variance."""
         return max(float(self.correlation.sum()), 0.05)
 
-    def spread_over(self, shape: tuple[int, int]) -> float:
-        """Variance of a sum over an aperture of this shape against white noise."""
-        reach = self.correlation.shape[0] // 2
-        lag = np.abs(np.arange(-reach, reach + 1))
-        rows, cols = (np.maximum(1 - lag / max(n, 1), 0) for n in shape)
-        return max(float(rows @ self.correlation @ cols), 0.05)
+    def spread_over(self, sizes: NDArray[np.intp]) -> Array:
+        """Variance of a sum over apertures of these rows and columns, (..., 2), against white noise."""
+        lag = np.abs(np.arange(len(self.correlation)) - len(self.correlation) // 2)
+        parts = np.maximum(1 - lag / np.maximum(sizes, 1)[..., None], 0)
+        spread = np.einsum("...i,ij,...j->...", parts[..., 0, :], self.correlation, parts[..., 1, :])
+        return np.asarray(np.maximum(spread, 0.05))
 
 
 def measure_noise(signal: NDArray[np.floating[Any]], usable: NDArray[np.bool_], bands: Sequence[Box]) -> Noise:
@@ -235,17 +236,23 @@ def _positive_slope(mean: Array, variance: Array, n: Array) -> float | None:
     return slope if slope > 3 * error else None
 
 
-def empty_variance(noise: Noise, aperture: Aperture, estimate: Estimate) -> float:
-    """Variance of the volume of this aperture with nothing in it.
+def empty_variances(noise: Noise, stack: Stack, estimates: Sequence[Estimate]) -> Array:
+    """Variances of the volumes of a stack's apertures with nothing in them.
 
     N sigma^2 + N^2 sigma^2 kappa / n_b, both with the noise's correlation, and the part of the background that may
     bend unseen under the band.
     """
-    variance = noise.sigma**2
+    leverage, shared, model_sd, level = np.array(
+        [
+            (e.leverage, e.shared, e.model_sd, np.add.reduce(e.values, axis=None) / max(e.values.size, 1))
+            for e in estimates
+        ]
+    ).T
+    variance = np.full(len(estimates), noise.sigma**2)
     if noise.gain is not None:
         # The ground here may be brighter than the picture's: its shot noise is larger.
-        variance = max(variance + noise.gain * (float(estimate.values.mean()) - noise.level), 0.25 * variance)
-    n = aperture.area
-    own = float(np.vecdot(aperture.weights, aperture.weights).sum()) * variance * noise.spread_over(aperture.shape)
-    background = (n**2 * estimate.leverage - 2 * n * estimate.shared) * variance * noise.spread
-    return max(own + background, 0.0) + (n * estimate.model_sd) ** 2
+        variance = np.maximum(variance + noise.gain * (level - noise.level), 0.25 * variance)
+    n = stack.cover.sum(axis=1)
+    own = np.vecdot(stack.weights, stack.weights).sum(axis=1) * variance * noise.spread_over(stack.sizes)
+    background = (n**2 * leverage - 2 * n * shared) * variance * noise.spread
+    return np.asarray(np.maximum(own + background, 0.0) + (n * model_sd) ** 2)

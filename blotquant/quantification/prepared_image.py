@@ -5,27 +5,18 @@ Optical density of light that passed through film or a stained gel: log10 of wha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import log
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.doublets.rows import component_weights
-from blotquant.doublets.shared_light import share_light
 from blotquant.errors import ImageError
 from blotquant.imaging.robust import winsorised_sd
-from blotquant.model.geometry import Band, Box, Layout, area_weights, area_weights_of, clip_box, polygon, polygon_area
+from blotquant.model.geometry import Band, Box, Layout, area_weights, clip_box, polygon, polygon_area
 from blotquant.model.image import BlotImage, FloatImage
-from blotquant.quantification.background import (
-    BACKGROUNDS,
-    Aperture,
-    Array,
-    BackgroundPixels,
-    Estimate,
-    FittedBackground,
-)
+from blotquant.quantification.apertures import box_sums, full_widths
+from blotquant.quantification.background import BACKGROUNDS, Aperture, BackgroundPixels, Estimate, FittedBackground
 from blotquant.quantification.background.row_shapes import RowShapes
 from blotquant.quantification.edge_losses import EdgeLosses, measure_edge_losses
 from blotquant.quantification.noise import Noise, measure_noise
@@ -199,76 +190,23 @@ def find_background_pixels(
 def _row_sigmas(signal: FloatImage, layout: Layout, boxes: list[Box]) -> dict[tuple[str, int], float]:
     """Median SD of the bands of each row, from their profiles above the line between the outline's ends."""
     strip_of = {lane.id: lane.strip for lane in layout.lanes}
-    shape = (signal.shape[0], signal.shape[1])
-    found: dict[tuple[str, int], list[float]] = {}
+    of: list[tuple[str, int]] = []
+    wide: list[Box] = []
     for band, box in zip(layout.bands, boxes, strict=True):
-        if band.row is None or band.status != "detected" or box.row_stop - box.row_start < 5:
-            continue
-        # Half an outline further on either side, a Gaussian has come down to the ground.
-        more = (box.row_stop - box.row_start) // 2
-        wide = clip_box(Box(box.row_start - more, box.row_stop + more, box.col_start, box.col_stop), shape)
-        profile = signal[wide.slices].mean(axis=1, dtype=float)
-        slope = (profile[-1] - profile[0]) / max(len(profile) - 1, 1)
-        width = full_width(profile - (profile[0] + slope * np.arange(len(profile))))
-        if np.isfinite(width):
-            found.setdefault((strip_of[band.lane], band.row), []).append(width / FWHM)
+        if band.row is not None and band.status == "detected" and box.row_stop - box.row_start >= 5:
+            # Half an outline further on either side, a Gaussian has come down to the ground.
+            more = (box.row_stop - box.row_start) // 2
+            wide.append(Box(box.row_start - more, box.row_stop + more, box.col_start, box.col_stop))
+            of.append((strip_of[band.lane], band.row))
+    sums, n = box_sums(signal, wide, axis=1)
+    last = sums[np.arange(len(n)), n - 1] if len(n) else n
+    slope = (last - sums[:, 0]) / np.maximum(n - 1, 1) if len(n) else n
+    sds = full_widths(sums - (sums[:, :1] + slope[:, None] * np.arange(sums.shape[1])), n) / FWHM
+    found: dict[tuple[str, int], list[float]] = {}
+    for key, sd in zip(of, sds.tolist(), strict=True):
+        if np.isfinite(sd):
+            found.setdefault(key, []).append(sd)
     return {key: float(np.median(values)) for key, values in found.items()}
-
-
-def full_width(profile: Array) -> float:
-    """Full width at half maximum, px, between interpolated crossings; NaN where the profile does not fall to half."""
-    top = int(np.argmax(profile))
-    half = profile[top] / 2
-    if not half > 0:
-        return float("nan")
-    return _half_crossing(profile[top::-1], half) + _half_crossing(profile[top:], half)
-
-
-def _half_crossing(side: Array, half: float) -> float:
-    """Distance from the peak to where the profile first falls to half; NaN if it never does."""
-    k = int(np.argmax(side < half))
-    if not side[k] < half:
-        return float("nan")
-    return k - 1 + float((side[k - 1] - half) / (side[k - 1] - side[k]))
-
-
-def apertures_of(bands: Sequence[Band], layout: Layout, signal: FloatImage) -> list[Aperture]:
-    """Pixels and weights that bands are measured over: no pixel counts more than once over all bands of a layout.
-
-    Parameters
-    ----------
-    bands : sequence of Band
-        Those to measure.
-    layout : Layout
-        Lanes, and all bands of the picture: outlines that overlap share the light between them.
-    signal : ndarray, shape (H, W)
-        Counts, bands bright.
-
-    Returns
-    -------
-    list of Aperture
-        Exact area weights of each outline: less what another band has of the pixels in both outlines, and the share of
-        the common outline for one of a doublet.
-    """
-    lanes = {lane.id: lane for lane in layout.lanes}
-    shape = (signal.shape[0], signal.shape[1])
-    # Light under outlines that overlap, of doublets too, is shared out; all other outlines have their own.
-    shares = share_light(layout, signal, only={band.id for band in bands})
-    covers = area_weights_of([band.outline for band in bands], shape)
-    apertures = []
-    for band, (box, cover) in zip(bands, covers, strict=True):
-        share, weights = shares.get(band.id), cover
-        if share is None and band.split:
-            box, weights = component_weights(band, shape)
-        elif share is not None:
-            box, weights = share.box, share.weights
-        contested, doubt = (share.contested, share.doubt) if share is not None else (None, 0.0)
-        whole = cover if share is None and band.split else None
-        lane = lanes.get(band.lane)
-        apertures.append(
-            Aperture(box=box, weights=weights, lane=lane, contested=contested, doubt=doubt, whole=whole, band=band.id)
-        )
-    return apertures
 
 
 def inside_strips(layout: Layout, shape: tuple[int, int], margin: float) -> NDArray[np.bool_] | None:
@@ -343,23 +281,25 @@ def _margin_parts(signal: FloatImage, boxes: list[Box]) -> list[float]:
     steps = steps[free]
     finite = np.isfinite(steps)
     noise = winsorised_sd(steps if finite.all() else steps[finite]) / 2**0.5
-    return [_margin_part(signal, box, noise) for box in boxes]
-
-
-def _margin_part(signal: FloatImage, box: Box, noise: float) -> float:
-    more = (box.row_stop - box.row_start) // 2
-    quarter = (box.col_stop - box.col_start) // 4
-    wide = Box(box.row_start - more, box.row_stop + more, box.col_start + quarter, box.col_stop - quarter)
-    wide = clip_box(wide, (signal.shape[0], signal.shape[1]))
-    profile = signal[wide.slices].mean(axis=1, dtype=float)
-    if len(profile) < 4:
-        return 1.0
+    # Rows of each band's middle half of columns, half an outline further on either side.
+    tops, bottoms, lefts, rights = np.array(boxes, dtype=int).reshape(-1, 4).T
+    more, quarter = (bottoms - tops) // 2, (rights - lefts) // 4
+    shape = (signal.shape[0], signal.shape[1])
+    wide = [
+        clip_box(Box(*box), shape)
+        for box in np.stack([tops - more, bottoms + more, lefts + quarter, rights - quarter], axis=1).tolist()
+    ]
+    sums, n = box_sums(signal, wide, axis=1)
+    widths, places = np.array([max(box.col_stop - box.col_start, 1) for box in wide]), np.arange(sums.shape[1])
+    profiles = sums / widths[:, None]
     # The darkest of the rows around it: a neighbour that reaches in only makes the margin wider.
-    light = float((profile[more : len(profile) - more or None] - np.sort(profile)[len(profile) // 8]).sum())
-    if not np.isfinite(light):
-        return 1.0
-    snr = light * (wide.col_stop - wide.col_start) ** 0.5 / (noise * len(profile) ** 0.5) if noise > 0 else np.inf
-    return min(max(log(max(snr, 1.0) / CLEAR_SNR[0]) / log(CLEAR_SNR[1] / CLEAR_SNR[0]), 0.0), 1.0)
+    is_own = (places >= more[:, None]) & (places < (n - more)[:, None])
+    dark = np.sort(profiles, axis=1)[np.arange(len(n)), n // 8][:, None]
+    dark = np.where(np.isinf(dark), 0.0, dark)
+    light = (np.where(is_own, profiles, dark) - dark).sum(axis=1)
+    snr = light * widths**0.5 / (noise * np.maximum(n, 1) ** 0.5) if noise > 0 else np.full(len(n), np.inf)
+    parts = np.log(np.maximum(snr, 1.0) / CLEAR_SNR[0]) / log(CLEAR_SNR[1] / CLEAR_SNR[0])
+    return [float(part) for part in np.where((n < 4) | ~np.isfinite(light), 1.0, parts.clip(0.0, 1.0))]
 
 
 def _mask_band(usable: NDArray[np.bool_], band: Band, box: Box, margin: float) -> None:

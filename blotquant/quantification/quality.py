@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from blotquant.imaging.robust import row_medians
-from blotquant.model.geometry import Band, Layout, Polygon
+from blotquant.model.geometry import Band, Box, Layout, Polygon
 from blotquant.model.image import FloatImage
-from blotquant.quantification.background import Aperture, Array
+from blotquant.quantification.apertures import full_widths
+from blotquant.quantification.background import Array
 from blotquant.quantification.noise import LOD_SDS, LOQ_SDS
-from blotquant.quantification.prepared_image import full_width
 
 HOLLOW_SHARE = 0.9
 """A band whose middle third holds less than this part of its flanking thirds is hollow."""
@@ -59,30 +58,30 @@ def saturation(pixels: NDArray[np.floating[Any]], weights: Array, ceiling: float
     return n, (("saturated", "saturated_dust") if is_dust else ("saturated",))
 
 
-def is_hollow(excess: Array, weights: Array, snr: float, *, cover: Array | None = None) -> bool:
+def is_hollow(excess: Array, weights: Array, snr: Array | float) -> NDArray[np.bool_]:
     """Whether the middle third of a band, along its width, holds less than 0.9 of its flanking thirds.
 
     Parameters
     ----------
-    excess : ndarray
-        Counts above background of the band's box.
+    excess : ndarray, shape (..., height, width)
+        Counts above background of bands' boxes.
     weights : ndarray, same shape
         Covered part of each pixel.
-    snr : float
-        Of the volume; below 10 nothing is said.
-    cover : ndarray, optional
-        Covered pixels of each column, where they are known.
+    snr : ndarray, shape (...)
+        Of the volumes; below 10 nothing is said.
     """
-    if not snr > HOLLOW_SNR:
-        return False
-    cover = weights.sum(axis=0) if cover is None else cover
-    columns = np.flatnonzero(cover > 0.5 * cover.max())
-    if len(columns) < 6:
-        return False
-    sums = (excess * weights).sum(axis=0)[columns] / cover[columns]
-    third = len(sums) // 3
-    left, middle, right = (float(part.sum()) / len(part) for part in (sums[:third], sums[third:-third], sums[-third:]))
-    return middle < HOLLOW_SHARE * (left + right) / 2 and left > 0 and right > 0
+    cover = weights.sum(axis=-2)
+    columns = cover > 0.5 * cover.max(axis=-1, initial=0.0, keepdims=True)
+    sums = np.einsum("...ij,...ij->...j", excess, weights) / np.where(columns, cover, 1.0)
+    rank = np.cumsum(columns, axis=-1)
+    n = rank[..., -1:]
+    is_left, is_right = columns & (rank <= n // 3), columns & (rank > n - n // 3)
+    left, middle, right = (
+        np.where(part, sums, 0.0).sum(axis=-1) / np.maximum(part.sum(axis=-1), 1)
+        for part in (is_left, columns & ~is_left & ~is_right, is_right)
+    )
+    is_dark = (middle < HOLLOW_SHARE * (left + right) / 2) & (left > 0) & (right > 0)
+    return np.asarray((np.asarray(snr) > HOLLOW_SNR) & (n[..., 0] >= 6) & is_dark)
 
 
 FEW_PIXELS = 30
@@ -113,45 +112,68 @@ CUT_LIMIT = 0.25
 """An outline that leaves so much more outside than the picture's others do, as a part of its volume, cuts its band."""
 
 
-def debris_light(excess: Array, weights: Array) -> float:
-    """Light under an outline that its band cannot have: specks and scratches, far brighter than the rest of their rows.
+def debris_light(excess: Array, weights: Array, heights: NDArray[np.intp]) -> Array:
+    """Light under outlines that bands cannot have: specks and scratches, far brighter than the rest of their rows.
 
     Parameters
     ----------
-    excess : ndarray
-        Counts above background of the band's box.
+    excess : ndarray, shape (n, height, width)
+        Counts above background of the bands' boxes.
     weights : ndarray, same shape
         Covered part of each pixel.
+    heights : ndarray of int, shape (n,)
+        Rows of each box, of those of the stack.
 
     Returns
     -------
-    float
+    ndarray, shape (n,)
         Counts above what the columns have in common; 0 where nothing stands out.
     """
     covered = weights > 0.5
-    tall = covered.sum(axis=0)
-    columns = np.flatnonzero(tall > 0.5 * tall.max(initial=0))
-    height = int(row_medians(tall[columns])) if len(columns) else 0
-    if len(columns) < 8 or height < 5:
-        return 0.0
+    tall, each = covered.sum(axis=1), np.arange(len(weights))
+    columns = tall > 0.5 * tall.max(axis=1, keepdims=True)
+    n_columns = np.maximum(columns.sum(axis=1), 1)
+    ordered = np.sort(np.where(columns, tall, covered.shape[1] + 1), axis=1)
+    height = (ordered[each, (n_columns - 1) // 2] + ordered[each, n_columns // 2]) // 2
     # Rows are counted from the outline's upper edge, so that a slanting band lies straight.
-    first = covered[:, columns].argmax(axis=0)
-    if np.ptp(first) == 0 and columns[-1] - columns[0] == len(columns) - 1 and first[0] + height <= len(excess):
-        straight = excess[first[0] : first[0] + height, columns[0] : columns[-1] + 1]
-    else:
-        straight = excess[np.minimum(first + np.arange(height)[:, None], len(excess) - 1), columns]
-    common, reach = row_medians(straight), max(height // 6, 1)
-    brightest = ndimage.maximum_filter1d(common, 2 * reach + 1, mode="nearest")
-    top = max(float(common.max()), 0.0)
+    first, straight = covered.argmax(axis=1), np.full(excess.shape, np.inf)
+    for k in np.flatnonzero((n_columns >= 8) & (height >= 5)):
+        at, rows = np.flatnonzero(columns[k]), int(height[k])
+        top = first[k, at]
+        if np.ptp(top) == 0 and at[-1] - at[0] == len(at) - 1 and top[0] + rows <= heights[k]:
+            straight[k, :rows, : len(at)] = excess[k, top[0] : top[0] + rows, at[0] : at[-1] + 1]
+        else:
+            places = np.minimum(top + np.arange(rows)[:, None], heights[k] - 1)
+            straight[k, :rows, : len(at)] = excess[k, places, at]
+    # What the columns have in common, and the brightest of it within a sixth of the height.
+    ranked = np.sort(straight, axis=2)
+    lower, upper, last = (ranked[each, :, at] for at in ((n_columns - 1) // 2, n_columns // 2, n_columns - 1))
+    is_row = ~np.isinf(lower)
+    common, reach = np.where(is_row, (lower + upper) / 2, -np.inf), np.maximum(height // 6, 1)
+    brightest = common.copy()
+    for shift in range(1, int(reach.max(initial=0)) + 1):
+        near = reach[:, None] >= shift
+        brightest[:, shift:] = np.maximum(brightest[:, shift:], np.where(near, common[:, :-shift], -np.inf))
+        brightest[:, :-shift] = np.maximum(brightest[:, :-shift], np.where(near, common[:, shift:], -np.inf))
+    top = np.maximum(common.max(axis=1, initial=-np.inf), 0.0)
+    stands_out = np.where(is_row, last - brightest, -np.inf).max(axis=1) > DEBRIS_SHARE * top
+    light = np.zeros(len(weights))
     # Most bands end here: nothing stands out, whatever their course from side to side.
-    if not (straight - brightest[:, None]).max() > DEBRIS_SHARE * top:
-        return 0.0
+    for k in np.flatnonzero(stands_out):
+        part = slice(int(height[k]))
+        light[k] = _debris_light(straight[k, part, : n_columns[k]], common[k, part], brightest[k, part])
+    return light
+
+
+def _debris_light(straight: Array, common: Array, brightest: Array) -> float:
+    """Light of debris of one band of which pixels stand out, with each row's median and the brightest near it."""
+    top = max(float(common.max()), 0.0)
     lit = common > 0.3 * top
     # The band's own course from side to side, which is broad; what is narrow in it is debris again.
-    across = (
-        np.median(straight[lit] / np.maximum(common[lit, None], 1e-9), axis=0) if top > 0 else np.ones(len(columns))
-    )
-    across = ndimage.median_filter(np.maximum(across, 0.0), max(len(columns) // 5, 5), mode="nearest")
+    across = np.ones(straight.shape[1])
+    if top > 0:
+        across = np.median(straight[lit] / np.maximum(common[lit, None], 1e-9), axis=0)
+    across = ndimage.median_filter(np.maximum(across, 0.0), max(len(across) // 5, 5), mode="nearest")
     least = DEBRIS_SHARE * top * max(float(across.max()), 1.0)
     above = straight - np.maximum(brightest[:, None] * across, brightest[:, None])
     if not above.max() > least:
@@ -161,13 +183,13 @@ def debris_light(excess: Array, weights: Array) -> float:
     if not seeds.any():
         return 0.0
     own = common[:, None] * np.maximum(across, 1.0)
-    spoilt = ndimage.binary_dilation(seeds, iterations=reach) & (straight > own + 2 * noise)
+    spoilt = ndimage.binary_dilation(seeds, iterations=max(len(straight) // 6, 1)) & (straight > own + 2 * noise)
     light = float((straight - own)[spoilt].sum())
     # A spot that is nearly all that the outline holds is its band.
     return light if light < MOST_DEBRIS * float(np.maximum(straight, 0.0).sum()) else 0.0
 
 
-def light_beside(signal: FloatImage, aperture: Aperture, noise: float) -> float:
+def light_beside(signal: FloatImage, box: Box, sides: Array, noise: float) -> float:
     """Light of a lane beside an outline that covers a part of its width, as a part of that under it.
 
     Rows of the outline are held against rows above and below it, column by column: a background that lies on the band
@@ -177,8 +199,10 @@ def light_beside(signal: FloatImage, aperture: Aperture, noise: float) -> float:
     ----------
     signal : ndarray, shape (H, W)
         Counts, bands bright.
-    aperture : Aperture
-        The outline, with its lane.
+    box : Box
+        Of the outline.
+    sides : ndarray, shape (2,)
+        Leftmost and rightmost column of its lane there.
     noise : float
         SD of one pixel, counts.
 
@@ -187,13 +211,10 @@ def light_beside(signal: FloatImage, aperture: Aperture, noise: float) -> float:
     float
         0 where the outline covers most of the lane, or nothing is clearly seen under it.
     """
-    box, lane = aperture.box, aperture.lane
     height = box.row_stop - box.row_start
-    if lane is None or height < 4 or box.col_stop <= box.col_start:
+    if height < 4 or box.col_stop <= box.col_start:
         return 0.0
-    middle = float(lane.center_at(aperture.middle_row))
-    half = float(lane.width_at(aperture.middle_row)) / 2
-    left, right = max(round(middle - half), 0), min(round(middle + half), signal.shape[1])
+    left, right = max(round(sides[0]), 0), min(round(sides[1]), signal.shape[1])
     if box.col_stop - box.col_start > WIDE_ENOUGH * (right - left):
         return 0.0
     first, last = min(left, box.col_start), max(right, box.col_stop)
@@ -277,18 +298,20 @@ def _lies_within(own: Extent | Array, outer: Extent, *, slack: float = 1e-6) -> 
     return low and own[1] <= outer[1] + slack and own[3] <= outer[3] + slack
 
 
-def band_shape(sums: Array, cover: Array) -> tuple[float, float]:
-    """Height of a band's profile along its lane in counts, and its full width at half maximum in pixels.
+def band_shapes(sums: Array, cover: Array) -> tuple[Array, Array]:
+    """Heights of bands' profiles along their lanes in counts, and their full widths at half maximum in pixels.
 
     Parameters
     ----------
-    sums : ndarray
-        Counts above background of each row of the band's box, summed over the covered pixels.
+    sums : ndarray, shape (n, height)
+        Counts above background of each row of the bands' boxes, summed over the covered pixels.
     cover : ndarray, same shape
         Covered pixels of each row.
     """
-    rows = cover > 0.3 * cover.max() if cover.size else cover > 0
-    if rows.sum() < 3:
-        return float("nan"), float("nan")
-    profile = sums[rows] / cover[rows]
-    return float(profile.max()), full_width(profile)
+    rows = cover > 0.3 * cover.max(axis=1, initial=0.0, keepdims=True)
+    n = rows.sum(axis=1)
+    # Rows that are covered enough, one after another.
+    order = np.argsort(~rows, axis=1, kind="stable")
+    profiles = np.take_along_axis(sums / np.where(rows, cover, 1.0), order, axis=1)
+    heights = np.where(np.arange(profiles.shape[1]) < n[:, None], profiles, -np.inf).max(axis=1, initial=-np.inf)
+    return np.where(n < 3, np.nan, heights), np.where(n < 3, np.nan, full_widths(profiles, n))

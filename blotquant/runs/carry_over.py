@@ -22,8 +22,9 @@ from blotquant.detection.registration import Copies, Placement, frame_placement,
 from blotquant.experiment.design import Experiment
 from blotquant.flags import join_flags, split_flags
 from blotquant.model.geometry import Band, Box, Layout
+from blotquant.quantification.apertures import apertures_of
 from blotquant.quantification.background import Aperture, Array
-from blotquant.quantification.prepared_image import PreparedImage, apertures_of
+from blotquant.quantification.prepared_image import PreparedImage
 from blotquant.tables import CARRY_OVER_COLUMNS, make_table
 from blotquant.threads import single_threaded
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from blotquant.doublets.shared_light import share_light
 from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
 from blotquant.model.image import BlotImage
+from blotquant.quantification.apertures import apertures_of
 from blotquant.quantification.bands import measure_bands
-from blotquant.quantification.prepared_image import apertures_of
 
 SHAPE = (120, 100)
 ROWS = np.arange(SHAPE[0])[:, None]

@@ -11,6 +11,7 @@ from simple_pictures import as_image, plain_layout
 
 from blotquant.imaging.robust import winsorised_sd
 from blotquant.model.geometry import Box
+from blotquant.quantification.apertures import stack_apertures
 from blotquant.quantification.background import Aperture, Estimate
 from blotquant.quantification.noise import (
     MAX_TILES,
@@ -18,7 +19,7 @@ from blotquant.quantification.noise import (
     TILE,
     Noise,
     _positive_slope,
-    empty_variance,
+    empty_variances,
     free_tiles,
     measure_noise,
     shot_gain,
@@ -48,13 +49,13 @@ def variance_of_a_sum(shape: tuple[int, int]) -> float:
 @pytest.mark.parametrize("shape", [(1, 1), (1, 6), (2, 2), (3, 5), (12, 20)])
 def test_noise_a_sum_scatters_by_all_its_pairs(shape: tuple[int, int]) -> None:
     noise = Noise(sigma=3.0, correlation=CORRELATION, gain=None)
-    assert noise.spread_over(shape) == pytest.approx(variance_of_a_sum(shape) / np.prod(shape), rel=1e-12)
+    assert noise.spread_over(np.array(shape)) == pytest.approx(variance_of_a_sum(shape) / np.prod(shape), rel=1e-12)
     assert noise.spread == pytest.approx(CORRELATION.sum(), rel=1e-12)
 
 
 def test_noise_that_cancels_still_scatters_a_little() -> None:
     noise = Noise(sigma=3.0, correlation=np.array([[-0.6, 1.0, -0.6]]).repeat(3, 0) * [[0], [1], [0]], gain=None)
-    assert (noise.spread, noise.spread_over((20, 20))) == (0.05, 0.05)
+    assert (noise.spread, noise.spread_over(np.array([20, 20]))) == (0.05, 0.05)
 
 
 @pytest.mark.parametrize(("gain", "level", "more"), [(None, 0.0, 0.0), (2.0, 100.0, 40.0), (2.0, 120.0, 0.0),
@@ -69,7 +70,8 @@ def test_variance_of_an_empty_outline(gain: float | None, level: float, more: fl
     area = weights.sum()
     of_sum = pixel * variance_of_a_sum((4, 7)) / 28 * (weights**2).sum()
     expected = of_sum + area**2 * (pixel * 0.02 * CORRELATION.sum() + 0.3**2)
-    assert empty_variance(noise, aperture, estimate) == pytest.approx(expected, rel=1e-9)
+    _, stack = next(stack_apertures(np.zeros((9, 9)), [aperture]))
+    assert empty_variances(noise, stack, [estimate]) == pytest.approx(expected, rel=1e-9)
 
 
 # where noise is measured

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 from blotquant.model.geometry import Box, Layout, Strip, area_weights, polygon, rectangle
+from blotquant.quantification.apertures import Stack, stack_apertures
 from blotquant.quantification.background import Aperture
 from blotquant.quantification.edge_losses import (
     EdgeLosses,
     column_sums,
     cut_light,
-    cut_sd,
+    cut_sds,
     end_variances,
     measure_edge_losses,
-    side_variance,
+    side_variances,
 )
 from blotquant.quantification.prepared_image import inside_strips
 
@@ -22,9 +23,29 @@ SHAPE = (60, 80)
 BOX = Box(20, 40, 30, 50)
 
 
+def stack_of(image: np.ndarray, aperture: Aperture) -> Stack:
+    return next(stack_apertures(image, [aperture]))[1]
+
+
 def both_ends(image: np.ndarray, aperture: Aperture, level: float, **known: float) -> float:
     """Variance of a volume for what crosses its outline's ends: light that runs in, and light that is cut off."""
-    return sum(end_variances(image, aperture, level, **known))
+    others, cut = end_variances(image, stack_of(image, aperture), np.array([level]), **known)
+    return float(others[0] + cut[0])
+
+
+def side_variance(image: np.ndarray, aperture: Aperture, level: float) -> float:
+    lines = column_sums(image, np.array([aperture.box]))
+    return float(side_variances(lines, stack_of(image, aperture), np.array([level]))[0])
+
+
+def cut_of(image: np.ndarray, box: Box) -> tuple[float, float]:
+    cut, light = cut_light(column_sums(image, np.array([box])))
+    return float(cut[0]), float(light[0])
+
+
+def cut_sd(image: np.ndarray, box: Box, cuts: EdgeLosses, noise: float) -> float:
+    lines = column_sums(image, np.array([box]))
+    return float(cut_sds(lines, *cut_light(lines), cuts, noise)[0])
 
 
 def field(level: float = 100.0) -> np.ndarray:
@@ -40,25 +61,25 @@ class TestCutLight:
         """Two columns on the left and one on the right lie outside."""
         image = field()
         image[20:40, 28:51] += 50.0
-        cut, light = cut_light(image, BOX)
+        cut, light = cut_of(image, BOX)
         assert cut == pytest.approx(3 * 20 * 50)
         assert light == pytest.approx(20 * 20 * 50)
 
     def test_cut_light_nothing_is_cut_of_a_band_inside(self):
         image = field()
         image[20:40, 32:48] += 50.0
-        assert cut_light(image, BOX) == (0.0, pytest.approx(16 * 20 * 50))
+        assert cut_of(image, BOX) == (0.0, pytest.approx(16 * 20 * 50))
 
     def test_cut_light_the_next_lane_beyond_the_valley_is_not_counted(self):
         image = field()
         image[20:40, 30:51] += 50.0
         image[20:40, 53:56] += 500.0
-        assert cut_light(image, BOX)[0] == pytest.approx(20 * 50)
+        assert cut_of(image, BOX)[0] == pytest.approx(20 * 50)
 
     def test_cut_light_at_the_pictures_edge_one_side_is_enough(self):
         image = field()
         image[20:40, :22] += 50.0
-        cut, light = cut_light(image, Box(20, 40, 0, 20))
+        cut, light = cut_of(image, Box(20, 40, 0, 20))
         assert (cut, light) == (pytest.approx(2 * 20 * 50), pytest.approx(20 * 20 * 50))
 
 
@@ -86,13 +107,13 @@ class TestCuts:
         )
         assert measure_edge_losses(self.picture(), self.boxes(), noise=1e6) == EdgeLosses()
 
-    def test_cut_sd_a_clear_band_tells_its_own_share(self):
+    def test_cut_sds_a_clear_band_tells_its_own_share(self):
         image, boxes = self.picture(), self.boxes()
         cuts = EdgeLosses(typical=0.1, spread=0.05)
         found = [cut_sd(image, box, cuts, noise=1e-6) for box in boxes]
         assert found == pytest.approx([0.1 / 3**0.5, 0.0, 0.1 / 3**0.5], abs=1e-9)
 
-    def test_cut_sd_a_faint_band_has_the_pictures_scatter(self):
+    def test_cut_sds_a_faint_band_has_the_pictures_scatter(self):
         cuts = EdgeLosses(typical=0.1, spread=0.05)
         assert cut_sd(self.picture(), self.boxes()[0], cuts, noise=1e9) == pytest.approx(0.05)
         assert cut_sd(field(), BOX, cuts, noise=1.0) == 0.05
@@ -150,19 +171,17 @@ class TestSides:
             expected += taken**2 + (0.5 * max(light[edge], 0.0)) ** 2
         assert side_variance(image, Aperture(box=box, weights=weights), 100.0) == pytest.approx(expected, rel=1e-9)
 
-    def test_side_variance_fewer_than_four_columns_say_nothing(self):
+    def test_side_variances_fewer_than_four_columns_say_nothing(self):
         image = np.random.default_rng(1).normal(300, 9, SHAPE)
         assert side_variance(image, aperture_over(Box(20, 40, 30, 33)), 100.0) == 0.0
         assert side_variance(image, aperture_over(Box(20, 40, 30, 34)), 100.0) > 0.0
 
-    def test_column_sums_sums_taken_before_serve_as_well(self):
+    def test_column_sums_hold_the_box_and_columns_beside_it(self):
         image = np.random.default_rng(2).normal(300, 9, SHAPE)
-        line = column_sums(image, BOX)
-        assert side_variance(image, aperture_over(BOX), 100.0, line=line) == side_variance(
-            image, aperture_over(BOX), 100.0
-        )
-        assert cut_light(image, BOX, line=line) == cut_light(image, BOX)
-        assert (line.first, len(line.sums)) == (24, 32)
+        sums, start, stop, pixels = column_sums(image, np.array([BOX, Box(20, 40, 2, 22)]))
+        np.testing.assert_allclose(sums[0, :32], image[20:40, 24:56].sum(axis=0))
+        assert np.isinf(sums[0, 32:]).all()
+        assert (start.tolist(), stop.tolist(), pixels.tolist()) == ([6, 2], [26, 22], [400, 400])
 
 
 class TestEnds:

@@ -10,19 +10,25 @@ import pytest
 from simple_pictures import HEIGHT, LANES, ROWS, SHAPE, WIDTH, as_image, gaussians, plain_layout
 
 from blotquant.model.geometry import Box, Lane, polygon, rectangle
+from blotquant.quantification.apertures import apertures_of, stack_apertures
 from blotquant.quantification.background import BACKGROUNDS, Aperture, Estimate, FittedBackground
 from blotquant.quantification.bands import (
     OWN_SHARE,
     aperture_fraction,
-    measure_aperture,
+    measure_apertures,
     measure_bands,
-    method_spread,
-    sum_under,
 )
-from blotquant.quantification.edge_losses import EdgeLosses, cut_sd, end_variances, side_variance
+from blotquant.quantification.edge_losses import (
+    EdgeLosses,
+    column_sums,
+    cut_light,
+    cut_sds,
+    end_variances,
+    side_variances,
+)
 from blotquant.quantification.lanes import measure_lanes
-from blotquant.quantification.noise import Noise, empty_variance
-from blotquant.quantification.prepared_image import apertures_of, prepare_image
+from blotquant.quantification.noise import Noise, empty_variances
+from blotquant.quantification.prepared_image import prepare_image
 from blotquant.settings import QuantificationSettings
 
 SLANTED = polygon([(50.3, 25.2), (52.9, 54.6), (71.4, 54.1), (69.8, 25.9)])
@@ -51,32 +57,39 @@ def slanted_aperture() -> Aperture:
 
 
 @pytest.mark.parametrize("method", sorted(BACKGROUNDS))
-def test_measure_aperture_a_volume_is_the_weighted_sum_pixel_by_pixel(method: str) -> None:
+def test_measure_apertures_a_volume_is_the_weighted_sum_pixel_by_pixel(method: str) -> None:
     scene = prepare_image(as_image(sloping()), plain_layout(), settings=QuantificationSettings(background=method))
     aperture = slanted_aperture()
     background = np.broadcast_to(scene.surface.under(aperture).values, aperture.shape)
     pixels = sloping()[aperture.box.slices]
-    weighed = measure_aperture(scene, aperture)
+    weighed = measure_apertures(scene, [aperture])[0]
     assert weighed.volume == pytest.approx((aperture.weights * (pixels - background)).sum(), rel=1e-9)
     assert weighed.background_sum == pytest.approx((aperture.weights * background).sum(), rel=1e-12, abs=1e-9)
-    assert sum_under(scene.surface.under(aperture).values, aperture) == pytest.approx(weighed.background_sum, rel=1e-12)
     np.testing.assert_allclose(weighed.profile, (aperture.weights * (pixels - background)).sum(axis=1), atol=1e-6)
 
 
-def test_sum_under_sums_of_backgrounds_of_any_shape() -> None:
+@pytest.mark.parametrize(
+    ("values", "total"),
+    [
+        ([[10.0], [100.0]], 15 + 225),
+        ([[10.0, 20.0, 30.0], [40.0, 50.0, 60.0]], 10 + 10 + 10 + 50 + 60),
+        ([[10.0, 20.0, 30.0]], 10 + 10 + 2.5 + 20 + 30),
+    ],
+)
+def test_stack_apertures_sum_backgrounds_of_any_shape(values: list[list[float]], total: float) -> None:
     aperture = Aperture(box=Box(0, 2, 0, 3), weights=np.array([[1.0, 0.5, 0.0], [0.25, 1.0, 1.0]]))
-    assert sum_under(np.array([[10.0], [100.0]]), aperture) == 15 + 225
-    assert sum_under(np.array([[10.0, 20.0, 30.0], [40.0, 50.0, 60.0]]), aperture) == 10 + 10 + 10 + 50 + 60
-    assert sum_under(np.array([[10.0, 20.0, 30.0]]), aperture) == 10 + 10 + 2.5 + 20 + 30
+    _, stack = next(stack_apertures(np.zeros((5, 5)), [aperture, aperture]))
+    estimates = [Estimate(np.array(values), 0.0, 1.0), Estimate(np.full((1, 1), 7.0), 0.0, 1.0)]
+    assert stack.row_sums(stack.levels(estimates)).sum(axis=1) == pytest.approx([total, 7 * 3.75])
 
 
 def spread_of(volumes: list[float]) -> float:
     """Method spread where the first volume is the band's own and the others those of other backgrounds."""
     scene = prepare_image(as_image(np.full(SHAPE, 100.0)), plain_layout())
+    own, *others = [Level((100 * 100.0 - volume) / 100) for volume in volumes]
+    scene = replace(scene, surface=own, others=tuple(others))
     aperture = Aperture(box=Box(50, 60, 20, 30), weights=np.ones((10, 10)))
-    raw = 100 * 100.0
-    own, *others = [Level((raw - volume) / 100).under(aperture) for volume in volumes]
-    return method_spread(aperture, measure_aperture(scene, aperture, own), others)
+    return measure_apertures(scene, [aperture])[0].spread
 
 
 @pytest.mark.parametrize(
@@ -90,12 +103,12 @@ def spread_of(volumes: list[float]) -> float:
         ([1, 2, 3, 4, 5], 4 / 3),
     ],
 )
-def test_method_spread_is_the_range_over_the_median(volumes: list[float], spread: float) -> None:
+def test_measure_apertures_spread_is_the_range_over_the_median(volumes: list[float], spread: float) -> None:
     assert spread_of(volumes) == pytest.approx(spread, rel=1e-6)
 
 
 @pytest.mark.parametrize("volumes", [[100, 200], [100], [-100, 0, 300], [np.nan, 100, 200, 300]])
-def test_method_spread_no_spread_of_two_methods_or_about_nothing(volumes: list[float]) -> None:
+def test_measure_apertures_spread_no_spread_of_two_methods_or_about_nothing(volumes: list[float]) -> None:
     assert np.isnan(spread_of(volumes))
 
 
@@ -188,14 +201,16 @@ def test_apertures_of_the_parts_of_a_variance() -> None:
     parts = np.zeros(5)
     for aperture in apertures_of(layout.bands, layout, scene.signal):
         estimate = scene.surface.under(aperture)
-        weighed = measure_aperture(scene, aperture, estimate)
-        level = weighed.background_sum / aperture.area
-        cut = cut_sd(scene.signal, aperture.box, scene.cuts, 4.0 * np.sqrt(1.7))
+        weighed = measure_apertures(scene, [aperture], [estimate])[0]
+        level = np.array([weighed.background_sum / aperture.area])
+        _, stack = next(stack_apertures(scene.signal, [aperture]))
+        lines = column_sums(scene.signal, stack.boxes)
+        (cut,) = cut_sds(lines, *cut_light(lines), scene.cuts, 4.0 * np.sqrt(1.7))
         own = [
-            empty_variance(noise, aperture, estimate),
+            empty_variances(noise, stack, [estimate])[0],
             2.0 * 1.7 * weighed.volume,
-            side_variance(scene.signal, aperture, level),
-            sum(end_variances(scene.signal, aperture, level, light=weighed.volume, noise=4.0 * np.sqrt(1.7))),
+            side_variances(lines, stack, level)[0],
+            sum(end_variances(scene.signal, stack, level, light=weighed.volume, noise=4.0 * np.sqrt(1.7)))[0],
             (OWN_SHARE**2 + cut**2) * weighed.volume**2,
         ]
         assert cut > OWN_SHARE
@@ -214,7 +229,7 @@ def test_apertures_of_the_parts_of_a_variance() -> None:
         (40.0, -40.0, None, 0.0),  # nothing in all
     ],
 )
-def test_measure_aperture_a_doublets_band_bears_the_error_of_its_division(
+def test_measure_apertures_a_doublets_band_bears_the_error_of_its_division(
     upper: float, lower: float, share: float | None, both: float
 ) -> None:
     """The fit's own SD, a part of the pair's volume, and 11 % of what both have a share of."""
@@ -226,7 +241,7 @@ def test_measure_aperture_a_doublets_band_bears_the_error_of_its_division(
     band = replace(layout.bands[0], outline=rectangle(50, 70, 25, 55), split=shares, split_sd=0.05)
     scene = replace(prepare_image(as_image(image), layout), surface=Level(100.0), others=())
     whole = abs(upper + lower) * 300
-    alone = measure_aperture(scene, apertures_of([band], layout, scene.signal)[0])
+    alone = measure_apertures(scene, apertures_of([band], layout, scene.signal))[0]
     extra = whole * np.hypot(0.05, 0.11 * both)
     row = measure_bands(as_image(image), replace(layout, bands=(band,)), scene=scene).iloc[0]
     assert row["volume"] == pytest.approx(alone.volume)
@@ -234,7 +249,7 @@ def test_measure_aperture_a_doublets_band_bears_the_error_of_its_division(
     assert extra == 0.0 or row["volume_sd"] > 1.01 * alone.volume_sd
 
 
-def test_measure_aperture_a_doublet_at_the_pictures_edge_is_divided_where_it_is_seen() -> None:
+def test_measure_apertures_a_doublet_at_the_pictures_edge_is_divided_where_it_is_seen() -> None:
     """Rows 190 to 199 of a band that goes on below the picture."""
     image = np.full(SHAPE, 100.0)
     image[190:, 25:55] += 40.0
@@ -242,7 +257,7 @@ def test_measure_aperture_a_doublet_at_the_pictures_edge_is_divided_where_it_is_
     outline = rectangle(190, 215, 25, 55)
     band = replace(layout.bands[0], outline=outline, split=((-40.0, 0.25), (40.0, 0.25)), split_sd=0.05)
     scene = replace(prepare_image(as_image(image), layout), surface=Level(100.0), others=())
-    alone = measure_aperture(scene, apertures_of([band], layout, scene.signal)[0])
+    alone = measure_apertures(scene, apertures_of([band], layout, scene.signal))[0]
     row = measure_bands(as_image(image), replace(layout, bands=(band,)), scene=scene).iloc[0]
     extra = 40.0 * 300 * np.hypot(0.05, 0.11 * 0.75)
     assert row["volume_sd"] == pytest.approx(np.hypot(alone.volume_sd, extra), rel=1e-9)
@@ -253,9 +268,9 @@ def test_pixels_far_to_one_side_count_as_many_as_their_variance_is_worth(leverag
     scene = prepare_image(as_image(sloping()), plain_layout())
     estimate = Estimate(values=np.full((1, 1), 300.0), leverage=leverage, n_pixels=500.0)
     aperture = Aperture(box=Box(50, 60, 20, 30), weights=np.ones((10, 10)))
-    assert measure_aperture(scene, aperture, estimate).n_background == pytest.approx(n)
+    assert measure_apertures(scene, [aperture], [estimate])[0].n_background == pytest.approx(n)
     few = replace(estimate, n_pixels=1.5)
-    assert measure_aperture(scene, aperture, few).n_background == min(1.5, n)
+    assert measure_apertures(scene, [aperture], [few])[0].n_background == min(1.5, n)
 
 
 def test_measure_bands_a_peak_stands_in_its_own_row_and_column() -> None:

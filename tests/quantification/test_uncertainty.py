@@ -12,11 +12,12 @@ from simple_pictures import HEIGHT, LANES, SHAPE, WIDTH, as_image, gaussians, pl
 from blotquant.flags import split_flags
 from blotquant.imaging.robust import winsorised_sd
 from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
-from blotquant.quantification.background import BACKGROUNDS
-from blotquant.quantification.bands import OWN_SHARE, measure_aperture, measure_bands
-from blotquant.quantification.edge_losses import side_variance
+from blotquant.quantification.apertures import apertures_of, stack_apertures
+from blotquant.quantification.background import BACKGROUNDS, Aperture
+from blotquant.quantification.bands import OWN_SHARE, measure_apertures, measure_bands
+from blotquant.quantification.edge_losses import column_sums, side_variances
 from blotquant.quantification.noise import measure_noise, shot_gain
-from blotquant.quantification.prepared_image import apertures_of, prepare_image
+from blotquant.quantification.prepared_image import prepare_image
 from blotquant.settings import QuantificationSettings
 
 EMPTY = (640, 640)
@@ -52,7 +53,7 @@ def empties():
         for seed in range(10):
             scene = prepare_image(as_image(draw(seed)), layout, settings=QuantificationSettings(background=name))
             for band in layout.bands:
-                weighed = measure_aperture(scene, apertures_of([band], layout, scene.signal)[0])
+                weighed = measure_apertures(scene, apertures_of([band], layout, scene.signal))[0]
                 found.append((weighed.volume, weighed.volume_sd, 3 * weighed.empty_sd))
         out[name] = np.array(found).T
     return out
@@ -60,24 +61,24 @@ def empties():
 
 class TestEmptyPlaces:
     @pytest.mark.parametrize("method", ["local", "flank", "lane", "constant", "rolling_ball"])
-    def test_measure_aperture_no_bias(self, empties, method):
+    def test_measure_apertures_no_bias(self, empties, method):
         volume = empties[method][0]
         assert abs(volume.mean()) / volume.std() < 0.1
 
-    def test_measure_aperture_sd_is_what_the_draws_show(self, empties):
+    def test_measure_apertures_sd_is_what_the_draws_show(self, empties):
         volume, sd, _ = empties["local"]
         assert np.sqrt((sd**2).mean()) == pytest.approx(volume.std(), rel=0.10)
 
-    def test_measure_aperture_hardly_any_passes_its_lod(self, empties):
+    def test_measure_apertures_hardly_any_passes_its_lod(self, empties):
         volume, _, lod = empties["local"]
         assert (volume > lod).mean() <= 0.01
 
-    def test_measure_aperture_correlated_noise_is_accounted_for(self):
+    def test_measure_apertures_correlated_noise_is_accounted_for(self):
         layout, found = empty_layout(), []
         for seed in range(6):
             scene = prepare_image(as_image(draw(seed, noise_px=0.8)), layout)
             for band in layout.bands:
-                weighed = measure_aperture(scene, apertures_of([band], layout, scene.signal)[0])
+                weighed = measure_apertures(scene, apertures_of([band], layout, scene.signal))[0]
                 found.append((weighed.volume, weighed.volume_sd))
         volume, sd = np.array(found).T
         assert np.sqrt((sd**2).mean()) == pytest.approx(volume.std(), rel=0.12)
@@ -190,8 +191,8 @@ class TestLightAcrossTheSides:
         scene, layout = prepare_image(as_image(image), plain_layout()), plain_layout()
         for band in layout.bands:
             aperture = apertures_of([band], layout, scene.signal)[0]
-            volume = measure_aperture(scene, aperture).volume
-            assert side_variance(scene.signal, aperture, 500.0) < (1e-3 * volume) ** 2
+            volume = measure_apertures(scene, [aperture])[0].volume
+            assert self.side_variance(scene.signal, aperture) < (1e-3 * volume) ** 2
 
     def test_apertures_of_a_narrow_outline_is_not_sure_of_its_place(self):
         """Half a column at each side, each as bright as the outermost."""
@@ -202,7 +203,11 @@ class TestLightAcrossTheSides:
         narrow = [replace(b, outline=rectangle(50, 70, c - 12, c + 12)) for b, c in zip(bands, LANES, strict=True)]
         layout = replace(plain_layout(rows=(60.0,)), bands=tuple(narrow))
         aperture = apertures_of([narrow[0]], layout, image)[0]
-        assert side_variance(image, aperture, 500.0) == pytest.approx(2 * (0.5 * 20 * 100) ** 2)
+        assert self.side_variance(image, aperture) == pytest.approx(2 * (0.5 * 20 * 100) ** 2)
+
+    def side_variance(self, image: np.ndarray, aperture: Aperture) -> float:
+        _, stack = next(stack_apertures(image, [aperture]))
+        return float(side_variances(column_sums(image, stack.boxes), stack, np.array([500.0]))[0])
 
 
 class TestLimits:

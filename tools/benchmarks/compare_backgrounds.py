@@ -28,9 +28,9 @@ from blotquant.detection.picture import find_layout
 from blotquant.io import read_image
 from blotquant.model.geometry import Band, Layout, rectangle
 from blotquant.model.image import BlotImage
+from blotquant.quantification.apertures import apertures_of
 from blotquant.quantification.background import BACKGROUNDS
 from blotquant.quantification.bands import measure_bands
-from blotquant.quantification.prepared_image import apertures_of
 from blotquant.settings import QuantificationSettings
 from blotquant.synthetic import SyntheticBlot
 

@@ -25,9 +25,10 @@ from blotquant.detection.picture import find_layout
 from blotquant.doublets.split import resolve_doublets
 from blotquant.model.geometry import Band, Layout, polygon_area
 from blotquant.quantification import noise, prepared_image
+from blotquant.quantification.apertures import apertures_of
 from blotquant.quantification.background import Aperture, Estimate
-from blotquant.quantification.bands import measure_aperture, measure_bands
-from blotquant.quantification.prepared_image import PreparedImage, apertures_of, prepare_image
+from blotquant.quantification.bands import measure_apertures, measure_bands
+from blotquant.quantification.prepared_image import PreparedImage, prepare_image
 from blotquant.synthetic import SyntheticBlot
 
 TERMS = ["noise", "ground", "halo", "share"]
@@ -136,7 +137,7 @@ def split_error(
         "ground": float((w * (dark - unlit.values)).sum()),
         "halo": float((w * (bands - light + unlit.values - estimate.values)).sum()),
         "held": float((w * light).sum()),
-        "sd_empty": measure_aperture(scene, aperture, estimate).empty_sd,
+        "sd_empty": measure_apertures(scene, [aperture], [estimate])[0].empty_sd,
         "sd_model": aperture.area * estimate.model_sd,
     }
 

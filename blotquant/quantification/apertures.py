@@ -1,0 +1,187 @@
+"""Pixels that bands are measured over, one aperture a band, and stacks of apertures that are measured together.
+
+A call of NumPy costs more than the arithmetic on one band's few hundred pixels. So apertures of about one size are
+filled up to a common one with pixels that no band covers, and each step is one call for all of them. The common size
+follows from an aperture's own, so that what else is measured with it changes no bit of a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blotquant.doublets.rows import component_weights
+from blotquant.doublets.shared_light import share_light
+from blotquant.model.geometry import Band, Layout, area_weights_of
+from blotquant.model.image import FloatImage
+from blotquant.quantification.background import Aperture, Array, Estimate
+
+STACK_PIXELS = 2**16
+"""Pixels of one stack, 0.5 MB an array: what is computed of them stays in the processor's cache."""
+
+
+def apertures_of(bands: Sequence[Band], layout: Layout, signal: FloatImage) -> list[Aperture]:
+    """Pixels and weights that bands are measured over: no pixel counts more than once over all bands of a layout.
+
+    Parameters
+    ----------
+    bands : sequence of Band
+        Those to measure.
+    layout : Layout
+        Lanes, and all bands of the picture: outlines that overlap share the light between them.
+    signal : ndarray, shape (H, W)
+        Counts, bands bright.
+
+    Returns
+    -------
+    list of Aperture
+        Exact area weights of each outline: less what another band has of the pixels in both outlines, and the share of
+        the common outline for one of a doublet.
+    """
+    lanes = {lane.id: lane for lane in layout.lanes}
+    shape = (signal.shape[0], signal.shape[1])
+    # Light under outlines that overlap, of doublets too, is shared out; all other outlines have their own.
+    shares = share_light(layout, signal, only={band.id for band in bands})
+    covers = area_weights_of([band.outline for band in bands], shape)
+    apertures = []
+    for band, (box, cover) in zip(bands, covers, strict=True):
+        share, weights = shares.get(band.id), cover
+        if share is None and band.split:
+            box, weights = component_weights(band, shape)
+        elif share is not None:
+            box, weights = share.box, share.weights
+        contested, doubt = (share.contested, share.doubt) if share is not None else (None, 0.0)
+        whole = cover if share is None and band.split else None
+        lane = lanes.get(band.lane)
+        apertures.append(
+            Aperture(box=box, weights=weights, lane=lane, contested=contested, doubt=doubt, whole=whole, band=band.id)
+        )
+    return apertures
+
+
+class Stack(NamedTuple):
+    """Apertures of about one size, one along the first axis; beyond an aperture's own box counts and weights are 0.
+
+    Attributes
+    ----------
+    boxes, sizes : ndarray of int, shapes (n, 4) and (n, 2)
+        The apertures' boxes, and their rows and columns.
+    pixels : ndarray, shape (n, height, width)
+        Counts.
+    weights, whole : ndarray, same shape
+        Covered part of each pixel by the aperture, and by the outline that it has in common with the other band of a
+        doublet; the same array where no aperture is a doublet's.
+    cover, tall : ndarray, shapes (n, height) and (n, width)
+        Covered pixels of each row and of each column.
+    """
+
+    boxes: NDArray[np.intp]
+    sizes: NDArray[np.intp]
+    pixels: Array
+    weights: Array
+    whole: Array
+    cover: Array
+    tall: Array
+
+    def levels(self, estimates: Sequence[Estimate]) -> Array:
+        """Background of each pixel, shape (n, height, width); of width 1 where none differs between columns."""
+        is_level = all(estimate.values.shape[1:] == (1,) for estimate in estimates)
+        levels = np.zeros((*self.cover.shape, 1) if is_level else self.weights.shape)
+        for level, (height, width), estimate in zip(levels, self.sizes, estimates, strict=True):
+            level[:height, : 1 if is_level else width] = estimate.values
+        return levels
+
+    def row_sums(self, levels: Array) -> Array:
+        """Weighted sum of the background over each row."""
+        return self.cover * levels[..., 0] if levels.shape[2] == 1 else np.vecdot(self.weights, levels)
+
+
+def stack_apertures(signal: FloatImage, apertures: Sequence[Aperture]) -> Iterator[tuple[list[int], Stack]]:
+    """Stacks of apertures, each with its apertures' places in the list."""
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for k, aperture in enumerate(apertures):
+        alike.setdefault(tuple(common_size(n) for n in aperture.shape), []).append(k)
+    for (height, width), same in alike.items():
+        most = max(STACK_PIXELS // (height * width), 1)
+        for members in (same[k : k + most] for k in range(0, len(same), most)):
+            pixels, weights = np.zeros((2, len(members), height, width))
+            sizes = np.array([apertures[k].shape for k in members])
+            for at, (k, (h, w)) in enumerate(zip(members, sizes, strict=True)):
+                pixels[at, :h, :w], weights[at, :h, :w] = signal[apertures[k].box.slices], apertures[k].weights
+            whole = weights
+            if any(apertures[k].whole is not None for k in members):
+                whole = weights.copy()
+                for at, (k, (h, w)) in enumerate(zip(members, sizes, strict=True)):
+                    whole[at, :h, :w] = apertures[k].weights if apertures[k].whole is None else apertures[k].whole
+            boxes = np.array([apertures[k].box for k in members])
+            yield members, Stack(boxes, sizes, pixels, weights, whole, weights.sum(axis=2), weights.sum(axis=1))
+
+
+def common_size(n: int) -> int:
+    """Rows or columns of the stack in which an aperture of so many lies: more by a quarter at the most, or by 7."""
+    step = max(8, 1 << max(n.bit_length() - 3, 0))
+    return max(-(-n // step), 1) * step
+
+
+def box_sums(signal: FloatImage, boxes: Iterable[Sequence[int]], axis: int) -> tuple[Array, NDArray[np.intp]]:
+    """Sums of the pixels of boxes over their rows (axis 0) or columns (axis 1), one box a line, and their numbers.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (H, W)
+        Counts, bands bright.
+    boxes : iterable of Box
+        What lies beyond the picture is left out.
+    axis : {0, 1}
+        Along which pixels are added.
+
+    Returns
+    -------
+    sums : ndarray, shape (n, longest)
+        Infinite beyond a box's own.
+    n : ndarray of int, shape (n,)
+        Sums of each box.
+    """
+    lines = [
+        np.add.reduce(signal[max(r, 0) : max(s, 0), max(c, 0) : max(d, 0)], axis=axis, dtype=float)
+        for r, s, c, d in boxes
+    ]
+    n = np.array([len(line) for line in lines], dtype=int)
+    sums = np.full((len(lines), int(n.max(initial=0))), np.inf)
+    for place, line in zip(sums, lines, strict=True):
+        place[: len(line)] = line
+    return sums, n
+
+
+def full_widths(profiles: Array, n: NDArray[np.intp]) -> Array:
+    """Full widths at half maximum, px, between interpolated crossings; NaN where a profile does not fall to half.
+
+    Parameters
+    ----------
+    profiles : ndarray, shape (n_profiles, longest)
+        One a line.
+    n : ndarray of int, shape (n_profiles,)
+        Values of each.
+    """
+    if profiles.shape[1] == 0:
+        return np.full(len(profiles), np.nan)
+    places, lines = np.arange(profiles.shape[1]), np.arange(len(profiles))
+    inside = places < n[:, None]
+    top = np.where(inside, profiles, -np.inf).argmax(axis=1)
+    half = np.where(n > 0, profiles[lines, top], np.nan) / 2
+    profiles = np.where(inside, profiles, 0.0)
+    is_low = inside & (profiles < half[:, None])
+    width = np.where(half > 0, 0.0, np.nan)
+    # The first place below half on either side, and between it and the one before where the profile crosses.
+    for beyond, step in ((places < top[:, None], -1), (places > top[:, None], 1)):
+        low = is_low & beyond
+        at = low.argmax(axis=1) if step > 0 else len(places) - 1 - low[:, ::-1].argmax(axis=1)
+        before = (at - step).clip(0, len(places) - 1)
+        high, less = profiles[lines, before], profiles[lines, at]
+        found = low.any(axis=1) & (half > 0)
+        part = np.divide(high - half, high - less, out=np.full(len(lines), np.nan), where=found)
+        width += np.abs(at - top) - 1 + part
+    return np.asarray(width)
