@@ -19,8 +19,8 @@ from blotquant.model.geometry import Band, Layout, area_weights_of
 from blotquant.model.image import FloatImage
 from blotquant.quantification.background import Aperture, Array, Estimate
 
-STACK_PIXELS = 2**16
-"""Pixels of one stack, 0.5 MB an array: what is computed of them stays in the processor's cache."""
+STACK_PIXELS = 2**17
+"""Pixels of one stack, 1 MB an array: what is computed of them stays in the processor's cache."""
 
 
 def apertures_of(bands: Sequence[Band], layout: Layout, signal: FloatImage) -> list[Aperture]:
@@ -76,6 +76,10 @@ class Stack(NamedTuple):
         doublet; the same array where no aperture is a doublet's.
     cover, tall : ndarray, shapes (n, height) and (n, width)
         Covered pixels of each row and of each column.
+    inside : ndarray of bool, shape (n, height, width)
+        Pixels of which the whole outline covers more than half.
+    n_inside : ndarray of int, shape (n, width)
+        Their number in each column.
     """
 
     boxes: NDArray[np.intp]
@@ -85,6 +89,8 @@ class Stack(NamedTuple):
     whole: Array
     cover: Array
     tall: Array
+    inside: NDArray[np.bool_]
+    n_inside: NDArray[np.intp]
 
     def levels(self, estimates: Sequence[Estimate]) -> Array:
         """Background of each pixel, shape (n, height, width); of width 1 where none differs between columns."""
@@ -116,8 +122,10 @@ def stack_apertures(signal: FloatImage, apertures: Sequence[Aperture]) -> Iterat
                 whole = weights.copy()
                 for at, (k, (h, w)) in enumerate(zip(members, sizes, strict=True)):
                     whole[at, :h, :w] = apertures[k].weights if apertures[k].whole is None else apertures[k].whole
-            boxes = np.array([apertures[k].box for k in members])
-            yield members, Stack(boxes, sizes, pixels, weights, whole, weights.sum(axis=2), weights.sum(axis=1))
+            inside, boxes = whole > 0.5, np.array([apertures[k].box for k in members])
+            cover, tall = weights.sum(axis=2), weights.sum(axis=1)
+            n_inside = np.add.reduce(inside.view(np.uint8), axis=1, dtype=np.uint16).astype(int)
+            yield members, Stack(boxes, sizes, pixels, weights, whole, cover, tall, inside, n_inside)
 
 
 def common_size(n: int) -> int:

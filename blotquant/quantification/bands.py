@@ -177,7 +177,7 @@ def _measure_stack(
     )
     columns = (
         volume + background, volume, background, volume_sd, np.sqrt(empty), np.sqrt(empty + crossing), n_background,
-        loss, debris_light(excess, stack.whole, stack.sizes[:, 0]), *band_shapes(profile, stack.cover),
+        loss, debris_light(excess, stack), *band_shapes(profile, stack.cover),
         is_hollow(excess, stack.weights, np.inf), method_spread(np.array(by_method)),
     )  # fmt: skip
     numbers = zip(*(column.tolist() for column in columns), strict=True)

@@ -194,8 +194,7 @@ def end_variances(
     rank = np.cumsum(filled, axis=1) - 1
     part = filled & (rank >= (n_filled // 8)[:, None]) & (rank < (n_filled - n_filled // 8)[:, None])
     n_part = np.maximum(part.sum(axis=1), 1)
-    covered = stack.whole > 0.5
-    tall, each = covered.sum(axis=1), np.arange(len(filled))
+    covered, tall, each = stack.inside, stack.n_inside, np.arange(len(filled))
     ordered = np.sort(np.where(part, tall, len(tall[0]) * covered.shape[1]), axis=1)
     height = (ordered[each, (n_part - 1) // 2] + ordered[each, n_part // 2]) // 2
     is_told = (n_filled >= FEWEST) & (height >= FEWEST)

@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from blotquant.flags import join_flags
-from blotquant.imaging.robust import MAD_TO_SD, row_medians
-from blotquant.model.geometry import Box, Lane, Layout, area_weights, bounding_box, clip_box
+from blotquant.imaging.robust import MAD_TO_SD, middle_of, row_medians
+from blotquant.model.geometry import Box, Lane, Layout, area_weights, area_weights_of, bounding_box, clip_box
 from blotquant.model.image import BlotImage, FloatImage
 from blotquant.quantification.noise import LOD_SDS, LOQ_SDS
 from blotquant.quantification.prepared_image import to_optical_density
@@ -69,6 +69,9 @@ MOSTLY_FLOOR = 0.97
 FEWEST = 5
 """Rows and columns that a lane needs for anything to be said of its noise and debris."""
 
+MOST_PIXELS = 2**19
+"""So many pixels of a picture's lanes are looked at together."""
+
 ENOUGH_PIXELS = 100_000
 """Pixels that tell a lane's noise to half a percent."""
 
@@ -97,7 +100,7 @@ BEND_COST = 1.5
 """SD of a lane's noise with that of the background taken from it, in units of the noise under it."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False)
 class LaneProfile:
     """One lane along its rows.
 
@@ -211,32 +214,45 @@ def _bare_profiles(signal: FloatImage, layout: Layout) -> tuple[list[LaneProfile
     """Profiles of all lanes without a background, and the usual height of their bands."""
     lanes = [_without_overlap(lane, layout) for lane in layout.lanes]
     profiles, commons, tops = [], [], []
-    # A lane at a time, while its pixels are at hand: those of all would take more memory than the picture.
-    for lane in lanes:
-        rows, pixels = _straightened(signal, lane)
-        # Sums are taken on the picture's own pixels, each by its covered part.
-        box, weights = area_weights(lane.outline, (signal.shape[0], signal.shape[1]))
-        at = slice(rows[0] - box.row_start, rows[-1] + 1 - box.row_start)
-        sums, cover = np.einsum("ij,ij->i", weights, signal[box.slices], dtype=float)[at], weights.sum(axis=1)[at]
-        none = np.zeros(len(rows))
-        profiles.append(
-            LaneProfile(
-                rows=rows, cover=cover, counts=sums / np.maximum(cover, 1e-9), background=none, debris=none,
-                noise=_pixel_noise(pixels),
-            )
-        )  # fmt: skip
-        # What most of a lane's columns have in common tells how tall its bands are, and what is debris.
-        commons.append(row_medians(pixels))
-        tops.append(pixels.max(axis=1))
-    heights = np.array([_band_height(common) for common in commons])
-    known = heights[np.isfinite(heights)]
-    height = max(float(np.median(known)), LEAST_HEIGHT_PX) if len(known) else LEAST_HEIGHT_PX
-    for k, (lane, profile) in enumerate(zip(lanes, profiles, strict=True)):
-        debris = _debris(signal, lane, (commons[k], tops[k]), profile.noise, height)
-        if debris.any():
-            counts = profile.counts - debris / np.maximum(profile.cover, 1e-9)
-            profiles[k] = replace(profile, counts=counts, debris=debris)
+    # A few lanes at a time, while their pixels are at hand: those of all would take more memory than the picture.
+    few = max(MOST_PIXELS * len(lanes) // max(signal.size, 1), 1)
+    for first in range(0, len(lanes), few):
+        some = lanes[first : first + few]
+        covers = area_weights_of([lane.outline for lane in some], (signal.shape[0], signal.shape[1]))
+        for lane, (box, weights) in zip(some, covers, strict=True):
+            rows, pixels = _straightened(signal, lane)
+            # Sums are taken on the picture's own pixels, each by its covered part.
+            at = slice(rows[0] - box.row_start, rows[-1] + 1 - box.row_start)
+            cover, none = weights[at].sum(axis=1), np.zeros(len(rows))
+            counts = np.einsum("ij,ij->i", weights, signal[box.slices], dtype=float)[at] / np.maximum(cover, 1e-9)
+            noise = _pixel_noise(pixels)
+            profiles.append(LaneProfile(rows, cover, counts, background=none, debris=none, noise=noise))
+            # What most of a lane's columns have in common tells how tall its bands are, and what is debris.
+            commons.append(row_medians(pixels))
+            tops.append(pixels.max(axis=1))
+    alike = _of_equal_length(commons)
+    heights = [_band_heights(np.array([commons[k] for k in members])) for members in alike]
+    known = np.concatenate([np.zeros(0), *(found[np.isfinite(found)] for found in heights)])
+    height = max(middle_of(known), LEAST_HEIGHT_PX) if len(known) else LEAST_HEIGHT_PX
+    for members in alike:
+        noises = np.array([profiles[k].noise for k in members])
+        least = _least_debris(np.array([commons[k] for k in members]), noises, height)
+        for k, level in zip(members, least, strict=True):
+            # In most lanes nothing is so bright: only rows about those where something is are looked at further.
+            bright = np.flatnonzero(tops[k] > level)
+            if len(bright) and len(level) >= FEWEST and np.isfinite(tops[k]).all():
+                debris = _debris(_straightened(signal, lanes[k])[1], commons[k], level, profiles[k].noise, height)
+                counts = profiles[k].counts - debris / np.maximum(profiles[k].cover, 1e-9)
+                profiles[k] = replace(profiles[k], counts=counts, debris=debris)
     return profiles, height
+
+
+def _of_equal_length(lines: Sequence[Array]) -> list[list[int]]:
+    """Places of lanes of equally many rows, which are filtered together."""
+    alike: dict[int, list[int]] = {}
+    for k, line in enumerate(lines):
+        alike.setdefault(len(line), []).append(k)
+    return list(alike.values())
 
 
 def _with_backgrounds(
@@ -253,8 +269,15 @@ def _with_backgrounds(
             beside[box.slices] &= weights == 0
         level = float(np.median(signal[beside])) if beside.any() else 0.0
         return [[replace(p, background=np.full(len(p.rows), level), n_floor=float(beside.sum())) for p in bare]]
-    opened = [_opened(profile, height, [length * OPENING * height for length in lengths]) for profile in bare]
-    return [[of_lane[k] for of_lane in opened] for k in range(len(lengths))]
+    found = [[replace(p, background=np.full(len(p.rows), np.nan)) for p in bare] for _ in lengths]
+    known = [k for k, profile in enumerate(bare) if np.isfinite(profile.counts).all()]
+    for alike in _of_equal_length([bare[k].counts for k in known]):
+        members = [known[k] for k in alike]
+        for profiles, length in zip(found, lengths, strict=True):
+            opened = _open([bare[k] for k in members], height, length * OPENING * height)
+            for k, profile in zip(members, opened, strict=True):
+                profiles[k] = profile
+    return found
 
 
 def _without_overlap(lane: Lane, layout: Layout) -> Lane:
@@ -287,27 +310,27 @@ def _straightened(signal: FloatImage, lane: Lane) -> tuple[NDArray[np.intp], Flo
     return rows, sliding_window_view(signal, wide, axis=1)[rows, starts]
 
 
-def _band_height(profile: Array) -> float:
-    """SD of a profile over SD of its slope, noise left out; NaN where nothing but noise is there."""
-    if len(profile) < 12 or not np.isfinite(profile).all():
-        return float("nan")
-    lit = profile - _opening(profile, max(len(profile) // 6, 9))
+def _band_heights(profiles: Array) -> Array:
+    """SD of each profile over SD of its slope, noise left out; NaN where nothing but noise is there."""
+    if profiles.shape[1] < 12:
+        return np.full(len(profiles), np.nan)
+    is_known = np.isfinite(profiles.sum(axis=1))
+    profiles = np.where(is_known[:, None], profiles, 0.0)
+    lit = profiles - _opening(profiles, max(profiles.shape[1] // 6, 9))
     # Second differences of white noise have six times its variance; a band's hardly count.
-    noise = (1.4826 * float(np.median(np.abs(np.diff(profile, n=2))))) ** 2 / 6
-    slope = float(np.var(np.diff(lit)))
-    return (
-        float(np.sqrt(max(float(np.var(lit)) - noise, 0.0) / (slope - 2 * noise)))
-        if slope > 2.5 * noise
-        else float("nan")
-    )
+    noise = (MAD_TO_SD * row_medians(np.abs(np.diff(profiles, n=2, axis=1)))) ** 2 / 6
+    slope = np.var(np.diff(lit, axis=1), axis=1)
+    is_told = is_known & (slope > 2.5 * noise)
+    light = np.maximum(np.var(lit, axis=1) - noise, 0.0)
+    return np.sqrt(np.where(is_told, light / np.where(is_told, slope - 2 * noise, 1.0), np.nan))
 
 
-def _opening(profile: Array, length: float) -> Array:
-    """Grey opening of a profile by a line of about that length, an odd number of rows."""
+def _opening(profiles: Array, length: float) -> Array:
+    """Grey opening of profiles by a line of about that length, an odd number of rows."""
     n = max(int(length), 1) | 1
-    padded = np.concatenate([np.full(n // 2, profile[0]), profile, np.full(n // 2, profile[-1])])
+    padded = np.pad(profiles, ((0, 0), (n // 2, n // 2)), mode="edge")
     opened = ndimage.maximum_filter1d(ndimage.minimum_filter1d(padded, n), n)
-    return np.asarray(opened[n // 2 : len(padded) - n // 2], dtype=float)
+    return np.asarray(opened[:, n // 2 : padded.shape[1] - n // 2], dtype=float)
 
 
 def _pixel_noise(pixels: FloatImage) -> float:
@@ -319,23 +342,20 @@ def _pixel_noise(pixels: FloatImage) -> float:
     return MAD_TO_SD * float(row_medians(bends.ravel())) / 6**0.5
 
 
-def _debris(signal: FloatImage, lane: Lane, rows: tuple[Array, FloatImage], noise: float, height: float) -> Array:
-    """Light of specks and scratches in each row of a lane, counts; `rows` are each row's median and highest count."""
-    common, tops = rows
-    debris = np.zeros(len(common))
-    if len(common) < FEWEST or not np.isfinite(tops).all():
-        return debris
+def _least_debris(commons: Array, noises: Array, height: float) -> Array:
+    """Counts from which a pixel of a row may be debris, from what each lane's columns have in common, lane by lane."""
     # What the columns have in common within a band's height, and how far the brightest of it stands out.
-    reach = round(height)
-    brightest = ndimage.maximum_filter1d(common, 2 * reach + 1)
-    lit = brightest - _opening(ndimage.gaussian_filter1d(common, SMOOTHING * height), OPENING * height)
-    least = brightest + np.maximum(DEBRIS_SDS * noise, DEBRIS_SHARE * lit)
-    # In most lanes nothing is so bright: only rows about those where something is are looked at further.
-    bright = np.flatnonzero(tops > least)
-    if not len(bright):
-        return debris
+    brightest = ndimage.maximum_filter1d(commons, 2 * round(height) + 1)
+    lit = brightest - _opening(ndimage.gaussian_filter1d(commons, SMOOTHING * height), OPENING * height)
+    return np.asarray(brightest + np.maximum(DEBRIS_SDS * noises[:, None], DEBRIS_SHARE * lit))
+
+
+def _debris(pixels: FloatImage, common: Array, least: Array, noise: float, height: float) -> Array:
+    """Light of specks and scratches in each row of a straightened lane, counts."""
+    debris, reach = np.zeros(len(common)), round(height)
+    bright = np.flatnonzero((pixels > least[:, None]).any(axis=1))
     near = slice(max(bright[0] - reach - 1, 0), bright[-1] + reach + 2)
-    own, light = common[near, None], _straightened(signal, lane)[1][near].astype(float)
+    own, light = common[near, None], pixels[near].astype(float)
     # A single hot pixel is noise; debris is two pixels wide at least.
     seeds = ndimage.binary_opening(light > least[near, None], np.ones((2, 2), dtype=bool))
     if seeds.any() and light.shape[1] >= FEWEST:
@@ -346,27 +366,27 @@ def _debris(signal: FloatImage, lane: Lane, rows: tuple[Array, FloatImage], nois
     return debris
 
 
-def _opened(profile: LaneProfile, height: float, lengths: Sequence[float]) -> list[LaneProfile]:
-    """The profile with the background along it, for each length of the opening in rows."""
-    if not np.isfinite(profile.counts).all():
-        return [replace(profile, background=np.full(len(profile.rows), np.nan))] * len(lengths)
+def _open(profiles: Sequence[LaneProfile], height: float, length: float) -> list[LaneProfile]:
+    """Profiles of equally many rows with the background along them, from an opening of so many rows."""
+    counts, cover = np.array([p.counts for p in profiles]), np.array([p.cover for p in profiles])
     # Opened as it is, noise would pull the background down.
-    smooth = ndimage.gaussian_filter1d(profile.counts, SMOOTHING * height)
-    grain = profile.noise / np.sqrt(np.maximum(profile.cover, 1.0))
-    found = []
-    for length in lengths:
-        level = ndimage.uniform_filter1d(_opening(smooth, length), int(length) | 1, mode="nearest")
-        above = profile.counts - level
-        # Lifted to the middle of the rows that lie on the floor.
-        near = np.maximum(FLOOR_SDS * grain, 1e-12 * np.abs(level))
-        floor = above <= near
-        lift = float(above[floor].mean()) if floor.any() else 0.0
-        if floor.mean() > MOSTLY_FLOOR:  # among crowded bands the floor would climb into them
-            for _ in range(5):
-                floor = above <= lift + near
-                lift = float(above[floor].mean())
-        found.append(replace(profile, background=level + lift, n_floor=float(profile.cover[floor].sum())))
-    return found
+    smooth = ndimage.gaussian_filter1d(counts, SMOOTHING * height)
+    level = ndimage.uniform_filter1d(_opening(smooth, length), int(length) | 1, mode="nearest")
+    above = counts - level
+    # Lifted to the middle of the rows that lie on the floor.
+    grain = np.array([p.noise for p in profiles])[:, None] / np.sqrt(np.maximum(cover, 1.0))
+    near = np.maximum(FLOOR_SDS * grain, 1e-12 * np.abs(level))
+    floor = above <= near
+    is_empty = floor.mean(axis=1) > MOSTLY_FLOOR  # among crowded bands the floor would climb into them
+    for _ in range(5 if is_empty.any() else 0):
+        lift = np.where(floor, above, 0.0).sum(axis=1) / np.maximum(floor.sum(axis=1), 1)
+        floor = np.where(is_empty[:, None], above <= lift[:, None] + near, floor)
+    lift = np.where(floor, above, 0.0).sum(axis=1) / np.maximum(floor.sum(axis=1), 1)
+    n_floor = np.where(floor, cover, 0.0).sum(axis=1)
+    return [
+        replace(p, background=under, n_floor=float(n))
+        for p, under, n in zip(profiles, level + lift[:, None], n_floor, strict=True)
+    ]
 
 
 def _variance(
@@ -390,7 +410,7 @@ def _variance(
         for at, k in enumerate(mine):
             # Of a few lanes the middle one would else be held against itself.
             rest = [mine.index(other) for other in usual if other != k]
-            common = np.median(parts[rest], axis=0)
+            common = row_medians(parts[rest].T)
             common /= max(float(common.sum()), 1e-12)
             if 1 / float((common**2).sum()) >= FEWEST_BLOCKS:
                 unlike = float(((blocks[at] - volumes[k] * common) ** 2).sum())
@@ -398,7 +418,7 @@ def _variance(
         # Other openings: what is common to the lanes is the picture's scale, and no error of a ratio.
         for other in others:
             changed = np.array([float(other[k].excess[inside[k]].sum()) for k in mine]) / volumes[mine]
-            typical = float(np.median(changed[[mine.index(k) for k in usual]]))
+            typical = middle_of(changed[[mine.index(k) for k in usual]])
             if typical > 0:
                 variance[mine] += ((changed / typical - 1) * volumes[mine]) ** 2 / (2 * len(others))
     return variance

@@ -284,13 +284,9 @@ def _margin_parts(signal: FloatImage, boxes: list[Box]) -> list[float]:
     # Rows of each band's middle half of columns, half an outline further on either side.
     tops, bottoms, lefts, rights = np.array(boxes, dtype=int).reshape(-1, 4).T
     more, quarter = (bottoms - tops) // 2, (rights - lefts) // 4
-    shape = (signal.shape[0], signal.shape[1])
-    wide = [
-        clip_box(Box(*box), shape)
-        for box in np.stack([tops - more, bottoms + more, lefts + quarter, rights - quarter], axis=1).tolist()
-    ]
-    sums, n = box_sums(signal, wide, axis=1)
-    widths, places = np.array([max(box.col_stop - box.col_start, 1) for box in wide]), np.arange(sums.shape[1])
+    lefts, rights = (cols.clip(0, signal.shape[1]) for cols in (lefts + quarter, rights - quarter))
+    sums, n = box_sums(signal, np.stack([tops - more, bottoms + more, lefts, rights], axis=1).tolist(), axis=1)
+    widths, places = np.maximum(rights - lefts, 1), np.arange(sums.shape[1])
     profiles = sums / widths[:, None]
     # The darkest of the rows around it: a neighbour that reaches in only makes the margin wider.
     is_own = (places >= more[:, None]) & (places < (n - more)[:, None])

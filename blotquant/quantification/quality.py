@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from blotquant.model.geometry import Band, Box, Layout, Polygon
 from blotquant.model.image import FloatImage
-from blotquant.quantification.apertures import full_widths
+from blotquant.quantification.apertures import Stack, full_widths
 from blotquant.quantification.background import Array
 from blotquant.quantification.noise import LOD_SDS, LOQ_SDS
 
@@ -112,25 +112,23 @@ CUT_LIMIT = 0.25
 """An outline that leaves so much more outside than the picture's others do, as a part of its volume, cuts its band."""
 
 
-def debris_light(excess: Array, weights: Array, heights: NDArray[np.intp]) -> Array:
+def debris_light(excess: Array, stack: Stack) -> Array:
     """Light under outlines that bands cannot have: specks and scratches, far brighter than the rest of their rows.
 
     Parameters
     ----------
     excess : ndarray, shape (n, height, width)
         Counts above background of the bands' boxes.
-    weights : ndarray, same shape
-        Covered part of each pixel.
-    heights : ndarray of int, shape (n,)
-        Rows of each box, of those of the stack.
+    stack : Stack
+        Their outlines.
 
     Returns
     -------
     ndarray, shape (n,)
         Counts above what the columns have in common; 0 where nothing stands out.
     """
-    covered = weights > 0.5
-    tall, each = covered.sum(axis=1), np.arange(len(weights))
+    covered, tall, each = stack.inside, stack.n_inside, np.arange(len(excess))
+    heights = stack.sizes[:, 0]
     columns = tall > 0.5 * tall.max(axis=1, keepdims=True)
     n_columns = np.maximum(columns.sum(axis=1), 1)
     ordered = np.sort(np.where(columns, tall, covered.shape[1] + 1), axis=1)
@@ -157,7 +155,7 @@ def debris_light(excess: Array, weights: Array, heights: NDArray[np.intp]) -> Ar
         brightest[:, :-shift] = np.maximum(brightest[:, :-shift], np.where(near, common[:, shift:], -np.inf))
     top = np.maximum(common.max(axis=1, initial=-np.inf), 0.0)
     stands_out = np.where(is_row, last - brightest, -np.inf).max(axis=1) > DEBRIS_SHARE * top
-    light = np.zeros(len(weights))
+    light = np.zeros(len(excess))
     # Most bands end here: nothing stands out, whatever their course from side to side.
     for k in np.flatnonzero(stands_out):
         part = slice(int(height[k]))

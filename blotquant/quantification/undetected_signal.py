@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from blotquant.imaging.robust import middle_of
 from blotquant.model.geometry import Lane, Layout
 from blotquant.model.image import FloatImage
 from blotquant.quantification.background import Array
@@ -114,11 +115,11 @@ def find_undetected_signal(
         brightness = excess[int(start) : int(np.ceil(stop))].max(initial=0.0)
         around = light[max(int(start - near), 0) : int(np.ceil(stop + near))]
         np.maximum(around, brightness, out=around)
-    bright = free & (light > 0) & (excess > np.maximum(SHARE * light, TYPICAL * float(np.median(excess[free]))))
+    bright = free & (light > 0) & (excess > np.maximum(SHARE * light, TYPICAL * middle_of(excess[free])))
     edges = np.flatnonzero(np.diff(bright, prepend=False, append=False))
     for start, stop in zip(edges[::2], edges[1::2], strict=True):
         stretch = slice(start, stop)
-        is_haze = np.median(excess[stretch]) >= HAZE * light[stretch].max()
+        is_haze = middle_of(excess[stretch]) >= HAZE * light[stretch].max()
         lit[stretch] = (not is_haze) | (peaks[stretch] > PEAK * light[stretch])
     return lit
 
