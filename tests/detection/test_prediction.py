@@ -17,22 +17,23 @@ from blotquant.detection.prediction import (
 )
 
 
-@pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2)])
-def test_layer_is_a_convolution_that_leaves_out_what_is_negative(stride: int, dilation: int) -> None:
+@pytest.mark.parametrize(("stride", "apart"), [(1, 1), (2, 1), (1, 2)])
+@pytest.mark.parametrize("rows", [2, 12, 94])
+def test_layer_is_a_convolution_that_leaves_out_what_is_negative(rows: int, stride: int, apart: int) -> None:
     rng = np.random.default_rng(3)
-    image = rng.normal(size=(12, 8, 5)).astype(np.float32)
+    image = rng.normal(size=(rows, 5, 8)).astype(np.float32)
     taps, offset = rng.normal(size=(3, 3, 5, 4)).astype(np.float32), rng.normal(size=4).astype(np.float32)
-    wide = np.zeros((1 + 2 * dilation, 1 + 2 * dilation, 5, 4), dtype=np.float32)
-    wide[::dilation, ::dilation] = taps
+    wide = np.zeros((3, 1 + 2 * apart, 5, 4), dtype=np.float32)
+    wide[:, ::apart] = taps
     expected = np.stack(
         [
-            sum(filters.correlate2d(image[..., i], wide[..., i, o], mode="same") for i in range(5)) + offset[o]
+            sum(filters.correlate2d(image[:, i], wide[..., i, o], mode="same") for i in range(5)) + offset[o]
             for o in range(4)
         ],
-        axis=-1,
-    )[::stride, ::stride]
+        axis=1,
+    )[::stride, :, ::stride]
     weights = {"x.w": taps.reshape(-1, 4), "x.b": offset}
-    found = _layer(weights, "x", image, stride=stride, dilation=dilation)
+    found = _layer(weights, "x", image, stride=stride, apart=apart)
     assert found == pytest.approx(np.maximum(expected, 0), abs=1e-4)
 
 
@@ -40,7 +41,7 @@ def test_run_network_gives_maps_of_the_pictures_size() -> None:
     channels = np.zeros((3, 2 * MULTIPLE, 3 * MULTIPLE), dtype=np.float32)
     bands, lanes = run_network(load_network(), channels)
     assert bands.shape == channels.shape[1:]
-    assert lanes.shape == (MULTIPLE, 3 * MULTIPLE // 2, 4)
+    assert lanes.shape == (MULTIPLE, 4, 3 * MULTIPLE // 2)
     assert bands.max() < 0  # nothing is seen where nothing is
 
 
