@@ -6,23 +6,24 @@ a 600-dpi TIFF, in the widths of journal columns. Colours are those of Okabe and
 
 from __future__ import annotations
 
-import io
+import math
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from blotquant._version import __version__
+from blotquant.export.drawing import LINE_HEIGHT, Drawing, text_width, write_pdf
+from blotquant.text import shorten
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter
 
 POINT_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """The Okabe–Ito colours: told apart by colour-blind readers."""
+CLOUD_COLOUR = "#7FB8D8"
+"""Within points that are too many to be told apart: their edges show how they overlap."""
+FAINT = "#BFBFBF"
+"""Lines that stand behind the data."""
 MARKERS = "os^DvP*"
 MOST_NAMED = 14
 """Blots that have a colour and a name in a figure; more are drawn alike."""
@@ -34,10 +35,17 @@ CONDITION_MM = 7.0
 """Least room for one condition; more conditions take the next column width."""
 AXIS_MM = 26.0
 """Room for the axis at the left and the legend at the right."""
-DPI = 600
-"""Dots per inch of the raster graph."""
+POINTS_PER_MM = 72 / 25.4
 LONGEST_LABEL = 28
 """Characters of a condition's name on the axis."""
+LABEL_ANGLE = 35.0
+"""Turn of the conditions' names, degrees."""
+TICK = 3.0
+"""Length of a tick, points."""
+EDGE = 4.0
+"""Room around a figure and between its parts, points."""
+POINT_SHARE = 0.55
+"""Size of a point in a graph, in sizes of its letters."""
 
 
 def graph_name(ratio: str) -> str:
@@ -62,26 +70,12 @@ def draw_graph(ratios: pd.DataFrame, summary: pd.DataFrame, *, reference: str | 
     dict of str to bytes
         By file ending: ``.svg``, ``.pdf`` and ``.tif`` (600 dpi, LZW). The same bytes for the same tables.
     """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
     n_conditions = summary["condition"].nunique()
     # The narrowest journal column that gives every condition its room.
     width = next((w for w in COLUMN_WIDTHS_MM if w - AXIS_MM >= CONDITION_MM * n_conditions), COLUMN_WIDTHS_MM[-1])
-    files = {}
-    with mpl.rc_context(graph_style(font_size=7)):
-        figure = Figure(figsize=(width / 25.4, HEIGHT_MM / 25.4), layout="constrained")
-        draw_ratio(figure.add_subplot(), ratios, summary, reference=reference, point_size=12)
-        for ending, kept in (("svg", {"Date": None, "Creator": None}), ("pdf", {"CreationDate": None})):
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=ending, metadata=kept)
-            files[f".{ending}"] = buffer.getvalue()
-            # Axes and labels were placed for the SVG, by the true widths of its text; they stay there.
-            figure.set_layout_engine(None)
-        files[".tif"] = draw_tiff(figure)
-    # Programs that lack the font that was drawn with take the first that they have.
-    files[".svg"] = files[".svg"].replace(b"'DejaVu Sans'", b"Arial, Helvetica, 'DejaVu Sans', sans-serif")
-    return files
+    drawing = Drawing(width * POINTS_PER_MM, HEIGHT_MM * POINTS_PER_MM, font=7)
+    draw_ratio(drawing, ratios, summary, reference=reference)
+    return {".svg": drawing.svg(header=True).encode(), ".pdf": write_pdf([drawing]), ".tif": drawing.tiff()}
 
 
 def graph_legend(summary: pd.DataFrame, *, reference: str | None, unit: str, level: str) -> str:
@@ -122,120 +116,157 @@ def graph_legend(summary: pd.DataFrame, *, reference: str | None, unit: str, lev
     return " ".join([*sentences, f"Quantified with blotquant {__version__}."]) + "\n"
 
 
-def graph_style(*, font_size: float) -> Any:
-    """Settings of matplotlib: text stays text in SVG and PDF, and the same tables give the same bytes."""
-    return {
-        "svg.hashsalt": "blotquant",
-        "svg.fonttype": "none",
-        "pdf.fonttype": 42,
-        "font.size": font_size,
-        "font.family": "DejaVu Sans",
-        "axes.linewidth": 0.6,
-        "xtick.major.width": 0.6,
-        "ytick.major.width": 0.6,
-        "ytick.minor.width": 0.4,
-    }
+class Scale(NamedTuple):
+    """Where the values of one axis lie, in points; `first` may lie behind `last`."""
+
+    low: float
+    high: float
+    first: float
+    last: float
+    is_log: bool = False
+
+    def __call__(self, value: float) -> float:
+        """Place of a value, points."""
+        low, high = self.low, self.high
+        if self.is_log:
+            low, high, value = math.log(low), math.log(high), math.log(value)
+        return self.first + (value - low) / (high - low) * (self.last - self.first)
 
 
-def svg_of(figure: Figure) -> str:
-    """A figure as SVG for the page: no clock, no header, the same bytes for the same figure."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()[buffer.getvalue().index("<svg") :]
+class Entry(NamedTuple):
+    """One line of a figure's legend."""
+
+    marker: str
+    colour: str
+    label: str
 
 
-def draw_tiff(figure: Figure, *, is_grey: bool = False) -> bytes:
-    """Draw a figure as a 600-dpi TIFF, LZW; one of black, grey and white with one value a pixel in place of three."""
-    from PIL import Image
-
-    drawn, buffer = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="rgba", dpi=DPI)
-    width, height = (int(inches * DPI) for inches in figure.get_size_inches())
-    picture = Image.frombytes("RGBA", (width, height), drawn.getbuffer()).convert("L" if is_grey else "RGB")
-    picture.save(buffer, format="TIFF", compression="tiff_lzw", dpi=(DPI, DPI))
-    return buffer.getvalue()
-
-
-def draw_ratio(
-    axes: Axes, ratios: pd.DataFrame, summary: pd.DataFrame, *, reference: str | None, point_size: float = 22
-) -> None:
+def draw_ratio(drawing: Drawing, ratios: pd.DataFrame, summary: pd.DataFrame, *, reference: str | None) -> None:
     """Draw one ratio by condition: points by blot, the mean and its interval beside them."""
     conditions = list(dict.fromkeys(summary["condition"]))
     relative = reference is not None and bool(ratios["relative"].notna().any())
     name = str(summary["ratio"].iloc[0]) if len(summary) else ""
-    _draw_points(axes, ratios, conditions, column="relative" if relative else "value", size=point_size)
-    ends = ("fold_change", "fold_ci_low", "fold_ci_high") if relative else ("geometric_mean", "ci_low", "ci_high")
-    for row in summary.to_dict("records"):
-        _draw_interval(axes, conditions.index(row["condition"]) + 0.3, [row[name] for name in ends])
-    axes.set_ylabel(f"{name}\nrelative to {reference}" if relative else name)
-    finish_axes(axes, conditions, line_at_one=relative)
-
-
-def finish_axes(axes: Axes, conditions: Sequence[str], *, line_at_one: bool) -> None:
-    """Conditions along the x axis, a log y axis with plain numbers."""
-    if axes.has_data() and axes.dataLim.y1 > 0:
-        _set_log_axis(axes)
-    axes.set_xlim(-0.6, max(len(conditions), 1) - 0.4)
-    labels = [name if len(name) <= LONGEST_LABEL else name[: LONGEST_LABEL - 1] + "…" for name in conditions]
-    axes.set_xticks(range(len(labels)), labels, rotation=35, ha="right", rotation_mode="anchor", parse_math=False)
-    axes.yaxis.label.set_parse_math(False)
-    axes.spines[["top", "right"]].set_visible(False)
-    if line_at_one:
-        axes.axhline(1, color="0.75", linewidth=0.8, zorder=-1)
-
-
-def _set_log_axis(axes: Axes) -> None:
-    """Log axis that always shows at least a factor of two, with plain numbers at 1, 2 and 5."""
-    axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    if high / low < 2:
-        middle = np.sqrt(low * high)
-        axes.set_ylim(middle / np.sqrt(2), middle * np.sqrt(2))
-    low, high = axes.get_ylim()
-    shown = "125" if high / low > 3 else "123456789"
-    axes.yaxis.set_major_formatter(_plain_ticks(shown))
-    axes.yaxis.set_minor_formatter(_plain_ticks(shown))
-    axes.tick_params(axis="y", which="both", labelsize="medium")
-
-
-def _plain_ticks(shown: str) -> FuncFormatter:
-    from matplotlib.ticker import FuncFormatter
-
-    return FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in shown else "")
-
-
-def _draw_points(axes: Axes, ratios: pd.DataFrame, conditions: list[str], *, column: str, size: float) -> None:
     blots = list(dict.fromkeys(ratios["blot"]))
     few = len(blots) <= MOST_NAMED
-    for k, blot in enumerate(blots):
-        rows = ratios[(ratios["blot"] == blot) & (ratios[column] > 0) & ratios["condition"].isin(conditions)]
-        offset = 0.36 * ((k + 0.5) / len(blots) - 0.5) - 0.08
-        x = [conditions.index(condition) + offset for condition in rows["condition"]]
-        # Colours tell a handful of blots apart; of hundreds only the cloud can be seen.
-        colour = POINT_COLOURS[k % len(POINT_COLOURS)] if few else POINT_COLOURS[0]
-        faces = [colour if included else "none" for included in rows["included"].fillna(value=False)]
-        marker = MARKERS[k % len(MARKERS)] if few else "o"
-        axes.scatter(
-            x,
-            rows[column].astype(float),
-            s=size if few else size / 3,
-            facecolors=faces,
-            edgecolors=colour,
-            linewidths=0.9 if few else 0.4,
-            alpha=None if few else 0.5,
-            marker=marker,
+    colours = [POINT_COLOURS[k % len(POINT_COLOURS)] if few else POINT_COLOURS[0] for k in range(len(blots))]
+    markers = [MARKERS[k % len(MARKERS)] if few else "o" for k in range(len(blots))]
+    rows = ratios[ratios["condition"].isin(conditions)]
+    values = rows["relative" if relative else "value"].astype(float)
+    points = [
+        (blots.index(blot), conditions.index(condition), value, included)
+        for blot, condition, value, included in zip(
+            rows["blot"], rows["condition"], values, rows["included"].fillna(value=False), strict=True
         )
-        if few:
-            axes.scatter([], [], s=size, color=colour, marker=marker, label=f"blot {blot}")
-    if blots and few:
-        legend = axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), handletextpad=0.2, borderpad=0.1)
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        if value > 0
+    ]
+    ends = ("fold_change", "fold_ci_low", "fold_ci_high") if relative else ("geometric_mean", "ci_low", "ci_high")
+    intervals = [
+        (conditions.index(row["condition"]) + 0.3, *(float(row[end]) for end in ends))
+        for row in summary.to_dict("records")
+    ]
+    x, y = draw_conditions(
+        drawing,
+        conditions,
+        [*(point[2] for point in points), *(value for interval in intervals for value in interval[1:])],
+        label=f"{name}\nrelative to {reference}" if relative else name,
+        legend=[Entry(m, c, f"blot {b}") for m, c, b in zip(markers, colours, blots, strict=True)] if few else [],
+        line_at_one=relative,
+    )
+    # Colours tell a handful of blots apart; of hundreds only the cloud can be seen.
+    size, width = (drawing.font * POINT_SHARE, 0.9) if few else (drawing.font * POINT_SHARE / 1.7, 0.4)
+    for blot, place, value, included in points:
+        at = x(place + 0.36 * ((blot + 0.5) / len(blots) - 0.5) - 0.08)
+        fill = (colours[blot] if few else CLOUD_COLOUR) if included else ""
+        drawing.marker(markers[blot], (at, y(value)), size, edge=colours[blot], fill=fill, width=width)
+    for at, middle, low, high in intervals:
+        if middle > 0:
+            drawing.line([(x(at - 0.1), y(middle)), (x(at + 0.1), y(middle))], width=1.6)
+        if low > 0 and high > 0:
+            drawing.line([(x(at), y(low)), (x(at), y(high))], width=1)
 
 
-def _draw_interval(axes: Axes, x: float, ends: Sequence[Any]) -> None:
-    middle, low, high = ends
-    if middle == middle:
-        axes.plot([x - 0.1, x + 0.1], [middle] * 2, color="black", linewidth=1.6)
-    if low == low and low > 0:
-        axes.plot([x, x], [low, high], color="black", linewidth=1)
+def draw_conditions(
+    drawing: Drawing,
+    conditions: Sequence[str],
+    values: Sequence[float],
+    *,
+    label: str,
+    legend: Sequence[Entry],
+    line_at_one: bool,
+) -> tuple[Scale, Scale]:
+    """Draw the axes of a figure by condition: names along the x axis, a log y axis that holds all values above 0.
+
+    Parameters
+    ----------
+    drawing : Drawing
+        That is filled, its legend at the right.
+    conditions : sequence of str
+        From left to right; the first stands at 0.
+    values : sequence of float
+        All that will be drawn.
+    label : str
+        Of the y axis.
+    legend : sequence of Entry
+        What its points mean; one without a marker is a heading.
+    line_at_one : bool
+        Whether a line is drawn at 1.
+
+    Returns
+    -------
+    x, y : Scale
+        Place of a condition by its number, and of a value.
+    """
+    font = drawing.font
+    known = [value for value in values if math.isfinite(value) and value > 0]
+    low, high = log_range([*known, 1.0] if line_at_one else known)
+    ticks = log_ticks(low, high, "1" if high / low > 1e4 else "125" if high / low > 3 else "123456789") if known else []
+    names = [shorten(str(name), LONGEST_LABEL) for name in conditions]
+    labels = [shorten(entry.label, LONGEST_LABEL) for entry in legend]
+    sine, cosine = math.sin(math.radians(LABEL_ANGLE)), math.cos(math.radians(LABEL_ANGLE))
+    # Room at the sides by the widths of the text that stands there; turned names reach out to the left.
+    lines = label.count("\n") + 1
+    right = drawing.width - EDGE - max([0.0, *(text_width(text, font) + 2.4 * font for text in labels)])
+    beside = EDGE + LINE_HEIGHT * font * lines + EDGE
+    left = beside + max([0.0, *(text_width(text, font) for _, text in ticks)]) + TICK + 2
+    for k, text in enumerate(names):
+        share = (k + 0.6) / len(names)
+        left = max(left, (EDGE + text_width(text, font) * cosine - share * right) / (1 - share))
+    bottom = drawing.height - EDGE - TICK - font - sine * max((text_width(text, font) for text in names), default=0.0)
+    x = Scale(-0.6, max(len(names), 1) - 0.4, left, right)
+    y = Scale(low, high, bottom, EDGE + font / 2, is_log=True)
+    if line_at_one:
+        drawing.line([(left, y(1.0)), (right, y(1.0))], colour=FAINT)
+    drawing.line([(left, y.last), (left, bottom), (right, bottom)], width=0.6)
+    for value, text in ticks:
+        drawing.line([(left - (TICK if text else TICK / 2), y(value)), (left, y(value))], width=0.6)
+        drawing.text((left - TICK - 2, y(value)), text, anchor="end", middle=True)
+    for k, text in enumerate(names):
+        drawing.line([(x(k), bottom), (x(k), bottom + TICK)], width=0.6)
+        drawing.text((x(k) + font / 3, bottom + TICK + 0.9 * font), text, anchor="end", angle=LABEL_ANGLE)
+    # The axis' name has the axis' length.
+    size = min(font, font * (bottom - EDGE) / max(text_width(label, font), 1.0))
+    drawing.text((EDGE + font, (EDGE + bottom) / 2), label, size=size, anchor="middle", angle=90)
+    for k, text in enumerate(labels):
+        drawing.text((right + 2 * font, y.last + (k + 0.5) * 1.35 * font), text, middle=True)
+    for k, entry in enumerate(legend):
+        if not entry.marker:
+            continue
+        at = right + 1.3 * font, y.last + (k + 0.5) * 1.35 * font
+        drawing.marker(entry.marker, at, font * POINT_SHARE, edge=entry.colour, fill=entry.colour, width=0.9)
+    return x, y
+
+
+def log_range(values: Sequence[float], least: float = 2.0) -> tuple[float, float]:
+    """Ends of a log axis that shows all values with some room, and a factor of `least` at the least."""
+    low, high = min(values, default=1.0), max(values, default=1.0)
+    room = (high / low) ** 0.05
+    low, high = low / room, high * room
+    middle = math.sqrt(low * high)
+    return (low, high) if high / low >= least else (middle / math.sqrt(least), middle * math.sqrt(least))
+
+
+def log_ticks(low: float, high: float, shown: str) -> list[tuple[float, str]]:
+    """Ticks of a log axis at 1 to 9 of each decade, and the label of those whose first digit is shown."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [(float(f"{digit}e{decade}"), str(digit)) for decade in decades for digit in range(1, 10)]
+    return [(value, f"{value:g}" if digit in shown else "") for value, digit in ticks if low <= value <= high]

@@ -8,7 +8,6 @@ cut out of which picture, and the counts shown white and black, stand in a sidec
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,17 +20,14 @@ from numpy.typing import NDArray
 
 from blotquant._version import __version__
 from blotquant.export.contrast import WHITE_PERCENTILE, band_contrast, to_grey
-from blotquant.export.graph import draw_tiff, graph_style
+from blotquant.export.drawing import Drawing, encode_png, text_width
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
     from blotquant.experiment.design import Experiment, ImageEntry, Ratio
     from blotquant.model.image import BlotImage
 
-DPI = 600
-"""Dots per inch of the raster figure, as journals ask for combined line and half-tone work."""
+CM = 72 / 2.54
+"""Points in a centimetre."""
 MARGIN = 1.0
 """Rows shown above and below the bands, in band heights."""
 LANE_CM = 1.0
@@ -39,7 +35,15 @@ LANE_CM = 1.0
 GAP_CM = 0.12
 """Width of the gap that a divider stands in, cm."""
 LABEL_CM = 2.2
-"""Room for the probe's name at the left, cm."""
+"""Least room for the probe's name at the left, cm."""
+NAME_SIZE = 8.0
+"""Size of the probe's name, points."""
+LABEL_SIZE = 7.0
+"""Size of the lanes' labels, points."""
+MASS_CM = 1.9
+"""Least room for masses at the right, cm."""
+STRIP_GAP_CM = 0.25
+"""Between two strips, cm."""
 STAIN_CM = 3.0
 """Most height of a total-protein strip, cm: it is a whole lane, not a row of bands."""
 
@@ -242,15 +246,9 @@ def draw_panel(panel: Panel) -> dict[str, bytes]:
         By file ending: ``.svg``, ``.tif`` (600 dpi, LZW) and ``.json``, the sidecar with every crop box. The same bytes
         for the same panel.
     """
-    import matplotlib as mpl
-
-    with mpl.rc_context(graph_style(font_size=8)):
-        figure = _figure(panel)
-        svg = io.BytesIO()
-        figure.savefig(svg, format="svg", dpi=DPI, metadata={"Date": None, "Creator": None})
-        tiff = draw_tiff(figure, is_grey=True)
+    drawing = _drawing(panel)
     sidecar = json.dumps(describe_panel(panel), indent=2, ensure_ascii=False) + "\n"
-    return {".svg": svg.getvalue(), ".tif": tiff, ".json": sidecar.encode()}
+    return {".svg": drawing.svg(header=True).encode(), ".tif": drawing.tiff(is_grey=True), ".json": sidecar.encode()}
 
 
 def describe_panel(panel: Panel) -> dict[str, Any]:
@@ -284,29 +282,28 @@ def describe_panel(panel: Panel) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _figure(panel: Panel) -> Figure:
-    from matplotlib.figure import Figure
-
+def _drawing(panel: Panel) -> Drawing:
     n_lanes = max(sum(len(block) for block in crop.lanes) for crop in panel.crops)
     body = n_lanes * LANE_CM + GAP_CM * max(len(crop.lanes) - 1 for crop in panel.crops)
     heights = [_height(crop, body) for crop in panel.crops]
-    top = 0.25 + 0.125 * max((len(text) for text in panel.labels.values()), default=0)
-    left, right = LABEL_CM, 1.9
-    size = left + body + right, top + sum(heights) + 0.25 * len(heights)
-    figure = Figure(figsize=(size[0] / 2.54, size[1] / 2.54))
-    # One frame for all strips, in cm of the figure; 0 at the left edge of the strips.
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(-left, body + right), ylim=(0, size[1]))
-    axes.axis("off")
-    y = size[1] - top
     # Twin membranes may show one stain twice: each strip then tells where it lies.
     is_twin = len({crop.entry.membrane for crop in panel.crops}) > 1
-    for crop, height in zip(panel.crops, heights, strict=True):
-        y -= height
-        _draw_crop(axes, crop, body, bottom=y, labels=panel.labels if crop is panel.crops[0] else {})
-        name = crop.entry.probe.replace("_", " ") + (f"\nmembrane {crop.entry.membrane}" if is_twin else "")
-        axes.text(-0.12, y + height / 2, name, ha="right", va="center", parse_math=False)
-        y -= 0.25
-    return figure
+    names = [
+        crop.entry.probe.replace("_", " ") + (f"\nmembrane {crop.entry.membrane}" if is_twin else "")
+        for crop in panel.crops
+    ]
+    # Room by the widths of the texts that stand there: no name is cut.
+    long = max((text_width(text, LABEL_SIZE) for text in panel.labels.values()), default=0.0) / CM
+    left = max([LABEL_CM, *(text_width(name, NAME_SIZE) / CM + 0.2 for name in names)])
+    right, top = max(MASS_CM, long / 2), 0.3 + 0.87 * long
+    drawing = Drawing(
+        (left + body + right) * CM, (top + sum(heights) + STRIP_GAP_CM * len(heights)) * CM, font=LABEL_SIZE
+    )
+    for crop, height, name in zip(panel.crops, heights, names, strict=True):
+        _draw_crop(drawing, crop, body, corner=(left, top), labels=panel.labels if crop is panel.crops[0] else {})
+        drawing.text(((left - 0.12) * CM, (top + height / 2) * CM), name, size=NAME_SIZE, anchor="end", middle=True)
+        top += height + STRIP_GAP_CM
+    return drawing
 
 
 def _height(crop: Crop, body: float) -> float:
@@ -316,30 +313,31 @@ def _height(crop: Crop, body: float) -> float:
     return min(height, STAIN_CM) if crop.is_stain else height
 
 
-def _draw_crop(axes: Axes, crop: Crop, body: float, *, bottom: float, labels: Mapping[int, str]) -> None:
-    from blotquant.export.grey_image import GreyImage
-
-    height = _height(crop, body)
-    top = bottom + height
+def _draw_crop(
+    drawing: Drawing, crop: Crop, body: float, *, corner: tuple[float, float], labels: Mapping[int, str]
+) -> None:
+    """Draw one strip, `body` wide, from its upper left corner; all in cm."""
+    x, top = corner
+    height, right = _height(crop, body), (x + body) * CM
     scale = (body - GAP_CM * (len(crop.cols) - 1)) / sum(b - a for a, b in crop.cols)
     # Blocks of lanes side by side, a divider where lanes between them are left out.
-    x = 0.0
     for block, (start, stop), grey in zip(crop.lanes, crop.cols, crop.grey, strict=True):
         wide = (stop - start) * scale
-        axes.add_image(GreyImage(axes, grey, extent=(x, x + wide, bottom, top)))
-        axes.plot([x, x + wide, x + wide, x, x], [bottom, bottom, top, top, bottom], color="black", linewidth=0.6)
+        box = x * CM, top * CM, wide * CM, height * CM
+        drawing.picture(encode_png(grey), *box)
+        drawing.rectangle(*box, edge="#000000", width=0.6)
         for k, lane in enumerate(block):
-            axes.text(x + wide * (k + 0.5) / len(block), top + 0.12, labels.get(lane, ""), rotation=60, ha="left",
-                      va="bottom", rotation_mode="anchor", fontsize=7, parse_math=False)  # fmt: skip
+            middle = x + wide * (k + 0.5) / len(block)
+            drawing.text((middle * CM, (top - 0.12) * CM), labels.get(lane, ""), angle=60)
         x += wide + GAP_CM
         if block is not crop.lanes[-1]:
-            axes.plot([x - GAP_CM / 2] * 2, [bottom - 0.06, top + 0.06], color="black", linewidth=1.2)
+            ends = [((x - GAP_CM / 2) * CM, y * CM) for y in (top - 0.06, top + height + 0.06)]
+            drawing.line(ends, width=1.2)
     # Marks of the ladder's true masses, or the mass of the protein where there is no ladder.
-    scale_rows = height / (crop.rows[1] - crop.rows[0])
     for row, kda in crop.ladder:
-        y = top - (row + 0.5 - crop.rows[0]) * scale_rows
-        axes.plot([body + 0.03, body + 0.13], [y, y], color="black", linewidth=0.8)
-        axes.text(body + 0.18, y, kda, ha="left", va="center", fontsize=7 if not crop.is_stain else 5)
+        y = (top + (row + 0.5 - crop.rows[0]) * height / (crop.rows[1] - crop.rows[0])) * CM
+        drawing.line([(right + 0.03 * CM, y), (right + 0.13 * CM, y)])
+        drawing.text((right + 0.18 * CM, y), kda, size=5 if crop.is_stain else 0, middle=True)
     if crop.kda and not crop.ladder:
         text = f"≈ {', '.join(f'{mass:.0f}' for mass in crop.kda)} kDa"
-        axes.text(body + 0.12, bottom + height / 2, text, ha="left", va="center", fontsize=7)
+        drawing.text((right + 0.12 * CM, (top + height / 2) * CM), text, middle=True)

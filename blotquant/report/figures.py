@@ -6,43 +6,57 @@ asked for, each in one figure row and one sentence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from blotquant.export.graph import MARKERS, POINT_COLOURS, draw_ratio, finish_axes, graph_style, svg_of
+from blotquant.export.drawing import Drawing, text_width
+from blotquant.export.graph import (
+    EDGE,
+    FAINT,
+    MARKERS,
+    POINT_COLOURS,
+    TICK,
+    Entry,
+    Scale,
+    draw_conditions,
+    draw_ratio,
+)
 from blotquant.normalization.dilution_files import tell_range
 from blotquant.report.tables import is_missing
 from blotquant.statistics.contrasts import contrast_points, residual_table
 from blotquant.statistics.sentences import say_family, without_repeats
+from blotquant.text import shorten
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from blotquant.experiment.design import Experiment
     from blotquant.normalization.dilution import DilutionFit
 
 
-WIDTH_IN = 5.6
-"""Least width of a figure on the page, inches; many conditions make it wider."""
-HEIGHT_IN = 3.7
-"""Height of a figure on the page, inches."""
-
-
-DILUTION_SIZE_IN = (4.2, 3.1)
-"""Width and height of a dilution series' figure, inches."""
-CONTRAST_WIDTH_IN = 6.4
-"""Width of a figure of contrasts or residuals, inches."""
-ROW_IN = 0.34
-"""Height of one contrast's row, inches."""
+WIDTH = 400.0
+"""Least width of a figure on the page, points; many conditions make it wider."""
+HEIGHT = 266.0
+"""Height of a figure on the page, points."""
+FONT = 8.0
+"""Size of the letters, points."""
+DILUTION_SIZE = (302.0, 223.0)
+"""Width and height of a dilution series' figure, points."""
+CONTRAST_WIDTH = 460.0
+"""Width of a figure of contrasts or residuals, points."""
+ROW = 24.5
+"""Height of one contrast's row, points."""
+CONDITION_ROW = 16.0
+"""Height of one condition's row of residuals, points."""
 MOST_ROWS = 24
 """Contrasts of one figure; more stand in the table alone."""
 RESIDUAL_TICKS = (1, 1.1, 1.2, 1.5, 2, 3, 5, 6.7, 8, 9)
 """Steps of a decade on the narrow axis of residuals: about the same distances up and down from 1."""
 LONGEST_LABEL = 46
 """Characters of a contrast's name beside its row."""
+DARK = "#404040"
+"""Of intervals, behind their estimates."""
 
 
 def plot_ratio(ratios: pd.DataFrame, summary: pd.DataFrame, *, reference: str | None) -> str:
@@ -62,8 +76,13 @@ def plot_ratio(ratios: pd.DataFrame, summary: pd.DataFrame, *, reference: str | 
     str
         SVG, the same bytes for the same tables.
     """
-    conditions = list(dict.fromkeys(summary["condition"]))
-    return _figure(lambda axes: draw_ratio(axes, ratios, summary, reference=reference), conditions)
+    drawing = _by_condition(summary["condition"].nunique())
+    draw_ratio(drawing, ratios, summary, reference=reference)
+    return drawing.svg()
+
+
+def _by_condition(n_conditions: int) -> Drawing:
+    return Drawing(max(WIDTH, 130 + 30 * n_conditions), HEIGHT, font=FONT)
 
 
 def plot_sensitivity(ways: pd.DataFrame, claims: pd.DataFrame) -> str:
@@ -84,38 +103,27 @@ def plot_sensitivity(ways: pd.DataFrame, claims: pd.DataFrame) -> str:
     conditions = list(claims["condition"])
     backgrounds = list(dict.fromkeys(ways["background"]))
     name = str(claims["ratio"].iloc[0]) if len(claims) else ""
-
-    def draw(axes: Axes) -> None:
-        for k, background in enumerate(backgrounds):
-            mine = ways[(ways["background"] == background) & ways["condition"].isin(conditions)]
-            # Points of one condition side by side in the order of the ways: no random jitter.
-            place = mine.groupby("condition", sort=False).cumcount().to_numpy()
-            per = max(int(place.max()) + 1 if len(place) else 1, 1)
-            spread = 0.6 * ((k + (place + 0.5) / per) / len(backgrounds) - 0.5)
-            x = np.array([conditions.index(c) for c in mine["condition"]]) + spread
-            axes.scatter(
-                x, mine["fold_change"].astype(float), s=14, marker=MARKERS[k % len(MARKERS)],
-                color=POINT_COLOURS[k % len(POINT_COLOURS)], linewidths=0, label=background,
-            )  # fmt: skip
-        for x, claim in enumerate(claims["fold_change"]):
-            axes.plot([x - 0.36, x + 0.36], [claim, claim], color="black", linewidth=1.2, zorder=0)
-        axes.set_ylabel(f"{name}\nfold change, analysed every way")
-        axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1, 1), title="background",
-                    title_fontsize=7, handletextpad=0.2)  # fmt: skip
-        finish_axes(axes, conditions, line_at_one=True)
-
-    return _figure(draw, conditions)
-
-
-def _figure(draw: Callable[[Axes], None], conditions: Sequence[str]) -> str:
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(graph_style(font_size=8)):
-        width = max(WIDTH_IN, 1.8 + 0.42 * len(conditions))
-        figure = Figure(figsize=(width, HEIGHT_IN), layout="constrained")
-        draw(figure.add_subplot())
-        return svg_of(figure)
+    drawing = _by_condition(len(conditions))
+    legend = [
+        Entry(MARKERS[k % len(MARKERS)], POINT_COLOURS[k % len(POINT_COLOURS)], str(background))
+        for k, background in enumerate(backgrounds)
+    ]
+    folds = [*claims["fold_change"].astype(float), *ways["fold_change"].astype(float)]
+    label = f"{name}\nfold change, analysed every way"
+    x, y = draw_conditions(
+        drawing, conditions, folds, label=label, legend=[Entry("", "", "background"), *legend], line_at_one=True
+    )
+    for level, claim in enumerate(claims["fold_change"]):
+        drawing.line([(x(level - 0.36), y(claim)), (x(level + 0.36), y(claim))], width=1.2)
+    for k, (background, entry) in enumerate(zip(backgrounds, legend, strict=True)):
+        mine = ways[(ways["background"] == background) & ways["condition"].isin(conditions)]
+        # Points of one condition side by side in the order of the ways: no random jitter.
+        place = mine.groupby("condition", sort=False).cumcount().tolist()
+        per = max(place, default=0) + 1
+        for condition, order, fold in zip(mine["condition"], place, mine["fold_change"], strict=True):
+            at = x(conditions.index(condition) + 0.6 * ((k + (order + 0.5) / per) / len(backgrounds) - 0.5))
+            drawing.marker(entry.marker, (at, y(fold)), 3.6, edge="", fill=entry.colour, width=0)
+    return drawing.svg()
 
 
 def dilution_blocks(fits: Mapping[str, DilutionFit], table: pd.DataFrame | None) -> list[dict[str, Any]]:
@@ -149,25 +157,47 @@ def plot_dilution(fit: DilutionFit) -> str:
     str
         SVG, the same bytes for the same fit.
     """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
+    curve, volumes = fit.curve(), np.asarray(fit.volume, dtype=float)
+    power = 3 * max(int(np.log10(max(float(volumes.max()), 1.0))) // 3, 0)
+    unit, times = 10.0**power, f"10{str(power).translate(str.maketrans('0123456789', '⁰¹²³⁴⁵⁶⁷⁸⁹'))} " if power else ""
+    drawing = Drawing(*DILUTION_SIZE, font=FONT)
+    low, high = min(0.0, 1.1 * float(volumes.min())), 1.15 * float(volumes.max())
+    levels, loads = linear_ticks(low / unit, high / unit), linear_ticks(0.0, 1.05 * max(fit.load_ug))
+    left = EDGE + 2.4 * FONT + max(text_width(f"{level:g}", FONT) for level in levels) + TICK + 2
+    bottom = DILUTION_SIZE[1] - EDGE - 2.4 * FONT - TICK
+    x = Scale(0.0, 1.05 * max(fit.load_ug), left, DILUTION_SIZE[0] - EDGE)
+    y = Scale(low, high, bottom, EDGE + 1.8 * FONT)
+    if fit.range is not None:
+        span = x(fit.range.load_low_ug), x(fit.range.load_high_ug)
+        drawing.rectangle(span[0], y.last, span[1] - span[0], bottom - y.last, fill="#EBEBEB")
+    for column, style in (
+        ("proportional", {"colour": "#595959", "dash": 4.0}),
+        ("volume", {"colour": POINT_COLOURS[0]}),
+    ):
+        if column == "volume" or fit.range is not None:
+            points = [(x(a), y(b)) for a, b in zip(curve["load_ug"], curve[column], strict=True) if b == b]
+            drawing.line(points, width=1.1, **style)
+    for load, volume, sd in zip(fit.load_ug, fit.volume, fit.sd, strict=True):
+        drawing.line([(x(load), y(volume - sd)), (x(load), y(volume + sd))], width=0.9)
+        drawing.marker("o", (x(load), y(volume)), 3.5, edge="", fill="#000000", width=0)
+    drawing.line([(left, y.last), (left, bottom), (x.last, bottom)], width=0.6)
+    for level in levels:
+        drawing.line([(left - TICK, y(level * unit)), (left, y(level * unit))], width=0.6)
+        drawing.text((left - TICK - 2, y(level * unit)), f"{level:g}", anchor="end", middle=True)
+    for load in loads:
+        drawing.line([(x(load), bottom), (x(load), bottom + TICK)], width=0.6)
+        drawing.text((x(load), bottom + TICK + FONT), f"{load:g}", anchor="middle")
+    drawing.text(((left + x.last) / 2, DILUTION_SIZE[1] - EDGE), "load, µg", anchor="middle")
+    drawing.text((EDGE + FONT, (y.last + bottom) / 2), f"volume, {times}counts", anchor="middle", angle=90)
+    drawing.text(((left + x.last) / 2, EDGE + FONT), f"{fit.target}: {fit.model}", size=9, anchor="middle")
+    return drawing.svg()
 
-    curve = fit.curve()
-    with mpl.rc_context(graph_style(font_size=9) | {"svg.hashsalt": "blotquant dilution"}):
-        figure = Figure(figsize=DILUTION_SIZE_IN, layout="constrained")
-        axes = figure.add_subplot()
-        if fit.range is not None:
-            axes.axvspan(fit.range.load_low_ug, fit.range.load_high_ug, color="0.92", linewidth=0)
-            axes.plot(curve["load_ug"], curve["proportional"], color="0.35", linewidth=1, linestyle="--")
-        axes.plot(curve["load_ug"], curve["volume"], color=POINT_COLOURS[0], linewidth=1.2)
-        axes.errorbar(fit.load_ug, fit.volume, yerr=fit.sd, fmt="o", color="black", markersize=3.5, linewidth=0.9)
-        axes.set_xlim(0, 1.05 * max(fit.load_ug))
-        axes.set_ylim(min(0.0, 1.1 * min(fit.volume)), 1.15 * float(np.max(fit.volume)))
-        axes.set_xlabel("load, µg")
-        axes.set_ylabel("volume, counts", parse_math=False)
-        axes.set_title(f"{fit.target}: {fit.model}", fontsize=9, parse_math=False)
-        axes.spines[["top", "right"]].set_visible(False)
-        return svg_of(figure)
+
+def linear_ticks(low: float, high: float) -> list[float]:
+    """About five round values (1, 2 or 5 of a power of ten apart) between the ends of an axis."""
+    step = 10 ** np.floor(np.log10((high - low) / 5))
+    step = next(step * k for k in (1, 2, 5, 10) if (high - low) / (step * k) <= 6)
+    return [float(k * step) for k in range(int(np.ceil(low / step)), int(np.floor(high / step)) + 1)]
 
 
 def contrast_blocks(experiment: Experiment, tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
@@ -244,43 +274,50 @@ def plot_contrasts(contrasts: pd.DataFrame, points: pd.DataFrame) -> str:
     str
         SVG, the same bytes for the same tables.
     """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    rows = contrasts.to_dict("records")
+    rows, shown = contrasts.to_dict("records"), _limits(contrasts, points)
     blocks = list(dict.fromkeys(points["block"]))
-    with mpl.rc_context(graph_style(font_size=8) | {"svg.hashsalt": "blotquant contrasts"}):
-        figure = Figure(figsize=(CONTRAST_WIDTH_IN, 0.9 + ROW_IN * len(rows)), layout="constrained")
-        axes = figure.add_subplot()
-        axes.axvline(1, color="0.75", linewidth=0.8, zorder=-2)
-        shown = _limits(contrasts, points)
-        for place, row in enumerate(rows):
-            _draw_row(axes, row, place, shown)
-        places = {(row["family"], row["contrast"]): place for place, row in enumerate(rows)}
-        drawn = [point for point in points.to_dict("records") if (point["family"], point["contrast"]) in places]
-        axes.scatter(
-            [point["fold"] for point in drawn],
-            [places[point["family"], point["contrast"]] + 0.24 for point in drawn],
-            s=11,
-            color=[POINT_COLOURS[blocks.index(point["block"]) % len(POINT_COLOURS)] for point in drawn],
-            linewidths=0,
-            zorder=2,
-        )
-        axes.set_xscale("log")
-        axes.set_xlim(*shown)
-        _plain_log_axis(axes, shown)
-        axes.set_ylim(len(rows) - 0.4, -0.6)
-        # The two sides of an interaction stand below each other.
-        labels = ["\n".join(map(_short, str(row["contrast"]).replace(") / (", ") /\n(").split("\n"))) for row in rows]
-        axes.set_yticks(range(len(rows)), labels, fontsize=7.5, parse_math=False)
-        axes.set_xlabel("fold (log scale)")
-        axes.spines[["top", "right", "left"]].set_visible(False)
-        axes.tick_params(axis="y", length=0)
-        # A line between two families.
-        edges = [k for k in range(1, len(rows)) if rows[k]["family"] != rows[k - 1]["family"]]
-        for edge in edges:
-            axes.axhline(edge - 0.5, color="0.85", linewidth=0.6, zorder=-3)
-        return svg_of(figure)
+    # The two sides of an interaction stand below each other.
+    labels = [
+        "\n".join(shorten(side, LONGEST_LABEL) for side in str(row["contrast"]).replace(") / (", ") /\n(").split("\n"))
+        for row in rows
+    ]
+    drawing, x, y = _draw_rows(labels, ROW, shown, label="fold (log scale)")
+    # A line between two families.
+    for edge in (k for k in range(1, len(rows)) if rows[k]["family"] != rows[k - 1]["family"]):
+        drawing.line([(x.first, y(edge - 0.5)), (x.last, y(edge - 0.5))], colour="#D9D9D9", width=0.6)
+    for place, row in enumerate(rows):
+        _draw_contrast(drawing, row, x, y(place))
+    places = {(row["family"], row["contrast"]): place for place, row in enumerate(rows)}
+    for point in points.to_dict("records"):
+        row_of = places.get((point["family"], point["contrast"]))
+        if row_of is not None:
+            colour = POINT_COLOURS[blocks.index(point["block"]) % len(POINT_COLOURS)]
+            drawing.marker("o", (x(point["fold"]), y(row_of + 0.24)), 3.7, edge="", fill=colour, width=0)
+    return drawing.svg()
+
+
+def _draw_rows(
+    labels: Sequence[str], height: float, shown: tuple[float, float], *, label: str, steps: Sequence[float] = ()
+) -> tuple[Drawing, Scale, Scale]:
+    """Rows of that height with a label each over a log axis; ticks at `steps` of each decade (1, 2, 5 of a few)."""
+    drawing = Drawing(CONTRAST_WIDTH, height * (len(labels) + 0.2) + 2 * EDGE + 2.6 * FONT + TICK, font=FONT)
+    bottom = EDGE + height * (len(labels) + 0.2)
+    # No label is cut: they have the room that their letters take.
+    left = EDGE + max((text_width(text, FONT - 0.5) for text in labels), default=0.0) + 6
+    x = Scale(*shown, left, CONTRAST_WIDTH - EDGE - 2 * FONT, is_log=True)
+    y = Scale(-0.6, len(labels) - 0.4, EDGE, bottom)
+    drawing.line([(x(1.0), EDGE), (x(1.0), bottom)], colour=FAINT)
+    drawing.line([(x.first, bottom), (x.last, bottom)], width=0.6)
+    for place, text in enumerate(labels):
+        drawing.text((left - 6, y(place)), text, size=FONT - 0.5, anchor="end", middle=True)
+    decades = np.arange(np.floor(np.log10(shown[0])), np.ceil(np.log10(shown[1])) + 1)
+    steps = (steps if len(decades) <= 3 else ()) or ((1, 2, 5) if len(decades) <= 4 else (1,))
+    for tick in (float(step * 10**decade) for decade in decades for step in steps):
+        if shown[0] <= tick <= shown[1]:
+            drawing.line([(x(tick), bottom), (x(tick), bottom + TICK)], width=0.6)
+            drawing.text((x(tick), bottom + TICK + FONT), f"{tick:g}", anchor="middle")
+    drawing.text(((x.first + x.last) / 2, drawing.height - EDGE), label, anchor="middle")
+    return drawing, x, y
 
 
 def plot_residuals(residuals: pd.DataFrame) -> str:
@@ -296,45 +333,30 @@ def plot_residuals(residuals: pd.DataFrame) -> str:
     str
         SVG, the same bytes for the same table.
     """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
     conditions, blocks = (list(dict.fromkeys(residuals[name])) for name in ("condition", "block"))
     reach = max(float(np.exp(residuals["residual"].abs().max())), 1.2) * 1.05
-    with mpl.rc_context(graph_style(font_size=8) | {"svg.hashsalt": "blotquant residuals"}):
-        figure = Figure(figsize=(CONTRAST_WIDTH_IN, 0.8 + 0.22 * len(conditions)), layout="constrained")
-        axes = figure.add_subplot()
-        axes.axvline(1, color="0.75", linewidth=0.8, zorder=-2)
-        places = [conditions.index(name) for name in residuals["condition"]]
-        colours = [POINT_COLOURS[blocks.index(block) % len(POINT_COLOURS)] for block in residuals["block"]]
-        axes.scatter(np.exp(residuals["residual"]), places, s=14, color=colours, linewidths=0)
-        axes.set_xscale("log")
-        axes.set_xlim(1 / reach, reach)
-        _plain_log_axis(axes, (1 / reach, reach), steps=RESIDUAL_TICKS)
-        axes.set_ylim(len(conditions) - 0.4, -0.6)
-        axes.set_yticks(range(len(conditions)), [_short(str(name)) for name in conditions], parse_math=False)
-        axes.set_xlabel("value / value expected from condition and blot (log scale)")
-        axes.spines[["top", "right", "left"]].set_visible(False)
-        axes.tick_params(axis="y", length=0)
-        return svg_of(figure)
+    label = "value / value expected from condition and blot (log scale)"
+    labels = [shorten(str(name), LONGEST_LABEL) for name in conditions]
+    drawing, x, y = _draw_rows(labels, CONDITION_ROW, (1 / reach, reach), label=label, steps=RESIDUAL_TICKS)
+    for condition, block, residual in zip(*(residuals[n] for n in ("condition", "block", "residual")), strict=True):
+        colour = POINT_COLOURS[blocks.index(block) % len(POINT_COLOURS)]
+        place = x(float(np.exp(residual))), y(conditions.index(condition))
+        drawing.marker("o", place, 4.2, edge="", fill=colour, width=0)
+    return drawing.svg()
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…"
-
-
-def _draw_row(axes: Any, row: Mapping[Any, Any], place: int, shown: tuple[float, float]) -> None:
+def _draw_contrast(drawing: Drawing, row: Mapping[Any, Any], x: Scale, y: float) -> None:
     """One contrast: estimate, both intervals; a bound has an arrow towards its open side."""
     estimate = float(row["estimate_fold"])
     bound = row["bound"] if isinstance(row["bound"], str) else ""
     for name, width in (("simultaneous_ci", 0.9), ("ci", 2.4)):
         low, high = (float(row[f"{name}_{end}"]) for end in ("low", "high"))
-        low = (shown[0] if bound == "≤" else estimate) if np.isnan(low) else low
-        high = (shown[1] if bound == "≥" else estimate) if np.isnan(high) else high
+        low = (x.low if bound == "≤" else estimate) if np.isnan(low) else max(low, x.low)
+        high = (x.high if bound == "≥" else estimate) if np.isnan(high) else min(high, x.high)
         if high > low:
-            axes.plot([low, high], [place, place], color="0.25", linewidth=width, solid_capstyle="butt", zorder=0)
+            drawing.line([(x(low), y), (x(high), y)], colour=DARK, width=width)
     marker = {"≤": "<", "≥": ">"}.get(bound, "s")
-    axes.plot([estimate], [place], marker=marker, markersize=5, color="black", zorder=3)
+    drawing.marker(marker, (x(estimate), y), 6, edge="", fill="#000000", width=0)
 
 
 def _limits(contrasts: pd.DataFrame, points: pd.DataFrame) -> tuple[float, float]:
@@ -345,15 +367,3 @@ def _limits(contrasts: pd.DataFrame, points: pd.DataFrame) -> tuple[float, float
     known = known[np.isfinite(known) & (known > 0)]
     low, high = min(float(known.min()), 0.5), max(float(known.max()), 2.0)
     return low / 1.15, high * 1.15
-
-
-def _plain_log_axis(axes: Any, shown: tuple[float, float], steps: Sequence[float] = ()) -> None:
-    """Ticks at these steps of each decade (1, 2 and 5 of few decades), written as plain numbers."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
-    decades = np.arange(np.floor(np.log10(shown[0])), np.ceil(np.log10(shown[1])) + 1)
-    steps = (steps if len(decades) <= 3 else ()) or ((1, 2, 5) if len(decades) <= 4 else (1,))
-    ticks = [step * 10**decade for decade in decades for step in steps]
-    axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if shown[0] <= tick <= shown[1]]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())

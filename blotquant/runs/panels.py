@@ -88,7 +88,7 @@ def draw_figures(
     """
     from blotquant.export.graph import draw_graph, graph_legend, graph_name
     from blotquant.export.panel import blots_shown, draw_panel, panel_name
-    from blotquant.export.source_blots import PDF_NAME, clean_picture, draw_source_pdf
+    from blotquant.export.source_blots import PDF_NAME, draw_source_pdf
 
     ratios, summary = tables["ratios"], tables["summary"]
     shown = {ratio.name: blots_shown(ratio, ratios) for ratio in experiment.ratios}
@@ -103,7 +103,7 @@ def draw_figures(
             for ending, data in draw_panel(panel).items() if panel is not None else ():
                 yield name + ending, data
         for source in _source_blots(pictures, blot):
-            yield f"{source.stem}.png", clean_picture(source)
+            yield f"{source.stem}.png", source.png
             sources.append(source)
     for ratio in experiment.ratios:
         mine = summary[summary["ratio"] == ratio.name]

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from blotquant.export.contrast import picture_contrast
-from blotquant.export.source_blots import SourceBlot, clean_picture, draw_source_pdf, whole_picture
+from blotquant.export.source_blots import SourceBlot, draw_source_pdf, whole_picture
 from blotquant.synthetic import make_blot, plain_spec
 
 
@@ -19,9 +19,9 @@ def source(volume=4e5):
     )
 
 
-def test_clean_picture_holds_every_pixel_and_no_mark():
+def test_whole_picture_holds_every_pixel_and_no_mark():
     image, blot = source()
-    with Image.open(io.BytesIO(clean_picture(blot))) as picture:
+    with Image.open(io.BytesIO(blot.png)) as picture:
         grey = np.asarray(picture)
     assert grey.shape == image.shape
     white, black = picture_contrast(image, blot.layout)

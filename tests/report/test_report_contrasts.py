@@ -66,13 +66,13 @@ def test_plot_contrasts_cuts_no_label(tmp_path):
     table, points = compare_contrasts(study, ratios), contrast_points(study, ratios)
     long = "fulvestrant / vehicle in resistant) / (fulvestrant / vehicle in parental"
     svg = plot_contrasts(table.assign(contrast=f"({long})"), points.assign(contrast=f"({long})"))
-    # Where each label begins, from the widths of its font's glyphs: a line by itself, or one that ends at the axis.
+    # Where each label begins, from the widths of its font's glyphs.
     starts = []
-    for style, place, text in re.findall(r'<text style="([^"]*)"([^>]*)>([^<]*)</text>', svg):
-        at = re.search(r"translate\((\S+)", place) or re.search(r' x="([^"]*)"', place)
-        size = float(re.search(r"font-size: ([0-9.]+)px", style)[1])
-        width = TextPath((0, 0), html.unescape(text), size=size, prop="DejaVu Sans").get_extents().width
-        starts.append(float(at[1]) - width * ("end" in style or "right" in style))
+    for place, size, anchor, text in re.findall(
+        r'<text x="([^"]*)"[^>]* font-size="([0-9.]+)px" text-anchor="(\w+)"[^>]*>([^<]*)</text>', svg
+    ):
+        width = TextPath((0, 0), html.unescape(text), size=float(size), prop="DejaVu Sans").get_extents().width
+        starts.append(float(place) - width * {"start": 0, "middle": 0.5, "end": 1}[anchor])
     assert len(starts) > len(table)
     assert min(starts) >= 0
 

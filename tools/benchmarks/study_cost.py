@@ -41,7 +41,7 @@ STAGES = (
     ("blotquant.runs.panels", "write_figures_of", 1),
     ("blotquant.export.panel", "draw_panel", 2),
     ("blotquant.export.graph", "draw_graph", 2),
-    ("blotquant.export.source_blots", "clean_picture", 2),
+    ("blotquant.export.source_blots", "whole_picture", 2),
     ("blotquant.export.source_blots", "draw_source_pdf", 2),
 )
 """Module, function, and how deep it stands in the list."""

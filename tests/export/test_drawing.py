@@ -1,0 +1,136 @@
+"""One drawing as SVG, PDF and pixels: everything at its place, text as text."""
+
+import io
+import re
+import shutil
+import subprocess
+import zlib
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from blotquant.export.drawing import DPI, Drawing, encode_png, text_width, write_pdf
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def pixels(drawing: Drawing) -> np.ndarray:
+    with Image.open(io.BytesIO(drawing.tiff(is_grey=True))) as picture:
+        return np.asarray(picture)
+
+
+def ink(drawing: Drawing) -> tuple[float, float, float, float]:
+    """Left, right, top and bottom edge of what is drawn, points."""
+    rows, cols = np.nonzero(pixels(drawing) < 128)
+    return cols.min() * 72 / DPI, (cols.max() + 1) * 72 / DPI, rows.min() * 72 / DPI, (rows.max() + 1) * 72 / DPI
+
+
+def streams(pdf: bytes) -> list[bytes]:
+    """Contents of a PDF's packed streams, pictures aside."""
+    found = re.findall(rb"<< ([^\n]*)/FlateDecode /Length \d+ >>\nstream\n(.*?)\nendstream", pdf, re.S)
+    return [zlib.decompress(data) for entries, data in found if b"/Image" not in entries]
+
+
+@pytest.mark.parametrize(("anchor", "share"), [("start", 0.0), ("middle", 0.5), ("end", 1.0)])
+@pytest.mark.parametrize("angle", [0, 35, 60, 90])
+def test_drawing_tiff_lays_turned_text_at_its_anchor(anchor, share, angle):
+    drawing = Drawing(200, 200, font=10)
+    drawing.text((100, 100), "HHHHHH", anchor=anchor, angle=angle)
+    left, right, top, bottom = ink(drawing)
+    width, sine, cosine = text_width("HHHHHH", 10), np.sin(np.radians(angle)), np.cos(np.radians(angle))
+    # Where the first letter begins and the last one ends: letters are 7.3 points high, with 1 point at either side.
+    start, stop = 1 - share * width, (1 - share) * width - 1
+    assert left == pytest.approx(100 + start * cosine - 7.3 * sine, abs=0.7)
+    assert right == pytest.approx(100 + stop * cosine, abs=0.7)
+    assert bottom == pytest.approx(100 - start * sine, abs=0.7)
+    assert top == pytest.approx(100 - stop * sine - 7.3 * cosine, abs=0.7)
+
+
+def test_text_width_is_the_fonts():
+    from matplotlib.textpath import TextPath
+
+    text = (
+        "HIκBα / β-actin ± 5 µM H"  # it begins and ends with an upright stroke: the ink is the width but for its sides
+    )
+    ink_width = TextPath((0, 0), text, size=100, prop="DejaVu Sans").get_extents().width
+    assert text_width(text, 100) == pytest.approx(ink_width, abs=25)
+    assert text_width("a\nHHH", 7) == text_width("HHH", 7)
+
+
+def test_drawing_tiff_keeps_the_pixels_of_a_picture():
+    grey = np.random.default_rng(3).integers(0, 256, (20, 30)).astype(np.uint8)
+    drawing = Drawing(72, 72, font=8)
+    drawing.picture(encode_png(grey), 12, 24, 30 * 72 / DPI * 4, 20 * 72 / DPI * 4)
+    shown = pixels(drawing)[200 : 200 + 80 : 4, 100 : 100 + 120 : 4]
+    np.testing.assert_array_equal(shown, grey)
+
+
+def test_drawing_lines_lie_where_they_are_told():
+    drawing = Drawing(100, 100, font=8)
+    drawing.line([(20, 30), (80, 30)], width=2)
+    assert ink(drawing) == pytest.approx((20, 80, 29, 31), abs=0.3)
+    dashed = Drawing(100, 100, font=8)
+    dashed.line([(20, 30), (80, 30)], width=2, dash=6)
+    assert (pixels(dashed) < 128).sum() == pytest.approx((pixels(drawing) < 128).sum() / 2, rel=0.05)
+
+
+@pytest.mark.parametrize("kind", list("os^v<>DP*"))
+def test_drawing_markers_lie_about_their_place(kind):
+    drawing = Drawing(100, 100, font=8)
+    drawing.marker(kind, (40, 60), 10, edge="#000000", fill="#000000", width=0.5)
+    left, right, top, bottom = ink(drawing)
+    assert (left + right) / 2 == pytest.approx(40, abs=0.8)
+    assert (top + bottom) / 2 == pytest.approx(60, abs=0.8)
+    assert 8 < right - left < 13
+
+
+def test_drawing_svg_escapes_text_and_shows_what_no_eye_sees():
+    drawing = Drawing(100, 100, font=8)
+    drawing.text((10, 10), "<b> & \u202egnp\nsecond")
+    drawing.heading((10, 50), "head", size=9)
+    root = ElementTree.fromstring(drawing.svg(header=True))
+    assert [node.text for node in root.iter(f"{SVG}text")] == ["<b> & \\u202egnp", "second", "head"]
+    assert drawing.svg().startswith("<svg")
+
+
+def test_write_pdf_has_every_object_where_its_table_says():
+    pages = [Drawing(100, 100, font=8) for _ in range(3)]
+    png = encode_png(np.zeros((4, 4), dtype=np.uint8))
+    for page in pages:
+        page.picture(png, 1, 1, 10, 10)
+        page.text((10, 50), "β-actin", anchor="end")
+    pdf = write_pdf(pages)
+    assert pdf == write_pdf(pages)
+    start = int(re.search(rb"startxref\n(\d+)", pdf)[1])
+    places = [int(line[:10]) for line in pdf[start:].split(b"\n")[3:] if line.endswith(b" n ")]
+    assert len(places) > 10
+    assert all(pdf[place:].startswith(f"{number} 0 obj".encode()) for number, place in enumerate(places, 1))
+    assert pdf.count(b"/Subtype /Image") == 1
+    assert pdf.count(b"/Type /Page ") == 3
+
+
+def test_write_pdf_places_text_by_its_width_and_keeps_the_way_back_to_letters():
+    page = Drawing(100, 100, font=8)
+    page.text((90, 40), "β-actin", anchor="end")
+    back, content = (next(s for s in streams(write_pdf([page])) if key in s) for key in (b"beginbfchar", b" Tj ET"))
+    letters = {int(g, 16): bytes.fromhex(u.decode()).decode("utf-16-be")
+               for g, u in re.findall(rb"<(\w{4})> <(\w+)>\n", back)}  # fmt: skip
+    codes = re.search(rb"<(\w+)> Tj", content)[1].decode()
+    assert "".join(letters[int(codes[k : k + 4], 16)] for k in range(0, len(codes), 4)) == "β-actin"
+    x, y = map(float, re.search(rb"(\S+) (\S+) Tm", content).groups())
+    assert x == pytest.approx(90 - text_width("β-actin", 8), abs=0.01)
+    assert y == 60
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="poppler is not installed")
+def test_write_pdf_is_read_by_poppler(tmp_path):
+    page = Drawing(200, 100, font=8)
+    page.heading((10, 20), "pAKT of IκBα", size=9)
+    page.line([(10, 30), (50, 60)], dash=3)
+    page.marker("o", (80, 50), 5, edge="#0072B2", fill="", width=1)
+    (tmp_path / "a.pdf").write_bytes(write_pdf([page]))
+    told = subprocess.run(["pdftotext", tmp_path / "a.pdf", "-"], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "pAKT of IκBα"
+    assert told.stderr == ""
