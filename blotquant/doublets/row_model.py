@@ -70,7 +70,10 @@ def row_profile(
 
 def _covered(rows: NDArray[np.int_], cols: NDArray[np.int_], bands: Sequence[Band]) -> NDArray[np.bool_]:
     covered = np.zeros(rows.shape, dtype=bool)
+    first, last = (int(rows.min()), int(rows.max())) if rows.size else (0, -1)
     for band in bands:
+        if band.box.row_start > last + 1 or band.box.row_stop < first - 1:
+            continue
         top, bottom = edges(band.outline, cols.astype(float))
         covered |= (rows > top) & (rows < bottom)
     return covered

@@ -310,9 +310,14 @@ def _mask_band(usable: NDArray[np.bool_], band: Band, box: Box, margin: float) -
     if polygon_area(band.outline) > 0.6 * (box.row_stop - box.row_start) * (box.col_stop - box.col_start):
         usable[wide.slices] = False
         return
-    # A slanting outline fills little of its box: widen the outline itself.
-    vertices = np.asarray(band.outline)
-    for dr in (-rows, 0, rows):
-        for dc in (-cols, 0, cols):
-            part, weights = area_weights(polygon(vertices + np.array([dr, dc])), (usable.shape[0], usable.shape[1]))
-            usable[part.slices] &= weights == 0
+    # A slanting outline fills little of its box: the outline itself is laid over the picture with eight copies of it.
+    height, width = usable.shape
+    part, weights = area_weights(
+        polygon(np.asarray(band.outline) + np.array([rows, cols])), (height + 2 * rows, width + 2 * cols)
+    )
+    for down in (-2 * rows, -rows, 0):
+        for right in (-2 * cols, -cols, 0):
+            top, left = part.row_start + down, part.col_start + right
+            free = weights[max(-top, 0) : max(height - top, 0), max(-left, 0) : max(width - left, 0)] == 0
+            here = slice(max(top, 0), max(top, 0) + free.shape[0]), slice(max(left, 0), max(left, 0) + free.shape[1])
+            usable[here] &= free

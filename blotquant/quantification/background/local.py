@@ -255,7 +255,7 @@ def krige(
         Rows that each band lights itself, in place of those of its lane that are free among them.
     """
     # Bands with about as many witnesses and nodes are solved together.
-    nodes = [_nodes(aperture, step) for aperture in apertures]
+    nodes = _nodes(apertures, step)
     told = own_rows or [None] * len(apertures)
     more = max((len(own.rows) for own in told if own is not None), default=0)
     wide = np.stack([np.pad(part, ((0, 0), (0, more + -(part.shape[1] + more) % STACK))) for part in seen])
@@ -289,17 +289,28 @@ class _Nodes(NamedTuple):
     rows: Array
 
 
-def _nodes(aperture: Aperture, step: int) -> _Nodes:
-    rows = np.arange(aperture.box.row_start, aperture.box.row_stop, dtype=float)
-    # Each row's part of the aperture goes to the two nodes beside it.
-    share = aperture.cover / aperture.area if aperture.area > 0 else np.full(len(rows), 1 / len(rows))
-    n = max(2, -(-len(rows) // step) + 1)
-    gap = max((len(rows) - 1) / (n - 1), 1e-9)
-    place = (rows - rows[0]) / gap
-    low = np.minimum(place.astype(int), n - 2)
-    part = place - low
-    shares = np.bincount(low, share * (1 - part), n) + np.bincount(low + 1, share * part, n)
-    return _Nodes(rows[0] + gap * np.arange(n), np.asarray(shares, dtype=float), rows)
+def _nodes(apertures: Sequence[Aperture], step: int) -> list[_Nodes]:
+    """Nodes of apertures: a row's part of its aperture goes to the two nodes beside it."""
+    first, last = np.array([(a.box.row_start, a.box.row_stop) for a in apertures], int).reshape(-1, 2).T
+    height = last - first
+    cover = np.concatenate([np.zeros(0), *(a.cover for a in apertures)])
+    stops = np.cumsum(height)
+    of_rows = np.repeat(np.arange(len(apertures)), height)
+    area = np.bincount(of_rows, cover, len(apertures))
+    share = np.where(area[of_rows] > 0, cover / np.where(area > 0, area, 1.0)[of_rows], 1 / height[of_rows])
+    n = np.maximum(2, -(-height // step) + 1)
+    gap = np.maximum((height - 1) / (n - 1), 1e-9)
+    down = np.arange(len(cover)) - (stops - height)[of_rows]
+    place = down / gap[of_rows]
+    low = np.minimum(place.astype(int), n[of_rows] - 2)
+    part, begins = place - low, np.cumsum(n) - n
+    at = begins[of_rows] + low
+    total = int(n.sum())
+    shares = np.bincount(at, share * (1 - part), total) + np.bincount(at + 1, share * part, total)
+    return [
+        _Nodes(np.asarray(r + g * np.arange(m)), np.asarray(shares[b : b + m], float), np.arange(r, s, dtype=float))
+        for r, s, g, b, m in zip(first, last, gap, begins, n, strict=True)
+    ]
 
 
 class _Lit(NamedTuple):

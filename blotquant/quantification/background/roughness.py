@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from blotquant.imaging.robust import winsorised_sd
-from blotquant.model.geometry import Lane
-from blotquant.quantification.background.background_pixels import Array, BackgroundPixels, Course
+from blotquant.imaging.robust import middle_of, winsorised_sd
+from blotquant.quantification.background.background_pixels import Array, BackgroundPixels
 
 LENGTH = 2.0
 """Over how many band heights the ground is alike."""
@@ -80,38 +79,28 @@ def measure_roughness(ground: BackgroundPixels) -> Roughness:
 
 def _courses(ground: BackgroundPixels) -> tuple[Array, Array, float]:
     """Means of the free bins of every lane and of the gaps beside it (NaN where bands are), and a full bin's pixels."""
-    cells = ground.cells
-    if not ground.lanes:
-        empty = np.full((0, cells.n_bins), np.nan)
-        return empty, empty, 1.0
-    # Lanes, the gaps to their left and right, and their means where both are known.
-    own = [cells.read_lane(lane, share=0.8) for lane in ground.lanes]
-    after = {(lane.strip, lane.number): _gap_after(ground, lane) for lane in ground.lanes}
-    no_gap = cells.read(0, 0)
-    left, right = ([after.get((lane.strip, lane.number - back), no_gap) for lane in ground.lanes] for back in (1, 0))
+    cells, rows = ground.cells, ground.cells.middles()
+    center, half = np.zeros((2, len(ground.lanes), cells.n_bins))
+    for k, lane in enumerate(ground.lanes):
+        center[k], half[k] = lane.center_at(rows), lane.width_at(rows) / 2
+    places = {(lane.strip, lane.number): k for k, lane in enumerate(ground.lanes)}
+    before, after = ([places.get((of.strip, of.number + step)) for of in ground.lanes] for step in (-1, 1))
+    # The gap to the right of each lane; none at the last one.
+    left, right = np.zeros((2, *center.shape))
+    for k, following in enumerate(after):
+        if following is not None:
+            left[k], right[k] = center[k] + half[k] + 1, center[following] - half[following] - 1
+    own, gap = cells.read(center - 0.8 * half + 0.5, center + 0.8 * half + 0.5), cells.read(left, right)
     # Means of bins that are at least half as full as the fullest; NaN elsewhere.
-    inside, low, high = (
-        np.array(
-            [
-                np.where(course.counts >= max(0.5 * float(course.counts.max()), 1.0), course.means, np.nan)
-                for course in part
-            ]
-        )
-        for part in (own, left, right)
+    inside, high = (
+        np.where(of.counts >= np.maximum(0.5 * of.counts.max(axis=1, keepdims=True), 1.0), of.means, np.nan)
+        for of in (own, gap)
     )
+    # Gaps on both sides count with their mean where both are known.
+    low = np.array([high[k] if k is not None else np.full(cells.n_bins, np.nan) for k in before]).reshape(high.shape)
     both = np.isfinite(low) & np.isfinite(high)
     gaps = np.where(both, (low + high) / 2, np.where(np.isfinite(high), high, low))
-    return inside, gaps, max(float(np.median([course.counts.max() for course in own])), 1.0)
-
-
-def _gap_after(ground: BackgroundPixels, lane: Lane) -> Course:
-    """Course of the gap between a lane and the next one to its right; empty at the last."""
-    rows = ground.cells.middles()
-    for other in ground.beside(lane):
-        if other.number == lane.number + 1:
-            edge = lane.center_at(rows) + (lane.width_at(rows) / 2 + 1)
-            return ground.cells.read(edge, other.center_at(rows) - (other.width_at(rows) / 2 + 1))
-    return ground.cells.read(0, 0)
+    return inside, gaps, max(middle_of(own.counts.max(axis=1)), 1.0) if len(center) else 1.0
 
 
 def _course_variance(courses: Array, lag: int) -> float:
