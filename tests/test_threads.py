@@ -132,6 +132,18 @@ def test_collect_garbage_seldom_searches_after_20000_objects():
         gc.set_threshold(*before)
 
 
+def test_keep_all_looks_for_no_garbage_and_never_again_among_what_was_made():
+    frozen = gc.get_freeze_count()
+    try:
+        with threads.keep_all():
+            assert not gc.isenabled()
+            made = [[k] for k in range(1000)]
+        assert gc.isenabled()
+        assert gc.get_freeze_count() >= frozen + len(made)
+    finally:
+        gc.unfreeze()
+
+
 def test_one_thread_changes_nothing_else_of_its_process(monkeypatch):
     """What holds for a whole process is its program's matter: the command line's and its workers'."""
     called = []

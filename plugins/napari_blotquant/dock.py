@@ -25,7 +25,7 @@ from qtpy.QtWidgets import (
 )
 
 from blotquant.model.image import BlotImage
-from napari_blotquant.commands import BANDS, COMMANDS, PICTURE, RESULT, Command, Commands, key_name
+from napari_blotquant.commands import BANDS, COMMANDS, LANES, PICTURE, RESULT, Command, Commands, key_name
 from napari_blotquant.editor import Editor
 from napari_blotquant.layers import BlotLayers
 from napari_blotquant.shapes import PALETTE
@@ -81,6 +81,7 @@ class Guard(QObject):
         self._turn.timeout.connect(self._next_step)
         bench.began.connect(lambda label: self._turn.start(TURN_MS) if label else None)
         self.hand.named_target.connect(self._focus_picture)
+        self.hand.stepped.connect(self._expect)
         bench.opened.connect(self._show)
         bench.related.connect(self._name_lanes)
         bench.stated.connect(self._name_lanes)
@@ -108,6 +109,12 @@ class Guard(QObject):
     def _shown(self) -> None:
         self.hand.go(BANDS)
         self.bench.shown()
+
+    def _expect(self, step: int) -> None:
+        """Where lanes are worked on they may be bent: making the layer for that would hold the window up then."""
+        if step == LANES:
+            self.layers.expect(self.layers.centers)
+            self._turn.start(TURN_MS)
 
     def _name_lanes(self) -> None:
         if self.bench.editor is not None and self.layers.editor is self.bench.editor:

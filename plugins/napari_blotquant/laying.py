@@ -215,15 +215,19 @@ class LaidLayers:
                 yield
                 layer.visible = True
                 yield
-                layer.visible = is_shown
+                layer.visible = is_shown or self.is_active(layer)
 
     def _add(self, layer: Any) -> None:
         if layer not in self.viewer.layers:
             with self._quiet():
                 active = self.viewer.layers.selection.active
                 self.viewer.add_layer(layer)
-                if active is not None and active not in self.all:
+                if active is not None:
                     self.viewer.layers.selection.active = active
+
+    def expect(self, layer: Any) -> None:
+        """Put a layer in by `next_step` that may be worked on soon."""
+        self._steps = chain(self._steps, self._put_in(layer))
 
     def begin(self, editor: Editor) -> None:
         """Take the shapes of the blot before away: from now on every key and the pointer mean this one.
@@ -260,7 +264,6 @@ class LaidLayers:
         with self._quiet():
             self._show_bands(self.editor.layout)
         yield
-        yield from self._put_in(self.strips, self.centers)  # hidden until they are worked on
         self.is_filling = False
         if self.editor.rows:
             self.show_numbers()

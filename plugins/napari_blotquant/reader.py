@@ -109,12 +109,13 @@ def open_window(viewer: Any) -> BlotDock:
 
 def main(arguments: list[str]) -> int:
     """Open napari with the dock and the target in it; returns when the window is closed."""
-    import napari
-
-    from blotquant.threads import keep_freed_memory
+    from blotquant.threads import keep_all, keep_freed_memory
 
     keep_freed_memory()
-    dock = open_window(napari.Viewer(title="BlotQuant"))
+    with keep_all():
+        import napari
+
+        dock = open_window(napari.Viewer(title="BlotQuant"))
     if arguments:
         dock.open_path(Path(arguments[0]))
     napari.run()

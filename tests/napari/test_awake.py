@@ -28,8 +28,8 @@ def test_of_two_blots_opened_at_once_the_later_one_stays_and_nothing_else(dock: 
     opened(dock, qtbot, before)
     assert dock.editor.session is second.session
     layers = dock.layers
-    qtbot.waitUntil(lambda: len(dock.viewer.layers) == 5, timeout=WAIT_MS)
-    assert list(dock.viewer.layers) == [layers.image, layers.lanes, layers.bands, layers.strips, layers.centers]
+    qtbot.waitUntil(lambda: len(dock.viewer.layers) == 3, timeout=WAIT_MS)
+    assert list(dock.viewer.layers) == [layers.image, layers.lanes, layers.bands]
 
 
 def test_next_step_shows_a_blot_in_steps_and_a_command_in_between_acts_on_all_of_it(dock: Any, qtbot: Any) -> None:

@@ -45,7 +45,8 @@ def assert_shown(layers: BlotLayers) -> None:
 
 def test_layers_show_picture_lanes_and_the_band_table(layers: BlotLayers) -> None:
     names = [layer.name for layer in layers.viewer.layers]
-    assert names[-4:] == ["Lanes", "Bands", "Strips", "Centre lines"]
+    assert names[-2:] == ["Lanes", "Bands"]
+    layers.work_on(layers.strips)
     layers.work_on(layers.centers)
     assert [layer.name for layer in layers.viewer.layers if layer.visible][-1] == "Centre lines"
     assert [list(layer.features) for layer in (layers.strips, layers.centers)] == [["strip_id"], ["lane_id"]]

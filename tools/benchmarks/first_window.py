@@ -10,6 +10,7 @@ dock        the dock beside it
 answers     painted, and every waiting event done: the first useful window, in which work can begin
 blot        the picture is shown with its lanes and bands, and can be corrected
 numbers     every band has its exact number
+rest        a second later: nothing is left to do
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 SAMPLE = Path(__file__).parents[2] / "sample_images" / "blot1_AKT.tif"
-STATIONS = ("napari", "window", "dock", "answers", "blot", "numbers")
+STATIONS = ("napari", "window", "dock", "answers", "blot", "numbers", "rest")
 
 
 def walk(picture: Path) -> None:
@@ -36,11 +38,17 @@ def walk(picture: Path) -> None:
     def station() -> None:
         seen.append((time.process_time(), time.time()))
 
+    from blotquant.threads import keep_all, keep_freed_memory
+    from napari_blotquant.reader import open_window
+
+    keep_freed_memory()
+
+    made = ExitStack()
+    made.enter_context(keep_all())
     import napari
     from qtpy.QtWidgets import QApplication
 
     station()
-    from napari_blotquant.reader import open_window
 
     def wait(until: Callable[[], bool]) -> None:
         while not until():
@@ -56,6 +64,7 @@ def walk(picture: Path) -> None:
     viewer = napari.Viewer(title="BlotQuant")
     station()
     window.append(open_window(viewer))
+    made.close()
     station()
     settle()
     station()
@@ -65,8 +74,11 @@ def walk(picture: Path) -> None:
     wait(lambda: dock.editor is not None)
     settle()
     station()
-    wait(lambda: dock.editor.is_exact)
+    wait(lambda: dock.editor.is_exact and not dock.layers.is_filling)
     settle()
+    station()
+    end = time.monotonic() + 1.0
+    wait(lambda: time.monotonic() > end)
     station()
     print(json.dumps(seen), flush=True)
     os._exit(0)
