@@ -120,48 +120,49 @@ def find_peaks(lane: int, smooth: Profile, soft: Profile, level: Profile, *, noi
         Scatter of the profile.
     """
     at, _ = prominent_peaks(np.concatenate([[0.0], soft, [0.0]]), _APART)
-    at = at[soft[at - 1] > _SEEN] - 1
-    if len(at) == 0:
-        return []
+    places = (at[soft[at - 1] > _SEEN] - 1).tolist()
+    # A lane's few rows around each band: lists are quicker to look at than arrays.
+    counts, chances = smooth.tolist(), soft.tolist()
     # Each band's core ends half way to the next one at the latest.
-    bounds = [0, *((a + b) // 2 for a, b in itertools.pairwise(at)), len(soft) - 1]
+    bounds = [0, *((a + b) // 2 for a, b in itertools.pairwise(places)), len(soft) - 1]
     found = []
-    for k, first, last in zip(at, bounds[:-1], bounds[1:], strict=True):
-        top, bottom = _core(soft, int(k), int(first), int(last))
-        crests = _crests(smooth, top, bottom, 4 * noise)
+    for k, first, last in zip(places, bounds[:-1], bounds[1:], strict=False):
+        top, bottom = _core(chances, k, first, last)
+        crests = _crests(counts, top, bottom, 4 * noise)
         usual = max(FWHM_OF_CORE * (bottom - top + 1) / len(crests), 2.0)
-        for crest in crests:
-            row, width, height, merged = _measure(smooth, crest, usual, (int(first), int(last)))
-            place = float(np.interp(row, np.arange(len(level)), level))
-            width = usual if merged else width
-            found.append(
-                Peak(lane, row, place, width, height, height / noise, float(soft[k]), merged=merged, core=usual)
-            )
-    return found
+        found += [(*_measure(counts, crest, usual, (first, last)), usual, chances[k]) for crest in crests]
+    along = np.interp([row for row, *_ in found], np.arange(len(level)), level).tolist() if found else []
+    return [
+        Peak(lane, row, at, usual if merged else width, height, height / noise, chance, merged=merged, core=usual)
+        for (row, width, height, merged, usual, chance), at in zip(found, along, strict=True)
+    ]
 
 
-def _core(chance: Profile, k: int, first: int, last: int) -> tuple[int, int]:
+def _core(chance: list[float], k: int, first: int, last: int) -> tuple[int, int]:
     """First and last row around `k` in which a band is at least half as likely as there."""
-    inside = chance > 0.5 * chance[k]
-    top, bottom = k, k
-    while top > first and inside[top - 1]:
+    top, bottom, half = k, k, 0.5 * chance[k]
+    while top > first and chance[top - 1] > half:
         top -= 1
-    while bottom < last and inside[bottom + 1]:
+    while bottom < last and chance[bottom + 1] > half:
         bottom += 1
     return top, bottom
 
 
-def _crests(smooth: Profile, top: int, bottom: int, least: float) -> list[int]:
+def _crests(smooth: list[float], top: int, bottom: int, least: float) -> list[int]:
     """Rows of a core in which counts have a crest of their own; where there is none, the brightest row."""
     part = smooth[top : bottom + 1]
-    if has_one_top(part):
-        return [top + int(np.argmax(part))]
-    least = max(least, _DIP * float(np.ptp(part)))
-    at, _ = prominent_peaks(np.concatenate([[-np.inf], part, [-np.inf]]), least)
-    return [top + int(k) - 1 for k in at] if len(at) > 1 else [top + int(np.argmax(part))]
+    brightest = max(part)
+    if not has_one_top(part):
+        least = max(least, _DIP * (brightest - min(part)))
+        at, _ = prominent_peaks(np.array([-np.inf, *part, -np.inf]), least)
+        if len(at) > 1:
+            return [top + k - 1 for k in at.tolist()]
+    return [top + part.index(brightest)]
 
 
-def _measure(smooth: Profile, crest: int, usual: float, bounds: tuple[int, int]) -> tuple[float, float, float, bool]:
+def _measure(
+    smooth: list[float], crest: int, usual: float, bounds: tuple[int, int]
+) -> tuple[float, float, float, bool]:
     """Row, full width at half maximum, height and overlap of a band whose crest stands at a whole row.
 
     Twice the half width where the counts fall below half of the height on one side only; no wider than `usual`, by the
@@ -169,43 +170,43 @@ def _measure(smooth: Profile, crest: int, usual: float, bounds: tuple[int, int])
     """
     room = round(1.1 * usual) + 1
     upper, lower = max(bounds[0], crest - room), min(bounds[1], crest + room)
-    above, below = float(smooth[upper : crest + 1].min()), float(smooth[crest : lower + 1].min())
+    above, below = min(smooth[upper : crest + 1]), min(smooth[crest : lower + 1])
     row, width, foot = float(crest), usual, min(above, below)
     if 0 < crest < len(smooth) - 1 and smooth[crest] >= max(smooth[crest - 1], smooth[crest + 1]):
-        a, b, c = smooth[crest - 1], smooth[crest], smooth[crest + 1]
+        a, b, c = smooth[crest - 1 : crest + 2]
         bend = a - 2 * b + c
-        row += float(np.clip(0.5 * (a - c) / bend if bend < 0 else 0.0, -0.5, 0.5))
-        low = smooth < (smooth[crest] + foot) / 2
-        sides = [crest - upper - k for k in np.flatnonzero(low[upper:crest])[-1:]]
-        sides += [k + 1 for k in np.flatnonzero(low[crest + 1 : lower + 1])[:1]]
-        width = min(usual, 2 * float(np.mean(sides)) - 1.0) if sides else usual
-    height = float(smooth[crest]) - max(above, below)
-    return row, max(width, 2.0), height, height < _OVERLAP * (float(smooth[crest]) - foot)
+        row += min(max(0.5 * (a - c) / bend, -0.5), 0.5) if bend < 0 else 0.0
+        half = (b + foot) / 2
+        before = (crest - k for k in range(crest - 1, upper - 1, -1) if smooth[k] < half)
+        after = (k - crest for k in range(crest + 1, lower + 1) if smooth[k] < half)
+        sides = [side for side in (next(before, 0), next(after, 0)) if side]
+        width = min(usual, 2 * sum(sides) / len(sides) - 1.0) if sides else usual
+    height = smooth[crest] - max(above, below)
+    return row, max(width, 2.0), height, height < _OVERLAP * (smooth[crest] - foot)
 
 
 def group_peaks(peaks: list[Peak]) -> list[Peak]:
     """Number the rows: peaks of several lanes at one level, strongest first, one a lane."""
     # Strong bands found rows; the others join the nearest, as rows bend from lane to lane.
-    rows: list[list[Peak]] = []
+    rows: list[dict[int, Peak]] = []
     for peak in sorted(peaks, key=lambda p: (-p.snr, p.lane, p.row)):
         best, least = None, np.inf
         for members in rows:
-            if any(m.lane == peak.lane for m in members):
+            strongest = next(iter(members.values()))
+            if peak.lane in members or abs(strongest.level - peak.level) > _FAR * max(strongest.width, peak.width, 4.0):
                 continue
-            if abs(members[0].level - peak.level) > _FAR * max(members[0].width, peak.width, 4.0):
-                continue
-            near = sorted(members, key=lambda m: abs(m.lane - peak.lane))[:3]
+            near = sorted(members.values(), key=lambda m: abs(m.lane - peak.lane))[:3]
             miss = abs(peak.level - median(m.level for m in near))
             width = median(m.width for m in near)
             reach = 0.6 * max(width, peak.width, 4.0) * (1 + 0.15 * (abs(near[0].lane - peak.lane) - 1))
             if miss < reach and miss < least:
                 best, least = members, miss
         if best is None:
-            rows.append([peak])
+            rows.append({peak.lane: peak})
         else:
-            best.append(peak)
-    rows.sort(key=lambda members: median(m.level for m in members))
-    return [replace(p, group=k) for k, members in enumerate(rows) for p in members]
+            best[peak.lane] = peak
+    rows.sort(key=lambda members: median(m.level for m in members.values()))
+    return [replace(p, group=k) for k, members in enumerate(rows) for p in members.values()]
 
 
 def accept(peaks: list[Peak], *, n_lanes: int, min_snr: float) -> list[Peak]:
@@ -400,7 +401,7 @@ def overlooked_peaks(
         if not 0 < crest < len(smooth) - 1 or smooth[crest] <= smooth.min():
             continue
         core = max(half_height_width(smooth, crest), 2.0)
-        row, width, high, merged = _measure(smooth, crest, core, (0, len(smooth) - 1))
+        row, width, high, merged = _measure(smooth.tolist(), crest, core, (0, len(smooth) - 1))
         hint = float(chance[max(0, int(crest - core / 2)) : int(crest + core / 2) + 2].max())
         if not merged and hint >= _HINT and high >= max(height, least * noise):
             more.append(Peak(i, row, row, width, high, high / noise, _EVEN, core=core))
@@ -409,4 +410,4 @@ def overlooked_peaks(
 
 def of_lanes(peaks: list[Peak], first: int, last: int) -> list[Peak]:
     """The peaks of some lanes, counted from the first of these."""
-    return [replace(p, lane=p.lane - first) for p in peaks if first <= p.lane <= last]
+    return [replace(p, lane=p.lane - first) if first else p for p in peaks if first <= p.lane <= last]

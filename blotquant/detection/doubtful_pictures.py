@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from blotquant.detection.prediction import SearchCopy
-from blotquant.imaging.robust import robust_sd, running_maximum
+from blotquant.imaging.robust import middle_of, robust_sd, running_maximum
 from blotquant.model.geometry import Box, Layout
 
 _TALL = 4
@@ -110,7 +110,7 @@ def overlooks_rows(copy: SearchCopy, layout: Layout) -> bool:
     # An opening along the columns: the least of the rows around each, and the greatest of these.
     light = smooth - running_maximum(-running_maximum(-smooth, size), size)
     sample = light[::2, ::2]
-    ground, noise = float(np.median(sample)), robust_sd(sample)
+    ground, noise = middle_of(sample), robust_sd(sample)
     limits = np.array([len(light), len(light), light.shape[1], light.shape[1]])
     places = np.clip(np.rint(np.hstack([rows, cols])).astype(int), 0, limits)
     windows = [(slice(a, max(b, a + 1)), slice(c, max(d, c + 1))) for a, b, c, d in places]

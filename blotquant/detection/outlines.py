@@ -6,7 +6,6 @@ The curve of single bands on the picture's own grid: how they tilt and bow, how 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,8 @@ from numpy.typing import NDArray
 from blotquant.detection.band_peaks import FoundStrip, Peak
 from blotquant.detection.prediction import SearchCopy
 from blotquant.detection.strip_candidates import StripCandidate
-from blotquant.model.geometry import Band, Lane, Strip, polygon
+from blotquant.imaging.robust import middle_of
+from blotquant.model.geometry import Band, Lane, Point, Strip, polygon
 
 Floats = NDArray[np.float64]
 Places = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -207,6 +207,8 @@ _SEEN_OF_GAP = 0.45
 _CLOSE = 1.3
 # Height of such a band over that of the core that is seen of it.
 _SQUEEZED = 1.3
+_AT_ONCE = 128
+"""Bands that are followed at once: their windows take some MB."""
 _STRAIGHT = 0.25
 """Rows of bow, or columns of bend, that no outline and no lane shows."""
 _BOWED_NODES = 7
@@ -268,92 +270,90 @@ def lane_confidence(clear: float) -> float:
 
 def draw_bands(grid: SearchCopy, found: FoundStrip, lane_ids: list[str]) -> list[list[Band]]:
     """Bands of every lane from top to bottom: detected ones, and expected ones where most lanes show a row."""
-    # Row by row, so that the bands of a row share one height.
-    groups: dict[int, list[Peak]] = {}
-    for p in found.peaks:
-        groups.setdefault(p.group, []).append(p)
-    crowded = {(p.lane, p.row) for p in found.peaks if p.merged and any(_near(p, o) for o in found.peaks)}
-    bands: list[list[Band]] = [[] for _ in lane_ids]
-    for number, g in enumerate(sorted(groups), start=1):
-        for i, band in _draw_row(grid, found, groups[g], crowded):
-            bands[i].append(replace(band, lane=lane_ids[i], row=number))
-    for i, own in enumerate(bands):
-        own.sort(key=lambda band: band.peak)
-        bands[i] = [replace(band, id=f"{lane_ids[i]}b{j}") for j, band in enumerate(own, start=1)]
-    return bands
-
-
-def _near(peak: Peak, other: Peak) -> bool:
-    """Whether two bands of one lane stand so close that the valley between them lifts their feet."""
-    return (
-        peak.merged and peak.lane == other.lane and 0 < abs(peak.row - other.row) < _CLOSE * max(peak.core, other.core)
-    )
-
-
-def _distance(grid: SearchCopy, peak: Peak, peaks: list[Peak]) -> float:
-    """Pixels to the nearest band of the same lane that a valley parts from this one; infinite without such."""
-    others = [o for o in peaks if o.lane == peak.lane and o.group != peak.group]
-    near = min(others, key=lambda o: abs(o.row - peak.row), default=None)
-    return np.inf if near is None or near.merged or peak.merged else grid.fy * abs(near.row - peak.row)
-
-
-def _draw_row(
-    grid: SearchCopy, found: FoundStrip, members: list[Peak], crowded: set[tuple[int, float]]
-) -> list[tuple[int, Band]]:
-    """Bands of one row with the index of their lanes, all of one height."""
-    tracks, lanes = found.piece.tracks, [p.lane for p in members]
-    apart = np.array([_distance(grid, p, found.peaks) for p in members])
-    # Where each band lies by its lane and row, and its own curve from there.
-    widths, cores, snrs, chances = (
-        np.array([getattr(p, name) for p in members]) for name in ("width", "core", "snr", "chance")
-    )
-    expected = _expected(grid, found, lanes, [p.row for p in members])
-    lines, heights, peaks = trace_bands(grid.full, expected, np.minimum(widths * grid.fy, _SEEN_OF_GAP * apart), snrs)
-    # The half height of a band beside another is measured from too high a foot: there the network's core tells.
-    beside = np.array([(p.lane, p.row) in crowded for p in members])
-    heights = np.where(beside, np.maximum(heights, _SQUEEZED * cores * grid.fy), heights)
+    if not found.peaks:
+        return [[] for _ in lane_ids]
+    peaks = sorted(found.peaks, key=lambda p: p.group)
+    lines, heights, crests, apart = _curves(grid, found, peaks)
+    lane, row, level = np.array([p.lane for p in peaks]), *np.array([(p.row, p.level) for p in peaks]).T
+    _, number = np.unique([p.group for p in peaks], return_inverse=True)
     # Lanes end a few band heights away from their rows: a taller band would be something else.
-    most = 0.25 * grid.fy * float(np.median(np.subtract(found.piece.bottoms, found.piece.tops)))
-    reach = float(np.clip(_REACH * np.median(heights), 2.0, max(most, 2.0)))
-    # Half of the distance to the nearest row that a valley parts from this one, so that their outlines do not meet.
-    free = float(np.median(apart))
-    reach = max(min(reach, _APART * free, free / 2 - _GAP_PX), 2.0)
-    # A row that most lanes show is expected in the others.
-    places = []
-    if len(members) >= max(2, 0.5 * len(tracks)):
-        level = float(np.median([p.level for p in members]))
-        for i in sorted(set(range(len(tracks))) - set(lanes)):
+    most = max(0.25 * grid.fy * middle_of(np.subtract(found.piece.bottoms, found.piece.tops)), 2.0)
+    # Row by row, so that the bands of a row share one height.
+    reaches, places = [], []
+    for k in range(int(number[-1]) + 1):
+        own = number == k
+        # Half of the distance to the nearest row that a valley parts from this one, so that outlines do not meet.
+        free = middle_of(apart[own])
+        reach = min(max(_REACH * middle_of(heights[own]), 2.0), most, _APART * free, free / 2 - _GAP_PX)
+        reaches.append(max(reach, 2.0))
+        # A row that most lanes show is expected in the others.
+        missing = set(range(len(lane_ids))) - set(lane[own].tolist())
+        for i in sorted(missing) if own.sum() >= max(2, 0.5 * len(lane_ids)) else ():
             levels = np.maximum.accumulate(found.spans[i][1])
-            place = float(np.interp(level, levels, np.arange(len(levels))))
+            place = float(np.interp(middle_of(level[own]), levels, np.arange(len(levels))))
             # Under another band nobody can see whether one is there.
-            if not any(p.lane == i and abs(p.row - place) * grid.fy < reach for p in found.peaks):
-                places.append((i, place))
+            if not np.any((lane == i) & (np.abs(row - place) * grid.fy < reaches[k])):
+                places.append((i, place, k))
     if places:
-        more, rows = zip(*places, strict=True)
+        more, rows, numbers = zip(*places, strict=True)
         expected = _expected(grid, found, more, rows)
-        lanes += more
         lines = np.vstack([lines, np.hstack([expected, np.zeros((len(more), 1))])])
-        peaks = np.vstack([peaks, expected[:, :2]])
+        crests = np.vstack([crests, expected[:, :2]])
+        lane, number = np.append(lane, more), np.append(number, numbers)
+    lanes = lane.tolist()
     slopes = [
-        tracks[i].slope_at((row - grid.corner[0]) / grid.fy) * grid.fx / grid.fy
-        for i, row in zip(lanes, lines[:, 0], strict=True)
+        found.piece.tracks[i].slope_at((y - grid.corner[0]) / grid.fy) * grid.fx / grid.fy
+        for i, y in zip(lanes, lines[:, 0].tolist(), strict=True)
     ]
-    outlines = _outlines(lines, slopes, reach)
-    drawn = []
-    for k, (i, outline, peak) in enumerate(zip(lanes, outlines, peaks.tolist(), strict=True)):
-        seen = k < len(members)
-        band = Band(
-            id="",
-            lane="",
-            outline=polygon(outline),
-            peak=(round(peak[0], 4), round(peak[1], 4)),
-            origin="detected" if seen else "expected",
-            status="detected" if seen else "not_detected",
-            # Estimated chance that a band is one.
-            confidence=float(np.clip(chances[k], 0.01, 0.99)) if seen else 0.5,
-        )
-        drawn.append((i, band))
-    return drawn
+    # Estimated chance that a band is one.
+    chances = np.clip([*(p.chance for p in peaks), *(0.5 for _ in places)], 0.01, 0.99).tolist()
+    drawn: list[list[tuple[Point, int, Floats, bool, float]]] = [[] for _ in lane_ids]
+    for k, outline in enumerate(_outlines(lines, slopes, np.array(reaches)[number, None])):
+        y, x = crests[k].tolist()
+        drawn[lanes[k]].append(((round(y, 4), round(x, 4)), int(number[k]) + 1, outline, k < len(peaks), chances[k]))
+    return [
+        [
+            Band(
+                id=f"{name}b{j}",
+                lane=name,
+                outline=polygon(outline),
+                peak=peak,
+                row=row_number,
+                origin="detected" if seen else "expected",
+                status="detected" if seen else "not_detected",
+                confidence=chance,
+            )
+            for j, (peak, row_number, outline, seen, chance) in enumerate(sorted(own, key=lambda b: b[:2]), start=1)
+        ]
+        for name, own in zip(lane_ids, drawn, strict=True)
+    ]
+
+
+def _curves(grid: SearchCopy, found: FoundStrip, peaks: list[Peak]) -> tuple[Floats, Floats, Floats, Floats]:
+    """Each band's own curve, height and place of its maximum, as `trace_bands` gives them, and its free distance.
+
+    That is the distance in px to the nearest band of the same lane that a valley parts from it, infinite without such.
+    """
+    lane, row, width, core, snr, group = np.array(
+        [(p.lane, p.row, p.width, p.core, p.snr, p.group) for p in peaks], dtype=float
+    ).T
+    merged = np.array([p.merged for p in peaks])
+    away = np.where(lane[:, None] == lane, np.abs(row[:, None] - row), np.inf)
+    others = np.where(group[:, None] == group, np.inf, away)
+    nearest = others.argmin(axis=1)
+    apart = np.where(merged | merged[nearest], np.inf, grid.fy * others.min(axis=1))
+    # Where each band lies by its lane and row, and its own curve from there.
+    expected = _expected(grid, found, [p.lane for p in peaks], row.tolist())
+    sizes = np.minimum(width * grid.fy, _SEEN_OF_GAP * apart)
+    traced = [
+        trace_bands(grid.full, *(x[k : k + _AT_ONCE] for x in (expected, sizes, snr)))
+        for k in range(0, len(peaks), _AT_ONCE)
+    ]
+    lines, heights, crests = (np.concatenate(part) for part in zip(*traced, strict=True))
+    # The valley to a close neighbour lifts a band's feet: there the network's core tells its height.
+    close = ((away > 0) & (away < _CLOSE * np.maximum(core[:, None], core))).any(axis=1)
+    heights = np.where(merged & close, np.maximum(heights, _SQUEEZED * core * grid.fy), heights)
+    return lines, heights, crests, apart
 
 
 def _expected(grid: SearchCopy, found: FoundStrip, lanes: Sequence[int], places: Sequence[float]) -> Floats:
@@ -367,8 +367,11 @@ def _expected(grid: SearchCopy, found: FoundStrip, lanes: Sequence[int], places:
     return np.array(lines)
 
 
-def _outlines(lines: Floats, slopes: Sequence[float], reach: float) -> Iterator[Floats]:
-    """Outlines along bands' own curves (lines as `trace_bands` gives them), their ends parallel to the lanes."""
+def _outlines(lines: Floats, slopes: Sequence[float], reach: Floats) -> Iterator[Floats]:
+    """Outlines along bands' own curves (lines as `trace_bands` gives them), their ends parallel to the lanes.
+
+    `reach`, shape (n, 1), is half of their heights.
+    """
     row, col, tilt, half, bow = lines.T[..., None]
     cols = col + half * np.linspace(-1, 1, _BOWED_NODES)
     rows = row + tilt * (cols - col) + bow * ((cols - col) / half) ** 2

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from blotquant.imaging.content import content_box
-from blotquant.imaging.robust import block_average, levels_of, local_means
+from blotquant.imaging.robust import block_average, levels_of, local_means, middle_of
 from blotquant.model.geometry import Box
 
 FloatArray = NDArray[np.float32]
@@ -141,6 +141,8 @@ def _layer(weights: Weights, name: str, image: FloatArray, *, stride: int = 1, a
         window, given = 3, 1
         matrix = matrix.reshape(1, 9 * depth, -1)
     n_out = matrix.shape[2]
+    # Written out for a whole row: numpy adds long lines faster than a number to each short one.
+    offset = np.repeat(weights[f"{name}.b"][:, None], cols // stride, axis=1)
     out = np.empty((-(-rows // (stride * given)), given, n_out, cols // stride), dtype=np.float32)
     # Few enough rows at a time for the gathered taps to stay in the processor's cache.
     step = max(1, min(len(out), _BLOCK // (3 * window * depth * out.shape[3])))
@@ -163,7 +165,7 @@ def _layer(weights: Weights, name: str, image: FloatArray, *, stride: int = 1, a
             np.matmul(_ROWS_OUT, products.reshape(len(part), window, -1), out=part.reshape(len(part), given, -1))
         else:
             part[...] = products
-        part += weights[f"{name}.b"][:, None]
+        part += offset
         np.maximum(part, 0.0, out=part)
     return out.reshape(-1, n_out, out.shape[3])[: rows // stride]
 
@@ -317,7 +319,7 @@ def channels_of(pixels: NDArray[np.floating]) -> FloatArray:
     counts = np.asarray(pixels, dtype=np.float64)
     low, high = np.percentile(counts[::2, ::2], [5, 99.5])
     rough = counts[2:] - 2 * counts[1:-1] + counts[:-2]
-    noise = float(np.median(np.abs(rough))) / 0.6745 / np.sqrt(6)
+    noise = middle_of(np.abs(rough).astype(np.float32)) / 0.6745 / np.sqrt(6)
     # What rounding leaves of a flat picture, on any scale of the counts.
     least = max(1e-12 * float(max(abs(low), abs(high))), 1e-300)
     noise = max(noise, 1e-4 * (high - low), least)

@@ -162,6 +162,8 @@ def in_reading_order(layout: Layout) -> Layout:
     """Number strips from top to bottom, side by side from left to right, and name lanes and bands by it."""
     # Names of lanes and bands begin with that of their strip.
     names = {s.id: f"s{k}" for k, s in enumerate(_lines(layout.strips), 1)}
+    if all(names[s.id] == s.id and s.id == f"s{s.number}" for s in layout.strips):
+        return layout.sorted()
     lanes = {x.id: names[x.strip] + x.id.removeprefix(x.strip) for x in layout.lanes}
     return replace(
         layout,
