@@ -236,7 +236,28 @@ def _stand_out(reduced: Plane) -> Plane:
     around = _running_median(column, width)
     from_column, from_around = reduced - column, reduced - around
     agreed = np.where(from_column * from_around > 0, np.minimum(np.abs(from_column), np.abs(from_around)), 0.0)
-    return np.asarray(ndimage.median_filter(np.copysign(agreed, from_column), size=3, mode="nearest"), np.float64)
+    return _median_of_nine(np.copysign(agreed, from_column))
+
+
+def _median_of_nine(image: Plane) -> Plane:
+    """Median of each pixel and its eight neighbours, the edge repeated.
+
+    Notes
+    -----
+    What `scipy.ndimage.median_filter` gives, in a tenth of the time: the median of the greatest least, the middle
+    middle and the least greatest of sorted columns of three.
+    """
+    high, wide = image.shape
+    padded = np.pad(image, 1, mode="edge")
+    low, middle, top = _sorted_three(*(padded[k : k + high] for k in range(3)))
+    lows, middles, tops = ([part[:, k : k + wide] for k in range(3)] for part in (low, middle, top))
+    return _sorted_three(_sorted_three(*lows)[2], _sorted_three(*middles)[1], _sorted_three(*tops)[0])[1]
+
+
+def _sorted_three(a: Plane, b: Plane, c: Plane) -> tuple[Plane, Plane, Plane]:
+    """The least, the middle and the greatest of three images, pixel by pixel."""
+    low, high = np.minimum(a, b), np.maximum(a, b)
+    return np.minimum(low, c), np.maximum(low, np.minimum(high, c)), np.maximum(high, c)
 
 
 def _running_median(lines: Plane, window: int) -> Plane:

@@ -332,7 +332,7 @@ def _least_bytes(page: TiffPage) -> int:
 def _one_channel(source: Source, page: TiffPage) -> RawPicture:
     """Decode the page and bring it to one grey channel, by its photometric interpretation."""
     kind = _photometric(page)
-    data = _as_samples_last(page)
+    data = _as_samples_last(source, page)
     if kind == "PALETTE" and data.ndim == 2:
         table = np.asarray(page.colormap).T
         low, high = table & 255, table >> 8
@@ -362,7 +362,12 @@ def _grey_channel(source: Source, page: TiffPage, data: NDArray[Any]) -> RawPict
     return RawPicture(pixels=np.ascontiguousarray(plane), channel=source.channel)
 
 
-def _as_samples_last(page: TiffPage) -> NDArray[Any]:
+def _as_samples_last(source: Source, page: TiffPage) -> NDArray[Any]:
+    plain = page.is_final and page.is_contiguous and page.ndim == 2
+    if plain and page.dtype is not None and 2 * page.nbytes > len(source.data):
+        # Plain pixels that are most of the file are looked at where its bytes lie, not copied.
+        stored = np.frombuffer(source.data, page.parent.byteorder + page.dtype.char, page.size, page.dataoffsets[0])
+        return stored.reshape(page.shape)
     data = np.asarray(page.asarray())
     if page.axes.startswith("S"):
         data = np.moveaxis(data, 0, -1)
