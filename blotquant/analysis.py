@@ -23,7 +23,7 @@ from blotquant.detection.membrane_strips import keep_row_numbers
 from blotquant.detection.membranes import NOT_IDENTIFIED, find_membrane, with_lane_flag
 from blotquant.detection.picture import find_bands_again, find_lanes_again, find_layout
 from blotquant.detection.turned import search_turned, turn_layout, turn_picture
-from blotquant.doublets.rows import undivided_rows, unresolved_rows
+from blotquant.doublets.overlaps import undivided_rows, unresolved_rows
 from blotquant.doublets.split import resolve_doublets
 from blotquant.errors import ImageError
 from blotquant.identification.ladder import LadderError, LadderFit, own_or_marker

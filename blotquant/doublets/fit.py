@@ -18,8 +18,10 @@ from blotquant.doublets.row_model import (
     RowData,
     Solution,
     band_steepness,
+    bands_at,
+    best_shape,
     check_profiles,
-    fit_both,
+    design_of,
     jacobian_of,
     misfit_at,
     noise_sd,
@@ -174,6 +176,62 @@ class DoubletFit:
             left = np.where((solution[..., : len(kept) - 2, 0] >= 0).all(axis=-1), np.minimum(left, residual), left)
         free = np.maximum((data.w > 0).sum(axis=1) - 4, 1)[:, None]
         return np.asarray(left / np.maximum(left.min(axis=1, keepdims=True) / free, 1.0))
+
+
+def fit_both(data: RowData) -> tuple[Solution, Solution]:
+    """The best single band and the best pair."""
+    single, plain = best_shape(data, 1, [_guess_single(data)])
+    return single, best_shape(data, 2, _guess_pairs(data, plain.theta))[0]
+
+
+def _guess_single(data: RowData) -> Array:
+    zeros = np.zeros(len(data.y))
+    known = data.w > 0
+    mean = np.where(known, data.y, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    ends = np.linspace(mean[:3].mean(), mean[-3:].mean(), len(mean))
+    peak = float(data.x[:, int(np.argmax(mean - ends))].mean())
+    widths = np.geomspace(1.5, float(np.ptp(data.x[0])) / 6 + 1.6, 4)
+    places = (peak - 2, peak, peak + 2, 0.0)
+    return _best(data, [np.array([c, np.log(s), 0.0, 0.0, 0.0, *zeros]) for c in places for s in widths], 1)
+
+
+def _guess_pairs(data: RowData, single: Array) -> list[Array]:
+    """From the single band's place and width, which may cover both bands or only the stronger one.
+
+    One guess has the weaker band above, one below, one has two alike: the search does not find its way between them.
+    """
+    center, sigma = single[0], float(np.exp(single[1]))
+    zeros = np.zeros(len(data.y))
+    tried = ((0.9, 0.85), (1.4, 0.7), (1.8, 0.45), (2.2, 0.6), (2.5, 1.0), (3.2, 0.8), (4.0, 1.0))
+    guesses = [
+        _best(
+            data,
+            [
+                np.array([center + side * gap * sigma, np.log(w * sigma), 0.0, 0.0, 0.0, gap * sigma, *zeros])
+                for gap, w in tried
+                for side in sides
+            ],
+            2,
+        )
+        for sides in ((-0.5, -0.25), (0.0,), (0.5, 0.25))
+    ]
+    return sorted(guesses, key=lambda theta: _cost(data, theta, 2))[:2]
+
+
+def _best(data: RowData, candidates: list[Array], n_bands: int) -> Array:
+    return min(candidates, key=lambda theta: _cost(data, theta, n_bands))
+
+
+def _cost(data: RowData, theta: Array, n_bands: int) -> float:
+    """Sum of squares left over, but for a constant, from the normal equations alone; a negative band is no start."""
+    design = design_of(data, np.exp(-0.5 * bands_at(data, theta, n_bands).power))
+    normal = design.transpose(0, 2, 1) @ design
+    normal += np.eye(normal.shape[1]) * (1e-9 * np.trace(normal, axis1=1, axis2=2) + 1e-300)[:, None, None]
+    moment = (design * (data.y * data.w)[..., None]).sum(axis=1)
+    solution = np.linalg.solve(normal, moment[..., None])[..., 0]
+    if n_bands == 2 and (solution[:, :2].sum(axis=0) <= 0).any():
+        return 0.0
+    return -float((moment * solution).sum())
 
 
 def fit_doublet(

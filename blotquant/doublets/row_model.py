@@ -18,11 +18,38 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blotquant.doublets.rows import edges, middle_line
-from blotquant.model.geometry import Band, Polygon, bounding_box
+from blotquant.model.geometry import Band, Polygon, bounding_box, polygon
 from blotquant.model.image import FloatImage
 
 Array = NDArray[np.float64]
+
+
+def edges(outline: Polygon, cols: Array) -> tuple[Array, Array]:
+    """Topmost and bottommost row of an outline at some columns; beyond its ends those of its last column."""
+    points = np.asarray(outline)
+    a, b = points, np.roll(points, -1, axis=0)
+    low, high = points[:, 1].min() + 1e-6, points[:, 1].max() - 1e-6
+    at = np.clip(np.asarray(cols, dtype=float), low, high)[:, None]
+    width = b[:, 1] - a[:, 1]
+    crossing = (np.minimum(a[:, 1], b[:, 1]) <= at) & (at <= np.maximum(a[:, 1], b[:, 1])) & (width != 0)
+    rows = a[:, 0] + (b[:, 0] - a[:, 0]) * (at - a[:, 1]) / np.where(width == 0, 1.0, width)
+    return np.where(crossing, rows, np.inf).min(axis=1), np.where(crossing, rows, -np.inf).max(axis=1)
+
+
+def middle_line(outline: Polygon, cols: NDArray[np.int_]) -> Array:
+    """Row half-way between the two edges at some columns."""
+    top, bottom = edges(outline, cols.astype(float))
+    return (top + bottom) / 2
+
+
+def union(outlines: Sequence[Polygon]) -> Polygon:
+    """One outline from the first one's upper edge to the last one's lower edge."""
+    if len(outlines) == 1:
+        return outlines[0]
+    vertices = np.unique(np.concatenate([np.asarray(outline)[:, 1] for outline in outlines]))
+    top, bottom = edges(outlines[0], vertices)[0], edges(outlines[-1], vertices)[1]
+    upper, lower = np.column_stack([top, vertices]), np.column_stack([bottom, vertices])
+    return polygon(np.vstack([upper, lower[::-1]]))
 
 
 _MIN_COLUMNS = 3
@@ -144,12 +171,6 @@ def noise_sd(data: RowData) -> Array:
     return sd
 
 
-def fit_both(data: RowData) -> tuple[Solution, Solution]:
-    """The best single band and the best pair."""
-    single, plain = best_shape(data, 1, [_guess_single(data)])
-    return single, best_shape(data, 2, _guess_pairs(data, plain.theta))[0]
-
-
 def best_shape(data: RowData, n_bands: int, guesses: list[Array]) -> tuple[Solution, Solution]:
     """The best, by AICc, of a plain Gaussian and freer shapes; and the plain one.
 
@@ -220,14 +241,15 @@ class _Bands(NamedTuple):
     signs: Array  # -1/2 for the upper, 1/2 for the lower band
 
 
-def _bands(data: RowData, theta: Array, n_bands: int) -> _Bands:
+def bands_at(data: RowData, theta: Array, n_bands: int) -> _Bands:
+    """The bands of every lane for given shapes, and how they change with them."""
     signs = np.array([0.0]) if n_bands == 1 else np.array([-0.5, 0.5])
     middle = data.x - theta[0] - theta[-len(data.y) :, None]
     u = middle[..., None] - signs * (theta[5] if n_bands == 2 else 0.0)
     return _Bands(u, *band_steepness(u, theta), signs)
 
 
-def _design(data: RowData, bands: Array) -> Array:
+def design_of(data: RowData, bands: Array) -> Array:
     """Whitened design (L, n, n_bands + 2): the bands, a constant and a slope."""
     n_bands = bands.shape[-1]
     design = np.empty((*bands.shape[:-1], n_bands + 2))
@@ -240,7 +262,7 @@ def _design(data: RowData, bands: Array) -> Array:
 
 def shapes(data: RowData, theta: Array, n_bands: int) -> tuple[Array, Array]:
     """Whitened design matrices (L, n, n_bands + 2) and the bands' derivatives (L, n, n_bands, n_shared)."""
-    u, power, rise, by_sharpness, signs = _bands(data, theta, n_bands)
+    u, power, rise, by_sharpness, signs = bands_at(data, theta, n_bands)
     g = np.exp(-0.5 * power)
     whitened = g * data.w[..., None]
     weighted = 0.5 * whitened * rise
@@ -252,7 +274,7 @@ def shapes(data: RowData, theta: Array, n_bands: int) -> tuple[Array, Array]:
     slopes[..., 4] = slopes[..., 3] * np.where(u < 0, 1.0, -1.0)
     if n_bands == 2:
         slopes[..., 5] = slopes[..., 0] * signs
-    return _design(data, g), slopes
+    return design_of(data, g), slopes
 
 
 class Step(NamedTuple):
@@ -349,53 +371,3 @@ def shape_limits(data: RowData, n_bands: int) -> tuple[Array, Array]:
     low = [-edge, np.log(_NARROWEST_PX), -_MAX_SKEW, _SHARPNESS[0], _LEAN[0], 0.2]
     high = [edge, np.log(edge / 2), _MAX_SKEW, _SHARPNESS[1], _LEAN[1], edge]
     return np.array(low[: 4 + n_bands]), np.array(high[: 4 + n_bands])
-
-
-def _guess_single(data: RowData) -> Array:
-    zeros = np.zeros(len(data.y))
-    known = data.w > 0
-    mean = np.where(known, data.y, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    ends = np.linspace(mean[:3].mean(), mean[-3:].mean(), len(mean))
-    peak = float(data.x[:, int(np.argmax(mean - ends))].mean())
-    widths = np.geomspace(1.5, float(np.ptp(data.x[0])) / 6 + 1.6, 4)
-    places = (peak - 2, peak, peak + 2, 0.0)
-    return _best(data, [np.array([c, np.log(s), 0.0, 0.0, 0.0, *zeros]) for c in places for s in widths], 1)
-
-
-def _guess_pairs(data: RowData, single: Array) -> list[Array]:
-    """From the single band's place and width, which may cover both bands or only the stronger one.
-
-    One guess has the weaker band above, one below, one has two alike: the search does not find its way between them.
-    """
-    center, sigma = single[0], float(np.exp(single[1]))
-    zeros = np.zeros(len(data.y))
-    tried = ((0.9, 0.85), (1.4, 0.7), (1.8, 0.45), (2.2, 0.6), (2.5, 1.0), (3.2, 0.8), (4.0, 1.0))
-    guesses = [
-        _best(
-            data,
-            [
-                np.array([center + side * gap * sigma, np.log(w * sigma), 0.0, 0.0, 0.0, gap * sigma, *zeros])
-                for gap, w in tried
-                for side in sides
-            ],
-            2,
-        )
-        for sides in ((-0.5, -0.25), (0.0,), (0.5, 0.25))
-    ]
-    return sorted(guesses, key=lambda theta: _cost(data, theta, 2))[:2]
-
-
-def _best(data: RowData, candidates: list[Array], n_bands: int) -> Array:
-    return min(candidates, key=lambda theta: _cost(data, theta, n_bands))
-
-
-def _cost(data: RowData, theta: Array, n_bands: int) -> float:
-    """Sum of squares left over, but for a constant, from the normal equations alone; a negative band is no start."""
-    design = _design(data, np.exp(-0.5 * _bands(data, theta, n_bands).power))
-    normal = design.transpose(0, 2, 1) @ design
-    normal += np.eye(normal.shape[1]) * (1e-9 * np.trace(normal, axis1=1, axis2=2) + 1e-300)[:, None, None]
-    moment = (design * (data.y * data.w)[..., None]).sum(axis=1)
-    solution = np.linalg.solve(normal, moment[..., None])[..., 0]
-    if n_bands == 2 and (solution[:, :2].sum(axis=0) <= 0).any():
-        return 0.0
-    return -float((moment * solution).sum())

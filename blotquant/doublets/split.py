@@ -15,18 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.doublets.fit import FWHM, DoubletFit, fit_doublet
-from blotquant.doublets.row_model import RowProfile, row_profile
-from blotquant.doublets.rows import (
-    RowGroup,
+from blotquant.doublets.overlaps import (
+    Group,
     absorb,
-    middle_line,
     other_bands,
     replace_bands,
     row_numbers,
     single_row,
     touching_rows,
-    union,
 )
+from blotquant.doublets.row_model import RowProfile, middle_line, row_profile, union
 from blotquant.model.geometry import LOWER_HALF, Band, Layout, Point, Polygon, bounding_box, polygon
 from blotquant.model.image import FloatImage
 from blotquant.settings import IdentificationSettings
@@ -201,9 +199,9 @@ def resolve_doublets(
     return layout.sorted()
 
 
-def _with_room(signal: FloatImage, layout: Layout, group: RowGroup, *, ceiling: float) -> RowGroup:
+def _with_room(signal: FloatImage, layout: Layout, group: Group, *, ceiling: float) -> Group:
     """The same group with outlines that have room for both bands; what a hand drew is left as it is."""
-    bands = [members[0] for members in group.members]
+    bands = [members[0] for members in group]
     others = other_bands(layout, group)
 
     def read(k: int, reach: int) -> tuple[Array, Array] | None:
@@ -214,33 +212,28 @@ def _with_room(signal: FloatImage, layout: Layout, group: RowGroup, *, ceiling: 
 
     outlines = widen_outlines([band.outline for band in bands], read)
     by_hand = ("edited", "drawn")
-    return replace(
-        group,
-        members=tuple(
-            (band if band.origin in by_hand else replace(band, outline=outline),)
-            for band, outline in zip(bands, outlines, strict=True)
-        ),
-    )
+    return [
+        (band if band.origin in by_hand else replace(band, outline=outline),)
+        for band, outline in zip(bands, outlines, strict=True)
+    ]
 
 
 def _divide(
     signal: FloatImage,
     layout: Layout,
-    group: RowGroup,
+    group: Group,
     *,
     ceiling: float,
     limits: IdentificationSettings,
 ) -> Layout:
     """Replace the bands of one group by the two that the joint fit finds, or say that it does not."""
-    outlines = [union([band.outline for band in bands]) for bands in group.members]
+    outlines = [union([band.outline for band in bands]) for bands in group]
     others = other_bands(layout, group)
     profiles = [
         row_profile(signal, outline, _height(outlines), ceiling=ceiling, others=others[k])
         for k, outline in enumerate(outlines)
     ]
-    usable = [
-        k for k, p in enumerate(profiles) if p is not None and any(b.status == "detected" for b in group.members[k])
-    ]
+    usable = [k for k, p in enumerate(profiles) if p is not None and any(b.status == "detected" for b in group[k])]
     fit = _fit([p for k in usable if (p := profiles[k]) is not None], limits)
     if fit is not None and fit.accepted:
         # Outlines that hold one band of the pair alone are moved to where the other lanes have both; then once more.
@@ -258,7 +251,7 @@ def _divide(
     if fit is None or not fit.accepted:
         merged: dict[str, tuple[Band, ...]] = {
             b.id: ((b if "unresolved" in b.flags else replace(b, flags=(*b.flags, "unresolved"))),)
-            for bands in group.members
+            for bands in group
             for b in bands
             if len(bands) == 1
         }
@@ -268,14 +261,18 @@ def _divide(
     consensus = np.maximum(fit.areas, 0).sum(axis=0)
     used = {b.id for b in layout.bands}
     divided: dict[str, tuple[Band, ...]] = {}
-    for k, bands in enumerate(group.members):
+    for k, bands in enumerate(group):
         pair = _pair(bands, (outlines[k], moved[k]), fit, lane=places[k], consensus=consensus, used=used)
         divided |= {bands[0].id: pair} | {b.id: () for b in bands[1:]}
     return replace_bands(layout, divided)
 
 
 def _course(
-    group: RowGroup, outlines: Sequence[Polygon], profiles: Sequence[RowProfile], usable: Sequence[int], fit: DoubletFit
+    group: Group,
+    outlines: Sequence[Polygon],
+    profiles: Sequence[RowProfile],
+    usable: Sequence[int],
+    fit: DoubletFit,
 ) -> Array:
     """Row of the middle between the two peaks in every lane: the likeliest course that runs smoothly across the lanes.
 
@@ -283,7 +280,7 @@ def _course(
     is. Shortest path (Viterbi 1967) over places a part of the spacing apart: misfit of each lane, and steps between
     neighbours.
     """
-    cols = np.array([bands[0].peak[1] for bands in group.members])
+    cols = np.array([bands[0].peak[1] for bands in group])
     middles = np.array([float(middle_line(o, cols[k : k + 1])[0]) for k, o in enumerate(outlines)])
     places = fit.center + np.arange(-COURSE_STEPS, COURSE_STEPS + 1) * (COURSE_REACH / COURSE_STEPS) * fit.spacing
     misfit = fit.misfit([p.counts for p in profiles], [p.sds for p in profiles], [p.offsets for p in profiles], places)

@@ -218,7 +218,7 @@ class Band:
         Nodes of this band's share of the signal under an outline that it has in common with its doublet partner,
         against the distance in rows from the outline's middle; empty for a band of its own. The partner's shares
         are one minus these, so that the two volumes add up to the whole
-        (`blotquant.doublets.rows.component_weights`).
+        (`blotquant.doublets.overlaps.component_weights`).
     split_sd : float
         SD that the division adds to the volume, as a part of the pair's volume.
     """

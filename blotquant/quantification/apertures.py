@@ -13,8 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.doublets.rows import component_weights
-from blotquant.doublets.shared_light import share_light
+from blotquant.doublets.overlaps import component_weights, share_light
 from blotquant.model.geometry import Band, Layout, area_weights_of
 from blotquant.model.image import FloatImage
 from blotquant.quantification.background import Aperture, Array, Estimate

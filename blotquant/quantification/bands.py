@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blotquant.doublets.shared_light import UNKNOWN_DOUBT
+from blotquant.doublets.overlaps import UNKNOWN_DOUBT
 from blotquant.flags import join_flags
 from blotquant.model.geometry import Band, Layout, area_weights, bounding_box
 from blotquant.model.image import BlotImage

@@ -1,6 +1,9 @@
 """A picture prepared for measuring: every band masked, the noise known, the background fitted; done once.
 
-Optical density of light that passed through film or a stained gel: log10 of what came in over what came out.
+1. Counts, or the optical density of film or a stained gel: log10 of the light that came in over what came out.
+2. All bands, each with a margin, and what is no membrane are taken out of the ground.
+3. So are rows of a lane that are lit although no band was found there: stretches of light that end in the dark, be it
+   only in the valley between two bands. No place can be darker than the ground under it.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.errors import ImageError
-from blotquant.imaging.robust import winsorised_sd
+from blotquant.imaging.robust import middle_of, winsorised_sd
 from blotquant.model.geometry import Band, Box, Layout, area_weights, clip_box, polygon, polygon_area
 from blotquant.model.image import BlotImage, FloatImage
 from blotquant.quantification.apertures import box_sums, full_widths
@@ -20,9 +23,10 @@ from blotquant.quantification.background import BACKGROUNDS, Aperture, Backgroun
 from blotquant.quantification.background.row_shapes import RowShapes
 from blotquant.quantification.edge_losses import EdgeLosses, measure_edge_losses
 from blotquant.quantification.noise import Noise, measure_noise
-from blotquant.quantification.undetected_signal import exclude_undetected_signal
 from blotquant.settings import QuantificationSettings
 from blotquant.threads import single_threaded
+
+Array = NDArray[np.float64]
 
 FWHM = 2.3548
 """Full width at half maximum of a Gaussian, in SDs."""
@@ -171,7 +175,10 @@ def find_background_pixels(
     """Take all bands (each with a margin, in heights of its outline) and all that is no membrane out of a picture."""
     shape = (signal.shape[0], signal.shape[1])
     boxes = [band.box for band in layout.bands]
-    height, pitch = _typical_sizes(layout, boxes, shape)
+    heights = [box.row_stop - box.row_start for box in boxes]
+    widths = [width for lane in layout.lanes for width in lane.widths] or [b.col_stop - b.col_start for b in boxes]
+    height = float(np.median(heights)) if heights else max(shape[0] / 30, 3.0)
+    pitch = 1.3 * float(np.median(widths)) if widths else max(shape[1] / 15, 3.0)
     # Pixels with a number, on a strip, away from its cut edges.
     usable = np.isfinite(signal) if may_lack_numbers else np.ones(signal.shape, dtype=bool)
     membrane = inside_strips(layout, shape, EDGE_PX)
@@ -235,16 +242,14 @@ def inside_strips(layout: Layout, shape: tuple[int, int], margin: float) -> NDAr
     return None if inside.all() else inside
 
 
-def _from_edge(edge: NDArray[np.float64], margin: int, least: int, most: int) -> NDArray[np.intp]:
+def _from_edge(edge: Array, margin: int, least: int, most: int) -> NDArray[np.intp]:
     """First column that lies far enough from a left edge; all of them where the edge is the picture's border."""
     upright = np.abs(np.diff(edge, append=edge[-1:])) < 1e-3
     is_border = (edge <= 0) & (edge >= -1) & upright
     return np.clip(np.ceil(edge + np.where(is_border, 0, margin)), least, most).astype(np.intp)
 
 
-def _scan_lines(
-    outline: NDArray[np.float64], start: int, stop: int
-) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:
+def _scan_lines(outline: Array, start: int, stop: int) -> tuple[int, Array, Array]:
     """First row of an outline from `start` on, and its leftmost and rightmost column on each row before `stop`."""
     first = max(int(np.ceil(outline[:, 0].min())), start)
     rows = np.arange(first, min(int(np.floor(outline[:, 0].max())), stop - 1) + 1)
@@ -254,13 +259,6 @@ def _scan_lines(
         cols = c0 + (rows[on] - r0) / (r1 - r0) * (c1 - c0) if r1 != r0 else np.full(on.sum(), c0)
         left[on], right[on] = np.minimum(left[on], cols), np.maximum(right[on], cols)
     return first, left, right
-
-
-def _typical_sizes(layout: Layout, boxes: list[Box], shape: tuple[int, ...]) -> tuple[float, float]:
-    heights = [box.row_stop - box.row_start for box in boxes]
-    widths = [width for lane in layout.lanes for width in lane.widths] or [b.col_stop - b.col_start for b in boxes]
-    height = float(np.median(heights)) if heights else max(shape[0] / 30, 3.0)
-    return height, 1.3 * float(np.median(widths)) if widths else max(shape[1] / 15, 3.0)
 
 
 def _margin_parts(signal: FloatImage, boxes: list[Box]) -> list[float]:
@@ -321,3 +319,132 @@ def _mask_band(usable: NDArray[np.bool_], band: Band, box: Box, margin: float) -
             free = weights[max(-top, 0) : max(height - top, 0), max(-left, 0) : max(width - left, 0)] == 0
             here = slice(max(top, 0), max(top, 0) + free.shape[0]), slice(max(left, 0), max(left, 0) + free.shape[1])
             usable[here] &= free
+
+
+REACH = 8.0
+"""A stretch of light shorter than so many band heights is no ground; longer ones are."""
+
+PEAK_REACH = 3.0
+"""A stretch that stands out from rows within so many band heights peaks as a band does."""
+
+SHARE = 0.05
+"""Rows are lit from this part of the brightness of the brightest band near them."""
+
+TYPICAL = 5.0
+"""Rows are lit from so many times the brightness that half of the lane's free rows have by noise and texture."""
+
+HAZE = 0.35
+"""A stretch as bright as this part of the brightest band near it is haze in which that band lies, unless it peaks."""
+
+PEAK = 0.3
+"""A row peaks from this part of the brightness of the brightest band near it."""
+
+NEAR = 4.0
+"""Bands so many band heights away are near."""
+
+BINS = 8.0
+"""Places in a band's height at which a lane is read."""
+
+ACROSS = np.linspace(-0.3, 0.3, 9)
+"""Where a lane is read, in lane widths from its centre."""
+
+BESIDE = 2.0
+"""Light of a lane reaches so far beyond its sides, px."""
+
+
+def exclude_undetected_signal(
+    signal: FloatImage,
+    usable: NDArray[np.bool_],
+    membrane: NDArray[np.bool_] | None,
+    layout: Layout,
+    height: float,
+) -> None:
+    """Take lit rows of all lanes out of the ground, in place.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (H, W)
+        Counts, bands bright.
+    usable : ndarray of bool, shape (H, W)
+        False on bands and off the membrane.
+    membrane : ndarray of bool, shape (H, W), or None
+        Where strips lie, away from their cut edges: what is dark beyond says nothing. None for everywhere.
+    layout : Layout
+        Lanes, and the bands that are known.
+    height : float
+        Typical height of an outline, px.
+    """
+    if not layout.lanes:
+        return
+    step = max(1, round(height / BINS))
+    rows = np.arange(step // 2, signal.shape[0], step)
+    spots = np.array([lane.center_at(rows) + ACROSS[:, None] * lane.width_at(rows) for lane in layout.lanes])
+    spots = np.clip(np.rint(spots).astype(int), 0, signal.shape[1] - 1)
+    profiles = signal[rows, spots].mean(axis=1, dtype=float)
+    free = usable[rows, spots].all(axis=1)
+    known = np.isfinite(profiles)
+    if membrane is not None:
+        known &= membrane[rows, spots].all(axis=1)
+    bounded = np.where(known, profiles, np.inf)
+    reaches = (max(round(reach * height / step), 3) | 1 for reach in (REACH, PEAK_REACH))
+    excess, peaks = (np.where(known, profiles - np.where(known, opened(bounded, n), 0.0), 0.0) for n in reaches)
+    for k, lane in enumerate(layout.lanes):
+        extents = [(band.box.row_start / step, band.box.row_stop / step) for band in layout.bands_of(lane.id)]
+        lit = find_undetected_signal(excess[k], peaks[k], free[k] & known[k], extents, NEAR * height / step)
+        # A place stands for the rows around it; bands end between places.
+        lit[1:] |= lit[:-1].copy()
+        lit[:-1] |= lit[1:].copy()
+        center, half = lane.center_at(rows[lit]), lane.width_at(rows[lit]) / 2 + BESIDE
+        sides = np.maximum(np.floor(center - half), 0).astype(int), np.ceil(center + half).astype(int) + 1
+        for row, left, right in zip(rows[lit] - step // 2, *sides, strict=True):
+            usable[row : row + step, left:right] = False
+
+
+def find_undetected_signal(
+    excess: Array,
+    peaks: Array,
+    free: NDArray[np.bool_],
+    bands: list[tuple[float, float]],
+    near: float,
+) -> NDArray[np.bool_]:
+    """Tell which free places of one lane are lit.
+
+    Parameters
+    ----------
+    excess, peaks : ndarray, shape (n,)
+        Counts above what is dark within `REACH` and within `PEAK_REACH`.
+    free : ndarray of bool, shape (n,)
+        Where no known band lies.
+    bands : list of (float, float)
+        Half-open ranges of the known bands.
+    near : float
+        How far from a band its brightness is what light is held against.
+    """
+    lit = np.zeros(len(excess), dtype=bool)
+    if not bands or not free.any():
+        return lit
+    light = np.zeros(len(excess))
+    for start, stop in bands:
+        brightness = excess[int(start) : int(np.ceil(stop))].max(initial=0.0)
+        around = light[max(int(start - near), 0) : int(np.ceil(stop + near))]
+        np.maximum(around, brightness, out=around)
+    bright = free & (light > 0) & (excess > np.maximum(SHARE * light, TYPICAL * middle_of(excess[free])))
+    edges = np.flatnonzero(np.diff(bright, prepend=False, append=False))
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        stretch = slice(start, stop)
+        is_haze = middle_of(excess[stretch]) >= HAZE * light[stretch].max()
+        lit[stretch] = (not is_haze) | (peaks[stretch] > PEAK * light[stretch])
+    return lit
+
+
+def opened(profiles: Array, width: int) -> Array:
+    """Grey opening of each row: the highest level that a stretch of `width` places, an odd number, keeps to.
+
+    A stretch that reaches the end is none that ends in the dark: there is no bound beyond.
+    """
+    from scipy import ndimage
+
+    n = profiles.shape[1]
+    wide = np.pad(profiles, ((0, 0), (width, width)), constant_values=np.inf)
+    low = ndimage.minimum_filter1d(wide, width, axis=1, mode="nearest")
+    return np.asarray(ndimage.maximum_filter1d(low, width, axis=1, mode="nearest")[:, width : width + n])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from blotquant.doublets.fit import fit_doublet
-from blotquant.doublets.rows import component_weights, unresolved_rows
+from blotquant.doublets.overlaps import component_weights, unresolved_rows
 from blotquant.doublets.split import resolve_doublets
 from blotquant.model.geometry import Band, Lane, Layout, Strip, area_weights, bounding_box, polygon, rectangle
 from blotquant.settings import IdentificationSettings

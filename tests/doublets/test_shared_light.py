@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blotquant.doublets.shared_light import share_light
+from blotquant.doublets.overlaps import share_light
 from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
 from blotquant.model.image import BlotImage
 from blotquant.quantification.apertures import apertures_of

@@ -8,8 +8,13 @@ import pytest
 from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
 from blotquant.model.image import BlotImage
 from blotquant.quantification.bands import measure_bands
-from blotquant.quantification.prepared_image import find_background_pixels, prepare_image
-from blotquant.quantification.undetected_signal import exclude_undetected_signal, find_undetected_signal, opened
+from blotquant.quantification.prepared_image import (
+    exclude_undetected_signal,
+    find_background_pixels,
+    find_undetected_signal,
+    opened,
+    prepare_image,
+)
 from blotquant.settings import QuantificationSettings
 
 HEIGHT, WIDTH, SIGMA = 240, 240, 4.0

@@ -14,8 +14,8 @@ from small_grounds import SHAPE, aperture, ground, lane
 
 from blotquant.model.geometry import Box, Lane, rectangle
 from blotquant.quantification.background import Aperture, BackgroundPixels, Estimate
+from blotquant.quantification.background.background_pixels import Roughness
 from blotquant.quantification.background.local import GLOW, PRIOR_WEIGHT, RAGGED, Local, Witnesses, krige
-from blotquant.quantification.background.roughness import Roughness
 from blotquant.quantification.bands import measure_bands
 
 ROUGH = Roughness(pixel=9.0, row=2.0, shared=50.0, level=30.0, uneven=20.0, length=16.0)

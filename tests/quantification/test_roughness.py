@@ -13,7 +13,7 @@ import pytest
 from blotquant.imaging.robust import winsorised_sd
 from blotquant.model.geometry import Lane
 from blotquant.quantification.background import BackgroundPixels
-from blotquant.quantification.background.roughness import Roughness, _beyond_noise, matern, measure_roughness
+from blotquant.quantification.background.background_pixels import Roughness, _beyond_noise, matern, measure_roughness
 
 SHAPE = (100, 96)
 CENTERS = (16.0, 48.0, 80.0)

@@ -10,8 +10,8 @@ import pytest
 from blotquant.model.geometry import Band, Box, Lane, Layout, Strip, rectangle
 from blotquant.model.image import BlotImage
 from blotquant.quantification.background import Aperture
+from blotquant.quantification.background.background_pixels import Roughness
 from blotquant.quantification.background.local import ROW_SHARED, Witnesses, krige, own_rows_agree
-from blotquant.quantification.background.roughness import Roughness
 from blotquant.quantification.background.row_shapes import OwnRows, light_and_doubt
 from blotquant.quantification.bands import measure_bands
 from blotquant.quantification.prepared_image import PreparedImage, prepare_image

@@ -19,7 +19,12 @@ from blotquant.quantification.background.methods import (
 )
 
 BACKGROUNDS: dict[str, type[FittedBackground]] = {
-    method.name: method for method in (Local, LaneBaseline, Flank, Constant, NoBackground, RollingBall)
+    Local.name: Local,
+    LaneBaseline.name: LaneBaseline,
+    Flank.name: Flank,
+    Constant.name: Constant,
+    NoBackground.name: NoBackground,
+    RollingBall.name: RollingBall,
 }
 
 __all__ = ["BACKGROUNDS", "Aperture", "Array", "BackgroundPixels", "Estimate", "FittedBackground"]

@@ -27,9 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.model.geometry import Band, Lane, area_weights_of
-from blotquant.quantification.background.background_pixels import Array, BackgroundPixels
+from blotquant.quantification.background.background_pixels import Array, BackgroundPixels, Roughness, matern
 from blotquant.quantification.background.methods import Aperture, Constant, Estimate, FittedBackground
-from blotquant.quantification.background.roughness import Roughness, matern
 from blotquant.quantification.background.row_shapes import OwnRows
 
 GLOW = 0.3
@@ -313,22 +312,14 @@ def _nodes(apertures: Sequence[Aperture], step: int) -> list[_Nodes]:
     ]
 
 
-class _Lit(NamedTuple):
-    """Witnesses' light of bands of height 1, its doubt (counts squared), and the aperture's cover of their rows."""
-
-    shapes: Array
-    doubt: Array
-    within: Array
-
-
 def _lit(
     part: Sequence[int],
     told: Sequence[OwnRows | None],
     apertures: Sequence[Aperture],
     n_seen: NDArray[np.intp],
     shape: tuple[int, int],
-) -> _Lit:
-    """What is lit of each witness of a stack; a band's own rows are the last that it has."""
+) -> tuple[Array, Array, Array]:
+    """Light of bands of height 1 on witnesses, own rows last, its doubt (counts squared), and the aperture's cover."""
     size, n_bands = shape
     shapes, within = np.zeros((len(part), size, n_bands)), np.zeros((len(part), size))
     doubt = np.zeros((len(part), size, size) if n_bands else (len(part), 1, 1))
@@ -339,7 +330,7 @@ def _lit(
             cover = apertures[k].cover / max(int(np.count_nonzero(apertures[k].tall)), 1)
             rows = np.arange(apertures[k].box.row_start, apertures[k].box.row_stop)
             within[at, last] = np.interp(own.rows, rows, cover, left=0.0, right=0.0)
-    return _Lit(shapes, doubt, within)
+    return shapes, doubt, within
 
 
 class _Model(NamedTuple):
@@ -383,15 +374,16 @@ def _model(stack: Witnesses, doubt: Array, at: Array, share: Array, rough: Rough
     return _Model(texture, covariance, to_nodes, _times(to_nodes.transpose(0, 2, 1), share), own, unit)
 
 
-def _solve(stack: Witnesses, lit: _Lit, nodes: Sequence[_Nodes], rough: Roughness) -> list[Estimate]:
+def _solve(stack: Witnesses, lit: Sequence[Array], nodes: Sequence[_Nodes], rough: Roughness) -> list[Estimate]:
     """Universal kriging with a straight line and bands' heights; variances in units of the pixel noise."""
     at, share = np.stack([n.at for n in nodes]), np.stack([n.share for n in nodes])
-    model, seen = _model(stack, lit.doubt, at, share, rough), stack.counts > 0
+    shapes, doubt, within = lit
+    model, seen = _model(stack, doubt, at, share, rough), stack.counts > 0
     level = stack.means.sum(axis=1) / seen.sum(axis=1)
     # The straight line is fitted around the aperture's middle, in units of the witnesses' span.
     span = np.where(seen, stack.rows, -np.inf).max(axis=1) - np.where(seen, stack.rows, np.inf).min(axis=1)
     middle, length = _dot(share, at)[:, None], np.maximum(span, 1.0)[:, None]
-    drift = np.concatenate([np.stack([seen, (stack.rows - middle) / length * seen], axis=2), lit.shapes], axis=2)
+    drift = np.concatenate([np.stack([seen, (stack.rows - middle) / length * seen], axis=2), shapes], axis=2)
     off = (stack.means - level[:, None]) * seen
     solved = np.linalg.solve(
         model.covariance, np.concatenate([drift, off[:, :, None], model.cross[:, :, None]], axis=2)
@@ -409,14 +401,14 @@ def _solve(stack: Witnesses, lit: _Lit, nodes: Sequence[_Nodes], rough: Roughnes
     # How far the course may bend under the band: what its covariance leaves open, by the place's own scale.
     bend = model.own - 2 * _dot(weights, model.cross) + _dot(weights, _times(model.texture, weights))
     scale = _local_scale(model, drift, residual / np.sqrt(model.unit)[:, None]) * model.unit
-    by_shape = _dot(weights, _times(lit.doubt, weights)) / model.unit if n > 2 else np.zeros(len(weights))
+    by_shape = _dot(weights, _times(doubt, weights)) / model.unit if n > 2 else np.zeros(len(weights))
     beyond = np.maximum(bend - by_shape, 0.0)
     if n > 2:
         # An empty place has no shape to be wrong about: the limits of detection leave this part out.
         by_shape += (ROW_SHARED**2 - 1) * bend
     leverage, counts = (weights**2 / np.where(seen, stack.counts, 1.0)).sum(axis=1), stack.counts.sum(axis=1)
     sds, shape_sds = np.sqrt(beyond * scale), np.sqrt(np.maximum(by_shape, 0.0) * scale)
-    told = zip(leverage, counts, sds, shape_sds, _dot(weights, lit.within), strict=True)
+    told = zip(leverage, counts, sds, shape_sds, _dot(weights, within), strict=True)
     return [
         Estimate(np.interp(of.rows, of.at, level)[:, None], *(float(value) for value in values))
         for of, level, values in zip(nodes, at_nodes, told, strict=True)

@@ -42,7 +42,7 @@ class Aperture:
         The lane that it lies in.
     contested : ndarray or None, shape of `box`
         How far each pixel's light is in dispute with the bands of outlines that overlap this one
-        (`blotquant.doublets.shared_light`); None where none does.
+        (`blotquant.doublets.overlaps`); None where none does.
     doubt : float
         SD of this band's part of the contested light.
     whole : ndarray or None, shape of `box`

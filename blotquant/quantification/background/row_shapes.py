@@ -24,11 +24,12 @@ from blotquant.doublets.row_model import (
     band_steepness,
     best_shape,
     check_profiles,
+    edges,
+    middle_line,
     noise_sd,
     project,
     row_profile,
 )
-from blotquant.doublets.rows import edges, middle_line
 from blotquant.model.geometry import Band, Layout, clip_box
 from blotquant.model.image import FloatImage
 from blotquant.quantification.background.background_pixels import Array
