@@ -188,7 +188,9 @@ class Settings(_Section):
             if not equals or name not in known:
                 msg = f"--set {text}: no such parameter; write NAME=VALUE, where NAME is one of {', '.join(known)}"
                 raise SheetError(msg)
-            given[name] = _plain_value(value.strip(), can_be_unset=known[name] is None)
+            # ``none`` is a background method; where a parameter can be unset it does that.
+            meant = {"true": True, "false": False} | ({"none": None, "": None} if known[name] is None else {})
+            given[name] = meant.get(value.strip().lower(), value.strip())
         try:
             return self.from_flat(given)
         except ValidationError as error:
@@ -218,13 +220,6 @@ class Settings(_Section):
                 place = place.setdefault(section, {})
             place[last] = value
         return cls.model_validate(nested)
-
-
-def _plain_value(text: str, *, can_be_unset: bool) -> Any:
-    """What the text stands for; ``none`` is a background method, and elsewhere it unsets a parameter."""
-    if can_be_unset and text.lower() in ("none", ""):
-        return None
-    return {"true": True, "false": False}.get(text.lower(), text)
 
 
 def load_settings(path: Path) -> Settings:

@@ -5,7 +5,7 @@ Column names are a promise: more may follow, none is renamed. An empty table sti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -301,25 +301,6 @@ def make_table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Column])
         # numpy takes None for NaN at once; pandas looks at every cell for that.
         cells[name] = np.array(values, dtype=float) if column.dtype == _REAL else pd.array(values, dtype=column.dtype)
     return pd.DataFrame(cells | {name: [line.get(name) for line in lines] for name in extra})
-
-
-_PLAIN: dict[str, Callable[[Any], Any]] = {_TEXT: str, _INT: int, _REAL: float, _BOOL: bool}
-
-
-def plain_rows(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Column]) -> list[dict[str, Any]]:
-    """Rows with exactly the declared columns, in order, as Python's own values; None for an empty cell.
-
-    What `blotquant.io.files.table_records` makes of `make_table`'s table, without pandas, whose import takes longer
-    than measuring a small picture.
-    """
-    kinds = {name: _PLAIN[column.dtype] for name, column in columns.items()}
-    return [
-        {
-            name: None if (value := row.get(name)) is None or value != value else kind(value)
-            for name, kind in kinds.items()
-        }
-        for row in rows
-    ]
 
 
 def rows_by_band(table: pd.DataFrame) -> dict[str, dict[str, Any]]:

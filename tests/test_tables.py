@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from blotquant.io.files import table_records
+from blotquant.io.files import plain_rows, table_records
 from blotquant.tables import (
     BAND_COLUMNS,
     EXPOSURE_COLUMNS,
@@ -12,7 +12,6 @@ from blotquant.tables import (
     RATIO_COLUMNS,
     SUMMARY_COLUMNS,
     make_table,
-    plain_rows,
 )
 
 # ruff: noqa: E501

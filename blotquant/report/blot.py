@@ -17,9 +17,10 @@ from blotquant.detection.lane_ties import tie_words
 from blotquant.export.contrast import picture_contrast
 from blotquant.flags import FLAGS, Flag, split_flags
 from blotquant.identification.ladder import LadderError, LadderFit, find_ladder
+from blotquant.io.files import plain_rows
 from blotquant.report.profiles import PROFILE_HEIGHT, PROFILE_WIDTH, encode_picture, lane_profiles
 from blotquant.report.tables import Cell, Record, View, is_missing, render, table_html, value, with_sd, words
-from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, plain_rows
+from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 from blotquant.errors import BlotQuantError, SessionError
 from blotquant.flags import FLAGS, split_flags
 from blotquant.io import read_image
-from blotquant.io.files import PICTURE_SUFFIXES, is_file, is_folder, is_there, sha256_of
+from blotquant.io.files import PICTURE_SUFFIXES, is_file, is_folder, is_there, plain_rows, sha256_of
 from blotquant.runs.store import Part, fingerprint
 from blotquant.session.image_reference import check_same_orientation, find_image
 from blotquant.session.session import SESSION_SUFFIX, Session, load_session, session_text, software_versions
 from blotquant.settings import Settings
-from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, plain_rows
+from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS
 from blotquant.text import file_name, printable, relative_path, say
 from blotquant.threads import stage, timed
 

@@ -182,11 +182,7 @@ class History:
         ValueError
             If there is nothing to undo.
         """
-        gesture = self.undoable
-        if not gesture:
-            msg = "nothing to undo"
-            raise ValueError(msg)
-        return self.append([e.change.inverse() for e in reversed(gesture)], action=UNDO, who=who, when=when)
+        return self._step([e.change.inverse() for e in reversed(self.undoable)], UNDO, who, when)
 
     def redo(self, *, who: str, when: str) -> History:
         """Return the history with the last undone gesture appended once more.
@@ -196,11 +192,13 @@ class History:
         ValueError
             If there is nothing to redo.
         """
-        gesture = self.redoable
-        if not gesture:
-            msg = "nothing to redo"
+        return self._step([e.change for e in self.redoable], REDO, who, when)
+
+    def _step(self, changes: Sequence[Change], action: str, who: str, when: str) -> History:
+        if not changes:
+            msg = f"nothing to {action}"
             raise ValueError(msg)
-        return self.append([e.change for e in gesture], action=REDO, who=who, when=when)
+        return self.append(changes, action=action, who=who, when=when)
 
     def verify_chain(self) -> tuple[str, ...]:
         """Say where the chain is broken, one line each; empty if the record is as it was written."""

@@ -31,7 +31,13 @@ def strip_at(layout: Layout, row: float, col: float) -> Strip:
     if not layout.strips:
         msg = "there is no strip to put a lane on; find strips first"
         raise ValueError(msg)
-    return min(layout.strips, key=lambda s: float(np.hypot(*_outside(s.outline, row, col))))
+
+    def outside(strip: Strip) -> float:
+        """How far the point lies outside the strip's box."""
+        low, high = np.min(strip.outline, axis=0), np.max(strip.outline, axis=0)
+        return float(np.hypot(*np.maximum(0, np.maximum(low - (row, col), (row, col) - high))))
+
+    return min(layout.strips, key=outside)
 
 
 def lane_at(layout: Layout, row: float, col: float) -> Lane | None:
@@ -113,12 +119,6 @@ def row_span(outline: Polygon) -> tuple[float, float]:
     """First and last row of an outline."""
     rows = [r for r, _ in outline]
     return min(rows), max(rows)
-
-
-def _outside(outline: Polygon, row: float, col: float) -> NDArray[np.float64]:
-    """How far a point lies outside the bounding box, in rows and columns."""
-    low, high, point = np.min(outline, axis=0), np.max(outline, axis=0), np.array([row, col])
-    return np.asarray(np.maximum(0, np.maximum(low - point, point - high)), dtype=np.float64)
 
 
 def carry(outline: Polygon, old: Lane, new: Lane, *, d_row: float = 0.0) -> Polygon:
