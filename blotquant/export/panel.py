@@ -85,26 +85,6 @@ class Crop:
     is_stain: bool = False
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Panel:
-    """One ratio's strips of one blot, top to bottom, and the labels of their lanes.
-
-    Attributes
-    ----------
-    ratio, blot : str
-        Which.
-    crops : tuple of Crop
-        The numerator's, the denominator's and the loading controls'.
-    labels : mapping of int to str
-        Condition (else sample) of each lane.
-    """
-
-    ratio: str
-    blot: str
-    crops: tuple[Crop, ...]
-    labels: Mapping[int, str]
-
-
 def panel_name(ratio: str) -> str:
     """File name of a ratio's panel, without its ending."""
     return "panel_" + (re.sub(r"[^\w.-]+", "_", ratio).strip("._")[:80] or "ratio")
@@ -232,31 +212,35 @@ def _half_gap(lanes: pd.DataFrame) -> int:
     return max(round(gap / 2), round(0.1 * float(np.median(widths))))
 
 
-def draw_panel(panel: Panel) -> dict[str, bytes]:
-    """Draw a panel.
+def draw_panel(crops: Sequence[Crop], labels: Mapping[int, str], *, ratio: str, blot: str) -> dict[str, bytes]:
+    """Draw one ratio's strips of one blot, top to bottom.
 
     Parameters
     ----------
-    panel : Panel
-        With at least one crop.
+    crops : sequence of Crop
+        The numerator's, the denominator's and the loading controls', at least one.
+    labels : mapping of int to str
+        Condition (else sample) of each lane.
+    ratio, blot : str
+        Which.
 
     Returns
     -------
     dict of str to bytes
         By file ending: ``.svg``, ``.tif`` (600 dpi, LZW) and ``.json``, the sidecar with every crop box. The same bytes
-        for the same panel.
+        for the same strips.
     """
-    drawing = _drawing(panel)
-    sidecar = json.dumps(describe_panel(panel), indent=2, ensure_ascii=False) + "\n"
+    drawing = _drawing(crops, labels)
+    sidecar = json.dumps(describe_panel(crops, ratio=ratio, blot=blot), indent=2, ensure_ascii=False) + "\n"
     return {".svg": drawing.svg(header=True).encode(), ".tif": drawing.tiff(is_grey=True), ".json": sidecar.encode()}
 
 
-def describe_panel(panel: Panel) -> dict[str, Any]:
+def describe_panel(crops: Sequence[Crop], *, ratio: str, blot: str) -> dict[str, Any]:
     """Tell what was cut out of which picture, as plain values."""
     return {
         "made_by": f"blotquant {__version__}",
-        "ratio": panel.ratio,
-        "blot": panel.blot,
+        "ratio": ratio,
+        "blot": blot,
         "contrast": (
             "linear in the counts, one for each strip; black is the highest count of its bands, so that none is "
             f"clipped that the camera did not clip; white is the {WHITE_PERCENTILE} percentile of the strip"
@@ -277,30 +261,29 @@ def describe_panel(panel: Panel) -> dict[str, Any]:
                 ],
                 "dividers_after_lanes": [lanes[-1] for lanes in crop.lanes[:-1]],
             }
-            for crop in panel.crops
+            for crop in crops
         ],
     }  # fmt: skip
 
 
-def _drawing(panel: Panel) -> Drawing:
-    n_lanes = max(sum(len(block) for block in crop.lanes) for crop in panel.crops)
-    body = n_lanes * LANE_CM + GAP_CM * max(len(crop.lanes) - 1 for crop in panel.crops)
-    heights = [_height(crop, body) for crop in panel.crops]
+def _drawing(crops: Sequence[Crop], labels: Mapping[int, str]) -> Drawing:
+    n_lanes = max(sum(len(block) for block in crop.lanes) for crop in crops)
+    body = n_lanes * LANE_CM + GAP_CM * max(len(crop.lanes) - 1 for crop in crops)
+    heights = [_height(crop, body) for crop in crops]
     # Twin membranes may show one stain twice: each strip then tells where it lies.
-    is_twin = len({crop.entry.membrane for crop in panel.crops}) > 1
+    is_twin = len({crop.entry.membrane for crop in crops}) > 1
     names = [
-        crop.entry.probe.replace("_", " ") + (f"\nmembrane {crop.entry.membrane}" if is_twin else "")
-        for crop in panel.crops
+        crop.entry.probe.replace("_", " ") + (f"\nmembrane {crop.entry.membrane}" if is_twin else "") for crop in crops
     ]
     # Room by the widths of the texts that stand there: no name is cut.
-    long = max((text_width(text, LABEL_SIZE) for text in panel.labels.values()), default=0.0) / CM
+    long = max((text_width(text, LABEL_SIZE) for text in labels.values()), default=0.0) / CM
     left = max([LABEL_CM, *(text_width(name, NAME_SIZE) / CM + 0.2 for name in names)])
     right, top = max(MASS_CM, long / 2), 0.3 + 0.87 * long
     drawing = Drawing(
         (left + body + right) * CM, (top + sum(heights) + STRIP_GAP_CM * len(heights)) * CM, font=LABEL_SIZE
     )
-    for crop, height, name in zip(panel.crops, heights, names, strict=True):
-        _draw_crop(drawing, crop, body, corner=(left, top), labels=panel.labels if crop is panel.crops[0] else {})
+    for crop, height, name in zip(crops, heights, names, strict=True):
+        _draw_crop(drawing, crop, body, corner=(left, top), labels=labels if crop is crops[0] else {})
         drawing.text(((left - 0.12) * CM, (top + height / 2) * CM), name, size=NAME_SIZE, anchor="end", middle=True)
         top += height + STRIP_GAP_CM
     return drawing

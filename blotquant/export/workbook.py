@@ -3,7 +3,8 @@
 Text is always written as text, so that a sample called ``=HYPERLINK("http://x")`` stays a name. The same tables give
 the same bytes.
 
-A table shaped as GraphPad Prism's grouped tables: conditions in rows, replicates in columns.
+A table shaped as GraphPad Prism's grouped tables: conditions in rows, replicates in columns. The csv tables as parquet,
+for those who go on in a data frame.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import pandas as pd
 from blotquant._version import __version__
 from blotquant.errors import OutputError
 from blotquant.experiment.design import Experiment
-from blotquant.io.files import atomic_write, write_table
+from blotquant.io.files import atomic_write, read_table, write_table
 from blotquant.normalization.normalize import blots_without_numerator
 from blotquant.statistics.compare import scaled_units
 from blotquant.statistics.scaling import SCALINGS
@@ -351,3 +352,33 @@ def _write_about(sheet: Any, styles: _Styles, lines: Iterator[Sequence[str]]) ->
     for row, line in enumerate(lines):
         for col, text in enumerate(line):
             styles.text(sheet, row, col, text, styles.head if line[0] == "sheet" else None)
+
+
+def write_parquet(table: Path) -> Path:
+    """Write a csv table of results again as parquet, beside it.
+
+    Parameters
+    ----------
+    table : pathlib.Path
+        The csv; by its name, a key of `SHEETS`, the types of its columns are known.
+
+    Returns
+    -------
+    pathlib.Path
+        The parquet file.
+
+    Raises
+    ------
+    OutputError
+        If pyarrow is not installed or the file cannot be written.
+    """
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError:
+        msg = "parquet needs pyarrow; install it with pip install 'blotquant[parquet]'"
+        raise OutputError(msg) from None
+    buffer = io.BytesIO()
+    read_table(table, SHEETS.get(table.stem, ("", {}))[1]).to_parquet(buffer, engine="pyarrow", index=False)
+    target = table.with_suffix(".parquet")
+    atomic_write(target, buffer.getvalue())
+    return target

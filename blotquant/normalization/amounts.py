@@ -94,13 +94,20 @@ _READ = (*_PICTURE, "strip", "lane", "band", "role", "target", "exposure_s", "vo
 """Columns that amounts are made from."""
 
 
-@dataclass(frozen=True, eq=False)
 class Tables:
-    """The measured rows that ratios are made from, by the picture (or series of pictures) that they belong to."""
+    """The measured rows that ratios are made from, by the picture (or series of pictures) that they belong to.
 
-    bands: Mapping[tuple[str, ...], Sequence[Record]]
-    lanes: Mapping[tuple[str, ...], Sequence[Record]]
-    rates: Mapping[tuple[str, ...], Sequence[Record]]
+    Parameters
+    ----------
+    bands, lanes, exposures : DataFrame
+        With the columns of `blotquant.tables`; rows without a blot, membrane or probe belong to no ratio. Of fitted
+        series those of two or more exposures count.
+    """
+
+    def __init__(self, bands: pd.DataFrame, lanes: pd.DataFrame, exposures: pd.DataFrame) -> None:
+        fitted = exposures[exposures["n_frames"].fillna(0) >= 2]
+        self.bands, self.lanes = _grouped(bands, _PICTURE), _grouped(lanes, _PICTURE)
+        self.rates = _grouped(fitted, _SERIES)
 
     def bands_of(self, image: ImageEntry) -> list[Record]:
         """Bands of one picture of the experiment; of one strip where the experiment names it."""
@@ -109,19 +116,6 @@ class Tables:
     def lanes_of(self, image: ImageEntry) -> list[Record]:
         """Lanes of one picture of the experiment; of one strip where the experiment names it."""
         return _in_strip(self.lanes.get(_key(image), ()), image)
-
-
-def group_tables(bands: pd.DataFrame, lanes: pd.DataFrame, exposures: pd.DataFrame | None = None) -> Tables:
-    """Sort measured tables by picture, and fitted series of two or more exposures by probe.
-
-    Parameters
-    ----------
-    bands, lanes, exposures : DataFrame
-        With the columns of `blotquant.tables`; rows without a blot, membrane or probe belong to no ratio.
-    """
-    series = exposures if exposures is not None else pd.DataFrame(columns=[*_SERIES, "n_frames"])
-    fitted = series[series["n_frames"].fillna(0) >= 2]
-    return Tables(_grouped(bands, _PICTURE), _grouped(lanes, _PICTURE), _grouped(fitted, _SERIES))
 
 
 def _grouped(table: pd.DataFrame, keys: Sequence[str]) -> dict[tuple[str, ...], list[Record]]:

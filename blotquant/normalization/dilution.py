@@ -8,11 +8,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from blotquant.errors import SheetError
 from blotquant.flags import join_flags, split_flags
-from blotquant.settings import explain_validation
 from blotquant.threads import single_threaded
 
 Array = NDArray[np.float64]
@@ -58,24 +56,6 @@ class DilutionFit(BaseModel):
     range: ProportionalRange | None = Field(None, description="Where volume is proportional to load")
     reason: str = Field("", description="Why there is no such range")
     exposure_s: float | None = Field(None, gt=0, description="Exposure at which the series was taken")
-
-    def to_json(self) -> str:
-        """Write the fit as it is kept in a file."""
-        return self.model_dump_json(indent=2) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str, *, where: str = "dilution series") -> DilutionFit:
-        """Read a fit back.
-
-        Raises
-        ------
-        SheetError
-            With one line for every mistake.
-        """
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            raise SheetError(explain_validation(error, where=where)) from None
 
     def predict(self, load_ug: ArrayLike) -> Array:
         """Volume that the best model tells for some loads, in counts."""
@@ -291,11 +271,6 @@ def _line(x: Array, y: Array, w: Array, *, of_slope: bool = False) -> tuple[floa
     """Weighted line: slope, intercept, and half the 95 % confidence interval of the intercept (or of the slope)."""
     from scipy.stats import t as student
 
-    # Weighted means, slope and the residual variance of a line of two parameters.
-    mean_x, mean_y = np.average(x, weights=w), np.average(y, weights=w)
-    sxx = float((w * (x - mean_x) ** 2).sum())
-    slope = float((w * (x - mean_x) * (y - mean_y)).sum() / sxx)
-    intercept = float(mean_y - slope * mean_x)
-    left = float((w * (y - slope * x - intercept) ** 2).sum()) / (len(x) - 2)
-    variance = left / sxx if of_slope else left * (1 / float(w.sum()) + float(mean_x) ** 2 / sxx)
-    return slope, intercept, float(student.ppf(0.975, len(x) - 2) * np.sqrt(variance))
+    (slope, intercept), covariance = np.polyfit(x, y, 1, w=np.sqrt(w), cov=True)
+    variance = covariance[0, 0] if of_slope else covariance[1, 1]
+    return float(slope), float(intercept), float(student.ppf(0.975, len(x) - 2) * np.sqrt(variance))

@@ -13,10 +13,8 @@ from blotquant.experiment.design import Experiment
 from blotquant.flags import FLAGS, join_flags
 from blotquant.normalization.amounts import WHOLE, Amount, average_amounts, merge_flags
 from blotquant.normalization.designs import Design, follows_loading
-from blotquant.normalization.intervals import Z95, combined_cv, ratio_interval
+from blotquant.normalization.intervals import MIN_SNR, Z95, combined_cv, ratio_interval
 
-_MIN_SNR = 3.0
-"""A denominator weaker than this many of its SDs gives no ratio."""
 UNKNOWN_LANES = ("lanes_not_identified", "sheet_contradicted")
 """Flags of lanes that may be other samples': no ratio is made of them."""
 _EXPLAINED = (
@@ -270,8 +268,8 @@ def _judge_denominator(result: LaneRatio, bottom: Amount) -> LaneRatio:
     if math.isnan(bottom.sd) and not bottom.saturated:
         return result  # refused already, for its unknown error
     snr = bottom.value / bottom.sd if bottom.sd > 0 else math.inf
-    if not bottom.value > 0 or snr < _MIN_SNR:
-        return result.refuse(f"denominator too weak: SNR {snr:.2g}, needed {_MIN_SNR:g}", "weak_denominator")
+    if not bottom.value > 0 or snr < MIN_SNR:
+        return result.refuse(f"denominator too weak: SNR {snr:.2g}, needed {MIN_SNR:g}", "weak_denominator")
     return result
 
 
@@ -354,7 +352,7 @@ def _relate(row: LaneRatio, basis: Sequence[LaneRatio]) -> LaneRatio:
     is_basis = any(r.lane == row.lane for r in basis)
     if is_basis and k == 1:
         return replace(row, relative=relative)
-    if math.isfinite(row.cv) and row.value > 0 and row.cv <= 1 / _MIN_SNR:
+    if math.isfinite(row.cv) and row.value > 0 and row.cv <= 1 / MIN_SNR:
         cv = math.sqrt(max(row.cv**2 * (1 - 2 / k if is_basis else 1) + of_basis, 0.0))
         return replace(
             row,

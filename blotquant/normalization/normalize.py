@@ -22,7 +22,7 @@ import pandas as pd
 
 from blotquant.errors import LaneCountError
 from blotquant.experiment.design import Experiment
-from blotquant.normalization.amounts import WHOLE, Tables, group_tables, part_names
+from blotquant.normalization.amounts import WHOLE, Tables, part_names
 from blotquant.normalization.designs import Design, match_lanes, read_designs
 from blotquant.normalization.exposures import fit_exposure_series
 from blotquant.normalization.lane_ratios import LaneRatio, divide, finish_blot
@@ -69,8 +69,8 @@ def normalize(
     """
     if exposures is None:
         exposures = fit_exposure_series(bands[has_exposure(bands)])
-    tables = group_tables(bands, lanes, exposures)
-    return flag_discordant_repeats(ratio_table(experiment, lane_ratios(experiment, tables, strict=strict)))
+    rows = lane_ratios(experiment, Tables(bands, lanes, exposures), strict=strict)
+    return flag_discordant_repeats(ratio_table(experiment, rows))
 
 
 def has_exposure(bands: pd.DataFrame) -> pd.Series:

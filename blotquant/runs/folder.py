@@ -215,7 +215,7 @@ def assemble_measured(store: Store, keys: Mapping[str, object], *, parquet: bool
 
 def write_parquets(files: Iterable[Path]) -> list[Path]:
     """Write the csv tables among some files again as Parquet, beside them."""
-    from blotquant.export.parquet import write_parquet
+    from blotquant.export.workbook import write_parquet
 
     return [write_parquet(path) for path in files if path.suffix == ".csv"]
 

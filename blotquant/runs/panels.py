@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from blotquant.experiment.design import Experiment, ImageEntry, Ratio
-    from blotquant.export.panel import Crop, Panel
+    from blotquant.export.panel import Crop
     from blotquant.export.source_blots import SourceBlot
     from blotquant.model.geometry import Layout
     from blotquant.model.image import BlotImage
@@ -87,7 +87,7 @@ def draw_figures(
         Row and mass of the ladder's bands in each picture, by the file name of its session.
     """
     from blotquant.export.graph import draw_graph, graph_legend, graph_name
-    from blotquant.export.panel import blots_shown, draw_panel, panel_name
+    from blotquant.export.panel import blots_shown, panel_name
     from blotquant.export.source_blots import PDF_NAME, draw_source_pdf
 
     ratios, summary = tables["ratios"], tables["summary"]
@@ -97,10 +97,9 @@ def draw_figures(
         # The pictures of one blot at a time: its panels and its source blots read them once.
         pictures.opened.clear()
         for ratio in (ratio for ratio in experiment.ratios if blot in shown[ratio.name]):
-            panel = make_panel(pictures, ratio, ratios, blot)
             is_first = blot == shown[ratio.name][0]
             name = panel_name(ratio.name if is_first else f"{ratio.name} blot {blot}")
-            for ending, data in draw_panel(panel).items() if panel is not None else ():
+            for ending, data in make_panel(pictures, ratio, ratios, blot).items():
                 yield name + ending, data
         for source in _source_blots(pictures, blot):
             yield f"{source.stem}.png", source.png
@@ -171,14 +170,14 @@ class Pictures:
         return next(filter(None, found), ())
 
 
-def make_panel(pictures: Pictures, ratio: Ratio, ratios: pd.DataFrame, blot: str) -> Panel | None:
-    """Cut the strips of one ratio on one blot; None where it has no value or no band there."""
-    from blotquant.export.panel import Panel, choose_pictures
+def make_panel(pictures: Pictures, ratio: Ratio, ratios: pd.DataFrame, blot: str) -> dict[str, bytes]:
+    """Draw the panel of one ratio on one blot; no file where it has no value or no band there."""
+    from blotquant.export.panel import choose_pictures, draw_panel
 
     experiment = pictures.experiment
     entries = choose_pictures(experiment, ratio, ratios, blot)
     if not entries:
-        return None
+        return {}
     rows = experiment.samples_of(blot, entries[0].membrane)
     rows = rows[rows["role"].isin(SHOWN_ROLES)]
     labels = {
@@ -186,7 +185,7 @@ def make_panel(pictures: Pictures, ratio: Ratio, ratios: pd.DataFrame, blot: str
         for lane, condition, sample in zip(rows["lane"], rows["condition"], rows["sample"], strict=True)
     }
     crops = tuple(cut_crops(pictures, entries, list(labels)))
-    return Panel(ratio=ratio.name, blot=blot, crops=crops, labels=labels) if crops else None
+    return draw_panel(crops, labels, ratio=ratio.name, blot=blot) if crops else {}
 
 
 def cut_crops(pictures: Pictures, entries: Sequence[ImageEntry], keep: Sequence[int]) -> Iterator[Crop]:

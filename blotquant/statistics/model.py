@@ -12,9 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from blotquant.experiment.design import Comparison
-from blotquant.statistics.censored import censored
 from blotquant.statistics.linear_model import (
     Comparisons,
+    censored,
     design_matrix,
     each_by_its_own,
     estimable,

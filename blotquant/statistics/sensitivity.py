@@ -10,7 +10,6 @@ then computed from those volumes (`vary_analysis`), and summed up as the range t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -18,7 +17,7 @@ import pandas as pd
 
 from blotquant.errors import DesignError
 from blotquant.experiment.design import Experiment, Scaling
-from blotquant.normalization.amounts import group_tables
+from blotquant.normalization.amounts import Tables
 from blotquant.normalization.exposures import exposure_series, fit_exposure_series
 from blotquant.normalization.normalize import has_exposure, lane_ratios, ratio_table
 from blotquant.normalization.repeats import log_matrix
@@ -57,12 +56,12 @@ def vary_analysis(
     """
     if experiment.compare.reference is None or alternatives.empty:
         return make_table([], SENSITIVITY_COLUMNS)
-    # What no way changes is looked up once: lanes, exposure series, and the place of each band's other volumes. Lanes
+    # What no way changes is looked up once: exposure series, and each band's name. Lanes
     # count by their pictures, so that pictures without a named band still tell their number of lanes.
     named = bands[bands["target"].notna().fillna(value=False)]
     timed = has_exposure(named).to_numpy()
     series, measured = exposure_series(named[timed]), named["volume"].to_numpy(dtype=float)
-    tables, keys = group_tables(named.iloc[:0], lanes), _keys(named)
+    keys = _keys(named)
     parts = []
     for way, volumes in alternatives.groupby(["background", "aperture"], sort=False):
         background, aperture = cast(tuple[str, float], way)
@@ -70,8 +69,8 @@ def vary_analysis(
         known = dict(zip(_keys(volumes), volumes["volume"].tolist(), strict=True))
         found = np.array([known.get(key, np.nan) for key in keys], dtype=float)
         varied = named.assign(volume=np.where(np.isnan(found), measured, found))
-        own = group_tables(varied, lanes.iloc[:0], fit_exposure_series(varied[timed], series))
-        rows = lane_ratios(experiment, replace(own, lanes=tables.lanes), strict=False)
+        tables = Tables(varied, lanes, fit_exposure_series(varied[timed], series))
+        rows = lane_ratios(experiment, tables, strict=False)
         folds = pd.DataFrame(list(_fold_changes(experiment, ratio_table(experiment, rows))))
         parts.append(folds.assign(background=str(background), aperture=float(aperture)))
     table = pd.concat(parts, ignore_index=True)

@@ -11,8 +11,7 @@ from scipy import stats
 from small_experiment import band_table, experiment, image, lane_table, ratio
 
 from blotquant.errors import OutputError
-from blotquant.export.parquet import write_parquet
-from blotquant.export.workbook import prism_table, replicate_table, write_prism, write_workbook
+from blotquant.export.workbook import prism_table, replicate_table, write_parquet, write_prism, write_workbook
 from blotquant.io.files import write_table
 from blotquant.tables import CARRY_OVER_COLUMNS, EXPOSURE_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS, make_table
 

@@ -11,7 +11,7 @@ import pytest
 import small_experiment as small
 from PIL import Image
 
-from blotquant.export.panel import Panel, blots_shown, choose_pictures, cut_crop, describe_panel, draw_panel, panel_name
+from blotquant.export.panel import blots_shown, choose_pictures, cut_crop, describe_panel, draw_panel, panel_name
 from blotquant.normalization.normalize import normalize
 from blotquant.quantification.bands import measure_bands
 from blotquant.quantification.lanes import measure_lanes
@@ -71,7 +71,7 @@ def test_cut_crop_without_a_band_there_is_no_crop(entry):
 
 def test_draw_panel_embeds_the_pixels_of_each_block_in_the_svg_upright_and_grey(entry):
     crop, _ = crop_of(entry, [1, 2, 4, 5])
-    svg = draw_panel(Panel(ratio="P/T", blot="1", crops=(crop,), labels={}))[".svg"].decode()
+    svg = draw_panel([crop], {}, ratio="P/T", blot="1")[".svg"].decode()
     found = re.findall(r"data:image/png;base64,([^\"]+)", svg)
     for text, grey in zip(found, crop.grey, strict=True):
         with Image.open(io.BytesIO(base64.b64decode(text))) as picture:
@@ -81,16 +81,16 @@ def test_draw_panel_embeds_the_pixels_of_each_block_in_the_svg_upright_and_grey(
 
 def test_files_hold_the_panel_and_where_it_was_cut(entry):
     crop, _ = crop_of(entry, [1, 2, 4, 5])
-    panel = Panel(ratio="P/T", blot="1", crops=(crop, crop), labels={1: "a $x$ <b>", 2: "b", 4: "c", 5: "d"})
-    files = draw_panel(panel)
-    assert files == draw_panel(panel)
+    crops, labels = [crop, crop], {1: "a $x$ <b>", 2: "b", 4: "c", 5: "d"}
+    files = draw_panel(crops, labels, ratio="P/T", blot="1")
+    assert files == draw_panel(crops, labels, ratio="P/T", blot="1")
     assert b"a $x$ &lt;b&gt;" in files[".svg"]
     with Image.open(io.BytesIO(files[".tif"])) as picture:
         assert picture.info["dpi"] == (600, 600)
         assert picture.info["compression"] == "tiff_lzw"
         assert picture.mode == "L"  # nothing in a panel has a colour
     told = json.loads(files[".json"])
-    assert told == describe_panel(panel)
+    assert told == describe_panel(crops, ratio="P/T", blot="1")
     assert told["strips"][0]["dividers_after_lanes"] == [2]
     (first, second) = told["strips"][0]["crops"]
     assert first["lanes"] == [1, 2]
@@ -101,9 +101,9 @@ def test_files_hold_the_panel_and_where_it_was_cut(entry):
 def test_strips_of_twin_membranes_tell_where_they_lie(entry):
     crop, _ = crop_of(entry, [1, 2, 3])
     twin = replace(crop, entry=entry.model_copy(update={"membrane": "1b"}))
-    drawn = draw_panel(Panel(ratio="P/T", blot="1", crops=(crop, twin), labels={}))[".svg"].decode()
+    drawn = draw_panel([crop, twin], {}, ratio="P/T", blot="1")[".svg"].decode()
     assert re.findall(r">(membrane \w+)<", drawn) == [f"membrane {entry.membrane}", "membrane 1b"]
-    assert "membrane" not in draw_panel(Panel(ratio="P/T", blot="1", crops=(crop, crop), labels={}))[".svg"].decode()
+    assert "membrane" not in draw_panel([crop, crop], {}, ratio="P/T", blot="1")[".svg"].decode()
 
 
 def test_panel_name_is_safe_for_files():

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from blotquant.errors import SheetError
-from blotquant.normalization.dilution import DilutionFit, combined_range, fit_dilution_series, flag_out_of_range
+from blotquant.normalization.dilution import combined_range, fit_dilution_series, flag_out_of_range
+from blotquant.normalization.dilution_files import read_fits, write_fits
 from blotquant.tables import BAND_COLUMNS, make_table
 
 LOADS = np.array([1.25, 2.5, 5, 10, 20, 40, 80])
@@ -74,17 +75,21 @@ def test_fit_dilution_series_three_levels_give_no_range():
     assert fit.reason == "fewer than 4 loads"
 
 
-def test_fit_dilution_series_the_file_brings_back_every_field():
+def test_read_fits_brings_back_every_field(tmp_path):
     fit = fit_dilution_series(LOADS, scatter(300 * LOADS), 10 * np.ones(7), target="pAKT", exposure_s=30)
-    assert DilutionFit.from_json(fit.to_json()) == fit
+    (tmp_path / "dilution.json").write_text(write_fits([fit]), encoding="utf-8")
+    assert read_fits(tmp_path / "dilution.json") == {"pAKT": fit}
 
 
-def test_fit_dilution_series_a_damaged_file_is_answered_by_field():
-    text = fit_dilution_series(LOADS, 300 * LOADS).to_json().replace('"proportional",', '"cubic",', 1)
-    with pytest.raises(SheetError, match=r"dilution\.json: model: .*got 'cubic'"):
-        DilutionFit.from_json(text, where="dilution.json")
+def test_read_fits_answers_a_damaged_file_by_field(tmp_path):
+    path = tmp_path / "dilution.json"
+    text = write_fits([fit_dilution_series(LOADS, 300 * LOADS)]).replace('"proportional",', '"cubic",', 1)
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SheetError, match=r"dilution\.json: .*model: .*got 'cubic'"):
+        read_fits(path)
+    path.write_text("{", encoding="utf-8")
     with pytest.raises(SheetError, match=r"dilution\.json: \(top level\)"):
-        DilutionFit.from_json("{", where="dilution.json")
+        read_fits(path)
 
 
 def band_table(volumes, target="pAKT", exposure_s=None):

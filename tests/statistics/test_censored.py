@@ -9,10 +9,9 @@ from small_experiment import band_table, bands, experiment, image, lane_table, o
 from test_compare import row, study, table
 
 from blotquant.normalization.normalize import normalize
-from blotquant.statistics.censored import censored
 from blotquant.statistics.compare import compare, scaled_units
 from blotquant.statistics.contrasts import compare_contrasts
-from blotquant.statistics.linear_model import design_matrix, least_squares
+from blotquant.statistics.linear_model import censored, design_matrix, least_squares
 
 
 def as_bounds(ratios, cells, side="≤"):

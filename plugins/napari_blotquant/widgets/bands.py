@@ -24,10 +24,10 @@ from qtpy.QtWidgets import (
 
 from blotquant.flags import flags_in_words
 from blotquant.model.geometry import Band
-from blotquant.report import number_words as words
 from blotquant.session.band_edits import set_band_rows
 from blotquant.session.hit_testing import Hit
 from napari_blotquant.shapes import PALETTE
+from napari_blotquant.widgets import number_words as words
 from napari_blotquant.workbench import Workbench
 
 Index = QModelIndex | QPersistentModelIndex
