@@ -5,23 +5,36 @@ Only this module knows click. Heavy imports happen inside the commands, so that 
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from blotquant._version import __version__
-from blotquant.cli.exit_codes import EXIT_DATA, EXIT_USAGE, answer, open_closed_streams
 from blotquant.threads import collect_garbage_seldom, keep_freed_memory
 
 if TYPE_CHECKING:
     from blotquant.runs.folder import FolderResult, Workers
     from blotquant.settings import Settings
+
+EXIT_DATA = 1
+"""Something is wrong with the data."""
+EXIT_USAGE = 2
+"""Something is wrong with the command."""
+EXIT_INTERRUPTED = 130
+"""A person stopped it: 128 and the number of the signal."""
+_DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
@@ -39,11 +52,11 @@ def _together(*options: Decorator) -> Decorator:
 
 
 out_option = click.option(
-    "-o", "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the results."
+    "-o", "--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the results."
 )
 
 output_options = _together(
-    click.option("--debug", is_flag=True, help="Show the traceback of an error."),
+    click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
 )
 
@@ -52,7 +65,11 @@ worker_options = _together(
     click.option("--scheduler", metavar="ADDRESS", help="Address of a dask scheduler to use instead."),
     click.option("--resume", is_flag=True, help="Redo only what is missing, changed or failed."),
     click.option(
-        "--time-limit", type=click.FloatRange(0, min_open=True), metavar="S", help="Longest time for one unit."
+        "--time-limit",
+        "time_limit_s",
+        type=click.FloatRange(0, min_open=True),
+        metavar="S",
+        help="Longest time for one unit.",
     ),
     click.option("--timings", is_flag=True, help="Record the seconds of each stage."),
     click.option("--parquet", is_flag=True, help="Write the tables as Parquet too."),
@@ -80,14 +97,6 @@ settings_options = _together(
 )
 
 
-def folder_of(out: Path | None) -> Path:
-    """The folder for the results, which must be named."""
-    if out is None:
-        msg = "say where the results go: -o FOLDER"
-        raise click.UsageError(msg)
-    return out
-
-
 def settings_of(options: Mapping[str, Any]) -> Settings:
     """Settings from a file, the named options and --set, later ones winning."""
     from blotquant.settings import Settings, load_settings
@@ -112,33 +121,19 @@ def workers_of(options: Mapping[str, Any]) -> Workers:
     """Who does the work, and how it is shown."""
     from blotquant.runs.folder import Workers
 
-    return Workers(
-        jobs=options["jobs"],
-        scheduler=options["scheduler"],
-        resume=options["resume"],
-        time_limit_s=options["time_limit"],
-        progress=options["progress"],
-        timings=options["timings"],
-    )
+    return Workers(**{field.name: options[field.name] for field in fields(Workers)})
 
 
-class _Context:
-    """What the options before the command say."""
+def _emit(document: dict[str, Any], lines: Iterable[str], *, as_json: bool) -> None:
+    """Print a result on stdout: as JSON where asked for, else as lines."""
+    from blotquant.text import harmless
 
-    def __init__(self, *, as_json: bool, debug: bool) -> None:
-        self.as_json = as_json
-        self.debug = debug
-
-    def emit(self, document: dict[str, Any], lines: Iterable[str]) -> None:
-        """Print a result on stdout: as JSON where asked for, else as lines."""
-        from blotquant.text import harmless
-
-        if self.as_json:
-            head = {"schema_version": 1, "blotquant": __version__}
-            click.echo(json.dumps({**head, **document}, indent=1, ensure_ascii=False, default=str))
-        else:
-            for line in lines:
-                click.echo(harmless(line))
+    if as_json:
+        head = {"schema_version": 1, "blotquant": __version__}
+        click.echo(json.dumps({**head, **document}, indent=1, ensure_ascii=False, default=str))
+    else:
+        for line in lines:
+            click.echo(harmless(line))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -150,14 +145,14 @@ def cli() -> None:
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("blotquant_demo"))
 @output_options
-def demo(folder: Path, *, as_json: bool, debug: bool) -> None:
+def demo(folder: Path, *, as_json: bool) -> None:
     """Write the (synthetic) sample experiment, run it, and say where the results are."""
     from blotquant.cli.summary_text import summary_lines
     from blotquant.runs.study import run_demo
 
     result = run_demo(folder)
     lines = [*summary_lines(folder / "results"), *_paths(result.files)]
-    _Context(as_json=as_json, debug=debug).emit(_document("demo", result), lines)
+    _emit(_document("demo", result), lines, as_json=as_json)
     _say_what_to_open(result)
 
 
@@ -165,7 +160,7 @@ def demo(folder: Path, *, as_json: bool, debug: bool) -> None:
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @settings_options
 @output_options
-def inspect(images: tuple[str, ...], *, as_json: bool, debug: bool, **options: Any) -> None:
+def inspect(images: tuple[str, ...], *, as_json: bool, **options: Any) -> None:
     """Say what a picture is: format, depth, ceiling, polarity, strips, lanes, and what is wrong with it."""
     from blotquant.runs.inspection import describe, inspect_picture
     from blotquant.runs.pictures import find_inputs
@@ -182,9 +177,7 @@ def inspect(images: tuple[str, ...], *, as_json: bool, debug: bool, **options: A
         else:
             reports.append(report)
     lines = [line for report in reports for line in describe(report)]
-    _Context(as_json=as_json, debug=debug).emit(
-        {"command": "inspect", "pictures": reports, "failures": failures}, lines
-    )
+    _emit({"command": "inspect", "pictures": reports, "failures": failures}, lines, as_json=as_json)
     sys.exit(EXIT_DATA if failures else 0)
 
 
@@ -194,22 +187,21 @@ def inspect(images: tuple[str, ...], *, as_json: bool, debug: bool, **options: A
 @settings_options
 @worker_options
 @output_options
-def measure(images: tuple[str, ...], out: Path | None, *, as_json: bool, debug: bool, **options: Any) -> None:
+def measure(images: tuple[str, ...], out: Path, *, as_json: bool, **options: Any) -> None:
     """Measure pictures into bands.csv, lanes.csv and sessions/ (globs and @list.txt work too)."""
     from blotquant.runs.folder import measure_folder
     from blotquant.runs.pictures import find_inputs
 
-    folder = folder_of(out)
     settings = settings_of(options)
-    inputs = find_inputs(images, leave_out=folder)
-    result = measure_folder(inputs, folder, settings=settings, workers=workers_of(options), parquet=options["parquet"])
-    _finish(_Context(as_json=as_json, debug=debug), "measure", result)
+    inputs = find_inputs(images, leave_out=out)
+    result = measure_folder(inputs, out, settings=settings, workers=workers_of(options), parquet=options["parquet"])
+    _finish("measure", result, as_json=as_json)
 
 
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
 @output_options
-def init(folder: Path, *, as_json: bool, debug: bool) -> None:
+def init(folder: Path, *, as_json: bool) -> None:
     """Draft experiment.toml and samples.csv from the pictures that lie in a folder."""
     from blotquant.experiment.draft import write_draft
     from blotquant.runs.inspection import look
@@ -218,7 +210,7 @@ def init(folder: Path, *, as_json: bool, debug: bool) -> None:
     written, todo = write_draft(folder, look=look)
     files = [str(path) for path in written]
     document = {"command": "init", "files": files, "todo": todo}
-    _Context(as_json=as_json, debug=debug).emit(document, files)
+    _emit(document, files, as_json=as_json)
     say("\n".join(todo))
 
 
@@ -228,21 +220,20 @@ def init(folder: Path, *, as_json: bool, debug: bool) -> None:
 @settings_options
 @worker_options
 @output_options
-def run(experiments: tuple[Path, ...], out: Path | None, *, as_json: bool, debug: bool, **options: Any) -> None:
+def run(experiments: tuple[Path, ...], out: Path, *, as_json: bool, **options: Any) -> None:
     """Run experiments (experiment.toml, its folder, or an .xlsx): normalised ratios, summary, report."""
     from blotquant.cli.summary_text import dilution_lines, summary_lines
     from blotquant.runs.study import run_experiments
 
-    folder = folder_of(out)
     result = run_experiments(
         experiments,
-        folder,
+        out,
         settings=settings_of(options),
         workers=workers_of(options),
         parquet=options["parquet"],
     )
-    lines = [] if len(experiments) > 1 else [*summary_lines(folder), *dilution_lines(folder)]
-    _finish(_Context(as_json=as_json, debug=debug), "run", result, lines=lines)
+    lines = [] if len(experiments) > 1 else [*summary_lines(out), *dilution_lines(out)]
+    _finish("run", result, lines=lines, as_json=as_json)
 
 
 def _say_what_to_open(result: FolderResult) -> None:
@@ -261,7 +252,7 @@ def edit(target: Path) -> None:
 
     from blotquant.errors import BlotQuantError
 
-    if _find_spec("napari") is None:
+    if find_spec("napari") is None:
         msg = 'editing needs napari: pip install "blotquant[napari]"'
         raise BlotQuantError(msg)
     code = subprocess.call([sys.executable, "-m", "napari_blotquant.reader", str(target)])
@@ -277,7 +268,7 @@ def edit(target: Path) -> None:
 )
 @click.option("--checksum", metavar="SHA256", help="Checksum of manifest.json that was noted elsewhere.")
 @output_options
-def verify(out: Path, *, images: Path | None, checksum: str | None, as_json: bool, debug: bool) -> None:
+def verify(out: Path, *, images: Path | None, checksum: str | None, as_json: bool) -> None:
     """Recompute every number of a results folder from the original files and say equal or different."""
     from blotquant.cli.summary_text import verdict_lines
     from blotquant.runs.verify import verify_folder
@@ -295,7 +286,7 @@ def verify(out: Path, *, images: Path | None, checksum: str | None, as_json: boo
         "parameters": dict(verdict.parameters),
         "checksums": dict(verdict.checksums),
     }
-    _Context(as_json=as_json, debug=debug).emit(document, verdict_lines(out, verdict))
+    _emit(document, verdict_lines(out, verdict), as_json=as_json)
     say(f"compared with what the originals give: {len(verdict.compared)} files")
     for name, value in verdict.checksums.items():
         say(f"SHA-256 of {name}: {value}; noted elsewhere, it shows whether this record was exchanged (--checksum)")
@@ -304,14 +295,12 @@ def verify(out: Path, *, images: Path | None, checksum: str | None, as_json: boo
 
 @cli.command()
 @output_options
-def info(*, as_json: bool, debug: bool) -> None:
+def info(*, as_json: bool) -> None:
     """Versions, for a bug report."""
     from blotquant.runs.inspection import environment
 
     facts = environment()
-    _Context(as_json=as_json, debug=debug).emit(
-        {"command": "info", **facts}, [f"{name}: {value}" for name, value in facts.items()]
-    )
+    _emit({"command": "info", **facts}, [f"{name}: {value}" for name, value in facts.items()], as_json=as_json)
 
 
 def _paths(files: Sequence[Path]) -> Iterator[str]:
@@ -333,12 +322,12 @@ def _document(command: str, result: FolderResult) -> dict[str, Any]:
     }
 
 
-def _finish(context: _Context, command: str, result: FolderResult, *, lines: Sequence[str] = ()) -> None:
+def _finish(command: str, result: FolderResult, *, as_json: bool, lines: Sequence[str] = ()) -> None:
     """Print what was done and leave with the promised exit code."""
     from blotquant.flags import FLAGS
     from blotquant.text import say
 
-    document = _document(command, result) if context.as_json else {}
+    document = _document(command, result) if as_json else {}
     empty = {picture["image"]: picture["problem"] for picture in _pictures(result) if picture["problem"]}
     # Causes before what follows from them: what could not be measured leaves ratios without values.
     for name, error in {**empty, **result.failures}.items():
@@ -346,7 +335,8 @@ def _finish(context: _Context, command: str, result: FolderResult, *, lines: Seq
     for picture in _pictures(result):
         if "not_a_blot" in picture["flags"] and not picture["problem"]:
             say(f"doubted: {picture['image']}: {FLAGS['not_a_blot'].meaning} {FLAGS['not_a_blot'].advice}")
-    context.emit(document, itertools.chain(map(_picture_line, _pictures(result)), lines, _paths(result.files)))
+    told = itertools.chain(map(_picture_line, _pictures(result)), lines, _paths(result.files))
+    _emit(document, told, as_json=as_json)
     if result.n_kept:
         say(f"{result.n_kept} finished earlier and kept")
     _say_what_to_open(result)
@@ -369,10 +359,56 @@ def _picture_line(picture: Mapping[str, Any]) -> str:
     return f"{picture['image']}  {', '.join(parts)}{flags}"
 
 
-def _find_spec(name: str) -> object | None:
-    from importlib.util import find_spec
+def open_closed_streams() -> None:
+    """Give the program somewhere to print where it was started with stdin, stdout or stderr closed (``2>&-``).
 
-    return find_spec(name)
+    Otherwise the next file that is opened takes the closed one's place, and what is printed goes into it.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123  as long as the program
+
+
+def _tell(error: Exception) -> int:
+    """Print an error in one line, and what to do; the exit code that it stands for."""
+    from blotquant.errors import BlotQuantError
+
+    if isinstance(error, BlotQuantError):
+        _complain(str(error))
+        return error.exit_code
+    if isinstance(error, OSError) and error.errno in _DISK_TROUBLE:
+        place = f"{error.filename}: " if error.filename else ""
+        _complain(f"{place}{error.strerror}; make room, then run again with --resume")
+        return EXIT_USAGE
+    text = " ".join(str(error).split())
+    _complain(f"unexpected {type(error).__name__}: {text}\nthis is a bug: run again with --debug and report it")
+    return EXIT_DATA
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM (a batch system's time limit, a shutdown) end the work as Ctrl-C does: tidily."""
+
+    def stop(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _complain(text: str) -> None:
+    from blotquant.text import say
+
+    say("\n".join(f"blotquant: {line}" for line in text.split("\n")))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -390,17 +426,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         logging.basicConfig(level=logging.WARNING)
         logging.getLogger("blotquant").setLevel(logging.DEBUG)
 
-    def command() -> int | None:
-        try:
-            code: int | None = cli.main(args=arguments, prog_name="blotquant", standalone_mode=False)
-        except click.exceptions.Abort:
-            raise KeyboardInterrupt from None
-        except click.ClickException as error:
-            error.show()
-            return EXIT_USAGE
-        return code
-
-    return answer(command, debug=debug)
+    try:
+        with _termination_as_interrupt():
+            return int(cli.main(args=arguments, prog_name="blotquant", standalone_mode=False) or 0)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        _complain("interrupted; what was finished is kept: run again with --resume")
+        return EXIT_INTERRUPTED
+    except SystemExit as leave:
+        return int(leave.code or 0)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except Exception as error:
+        if debug:
+            raise
+        return _tell(error)
 
 
 if __name__ == "__main__":

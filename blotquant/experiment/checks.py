@@ -13,14 +13,24 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blotquant.experiment.design import Comparison, Dilution, ImageEntry, Ratio, TargetEntry, plain
+from blotquant.experiment.design import (
+    SHEET_COLUMNS,
+    Comparison,
+    Dilution,
+    ImageEntry,
+    Ratio,
+    TargetEntry,
+    plain,
+)
 from blotquant.experiment.replicates import check_replicates
-from blotquant.experiment.sample_sheet import SampleSheet, folded, near_twins, spelled, spelling_twins
+from blotquant.experiment.sample_sheet import folded, near_twins, spelled, spelling_twins
 from blotquant.identification.presets import target_kda
 from blotquant.io.files import is_file, is_folder, sha256_of
 from blotquant.text import did_you_mean
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from blotquant.experiment.design import Experiment
 
 
@@ -263,10 +273,9 @@ def check_ratios(ratios: Sequence[Ratio], probes: Sequence[str], targets: set[st
 
 
 def check_samples(
-    where: str, sheet: str, images: Sequence[ImageEntry], samples: SampleSheet, *, complete: bool
+    where: str, sheet: str, images: Sequence[ImageEntry], rows: pd.DataFrame, *, complete: bool
 ) -> list[str]:
     """Blots and membranes that the sheet and the pictures do not both have."""
-    rows = samples.rows
     listed = list(dict.fromkeys(rows["blot"].tolist()))
     if not listed:
         return []
@@ -294,12 +303,11 @@ def check_samples(
             for b, m in sorted(membranes)
             if b in listed and not ((rows["blot"] == b) & (rows["membrane"].fillna(m) == m)).any()
         ]
-    return problems + [f"{sheet}: {text}" for text in check_replicates(samples.rows)]
+    return problems + [f"{sheet}: {text}" for text in check_replicates(rows)]
 
 
-def check_compare(compare: Comparison, samples: SampleSheet) -> list[str]:
+def check_compare(compare: Comparison, rows: pd.DataFrame) -> list[str]:
     """A reference that is no condition, and scalings that lack what they need."""
-    rows = samples.rows
     conditions = list(dict.fromkeys(rows.loc[rows["role"].isin(["sample", "standard"]), "condition"].dropna()))
     problems = []
     if compare.reference is not None and conditions and compare.reference not in conditions:
@@ -307,10 +315,11 @@ def check_compare(compare: Comparison, samples: SampleSheet) -> list[str]:
             f"compare: reference {compare.reference!r} is no condition of the sample sheet; "
             f"{_meant(compare.reference, conditions)}"
         )
+    further = [str(name) for name in rows if name not in SHEET_COLUMNS]
     problems += [
-        f"compare: factor {name!r} is no column of the sample sheet; {did_you_mean(name, samples.extra_columns)}"
+        f"compare: factor {name!r} is no column of the sample sheet; {did_you_mean(name, further)}"
         for name in compare.factors
-        if name not in samples.extra_columns
+        if name not in further
     ]
     if compare.scaling in ("fixed_point", "control_mean") and compare.reference is None:
         problems.append(f"compare: scaling {compare.scaling!r} needs a reference condition")
@@ -319,19 +328,19 @@ def check_compare(compare: Comparison, samples: SampleSheet) -> list[str]:
     return problems
 
 
-def check_dilution(dilution: Dilution, samples: SampleSheet, images: Sequence[ImageEntry], folder: Path) -> list[str]:
+def check_dilution(dilution: Dilution, rows: pd.DataFrame, images: Sequence[ImageEntry], folder: Path) -> list[str]:
     """Series without loads, a probe diluted twice, and files of earlier series that are not there."""
     problems = [
         f"dilution: file {name!r} is not there; give an earlier run's dilution.json, from the experiment file's folder"
         for name in dilution.files
         if not is_file(folder / name)
     ]
-    listed = list(dict.fromkeys(samples.rows["blot"].tolist()))
+    listed = list(dict.fromkeys(rows["blot"].tolist()))
     for blot in dilution.blots:
         if blot not in listed:
             problems.append(f"dilution: blot {blot!r} is not in the sample sheet; {did_you_mean(blot, listed)}")
             continue
-        loads = samples.rows.loc[samples.rows["blot"] == blot, "load_ug"]
+        loads = rows.loc[rows["blot"] == blot, "load_ug"]
         n = loads[loads > 0].nunique()
         if n < MIN_LOADS:
             problems.append(

@@ -26,6 +26,19 @@ Spread = Literal["equal", "unequal"]
 ReplicateUnit = Literal["blot", "sample"]
 
 
+SHEET_COLUMNS = {
+    "blot": "string",
+    "membrane": "string",
+    "lane": "int64",
+    "sample": "string",
+    "condition": "string",
+    "role": "string",
+    "load_ug": "float64",
+    "replicate": "string",
+}
+"""Columns of the sample sheet that have a meaning, and their types; what others it has are text."""
+
+
 def _as_name(value: object) -> object:
     """Blots and membranes are names; a number written for one is its text."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
@@ -233,8 +246,6 @@ class Experiment:
     samples : DataFrame
         One row per lane: `blot`, `membrane` (missing where the row holds for all membranes of the blot), `lane`,
         `sample`, `condition`, `role`, `load_ug`, `replicate`, and the sheet's further columns as text.
-    extra_columns : tuple of str
-        Names of those further columns; they travel to every table unchanged.
     targets : dict of str to TargetEntry
         By probe.
     ladder : str, tuple of float or None
@@ -257,7 +268,6 @@ class Experiment:
     name: str
     images: tuple[ImageEntry, ...]
     samples: pd.DataFrame
-    extra_columns: tuple[str, ...] = ()
     targets: dict[str, TargetEntry] = field(default_factory=dict)
     ladder: str | tuple[float, ...] | None = None
     ratios: tuple[Ratio, ...] = ()
@@ -271,6 +281,11 @@ class Experiment:
     def folder(self) -> Path:
         """Where relative paths start."""
         return self.path.parent
+
+    @property
+    def extra_columns(self) -> tuple[str, ...]:
+        """Names of the sheet's further columns; they travel to every table unchanged."""
+        return tuple(str(name) for name in self.samples if name not in SHEET_COLUMNS)
 
     @property
     def blots(self) -> tuple[str, ...]:

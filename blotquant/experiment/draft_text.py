@@ -20,7 +20,7 @@ from blotquant.errors import SheetError
 from blotquant.experiment.design import Comparison, is_known_control, plain
 from blotquant.experiment.families import MIN_DOSES, propose_interaction
 from blotquant.experiment.filenames import STAIN, UNKNOWN
-from blotquant.experiment.sample_sheet import condition_levels
+from blotquant.experiment.sample_sheet import PLACEHOLDER, condition_levels, parse_samples
 from blotquant.identification.presets import target_kda
 
 GUESSED_LANES = 10
@@ -82,8 +82,6 @@ CONTROLS = (
     "0",
 )
 """What controls are called, without case, blanks and signs; the earlier in this list, the surer."""
-PLACEHOLDER = re.compile(r"(?:blot .+, )?lane \d+")
-"""Conditions as the draft writes them, until a person writes what was loaded."""
 _PLAIN = """
 [compare]
 # reference = "vehicle"       # a condition of samples.csv; the others are compared with it
@@ -334,17 +332,16 @@ def compare_text(sheet: Path | None = None) -> str:
 
 def _levels(sheet: Path | None) -> pd.DataFrame:
     """Conditions and their levels as a sheet shows them; empty where it cannot be read as one."""
-    from blotquant.experiment.sample_sheet import parse_samples
     from blotquant.experiment.sheets import read_csv_sheet
 
     if sheet is None:
         return pd.DataFrame()
     try:
-        rows = parse_samples(read_csv_sheet(sheet)).rows
+        rows, _ = parse_samples(read_csv_sheet(sheet))
     except SheetError:  # a run names what is wrong with it
         return pd.DataFrame()
-    drafted = rows["condition"].fillna("").map(lambda name: PLACEHOLDER.fullmatch(str(name)) is not None)
-    return condition_levels(rows[~drafted.astype(bool)])
+    drafted = rows["condition"].str.fullmatch(PLACEHOLDER).fillna(value=False).astype(bool)
+    return condition_levels(rows[~drafted])
 
 
 def _control(levels: pd.DataFrame) -> str | None:

@@ -25,14 +25,12 @@ from blotquant.experiment.checks import (
     written_probes,
 )
 from blotquant.experiment.design import (
-    Adjustment,
     Comparison,
     Contrast,
     Dilution,
     Experiment,
     ImageEntry,
     Ratio,
-    Scaling,
     TargetEntry,
 )
 from blotquant.experiment.families import resolve_families
@@ -50,19 +48,6 @@ from blotquant.experiment.sheets import (
 from blotquant.io.files import PICTURE_SUFFIXES, is_file, is_folder, parse_toml, read_bounded
 from blotquant.settings import Settings, explain_validation
 from blotquant.text import did_you_mean, short_repr
-
-__all__ = [
-    "Adjustment",
-    "Comparison",
-    "Experiment",
-    "ImageEntry",
-    "Ratio",
-    "Scaling",
-    "TargetEntry",
-    "find_experiment",
-    "read_experiment",
-    "source_files",
-]
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _KEYS = ("name", "samples", "ladder", "images", "targets", "ratios", "compare", "contrasts", "dilution", "settings")
@@ -279,8 +264,8 @@ def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[
     settings = _one(Settings, _mapping(raw, "settings", where, problems), f"{where}: settings", problems)
     # The sample sheet, whose conditions may be built from the factors.
     factors = compare.factors if compare else ()
-    samples = parse_samples(sheet, factors=factors) if sheet is not None else None
-    problems += samples.problems if samples else ()
+    samples, wrong = parse_samples(sheet, factors=factors) if sheet is not None else (None, [])
+    problems += wrong
     dilution = _one(Dilution, _mapping(raw, "dilution", where, problems), f"{where}: dilution", problems) or Dilution()
     ladder = _read_ladder(raw.get("ladder"), where, problems)
     # What one part says is held against the others.
@@ -288,26 +273,25 @@ def _build(file: Path, raw: dict[str, Any], sheet: Sheet | None, problems: list[
     shared = check_shared_pictures(images, targets, has_ladder=ladder is not None)
     problems += [f"{where}: {text}" for text in shared]
     problems += [f"{where}: {text}" for text in check_ratios(ratios, written_probes(raw), set(targets))]
-    if samples and sheet is not None:
+    if samples is not None and sheet is not None:
         complete = len(images) == len(written_images(raw))
         problems += check_samples(where, sheet.name, images, samples, complete=complete)
         problems += [f"{where}: {text}" for text in check_compare(compare or Comparison(), samples)]
-        if compare is not None and not samples.problems:
-            wrong = resolve_families(contrasts, compare, condition_levels(samples.rows))[1]
-            problems += [f"{where}: {text}" for text in wrong]
+        if compare is not None and not wrong:
+            _, unfit = resolve_families(contrasts, compare, condition_levels(samples))
+            problems += [f"{where}: {text}" for text in unfit]
         problems += [f"{where}: {text}" for text in check_dilution(dilution, samples, images, file.parent)]
     # All mistakes at once, so that a person mends the file once.
     if problems or samples is None:
         raise SheetError("\n".join(dict.fromkeys(problems)))
     # What counts as one replicate; where the sheet leaves it open, the question is asked.
-    rows, questions = fill_replicates(samples.rows, compare or Comparison())
+    rows, questions = fill_replicates(samples, compare or Comparison())
     sheet_name = sheet.name if sheet is not None else where
     study = Experiment(
         path=file,
         name=str(raw.get("name") or file.resolve().parent.name or file.stem),
         images=tuple(images),
         samples=rows,
-        extra_columns=samples.extra_columns,
         targets=targets,
         ladder=ladder,
         ratios=tuple(ratios),

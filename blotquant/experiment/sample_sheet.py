@@ -6,11 +6,12 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
+from blotquant.experiment.design import SHEET_COLUMNS
 from blotquant.experiment.sheets import Sheet, read_number
 from blotquant.model.geometry import ROLES
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS
@@ -18,17 +19,7 @@ from blotquant.text import did_you_mean
 
 REQUIRED = ("blot", "lane", "condition")
 OPTIONAL = ("membrane", "sample", "role", "load_ug", "replicate")
-_DTYPES = {
-    "blot": "string",
-    "membrane": "string",
-    "lane": "int64",
-    "sample": "string",
-    "condition": "string",
-    "role": "string",
-    "load_ug": "float64",
-    "replicate": "string",
-}
-_TAKEN = (BAND_COLUMNS.keys() | LANE_COLUMNS.keys() | RATIO_COLUMNS.keys() | SUMMARY_COLUMNS.keys()) - _DTYPES.keys()
+_TAKEN = {*BAND_COLUMNS, *LANE_COLUMNS, *RATIO_COLUMNS, *SUMMARY_COLUMNS} - SHEET_COLUMNS.keys()
 _MAX_LANE = 60
 _ROLE_WORDS = {
     "blank": ("empty", "none", "leer", "leerspur", "vide", "vacio", "vacío"),
@@ -37,20 +28,13 @@ _ROLE_WORDS = {
     "excluded": ("exclude", "skip", "omit", "ausgeschlossen", "exclu", "excluido"),
 }
 """Words that people write for a role, in several languages; each is asked about, none is taken."""
+PLACEHOLDER = r"(?:blot .+, )?lane \d+"
+"""Conditions as `init` drafts them, until a person writes what was loaded."""
 _FEW_ROWS = 3
 """Rows with one and the same mistake that are listed singly; more are told together."""
 
 
-@dataclass(frozen=True, slots=True)
-class SampleSheet:
-    """The sheet's rows as a typed table, the names of its further columns, and what is wrong with it."""
-
-    rows: pd.DataFrame
-    extra_columns: tuple[str, ...]
-    problems: tuple[str, ...]
-
-
-def parse_samples(sheet: Sheet, *, factors: Sequence[str] = ()) -> SampleSheet:
+def parse_samples(sheet: Sheet, *, factors: Sequence[str] = ()) -> tuple[pd.DataFrame, list[str]]:
     """Read the sample sheet: types, roles, lanes counted without gaps, every lane once.
 
     Parameters
@@ -62,10 +46,12 @@ def parse_samples(sheet: Sheet, *, factors: Sequence[str] = ()) -> SampleSheet:
 
     Returns
     -------
-    SampleSheet
-        The rows that could be read, and one line for every mistake.
+    rows : DataFrame
+        Those that could be read: `SHEET_COLUMNS`, and the sheet's further columns as text.
+    problems : list of str
+        One line for every mistake.
     """
-    names = {column: column.lower() if column.lower() in _DTYPES else column for column in sheet.columns}
+    names = {column: column.lower() if column.lower() in SHEET_COLUMNS else column for column in sheet.columns}
     if "condition" not in names.values() and factors and all(name in names.values() for name in factors):
         sheet = _with_conditions(sheet, factors)
         names["condition"] = "condition"
@@ -73,7 +59,7 @@ def parse_samples(sheet: Sheet, *, factors: Sequence[str] = ()) -> SampleSheet:
     meant = _misspelt(list(names.values()))
     problems = [*sheet.problems, *_check_columns(sheet, list(names.values()), meant)]
     names = {column: meant.get(name, name) for column, name in names.items()}
-    extra = tuple(name for name in names.values() if name and name not in _DTYPES)
+    extra = tuple(name for name in names.values() if name and name not in SHEET_COLUMNS)
     # Row by row, every mistake with its place.
     rows: list[dict[str, Any]] = []
     places: list[str] = []
@@ -92,9 +78,8 @@ def parse_samples(sheet: Sheet, *, factors: Sequence[str] = ()) -> SampleSheet:
         if not sheet.rows and not sheet.problems:
             problems.append(f"{sheet.name}: no lanes listed; give one row per lane")
         problems += [f"{sheet.name}: {text}" for text in _check_lanes(rows, places)]
-    columns = [*_DTYPES, *extra]
-    frame = pd.DataFrame(rows, columns=columns).astype({**dict.fromkeys(extra, "string"), **_DTYPES})
-    return SampleSheet(frame, extra, tuple(problems))
+    columns = [*SHEET_COLUMNS, *extra]
+    return pd.DataFrame(rows, columns=columns).astype({**dict.fromkeys(extra, "string"), **SHEET_COLUMNS}), problems
 
 
 def _with_conditions(sheet: Sheet, factors: Sequence[str]) -> Sheet:
@@ -113,7 +98,7 @@ def _misspelt(names: Sequence[str]) -> dict[str, str]:
     for name in names:
         # Only columns that are missing can be meant.
         near = difflib.get_close_matches(name.lower(), missing, n=1, cutoff=0.75)
-        if near and name not in _DTYPES:
+        if near and name not in SHEET_COLUMNS:
             meant[name] = near[0]
             missing.remove(near[0])
     return meant
@@ -235,7 +220,7 @@ def condition_levels(samples: pd.DataFrame) -> pd.DataFrame:
         Conditions in the sheet's order as index; those columns that hold one value for every condition.
     """
     rows = samples[(samples["role"] == "sample") & samples["condition"].notna()]
-    columns = [name for name in samples.columns if name not in _DTYPES]
+    columns = [name for name in samples.columns if name not in SHEET_COLUMNS]
     grouped = rows.groupby("condition", sort=False)
     # Columns that say one thing for each condition.
     single = [name for name in columns if (grouped[name].nunique(dropna=False) == 1).all()]

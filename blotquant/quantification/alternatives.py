@@ -9,7 +9,6 @@ import numpy as np
 
 from blotquant.model.geometry import Band, Layout, polygon
 from blotquant.quantification.apertures import apertures_of, stack_apertures
-from blotquant.quantification.background import BACKGROUNDS
 from blotquant.quantification.prepared_image import SANE, PreparedImage
 from blotquant.tables import ALTERNATIVE_COLUMNS, make_table
 from blotquant.threads import single_threaded
@@ -40,8 +39,8 @@ def measure_alternatives(layout: Layout, scene: PreparedImage) -> pd.DataFrame:
         `ALTERNATIVE_COLUMNS`; one row per named band, background and aperture. Volumes are counts.
     """
     chosen = scene.method.split(",")[0]
-    names = tuple(dict.fromkeys((chosen, *BACKGROUND_WAYS)))
-    surfaces = {name: scene.surface if name == chosen else BACKGROUNDS[name](scene.ground) for name in names}
+    names = (chosen, *(name for name in BACKGROUND_WAYS if name != chosen))
+    surfaces = dict(zip(names, (scene.surface, *scene.others), strict=True))
     named = {band.id for band in layout.bands if band.target is not None}
     volumes: dict[tuple[str, float, str], float] = {}
     for height in APERTURE_WAYS:

@@ -13,6 +13,7 @@ from blotquant.errors import BlotQuantError, ImageError
 from blotquant.imaging.content import orient
 from blotquant.imaging.polarity import guess_polarity
 from blotquant.io import read_image
+from blotquant.io.files import PICTURE_SUFFIXES
 from blotquant.model.image import BlotImage, Orientation
 from blotquant.runs.pictures import open_picture, open_session_picture
 from blotquant.session.autosave import (
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 READ_BY = ("page", "channel", "polarity", "rotate", "flip", "region")
 """Settings of how a picture is read that an entry of an experiment may have of its own."""
-PICTURE_SUFFIXES = (".tif", ".tiff", ".scn", ".gel", ".1sc", ".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,20 +11,18 @@ laid on each other by what is on the membrane, else as their lanes were tied: mo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from blotquant.analysis import Analysis
 from blotquant.detection.registration import Copies, Placement, frame_placement, match_content
 from blotquant.experiment.design import Experiment
 from blotquant.flags import join_flags, split_flags
-from blotquant.model.geometry import Band, Box, Layout
-from blotquant.quantification.apertures import apertures_of
+from blotquant.model.geometry import Box, Layout
 from blotquant.quantification.background import Aperture, Array
-from blotquant.quantification.prepared_image import PreparedImage
 from blotquant.tables import CARRY_OVER_COLUMNS, make_table
 from blotquant.threads import single_threaded
 
@@ -35,92 +33,29 @@ MIN_CORRELATION = 0.3
 _MIN_SNR = 10.0
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Probing:
-    """One picture of a membrane: what it shows, and where.
-
-    Attributes
-    ----------
-    probe, image : str
-        Antibody, and the picture's name.
-    layout : Layout
-        With the probe's own bands named; bands without a name are nobody's.
-    scene : PreparedImage
-        The picture as it was prepared for quantification.
-    placement : Placement or None
-        Where the points of the membrane's first picture lie in this one, if the lanes told.
-    """
-
-    probe: str
-    image: str
-    layout: Layout
-    scene: PreparedImage
-    placement: Placement | None = None
-
-    @cached_property
-    def clear_bands(self) -> list[tuple[Band, Aperture]]:
-        """Bands of sample lanes that stand clearly above their background, and their apertures."""
-        bands = [
-            band
-            for band in self.layout.bands
-            if band.status == "detected" and self.layout.lane(band.lane).role in ("sample", "standard")
-        ]
-        apertures, level = (
-            apertures_of(bands, self.layout, self.scene.signal),
-            _MIN_SNR * max(self.scene.noise.sigma, 1e-12),
-        )
-        grounds = self.scene.surface.under_all(apertures)
-        return [
-            (band, aperture)
-            for band, aperture, ground in zip(bands, apertures, grounds, strict=True)
-            if aperture.weights.size and (self.scene.signal[aperture.box.slices] - ground.values).max() > level
-        ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CarryOver:
-    """What a later picture shows of an earlier one.
-
-    Attributes
-    ----------
-    fraction, fraction_sd : float
-        Part of the earlier signal that is left, and its standard error over bands; NaN if it cannot be told.
-    correlation : float
-        Correlation of residual map and earlier picture inside the bands compared.
-    n_bands : int
-        Bands compared.
-    carried_over : bool or None
-        None if it cannot be told.
-    reason : str
-        Why not.
-    """
-
-    fraction: float = np.nan
-    fraction_sd: float = np.nan
-    correlation: float = np.nan
-    n_bands: int = 0
-    carried_over: bool | None = None
-    reason: str = ""
-
-
 @single_threaded
-def find_carry_over(first: Probing, second: Probing, copies: Copies | None = None) -> CarryOver:
+def find_carry_over(first: Analysis, second: Analysis, copies: Copies | None = None) -> dict[str, Any]:
     """Compare a reprobed picture with the first probe's.
 
     Parameters
     ----------
-    first, second : Probing
-        The earlier and the later picture of one membrane; they are laid on each other by what is on the membrane.
+    first, second : Analysis
+        The earlier and the later picture of one membrane, with the probes' own bands named; they are laid on each other
+        by what is on the membrane.
     copies : dict, optional
         See `match_content`.
 
     Returns
     -------
-    CarryOver
-        Carried over where more than 1 % is left, at four standard errors, with a correlation above 0.3.
+    dict
+        Cells of `CARRY_OVER_COLUMNS`: ``fraction`` of the earlier signal that is left and ``fraction_sd``, its standard
+        error over bands; ``correlation`` of residual map and earlier picture inside the ``n_bands`` compared; and
+        ``carried_over``, true where more than 1 % is left, at four standard errors, with a correlation above 0.3. What
+        cannot be told is NaN or None, and ``reason`` says why.
     """
     # Where the earlier picture's pixels lie in the later one: by marks, by the frame, else by the lanes.
-    tied = second.placement.since(first.placement) if first.placement and second.placement else None
+    before, now = (analysis.identity.placement if analysis.identity else None for analysis in (first, second))
+    tied = now.since(before) if before and now else None
     signal, other = first.scene.signal, second.scene.signal
     scale = tied.scale if tied else 1.0
     placement = match_content((signal, first.layout), (other, second.layout), scale=scale, copies=copies)
@@ -128,34 +63,37 @@ def find_carry_over(first: Probing, second: Probing, copies: Copies | None = Non
         # Nothing but bands on the membrane: the camera's frame holds as long as its size does.
         placement = frame_placement((signal.shape[0], signal.shape[1]), (other.shape[0], other.shape[1]))
     placement = placement or tied
+    unknown = {"fraction": np.nan, "fraction_sd": np.nan, "correlation": np.nan, "n_bands": 0, "carried_over": None}
     if placement is None:
-        return CarryOver(
-            reason="the two pictures cannot be laid on each other, so that their pixels cannot be compared"
-        )
-    bands = _foreign_bands(first, second, placement)
+        return unknown | {
+            "reason": "the two pictures cannot be laid on each other, so that their pixels cannot be compared"
+        }
+    bands, probe = _foreign_bands(first, second, placement), first.image.probe
+    unknown["n_bands"] = len(bands)
     if len(bands) < MIN_BANDS:
-        reason = f"{len(bands)} bands of {first.probe} lie outside the rows of {second.probe}, {MIN_BANDS} are needed"
-        return CarryOver(n_bands=len(bands), reason=reason)
+        told = f"{len(bands)} bands of {probe} lie outside the rows of {second.image.probe}, {MIN_BANDS} are needed"
+        return unknown | {"reason": told}
     # The slope of later on earlier picture, inside the bands, from each band's covariance and variances.
     moments = np.array([_moments(aperture, first, second, placement) for aperture in bands])
     # A pixel of the later picture gathers the light of 1 / scale² of the earlier one's (binning sums).
     moments *= (placement.scale**2, 1.0, placement.scale**4)
     xy, xx, yy = moments.sum(axis=0)
     if not xx > 0:
-        return CarryOver(n_bands=len(bands), reason=f"the bands of {first.probe} have no shape to be recognised by")
+        return unknown | {"reason": f"the bands of {probe} have no shape to be recognised by"}
     fraction = float(xy / xx)
     # Bands are the independent pieces: neighbouring pixels share their noise.
     residuals = moments[:, 0] - fraction * moments[:, 1]
     sd = float(np.sqrt((residuals**2).sum() * len(bands) / (len(bands) - 1)) / xx)
     correlation = float(xy / np.sqrt(xx * yy)) if yy > 0 else 0.0
     shows = fraction > max(MIN_FRACTION, MIN_SIGNIFICANCE * sd) and correlation > MIN_CORRELATION
-    return CarryOver(
-        fraction=fraction,
-        fraction_sd=sd,
-        correlation=correlation,
-        n_bands=len(bands),
-        carried_over=bool(shows),
-    )
+    return {
+        "fraction": fraction,
+        "fraction_sd": sd,
+        "correlation": correlation,
+        "n_bands": len(bands),
+        "carried_over": bool(shows),
+        "reason": None,
+    }
 
 
 def _lanes_coincide(first: Layout, second: Layout) -> bool:
@@ -174,13 +112,21 @@ def _moved(box: Box, placement: Placement) -> Box:
     return Box(round(top + 0.5), round(bottom + 0.5), round(left + 0.5), round(right + 0.5))
 
 
-def _foreign_bands(first: Probing, second: Probing, placement: Placement) -> list[Aperture]:
+def _foreign_bands(first: Analysis, second: Analysis, placement: Placement) -> list[Aperture]:
     """Apertures of the first picture's clear sample bands that lie in the second, clear of that probe's own."""
     # Places of the later probe's own bands, with room around them, tell nothing of the earlier one.
     own = [_widened(band.box) for band in second.layout.bands if band.target is not None]
     rows, cols = second.scene.signal.shape
+    level = _MIN_SNR * max(first.scene.noise.sigma, 1e-12)
+    samples = {lane.id for lane in first.layout.lanes if lane.role in ("sample", "standard")}
     found = []
-    for band, aperture in first.clear_bands:
+    for band in first.layout.bands:
+        aperture, ground = first.scene.last_measured[band.id]
+        if band.status != "detected" or band.lane not in samples or not aperture.weights.size:
+            continue
+        # Clear bands alone: those that stand well above the ground which their volume was measured over.
+        if (first.scene.signal[aperture.box.slices] - ground.values).max() <= level:
+            continue
         there = _moved(aperture.box, placement)
         inside = there.row_start >= 0 and there.row_stop <= rows and there.col_start >= 0 and there.col_stop <= cols
         if inside and not any(_overlap(_moved(band.box, placement), box) for box in own):
@@ -199,7 +145,7 @@ def _overlap(a: Box, b: Box) -> bool:
     )
 
 
-def _moments(aperture: Aperture, first: Probing, second: Probing, placement: Placement) -> tuple[float, float, float]:
+def _moments(aperture: Aperture, first: Analysis, second: Analysis, placement: Placement) -> tuple[float, float, float]:
     """Weighted covariance and variances of the two pictures inside one band, at the places of the first's pixels."""
     rows, cols = aperture.box.slices
     # The later picture's counts at the places of the earlier one's pixels, between pixels by straight lines.
@@ -218,13 +164,14 @@ def _centered(values: Array, weights: Array) -> Array:
     return values - float((weights * values).sum()) / total if total > 0 else values
 
 
-def check_membrane(probings: Sequence[Probing], *, blot: str, membrane: str) -> pd.DataFrame:
+def check_membrane(pictures: Sequence[tuple[str, Analysis]], *, blot: str, membrane: str) -> pd.DataFrame:
     """Compare the pictures of one membrane, in the order in which the experiment lists them.
 
     Parameters
     ----------
-    probings : sequence of Probing
-        Of one strip, stains left out; of several exposures of one probe the first listed counts.
+    pictures : sequence of (str, Analysis)
+        Name of each picture and what was measured in it, of one strip, stains left out; of several exposures of one
+        probe the first listed counts.
     blot, membrane : str
         For the table.
 
@@ -234,19 +181,16 @@ def check_membrane(probings: Sequence[Probing], *, blot: str, membrane: str) -> 
         `CARRY_OVER_COLUMNS`; one row for each pair of probes.
     """
     # One picture a probe, the first that is listed, in the order of probing.
-    pictures = list({probing.probe: probing for probing in reversed(probings)}.values())[::-1]
-    rows, copies = [], Copies()
-    for k, second in enumerate(pictures):
-        for first in pictures[:k]:
-            if first.image == second.image:
-                continue  # probed together: one picture says nothing about what was there before
-            found = find_carry_over(first, second, copies)
-            rows.append(
-                {"blot": blot, "membrane": membrane, "first": first.probe, "first_image": first.image,
-                 "second": second.probe, "second_image": second.image, "fraction": found.fraction,
-                 "fraction_sd": found.fraction_sd, "correlation": found.correlation, "n_bands": found.n_bands,
-                 "carried_over": found.carried_over, "reason": found.reason or None}
-            )  # fmt: skip
+    listed: dict[str | None, tuple[str, Analysis]] = {}
+    for name, analysis in pictures:
+        listed.setdefault(analysis.image.probe, (name, analysis))
+    probes, copies = list(listed.values()), Copies()
+    rows = [
+        {"blot": blot, "membrane": membrane, "first": first.image.probe, "first_image": before,
+         "second": second.image.probe, "second_image": name, **find_carry_over(first, second, copies)}
+        for k, (name, second) in enumerate(probes) for before, first in probes[:k]
+        if before != name  # probed together: one picture says nothing about what was there before
+    ]  # fmt: skip
     return make_table(rows, CARRY_OVER_COLUMNS)
 
 

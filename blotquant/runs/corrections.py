@@ -26,8 +26,8 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from blotquant.io.files import is_plain_file, read_bounded, sha256_of
@@ -97,25 +97,6 @@ class Corrected:
         return wanted.channel in (None, self.channel) and (strip is None or int(strip[1]) == wanted.strip)
 
 
-@dataclass
-class Matched:
-    """Where each picture's corrections lie.
-
-    Attributes
-    ----------
-    sessions : dict of str to pathlib.Path
-        Name of a picture's session to the file whose corrections it takes; pictures without any are left out.
-    refused : dict of str to str
-        Name of a picture's session to the line that says why the picture cannot be measured now.
-    notes : list of str
-        What the user is told.
-    """
-
-    sessions: dict[str, Path] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-
 def match_corrections(
     wanted: Sequence[Wanted], out: Path, *, given: Iterable[Path] = (), make_way: bool = True
 ) -> Matched:
@@ -132,58 +113,67 @@ def match_corrections(
     make_way : bool
         Whether a session that stands under the name of another picture's is given a name of its own; False only
         looks.
-
-    Returns
-    -------
-    Matched
-        Sessions to use, pictures that must wait for a decision, and what to tell.
     """
     # Picture by picture; a damaged session makes its own picture wait.
-    own, damaged = read_sessions(out / "sessions")
-    search, matched = _Search(wanted, out, own), Matched()
+    matched = Matched(wanted, out)
+    own, elsewhere, damaged = matched.own, matched.elsewhere, matched.damaged
     for item in wanted:
         if item.session_name in damaged:
             matched.refused[item.session_name] = f"sessions/{damaged[item.session_name]}"
-        elif own or search.elsewhere or search.neighbours:
-            search.choose(item, matched)
+        elif own or elsewhere or matched.neighbours:
+            matched.choose(item)
     # Files of no picture of this run are told, whether they can be read or not.
     names = {item.session_name for item in wanted}
     matched.notes += [f"sessions/{why}" for name, why in damaged.items() if name not in names]
     # Corrections of the folder that nobody takes, neither here nor in a longer session elsewhere.
     known = [session for path in given if isinstance(session := read_corrected(path), Corrected)]
-    taken = [*known, *(s for s in (*own.values(), *search.elsewhere) if s.path in matched.sessions.values())]
-    for name, session in own.items():
-        if name not in matched.refused and not any(other.holds(session) for other in taken):
-            matched.notes.append(
-                f"hand corrections of {session.picture} (sessions/{name}, {len(session.hashes)} edits) belong to no "
-                "picture of this run; they stay there"
-            )
+    taken = [*known, *(s for s in (*own.values(), *elsewhere) if s.path in matched.sessions.values())]
+    matched.notes += [
+        f"hand corrections of {session.picture} (sessions/{name}, {len(session.hashes)} edits) belong to no picture of "
+        "this run; they stay there"
+        for name, session in own.items()
+        if name not in matched.refused and not any(other.holds(session) for other in taken)
+    ]
     if make_way:
-        search.make_way(matched)
+        matched.make_way()
     return matched
 
 
-class _Search:
-    """The search of one run: checksums are computed once, and only where a session asks for them."""
+class Matched:
+    """Where each picture's corrections lie.
 
-    def __init__(self, wanted: Sequence[Wanted], out: Path, own: Mapping[str, Corrected]) -> None:
-        self.wanted = wanted
-        self.out = out
-        self.own = own
-        self.elsewhere = self._elsewhere()
-        here = out.absolute()
-        # Results of other experiments beside this one: told, never taken.
-        results = (
-            p for p in sorted(here.parent.glob("*/.blotquant")) if p.parent != here and not p.parent.is_symlink()
-        )
-        self.neighbours = [s for p in results for s in read_sessions(p.parent / "sessions")[0].values()]
-        self._own_of: dict[str, list[tuple[str, Corrected]]] = {}  # by the picture's checksum
-        for name, session in own.items():
-            self._own_of.setdefault(session.sha256, []).append((name, session))
+    Attributes
+    ----------
+    sessions : dict of str to pathlib.Path
+        Name of a picture's session to the file whose corrections it takes; pictures without any are left out.
+    refused : dict of str to str
+        Name of a picture's session to the line that says why the picture cannot be measured now.
+    notes : list of str
+        What the user is told.
+    own, damaged : dict
+        The corrected sessions of the results folder by file name, and what is wrong with those that cannot be read.
+    elsewhere : list of Corrected
+        Beside the pictures, and in results folders directly above and below.
+    neighbours : list of Corrected
+        In results of other experiments beside this one: told, never taken.
+    """
+
+    def __init__(self, wanted: Sequence[Wanted], out: Path) -> None:
+        self.sessions: dict[str, Path] = {}
+        self.refused: dict[str, str] = {}
+        self.notes: list[str] = []
+        self._wanted, self._out, here = wanted, out, out.absolute()
         self._checksums: dict[Path, str] = {}
+        self.own, self.damaged = read_sessions(out / "sessions")
+        beside = dict.fromkeys(item.path.with_name(item.path.name + SESSION_SUFFIX) for item in wanted)
+        self.elsewhere = [session for path in beside if isinstance(session := read_corrected(path), Corrected)]
+        nearby = [here.parent, *(path for path in sorted(here.glob("*")) if not path.is_symlink())]
+        self.elsewhere += _sessions_of(folder for folder in nearby if (folder / ".blotquant").is_dir())
+        around = [path.parent for path in sorted(here.parent.glob("*/.blotquant"))]
+        self.neighbours = _sessions_of(folder for folder in around if folder != here and not folder.is_symlink())
 
     def checksum(self, path: Path) -> str:
-        """Of a picture's file; empty where it cannot be read, which its own unit of work tells."""
+        """Of a picture's file, computed once; empty where it cannot be read, which its own unit of work tells."""
         if path not in self._checksums:
             try:
                 self._checksums[path] = sha256_of(path)
@@ -191,25 +181,13 @@ class _Search:
                 self._checksums[path] = ""
         return self._checksums[path]
 
-    def _elsewhere(self) -> list[Corrected]:
-        """Corrected sessions beside the pictures, and in results folders directly above and below."""
-        beside = dict.fromkeys(item.path.with_name(item.path.name + SESSION_SUFFIX) for item in self.wanted)
-        sessions = [session for path in beside if isinstance(session := read_corrected(path), Corrected)]
-        here = self.out.absolute()
-        nearby = [here.parent] if (here.parent / ".blotquant").is_dir() else []
-        if here.is_dir():
-            nearby += [p for p in sorted(here.iterdir()) if not p.is_symlink() and (p / ".blotquant").is_dir()]
-        for folder in nearby:
-            sessions += read_sessions(folder / "sessions")[0].values()
-        return sessions
-
-    def choose(self, item: Wanted, matched: Matched) -> None:
+    def choose(self, item: Wanted) -> None:
         """Decide which session one picture takes."""
         # A session under this very name must be of this very picture, or the picture was exchanged.
         exact, checksum = self.own.get(item.session_name), self.checksum(item.path)
         if exact is not None and exact.sha256 != checksum:
-            if not any(self.checksum(other.path) == exact.sha256 for other in self.wanted):
-                matched.refused[item.session_name] = (
+            if not any(self.checksum(other.path) == exact.sha256 for other in self._wanted):
+                self.refused[item.session_name] = (
                     f"{item.name} is another picture than the one that was corrected: its SHA-256 is {checksum}, that "
                     f"of {exact.picture} in sessions/{item.session_name} is {exact.sha256}; put the original back, or "
                     "move that session out of the folder to begin anew"
@@ -217,7 +195,7 @@ class _Search:
                 return
             exact = None
         # Of the same picture under another name in this folder, then elsewhere; the longest history of each.
-        same = self._own_of.get(checksum, [])
+        same = [(name, session) for name, session in self.own.items() if session.sha256 == checksum]
         near = [s for name, s in same if s.fits(item, checksum) and not self._is_anothers(name, checksum)]
         # Elsewhere: beside the picture, and in results folders above and below.
         far = [s for s in self.elsewhere if s.fits(item, checksum)]
@@ -225,20 +203,20 @@ class _Search:
         # Two histories, neither of which holds the other: only a person can choose.
         if len(best) > 1:
             places = " and ".join(self._shown(session) for session in best)
-            matched.refused[item.session_name] = (
+            self.refused[item.session_name] = (
                 f"{item.name}: different hand corrections of it lie in {places}; move those that you do not want out "
                 "of the folder"
             )
             return
         if not best:
-            names = {other.session_name for other in self.wanted}
-            matched.notes += [
+            names = {other.session_name for other in self._wanted}
+            self.notes += [
                 f"{item.name}: the hand corrections of this file in sessions/{name} are of another page, channel or "
                 "strip and are not used"
                 for name, _ in same
                 if name not in names
             ]
-            matched.notes += [
+            self.notes += [
                 f"{item.name}: hand corrections of it, in {session.path}, are not used, they are of other results; "
                 f"copy that file to {item.path.name}{SESSION_SUFFIX} beside the picture if they shall be"
                 for session in _longest([s for s in self.neighbours if s.fits(item, checksum)])
@@ -247,24 +225,24 @@ class _Search:
         # The same edits and more, wherever they lie, are the later state of the same work.
         longer = [session for session in _longest([*best, *near, *far]) if session.holds(best[0])]
         chosen = longer[0] if len(longer) == 1 else best[0]
-        if chosen.path != self.out / "sessions" / item.session_name:
-            matched.notes.append(f"{item.name}: takes the hand corrections in {self._shown(chosen)}")
-        matched.notes += [
+        if chosen.path != self._out / "sessions" / item.session_name:
+            self.notes.append(f"{item.name}: takes the hand corrections in {self._shown(chosen)}")
+        self.notes += [
             f"{item.name}: other hand corrections of it, in {self._shown(session)}, are not used"
             for session in far
             if not chosen.holds(session)
         ]
-        matched.sessions[item.session_name] = chosen.path
+        self.sessions[item.session_name] = chosen.path
 
     def _is_anothers(self, name: str, checksum: str) -> bool:
         """Whether a session stands under its own name for another entry of this run: another strip, another probe."""
-        return any(w.session_name == name and self.checksum(w.path) == checksum for w in self.wanted)
+        return any(w.session_name == name and self.checksum(w.path) == checksum for w in self._wanted)
 
-    def make_way(self, matched: Matched) -> None:
+    def make_way(self) -> None:
         """Give a session that stands where another picture's will be written a name of its own, with its checksum."""
-        for item in self.wanted:
+        for item in self._wanted:
             session = self.own.get(item.session_name)
-            waits = item.session_name in matched.refused
+            waits = item.session_name in self.refused
             if session is None or waits or session.sha256 == self.checksum(item.path):
                 continue
             # The name is needed for another picture: the session keeps its own with a part of its checksum.
@@ -272,10 +250,10 @@ class _Search:
             names = (f"{stem}~{session.sha256[:8]}{k or ''}{SESSION_SUFFIX}" for k in itertools.count())
             free = next(path for path in map(session.path.with_name, names) if not os.path.lexists(path))
             session.path.rename(free)
-            matched.sessions = {k: free if path == session.path else path for k, path in matched.sessions.items()}
+            self.sessions = {k: free if path == session.path else path for k, path in self.sessions.items()}
 
     def _shown(self, session: Corrected) -> str:
-        own = session.path.parent == self.out / "sessions"
+        own = session.path.parent == self._out / "sessions"
         return f"sessions/{session.path.name}" if own else str(session.path)
 
 
@@ -291,6 +269,10 @@ def read_sessions(folder: Path) -> tuple[dict[str, Corrected], dict[str, str]]:
         elif session is not None:
             damaged[path.name] = session
     return corrected, damaged
+
+
+def _sessions_of(results: Iterable[Path]) -> list[Corrected]:
+    return [session for folder in results for session in read_sessions(folder / "sessions")[0].values()]
 
 
 def read_corrected(path: Path) -> Corrected | str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -56,24 +57,9 @@ TIMINGS = "timings.csv"
 """Seconds of each unit's stages, as they came: no result, so no part of the manifest."""
 
 
-class Summaries(Iterable[Mapping[str, Any]]):
-    """The summaries of finished units, read from disk one at a time, as often as they are gone through.
-
-    Parameters
-    ----------
-    *places : (Store, mapping)
-        Folders and the keys of their units, in order of the input.
-    """
-
-    def __init__(self, *places: tuple[Store, Iterable[str]]) -> None:
-        self._places = tuple((store, tuple(keys)) for store, keys in places)
-
-    def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        for store, keys in self._places:
-            yield from (part.summary for key in keys if (part := store.load(key)) is not None)
-
-    def __add__(self, other: Summaries) -> Summaries:
-        return Summaries(*self._places, *other._places)
+def summaries(store: Store, keys: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+    """The summaries of finished units, in order of the input, read from disk one at a time."""
+    return (part.summary for key in keys if (part := store.load(key)) is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +70,8 @@ class FolderResult:
     ----------
     files : tuple of pathlib.Path
         The tables written.
-    units : Summaries
-        The summary of each finished unit, in order of the input.
+    places : tuple of (Store, tuple of str)
+        Each results folder and the names of its units, in order of the input; one for each experiment that was run.
     failures : mapping of str to str
         Unit to the line that says why it failed.
     n_kept : int
@@ -93,9 +79,14 @@ class FolderResult:
     """
 
     files: tuple[Path, ...]
-    units: Summaries = field(default_factory=Summaries)
+    places: tuple[tuple[Store, tuple[str, ...]], ...] = ()
     failures: Mapping[str, str] = field(default_factory=dict)
     n_kept: int = 0
+
+    @property
+    def units(self) -> Iterator[Mapping[str, Any]]:
+        """The summary of each finished unit, read anew each time: memory does not grow with their number."""
+        return itertools.chain.from_iterable(summaries(store, keys) for store, keys in self.places)
 
 
 class _Task(Protocol):
@@ -154,7 +145,7 @@ def measure_folder(
         manifest = _record(store, tasks, settings, failures)
         publish(store, manifest, sessions=session_names(store, tasks))
         files = tuple(out / name for name in names)
-        return FolderResult(files=files, units=Summaries((store, tasks)), failures=failures, n_kept=n_kept)
+        return FolderResult(files=files, places=((store, tuple(tasks)),), failures=failures, n_kept=n_kept)
 
 
 def wanted_sessions(inputs: Sequence[Input], settings: Settings) -> list[Wanted]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from blotquant.analysis import Analysis, Naming, Picture
     from blotquant.experiment.design import Experiment, ImageEntry
     from blotquant.identification.ladder import LadderFit
-    from blotquant.model.image import BlotImage
+    from blotquant.model.image import BlotImage, Orientation
     from blotquant.session.session import Session
 
 
@@ -199,24 +199,33 @@ def _pictures(task: MembraneTask) -> list[Picture]:
         _read(entry, path, session, task.settings)
         for (entry, path), session in zip(task.pictures, sessions, strict=True)
     ]
+    # A marker picture that several pictures name is looked at once.
+    layouts: dict[tuple[Path, Orientation], Layout] = {}
+    markers = task.markers or [None] * len(images)
     return [
         Picture(
             image=image,
             session=session and placed(session, image, task.session_folder),
-            naming=replace(naming, marker=_marker(entry, marker, image, naming)),
+            naming=naming if path is None else replace(naming, marker=_marker(entry, path, image, naming, layouts)),
         )
-        for image, session, naming, (entry, _), marker in zip(
-            images, sessions, task.namings, task.pictures, task.markers or [None] * len(images), strict=True
+        for image, session, naming, (entry, _), path in zip(
+            images, sessions, task.namings, task.pictures, markers, strict=True
         )
     ]
 
 
-def _marker(entry: ImageEntry, path: Path | None, image: BlotImage, naming: Naming) -> LadderFit | None:
+def _marker(
+    entry: ImageEntry,
+    path: Path,
+    image: BlotImage,
+    naming: Naming,
+    layouts: dict[tuple[Path, Orientation], Layout],
+) -> LadderFit | None:
     """The ladder of the entry's marker picture; none where its frame is another, since rows would not fit."""
     from blotquant.detection.picture import find_layout
     from blotquant.identification.ladder import LadderFit, find_marker
 
-    if path is None or not naming.targets or isinstance(naming.ladder, LadderFit):
+    if not naming.targets or isinstance(naming.ladder, LadderFit):
         return None
     try:
         marker = read_image(path, orientation=entry.orientation)
@@ -230,7 +239,10 @@ def _marker(entry: ImageEntry, path: Path | None, image: BlotImage, naming: Nami
     if marker.orientation.lean_deg:
         say(f"note: {marker.name}: a marker picture is read at quarter turns only; it is not used for {entry.name}")
         return None
-    layout = find_layout(marker.signal(), ceiling=marker.ceiling)
+    key = (path, marker.orientation)
+    if key not in layouts:
+        layouts[key] = find_layout(marker.signal(), ceiling=marker.ceiling)
+    layout = layouts[key]
     fit = find_marker(layout, naming.ladder, strip=entry.strip if len(layout.strips) > 1 else None)
     if fit is None:
         say(f"note: {marker.name}: no lane whose bands fit the ladder; it is not used for {entry.name}")
@@ -301,14 +313,13 @@ def _make_part(task: MembraneTask, mark: str, pictures: Sequence[Picture], analy
 def _more_tables(task: MembraneTask, analyses: Sequence[Analysis]) -> dict[str, list[dict[str, Any]]]:
     """What only the worker, who has the pictures at hand, can quantify: other ways of measuring, and carry-over."""
     from blotquant.quantification.alternatives import measure_alternatives
-    from blotquant.runs.carry_over import Probing, check_membrane
+    from blotquant.runs.carry_over import check_membrane
 
     volumes: list[dict[str, Any]] = []
-    probings: dict[int | None, list[Probing]] = {}
+    probed: dict[int | None, list[tuple[str, Analysis]]] = {}
     for (entry, _), naming, analysis in zip(task.pictures, task.namings, analyses, strict=True):
         if not naming.targets:
             continue  # a stain has no bands of its own
-        layout, scene = analysis.layout, analysis.scene
         constants: dict[str, Any] = {
             "image": entry.name,
             "blot": task.blot,
@@ -316,11 +327,9 @@ def _more_tables(task: MembraneTask, analyses: Sequence[Analysis]) -> dict[str, 
             "probe": entry.probe,
             "exposure_s": math.nan if analysis.image.exposure_s is None else analysis.image.exposure_s,
         }
-        volumes += table_records(measure_alternatives(layout, scene), constants)
-        placement = analysis.identity.placement if analysis.identity is not None else None
-        probing = Probing(probe=entry.probe, image=entry.name, layout=layout, scene=scene, placement=placement)
-        probings.setdefault(entry.strip, []).append(probing)
-    carried = [check_membrane(found, blot=task.blot, membrane=task.membrane) for found in probings.values()]
+        volumes += table_records(measure_alternatives(analysis.layout, analysis.scene), constants)
+        probed.setdefault(entry.strip, []).append((entry.name, analysis))
+    carried = [check_membrane(found, blot=task.blot, membrane=task.membrane) for found in probed.values()]
     return {
         "alternatives": volumes,
         "carry_over": [record for table in carried for record in table_records(table)],

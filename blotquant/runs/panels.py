@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from blotquant.errors import BlotQuantError
 from blotquant.io.files import atomic_write, read_table
 from blotquant.report.blot import SHOWN_ROLES
-from blotquant.runs.folder import Summaries
+from blotquant.runs.folder import summaries
 from blotquant.runs.membranes import unit_key
 from blotquant.runs.pictures import open_session_picture
 from blotquant.session.session import load_session
@@ -59,7 +59,7 @@ def write_figures_of(experiment: Experiment, store: Store, *, folder: Path) -> l
     keys = {unit_key(blot, membrane): None for blot, membrane, _ in experiment.membranes()}
     marks = {
         picture["session"]: [(float(row), str(kda)) for row, kda in picture["kda_marks"]]
-        for unit in Summaries((store, keys))
+        for unit in summaries(store, keys)
         for picture in unit["pictures"]
     }
     files, place = [], store.new / "figures"

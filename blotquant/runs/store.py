@@ -38,6 +38,8 @@ from blotquant.io.files import atomic_write, csv_lines, flush_file, flush_folder
 from blotquant.text import say
 
 PART_VERSION = 3
+FLUSHES = 8
+"""Sessions whose way to the disk is waited for at a time; one after the other they cost a millisecond or more each."""
 OWN_FOLDERS = (
     ".blotquant",
     ".blotquant/new",
@@ -150,9 +152,14 @@ class Store:
         self._path(key).unlink(missing_ok=True)
 
     def flush(self, sessions: Iterable[str]) -> None:
-        """Make sessions durable, all at once, one flush a picture; a part that a power cut takes is made again."""
-        for name in sessions:
-            flush_file(self.folder / "sessions" / name)
+        """Make sessions durable, all at once: the system writes together what is asked for together.
+
+        A part that a power cut takes is made again.
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(max_workers=FLUSHES) as pool:
+            list(pool.map(flush_file, [self.folder / "sessions" / name for name in sessions]))
         flush_folder(self.folder / "sessions")
 
     def _make_way(self, key: str, path: Path, text: str) -> None:

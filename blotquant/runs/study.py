@@ -13,7 +13,7 @@ from blotquant.errors import OutputError
 from blotquant.io.files import atomic_write, write_table
 from blotquant.normalization.dilution_files import DILUTION_FILE
 from blotquant.runs.corrections import Matched, Wanted, match_corrections
-from blotquant.runs.folder import FolderResult, Summaries, Workers, run_units, session_names, write_parquets
+from blotquant.runs.folder import FolderResult, Workers, run_units, session_names, summaries, write_parquets
 from blotquant.runs.membranes import MembraneTask, held_back, measure_membrane, membrane_tasks, tell_readings, unit_key
 from blotquant.runs.panels import write_figures_of
 from blotquant.runs.store import Store, locked
@@ -77,7 +77,7 @@ def run_experiments(
         done.append(run_experiment(experiment, folder, settings=settings, workers=used, parquet=parquet))
     return FolderResult(
         files=tuple(file for result in done for file in result.files),
-        units=sum((result.units for result in done), Summaries()),
+        places=tuple(place for result in done for place in result.places),
         failures={
             name if len(done) == 1 else f"{experiment.name}: {name}": error
             for experiment, result in zip(experiments, done, strict=True)
@@ -139,9 +139,9 @@ def run_experiment(
             store, measure_membrane, tasks, workers=workers, what="membranes", refused=_refused(tasks, matched)
         )
         # What tied the pictures of each membrane, and which of them no ratio may be made of.
-        for done in Summaries((store, tasks)):
+        for done in summaries(store, tasks):
             say(f"{done['unit']}: {done['identity']}")
-        for unit, lines in held_back(Summaries((store, tasks))).items():
+        for unit, lines in held_back(summaries(store, tasks)).items():
             say(
                 f"{unit}: no ratio is made of pictures whose lanes are not known to be the sheet's\n  "
                 + "\n  ".join(lines)
@@ -153,12 +153,12 @@ def run_experiment(
         manifest = _record(experiment, store, tasks, settings=used, failures=failures)
         publish(store, manifest, sessions=session_names(store, tasks))
         files = tuple(out / path.relative_to(store.new) for path in ready)
-    return FolderResult(files=files, units=Summaries((store, tasks)), failures=failures, n_kept=n_kept)
+    return FolderResult(files=files, places=((store, tuple(tasks)),), failures=failures, n_kept=n_kept)
 
 
 def _still_drafted(experiment: Experiment) -> Iterator[str]:
     """What `init` has left to a person and nobody has filled in yet."""
-    from blotquant.experiment.draft_text import PLACEHOLDER
+    from blotquant.experiment.sample_sheet import PLACEHOLDER
 
     if not experiment.ratios:
         yield (
@@ -166,7 +166,7 @@ def _still_drafted(experiment: Experiment) -> Iterator[str]:
             'give each ratio a name, a numerator and a denominator, such as "pAKT" and "AKT"'
         )
     conditions = experiment.samples["condition"].dropna()
-    left = conditions[conditions.str.fullmatch(PLACEHOLDER.pattern)]
+    left = conditions[conditions.str.fullmatch(PLACEHOLDER)]
     if len(left):
         yield (
             f"{len(left)} lanes still have the draft's condition, such as {left.iloc[0]!r}: write what was loaded into "
@@ -209,7 +209,7 @@ def assemble_run(
     tables = _write_tables(experiment, store, keys)
     files = [*(store.new / f"{name}.csv" for name in tables), store.new / "prism.csv"]
     files += [path for path in (store.new / DILUTION_FILE,) if path.exists()]
-    units = tuple(Summaries((store, keys)))
+    units = tuple(summaries(store, keys))
     return files + _write_reports(experiment, store, tables, settings=settings, units=units, failures=failures)
 
 
@@ -292,7 +292,7 @@ def _write_tables(experiment: Experiment, store: Store, keys: Mapping[str, objec
     experiment = experiment.without_dilutions()
     # Ratios of all blots first; comparisons and their other ways are made of them.
     ratios = flag_carry_over(experiment, normalize(experiment, bands, lanes, strict=False), carried)
-    ratios = tell_readings(ratios, held_back(Summaries((store, keys))))
+    ratios = tell_readings(ratios, held_back(summaries(store, keys)))
     tables = {
         "bands": bands,
         "lanes": lanes,

@@ -29,7 +29,7 @@ from pathlib import Path
 
 from blotquant.errors import BlotQuantError, OutputError, SessionError
 from blotquant.io.files import PICTURE_SUFFIXES, is_file, is_plain_file, sha256_of
-from blotquant.runs.differences import Finding, compare_files, compare_parquet
+from blotquant.runs.differences import Finding, compare_files
 from blotquant.runs.folder import TIMINGS, write_parquets
 from blotquant.runs.manifest import EARLIER, MANIFEST, Manifest, manifest_checksum, read_manifest
 from blotquant.runs.recompute import find_original, recompute, recorded_settings
@@ -296,6 +296,12 @@ def compare_again(
     made |= {path.relative_to(again).as_posix(): path for path in drawn}
     differences = list(units)
     compared, not_compared = [], []
+    # Tables that lie there as Parquet too are written again from the recomputed csv.
+    copied = [path for path in sorted(store.new.glob("*.csv")) if is_plain_file(out / f"{path.stem}.parquet")]
+    try:
+        made |= {path.name: path for path in write_parquets(copied)}
+    except OutputError as error:
+        not_compared += [Finding(file=f"{path.stem}.parquet", what=f"not compared: {error}") for path in copied]
     for name, new in sorted(made.items()):
         recorded = out / name
         if not is_plain_file(recorded):
@@ -312,8 +318,7 @@ def compare_again(
         differences += compare_files(name, a, b, tolerance=tolerance)
         compared.append(name)
     # What lies there and was not made again: named, as a result in disguise or as unknown.
-    parquet = _compare_parquet(out, store.new, tolerance)
-    strange, other = _strangers(out, manifest, {*made, *parquet.compared, *(f.file for f in parquet.not_compared)})
+    strange, other = _strangers(out, manifest, {*made, *(finding.file for finding in not_compared)})
     if is_plain_file(out / TIMINGS):
         not_compared.append(Finding(file=TIMINGS, what="not compared: seconds of the run, no result"))
     # Other versions of the libraries may explain small differences: they are named.
@@ -323,7 +328,7 @@ def compare_again(
     elif changed:
         what = f"written with other versions ({', '.join(changed)}): numbers were compared to within {tolerance:g}"
         not_compared.append(Finding(file=MANIFEST, what=what))
-    return parquet + Verdict(
+    return Verdict(
         differences=(*differences, *(Finding(file=name, what=_STRANGER) for name in strange)),
         compared=tuple(compared),
         not_compared=tuple(not_compared),
@@ -342,27 +347,6 @@ def _comparable(text: bytes, *, moved: bool, other_versions: bool) -> bytes:
     except (ValueError, KeyError, TypeError, RecursionError):
         return text  # damaged: the comparison says so
     return json.dumps(data).encode()
-
-
-def _compare_parquet(out: Path, again: Path, tolerance: float) -> Verdict:
-    """Compare the tables that lie there as Parquet too, made again from the recomputed csv."""
-    names = [path.stem for path in sorted(out.glob("*.parquet")) if (again / f"{path.stem}.csv").is_file()]
-    if not names:
-        return Verdict()
-    try:
-        new = write_parquets([again / f"{name}.csv" for name in names])
-    except OutputError as error:
-        why = f"not compared: {error}"
-        return Verdict(not_compared=tuple(Finding(file=f"{name}.parquet", what=why) for name in names))
-    differences = [
-        finding
-        for path in new
-        if is_plain_file(out / path.name)
-        for finding in compare_parquet(
-            path.name, (out / path.name).read_bytes(), path.read_bytes(), tolerance=tolerance
-        )
-    ]
-    return Verdict(differences=tuple(differences), compared=tuple(path.name for path in new))
 
 
 def _strangers(out: Path, manifest: Manifest, known: set[str]) -> tuple[list[str], list[str]]:

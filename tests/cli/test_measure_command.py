@@ -146,7 +146,7 @@ def test_measure_hand_corrections_in_the_results_folder_are_kept(blotquant, pict
     ("arguments", "message"),
     [
         (["measure", "nowhere.tif", "-o", "out"], "nowhere.tif: no such file or folder"),
-        (["measure", "x.tif"], "say where the results go: -o FOLDER"),
+        (["measure", "x.tif"], "Missing option '-o' / '--out'"),
         (["measure", ".", "-o", "out", "--set", "detection.n_lines=3"], "no such parameter"),
         (["measure", ".", "-o", "out", "--lanes", "0"], "0 is not in the range"),
         (["mesure", "."], "No such command 'mesure'"),

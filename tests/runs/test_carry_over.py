@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 import small_experiment as small
 
+from blotquant.analysis import quantify
+from blotquant.detection.lane_ties import LaneIdentity
 from blotquant.detection.registration import Placement, place_layout
 from blotquant.model.image import BlotImage
 from blotquant.normalization.normalize import normalize
-from blotquant.quantification.prepared_image import prepare_image
-from blotquant.runs.carry_over import Probing, check_membrane, find_carry_over, flag_carry_over
+from blotquant.runs.carry_over import check_membrane, find_carry_over, flag_carry_over
+from blotquant.session.session import make_session
 from blotquant.synthetic import make_blot, plain_spec
 from blotquant.tables import CARRY_OVER_COLUMNS, make_table
 
@@ -24,8 +26,17 @@ def probing(pixels, made, probe, *, own):
     layout = made.true_layout()
     bands = tuple(b if b.target == own else dataclasses.replace(b, target=None) for b in layout.bands)
     layout = dataclasses.replace(layout, bands=bands)
-    image = BlotImage(pixels=pixels, polarity="bright", ceiling=65535, white=0.0)
-    return Probing(probe=probe, image=f"{probe}.tif", layout=layout, scene=prepare_image(image, layout))
+    return analysed(BlotImage(pixels=pixels, polarity="bright", ceiling=65535, white=0.0, probe=probe), layout)
+
+
+def analysed(image, layout, placement=None):
+    """Measured over this layout, without a search; `placement` is how its lanes were tied to the first picture."""
+    analysis = quantify(image, make_session(image, layout))
+    return dataclasses.replace(analysis, layout=layout, identity=tied(placement))
+
+
+def tied(placement):
+    return LaneIdentity(n_seen=N, n_lanes=N, placement=placement)
 
 
 def two_pictures(fraction, *, seed=0):
@@ -45,9 +56,9 @@ def two_pictures(fraction, *, seed=0):
 @pytest.mark.parametrize("fraction", [0.02, 0.1, 0.4])
 def test_find_carry_over_what_was_left_is_found_and_measured(fraction):
     found = find_carry_over(*two_pictures(fraction))
-    assert found.carried_over is True
-    assert found.fraction == pytest.approx(fraction, rel=0.1)
-    assert found.n_bands == 2 * N
+    assert found["carried_over"] is True
+    assert found["fraction"] == pytest.approx(fraction, rel=0.1)
+    assert found["n_bands"] == 2 * N
 
 
 @pytest.mark.parametrize("by", [1, 2])
@@ -61,17 +72,16 @@ def test_find_carry_over_follows_the_membrane_where_it_moved_and_was_binned(by):
     half = (1 / by - 1) / 2
     placement = Placement(rows=down / by + half, cols=right / by + half, scale=1 / by)
     layout = place_layout(second.layout, placement)
-    image = BlotImage(pixels=pixels.astype(np.uint32), polarity="bright", ceiling=1e9, white=0.0)
-    later = Probing(probe="T", image="T", layout=layout, scene=prepare_image(image, layout), placement=placement)
-    found = find_carry_over(dataclasses.replace(first, placement=Placement()), later)
-    assert found.carried_over is True
-    assert found.fraction == pytest.approx(0.1, rel=0.15)
+    image = BlotImage(pixels=pixels.astype(np.uint32), polarity="bright", ceiling=1e9, white=0.0, probe="T")
+    found = find_carry_over(dataclasses.replace(first, identity=tied(Placement())), analysed(image, layout, placement))
+    assert found["carried_over"] is True
+    assert found["fraction"] == pytest.approx(0.1, rel=0.15)
 
 
 def test_find_carry_over_a_clean_membrane_is_not_accused():
     found = [find_carry_over(*two_pictures(0.0, seed=seed)) for seed in range(0, 20, 2)]
-    assert [one.carried_over for one in found] == [False] * 10
-    assert max(abs(one.fraction) for one in found) < 0.01
+    assert [one["carried_over"] for one in found] == [False] * 10
+    assert max(abs(one["fraction"]) for one in found) < 0.01
 
 
 def test_rows_that_coincide_cannot_be_told():
@@ -80,9 +90,9 @@ def test_rows_that_coincide_cannot_be_told():
         first.layout, bands=tuple(dataclasses.replace(b, target="P") for b in first.layout.bands)
     )
     both = dataclasses.replace(first, layout=here)
-    found = find_carry_over(both, dataclasses.replace(both, probe="T"))
-    assert found.carried_over is None
-    assert found.reason == "0 bands of P lie outside the rows of T, 3 are needed"
+    found = find_carry_over(both, dataclasses.replace(both, image=both.image.with_(probe="T")))
+    assert found["carried_over"] is None
+    assert found["reason"] == "0 bands of P lie outside the rows of T, 3 are needed"
 
 
 def test_pictures_of_different_size_are_not_compared():
@@ -90,8 +100,8 @@ def test_pictures_of_different_size_are_not_compared():
     made = make_blot(plain_spec([STRONG], shape=(100, 300), targets=("T",)), seed=5)
     other = probing(made.pixels, made, "T", own="T")
     found = find_carry_over(first, other)
-    assert found.carried_over is None
-    assert "cannot be laid on each other" in found.reason
+    assert found["carried_over"] is None
+    assert "cannot be laid on each other" in found["reason"]
 
 
 def on_a_membrane(row, volumes, target, *, move=(0, 0), seed=0):
@@ -115,17 +125,19 @@ def test_find_carry_over_looks_where_the_membrane_lies_now(fraction, shows):
     left = np.roll(fraction * first.truth.signal, (5, 9), axis=(0, 1))
     pixels = second.pixels + left.astype(np.uint16)
     found = find_carry_over(probing(first.pixels, first, "P", own="P"), probing(pixels, second, "T", own="T"))
-    assert found.carried_over is shows
-    assert found.fraction == pytest.approx(fraction, abs=0.03)
+    assert found["carried_over"] is shows
+    assert found["fraction"] == pytest.approx(fraction, abs=0.03)
 
 
 def test_check_membrane_checks_every_pair_of_probes_once_in_order():
     first, second = two_pictures(0.1)
-    longer = dataclasses.replace(first, image="P_long.tif")
-    table = check_membrane([first, longer, second], blot="1", membrane="1a")
+    pictures = [("P.tif", first), ("T.tif", second), ("P_long.tif", first)]
+    table = check_membrane(pictures, blot="1", membrane="1a")
     assert list(table) == list(CARRY_OVER_COLUMNS)
     assert table[["first_image", "second_image", "membrane"]].to_numpy().tolist() == [["P.tif", "T.tif", "1a"]]
-    assert check_membrane([first], blot="1", membrane="1").empty
+    together = [("both.tif", first), ("both.tif", second)]
+    assert check_membrane(together, blot="1", membrane="1").empty
+    assert check_membrane(pictures[:1], blot="1", membrane="1").empty
 
 
 def test_flag_carry_over_only_ratios_of_that_membrane_are_flagged(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from blotquant.errors import ImageError
-from blotquant.runs.folder import Summaries, Workers, measure_folder, picture_tasks, run_units
+from blotquant.runs.folder import FolderResult, Workers, measure_folder, picture_tasks, run_units
 from blotquant.runs.pictures import find_inputs, software
 from blotquant.runs.store import Part, Store
 from blotquant.runs.workers import progress
@@ -93,13 +93,13 @@ def test_picture_task_fingerprint_knows_checksum_settings_and_software(picture, 
     assert fingerprint_of(picture, tmp_path) != first
 
 
-def test_summaries_are_read_anew_each_time_in_order_of_the_input(store):
+def test_folder_result_summaries_are_read_anew_each_time_in_order_of_the_input(store):
     run(store, Task("a"), Task("bad"), Task("b"))
-    summaries = Summaries((store, ["b", "bad", "a"]))
-    assert [summary["name"] for summary in summaries] == ["b", "a"] == [summary["name"] for summary in summaries]
+    done = FolderResult(files=(), places=((store, ("b", "bad", "a")), (store, ("a",))))
+    assert [summary["name"] for summary in done.units] == ["b", "a", "a"] == [unit["name"] for unit in done.units]
     run(store, Task("b", "changed"))
-    assert [s["name"] for s in summaries + Summaries((store, ["a"]))] == ["b", "a", "a"]
-    assert list(Summaries()) == []
+    assert [unit["name"] for unit in done.units] == ["b", "a", "a"]
+    assert list(FolderResult(files=()).units) == []
 
 
 def test_timings_are_written_beside_the_results_and_change_none(picture, tmp_path):

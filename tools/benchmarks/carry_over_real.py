@@ -21,16 +21,15 @@ from blotquant.detection.lane_ties import Expected
 from blotquant.detection.registration import match_content
 from blotquant.identification.targets import Target
 from blotquant.io import read_image
-from blotquant.runs.carry_over import Probing, find_carry_over
+from blotquant.runs.carry_over import find_carry_over
 
 LEFT = 0.3
 
 
-def probing(analysis: Analysis, probe: str, *, is_named: bool = True) -> Probing:
-    """One picture as the comparison asks for it; without names its bands are nobody's."""
-    layout = analysis.layout
-    bands = tuple(band if is_named else replace(band, target=None) for band in layout.bands)
-    return Probing(probe=probe, image=probe, layout=replace(layout, bands=bands), scene=analysis.scene)
+def without_names(analysis: Analysis) -> Analysis:
+    """The same picture with bands that are nobody's."""
+    bands = tuple(replace(band, target=None) for band in analysis.layout.bands)
+    return replace(analysis, layout=replace(analysis.layout, bands=bands))
 
 
 def main() -> None:
@@ -38,14 +37,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
-    images = [read_image(folder / f"{name}.tif") for name in ("pAKT", "AKT")]
+    images = [read_image(folder / f"{name}.tif").with_(probe=name) for name in ("pAKT", "AKT")]
     namings = [Naming(probe=name, targets=(Target(name, (60,)),)) for name in ("pAKT", "AKT")]
     pictures = [Picture(image=image, naming=naming) for image, naming in zip(images, namings, strict=True)]
     first, second = analyze_membrane(pictures, expected=Expected(n_lanes=10))
     found = match_content((first.scene.signal, first.layout), (second.scene.signal, second.layout))
     print("registered:", found)
-    told = find_carry_over(probing(first, "pAKT"), probing(second, "AKT"))
-    print(f"as they are: carried over {told.carried_over}; {told.reason}")
+    told = find_carry_over(first, second)
+    print(f"as they are: carried over {told['carried_over']}; {told['reason']}")
     if found is None:
         return
     own = first.scene.signal - np.median(first.scene.signal)
@@ -56,10 +55,10 @@ def main() -> None:
         pixels = np.clip(second.image.pixels + part * moved * (1 if second.image.polarity == "bright" else -1), 0, None)
         copy = second.image.with_(pixels=pixels.astype(second.image.pixels.dtype))
         (again,) = analyze_membrane([Picture(image=copy)], expected=Expected(n_lanes=10))
-        told = find_carry_over(probing(first, "pAKT"), probing(again, "AKT", is_named=False))
+        told = find_carry_over(first, without_names(again))
         print(
-            f"{part:.0%} added, the later probe's row elsewhere: carried over {told.carried_over}, "
-            f"{told.fraction:.3f} ± {told.fraction_sd:.3f}, r {told.correlation:.2f}, {told.n_bands} bands"
+            f"{part:.0%} added, the later probe's row elsewhere: carried over {told['carried_over']}, "
+            f"{told['fraction']:.3f} ± {told['fraction_sd']:.3f}, r {told['correlation']:.2f}, {told['n_bands']} bands"
         )
 
 
