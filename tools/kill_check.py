@@ -53,6 +53,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=8)
     parser.add_argument("--writing", action="store_true", help="kill only the writing, nothing is measured")
     parser.add_argument("--processes", action="store_true", help="kill the parent, a worker or the whole group")
+    parser.add_argument("--cold", action="store_true", help="with --processes: never forks of this process")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         how = check_writing if options.writing else check_processes if options.processes else check
@@ -145,7 +146,7 @@ def check_processes(folder: Path, *, options: argparse.Namespace) -> int:
         out, victim = folder / f"out{k}", ("parent", "worker", "group")[k % 3]
         name = "run" if k % 10 == 0 else "measure"
         length = sorted(lengths[name][-9:])[len(lengths[name][-9:]) // 2]
-        started, process = time.perf_counter(), start(commands[name], out, cold=k % 10 == 9)
+        started, process = time.perf_counter(), start(commands[name], out, cold=options.cold or k % 10 == 9)
         state = kill(process, victim, rng.uniform(0, 1), length)
         code = process.wait()
         states[f"{victim} {state}"] += 1
@@ -225,12 +226,13 @@ def kill(process: "subprocess.Popen[bytes] | Fork", victim: str, part: float, le
 
 
 def workers_of(pid: int) -> list[int]:
-    """The living worker processes of a command."""
+    """The living worker processes of a command, and the one that they are copied from."""
     found = []
     try:
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes():
-                found.append(int(child))
+            command = Path(f"/proc/{child}/cmdline").read_bytes()
+            found += [] if b"resource_tracker" in command else [int(child)]
+            found += workers_of(int(child)) if b"forkserver" in command else []
     except OSError:
         pass
     return found

@@ -151,15 +151,22 @@ class _Worker:
     """One worker process, the pipe to it, and the task that it is at."""
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
-        context = _context(function.__module__)
+        from multiprocessing import get_context
+
+        try:
+            self._start(_copying(function.__module__), function)
+        except (EOFError, OSError):  # what workers are copied from was killed at this moment
+            self._start(get_context("spawn"), function)
+        self.ready = False
+        self.work: tuple[int, Any, int] | None = None
+        self.started = 0.0
+
+    def _start(self, context: Any, function: Callable[[Any], Any]) -> None:
         self.pipe, its_end = context.Pipe()
         self.process = context.Process(target=_serve, args=(its_end, function), daemon=True)
         with _interrupts_held():
             self.process.start()
         its_end.close()  # the process alone holds it: when it dies, the pipe ends
-        self.ready = False
-        self.work: tuple[int, Any, int] | None = None
-        self.started = 0.0
 
     def give(self, index: int, task: Any, tries: int) -> None:
         """Have it begin a task; one that died meanwhile is noticed where its answer is read."""
@@ -183,20 +190,19 @@ class _Worker:
         self.pipe.close()
 
 
-def _context(module: str) -> Any:
-    """How processes are started: afresh, or where the system can, as copies of one that has imported all they need.
+def _copying(module: str) -> Any:
+    """How processes are started: where the system can, as copies of one that has imported all they need.
 
     Notes
     -----
     What is copied has run nothing but imports: no lock or thread of a run is in a copy. `measure` of 40 pictures
     by 8 workers costs 11.6 s of processor time so, 14.5 s with workers that import for themselves.
     """
-    import multiprocessing
+    from multiprocessing import get_all_start_methods, get_context
 
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["blotquant.analysis", "blotquant.report.blot", module])
+    context: Any = get_context("forkserver" if "forkserver" in get_all_start_methods() else "spawn")
+    if context.get_start_method() == "forkserver":
+        context.set_forkserver_preload(["blotquant.analysis", "blotquant.report.blot", module])
     return context
 
 
