@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import base64
 import io
-import itertools
 import math
 import struct
 import zlib
@@ -61,7 +60,6 @@ class Shape(NamedTuple):
     edge: str
     fill: str
     width: float
-    dash: float
     closed: bool
 
 
@@ -113,13 +111,13 @@ class Drawing:
         self.width, self.height, self.font = width, height, font
         self.items: list[Shape | Disc | Text | Picture] = []
 
-    def line(self, points: Points, *, colour: str = "#000000", width: float = 0.8, dash: float = 0.0) -> None:
-        """Draw a line; `dash` is the length of its dashes and gaps, 0 for none."""
-        self.items.append(Shape(points, colour, "", width, dash, closed=False))
+    def line(self, points: Points, *, colour: str = "#000000", width: float = 0.8) -> None:
+        """Draw a line."""
+        self.items.append(Shape(points, colour, "", width, closed=False))
 
     def area(self, points: Points, *, edge: str = "", fill: str = "", width: float = 0.8) -> None:
         """Draw a closed polygon with or without an edge and a filling."""
-        self.items.append(Shape(points, edge, fill, width, 0.0, closed=True))
+        self.items.append(Shape(points, edge, fill, width, closed=True))
 
     def rectangle(self, x: float, y: float, wide: float, tall: float, **style: Any) -> None:
         """Draw a rectangle from its upper left corner, in the style of `area`."""
@@ -159,7 +157,7 @@ class Drawing:
         lines = [harmless(line) for line in text.split("\n")]
         down = MIDDLE * size - (len(lines) - 1) * LINE_HEIGHT * size / 2 if middle else 0.0
         sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
-        for k, line in enumerate(lines):
+        for k, line in enumerate(lines if text else ()):
             step = down + k * LINE_HEIGHT * size
             self.items.append(Text(at[0] + step * sine, at[1] + step * cosine, line, size, anchor, angle, bold=False))
 
@@ -183,10 +181,9 @@ class Drawing:
             out.append('<rect width="100%" height="100%" fill="#ffffff"/>\n')
         for item in self.items:
             match item:
-                case Shape(points, edge, fill, width, dash, closed):
+                case Shape(points, edge, fill, width, closed):
                     way = "L".join(f"{_n(x)},{_n(y)}" for x, y in points)
-                    dashed = f' stroke-dasharray="{_n(dash)}"' if dash else ""
-                    out.append(f'<path d="M{way}{"Z" if closed else ""}"{_paint(edge, fill, width)}{dashed}/>\n')
+                    out.append(f'<path d="M{way}{"Z" if closed else ""}"{_paint(edge, fill, width)}/>\n')
                 case Disc(x, y, radius, edge, fill, width):
                     out.append(f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(radius)}"{_paint(edge, fill, width)}/>\n')
                 case Text(x, y, text, size, anchor, angle, bold):
@@ -277,12 +274,12 @@ def _paint_item(
     from PIL import Image
 
     match item:
-        case Shape(points, edge, fill, width, dash, closed):
+        case Shape(points, edge, fill, width, closed):
             corners = [(x * scale, y * scale) for x, y in [*points, *(points[:1] if closed else ())]]
             if fill:
                 pen.polygon(corners, fill=fill)
-            for part in (_dashes(corners, dash * scale) if dash else [corners]) if edge else ():
-                pen.line(part, fill=edge, width=max(round(width * scale), 1), joint="curve")
+            if edge:
+                pen.line(corners, fill=edge, width=max(round(width * scale), 1), joint="curve")
         case Disc(x, y, radius, edge, fill, width):
             r = (radius + (width / 2 if edge else 0)) * scale
             box = (x * scale - r, y * scale - r, x * scale + r, y * scale + r)
@@ -315,23 +312,6 @@ def _pen(image: Image.Image) -> ImageDraw.ImageDraw:
     from PIL import ImageDraw
 
     return ImageDraw.Draw(image)
-
-
-def _dashes(points: Points, dash: float) -> Iterable[Points]:
-    """Every other piece of a line, each of that length."""
-    left, drawn, part = dash, True, [points[0]]
-    for (x, y), (x_stop, y_stop) in itertools.pairwise(points):
-        length, at = math.hypot(x_stop - x, y_stop - y), 0.0
-        while length - at > left:
-            at += left
-            place = (x + (x_stop - x) * at / length, y + (y_stop - y) * at / length)
-            if drawn:
-                yield [*part, place]
-            left, drawn, part = dash, not drawn, [place]
-        left -= length - at
-        part.append((x_stop, y_stop))
-    if drawn and len(part) > 1:
-        yield part
 
 
 def write_pdf(pages: Sequence[Drawing]) -> bytes:
@@ -438,24 +418,24 @@ def _pdf_item(
 ) -> str:
     """Operators of a PDF that draw one item on a page of that height."""
     match item:
-        case Shape(points, edge, fill, width, dash, closed):
+        case Shape(points, edge, fill, width, closed):
             way = " l ".join(f"{_n(x)} {_n(height - y)}" + (" m" if k == 0 else "") for k, (x, y) in enumerate(points))
             way = way.replace(" m l", " m") + (" l" if len(points) > 1 else "") + (" h" if closed else "")
-            return f"[{_n(dash) if dash else ''}] 0 d {_ink(edge, fill, width)} {way} {_stroke(edge, fill)}"
+            return f"{_ink(edge, fill, width)} {way} {_stroke(edge, fill)}"
         case Disc(x, y, r, edge, fill, width):
             c, y = ARC * r, height - y
             way = f"{_n(x + r)} {_n(y)} m"
             for ax, ay, bx, by in ((1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0)):
                 curve = (x + r * ax + c * bx, y + r * ay + c * by, x + r * bx + c * ax, y + r * by + c * ay)
                 way += " " + " ".join(map(_n, (*curve, x + r * bx, y + r * by))) + " c"
-            return f"[] 0 d {_ink(edge, fill, width)} {way} h {_stroke(edge, fill)}"
+            return f"{_ink(edge, fill, width)} {way} h {_stroke(edge, fill)}"
         case Text(x, y, text, size, anchor, angle, bold):
             sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
             back = {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor] * text_width(text, size)
             start = f"{_n(x - back * cosine)} {_n(height - y - back * sine)}"
             place = f"{cosine:.5f} {sine:.5f} {-sine:.5f} {cosine:.5f} {start}"
             codes = "".join(f"{glyphs.get(letter, 0):04x}" for letter in text)
-            stroke = f"2 Tr {_n(BOLD * size)} w [] 0 d" if bold else "0 Tr"
+            stroke = f"2 Tr {_n(BOLD * size)} w" if bold else "0 Tr"
             return f"BT /F {_n(size)} Tf {stroke} 0 g 0 G {place} Tm <{codes}> Tj ET"
         case Picture(png, x, y, width, tall):
             return f"q {_n(width)} 0 0 {_n(tall)} {_n(x)} {_n(height - y - tall)} cm /I{pictures[png]} Do Q"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from blotquant._version import __version__
@@ -236,12 +236,8 @@ def draw_conditions(
     y = Scale(low, high, bottom, EDGE + font / 2, is_log=True)
     if line_at_one:
         drawing.line([(left, y(1.0)), (right, y(1.0))], colour=FAINT)
-    drawing.line([(left, y.last), (left, bottom), (right, bottom)], width=0.6)
-    for value, text in ticks:
-        drawing.line([(left - (TICK if text else TICK / 2), y(value)), (left, y(value))], width=0.6)
-        drawing.text((left - TICK - 2, y(value)), text, anchor="end", middle=True)
+    draw_axes(drawing, x, y, x_ticks=[(k, "") for k in range(len(names))], y_ticks=ticks)
     for k, text in enumerate(names):
-        drawing.line([(x(k), bottom), (x(k), bottom + TICK)], width=0.6)
         drawing.text((x(k) + font / 3, bottom + TICK + 0.9 * font), text, anchor="end", angle=LABEL_ANGLE)
     # The axis' name has the axis' length.
     size = min(font, font * (bottom - EDGE) / max(text_width(label, font), 1.0))
@@ -254,6 +250,22 @@ def draw_conditions(
         at = right + 1.3 * font, y.last + (k + 0.5) * 1.35 * font
         drawing.marker(entry.marker, at, font * POINT_SHARE, edge=entry.colour, fill=entry.colour, width=0.9)
     return x, y
+
+
+def draw_axes(
+    drawing: Drawing, x: Scale, y: Scale, *, x_ticks: Iterable[tuple[float, str]], y_ticks: Iterable[tuple[float, str]]
+) -> None:
+    """Draw the two axes with their ticks and the ticks' labels; a y axis without ticks is not drawn."""
+    left, bottom, levels = x.first, max(y.first, y.last), list(y_ticks)
+    drawing.line([(left, bottom), (x.last, bottom)], width=0.6)
+    for value, text in x_ticks:
+        drawing.line([(x(value), bottom), (x(value), bottom + TICK)], width=0.6)
+        drawing.text((x(value), bottom + TICK + drawing.font), text, anchor="middle")
+    if levels:
+        drawing.line([(left, bottom), (left, min(y.first, y.last))], width=0.6)
+    for value, text in levels:
+        drawing.line([(left - TICK, y(value)), (left, y(value))], width=0.6)
+        drawing.text((left - TICK - 2, y(value)), text, anchor="end", middle=True)
 
 
 def log_range(values: Sequence[float], least: float = 2.0) -> tuple[float, float]:

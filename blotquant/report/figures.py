@@ -21,6 +21,7 @@ from blotquant.export.graph import (
     TICK,
     Entry,
     Scale,
+    draw_axes,
     draw_conditions,
     draw_ratio,
 )
@@ -170,23 +171,16 @@ def plot_dilution(fit: DilutionFit) -> str:
     if fit.range is not None:
         span = x(fit.range.load_low_ug), x(fit.range.load_high_ug)
         drawing.rectangle(span[0], y.last, span[1] - span[0], bottom - y.last, fill="#EBEBEB")
-    for column, style in (
-        ("proportional", {"colour": "#595959", "dash": 4.0}),
-        ("volume", {"colour": POINT_COLOURS[0]}),
-    ):
-        if column == "volume" or fit.range is not None:
-            points = [(x(a), y(b)) for a, b in zip(curve["load_ug"], curve[column], strict=True) if b == b]
-            drawing.line(points, width=1.1, **style)
+        line = [(x(a), y(b)) for a, b in zip(curve["load_ug"], curve["proportional"], strict=True)]
+        for dash in zip(line[::2], line[1::2], strict=False):
+            drawing.line(dash, colour="#595959", width=1)
+    drawing.line([(x(a), y(b)) for a, b in zip(curve["load_ug"], curve["volume"], strict=True)],
+                 colour=POINT_COLOURS[0], width=1.2)  # fmt: skip
     for load, volume, sd in zip(fit.load_ug, fit.volume, fit.sd, strict=True):
         drawing.line([(x(load), y(volume - sd)), (x(load), y(volume + sd))], width=0.9)
         drawing.marker("o", (x(load), y(volume)), 3.5, edge="", fill="#000000", width=0)
-    drawing.line([(left, y.last), (left, bottom), (x.last, bottom)], width=0.6)
-    for level in levels:
-        drawing.line([(left - TICK, y(level * unit)), (left, y(level * unit))], width=0.6)
-        drawing.text((left - TICK - 2, y(level * unit)), f"{level:g}", anchor="end", middle=True)
-    for load in loads:
-        drawing.line([(x(load), bottom), (x(load), bottom + TICK)], width=0.6)
-        drawing.text((x(load), bottom + TICK + FONT), f"{load:g}", anchor="middle")
+    x_ticks, y_ticks = [(load, f"{load:g}") for load in loads], [(level * unit, f"{level:g}") for level in levels]
+    draw_axes(drawing, x, y, x_ticks=x_ticks, y_ticks=y_ticks)
     drawing.text(((left + x.last) / 2, DILUTION_SIZE[1] - EDGE), "load, µg", anchor="middle")
     drawing.text((EDGE + FONT, (y.last + bottom) / 2), f"volume, {times}counts", anchor="middle", angle=90)
     drawing.text(((left + x.last) / 2, EDGE + FONT), f"{fit.target}: {fit.model}", size=9, anchor="middle")
@@ -307,15 +301,13 @@ def _draw_rows(
     x = Scale(*shown, left, CONTRAST_WIDTH - EDGE - 2 * FONT, is_log=True)
     y = Scale(-0.6, len(labels) - 0.4, EDGE, bottom)
     drawing.line([(x(1.0), EDGE), (x(1.0), bottom)], colour=FAINT)
-    drawing.line([(x.first, bottom), (x.last, bottom)], width=0.6)
     for place, text in enumerate(labels):
         drawing.text((left - 6, y(place)), text, size=FONT - 0.5, anchor="end", middle=True)
     decades = np.arange(np.floor(np.log10(shown[0])), np.ceil(np.log10(shown[1])) + 1)
     steps = (steps if len(decades) <= 3 else ()) or ((1, 2, 5) if len(decades) <= 4 else (1,))
-    for tick in (float(step * 10**decade) for decade in decades for step in steps):
-        if shown[0] <= tick <= shown[1]:
-            drawing.line([(x(tick), bottom), (x(tick), bottom + TICK)], width=0.6)
-            drawing.text((x(tick), bottom + TICK + FONT), f"{tick:g}", anchor="middle")
+    ticks = [float(step * 10**decade) for decade in decades for step in steps]
+    x_ticks = [(tick, f"{tick:g}") for tick in ticks if shown[0] <= tick <= shown[1]]
+    draw_axes(drawing, x, y, x_ticks=x_ticks, y_ticks=())
     drawing.text(((x.first + x.last) / 2, drawing.height - EDGE), label, anchor="middle")
     return drawing, x, y
 
