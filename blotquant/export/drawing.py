@@ -1,17 +1,13 @@
 """Figures as a list of lines, areas, texts and pictures, which are written as SVG, as PDF or as pixels.
 
 Lengths are points (1/72 inch), from the upper left corner downwards. Text stays text that can be edited: an SVG names
-its fonts, a PDF embeds the letters that it shows and their way back to Unicode. The same drawing gives the same bytes.
+its fonts, a PDF embeds the letters that it shows. The same drawing gives the same bytes.
 
 Notes
 -----
 Drawn by matplotlib the charts of the sample study's report took 1.1 s of processor time and its figures 2.5 s: text is
-placed in several passes, and pictures are resampled at 600 dpi. Drawn here they take 0.1 and 0.6 s. matplotlib's font,
-DejaVu Sans, is measured and drawn with.
-
-References
-----------
-ISO 32000-1:2008, sections 7.3 (objects), 8.9.5 (images), 9.7 (composite fonts) and 9.10.3 (ToUnicode).
+placed in several passes, and pictures are resampled at 600 dpi. Drawn here they take 0.1 and 0.7 s: PDFs by reportlab,
+pixels by Pillow. matplotlib's font, DejaVu Sans, is measured and drawn with.
 """
 
 from __future__ import annotations
@@ -19,9 +15,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-import struct
-import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,6 +28,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL import Image, ImageDraw, ImageFont
+    from reportlab.lib.utils import ImageReader
+    from reportlab.pdfgen.canvas import Canvas
 
 Points = Sequence[tuple[float, float]]
 
@@ -49,8 +45,8 @@ BOLD = 0.045
 """Width of the line around bold letters, in sizes of the letters."""
 FONTS = "Arial, Helvetica, 'DejaVu Sans', sans-serif"
 """Fonts of an SVG, the first that a program has; none is wider than the last, which was measured."""
-ARC = 0.5523
-"""Distance of a Bézier curve's handles from its ends, in radii, that makes it a quarter of a circle."""
+PDF_FONT = "DejaVu Sans"
+"""Font of a PDF."""
 
 
 class Shape(NamedTuple):
@@ -316,140 +312,65 @@ def _pen(image: Image.Image) -> ImageDraw.ImageDraw:
 
 def write_pdf(pages: Sequence[Drawing]) -> bytes:
     """Write drawings as the pages of one PDF; a picture that is shown several times is kept once."""
-    objects: list[bytes] = []
+    from PIL import Image
+    from reportlab import rl_config
+    from reportlab.lib.utils import ImageReader
+    from reportlab.pdfbase.pdfmetrics import registerFont
+    from reportlab.pdfbase.ttfonts import TTFont
+    from reportlab.pdfgen.canvas import Canvas
 
-    def add(entries: str, stream: bytes | None = None, *, packed: bool = False) -> int:
-        if stream is not None:
-            data = stream if packed else zlib.compress(stream)
-            entries += f" /Filter /FlateDecode /Length {len(data)}"
-            objects.append(f"<< {entries} >>\nstream\n".encode() + data + b"\nendstream")
-        else:
-            objects.append(f"<< {entries} >>".encode())
-        return len(objects)
-
-    letters = {letter for page in pages for item in page.items if isinstance(item, Text) for letter in item.text}
-    glyphs, font = _embed_font(letters, add)
-    pictures: dict[bytes, int] = {}
-    for png in (item.png for page in pages for item in page.items if isinstance(item, Picture)):
-        if png not in pictures:
-            pictures[png] = _embed_picture(png, add)
-    named = " ".join(f"/I{number} {number} 0 R" for number in pictures.values())
-    resources = add(f"/Font << /F {font} 0 R >> /XObject << {named} >>")
-    root = len(objects) + 2 * len(pages) + 1
-    kids = []
-    for page in pages:
-        content = add("", "\n".join(_pdf_item(item, page.height, glyphs, pictures) for item in page.items).encode())
-        box = f"[0 0 {_n(page.width)} {_n(page.height)}]"
-        kids.append(
-            add(f"/Type /Page /Parent {root} 0 R /MediaBox {box} /Resources {resources} 0 R /Contents {content} 0 R")
-        )
-    add(f"/Type /Pages /Count {len(kids)} /Kids [{' '.join(f'{kid} 0 R' for kid in kids)}]")
-    catalog = add(f"/Type /Catalog /Pages {root} 0 R")
-    out, places = io.BytesIO(), []
-    out.write(b"%PDF-1.5\n%\xe2\xe3\xcf\xd3\n")
-    for number, body in enumerate(objects, 1):
-        places.append(out.tell())
-        out.write(f"{number} 0 obj\n".encode() + body + b"\nendobj\n")
-    start = out.tell()
-    out.write(f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n".encode())
-    out.write("".join(f"{place:010d} 00000 n \n" for place in places).encode())
-    out.write(f"trailer\n<< /Size {len(objects) + 1} /Root {catalog} 0 R >>\nstartxref\n{start}\n%%EOF\n".encode())
-    return out.getvalue()
+    registerFont(TTFont(PDF_FONT, io.BytesIO(_font_file())))
+    shown = {item.png for page in pages for item in page.items if isinstance(item, Picture)}
+    pictures = {png: ImageReader(Image.open(io.BytesIO(png))) for png in shown}
+    buffer, in_letters = io.BytesIO(), rl_config.useA85
+    # Packed bytes as they are: as letters (base 85) they are larger by a quarter, and the library takes twice as long.
+    rl_config.useA85 = 0
+    try:
+        canvas = Canvas(buffer, pageCompression=1, invariant=1, initialFontName=PDF_FONT)
+        for page in pages:
+            canvas.setPageSize((page.width, page.height))
+            canvas.setLineJoin(1)
+            for item in page.items:
+                _print_item(canvas, item, page.height, pictures)
+            canvas.showPage()
+        canvas.save()
+    finally:
+        rl_config.useA85 = in_letters
+    return buffer.getvalue()
 
 
-def _embed_font(letters: Iterable[str], add: Any) -> tuple[dict[str, int], int]:
-    """Add the letters' outlines to a PDF; the glyph of each letter, and the font's object."""
-    from fontTools import subset
-    from fontTools.ttLib import TTFont
-
-    font = TTFont(io.BytesIO(_font_file()), lazy=True, recalcTimestamp=False)
-    for table in set(font.keys()) - {"GlyphOrder", "head", "hhea", "maxp", "hmtx", "cmap", "loca", "glyf"}:
-        del font[table]
-    options = subset.Options(notdef_outline=True, hinting=False, glyph_names=False, layout_features=[])
-    cutter = subset.Subsetter(options)
-    cutter.populate(text="".join(sorted(letters)))
-    cutter.subset(font)
-    names = font.getBestCmap() or {}
-    glyphs = {letter: font.getGlyphID(names[ord(letter)]) for letter in sorted(letters) if ord(letter) in names}
-    unit, order = 1000 / font["head"].unitsPerEm, font.getGlyphOrder()
-    widths = " ".join(_n(font["hmtx"][name][0] * unit) for name in order)
-    box = " ".join(_n(getattr(font["head"], name) * unit) for name in ("xMin", "yMin", "xMax", "yMax"))
-    ends = f"/Ascent {_n(font['hhea'].ascent * unit)} /Descent {_n(font['hhea'].descent * unit)} /CapHeight 729"
-    buffer = io.BytesIO()
-    font.save(buffer, reorderTables=False)
-    outlines = add(f"/Length1 {len(buffer.getvalue())}", buffer.getvalue())
-    base = f"/BaseFont /{chr(65 + len(glyphs) % 26) * 6}+DejaVuSans"
-    name = base.removeprefix("/BaseFont ")
-    look = f"/Flags 4 /FontBBox [{box}] /ItalicAngle 0 {ends} /StemV 80"
-    descriptor = add(f"/Type /FontDescriptor /FontName {name} {look} /FontFile2 {outlines} 0 R")
-    system = "/CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >> /CIDToGIDMap /Identity"
-    descendant = add(
-        f"/Type /Font /Subtype /CIDFontType2 {base} {system} /FontDescriptor {descriptor} 0 R /W [0 [{widths}]]"
-    )
-    pairs = [f"<{glyph:04x}> <{letter.encode('utf-16-be').hex()}>" for letter, glyph in glyphs.items()]
-    blocks = [pairs[k : k + 100] for k in range(0, len(pairs), 100)]
-    back = "\n".join(f"{len(b)} beginbfchar\n" + "\n".join(b) + "\nendbfchar" for b in blocks)
-    unicode = add(
-        "",
-        "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /Back def /CMapType 2 def\n"
-        f"1 begincodespacerange <0000> <ffff> endcodespacerange\n{back}\n"
-        "endcmap CMapName currentdict /CMap defineresource pop end end".encode(),
-    )
-    whole = f"/Type /Font /Subtype /Type0 {base} /Encoding /Identity-H"
-    return glyphs, add(f"{whole} /DescendantFonts [{descendant} 0 R] /ToUnicode {unicode} 0 R")
-
-
-def _embed_picture(png: bytes, add: Any) -> int:
-    """Add a grey PNG to a PDF, packed as it is."""
-    width, height = struct.unpack(">II", png[16:24])
-    packed, at = b"", 8
-    while at < len(png):
-        (length,) = struct.unpack(">I", png[at : at + 4])
-        if png[at + 4 : at + 8] == b"IDAT":
-            packed += png[at + 8 : at + 8 + length]
-        at += length + 12
-    size = f"/Width {width} /Height {height} /ColorSpace /DeviceGray /BitsPerComponent 8"
-    rows = f"/DecodeParms << /Predictor 15 /Colors 1 /BitsPerComponent 8 /Columns {width} >>"
-    return int(add(f"/Type /XObject /Subtype /Image {size} {rows}", packed, packed=True))
-
-
-def _pdf_item(
-    item: Shape | Disc | Text | Picture, height: float, glyphs: dict[str, int], pictures: dict[bytes, int]
-) -> str:
-    """Operators of a PDF that draw one item on a page of that height."""
+def _print_item(
+    canvas: Canvas, item: Shape | Disc | Text | Picture, height: float, pictures: dict[bytes, ImageReader]
+) -> None:
+    """Put one item of a drawing onto a PDF's page of that height."""
     match item:
         case Shape(points, edge, fill, width, closed):
-            way = " l ".join(f"{_n(x)} {_n(height - y)}" + (" m" if k == 0 else "") for k, (x, y) in enumerate(points))
-            way = way.replace(" m l", " m") + (" l" if len(points) > 1 else "") + (" h" if closed else "")
-            return f"{_ink(edge, fill, width)} {way} {_stroke(edge, fill)}"
-        case Disc(x, y, r, edge, fill, width):
-            c, y = ARC * r, height - y
-            way = f"{_n(x + r)} {_n(y)} m"
-            for ax, ay, bx, by in ((1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0)):
-                curve = (x + r * ax + c * bx, y + r * ay + c * by, x + r * bx + c * ax, y + r * by + c * ay)
-                way += " " + " ".join(map(_n, (*curve, x + r * bx, y + r * by))) + " c"
-            return f"{_ink(edge, fill, width)} {way} h {_stroke(edge, fill)}"
+            path = canvas.beginPath()
+            for k, (x, y) in enumerate(points):
+                (path.lineTo if k else path.moveTo)(x, height - y)
+            if closed:
+                path.close()
+            canvas.drawPath(path, **_ink(canvas, edge, fill, width))
+        case Disc(x, y, radius, edge, fill, width):
+            canvas.circle(x, height - y, radius, **_ink(canvas, edge, fill, width))
         case Text(x, y, text, size, anchor, angle, bold):
-            sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
-            back = {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor] * text_width(text, size)
-            start = f"{_n(x - back * cosine)} {_n(height - y - back * sine)}"
-            place = f"{cosine:.5f} {sine:.5f} {-sine:.5f} {cosine:.5f} {start}"
-            codes = "".join(f"{glyphs.get(letter, 0):04x}" for letter in text)
-            stroke = f"2 Tr {_n(BOLD * size)} w" if bold else "0 Tr"
-            return f"BT /F {_n(size)} Tf {stroke} 0 g 0 G {place} Tm <{codes}> Tj ET"
+            canvas.saveState()
+            canvas.translate(x, height - y)
+            canvas.rotate(angle)
+            canvas.setFont(PDF_FONT, size)
+            _ink(canvas, "#000000", "#000000", BOLD * size)
+            write = {"start": canvas.drawString, "middle": canvas.drawCentredString, "end": canvas.drawRightString}
+            write[anchor](0, 0, text, mode=2 if bold else 0)
+            canvas.restoreState()
         case Picture(png, x, y, width, tall):
-            return f"q {_n(width)} 0 0 {_n(tall)} {_n(x)} {_n(height - y - tall)} cm /I{pictures[png]} Do Q"
+            canvas.drawImage(pictures[png], x, height - y - tall, width, tall)
 
 
-def _ink(edge: str, fill: str, width: float) -> str:
-    """Colours and width of a line in a PDF."""
-    inks = []
-    for colour, operator in ((edge, "RG"), (fill, "rg")):
-        if colour:
-            parts = (int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5))
-            inks.append(" ".join(f"{part:.3f}" for part in parts) + f" {operator}")
-    return " ".join([*inks, f"{_n(width)} w 1 j"])
-
-
-def _stroke(edge: str, fill: str) -> str:
-    return {(True, True): "B", (True, False): "S", (False, True): "f"}.get((bool(edge), bool(fill)), "n")
+def _ink(canvas: Canvas, edge: str, fill: str, width: float) -> dict[str, int]:
+    """Set colours and line of what is drawn next on a PDF's page; which of edge and filling it has."""
+    if edge:
+        canvas.setStrokeColor(edge)
+        canvas.setLineWidth(width)
+    if fill:
+        canvas.setFillColor(fill)
+    return {"stroke": int(bool(edge)), "fill": int(bool(fill))}
