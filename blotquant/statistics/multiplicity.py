@@ -20,11 +20,11 @@ from blotquant.experiment.design import Adjustment
 
 Floats = NDArray[np.float64]
 
-DIRECTIONS_LOG2 = 14
-"""2 to this power directions are drawn for families whose correlations are no products; the error of a p-value of
-0.05 is below 1e-4."""
-SEED = 20140131
-"""Of those directions: the same family gives the same p-values in every run."""
+DIRECTIONS = 1 << 16
+"""Directions taken for families whose correlations are no products; they stand in `NODES` groups of like reach."""
+NODES = 1 << 9
+"""Nodes of the sum over directions: 4 to 10 conditions compared in all pairs, 3 to 5 replicates each, have a p-value of
+0.05 with an error below 1e-4, and one of 1e-5 within 0.3 %."""
 TOLD = 1e-6
 """Smaller p-values are Bonferroni's: quadrature has an error of 1e-8, and there the two hardly differ."""
 
@@ -182,12 +182,13 @@ def max_t_tail(limit: float, correlation: Floats, df: float) -> float:
     -----
     Where correlations are products λi·λj, as in every comparison with one reference in a complete design, by
     quadrature over the common part and the common scale (error below 1e-8). Else the direction of the normal vector is
-    drawn (scrambled Sobol points, fixed seed) and its length, which follows an F distribution, is integrated exactly:
-    so tails stay right in relation to their size.
+    summed over (points of Richtmyer's lattice, so that no chance is in a p-value) and its length, which follows an F
+    distribution, is integrated exactly: so tails stay right in relation to their size. `scipy.stats.qmc.Sobol` with 2¹⁴
+    points was up to 1.3 % off at p = 0.003, and takes 0.2 s to import.
 
     References
     ----------
-    A. Genz and F. Bretz, "Computation of Multivariate Normal and t Probabilities", Springer 2009, section 4.1.
+    A. Genz and F. Bretz, "Computation of Multivariate Normal and t Probabilities", Springer 2009, sections 4.1 and 4.2.
     """
     if not np.isfinite(limit):
         return 0.0
@@ -219,18 +220,18 @@ def _nodes(df: float) -> tuple[Floats, Floats, Floats, Floats]:
 
 @lru_cache(maxsize=8)
 def _directions(data: bytes, k: int) -> tuple[int, Floats]:
-    """Rank of a correlation matrix, and how far max |t| reaches along each of many random directions."""
-    from scipy.stats import qmc
-
+    """Rank of a correlation matrix, and how far max |t| reaches along directions: means of groups of like reach."""
     # A root of the correlation takes independent normals to correlated ones; of a singular one, what it spans.
     values, vectors = np.linalg.eigh(np.frombuffer(data).reshape(k, k))
     kept = values > 1e-9 * values[-1]
     root = vectors[:, kept] * np.sqrt(values[kept])
     rank = root.shape[1]
-    uniform = qmc.Sobol(rank, rng=np.random.default_rng(SEED)).random_base2(DIRECTIONS_LOG2)
+    # Multiples of the square roots of primes, less their whole parts, fill a cube evenly.
+    primes = [n for n in range(2, 12 * rank + 2) if all(n % d for d in range(2, math.isqrt(n) + 1))][:rank]
+    uniform = np.arange(1, DIRECTIONS + 1)[:, None] * np.sqrt(primes) % 1
     normal = special.ndtri(np.clip(uniform, 1e-12, 1 - 1e-12))
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    return rank, np.abs(normal @ root.T).max(axis=1)
+    return rank, np.sort(np.abs(normal @ root.T).max(axis=1)).reshape(NODES, -1).mean(axis=1)
 
 
 def _product_structure(correlation: Floats) -> Floats | None:
