@@ -91,7 +91,13 @@ def _top(cut: NDArray[Any], ground: float) -> float:
 
 def to_grey(signal: NDArray[Any], white: float, black: float) -> NDArray[np.uint8]:
     """Turn counts into grey, bands dark: 255 at `white` and below, 0 at `black` and above, linear between."""
-    counts = np.nan_to_num(np.asarray(signal, dtype=float), nan=white)
-    share = np.clip((counts - white) / (black - white if black > white else 1.0), 0, 1)
-    grey: NDArray[np.uint8] = np.round(255 * (1 - share)).astype(np.uint8)
+    share = np.array(signal, dtype=float)
+    share[np.isnan(share)] = white
+    # In place: a picture has many pixels, and each step would make another copy of them.
+    share -= white
+    share /= black - white if black > white else 1.0
+    np.clip(share, 0, 1, out=share)
+    np.subtract(1, share, out=share)
+    share *= 255
+    grey: NDArray[np.uint8] = np.rint(share, out=share).astype(np.uint8)
     return grey

@@ -267,7 +267,7 @@ def _paint_item(
     image: Image.Image, pen: ImageDraw.ImageDraw, item: Shape | Disc | Text | Picture, scale: float
 ) -> None:
     """Put one item of a drawing onto pixels, `scale` of them a point."""
-    from PIL import Image
+    from PIL import Image, ImageDraw
 
     match item:
         case Shape(points, edge, fill, width, closed):
@@ -289,7 +289,7 @@ def _paint_item(
             # Turned text is drawn level by itself, turned about its middle and laid so that its anchor is at its place.
             long, high = math.ceil(font.getlength(text)) + 2 * line, 3 * int(font.size)
             level = Image.new("L", (long, high))
-            _pen(level).text((line, 2 * font.size), text, fill=255, font=font, anchor="ls", stroke_width=line)
+            ImageDraw.Draw(level).text((line, 2 * font.size), text, fill=255, font=font, anchor="ls", stroke_width=line)
             turned = level.rotate(angle, resample=Image.Resampling.BILINEAR, expand=True)
             sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
             right = {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor] * long - long / 2
@@ -302,12 +302,6 @@ def _paint_item(
             with Image.open(io.BytesIO(png)) as picture:
                 shown = picture.resize((max(right - left, 1), max(bottom - top, 1)), Image.Resampling.NEAREST)
             image.paste(shown, (left, top))
-
-
-def _pen(image: Image.Image) -> ImageDraw.ImageDraw:
-    from PIL import ImageDraw
-
-    return ImageDraw.Draw(image)
 
 
 def write_pdf(pages: Sequence[Drawing]) -> bytes:

@@ -26,10 +26,8 @@ class Loading:
 
     Attributes
     ----------
-    controls : tuple of str
-        The probes that carry it; their geometric mean where there are several.
     signals : tuple of Signal
-        Where they were read.
+        The probes that carry it, where they were read; their geometric mean where there are several.
     factors : dict of int to Amount
         F = L / mean(L) by lane, for the lanes whose controls can be measured.
     refused : dict of int to str
@@ -38,7 +36,6 @@ class Loading:
         Whether L differs more than two-fold, or by more than 30 % CV, between sample lanes.
     """
 
-    controls: tuple[str, ...]
     signals: tuple[Signal, ...]
     factors: Mapping[int, Amount] = field(default_factory=dict)
     refused: Mapping[int, str] = field(default_factory=dict)
@@ -89,13 +86,7 @@ def read_loading(
         lane: Amount(level.value / mean, level.sd / mean, flags=level.flags, saturated=level.saturated)
         for lane, level in levels.items()
     }
-    return Loading(
-        controls=tuple(controls),
-        signals=signals,
-        factors=factors,
-        refused=refused,
-        is_uneven=is_uneven(typical),
-    )
+    return Loading(signals=signals, factors=factors, refused=refused, is_uneven=is_uneven(typical))
 
 
 def _why_not(controls: Sequence[str], amounts: Sequence[Amount | None]) -> str | None:
@@ -156,7 +147,7 @@ class Design:
         if any(loading.is_uneven for loading in used):
             flags.append("uneven_loading")
         carried = self.ratio.denominator if self.is_control else ()
-        carried = used[0].controls if self.divides_loading else carried
+        carried = tuple(signal.probe for signal in used[0].signals) if self.divides_loading else carried
         if len(carried) == 1 and is_known_control(carried[0]):
             flags.append("single_loading_control")
         return tuple(flags)

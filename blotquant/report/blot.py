@@ -19,7 +19,7 @@ from blotquant.flags import FLAGS, Flag, split_flags
 from blotquant.identification.ladder import LadderError, LadderFit, find_ladder
 from blotquant.io.files import plain_rows
 from blotquant.report.profiles import PROFILE_HEIGHT, PROFILE_WIDTH, encode_picture, lane_profiles
-from blotquant.report.tables import Cell, Record, View, is_missing, render, table_html, value, with_sd, words
+from blotquant.report.tables import Cell, View, is_missing, render, table_html, value, with_sd, words
 from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS
 
 if TYPE_CHECKING:
@@ -95,6 +95,8 @@ def render_blot(
     known = known or PictureWords()
     height, width = analysis.image.shape
     low, high = picture_contrast(analysis.image, analysis.layout)
+    told = {key: (constants or {}).get(key) for key in ("blot", "membrane", "probe")}
+    facts = {key: str(fact) for key, fact in told.items() if not is_missing(fact)}
     # Marks keep their size on the page, whatever the picture's pixels.
     font = max(9.0, width / 48)
     labels = lane_labels(analysis.layout, known)
@@ -103,7 +105,7 @@ def render_blot(
         "blot.html.j2",
         anchor=anchor_of(session or title),
         title=title,
-        facts=_facts(constants or {}) | ({} if known.strip is None else {"strip": str(known.strip)}),
+        facts=facts | ({} if known.strip is None else {"strip": str(known.strip)}),
         image=analysis.image,
         picture={"uri": encode_picture(analysis.image, low, high), "low": low, "high": high},
         width=width,
@@ -124,16 +126,11 @@ def render_blot(
         doubts=_doubts(analysis),
         profiles=lane_profiles(analysis, labels),
         profile_size=(PROFILE_WIDTH, PROFILE_HEIGHT),
-        numbers=_lane_numbers(analysis, labels) if known.stain else _band_numbers(analysis, labels),
+        numbers=_numbers(analysis, labels, by_lane=known.stain),
         by_lane=known.stain,
         method=analysis.scene.method,
         edits=len(analysis.session.edits_in_force),
     )
-
-
-def _facts(constants: Mapping[str, Any]) -> dict[str, str]:
-    shown = {"blot": "blot", "membrane": "membrane", "probe": "probe"}
-    return {words: str(constants[key]) for key, words in shown.items() if not is_missing(constants.get(key))}
 
 
 def lane_labels(layout: Layout, known: PictureWords) -> dict[int, str]:
@@ -240,19 +237,20 @@ def _band_marks(analysis: Analysis) -> list[dict[str, Any]]:
     return marks
 
 
-def _sample(labels: Mapping[int, str]) -> View:
-    def cell(row: Record) -> Cell:
-        return Cell(labels.get(int(row["lane"]), ""))
-
-    return View("sample", "From the sample sheet", cell)
-
-
-def _band_numbers(analysis: Analysis, labels: Mapping[int, str]) -> Markup:
+def _numbers(analysis: Analysis, labels: Mapping[int, str], *, by_lane: bool) -> Markup:
+    """Table of the bands, or of the lanes of a stain, which is measured by them."""
+    sample = View("sample", "From the sample sheet", lambda row: Cell(labels.get(int(row["lane"]), "")))
+    lane = View("lane", "Lane, left to right", value("lane"))
+    flags = View("flags", "See the list of flags", words("flags"))
+    if by_lane:
+        meaning = "Background-corrected sum of counts over the whole lane"
+        views: Sequence[View] = (lane, sample, View("volume ± SD", meaning, with_sd("volume", "volume_sd")), flags)
+        return table_html(plain_rows(analysis.lane_rows, LANE_COLUMNS), views)
     several = len(analysis.layout.strips) > 1
-    views: Sequence[View] = (
+    views = (
         *([View("strip", "Strip, top to bottom", value("strip"))] if several else []),
-        View("lane", "Lane, left to right", value("lane")),
-        _sample(labels),
+        lane,
+        sample,
         View("band", "Band of the lane, top to bottom", value("band")),
         View("row", "Row of the strip, the same protein in every lane", words("row")),
         View("target", "The protein it was assigned to", value("target")),
@@ -262,23 +260,9 @@ def _band_numbers(analysis: Analysis, labels: Mapping[int, str]) -> Markup:
         View("background", "Mean background under the band, counts per pixel", value("background_mean", 4)),
         View("saturated px", "Pixels at the ceiling", value("saturated_px")),
         View("found", "Detected, expected from its row, edited or drawn by hand", value("origin")),
-        View("flags", "See the list of flags", words("flags")),
+        flags,
     )
     return table_html(plain_rows(analysis.band_rows, BAND_COLUMNS), views)
-
-
-def _lane_numbers(analysis: Analysis, labels: Mapping[int, str]) -> Markup:
-    views = (
-        View("lane", "Lane, left to right", value("lane")),
-        _sample(labels),
-        View(
-            "volume ± SD",
-            "Background-corrected sum of counts over the whole lane",
-            with_sd("volume", "volume_sd"),
-        ),
-        View("flags", "See the list of flags", words("flags")),
-    )
-    return table_html(plain_rows(analysis.lane_rows, LANE_COLUMNS), views)
 
 
 def render_identity(
