@@ -6,7 +6,7 @@ the mean over its width, taken along the slope of the rows that cross it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -65,6 +65,38 @@ def running_maximum(values: NDArray[Any], size: int) -> NDArray[Any]:
     while 2 * width <= size:
         windows, width = np.maximum(windows[:-width], windows[width:]), 2 * width
     return np.asarray(np.maximum(windows[: len(values)], windows[size - width :]))
+
+
+def box_sums(
+    signal: NDArray[np.floating[Any]], boxes: Iterable[Sequence[int]], axis: int
+) -> tuple[Profile, NDArray[np.intp]]:
+    """Sums of the pixels of boxes over their rows (axis 0) or columns (axis 1), one box a line, and their numbers.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (H, W)
+        Counts, bands bright.
+    boxes : iterable of (row_start, row_stop, col_start, col_stop)
+        What lies beyond the picture is left out.
+    axis : {0, 1}
+        Along which pixels are added.
+
+    Returns
+    -------
+    sums : ndarray, shape (n, longest)
+        Infinite beyond a box's own.
+    n : ndarray of int, shape (n,)
+        Sums of each box.
+    """
+    lines = [
+        np.add.reduce(signal[max(r, 0) : max(s, 0), max(c, 0) : max(d, 0)], axis=axis, dtype=float)
+        for r, s, c, d in boxes
+    ]
+    n = np.array([len(line) for line in lines], dtype=int)
+    sums = np.full((len(lines), int(n.max(initial=0))), np.inf)
+    for place, line in zip(sums, lines, strict=True):
+        place[: len(line)] = line
+    return sums, n
 
 
 def robust_sd(values: NDArray[np.floating]) -> float:
@@ -193,6 +225,37 @@ def half_height_width(values: Profile, top: int) -> float:
     if values[right] < level:
         stop -= (level - values[right]) / (values[right - 1] - values[right])
     return stop - start
+
+
+def full_widths(profiles: Profile, n: NDArray[np.intp]) -> Profile:
+    """Full widths at half maximum, px, between interpolated crossings; NaN where a profile does not fall to half.
+
+    Parameters
+    ----------
+    profiles : ndarray, shape (n_profiles, longest)
+        One a line.
+    n : ndarray of int, shape (n_profiles,)
+        Values of each.
+    """
+    if profiles.shape[1] == 0:
+        return np.full(len(profiles), np.nan)
+    places, lines = np.arange(profiles.shape[1]), np.arange(len(profiles))
+    inside = places < n[:, None]
+    top = np.where(inside, profiles, -np.inf).argmax(axis=1)
+    half = np.where(n > 0, profiles[lines, top], np.nan) / 2
+    profiles = np.where(inside, profiles, 0.0)
+    is_low = inside & (profiles < half[:, None])
+    width = np.where(half > 0, 0.0, np.nan)
+    # The first place below half on either side, and between it and the one before where the profile crosses.
+    for beyond, step in ((places < top[:, None], -1), (places > top[:, None], 1)):
+        low = is_low & beyond
+        at = low.argmax(axis=1) if step > 0 else len(places) - 1 - low[:, ::-1].argmax(axis=1)
+        before = (at - step).clip(0, len(places) - 1)
+        high, less = profiles[lines, before], profiles[lines, at]
+        found = low.any(axis=1) & (half > 0)
+        part = np.divide(high - half, high - less, out=np.full(len(lines), np.nan), where=found)
+        width += np.abs(at - top) - 1 + part
+    return np.asarray(width)
 
 
 def prominent_peaks(values: Profile, least: float) -> tuple[NDArray[np.intp], Profile]:

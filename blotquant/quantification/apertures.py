@@ -7,7 +7,7 @@ follows from an aperture's own, so that what else is measured with it changes no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -131,64 +131,3 @@ def common_size(n: int) -> int:
     """Rows or columns of the stack in which an aperture of so many lies: more by a quarter at the most, or by 7."""
     step = max(8, 1 << max(n.bit_length() - 3, 0))
     return max(-(-n // step), 1) * step
-
-
-def box_sums(signal: FloatImage, boxes: Iterable[Sequence[int]], axis: int) -> tuple[Array, NDArray[np.intp]]:
-    """Sums of the pixels of boxes over their rows (axis 0) or columns (axis 1), one box a line, and their numbers.
-
-    Parameters
-    ----------
-    signal : ndarray, shape (H, W)
-        Counts, bands bright.
-    boxes : iterable of Box
-        What lies beyond the picture is left out.
-    axis : {0, 1}
-        Along which pixels are added.
-
-    Returns
-    -------
-    sums : ndarray, shape (n, longest)
-        Infinite beyond a box's own.
-    n : ndarray of int, shape (n,)
-        Sums of each box.
-    """
-    lines = [
-        np.add.reduce(signal[max(r, 0) : max(s, 0), max(c, 0) : max(d, 0)], axis=axis, dtype=float)
-        for r, s, c, d in boxes
-    ]
-    n = np.array([len(line) for line in lines], dtype=int)
-    sums = np.full((len(lines), int(n.max(initial=0))), np.inf)
-    for place, line in zip(sums, lines, strict=True):
-        place[: len(line)] = line
-    return sums, n
-
-
-def full_widths(profiles: Array, n: NDArray[np.intp]) -> Array:
-    """Full widths at half maximum, px, between interpolated crossings; NaN where a profile does not fall to half.
-
-    Parameters
-    ----------
-    profiles : ndarray, shape (n_profiles, longest)
-        One a line.
-    n : ndarray of int, shape (n_profiles,)
-        Values of each.
-    """
-    if profiles.shape[1] == 0:
-        return np.full(len(profiles), np.nan)
-    places, lines = np.arange(profiles.shape[1]), np.arange(len(profiles))
-    inside = places < n[:, None]
-    top = np.where(inside, profiles, -np.inf).argmax(axis=1)
-    half = np.where(n > 0, profiles[lines, top], np.nan) / 2
-    profiles = np.where(inside, profiles, 0.0)
-    is_low = inside & (profiles < half[:, None])
-    width = np.where(half > 0, 0.0, np.nan)
-    # The first place below half on either side, and between it and the one before where the profile crosses.
-    for beyond, step in ((places < top[:, None], -1), (places > top[:, None], 1)):
-        low = is_low & beyond
-        at = low.argmax(axis=1) if step > 0 else len(places) - 1 - low[:, ::-1].argmax(axis=1)
-        before = (at - step).clip(0, len(places) - 1)
-        high, less = profiles[lines, before], profiles[lines, at]
-        found = low.any(axis=1) & (half > 0)
-        part = np.divide(high - half, high - less, out=np.full(len(lines), np.nan), where=found)
-        width += np.abs(at - top) - 1 + part
-    return np.asarray(width)

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from blotquant.imaging.robust import winsorised_sd
+from blotquant.imaging.robust import box_sums, winsorised_sd
 from blotquant.model.geometry import Box
 from blotquant.model.image import FloatImage
-from blotquant.quantification.apertures import Stack, box_sums, common_size
+from blotquant.quantification.apertures import Stack, common_size
 from blotquant.quantification.background import Array
 
 SIDE_PX = 0.5

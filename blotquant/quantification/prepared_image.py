@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blotquant.errors import ImageError
-from blotquant.imaging.robust import middle_of, winsorised_sd
+from blotquant.imaging.robust import box_sums, full_widths, middle_of, winsorised_sd
 from blotquant.model.geometry import Band, Box, Layout, area_weights, clip_box, polygon, polygon_area
 from blotquant.model.image import BlotImage, FloatImage
-from blotquant.quantification.apertures import box_sums, full_widths
 from blotquant.quantification.background import BACKGROUNDS, Aperture, BackgroundPixels, Estimate, FittedBackground
 from blotquant.quantification.background.row_shapes import RowShapes
 from blotquant.quantification.edge_losses import EdgeLosses, measure_edge_losses

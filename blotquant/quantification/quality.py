@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from blotquant.imaging.robust import full_widths
 from blotquant.model.geometry import Band, Box, Layout, Polygon
 from blotquant.model.image import FloatImage
-from blotquant.quantification.apertures import Stack, full_widths
+from blotquant.quantification.apertures import Stack
 from blotquant.quantification.background import Array
 from blotquant.quantification.noise import LOD_SDS, LOQ_SDS
 

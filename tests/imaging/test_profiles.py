@@ -6,7 +6,14 @@ from scipy.ndimage import grey_opening, maximum_filter1d
 from scipy.signal import peak_widths
 from skimage.transform import resize_local_mean
 
-from blotquant.imaging.robust import block_average, half_height_width, local_means, running_maximum
+from blotquant.imaging.robust import (
+    block_average,
+    box_sums,
+    full_widths,
+    half_height_width,
+    local_means,
+    running_maximum,
+)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -39,3 +46,25 @@ def test_block_average_leaves_out_incomplete_blocks():
     values = np.arange(7.0 * 11).reshape(7, 11)
     assert np.array_equal(block_average(values, 3, 4), [[v.mean() for v in (row[:4], row[4:8])]
                                                         for row in (values[:3].T, values[3:6].T)])  # fmt: skip
+
+
+def test_box_sums_of_boxes_that_leave_the_picture():
+    picture = np.random.default_rng(4).uniform(0, 9, (20, 30)).astype(np.float32)
+    boxes = [(2, 7, 3, 12), (-3, 4, 25, 40), (18, 25, 0, 1), (30, 40, 2, 5)]
+    for axis in (0, 1):
+        sums, n = box_sums(picture, boxes, axis)
+        for line, length, (r, s, c, d) in zip(sums, n, boxes, strict=True):
+            expected = picture[max(r, 0) : s, max(c, 0) : d].astype(float).sum(axis=axis)
+            assert length == len(expected)
+            np.testing.assert_allclose(line[:length], expected)
+            assert np.isinf(line[length:]).all()
+
+
+def test_full_widths_between_interpolated_crossings():
+    """A triangle of half widths 4 and 2, a box of 3, one that stays above half on a side, one without light."""
+    lines = [[0, 2, 4, 6, 8, 4, 0], [0, 9, 9, 9, 0], [5, 6, 9, 0], [0, 0, 0, 0], [1, 9, 1]]
+    n = np.array([len(line) for line in lines])
+    table = np.full((len(lines), 7), np.inf)
+    for place, line in zip(table, lines, strict=True):
+        place[: len(line)] = line
+    np.testing.assert_allclose(full_widths(table, n), [3.0, 3.0, np.nan, np.nan, 1.125])

@@ -329,6 +329,9 @@ class LaneBaseline(FittedBackground):
         # Half of a wave's height passes where its length is 2 pi lam**(1/4).
         shortest = (self.stiffness_told if told else self.stiffness) * self.ground.band_height
         lam, weights = (shortest / step / (2 * np.pi)) ** 4, counts / course.counts[free].mean()
+        if not told:
+            level = whittaker(centred, weights, lam)
+            return self.ground.cells.middles(), level + middle, float(course.counts.sum())
         # The bands' heights that leave least beside the smooth course are taken off with them.
         bands = np.array(lights).reshape(len(lights), len(centred)).T
         smooth, spread = np.split(whittaker(np.column_stack([centred, bands]), weights, lam), [1], axis=1)

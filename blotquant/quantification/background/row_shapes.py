@@ -13,6 +13,7 @@ Horne 1986 (Publ. Astron. Soc. Pac. 98, 609). docs/methods.md, "Background".
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +31,8 @@ from blotquant.doublets.row_model import (
     project,
     row_profile,
 )
-from blotquant.model.geometry import Band, Layout, clip_box
+from blotquant.imaging.robust import box_sums
+from blotquant.model.geometry import Band, Layout
 from blotquant.model.image import FloatImage
 from blotquant.quantification.background.background_pixels import Array
 
@@ -136,26 +138,34 @@ class RowShapes:
             Rows of a bin.
         """
         if band_id not in self.fitted:
-            row = self._row_of(band_id)
+            row = self.rows.get(band_id, [])
             self.fitted.update({band_id: None} | {band.id: None for bands in row for band in bands})
-            if any(uneven_sd > UNEVEN * self._light(bands[0]) for bands in row):
+            if any(uneven_sd > UNEVEN * self.lights[bands[0].id] for bands in row):
                 self.fitted.update(self._fit(row, uneven_sd, pixel, step))
         return self.fitted[band_id]
 
     def told_with(self, band_id: str) -> list[Band]:
         """The bands of a band's row whose own rows were told when it was asked for."""
-        return [band for bands in self._row_of(band_id) for band in bands if self.fitted.get(band.id) is not None]
+        return [band for bands in self.rows.get(band_id, []) for band in bands if self.fitted.get(band.id) is not None]
 
-    def _light(self, band: Band) -> float:
-        """Mean counts under an outline above the darkest of the rows around it."""
-        box = clip_box(band.box, self.signal.shape)
-        more = max((box.row_stop - box.row_start) // 2, 1)
-        rows = self.signal[max(box.row_start - more, 0) : box.row_stop + more, box.col_start : box.col_stop]
-        means = rows.mean(axis=1, dtype=float) if rows.size else np.zeros(1)
-        return float(means[more : len(means) - more or None].mean() - means.min()) if len(means) > 2 * more else 0.0
+    @cached_property
+    def lights(self) -> dict[str, float]:
+        """Mean counts under each outline above the darkest of the rows around it, by the band's id."""
+        tops, bottoms, lefts, rights = np.array([band.box for band in self.layout.bands], int).reshape(-1, 4).T
+        first, last = tops.clip(0, self.signal.shape[0]), bottoms.clip(0, self.signal.shape[0])
+        more = np.maximum((last - first) // 2, 1)
+        sums, n = box_sums(self.signal, np.stack([first - more, last + more, lefts, rights], axis=1).tolist(), axis=1)
+        lefts, rights = (cols.clip(0, self.signal.shape[1]) for cols in (lefts, rights))
+        places, n_own = np.arange(sums.shape[1]), np.maximum(n - 2 * more, 1)
+        is_own = (places >= more[:, None]) & (places < (n - more)[:, None])
+        own = np.where(is_own, sums, 0.0).sum(axis=1) / n_own
+        above = (own - sums.min(axis=1, initial=np.inf)) / np.maximum(rights - lefts, 1)
+        ids = (band.id for band in self.layout.bands)
+        return dict(zip(ids, np.where(n > 2 * more, above, 0.0).tolist(), strict=True))
 
-    def _row_of(self, band_id: str) -> list[tuple[Band, ...]]:
-        """Bands of a band's row, lane by lane: one each, or the two halves of a doublet; none of a band without row."""
+    @cached_property
+    def rows(self) -> dict[str, list[tuple[Band, ...]]]:
+        """Bands of each band's row, lane by lane: one each, or the halves of a doublet; only of bands with a row."""
         rows: dict[tuple[object, ...], list[tuple[Band, ...]]] = {}
         for lane in self.layout.lanes:
             sharing: dict[object, list[Band]] = {}
@@ -163,10 +173,11 @@ class RowShapes:
                 sharing.setdefault(band.outline if band.split else band.id, []).append(band)
             for bands in sharing.values():
                 rows.setdefault((lane.strip, *(band.row for band in bands)), []).append(tuple(bands))
-        for (_, *numbers), row in rows.items():
-            if any(band.id == band_id for bands in row for band in bands):
-                return row if None not in numbers and len(numbers) <= 2 else []
-        return []
+        return {
+            band.id: row
+            for (_, *numbers), row in rows.items() if None not in numbers and len(numbers) <= 2
+            for bands in row for band in bands
+        }  # fmt: skip
 
     def _fit(self, row: list[tuple[Band, ...]], uneven_sd: float, pixel: float, step: int) -> dict[str, OwnRows | None]:
         """Own rows of all bands of one row, by id."""
