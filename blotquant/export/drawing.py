@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image, ImageDraw, ImageFont
     from reportlab.lib.utils import ImageReader
+    from reportlab.pdfbase.ttfonts import TTFont
     from reportlab.pdfgen.canvas import Canvas
 
 Points = Sequence[tuple[float, float]]
@@ -310,10 +311,9 @@ def write_pdf(pages: Sequence[Drawing]) -> bytes:
     from reportlab import rl_config
     from reportlab.lib.utils import ImageReader
     from reportlab.pdfbase.pdfmetrics import registerFont
-    from reportlab.pdfbase.ttfonts import TTFont
     from reportlab.pdfgen.canvas import Canvas
 
-    registerFont(TTFont(PDF_FONT, io.BytesIO(_font_file())))
+    registerFont(_pdf_font())
     shown = {item.png for page in pages for item in page.items if isinstance(item, Picture)}
     pictures = {png: ImageReader(Image.open(io.BytesIO(png))) for png in shown}
     buffer, in_letters = io.BytesIO(), rl_config.useA85
@@ -331,6 +331,14 @@ def write_pdf(pages: Sequence[Drawing]) -> bytes:
     finally:
         rl_config.useA85 = in_letters
     return buffer.getvalue()
+
+
+@cache
+def _pdf_font() -> TTFont:
+    """The font of PDFs, read once; which of its letters a document shows is kept with the document."""
+    from reportlab.pdfbase.ttfonts import TTFont
+
+    return TTFont(PDF_FONT, io.BytesIO(_font_file()))
 
 
 def _print_item(

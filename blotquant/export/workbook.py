@@ -42,7 +42,7 @@ from blotquant.tables import (
 )
 
 
-def prism_table(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
+def prism_table(experiment: Experiment, ratios: pd.DataFrame, units: pd.DataFrame | None = None) -> pd.DataFrame:
     """Lay every ratio's replicates out for Prism.
 
     Parameters
@@ -51,6 +51,8 @@ def prism_table(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
         Declares the scaling between blots.
     ratios : DataFrame
         From `normalize`.
+    units : DataFrame, optional
+        From `scaled_units`, where it is at hand.
 
     Returns
     -------
@@ -61,7 +63,7 @@ def prism_table(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
         blots scaled as declared. A replicate without a value leaves its cell empty. Prism has no bounds: where a value
         is only known to be at most or at least something, the last columns, ``ratio: bounds``, say so in text.
     """
-    units = scaled_units(experiment, ratios)
+    units = scaled_units(experiment, ratios) if units is None else units
     names = list(dict.fromkeys(ratios["ratio"].dropna()))
     replicates = list(dict.fromkeys(units["replicate"]))
     role = ratios["role"] if "role" in ratios else pd.Series("sample", index=ratios.index)
@@ -97,15 +99,22 @@ def prism_table(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
     return frame.astype({**texts, **dict.fromkeys(columns, "float64")})
 
 
-def replicate_table(experiment: Experiment, ratios: pd.DataFrame) -> pd.DataFrame:
+def replicate_table(experiment: Experiment, units: pd.DataFrame) -> pd.DataFrame:
     """What the statistics are made of, one row per ratio, condition and biological replicate, ready for R or Python.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Declares the scaling between blots.
+    units : DataFrame
+        From `scaled_units`.
 
     Returns
     -------
     DataFrame
         With `REPLICATE_COLUMNS`.
     """
-    units = scaled_units(experiment, ratios).assign(scaling=experiment.compare.scaling)
+    units = units.assign(scaling=experiment.compare.scaling)
     value = units["value"].astype(float)
     units["ln_value"] = np.log(value.where(value > 0))
     units["bound"] = units["bound"].replace("", pd.NA)
@@ -206,10 +215,10 @@ def write_workbook(
         if key in tables:
             _write_table(book.add_worksheet(title), styles, tables[key], columns, where=Path(path).name)
     if experiment is not None and "ratios" in tables:
-        prism = prism_table(experiment, tables["ratios"])
+        units = scaled_units(experiment, tables["ratios"])
+        prism, replicates = prism_table(experiment, tables["ratios"], units), replicate_table(experiment, units)
         _write_table(book.add_worksheet("Prism"), styles, prism, {}, where=Path(path).name)
-        units = replicate_table(experiment, tables["ratios"])
-        _write_table(book.add_worksheet("Replicates"), styles, units, REPLICATE_COLUMNS, where=Path(path).name)
+        _write_table(book.add_worksheet("Replicates"), styles, replicates, REPLICATE_COLUMNS, where=Path(path).name)
     book.close()
     atomic_write(path, buffer.getvalue())
 

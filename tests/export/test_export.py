@@ -13,6 +13,7 @@ from small_experiment import band_table, experiment, image, lane_table, ratio
 from blotquant.errors import OutputError
 from blotquant.export.workbook import prism_table, replicate_table, write_parquet, write_prism, write_workbook
 from blotquant.io.files import write_table
+from blotquant.statistics.compare import scaled_units
 from blotquant.tables import CARRY_OVER_COLUMNS, EXPOSURE_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS, make_table
 
 NASTY = '=HYPERLINK("http://x")'
@@ -155,7 +156,7 @@ def test_prism_table_tells_bounds_in_its_last_column(study, tables):
     assert np.isnan(table["a (scaled by fixed_point): 2"].iloc[1])
     reference = ratios.loc[(ratios["ratio"] == "a") & (ratios["condition"] == "v") & (ratios["blot"] == "2"), "value"]
     assert table.iloc[:, -1].fillna("").tolist() == ["", f"2 ≥ {value / reference.iloc[0]:.4g}"]
-    units = replicate_table(study, ratios)
+    units = replicate_table(study, scaled_units(study, ratios))
     bound = units[units["bound"].notna()].iloc[0]
     assert (bound["bound"], bound["bound_value"]) == ("≥", pytest.approx(value / reference.iloc[0]))
     assert np.isnan(bound["value"])
