@@ -239,15 +239,15 @@ def match_lanes(experiment: Experiment, blot: str, membrane: str, other: str) ->
     dict of int to int
         Lane on `membrane` to lane on `other`; lanes without a partner are left out.
     """
-    a, b = experiment.samples_of(blot, membrane), experiment.samples_of(blot, other)
-    if membrane == other or (a["membrane"].isna().all() and b["membrane"].isna().all()):
-        return {int(lane): int(lane) for lane in a["lane"]}
+    a, b = experiment.lane_records(blot, membrane), experiment.lane_records(blot, other)
+    if membrane == other or not any(isinstance(row["membrane"], str) for row in (*a, *b)):
+        return {int(row["lane"]): int(row["lane"]) for row in a}
     # Samples are known by name, and their repeats by order.
-    keys = [
-        {
-            (str(sample), int(k)): int(lane)
-            for sample, k, lane in zip(rows["sample"], rows.groupby("sample").cumcount(), rows["lane"], strict=True)
-        }
-        for rows in (rows.dropna(subset=["sample"]) for rows in (a, b))
-    ]
-    return {lane: keys[1][key] for key, lane in keys[0].items() if key in keys[1]}
+    there: dict[str, list[int]] = {}
+    for row in (row for row in b if isinstance(row["sample"], str)):
+        there.setdefault(row["sample"], []).append(int(row["lane"]))
+    found = {}
+    for row in a:
+        if isinstance(row["sample"], str) and (lanes := there.get(row["sample"])):
+            found[int(row["lane"])] = lanes.pop(0)
+    return found

@@ -101,14 +101,16 @@ def blot_scales(
 
 def _by_condition(logs: pd.DataFrame, names: Sequence[str], what: str) -> pd.Series:
     """Scale to conditions that stand on every blot."""
-    rows = logs.reindex(index=[name for name in names if name in logs.index]).dropna(how="all")
+    rows = logs[logs.index.isin(names)]
+    known = np.isfinite(rows.to_numpy(dtype=float))
     # Only standards that every blot carries relate the blots.
-    complete = rows.dropna()
+    complete = rows[known.all(axis=1)]
     if not len(complete):
-        lacking = [str(blot) for blot in logs.columns if rows[blot].isna().all()] if len(rows) else ["all"]
-        msg = f"no usable {what} on blot {', '.join(lacking)}"
+        lacking = [str(blot) for blot, has in zip(logs.columns, known.any(axis=0), strict=True) if not has]
+        msg = f"no usable {what} on blot {', '.join(lacking if known.any() else ['all'])}"
         raise DesignError(msg)
-    return complete.mean()
+    factors: pd.Series = complete.mean()
+    return factors
 
 
 def _by_sum(logs: pd.DataFrame) -> pd.Series:
