@@ -197,7 +197,7 @@ class Band:
     lane : str
         Id of the lane it lies in.
     outline : Polygon
-        The area that is weighed, in (row, col); its edge pixels count by the covered part.
+        The area that is measured, in (row, col); its edge pixels count by the covered part.
     peak : (row, col)
         Where it is brightest.
     row : int or None

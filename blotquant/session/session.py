@@ -295,7 +295,8 @@ def _longest_list(data: Any) -> int:
         value = waiting.pop()
         if isinstance(value, list):
             longest = max(longest, len(value))
-        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        waiting += [part for part in inner if isinstance(part, dict | list)]
     return longest
 
 
