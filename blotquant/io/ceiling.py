@@ -57,30 +57,6 @@ _FLAT_DEPTH = 0.02
 """How near to zero that level lies, as a part of full scale."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Levels:
-    """The distinct finite values of a picture and how many pixels hold each.
-
-    Attributes
-    ----------
-    values : ndarray, shape (n,)
-        Ascending, in the picture's dtype.
-    counts : ndarray of int, shape (n,)
-        Pixels per value.
-    n_nonfinite : int
-        Pixels that are NaN or infinite.
-    """
-
-    values: NDArray[Any]
-    counts: NDArray[np.int64]
-    n_nonfinite: int = 0
-
-    @property
-    def n_pixels(self) -> int:
-        """Finite pixels."""
-        return int(self.counts.sum())
-
-
 @dataclass(frozen=True, slots=True)
 class Scale:
     """Both ends of the value scale, and what the values tell about the file's past.
@@ -131,9 +107,9 @@ def judge_scale(
         maximum, unless a full scale below the type's shows in the values.
     """
     # What the type and the file say of the largest value.
-    levels = count_levels(pixels)
+    values, counts = count_levels(pixels)
     declared = full_scale
-    if full_scale is None or not levels.n_pixels or levels.values[-1] > full_scale:
+    if full_scale is None or not len(values) or values[-1] > full_scale:
         # Pixels above a declared maximum prove it wrong.
         declared = None
     is_integer = bool(np.issubdtype(pixels.dtype, np.integer))
@@ -141,74 +117,67 @@ def judge_scale(
     type_top = float(np.iinfo(pixels.dtype).max) if is_integer else declared or float("inf")
     type_bottom = float(np.iinfo(pixels.dtype).min) if is_integer else 0.0
     top = float(declared or type_top)
-    if polarity == "dark" and not declared and _pile_up(levels) in _CAMERA_FULL_SCALES:
+    if polarity == "dark" and not declared and _pile_up(values, counts) in _CAMERA_FULL_SCALES:
         # The paper of a dark-band picture piles up at the full scale of a 10-, 12- or 14-bit camera.
-        top = _pile_up(levels)
+        top = _pile_up(values, counts)
     # Levels of the signal, bands bright: dark bands are counted down from white.
-    signal, white, limit = levels, top, top
+    white, limit = top, top
     if polarity == "dark":
-        white = float(levels.values[-1]) if np.isinf(top) else top
-        negative = white - levels.values[::-1].astype(np.float64)
-        signal = Levels(negative, levels.counts[::-1], levels.n_nonfinite)
+        white = float(values[-1]) if np.isinf(top) else top
+        values, counts = white - values[::-1].astype(np.float64), counts[::-1]
         limit = top if np.isinf(top) else white - type_bottom
     # The ceiling is where pixels pile up on one value, or the foot of a plateau with a width.
-    hard = min(limit, _pile_up(signal))
-    ceiling = min(hard, _plateau(signal, hard, _FILM_PLATEAU_RATIO if is_film else _PLATEAU_RATIO))
+    hard = min(limit, _pile_up(values, counts))
+    ceiling = min(hard, _plateau(values, counts, hard, _FILM_PLATEAU_RATIO if is_film else _PLATEAU_RATIO))
     flags = ["lower_ceiling"] if hard < type_top else []
     # Of a whole picture first, by its counts: few need the second look, which leaves frames and margins out.
-    if int(signal.counts[signal.values >= hard].sum()) > 0.5 * signal.n_pixels:
+    if int(counts[values >= hard].sum()) > 0.5 * counts.sum():
         light = np.nan_to_num(pixels.astype(np.float64))
         flags += ["saturated_picture"] if is_mostly_at(white - light if polarity == "dark" else light, hard) else []
     flags += ["soft_ceiling"] if ceiling < hard else []
-    flags += _export_flags(pixels, signal, full_scale, is_original=is_original)
+    flags += _export_flags(pixels, values, counts, full_scale, is_original=is_original)
     return Scale(0.0 if np.isinf(white) else white, ceiling, tuple(flags))
 
 
-def count_levels(pixels: NDArray[Any]) -> Levels:
-    """Count the pixels of every distinct value; NaN and infinities are counted apart."""
+def count_levels(pixels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The distinct finite values of a picture, rising, and how many pixels hold each."""
     if pixels.dtype in (np.uint8, np.uint16):
-        counts = _histogram(pixels.ravel())
+        # Block by block: `bincount` widens its input to eight bytes, which for a block stays in the cache.
+        flat, n_levels = pixels.ravel(), int(pixels.max()) + 1
+        counts = np.zeros(n_levels, dtype=np.int64)
+        for start in range(0, flat.size, _BLOCK_PX):
+            counts += np.bincount(flat[start : start + _BLOCK_PX], minlength=n_levels)
         values = np.flatnonzero(counts)
-        return Levels(values.astype(pixels.dtype), counts[values])
+        return values.astype(pixels.dtype), counts[values]
     values = pixels[np.isfinite(pixels)]
     values.sort()  # in place: what `np.unique` does takes two more copies of the picture
     first = np.flatnonzero(np.concatenate([np.ones(min(values.size, 1), dtype=bool), values[1:] != values[:-1]]))
-    return Levels(values[first], np.diff(first, append=values.size), pixels.size - values.size)
+    return values[first], np.diff(first, append=values.size)
 
 
-def _histogram(values: NDArray[Any]) -> NDArray[np.int64]:
-    """Count values block by block: `bincount` widens its input to eight bytes, which for a block stays in the cache."""
-    n_levels = int(values.max()) + 1
-    counts = np.zeros(n_levels, dtype=np.int64)
-    for start in range(0, values.size, _BLOCK_PX):
-        counts += np.bincount(values[start : start + _BLOCK_PX], minlength=n_levels)
-    return counts
-
-
-def _pile_up(levels: Levels) -> float:
+def _pile_up(values: NDArray[Any], counts: NDArray[np.int64]) -> float:
     """Highest value if far more pixels hold it than the tail below leads to expect, else `inf`."""
-    if len(levels.values) < 2:
+    if len(values) < 2:
         return float("inf")
-    top, held = float(levels.values[-1]), int(levels.counts[-1])
-    tail = float(levels.counts[-1 - _NEIGHBOURS : -1].mean())
+    top, held = float(values[-1]), int(counts[-1])
+    tail = float(counts[-1 - _NEIGHBOURS : -1].mean())
     camera = top in _CAMERA_FULL_SCALES
     enough, ratio = (_CAMERA_PILE_UP_PX, _CAMERA_PILE_UP_RATIO) if camera else (_PILE_UP_PX, _PILE_UP_RATIO)
     return top if held >= enough and held >= ratio * tail else float("inf")
 
 
-def _plateau(signal: Levels, hard: float, ratio: float) -> float:
+def _plateau(values: NDArray[Any], counts: NDArray[Any], hard: float, ratio: float) -> float:
     """Lower foot of a plateau with a width at the highest counts, else `inf`.
 
     Wells that were full before a dark frame was taken off, or before frames were averaged, lie on no single value. They
     still crowd at the top: of a band that rises to its peak, fewer pixels lie in the last 3 % of the height than in the
     12 % below; of one that was cut off, more.
     """
-    counts = signal.counts.astype(np.float64)
-    if signal.n_pixels < _ENOUGH_PIXELS or len(signal.values) < _ENOUGH_LEVELS:
+    if counts.sum() < _ENOUGH_PIXELS or len(values) < _ENOUGH_LEVELS:
         return float("inf")
     # Ground and top of the picture by its histogram.
+    values, counts = values.astype(np.float64), counts.astype(np.float64)
     below = np.cumsum(counts)
-    values = signal.values.astype(np.float64)
     ground = float(values[np.searchsorted(below, 0.5 * below[-1])])
     # Three hot pixels are no band.
     top = float(values[np.searchsorted(below, below[-1] - 3)])
@@ -228,35 +197,43 @@ def _plateau(signal: Levels, hard: float, ratio: float) -> float:
     return float(edges[low[-1] + 1]) if len(low) else float(edges[0])
 
 
-def _export_flags(pixels: NDArray[Any], signal: Levels, full_scale: float | None, *, is_original: bool) -> list[str]:
+def _export_flags(
+    pixels: NDArray[Any],
+    values: NDArray[Any],
+    counts: NDArray[np.int64],
+    full_scale: float | None,
+    *,
+    is_original: bool,
+) -> list[str]:
     shallow = pixels.dtype.itemsize == 1 or (full_scale is not None and full_scale <= 255)
-    enough = signal.n_pixels >= _ENOUGH_PIXELS
-    is_cut = enough and _is_clipped_black(signal, shallow=shallow)
+    n_pixels = int(counts.sum())
+    enough = n_pixels >= _ENOUGH_PIXELS
+    is_cut = enough and _is_clipped_black(values, counts / n_pixels, shallow=shallow)
     step = 1
-    if np.issubdtype(pixels.dtype, np.integer) and len(signal.values) >= _ENOUGH_LEVELS:
+    if np.issubdtype(pixels.dtype, np.integer) and len(values) >= _ENOUGH_LEVELS:
         # Largest step that all values are apart by.
-        step = int(np.gcd.reduce(np.diff(signal.values.astype(np.int64))))
+        step = int(np.gcd.reduce(np.diff(values.astype(np.int64))))
     claims = {
         "low_bit_depth": shallow,
-        "few_levels": enough and pixels.dtype.itemsize > 1 and len(signal.values) <= _FEW_LEVELS,
+        "few_levels": enough and pixels.dtype.itemsize > 1 and len(values) <= _FEW_LEVELS,
         "stepped_levels": enough and step > 1,
         "clipped_black": is_cut and not is_original,
         "zeros_kept": is_cut and is_original,
-        "nonfinite_pixels": signal.n_nonfinite > 0,
+        "nonfinite_pixels": n_pixels < pixels.size,
     }
     return [name for name, holds in claims.items() if holds]
 
 
-def _is_clipped_black(signal: Levels, *, shallow: bool) -> bool:
+def _is_clipped_black(values: NDArray[Any], share: NDArray[np.float64], *, shallow: bool) -> bool:
     """Whether the background was cut off: a pile-up at zero signal, or one flat level next to it in 8 bits.
 
     JPEG ringing scatters a few pixels beyond a cut background, so in 8 bits the flat level need not be zero itself.
+    `share` is the part of the pixels at each value.
     """
-    if len(signal.values) < 2:
+    if len(values) < 2:
         return False
-    share = signal.counts / signal.n_pixels
     tail = float(share[1 : 1 + _NEIGHBOURS].mean())
-    piled = signal.values[0] == 0 and share[0] >= max(_BLACK_SHARE, _PILE_UP_RATIO * tail)
+    piled = values[0] == 0 and share[0] >= max(_BLACK_SHARE, _PILE_UP_RATIO * tail)
     flattest = int(share.argmax())
-    near_zero = abs(float(signal.values[flattest])) <= _FLAT_DEPTH * 255
+    near_zero = abs(float(values[flattest])) <= _FLAT_DEPTH * 255
     return bool(piled or (shallow and share[flattest] >= _FLAT_SHARE and near_zero))

@@ -112,7 +112,7 @@ def test_judge_scale_not_finite_and_saturated_pictures() -> None:
     pixels = ramp(30000).astype("f4")
     pixels[0, 0], pixels[0, 1] = np.nan, np.inf
     assert judge_scale(pixels, "bright").flags == ("nonfinite_pixels",)
-    assert count_levels(pixels).n_nonfinite == 2
+    assert count_levels(pixels)[1].sum() == pixels.size - 2
     full = np.full((50, 50), 65535, "u2")
     assert "saturated_picture" in judge_scale(full, "bright").flags
     assert "saturated_picture" not in judge_scale(np.full((50, 50), 500, "u2"), "bright").flags
