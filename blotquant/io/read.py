@@ -316,14 +316,12 @@ def _read_raw(source: Source) -> RawPicture:
 
 def _lay(source: Source, raw: RawPicture, wanted: Orientation) -> tuple[RawPicture, Orientation]:
     """Turn, mirror and cut the pixels as the file's tag and the caller say."""
-    from blotquant.imaging.content import orient
-
     laid = replace(wanted, tag=raw.tag if wanted.tag is None else wanted.tag)
     if laid == Orientation():
         return raw, laid
     try:
-        pixels = orient(raw.pixels, laid)
-        marks = None if raw.marks is None else orient(raw.marks, laid)
+        pixels = laid.lay(raw.pixels)
+        marks = None if raw.marks is None else laid.lay(raw.marks)
     except ValueError as error:
         raise source.error(str(error)) from None
     flags = raw.flags if laid.tag == 1 else (*raw.flags, "orientation_applied")
@@ -336,7 +334,7 @@ def _to_image(
     source: Source, raw: RawPicture, laid: Orientation, *, polarity: Polarity | None, exposure_s: float | None
 ) -> BlotImage:
     """Judge direction and scale of the counts and put everything together."""
-    from blotquant.imaging.polarity import UNCERTAIN_BELOW, guess_polarity
+    from blotquant.imaging.content import UNCERTAIN_BELOW, guess_polarity
     from blotquant.io.ceiling import judge_scale
     from blotquant.io.metadata import says_film, says_flatbed, stores_density
 

@@ -49,6 +49,44 @@ class Orientation:
         left = self.rotate - 90 * round(self.rotate / 90)
         return left if self.flip is None else -left
 
+    def lay(self, stored: NDArray[Any]) -> NDArray[Any]:
+        """Stored pixels as the file's tag says, then cut, turned by quarters and mirrored as a person says.
+
+        Every pixel keeps its stored value. What is left of a free angle (`lean_deg`) turns what is found
+        (`blotquant.detection.turned`), not the pixels.
+
+        Raises
+        ------
+        ValueError
+            If the region does not lie in the picture; the message shows both.
+
+        References
+        ----------
+        TIFF 6.0, tag 274 (Orientation), which EXIF shares.
+        """
+        # As viewers show them by the tag, 1 to 8.
+        pixels = stored.swapaxes(0, 1) if self.tag in (5, 6, 7, 8) else stored
+        if self.tag in (3, 4, 7, 8):
+            pixels = pixels[::-1]
+        if self.tag in (2, 3, 6, 7):
+            pixels = pixels[:, ::-1]
+        if self.region is not None:
+            left, top, right, bottom = self.region
+            height, width = pixels.shape[:2]
+            if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+                msg = (
+                    f"region {left},{top},{right},{bottom} (left, top, right, bottom) does not lie in the picture of "
+                    f"{width} × {height} px"
+                )
+                raise ValueError(msg)
+            pixels = pixels[top:bottom, left:right]
+        pixels = np.rot90(pixels, self.quarter_turns)
+        if self.flip == "left-right":
+            pixels = pixels[:, ::-1]
+        elif self.flip == "top-bottom":
+            pixels = pixels[::-1]
+        return np.ascontiguousarray(pixels)
+
     def then(self, step: Orientation, shape: tuple[int, int]) -> Orientation:
         """One way to lay a picture, for this one followed by another.
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from blotquant.errors import BlotQuantError, ImageError
-from blotquant.imaging.content import orient
-from blotquant.imaging.polarity import guess_polarity
+from blotquant.imaging.content import guess_polarity
 from blotquant.io import read_image
 from blotquant.io.files import PICTURE_SUFFIXES
 from blotquant.model.image import BlotImage, Orientation
@@ -166,8 +165,8 @@ def lay_again(opened: Opened, step: Orientation | None, *, who: str, when: str) 
         msg = f"{image.name}: there is no file to take the whole picture from; undo the cut"
         raise ImageError(msg)
     else:
-        marks = None if image.marks is None else orient(image.marks, step)
-        now = image.with_(pixels=orient(image.pixels, step), marks=marks, orientation=laid)
+        marks = None if image.marks is None else step.lay(image.marks)
+        now = image.with_(pixels=step.lay(image.pixels), marks=marks, orientation=laid)
     found = start(now, opened.session.settings)
     words = [one.describe() or "as it is" for one in (image.orientation, laid)]
     session = found.session.edit([Change("image", "orientation", *words)], action="laid", who=who, when=when)

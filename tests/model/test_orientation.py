@@ -6,7 +6,6 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blotquant.imaging.content import orient
 from blotquant.model.image import Orientation
 
 FLIPS = st.sampled_from([None, "left-right", "top-bottom"])
@@ -30,11 +29,11 @@ def steps(draw: st.DrawFn, shape: tuple[int, int]) -> Orientation:
 def test_then_is_one_laying_after_the_other(data: st.DataObject, tag: int) -> None:
     stored = np.arange(11 * 17).reshape(11, 17)
     laid = Orientation(tag=tag)
-    shown = orient(stored, laid)
+    shown = laid.lay(stored)
     for _ in range(3):
         step = data.draw(steps(shown.shape))
-        laid, shown = laid.then(step, shown.shape), orient(shown, step)
-        assert np.array_equal(orient(stored, laid), shown)
+        laid, shown = laid.then(step, shown.shape), step.lay(shown)
+        assert np.array_equal(laid.lay(stored), shown)
 
 
 def test_then_of_opposite_steps_is_nothing() -> None:
