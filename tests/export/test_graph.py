@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
+from figure_texts import cut_texts
 from PIL import Image
 
 from blotquant.export.graph import COLUMN_WIDTHS_MM, draw_graph, graph_legend, graph_name
@@ -48,6 +49,14 @@ def test_draw_graph_keeps_text_as_text_and_the_same_bytes():
     assert b"Arial" in files[".svg"]
     assert files[".pdf"].startswith(b"%PDF")
     assert b"/Type3" not in files[".pdf"]  # outlines in place of letters cannot be edited
+
+
+@pytest.mark.parametrize("n_conditions", [2, 30])
+def test_draw_graph_cuts_no_text(n_conditions):
+    ratios, summary = (table.replace({"condition": {"condition 0": "doxorubicin 10 µM in DMSO, 48 h after"}})
+                       for table in tables(n_conditions))  # fmt: skip
+    ratios = ratios.assign(blot=ratios["blot"].replace({"1": "of the second week, by another hand"}))
+    assert cut_texts(draw_graph(ratios, summary, reference=summary["condition"][0])[".svg"].decode()) == []
 
 
 def test_graph_name_is_safe_for_files():

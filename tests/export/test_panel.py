@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import small_experiment as small
+from figure_texts import cut_texts
 from PIL import Image
 
 from blotquant.export.panel import blots_shown, choose_pictures, cut_crop, describe_panel, draw_panel, panel_name
@@ -104,6 +105,13 @@ def test_strips_of_twin_membranes_tell_where_they_lie(entry):
     drawn = draw_panel([crop, twin], {}, ratio="P/T", blot="1")[".svg"].decode()
     assert re.findall(r">(membrane \w+)<", drawn) == [f"membrane {entry.membrane}", "membrane 1b"]
     assert "membrane" not in draw_panel([crop, crop], {}, ratio="P/T", blot="1")[".svg"].decode()
+
+
+def test_draw_panel_cuts_no_text(entry):
+    crop, _ = crop_of(entry, [1, 2, 4, 5])
+    long = replace(crop, entry=entry.model_copy(update={"probe": "phospho_AKT_Ser473_of_another_maker"}))
+    labels = {1: "x", 5: "doxorubicin 10 µM in DMSO, 48 h after transfection"}
+    assert cut_texts(draw_panel([crop, long], labels, ratio="P/T", blot="1")[".svg"].decode()) == []
 
 
 def test_panel_name_is_safe_for_files():
