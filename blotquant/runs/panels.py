@@ -7,16 +7,14 @@ shows each beside its annotated twin. `verify` makes them again from the same fu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from blotquant.errors import BlotQuantError
-from blotquant.io.files import atomic_write, read_table
+from blotquant.io.files import atomic_write
 from blotquant.report.blot import SHOWN_ROLES
-from blotquant.runs.folder import summaries
-from blotquant.runs.membranes import unit_key
 from blotquant.runs.pictures import open_session_picture
 from blotquant.session.session import load_session
 from blotquant.text import say
@@ -35,7 +33,14 @@ Marks = Mapping[str, Sequence[tuple[float, str]]]
 """Row and mass of the ladder's bands in each picture, by the file name of its session."""
 
 
-def write_figures_of(experiment: Experiment, store: Store, *, folder: Path) -> list[Path]:
+def write_figures_of(
+    experiment: Experiment,
+    store: Store,
+    tables: Mapping[str, pd.DataFrame],
+    units: Iterable[Mapping[str, Any]],
+    *,
+    folder: Path,
+) -> list[Path]:
     """Write every figure of a run into the store's new files.
 
     Parameters
@@ -43,7 +48,11 @@ def write_figures_of(experiment: Experiment, store: Store, *, folder: Path) -> l
     experiment : Experiment
         What belongs together.
     store : Store
-        With the tables of the run ready, and the parts that they were made from.
+        Where the tables of the run are ready.
+    tables : mapping of str to DataFrame
+        Those tables.
+    units : iterable of mapping
+        The summaries of the membranes that they were made from.
     folder : pathlib.Path
         The results folder whose ``sessions`` belong to them.
 
@@ -52,14 +61,9 @@ def write_figures_of(experiment: Experiment, store: Store, *, folder: Path) -> l
     list of pathlib.Path
         The files.
     """
-    from blotquant.tables import BAND_COLUMNS, LANE_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS
-
-    columns = {"bands": BAND_COLUMNS, "lanes": LANE_COLUMNS, "ratios": RATIO_COLUMNS, "summary": SUMMARY_COLUMNS}
-    tables = {name: read_table(store.new / f"{name}.csv", of) for name, of in columns.items()}
-    keys = {unit_key(blot, membrane): None for blot, membrane, _ in experiment.membranes()}
     marks = {
         picture["session"]: [(float(row), str(kda)) for row, kda in picture["kda_marks"]]
-        for unit in summaries(store, keys)
+        for unit in units
         for picture in unit["pictures"]
     }
     files, place = [], store.new / "figures"

@@ -11,7 +11,7 @@ from blotquant.errors import BlotQuantError, SessionError
 from blotquant.io.files import is_file
 from blotquant.runs.corrections import Wanted, match_corrections, read_sessions
 from blotquant.runs.differences import Finding
-from blotquant.runs.folder import Workers, run_units
+from blotquant.runs.folder import Workers, run_units, summaries
 from blotquant.runs.manifest import MANIFEST, InputRecord, Manifest
 from blotquant.runs.store import Store
 from blotquant.session.image_reference import existing
@@ -121,8 +121,8 @@ def _run_again(
     experiment = read_experiment(find_original(records[0], out, images))
     tasks = membrane_tasks(experiment, settings, (out / "sessions").absolute(), _own_corrections(out))
     failures, _ = run_units(store, measure_membrane, tasks, workers=_ALONE, what="membranes")
-    assemble_run(experiment, store, tasks, settings=settings, failures=failures)
+    _, tables = assemble_run(experiment, store, tasks, settings=settings, failures=failures)
     # An original or a session that is not what it was is told elsewhere.
     with contextlib.suppress(BlotQuantError):
-        write_figures_of(experiment, store, folder=out)
+        write_figures_of(experiment, store, tables, summaries(store, tasks), folder=out)
     return failures, wanted_sessions(experiment)

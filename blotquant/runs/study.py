@@ -139,17 +139,18 @@ def run_experiment(
             store, measure_membrane, tasks, workers=workers, what="membranes", refused=_refused(tasks, matched)
         )
         # What tied the pictures of each membrane, and which of them no ratio may be made of.
-        for done in summaries(store, tasks):
+        units = list(summaries(store, tasks))
+        for done in units:
             say(f"{done['unit']}: {done['identity']}")
-        for unit, lines in held_back(summaries(store, tasks)).items():
+        for unit, lines in held_back(units).items():
             say(
                 f"{unit}: no ratio is made of pictures whose lanes are not known to be the sheet's\n  "
                 + "\n  ".join(lines)
             )
         # Tables, report and figures are made ready beside the earlier results, then take their places together.
-        ready = assemble_run(experiment, store, tasks, settings=used, failures=failures)
+        ready, tables = assemble_run(experiment, store, tasks, settings=used, failures=failures)
         ready += write_parquets(ready) if parquet else []
-        ready += write_figures_of(experiment, store, folder=store.folder)
+        ready += write_figures_of(experiment, store, tables, units, folder=store.folder)
         manifest = _record(experiment, store, tasks, settings=used, failures=failures)
         publish(store, manifest, sessions=session_names(store, tasks))
         files = tuple(out / path.relative_to(store.new) for path in ready)
@@ -203,14 +204,28 @@ def assemble_run(
     *,
     settings: Settings,
     failures: Mapping[str, str],
-) -> list[Path]:
-    """Make every table, the workbook and the report ready from the parts of an experiment's membranes."""
+) -> tuple[list[Path], dict[str, pd.DataFrame]]:
+    """Make every table, the workbook and the report ready from the parts of an experiment's membranes.
+
+    Returns
+    -------
+    files : list of pathlib.Path
+        As they lie in `Store.new`.
+    tables : dict of str to DataFrame
+        The tables among them, by name.
+    """
     store.clear_new()
-    tables = _write_tables(experiment, store, keys)
+    records: dict[str, list[Mapping[str, Any]]] = {}
+    units = []
+    for part in filter(None, map(store.load, keys)):
+        units.append(part.summary)
+        for name, rows in part.tables.items():
+            records.setdefault(name, []).extend(rows)
+    tables = _write_tables(experiment, store, records, held_back(units))
     files = [*(store.new / f"{name}.csv" for name in tables), store.new / "prism.csv"]
     files += [path for path in (store.new / DILUTION_FILE,) if path.exists()]
-    units = tuple(summaries(store, keys))
-    return files + _write_reports(experiment, store, tables, settings=settings, units=units, failures=failures)
+    files += _write_reports(experiment, store, tables, settings=settings, units=units, failures=failures)
+    return files, tables
 
 
 def _record(
@@ -272,7 +287,12 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _write_tables(experiment: Experiment, store: Store, keys: Mapping[str, object]) -> dict[str, pd.DataFrame]:
+def _write_tables(
+    experiment: Experiment,
+    store: Store,
+    records: Mapping[str, Sequence[Mapping[str, Any]]],
+    held: Mapping[str, Sequence[str]],
+) -> dict[str, pd.DataFrame]:
     """Put the membranes' rows together, then normalise and compare."""
     from blotquant.export.workbook import write_prism
     from blotquant.normalization.exposures import fit_exposure_series
@@ -283,16 +303,16 @@ def _write_tables(experiment: Experiment, store: Store, keys: Mapping[str, objec
     from blotquant.statistics.sensitivity import vary_analysis
     from blotquant.tables import ALTERNATIVE_COLUMNS, BAND_COLUMNS, CARRY_OVER_COLUMNS, LANE_COLUMNS, make_table
 
-    bands = experiment.attach_sheet(make_table(store.records(keys, "bands"), BAND_COLUMNS))
-    lanes = experiment.attach_sheet(make_table(store.records(keys, "lanes"), LANE_COLUMNS))
-    carried = make_table(store.records(keys, "carry_over"), CARRY_OVER_COLUMNS)
-    ways = make_table(store.records(keys, "alternatives"), ALTERNATIVE_COLUMNS)
+    bands = experiment.attach_sheet(make_table(records.get("bands", ()), BAND_COLUMNS))
+    lanes = experiment.attach_sheet(make_table(records.get("lanes", ()), LANE_COLUMNS))
+    carried = make_table(records.get("carry_over", ()), CARRY_OVER_COLUMNS)
+    ways = make_table(records.get("alternatives", ()), ALTERNATIVE_COLUMNS)
     # Flags that the whole study decides come before the ratios that depend on them.
     bands, lanes, series = _hold_to_range(experiment, store, bands, lanes)
     experiment = experiment.without_dilutions()
     # Ratios of all blots first; comparisons and their other ways are made of them.
     ratios = flag_carry_over(experiment, normalize(experiment, bands, lanes, strict=False), carried)
-    ratios = tell_readings(ratios, held_back(summaries(store, keys)))
+    ratios = tell_readings(ratios, held)
     tables = {
         "bands": bands,
         "lanes": lanes,
