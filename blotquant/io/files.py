@@ -147,6 +147,14 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def sha256_if_read(path: Path) -> str:
+    """Checksum of a file's bytes; empty where it cannot be read."""
+    try:
+        return sha256_of(path)
+    except OSError:
+        return ""
+
+
 def atomic_write(
     path: str | os.PathLike[str],
     data: bytes | str | Iterable[str],

@@ -30,7 +30,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from blotquant.io.files import is_plain_file, read_bounded, sha256_of
+from blotquant.io.files import is_plain_file, read_bounded, sha256_if_read
 from blotquant.session.session import MAX_BYTES, SESSION_SUFFIX
 
 _UNTOUCHED = b'"history": []'
@@ -175,10 +175,7 @@ class Matched:
     def checksum(self, path: Path) -> str:
         """Of a picture's file, computed once; empty where it cannot be read, which its own unit of work tells."""
         if path not in self._checksums:
-            try:
-                self._checksums[path] = sha256_of(path)
-            except OSError:
-                self._checksums[path] = ""
+            self._checksums[path] = sha256_if_read(path)
         return self._checksums[path]
 
     def choose(self, item: Wanted) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from blotquant.errors import BlotQuantError, OutputError
-from blotquant.io.files import sha256_of
+from blotquant.io.files import sha256_if_read
 from blotquant.runs.corrections import Wanted, match_corrections
 from blotquant.runs.pictures import Input
 from blotquant.runs.store import ChangedError, Part, Store, locked
@@ -338,11 +338,4 @@ def _without_doubles(inputs: Sequence[Input]) -> list[Input]:
         if item.is_session:
             with suppress(BlotQuantError):  # its own unit of work will say what is wrong with it
                 checksums.add(load_session(item.path).image.sha256)
-    return [item for item in inputs if item.is_session or not checksums or _checksum(item.path) not in checksums]
-
-
-def _checksum(path: Path) -> str:
-    try:
-        return sha256_of(path)
-    except OSError:
-        return ""
+    return [item for item in inputs if item.is_session or not checksums or sha256_if_read(item.path) not in checksums]

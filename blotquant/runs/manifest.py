@@ -16,14 +16,23 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from blotquant.errors import OutputError, SessionError
-from blotquant.io.files import adapter_of, canonical_text, is_plain_file, parse_json, read_bounded, sha256_of
+from blotquant.io.files import (
+    adapter_of,
+    canonical_text,
+    is_plain_file,
+    parse_json,
+    plain_value,
+    read_bounded,
+    sha256_if_read,
+    sha256_of,
+)
 from blotquant.runs.corrections import read_sessions
 from blotquant.runs.store import Store, is_link, keep_aside, locked
 from blotquant.session.session import SESSION_SUFFIX, software_versions
@@ -105,12 +114,8 @@ class Manifest:
 
 def input_record(role: Role, path: Path, folder: Path, *, name: str = "", sha256: str | None = None) -> InputRecord:
     """Note a file that was read, as seen from the results folder; its checksum is computed unless it is known."""
-    if sha256 is None:
-        try:
-            sha256 = sha256_of(path)
-        except OSError:
-            sha256 = ""
-    return InputRecord(role=role, name=name or printable(path.name), path=relative_path(path, folder), sha256=sha256)
+    checksum = sha256_if_read(path) if sha256 is None else sha256
+    return InputRecord(role=role, name=name or printable(path.name), path=relative_path(path, folder), sha256=checksum)
 
 
 def make_manifest(
@@ -134,11 +139,7 @@ def make_manifest(
 
 def manifest_text(manifest: Manifest) -> str:
     """A manifest as canonical JSON, one input or unit a line."""
-    data: dict[str, Any] = {f.name: getattr(manifest, f.name) for f in fields(manifest)}
-    data["inputs"] = [{f.name: getattr(r, f.name) for f in fields(r)} for r in manifest.inputs]
-    data["units"] = [{f.name: getattr(r, f.name) for f in fields(r)} for r in manifest.units]
-    data["schema_version"] = MANIFEST_VERSION
-    return canonical_text(data)
+    return canonical_text({**plain_value(manifest), "schema_version": MANIFEST_VERSION})
 
 
 def manifest_checksum(folder: Path) -> str:

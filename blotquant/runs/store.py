@@ -29,7 +29,7 @@ import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +144,7 @@ class Store:
                 self.write(self._note(name), "\n".join([*there, checksums[name]]), durable=False)
             self.write(path, data, durable='"history": []' not in text)
         # The part last: one on the disk has all its sessions.
-        payload = {"version": PART_VERSION, **asdict(part), "sessions": checksums}
+        payload = {"version": PART_VERSION, **vars(part), "sessions": checksums}
         self.write(self._path(part.key), json.dumps(payload, ensure_ascii=True), durable=False)
 
     def forget(self, key: str) -> None:

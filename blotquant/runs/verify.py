@@ -28,7 +28,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from blotquant.errors import BlotQuantError, OutputError, SessionError
-from blotquant.io.files import PICTURE_SUFFIXES, is_file, is_plain_file, sha256_of
+from blotquant.io.files import PICTURE_SUFFIXES, is_file, is_plain_file, sha256_if_read, sha256_of
 from blotquant.runs.differences import Finding, compare_files
 from blotquant.runs.folder import TIMINGS, write_parquets
 from blotquant.runs.manifest import EARLIER, MANIFEST, Manifest, manifest_checksum, read_manifest
@@ -238,10 +238,7 @@ def _check_originals(out: Path, manifest: Manifest, images: Path | None) -> Iter
             if record.sha256:
                 yield Finding(file=record.path, what="the original is missing; say where it is with --images")
             continue
-        try:
-            now = sha256_of(path)
-        except OSError:
-            now = ""
+        now = sha256_if_read(path)
         if now and not record.sha256:
             yield Finding(file=record.path, what="the original could not be read then, and is there now")
         elif now != record.sha256:
