@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from blotquant.errors import BlotQuantError
 from blotquant.identification.presets import ladder_kda
 from blotquant.model.geometry import Lane, Layout
+
+if TYPE_CHECKING:
+    from scipy.interpolate import PchipInterpolator
 
 Array = NDArray[np.float64]
 
@@ -286,15 +291,21 @@ def _fit_said(said: Sequence[tuple[float, float]], *, row_start: float, row_stop
     )
 
 
-def _curve(x: Array, y: Array, at: Array) -> Array:
-    """Monotone cubic inside, straight on beyond the ends."""
+@lru_cache(maxsize=64)
+def _monotone(x: tuple[float, ...], y: tuple[float, ...]) -> PchipInterpolator:
+    """The cubic through a ladder's bands; an inverse asks for it sixty times."""
     from scipy.interpolate import PchipInterpolator
 
+    return PchipInterpolator(x, y)
+
+
+def _curve(x: Array, y: Array, at: Array) -> Array:
+    """Monotone cubic inside, straight on beyond the ends."""
     inside = np.clip(at, x[0], x[-1])
     # Beyond the ends the slope of the last two bands goes on.
     first, last = (y[1] - y[0]) / (x[1] - x[0]), (y[-1] - y[-2]) / (x[-1] - x[-2])
     beyond = np.where(at < x[0], (at - x[0]) * first, np.where(at > x[-1], (at - x[-1]) * last, 0.0))
-    return np.asarray(PchipInterpolator(x, y)(inside) + beyond)
+    return np.asarray(_monotone(tuple(x.tolist()), tuple(y.tolist()))(inside) + beyond)
 
 
 def _leave_one_out(rows: Array, masses: Array) -> tuple[float, ...]:

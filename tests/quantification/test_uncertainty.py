@@ -52,9 +52,8 @@ def empties():
         found = []
         for seed in range(10):
             scene = prepare_image(as_image(draw(seed)), layout, settings=QuantificationSettings(background=name))
-            for band in layout.bands:
-                weighed = measure_apertures(scene, apertures_of([band], layout, scene.signal))[0]
-                found.append((weighed.volume, weighed.volume_sd, 3 * weighed.empty_sd))
+            apertures = apertures_of(layout.bands, layout, scene.signal)
+            found += [(m.volume, m.volume_sd, 3 * m.empty_sd) for m in measure_apertures(scene, apertures)]
         out[name] = np.array(found).T
     return out
 
@@ -77,9 +76,8 @@ class TestEmptyPlaces:
         layout, found = empty_layout(), []
         for seed in range(6):
             scene = prepare_image(as_image(draw(seed, noise_px=0.8)), layout)
-            for band in layout.bands:
-                weighed = measure_apertures(scene, apertures_of([band], layout, scene.signal))[0]
-                found.append((weighed.volume, weighed.volume_sd))
+            apertures = apertures_of(layout.bands, layout, scene.signal)
+            found += [(m.volume, m.volume_sd) for m in measure_apertures(scene, apertures)]
         volume, sd = np.array(found).T
         assert np.sqrt((sd**2).mean()) == pytest.approx(volume.std(), rel=0.12)
 
