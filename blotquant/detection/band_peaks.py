@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from blotquant.detection.band_rows import FWHM_OF_CORE, BandRow
-from blotquant.detection.prediction import SearchCopy
+from blotquant.detection.prediction import FWHM_OF_CORE, BandRow, SearchCopy
 from blotquant.detection.strip_candidates import StripCandidate
 from blotquant.imaging.robust import Profile, half_height_width, has_one_top, lane_profiles, prominent_peaks
 from blotquant.settings import DetectionSettings
@@ -292,8 +291,8 @@ def _main_curves(piece: StripCandidate) -> list[_Curve]:
     """Smooth lines through the rows that bend the strip, the longest first."""
     if not piece.rows:
         return []
-    longest = max(r.covered for r in piece.rows)
-    main = sorted((r for r in piece.rows if r.covered > 0.4 * longest), key=lambda r: -r.covered)
+    longest = max(len(r.cols) for r in piece.rows)
+    main = sorted((r for r in piece.rows if len(r.cols) > 0.4 * longest), key=lambda r: -len(r.cols))
     fits = [(*_smooth_curve(r), r.height) for r in main]
     # A chain that jumps between bands of different rows bends nothing but itself.
     return [curve for curve, rough, height in fits if rough < 0.35 * height + 0.5]
@@ -301,9 +300,9 @@ def _main_curves(piece: StripCandidate) -> list[_Curve]:
 
 def _smooth_curve(curve: BandRow) -> tuple[_Curve, float]:
     """A smooth line through a row's ridges with its ends, and how far they scatter about it."""
-    cols, rows = curve.points
+    cols, rows = curve.cols, curve.rows
     span = cols[-1] - cols[0]
-    parts = max(len(curve.ridges), span / 30)
+    parts = max(curve.ridges, span / 30)
     degree = 1 if parts < 4 else 2 if parts < 6 else 3 if parts < 9 else 4
     fit = np.polynomial.Polynomial.fit(cols, rows, degree)
     return (fit, float(cols[0]), float(cols[-1])), float(np.sqrt(np.mean((rows - fit(cols)) ** 2)))

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from blotquant.detection.prediction import SearchCopy
+from blotquant.detection.prediction import SearchCopy, channels_of
 from blotquant.imaging.robust import middle_of, robust_sd, running_maximum
 from blotquant.model.geometry import Box, Layout
 
@@ -79,6 +79,15 @@ _ROW_OF_BANDS = 6
 """Bands of one row, at the least, that are bands whatever their shape: chance puts up to 5 specks in line."""
 _CROSSES = 0.5
 """Share of the lanes that such a row crosses, at the least."""
+_CLEAR = float(np.arcsinh(5.0) / 4)
+"""Compressed height above the surroundings of what stands out by ten noise SDs."""
+_MUCH = 0.002
+"""Share of the picture that must stand out so far, for it to show something."""
+
+
+def shows_something(grid: SearchCopy) -> bool:
+    """Whether much of a picture stands out clearly from its surroundings, be it bands or not."""
+    return bool(np.mean(channels_of(grid.pixels)[1] > _CLEAR) > _MUCH)
 
 
 def overlooks_rows(copy: SearchCopy, layout: Layout) -> bool:

@@ -332,3 +332,46 @@ def _joined(piece: StripCandidate, groups: list[list[int]]) -> StripCandidate:
         tops=tuple(min(piece.tops[i] for i in own) for own in groups),
         bottoms=tuple(max(piece.bottoms[i] for i in own) for own in groups),
     )
+
+
+def with_count(tracks: list[LaneTrace], n_lanes: int, first: int, last: int) -> list[LaneTrace]:
+    """Bring a strip to a given number of lanes.
+
+    Parameters
+    ----------
+    tracks : list of LaneTrace
+        All lanes that the phase tells of.
+    n_lanes : int
+        How many are wanted.
+    first, last : int
+        The first and the last of them that show a band.
+
+    Returns
+    -------
+    list of Track
+        Those that show bands and, as far as they are too few, empty ones beside them, the clearest first, then halves
+        of the widest gap, then more of the same to the right; as far as they are too many, without the least clear at
+        the ends.
+    """
+    # Too many: without the least clear at the ends.
+    while last - first + 1 > n_lanes:
+        first, last = (first + 1, last) if tracks[first].clear < tracks[last].clear else (first, last - 1)
+    # Too few: with empty ones beside them, the clearest first.
+    while last - first + 1 < n_lanes and (first > 0 or last < len(tracks) - 1):
+        left = tracks[first - 1].clear if first > 0 else -1.0
+        right = tracks[last + 1].clear if last < len(tracks) - 1 else -1.0
+        first, last = (first - 1, last) if left > right else (first, last + 1)
+    kept = tracks[first : last + 1]
+    # Still too few: halves of the widest gap, then more to the right.
+    while len(kept) < n_lanes:
+        gaps = [float(np.mean(b.cols) - np.mean(a.cols)) for a, b in pairwise(kept)]
+        usual = float(np.median(gaps)) if gaps else 1.3 * kept[0].width
+        widest = int(np.argmax(gaps)) if gaps else 0
+        if gaps and gaps[widest] > 1.5 * usual:
+            a, b = kept[widest], kept[widest + 1]
+            between = LaneTrace(a.rows, (a.cols + np.interp(a.rows, b.rows, b.cols)) / 2, min(a.width, b.width), 0.0)
+            kept.insert(widest + 1, between)
+        else:
+            end = kept[-1]
+            kept.append(LaneTrace(end.rows, end.cols + usual, end.width, 0.0))
+    return kept

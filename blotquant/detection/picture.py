@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from blotquant.detection.band_peaks import FoundStrip, find_lane_peaks
-from blotquant.detection.doubtful_pictures import are_specks, is_figure_page, overlooks_rows
+from blotquant.detection.doubtful_pictures import are_specks, is_figure_page, overlooks_rows, shows_something
 from blotquant.detection.outlines import draw_bands, full_lane, full_strip
-from blotquant.detection.prediction import SearchCopy, make_search_copy, shows_something
+from blotquant.detection.prediction import SearchCopy, make_search_copy
 from blotquant.detection.registration import shift_layout
 from blotquant.detection.scales import find_at_best_scale
 from blotquant.detection.search import join_far_rows, search

@@ -1,4 +1,4 @@
-"""The picture as it is searched: a coarse copy, and what the network sees in it.
+"""The picture as it is searched: a coarse copy, what the network sees in it, and the ridges of the chance of a band.
 
 A small convolutional network that looks for bands and lanes: its numbers, and the way through it in plain NumPy.
 
@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from blotquant.imaging.content import content_box
-from blotquant.imaging.robust import block_average, levels_of, local_means, middle_of
+from blotquant.imaging.robust import block_average, levels_of, local_means, middle_of, running_maximum
 from blotquant.model.geometry import Box
 
 FloatArray = NDArray[np.float32]
@@ -176,11 +176,6 @@ LEAST = 24
 """Rows and columns of a coarse copy at the least."""
 _AROUND = (31, 15)
 """Rows and columns over which a pixel's surroundings are averaged: higher and wider than most bands."""
-
-_CLEAR = float(np.arcsinh(5.0) / 4)
-"""Compressed height above the surroundings of what stands out by ten noise SDs."""
-_MUCH = 0.002
-"""Share of the picture that must stand out so far, for it to show something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,6 +350,93 @@ def _chance(log_odds: FloatArray) -> FloatArray:
     return np.asarray(1 / (1 + np.exp(-np.clip(log_odds, -30, 30))), dtype=np.float32)
 
 
-def shows_something(grid: SearchCopy) -> bool:
-    """Whether much of a picture stands out clearly from its surroundings, be it bands or not."""
-    return bool(np.mean(channels_of(grid.pixels)[1] > _CLEAR) > _MUCH)
+_ON_RIDGE = 0.4
+"""Chance from which on a place belongs to a ridge."""
+_SHORT = 3
+"""Columns of a ridge at the least."""
+FWHM_OF_CORE = 1.47
+"""Full width at half maximum of a Gaussian band over the height of the core that the network marks."""
+
+
+@dataclass(frozen=True, eq=False)
+class BandRow:
+    """A row of bands across the lanes, or a ridge, a stretch of it without a gap: where it runs on the coarse grid.
+
+    Attributes
+    ----------
+    cols, rows : ndarray, shape (n,)
+        Columns, rising, and the row of each.
+    heights : ndarray, shape (n,)
+        Full width at half maximum along the lane, of the ridge that each column lies on.
+    ridges : int
+        Of how many ridges it consists.
+    """
+
+    cols: NDArray[np.intp]
+    rows: NDArray[np.float64]
+    heights: NDArray[np.float64]
+    ridges: int = 1
+
+    @cached_property
+    def row(self) -> float:
+        """Median row."""
+        return middle_of(self.rows)
+
+    @cached_property
+    def height(self) -> float:
+        """Full width at half maximum of its bands, the usual one."""
+        return middle_of(self.heights)
+
+
+def find_ridges(bands: FloatArray) -> tuple[BandRow, ...]:
+    """Trace the crests of the chance map.
+
+    Parameters
+    ----------
+    bands : ndarray, shape (H, W)
+        Chance of each coarse pixel to lie in a band's core.
+
+    Returns
+    -------
+    tuple of BandRow
+        In reading order (by first column, then row).
+    """
+    smooth = ndimage.uniform_filter1d(bands, 3, axis=0, mode="nearest")
+    crest = (smooth > _ON_RIDGE) & (smooth >= running_maximum(smooth, 5))
+    thick = running_maximum(crest, 3)
+    labels, n = ndimage.label(thick, structure=np.ones((3, 3)))
+    if n == 0:
+        return ()
+    rows, cols = np.nonzero(crest)
+    label = labels[rows, cols]
+    order = np.lexsort((rows, cols, label))
+    rows, cols, label = rows[order], cols[order], label[order]
+    heights, weight = _core_heights(bands, rows, cols), smooth[rows, cols].astype(np.float64)
+    # One row for each column of a ridge.
+    start = np.flatnonzero(np.diff(cols, prepend=-1) | np.diff(label, prepend=0))
+    middles = np.add.reduceat(rows * weight, start) / np.add.reduceat(weight, start)
+    first = np.flatnonzero(np.diff(label[start], prepend=0))
+    ridges = []
+    for k, stop in zip(first, [*first[1:], len(start)], strict=True):
+        columns = cols[start[k:stop]]
+        if columns[-1] - columns[0] < _SHORT - 1:
+            continue
+        own = heights[start[k] : start[stop] if stop < len(start) else None]
+        ridges.append(BandRow(columns, middles[k:stop], np.full(len(columns), FWHM_OF_CORE * middle_of(own))))
+    return tuple(sorted(ridges, key=lambda ridge: (ridge.cols[0], ridge.row)))
+
+
+def _core_heights(bands: FloatArray, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Rows of the run of likely pixels that each of some pixels stands in, at least 1."""
+    # Columns one after the other, an unlikely pixel between them.
+    n = len(bands) + 1
+    inside = np.zeros((bands.shape[1], n), dtype=np.int8)
+    inside[:, :-1] = bands.T > 0.5
+    steps = np.diff(inside.ravel(), prepend=0, append=0)
+    begins, ends = np.flatnonzero(steps > 0), np.flatnonzero(steps < 0)
+    place = cols * n + rows
+    run = np.searchsorted(begins, place, side="right") - 1
+    heights = np.ones(len(place), dtype=np.intp)
+    known = np.flatnonzero(inside.ravel()[place])
+    heights[known] = (ends - begins)[run[known]]
+    return heights

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from blotquant.detection.band_peaks import FoundStrip, Peak, find_lane_peaks, of_lanes
-from blotquant.detection.lanes import evened, settle_lanes, without_specks
+from blotquant.detection.lanes import evened, settle_lanes, with_count, without_specks
 from blotquant.detection.outlines import full_lane
 from blotquant.detection.prediction import SearchCopy
 from blotquant.detection.strip_candidates import (
@@ -28,7 +28,6 @@ from blotquant.detection.strip_candidates import (
     StripCandidate,
     candidate_of_lanes,
     find_strip_candidates,
-    with_count,
 )
 from blotquant.imaging.robust import robust_sd
 from blotquant.model.geometry import Lane
@@ -151,13 +150,13 @@ def _askew_parts(grid: SearchCopy, piece: StripCandidate, peaks: list[Peak]) -> 
     Two membranes that lie aside of each other look like one whose lanes lean, but a gel runs straight.
     """
     # The slope of the longest rows, and the lean of the lanes, in pixels of the picture.
-    rows = [r for r in piece.rows if r.covered > _BROAD * max(x.covered for x in piece.rows)]
+    rows = [r for r in piece.rows if len(r.cols) > _BROAD * max(len(x.cols) for x in piece.rows)]
     levels = sorted({p.group: p.level for p in peaks}.values())
     gaps = np.diff(levels)
     if not rows or len(gaps) == 0:
         return []
-    slopes = [float(np.polynomial.Polynomial.fit(*r.points, 1).deriv()(0.0)) for r in rows if r.covered > 1]
-    slope = float(np.average(slopes, weights=[r.covered for r in rows if r.covered > 1])) * grid.fy / grid.fx
+    slopes = [float(np.polynomial.Polynomial.fit(r.cols, r.rows, 1).deriv()(0.0)) for r in rows if len(r.cols) > 1]
+    slope = float(np.average(slopes, weights=[len(r.cols) for r in rows if len(r.cols) > 1])) * grid.fy / grid.fx
     ends = [(t.col_at(bottom) - t.col_at(top)) / max(bottom - top, 1.0) for t, top, bottom in piece.lines()]
     lean = float(np.median(ends)) * grid.fx / grid.fy
     widest = int(np.argmax(gaps))

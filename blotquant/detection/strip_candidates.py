@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from blotquant.detection.band_rows import BandRow, Ridge, chain_rows, find_ridges
-from blotquant.detection.prediction import Prediction, SearchCopy
+from blotquant.detection.prediction import BandRow, Prediction, SearchCopy, find_ridges
 from blotquant.model.geometry import Lane
 
 Floats = NDArray[np.float64]
@@ -116,7 +115,7 @@ class StripCandidate:
         """The piece between two rows."""
         return replace(
             self,
-            rows=tuple(r for r in self.rows if top < float(np.median(r.points[1])) < bottom),
+            rows=tuple(r for r in self.rows if top < r.row < bottom),
             tops=tuple(float(np.clip(t, top, bottom)) for t in self.tops),
             bottoms=tuple(float(np.clip(b, top, bottom)) for b in self.bottoms),
         )
@@ -188,7 +187,7 @@ def _halved(prediction: Prediction) -> NDArray[np.float32]:
 
 
 def _piece(
-    grid: SearchCopy, own: Mask, corner: tuple[int, int], tracks: list[LaneTrace], ridges: tuple[Ridge, ...]
+    grid: SearchCopy, own: Mask, corner: tuple[int, int], tracks: list[LaneTrace], ridges: tuple[BandRow, ...]
 ) -> StripCandidate:
     """Turn places of 2 × 2 coarse pixels into coarse pixels, and gather the rows."""
     tops, bottoms = [], []
@@ -214,11 +213,63 @@ def _piece(
     return StripCandidate(wide, rows_of(inside, wide), tuple(tops), tuple(bottoms))
 
 
-def rows_of(ridges: tuple[Ridge, ...], tracks: tuple[LaneTrace, ...]) -> tuple[BandRow, ...]:
+def rows_of(ridges: tuple[BandRow, ...], tracks: tuple[LaneTrace, ...]) -> tuple[BandRow, ...]:
     """Chain a strip's ridges; a row may leave out two lanes."""
     middles = [float(np.mean(t.cols)) for t in tracks]
     pitch = float(np.median(np.diff(middles))) if len(middles) > 1 else 1.4 * tracks[0].width
     return chain_rows(ridges, reach=2.7 * pitch)
+
+
+def chain_rows(ridges: tuple[BandRow, ...], *, reach: float) -> tuple[BandRow, ...]:
+    """Chain ridges that follow each other from left to right: each takes its best partner if that is mutual.
+
+    Parameters
+    ----------
+    ridges : tuple of BandRow
+        Ridges, in any order.
+    reach : float
+        Widest gap bridged, in coarse columns.
+    """
+    n = len(ridges)
+    if n == 0:
+        return ()
+    # Each takes its best partner to the right where it is that one's best to the left.
+    cost = _step_costs(ridges, reach)
+    follower = np.full(n, -1)
+    if n > 1:
+        best_right, best_left = cost.argmin(axis=1), cost.argmin(axis=0)
+        for i in range(n):
+            j = best_right[i]
+            if np.isfinite(cost[i, j]) and best_left[j] == i:
+                follower[i] = j
+    rows = []
+    for start in sorted(set(range(n)) - set(follower.tolist())):
+        chain, k = [], start
+        while k >= 0:
+            chain.append(ridges[k])
+            k = int(follower[k])
+        cols = np.concatenate([r.cols for r in chain])
+        order = np.argsort(cols, kind="stable")
+        lines, heights = (
+            np.concatenate(part)[order] for part in zip(*((r.rows, r.heights) for r in chain), strict=True)
+        )
+        rows.append(BandRow(cols[order], lines, heights, len(chain)))
+    return tuple(rows)
+
+
+def _step_costs(ridges: tuple[BandRow, ...], reach: float) -> NDArray[np.float64]:
+    """Cost of ridge j following ridge i to the right in one row; inf where it cannot."""
+    left, right, row, height = np.array([(r.cols[0], r.cols[-1], r.row, r.height) for r in ridges]).T
+    col = (left + right) / 2
+    first, last = (np.array([part.sum() / len(part) for part in parts])
+                   for parts in ([r.rows[:6] for r in ridges], [r.rows[-6:] for r in ridges]))  # fmt: skip
+    # A gap to bridge, and a step up or down: between the ends, or between the middles of bands that lean.
+    gap = left[None] - right[:, None]
+    fall = np.minimum(np.abs(first[None] - last[:, None]), np.abs(row[None] - row[:, None]))
+    room = 0.7 * np.maximum(height[None], height[:, None]) + 0.12 * np.abs(col[None] - col[:, None])
+    cost: NDArray[np.float64] = fall / room + 0.5 * gap / reach
+    cost[(gap < -2) | (gap > reach) | (fall >= room) | np.eye(len(ridges), dtype=bool)] = np.inf
+    return cost
 
 
 def candidate_of_lanes(grid: SearchCopy, lanes: list[Lane]) -> StripCandidate:
@@ -232,7 +283,9 @@ def candidate_of_lanes(grid: SearchCopy, lanes: list[Lane]) -> StripCandidate:
     bottoms = tuple(float(grid.row_of(lane.row_range[1])) for lane in lanes)
     left, right = (float(np.mean(t.cols)) + side * t.width for t, side in ((tracks[0], -1), (tracks[-1], 1)))
     inside = tuple(
-        r for r in find_ridges(grid.prediction.bands) if min(tops) < r.row < max(bottoms) and left < r.col < right
+        r
+        for r in find_ridges(grid.prediction.bands)
+        if min(tops) < r.row < max(bottoms) and left < (r.cols[0] + r.cols[-1]) / 2 < right
     )
     return StripCandidate(tracks, rows_of(inside, tracks), tops, bottoms)
 
@@ -349,46 +402,3 @@ def _deviations(turned: Phase, trust: Floats) -> Floats:
     curves = np.linalg.solve(normal, (terms.T @ (weights * np.clip(away, -_STRAY, _STRAY))).T[:, :, None])
     rows = (np.arange(height) - (height - 1) / 2) / (height / 2)
     return np.asarray(np.vander(rows, 3, increasing=True) @ curves[:, :, 0].T)
-
-
-def with_count(tracks: list[LaneTrace], n_lanes: int, first: int, last: int) -> list[LaneTrace]:
-    """Bring a strip to a given number of lanes.
-
-    Parameters
-    ----------
-    tracks : list of LaneTrace
-        All lanes that the phase tells of.
-    n_lanes : int
-        How many are wanted.
-    first, last : int
-        The first and the last of them that show a band.
-
-    Returns
-    -------
-    list of Track
-        Those that show bands and, as far as they are too few, empty ones beside them, the clearest first, then halves
-        of the widest gap, then more of the same to the right; as far as they are too many, without the least clear at
-        the ends.
-    """
-    # Too many: without the least clear at the ends.
-    while last - first + 1 > n_lanes:
-        first, last = (first + 1, last) if tracks[first].clear < tracks[last].clear else (first, last - 1)
-    # Too few: with empty ones beside them, the clearest first.
-    while last - first + 1 < n_lanes and (first > 0 or last < len(tracks) - 1):
-        left = tracks[first - 1].clear if first > 0 else -1.0
-        right = tracks[last + 1].clear if last < len(tracks) - 1 else -1.0
-        first, last = (first - 1, last) if left > right else (first, last + 1)
-    kept = tracks[first : last + 1]
-    # Still too few: halves of the widest gap, then more to the right.
-    while len(kept) < n_lanes:
-        gaps = [float(np.mean(b.cols) - np.mean(a.cols)) for a, b in itertools.pairwise(kept)]
-        usual = float(np.median(gaps)) if gaps else 1.3 * kept[0].width
-        widest = int(np.argmax(gaps)) if gaps else 0
-        if gaps and gaps[widest] > 1.5 * usual:
-            a, b = kept[widest], kept[widest + 1]
-            between = LaneTrace(a.rows, (a.cols + np.interp(a.rows, b.rows, b.cols)) / 2, min(a.width, b.width), 0.0)
-            kept.insert(widest + 1, between)
-        else:
-            end = kept[-1]
-            kept.append(LaneTrace(end.rows, end.cols + usual, end.width, 0.0))
-    return kept

@@ -1,4 +1,4 @@
-"""Widths of lanes: alike as the wells are, and their own where bands spread differently; lengths alike."""
+"""Widths of lanes: alike as the wells are, and their own where bands spread; lengths alike; as many as are wanted."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from blotquant.detection.band_peaks import Peak
-from blotquant.detection.lanes import evened, lane_widths
+from blotquant.detection.lanes import evened, lane_widths, with_count
 from blotquant.detection.strip_candidates import LaneTrace, StripCandidate
 
 LANES = np.arange(8)
@@ -93,3 +93,15 @@ def test_evened_joins_halves_of_which_one_shows_a_further_row():
 )
 def test_evened_keeps_other_lanes(columns, dark):
     assert evened(*strip_of(columns, dark=dark)) is None
+
+
+def test_with_count_brings_lanes_to_a_wanted_number() -> None:
+    def lane(col: float, clear: float = 0.9) -> LaneTrace:
+        return LaneTrace(np.array([0.0, 10.0]), np.array([col, col]), 6.0, clear)
+
+    tracks = [lane(0, 0.5), lane(10), lane(20), lane(40), lane(50, 0.7)]
+    middles = [float(np.mean(t.cols)) for t in with_count(tracks, 4, 1, 3)]
+    assert middles == [10, 20, 40, 50]  # the clearer of the two beside
+    assert [float(np.mean(t.cols)) for t in with_count(tracks, 2, 1, 3)] in ([10, 20], [20, 40])
+    assert [float(np.mean(t.cols)) for t in with_count(tracks, 6, 1, 3)] == [0, 10, 20, 30, 40, 50]
+    assert [float(np.mean(t.cols)) for t in with_count([lane(0), lane(10)], 3, 0, 1)] == [0, 10, 20]

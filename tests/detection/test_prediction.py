@@ -12,7 +12,9 @@ from blotquant.detection.prediction import (
     _layer,
     blocks_of,
     channels_of,
+    find_ridges,
     load_network,
+    make_search_copy,
     run_network,
 )
 
@@ -55,3 +57,8 @@ def test_blocks_of_bound_the_coarse_copy(shape: tuple[int, int]) -> None:
     fy, fx = blocks_of(shape)
     assert (shape[0] // fy) * (shape[1] // fx) <= MOST
     assert 1 <= fx <= 2 * fy
+
+
+def test_find_ridges_sees_none_in_an_empty_picture() -> None:
+    assert find_ridges(np.zeros((20, 30), dtype=np.float32)) == ()
+    assert make_search_copy(np.ones((40, 50))).prediction.bands.max() < 0.5

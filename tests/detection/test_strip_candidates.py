@@ -1,11 +1,12 @@
-"""Lanes stand where the drawn phase is zero, and as many as are wanted."""
+"""Lanes stand where the drawn phase is zero; rows of bands are chained over gaps."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from blotquant.detection.strip_candidates import LaneTrace, trace_lanes, with_count
+from blotquant.detection.prediction import find_ridges
+from blotquant.detection.strip_candidates import chain_rows, trace_lanes
 
 
 def drawn_phase(centers: np.ndarray, lean: float, shape: tuple[int, int] = (40, 90)) -> np.ndarray:
@@ -33,13 +34,13 @@ def test_trace_lanes_finds_none_without_trust() -> None:
     assert trace_lanes(phase, np.zeros(phase.shape), np.ones(phase.shape)) == []
 
 
-def test_with_count_brings_lanes_to_a_wanted_number() -> None:
-    def lane(col: float, clear: float = 0.9) -> LaneTrace:
-        return LaneTrace(np.array([0.0, 10.0]), np.array([col, col]), 6.0, clear)
-
-    tracks = [lane(0, 0.5), lane(10), lane(20), lane(40), lane(50, 0.7)]
-    middles = [float(np.mean(t.cols)) for t in with_count(tracks, 4, 1, 3)]
-    assert middles == [10, 20, 40, 50]  # the clearer of the two beside
-    assert [float(np.mean(t.cols)) for t in with_count(tracks, 2, 1, 3)] in ([10, 20], [20, 40])
-    assert [float(np.mean(t.cols)) for t in with_count(tracks, 6, 1, 3)] == [0, 10, 20, 30, 40, 50]
-    assert [float(np.mean(t.cols)) for t in with_count([lane(0), lane(10)], 3, 0, 1)] == [0, 10, 20]
+def test_chain_rows_bridges_a_gap_between_ridges_that_follow_the_crest() -> None:
+    rows, cols = np.mgrid[:60, :120].astype(float)
+    crest = 30 + 0.05 * (cols - 60)
+    chance = np.exp(-(((rows - crest) / 3) ** 2)) * ((cols % 40) < 28)
+    ridges = find_ridges(chance.astype(np.float32))
+    assert len(ridges) == 3
+    for ridge in ridges:
+        assert ridge.rows == pytest.approx(30 + 0.05 * (ridge.cols - 60), abs=0.6)
+    assert [row.ridges for row in chain_rows(ridges, reach=20)] == [3]
+    assert [row.ridges for row in chain_rows(ridges, reach=5)] == [1, 1, 1]
