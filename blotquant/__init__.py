@@ -17,7 +17,6 @@ from blotquant._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from blotquant.analysis import Analysis as Analysis
-    from blotquant.analysis import Naming as Naming
     from blotquant.analysis import Picture as Picture
     from blotquant.analysis import analyze as analyze
     from blotquant.analysis import analyze_membrane as analyze_membrane
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from blotquant.flags import FLAGS as FLAGS
     from blotquant.identification.ladder import fit_ladder as fit_ladder
     from blotquant.identification.presets import Target as Target
+    from blotquant.identification.targets import Naming as Naming
     from blotquant.identification.targets import assign_targets as assign_targets
     from blotquant.io import read_image as read_image
     from blotquant.model.geometry import Band as Band
@@ -62,13 +62,13 @@ _HOMES = {
     "normalization.dilution": "fit_dilution_series",
     "quantification.bands": "measure_bands",
     "quantification.lanes": "measure_lanes",
-    "analysis": "Analysis Naming Picture analyze analyze_membrane",
+    "analysis": "Analysis Picture analyze analyze_membrane",
     "runs.study": "run_experiment",
     "session.session": "Session load_session save_session",
     "settings": "Settings",
     "synthetic": "make_blot",
     "identification.presets": "Target",
-    "identification.targets": "assign_targets",
+    "identification.targets": "Naming assign_targets",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 

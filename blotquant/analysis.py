@@ -26,11 +26,11 @@ from blotquant.detection.turned import search_turned, turn_layout, turn_picture
 from blotquant.doublets.overlaps import undivided_rows, unresolved_rows
 from blotquant.doublets.split import resolve_doublets
 from blotquant.errors import ImageError
-from blotquant.identification.ladder import LadderError, LadderFit, own_or_marker
+from blotquant.identification.ladder import LadderError, own_or_marker
 from blotquant.identification.mass_scale import add_kda, mend_rows
 from blotquant.identification.sheet import CONTRADICTED, find_contradiction
-from blotquant.identification.targets import Target, assign_targets
-from blotquant.model.geometry import Lane, Layout
+from blotquant.identification.targets import Naming, assign_targets
+from blotquant.model.geometry import Layout
 from blotquant.model.image import BlotImage, FloatImage
 from blotquant.quantification.bands import measure_rows
 from blotquant.quantification.lanes import LaneProfile, lane_rows
@@ -46,73 +46,41 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+Step = Literal["strips", "lanes", "bands"]
+
 MIN_EDGE_PX = 16
 """Shorter than any lane with a band in it."""
 
 
-def check_size(image: BlotImage) -> None:
-    """Refuse a picture in which no lane has room.
-
-    Raises
-    ------
-    ImageError
-        If an edge is shorter than `MIN_EDGE_PX`.
-    """
-    rows, cols = image.shape
-    if min(rows, cols) < MIN_EDGE_PX:
-        msg = (
-            f"{image.name}: {cols} × {rows} pixels are too few for a blot; at least {MIN_EDGE_PX} × {MIN_EDGE_PX} "
-            "are needed; give the original picture"
-        )
-        raise ImageError(msg)
-
-
 @single_threaded
-def find(image: BlotImage, settings: Settings) -> Layout:
+def find(image: BlotImage, settings: Settings, layout: Layout | None = None, step: Step = "strips") -> Layout:
     """Find the strips, lanes and bands of one picture: the one way in which a picture gets its automatic result.
+
+    Parameters
+    ----------
+    image : BlotImage
+        The picture.
+    settings : Settings
+        Parameters.
+    layout : Layout, optional
+        What stands already, for the steps after the first.
+    step : {"strips", "lanes", "bands"}
+        Where to begin: the strips of `layout` stay from ``"lanes"`` on, its lanes too from ``"bands"`` on.
 
     Raises
     ------
     ImageError
         If the picture is too small for a lane.
     """
-    detection = settings.detection
-    return _found_by(
-        lambda signal, _: find_layout(signal, ceiling=image.ceiling, settings=detection, n_lanes=detection.n_lanes),
-        image,
-        settings,
-    )
-
-
-@single_threaded
-def find_lanes(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
-    """Find the lanes and bands of one picture in the strips of a layout, which stay as they are; raises as `find`."""
-    return _found_by(
-        lambda signal, there: find_lanes_again(signal, there, ceiling=image.ceiling, settings=settings.detection),
-        image,
-        settings,
-        layout,
-    )
-
-
-@single_threaded
-def find_bands(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
-    """Find the bands of one picture in the lanes of a layout, which stay as they are; raises as `find`."""
-    return _found_by(
-        lambda signal, there: find_bands_again(signal, there, settings=settings.detection), image, settings, layout
-    )
-
-
-def _found_by(
-    search: Callable[[FloatImage, Layout], Layout], image: BlotImage, settings: Settings, layout: Layout | None = None
-) -> Layout:
-    """Search the signal of a picture that has room for a lane, and take apart rows that touch.
-
-    `search` is given counts and what stands already, and returns what is found; all lie turned where the picture does.
-    """
-    check_size(image)
+    given, ceiling = settings.detection, image.ceiling
+    # Each is given counts and what stands already; all lie turned where the picture does.
+    searches: dict[Step, Callable[[FloatImage, Layout], Layout]] = {
+        "strips": lambda signal, _: find_layout(signal, ceiling=ceiling, settings=given, n_lanes=given.n_lanes),
+        "lanes": lambda signal, there: find_lanes_again(signal, there, ceiling=ceiling, settings=given),
+        "bands": lambda signal, there: find_bands_again(signal, there, settings=given),
+    }
     with stage("find"):
-        found = search_turned(searchable(image), image.orientation.lean_deg, search, layout)
+        found = search_turned(searchable(image), image.orientation.lean_deg, searches[step], layout)
     return divided(image, found, settings)
 
 
@@ -121,7 +89,19 @@ def searchable(image: BlotImage) -> FloatImage:
 
     Pixels that are no number are at the picture's median: nothing to see there. Under a coloured mark the nearest
     pixels go on: a saturation colour lies in the middle of a band.
+
+    Raises
+    ------
+    ImageError
+        If an edge is shorter than `MIN_EDGE_PX`: no lane has room.
     """
+    rows, cols = image.shape
+    if min(rows, cols) < MIN_EDGE_PX:
+        msg = (
+            f"{image.name}: {cols} × {rows} pixels are too few for a blot; at least {MIN_EDGE_PX} × {MIN_EDGE_PX} "
+            "are needed; give the original picture"
+        )
+        raise ImageError(msg)
     signal = image.signal()
     finite = np.isfinite(signal) if image.may_lack_numbers else np.ones(0, dtype=bool)
     if finite.all() or not finite.any():
@@ -139,9 +119,6 @@ def divided(image: BlotImage, layout: Layout, settings: Settings) -> Layout:
         layout = mend_rows(layout, strip.id)
     with stage("doublets"):
         return resolve_doublets(image.signal(), layout, ceiling=image.ceiling, settings=settings.identification)
-
-
-Step = Literal["strips", "lanes", "bands"]
 
 
 @single_threaded
@@ -165,10 +142,7 @@ def find_again(image: BlotImage, session: Session, step: Step | None = None) -> 
     """
     kinds = {edit.kind for edit in session.edits_by_hand}
     first = step or ("bands" if "lane" in kinds else "lanes" if "strip" in kinds else "strips")
-    if first == "strips":
-        return find(image, session.settings)
-    finder = find_lanes if first == "lanes" else find_bands
-    return finder(image, session.layout, session.settings)
+    return find(image, session.settings, None if first == "strips" else session.layout, first)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -211,31 +185,6 @@ class Analysis:
     def lanes(self) -> pd.DataFrame:
         """The measured lanes, with `LANE_COLUMNS`."""
         return make_table(self.lane_rows, LANE_COLUMNS)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Naming:
-    """What is known about a picture's proteins.
-
-    Attributes
-    ----------
-    probe : str or None
-        The antibody or stain it shows.
-    targets : tuple of Target
-        The proteins to look for.
-    ladder : str, tuple of float, LadderFit or None
-        Product name or masses in kDa of the ladder that was run, or its fit.
-    together : tuple of Target
-        Other proteins that the same picture shows, whose rows are not this probe's.
-    marker : LadderFit or None
-        Ladder of a marker picture in the same frame; it counts where the picture's own does not fit.
-    """
-
-    probe: str | None = None
-    targets: tuple[Target, ...] = ()
-    ladder: str | Sequence[float] | LadderFit | None = None
-    together: tuple[Target, ...] = ()
-    marker: LadderFit | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -312,8 +261,6 @@ def analyze_membrane(
         In the order of `pictures`.
     """
     settings, expected = settings or Settings(), expected or Expected()
-    for picture in pictures:
-        check_size(picture.image)
     if expected.n_lanes is None:
         expected = replace(expected, n_lanes=settings.detection.n_lanes)
     with stage("find"):
@@ -376,8 +323,7 @@ def quantify(image: BlotImage, session: Session, *, naming: Naming | None = None
     # A lane in which the measurement shows a band is not empty, whatever finding said.
     lit = {row["band_id"] for row in bands if row["status"] == "detected"}
     lit_lanes = {band.lane for band in layout.bands if band.id in lit}
-    lanes = (_without_flags(lane, "empty_lane") if lane.id in lit_lanes else lane for lane in layout.lanes)
-    layout = replace(layout, lanes=tuple(lanes))
+    layout = _without_flags(layout, lit_lanes, "empty_lane")
     with stage("lanes"):
         measured, profiles = lane_rows(image, layout, settings=session.settings.quantification)
     return Analysis(
@@ -415,8 +361,7 @@ def quantify_bands(
     layout = session.layout
     if corrected_lanes(session):
         # Lanes that a hand corrected are no longer in doubt.
-        known = (_without_flags(lane, NOT_IDENTIFIED, CONTRADICTED) for lane in layout.lanes)
-        layout = replace(layout, lanes=tuple(known))
+        layout = _without_flags(layout, {lane.id for lane in layout.lanes}, NOT_IDENTIFIED, CONTRADICTED)
     layout = layout if strip is None else layout.only_strip(strip)
     scene, bands = _measured(image, layout, settings)
     if naming is None:
@@ -447,8 +392,10 @@ def quantify_bands(
     return named, scene, add_kda(bands, named, targets=naming.targets, ladder=naming.ladder)
 
 
-def _without_flags(lane: Lane, *names: str) -> Lane:
-    return replace(lane, flags=tuple(name for name in lane.flags if name not in names))
+def _without_flags(layout: Layout, lanes: set[str], *names: str) -> Layout:
+    """The layout without some flags of some of its lanes."""
+    kept = {x.id: tuple(flag for flag in x.flags if x.id not in lanes or flag not in names) for x in layout.lanes}
+    return replace(layout, lanes=tuple(replace(lane, flags=kept[lane.id]) for lane in layout.lanes))
 
 
 def _measured(image: BlotImage, layout: Layout, settings: Settings) -> tuple[PreparedImage, list[dict[str, Any]]]:

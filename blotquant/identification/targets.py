@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from blotquant.identification.ladder import LadderFit
 from blotquant.identification.mass_scale import Ladder, MassScale, read_ladder, row_course, row_jumps
 from blotquant.identification.presets import Target
 from blotquant.model.geometry import Band, Lane, Layout, polygon
@@ -41,6 +42,31 @@ _PARTNER_SHARE = 0.25
 """Score over the row's beside it from which on a row can be its partner."""
 BY_HAND = ("edited", "drawn")
 """Origins of bands whose names a hand gave."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Naming:
+    """What is known about a picture's proteins.
+
+    Attributes
+    ----------
+    probe : str or None
+        The antibody or stain it shows.
+    targets : tuple of Target
+        The proteins to look for.
+    ladder : str, tuple of float, LadderFit or None
+        Product name or masses in kDa of the ladder that was run, or its fit.
+    together : tuple of Target
+        Other proteins that the same picture shows, whose rows are not this probe's.
+    marker : LadderFit or None
+        Ladder of a marker picture in the same frame; it counts where the picture's own does not fit.
+    """
+
+    probe: str | None = None
+    targets: tuple[Target, ...] = ()
+    ladder: str | Sequence[float] | LadderFit | None = None
+    together: tuple[Target, ...] = ()
+    marker: LadderFit | None = None
 
 
 def assign_targets(

@@ -21,7 +21,7 @@ from blotquant.text import relative_path
 if TYPE_CHECKING:
     import pandas as pd
 
-    from blotquant.analysis import Naming
+    from blotquant.identification.targets import Naming
     from blotquant.model.image import BlotImage
     from blotquant.session.session import Session
 

@@ -24,9 +24,10 @@ from blotquant.threads import stage, timed
 if TYPE_CHECKING:
     import pandas as pd
 
-    from blotquant.analysis import Analysis, Naming, Picture
+    from blotquant.analysis import Analysis, Picture
     from blotquant.experiment.design import Experiment, ImageEntry
     from blotquant.identification.ladder import LadderFit
+    from blotquant.identification.targets import Naming
     from blotquant.model.image import BlotImage, Orientation
     from blotquant.session.session import Session
 
@@ -149,8 +150,7 @@ def _samples(experiment: Experiment, blot: str, membrane: str) -> dict[int, str]
 
 
 def _naming(experiment: Experiment, entry: ImageEntry, settings: Settings) -> Naming:
-    from blotquant.analysis import Naming
-    from blotquant.identification.targets import Target
+    from blotquant.identification.targets import Naming, Target
 
     ladder = settings.identification.ladder or experiment.ladder
     if experiment.is_stain(entry.probe):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from graded_suites import graded_suite
 
-from blotquant.analysis import Picture, analyze, analyze_membrane, find, find_bands, find_lanes
+from blotquant.analysis import Picture, analyze, analyze_membrane, find
 from blotquant.detection.picture import detect_bands, find_layout
 from blotquant.detection.turned import flip_layout, in_reading_order, leans_left, turn_layout, turn_picture
 from blotquant.model.geometry import Lane, Layout, Strip, rectangle
@@ -63,12 +63,12 @@ def test_analyze_turns_a_mirrored_picture_the_other_way():
 def test_find_bands_and_find_lanes_keep_what_stands_in_a_turned_picture():
     _, image = tilted(20)
     layout = find(image, Settings())
-    again = find_bands(image, layout, Settings())
+    again = find(image, Settings(), layout, "bands")
     assert [lane.number for lane in again.lanes] == [lane.number for lane in layout.lanes]
     ours, theirs = (np.array([p for lane in x.lanes for p in lane.center]) for x in (again, layout))
     assert ours == pytest.approx(theirs, abs=0.01)
     assert np.array([b.peak for b in again.bands]) == pytest.approx(np.array([b.peak for b in layout.bands]), abs=2)
-    assert len(find_lanes(image, layout, Settings()).lanes) == 8
+    assert len(find(image, Settings(), layout, "lanes").lanes) == 8
 
 
 def test_analyze_membrane_finds_tilted_pictures_of_one_membrane_together():

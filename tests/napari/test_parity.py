@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from blotquant.analysis import Step, analyze, find, find_again, find_bands
+from blotquant.analysis import Step, analyze, find, find_again
 from blotquant.cli import main
 from blotquant.detection.picture import find_layout
 from blotquant.errors import ImageError
@@ -95,7 +95,7 @@ def test_a_picture_too_small_for_a_blot_is_refused() -> None:
     with pytest.raises(ImageError, match=r"blot1_AKT\.tif: 640 × 12 pixels are too few"):
         blots.start(tiny)
     with pytest.raises(ImageError, match=r"blot1_AKT\.tif: 640 × 12 pixels are too few"):
-        find_bands(tiny, layout, Settings())
+        find(tiny, Settings(), layout, "bands")
 
 
 def test_a_hand_corrected_session_weighs_the_same_bytes_as_the_command_line(tmp_path: Path) -> None:

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from blotquant.analysis import Analysis, Naming, Picture, analyze_membrane
+from blotquant.analysis import Analysis, Picture, analyze_membrane
 from blotquant.detection.lane_ties import Expected
 from blotquant.detection.registration import match_content
-from blotquant.identification.targets import Target
+from blotquant.identification.targets import Naming, Target
 from blotquant.io import read_image
 from blotquant.runs.carry_over import find_carry_over
 

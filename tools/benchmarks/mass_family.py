@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from blotquant.analysis import Naming, Picture, analyze_membrane
+from blotquant.analysis import Picture, analyze_membrane
 from blotquant.detection.lane_ties import Expected
-from blotquant.identification.targets import Target
+from blotquant.identification.targets import Naming, Target
 from blotquant.model.image import BlotImage
 from blotquant.synthetic import make_blot
 from blotquant.synthetic.spec import BlotSpec, CameraSpec, LaneSpec, RowSpec, StripSpec, SurfaceSpec
