@@ -178,8 +178,8 @@ def shot_gain(crops: Sequence[Array], *, bend_variance: float = 252.0, n_bins: i
     ends = np.cumsum(widths)
     inside[(ends[:, None] - np.arange(1, 6)).ravel()] = False
     inside = inside[:-5] & np.isfinite(line[:-5])
-    parts = [line[k : len(line) - 5 + k] for k in range(6)]
-    level, bend = _sixth_means(parts)[inside], _fifth_differences(parts)[inside]
+    level = (np.convolve(line, np.ones(6), mode="valid") / 6)[inside]
+    bend = np.convolve(line, [1.0, -5.0, 10.0, -10.0, 5.0, -1.0], mode="valid")[inside]
     keep = np.isfinite(level) & np.isfinite(bend)
     if not keep.all():
         level, bend = level[keep], bend[keep]
@@ -196,27 +196,6 @@ def shot_gain(crops: Sequence[Array], *, bend_variance: float = 252.0, n_bins: i
     groups = zip(np.split(level[order], stops), np.split(bend[order], stops), strict=True)
     found = [(x.mean(), winsorised_sd(y) ** 2 / bend_variance, len(x)) for x, y in groups if len(x) >= 30]
     return _positive_slope(*np.array(found, dtype=float).T) if len(found) >= 4 else None
-
-
-def _sixth_means(parts: Sequence[Array]) -> Array:
-    """Mean of six pixels in a row."""
-    total = parts[0] + parts[1]
-    for part in parts[2:]:
-        total += part
-    total /= 6
-    return total
-
-
-def _fifth_differences(parts: Sequence[Array]) -> Array:
-    """What is left of six pixels in a row without their smooth course."""
-    bend = parts[5] - parts[0]
-    step = parts[1] - parts[4]
-    step *= 5
-    bend += step
-    np.subtract(parts[3], parts[2], out=step)
-    step *= 10
-    bend += step
-    return bend
 
 
 def _positive_slope(mean: Array, variance: Array, n: Array) -> float | None:

@@ -285,6 +285,23 @@ def test_fit_doublet_leaves_lanes_without_light_and_spoilt_ones_out():
     assert fit.accepted, fit.reason
     np.testing.assert_allclose(fit.areas[5:], areas[5:], rtol=0.05)
     assert np.abs(fit.areas[:2].sum(axis=1)).max() < 0.02 * areas.sum(axis=1).max()
+    # As sure as what is left over allows, 0.15 of the pair at the most and where nothing is lit.
+    assert fit.split_sd[:2].tolist() == [0.15, 0.15]
+    assert (fit.split_sd[5:] < 0.02).all()
+
+
+def test_fit_doublet_doubts_the_division_of_a_spoilt_lane_by_what_is_left_over_of_it():
+    """A spike of some height in one lane: the larger, the less sure its division is, and no surer than it is right."""
+    x, found = np.arange(49) - 24.0, []
+    for spike in (0.5, 0.8, 2.0):
+        profiles, sds, areas = row_of_doublets(3.0, 2, snr=400)
+        profiles[3] += spike * np.ptp(profiles[3]) * np.exp(-0.5 * ((x - 9) / 1.5) ** 2)
+        fit = fit_doublet(profiles, sds)
+        assert fit.accepted, fit.reason
+        share, true = (float(a[3, 0] / a[3].sum()) for a in (fit.areas, areas))
+        assert abs(share - true) < 1.96 * fit.split_sd[3]
+        found.append(float(fit.split_sd[3]))
+    assert 0.05 < found[0] < found[1] < found[2] == 0.15
 
 
 def test_resolve_doublets_a_drop_line_would_be_worse():

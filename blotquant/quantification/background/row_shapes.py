@@ -182,8 +182,12 @@ class RowShapes:
     def _fit(self, row: list[tuple[Band, ...]], uneven_sd: float, pixel: float, step: int) -> dict[str, OwnRows | None]:
         """Own rows of all bands of one row, by id."""
         height = float(np.median([bands[0].box.row_stop - bands[0].box.row_start for bands in row]))
-        seen = [(bands, *read) for bands in row if (read := self._profile(bands, height)) is not None]
-        if len(seen) < FEWEST_LANES or REACH * height < FEWEST_ROWS:
+        # Where the search saw nothing there is no light whose shape could be known: the limits of such a place stay.
+        lit = [bands for bands in row if any(band.status == "detected" for band in bands)]
+        if len(lit) < FEWEST_LANES or REACH * height < FEWEST_ROWS:
+            return {}
+        seen = [(bands, *read) for bands in lit if (read := self._profile(bands, height)) is not None]
+        if len(seen) < FEWEST_LANES:
             return {}
         n_bands, parts = len(row[0]), [profile for _, profile, _ in seen]
         data = check_profiles([p.counts for p in parts], [p.sds for p in parts], [p.offsets for p in parts])
@@ -215,9 +219,6 @@ class RowShapes:
 
     def _profile(self, bands: tuple[Band, ...], height: float) -> tuple[RowProfile, float] | None:
         """Profile around the bands of one lane without what others light, and the row of its middle."""
-        # Where the search saw nothing there is no light whose shape could be known: the limits of such a place stay.
-        if not any(band.status == "detected" for band in bands):
-            return None
         outline = bands[0].outline
         others = [band for band in self.layout.bands_of(bands[0].lane) if band not in bands]
         # All of its columns: in the middle of a lane the ground may be brighter than at its sides.
