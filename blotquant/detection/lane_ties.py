@@ -239,7 +239,7 @@ def tie_lanes(
     if seen > n_lanes:
         return LaneTie(trouble=f"it shows {seen} lanes, the sample sheet lists {n_lanes}", placement=content)
     # Readings whose lanes stand where the reference has them, and what speaks for one of them.
-    readings = _readings(reference, picture, lattice, scale=scale, n_lanes=n_lanes)
+    readings, misses = _readings(reference, picture, lattice, scale=scale, n_lanes=n_lanes)
     if not readings:
         trouble = (
             f"its {len(picture.lanes)} lanes do not stand as those of the other pictures of this membrane: "
@@ -247,7 +247,7 @@ def tie_lanes(
         )
         return LaneTie(trouble=trouble, placement=content)
     roles = [first_by_roles(p, sheet, n_lanes) for p in (reference, picture)]
-    votes = _votes(reference, picture, readings, scale=scale, roles=roles, content=content)
+    votes = _votes(reference, picture, readings, misses, roles=roles, content=content)
     if len(picture.lanes) == len(reference.lanes) == n_lanes:
         # Both show all lanes: lane for lane, unless clear signs say that one of them shows a lane that is none.
         against = [name for name, first in votes.items() if first != 0 and name != _DISTANCES]
@@ -255,12 +255,12 @@ def tie_lanes(
         if _FRAME in against or len(against) > 1:
             trouble = f"it shows all {n_lanes} lanes, but by {' and '.join(against)} they are not those of the others"
         agreeing = tuple(name for name, first in votes.items() if first == 0 and name != ROLES)
-        shown = content or _by_lanes(readings[0], reference, picture, scale)
+        shown = content or readings[0]
         return LaneTie(tied_by=agreeing, trouble=trouble, placement=shown)
     # All that speaks must speak for one reading.
     told = set(votes.values())
     likely = min(readings, key=lambda first: (first not in told, abs(readings[first].cols), first))
-    placement = content or _by_lanes(readings[likely], reference, picture, scale)
+    placement = content or readings[likely]
     if len(told) == 1:
         return LaneTie(first=likely, tied_by=tuple(votes), placement=placement)
     trouble = ""
@@ -285,21 +285,17 @@ def _scale_of(reference: MembranePicture, picture: MembranePicture) -> float:
     return near if abs(by_pitch / near - 1) < 0.06 else float(by_pitch)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """One way to read a picture: by how many columns it is shifted, and how far its lanes miss there (RMS)."""
-
-    cols: float
-    miss: float
-
-
 def _readings(
     reference: MembranePicture, picture: MembranePicture, lattice: Floats, *, scale: float, n_lanes: int
-) -> dict[int, _Reading]:
-    """Lanes of the reference, from 0, that a picture's first lane may be."""
+) -> tuple[dict[int, Placement], dict[int, float]]:
+    """By the lane of the reference, from 0, that a picture's first lane may be: the placement, and the lanes' RMS miss.
+
+    Lanes alone tell columns for certain, rows by the middle of the lanes.
+    """
     middles, spare = picture.middles, (len(lattice) - len(reference.lanes)) // 2
     pitch = scale * reference.pitch if np.isfinite(reference.pitch) else np.inf
-    found = {}
+    rows = picture.rows - scale * reference.rows
+    found, misses = {}, {}
     for first in _range_of(reference, picture, n_lanes):
         there = lattice[spare + first : spare + first + len(middles)]
         slope, start = (
@@ -308,8 +304,9 @@ def _readings(
         # A line through both sets of lanes: its slope is the scale, what is left how far lanes miss.
         miss = middles - start - slope * there
         if abs(slope / scale - 1) < SAME_SCALE and np.abs(miss).max() <= ON_LANE * pitch:
-            found[first] = _Reading(float(np.mean(middles - scale * there)), float(np.sqrt(np.mean(miss**2))))
-    return found
+            found[first] = Placement(rows=rows, cols=float(np.mean(middles - scale * there)), scale=scale)
+            misses[first] = float(np.sqrt(np.mean(miss**2)))
+    return found, misses
 
 
 def _range_of(reference: MembranePicture, picture: MembranePicture, n_lanes: int) -> list[int]:
@@ -321,13 +318,14 @@ def _range_of(reference: MembranePicture, picture: MembranePicture, n_lanes: int
 def _votes(
     reference: MembranePicture,
     picture: MembranePicture,
-    readings: Mapping[int, _Reading],
+    readings: Mapping[int, Placement],
+    misses: Mapping[int, float],
     *,
-    scale: float,
     roles: Sequence[int | None],
     content: Placement | None,
 ) -> dict[str, int]:
     """What speaks for one reading: by its name, the reference's lane, from 0, that the picture's first lane is."""
+    scale = next(iter(readings.values())).scale
     pitch = scale * reference.pitch if np.isfinite(reference.pitch) else scale
     votes: dict[str, int] = {}
 
@@ -353,10 +351,10 @@ def _votes(
     there_first, here_first = roles
     if there_first is not None and here_first is not None and here_first - there_first in readings:
         votes[ROLES] = here_first - there_first
-    ranked = sorted(readings, key=lambda one: readings[one].miss)
+    ranked = sorted(misses, key=misses.__getitem__)
     if len(ranked) > 1 and len(picture.lanes) >= MIN_DISTANCES:
-        least = max(readings[ranked[0]].miss, 0.5 * scale, 0.01 * pitch)
-        if readings[ranked[1]].miss > EVEN * least:
+        least = max(misses[ranked[0]], 0.5 * scale, 0.01 * pitch)
+        if misses[ranked[1]] > EVEN * least:
             votes[_DISTANCES] = ranked[0]
     return votes
 
@@ -376,8 +374,3 @@ def first_by_roles(picture: MembranePicture, sheet: Expected, n_lanes: int) -> i
         if {*range(1, first), *range(first + m, n_lanes + 1)} <= dark
     ]  # fmt: skip
     return ways[0] if len(ways) == 1 and not picture.ends_unlike else None
-
-
-def _by_lanes(reading: _Reading, reference: MembranePicture, picture: MembranePicture, scale: float) -> Placement:
-    """The placement that lanes alone give: columns for certain, rows by the middle of the lanes."""
-    return Placement(rows=picture.rows - scale * reference.rows, cols=reading.cols, scale=scale)
