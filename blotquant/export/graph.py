@@ -126,8 +126,9 @@ class Scale(NamedTuple):
     is_log: bool = False
 
     def __call__(self, value: float) -> float:
-        """Place of a value, points."""
+        """Place of a value, points; what lies beyond an end stands at it."""
         low, high = self.low, self.high
+        value = min(max(value, low), high)
         if self.is_log:
             low, high, value = math.log(low), math.log(high), math.log(value)
         return self.first + (value - low) / (high - low) * (self.last - self.first)
@@ -219,7 +220,7 @@ def draw_conditions(
     font = drawing.font
     known = [value for value in values if math.isfinite(value) and value > 0]
     low, high = log_range([*known, 1.0] if line_at_one else known)
-    ticks = log_ticks(low, high, "1" if high / low > 1e4 else "125" if high / low > 3 else "123456789") if known else []
+    ticks = log_ticks(low, high) if known else []
     names = [shorten(str(name), LONGEST_LABEL) for name in conditions]
     labels = [shorten(entry.label, LONGEST_LABEL) for entry in legend]
     sine, cosine = math.sin(math.radians(LABEL_ANGLE)), math.cos(math.radians(LABEL_ANGLE))
@@ -277,8 +278,10 @@ def log_range(values: Sequence[float], least: float = 2.0) -> tuple[float, float
     return (low, high) if high / low >= least else (middle / math.sqrt(least), middle * math.sqrt(least))
 
 
-def log_ticks(low: float, high: float, shown: str) -> list[tuple[float, str]]:
-    """Ticks of a log axis at 1 to 9 of each decade, and the label of those whose first digit is shown."""
+def log_ticks(low: float, high: float) -> list[tuple[float, str]]:
+    """Ticks of a log axis with their labels: 1 to 9 of each decade, and as many labels as can be read."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    ticks = [(float(f"{digit}e{decade}"), str(digit)) for decade in decades for digit in range(1, 10)]
+    every, shown = -(-len(decades) // 8), "1" if high / low > 1e4 else "125" if high / low > 3 else "123456789"
+    digits = "123456789" if every == 1 else "1"
+    ticks = [(float(f"{digit}e{decade}"), digit) for decade in decades if decade % every == 0 for digit in digits]
     return [(value, f"{value:g}" if digit in shown else "") for value, digit in ticks if low <= value <= high]

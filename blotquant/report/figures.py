@@ -162,7 +162,7 @@ def plot_dilution(fit: DilutionFit) -> str:
     power = 3 * max(int(np.log10(max(float(volumes.max()), 1.0))) // 3, 0)
     unit, times = 10.0**power, f"10{str(power).translate(str.maketrans('0123456789', '⁰¹²³⁴⁵⁶⁷⁸⁹'))} " if power else ""
     drawing = Drawing(*DILUTION_SIZE, font=FONT)
-    low, high = min(0.0, 1.1 * float(volumes.min())), 1.15 * float(volumes.max())
+    low, high = min(0.0, 1.1 * float(volumes.min())), max(1.15 * float(volumes.max()), 1.0)
     levels, loads = linear_ticks(low / unit, high / unit), linear_ticks(0.0, 1.05 * max(fit.load_ug))
     left = EDGE + 2.4 * FONT + max(text_width(f"{level:g}", FONT) for level in levels) + TICK + 2
     bottom = DILUTION_SIZE[1] - EDGE - 2.4 * FONT - TICK
@@ -323,8 +323,10 @@ def plot_residuals(residuals: pd.DataFrame) -> str:
     Returns
     -------
     str
-        SVG, the same bytes for the same table.
+        SVG, the same bytes for the same table; empty where no value was measured.
     """
+    if residuals.empty:
+        return ""
     conditions, blocks = (list(dict.fromkeys(residuals[name])) for name in ("condition", "block"))
     reach = max(float(np.exp(residuals["residual"].abs().max())), 1.2) * 1.05
     label = "value / value expected from condition and blot (log scale)"

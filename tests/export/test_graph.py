@@ -9,7 +9,7 @@ import pytest
 from figure_texts import cut_texts
 from PIL import Image
 
-from blotquant.export.graph import COLUMN_WIDTHS_MM, draw_graph, graph_legend, graph_name
+from blotquant.export.graph import COLUMN_WIDTHS_MM, draw_graph, graph_legend, graph_name, log_ticks
 
 
 def tables(n_conditions):
@@ -74,3 +74,23 @@ def test_graph_legend_says_what_is_drawn():
     unpaired = graph_legend(summary.assign(p_adjusted=None), reference=None, unit="blot", level="95 %")
     assert "Horizontal bars: geometric mean" in unpaired
     assert "p-values" not in unpaired
+
+
+def test_draw_graph_of_values_without_bounds_is_drawn_to_the_edge():
+    ratios, summary = tables(3)
+    endless = draw_graph(ratios, summary.assign(fold_ci_high=float("inf")), reference="condition 0")[".svg"].decode()
+    assert "inf" not in endless
+    assert "nan" not in endless
+    assert endless.count("<path") == draw_graph(ratios, summary, reference="condition 0")[".svg"].decode().count(
+        "<path"
+    )
+
+
+@pytest.mark.parametrize(("low", "high", "labels"), [
+    (0.8, 1.6, ["0.8", "0.9", "1"]),
+    (0.5, 20, ["0.5", "1", "2", "5", "10", "20"]),
+    (1e-3, 1e3, ["0.001", "0.01", "0.1", "1", "10", "100", "1000"]),
+    (1e-20, 1e20, [f"{10.0**k:g}" for k in range(-18, 21, 6)]),
+])  # fmt: skip
+def test_log_ticks_are_as_many_as_can_be_read(low, high, labels):
+    assert [label for _, label in log_ticks(low, high) if label] == labels

@@ -86,3 +86,4 @@ def test_residual_table_is_empty_where_every_value_is_held_back(tmp_path):
     table = residual_table(two_factors(tmp_path), ratios)
     assert table.empty
     assert list(table.columns) == ["ratio", "condition", "block", "residual"]
+    assert plot_residuals(table) == ""
