@@ -159,18 +159,8 @@ class History:
         edits = list(self.edits)
         group = edits[-1].group + 1 if edits else 1
         for change in changes:
-            kind, object_id, before, after = change.exact()
-            edit = Edit(
-                seq=len(edits) + 1,
-                group=group,
-                who=who,
-                when=when,
-                action=action,
-                kind=kind,
-                object_id=object_id,
-                before=before,
-                after=after,
-            )
+            exact = change.exact()._asdict()
+            edit = Edit(seq=len(edits) + 1, group=group, who=who, when=when, action=action, **exact)
             edits.append(edit.signed(edits[-1].hash if edits else ""))
         return History(tuple(edits))
 

@@ -32,6 +32,20 @@ def test_of_two_blots_opened_at_once_the_later_one_stays_and_nothing_else(dock: 
     assert list(dock.viewer.layers) == [layers.image, layers.lanes, layers.bands]
 
 
+def test_expect_makes_the_layer_for_bending_where_lanes_are_worked_on(dock: Any, qtbot: Any) -> None:
+    """Bending finds its layer there; until then nobody paid for it, and the lanes keep the mouse."""
+    layers = dock.layers
+    qtbot.waitUntil(lambda: not layers.is_filling, timeout=WAIT_MS)
+    assert layers.centers not in dock.viewer.layers
+    dock.hand.go(dock.steps.LANES)
+    qtbot.waitUntil(lambda: layers.centers in dock.viewer.layers, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not layers.centers.visible, timeout=WAIT_MS)
+    assert dock.viewer.layers.selection.active == layers.lanes
+    dock.hand.run("bend")
+    assert layers.centers.visible
+    assert len(layers.centers.data) == len(dock.editor.layout.lanes)
+
+
 def test_next_step_shows_a_blot_in_steps_and_a_command_in_between_acts_on_all_of_it(dock: Any, qtbot: Any) -> None:
     """What is done before all is shown is done with all of it; numbers wait until then; nothing drawn is misread."""
     from blotquant.runs.blots import Opened
