@@ -33,6 +33,12 @@ BACKGROUND_WORDS = {
 }
 
 
+OWN_ROWS = ("local", "flank", "lane")
+"""Backgrounds that bands' own rows tell of too."""
+STAIN_WORDS = {"none": "", "constant": " minus the median of all pixels beside the lanes"}
+"""What is taken off a total-protein stain by the backgrounds that are no opening along the lane."""
+
+
 Asked = tuple[str, str, str, str]
 """Question, answer, anchor in the page, and the words of the link."""
 
@@ -51,6 +57,11 @@ def methods_paragraph(experiment: Experiment, settings: Settings, tables: dict[s
     """
     quantification = settings.quantification
     unit = "optical density" if quantification.optical_density else "counts"
+    own_rows = [
+        "Where the ground varied by more than 1 % of the light of a row's bands, the bands' own rows told of it too, "
+        "by the shape that the row's lanes share (optimal extraction)."
+    ]
+    own_rows = own_rows if quantification.background in OWN_ROWS else []
     sentences = [
         f"Band intensities were measured with blotquant {__version__} on the unprocessed image files ({unit}).",
         "Lanes and bands were detected automatically; hand corrections, where any were made, are kept as a record.",
@@ -60,7 +71,8 @@ def methods_paragraph(experiment: Experiment, settings: Settings, tables: dict[s
         f"The background was {BACKGROUND_WORDS.get(quantification.background, quantification.background)}; a margin "
         f"of up to {quantification.mask_margin:g} band heights around every band, the more the "
         "stronger it is, was left out.",
-        *_stains(experiment),
+        *own_rows,
+        *_stains(experiment, quantification.background),
         "Bands with a pixel at the detector's ceiling are lower bounds and were left out of means.",
         *_exposures(experiment),
         *_formulas(tables["ratios"]),
@@ -73,13 +85,13 @@ def methods_paragraph(experiment: Experiment, settings: Settings, tables: dict[s
     return " ".join(sentences)
 
 
-def _stains(experiment: Experiment) -> list[str]:
+def _stains(experiment: Experiment, background: str) -> list[str]:
     stains = [probe for probe in experiment.probes if experiment.is_stain(probe)]
     if not stains:
         return []
-    return [
-        f"Total protein ({', '.join(stains)}) is the sum over the whole lane minus the level of the gaps beside it."
-    ]
+    opening = " minus the background along it (a grey opening of the lane's profile, five band heights long)"
+    taken = STAIN_WORDS.get(background, opening)
+    return [f"Total protein ({', '.join(stains)}) is the sum over the whole lane{taken}."]
 
 
 def _exposures(experiment: Experiment) -> list[str]:
@@ -92,7 +104,11 @@ def _exposures(experiment: Experiment) -> list[str]:
     listed = [f"{probe} {' and '.join(f'{t:g}' for t in sorted(set(times)))} s" for probe, times in known.items()]
     text = f"Exposure times: {', '.join(listed)}."
     if any(len(set(times)) > 1 for times in known.values()):
-        text += " Of several exposures of one probe the longest was used in which no band of the target was saturated."
+        text += (
+            " Of several exposures of one probe the rate was used, the slope of a weighted line through the origin "
+            "over those in which the band is not saturated; where a lane has none, the longest exposure in which no band of "
+            "the target is saturated."
+        )
     return [text]
 
 

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import small_experiment as small
 from report_example import BLOTS, IMG, PROBES, make_report
 
 from blotquant.export.contrast import picture_contrast
@@ -13,12 +14,12 @@ from blotquant.model.geometry import Band, Lane, Layout, Strip, rectangle
 from blotquant.model.image import BlotImage
 from blotquant.report.blot import kda_marks, splice_marks
 from blotquant.report.figures import plot_ratio
-from blotquant.report.methods import BACKGROUND_WORDS
+from blotquant.report.methods import BACKGROUND_WORDS, methods_paragraph
 from blotquant.report.page import exposure_table
 from blotquant.report.profiles import MAX_PICTURE_PX, encode_picture
 from blotquant.report.tables import View, format_number, interval, table_html, value, with_sd
-from blotquant.settings import QuantificationSettings
-from blotquant.tables import EXPOSURE_COLUMNS, make_table
+from blotquant.settings import QuantificationSettings, Settings
+from blotquant.tables import EXPOSURE_COLUMNS, RATIO_COLUMNS, SUMMARY_COLUMNS, make_table
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +90,21 @@ def test_methods_paragraph_names_version_background_and_exclusions(words):
     assert "R = P / T, one membrane: loading cancels" in methods
     assert "Of 9 values 0 were excluded." in methods
     assert "linear model of log ratios, paired by blot, Dunnett" in methods
+
+
+@pytest.mark.parametrize(("background", "stain", "own"), [
+    ("local", "whole lane minus the background along it (a grey opening of the lane's profile", True),
+    ("constant", "whole lane minus the median of all pixels beside the lanes.", False),
+    ("none", "whole lane.", False),
+])  # fmt: skip
+def test_methods_paragraph_says_what_was_taken_off_stains_and_bands(tmp_path, background, stain, own):
+    toml = small.image("p.tif", "pAKT") + small.image("s.tif", "total_protein")
+    study = small.experiment(tmp_path, toml + small.ratio("r", "pAKT", None, "total_protein"))
+    settings = Settings(quantification=QuantificationSettings(background=background))
+    tables = {"ratios": make_table([], RATIO_COLUMNS), "summary": make_table([], SUMMARY_COLUMNS)}
+    told = methods_paragraph(study, settings, tables)
+    assert f"Total protein (total_protein) is the sum over the {stain}" in told
+    assert ("own rows" in told) is own
 
 
 def test_methods_paragraph_every_background_that_can_be_set_has_words():
