@@ -106,8 +106,8 @@ def _exposures(experiment: Experiment) -> list[str]:
     if any(len(set(times)) > 1 for times in known.values()):
         text += (
             " Of several exposures of one probe the rate was used, the slope of a weighted line through the origin "
-            "over those in which the band is not saturated; where a lane has none, the longest exposure in which no band "
-            "of the target is saturated."
+            "over those in which the band is not saturated; where a lane has none, the longest exposure in which no "
+            "band of the target is saturated."
         )
     return [text]
 
