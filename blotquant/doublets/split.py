@@ -8,7 +8,7 @@ Room for a declared doublet: outlines of one row widened and centred until both 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -219,35 +219,26 @@ def _with_room(signal: FloatImage, layout: Layout, group: Group, *, ceiling: flo
 
 
 def _divide(
-    signal: FloatImage,
-    layout: Layout,
-    group: Group,
-    *,
-    ceiling: float,
-    limits: IdentificationSettings,
+    signal: FloatImage, layout: Layout, group: Group, *, ceiling: float, limits: IdentificationSettings
 ) -> Layout:
     """Replace the bands of one group by the two that the joint fit finds, or say that it does not."""
-    outlines = [union([band.outline for band in bands]) for bands in group]
-    others = other_bands(layout, group)
-    profiles = [
-        row_profile(signal, outline, _height(outlines), ceiling=ceiling, others=others[k])
-        for k, outline in enumerate(outlines)
-    ]
-    usable = [k for k, p in enumerate(profiles) if p is not None and any(b.status == "detected" for b in group[k])]
-    fit = _fit([p for k in usable if (p := profiles[k]) is not None], limits)
+    outlines, others = [union([band.outline for band in bands]) for bands in group], other_bands(layout, group)
+    heights = [box.row_stop - box.row_start for box in map(bounding_box, outlines)]
+    reach = int(np.ceil(np.median(heights) / 2 * (1 + 2 * _MARGIN)))
+
+    def fit_within(held: Sequence[Polygon], lanes: Iterable[int]) -> tuple[dict[int, RowProfile], DoubletFit | None]:
+        read = {k: row_profile(signal, held[k], reach, ceiling=ceiling, others=others[k]) for k in lanes}
+        known = {k: profile for k, profile in read.items() if profile is not None}
+        return known, _fit(list(known.values()), limits)
+
+    profiles, fit = fit_within(outlines, [k for k, of in enumerate(group) if any(b.status == "detected" for b in of)])
     if fit is not None and fit.accepted:
         # Outlines that hold one band of the pair alone are moved to where the other lanes have both; then once more.
-        course = _course(group, outlines, [p for k in usable if (p := profiles[k]) is not None], usable, fit)
-        moved_to = _moved(outlines, course, fit, usable, others)
+        moved_to = _moved(outlines, _course(group, outlines, profiles, fit), fit, list(profiles), others)
         if moved_to != outlines:
-            again = [
-                row_profile(signal, outline, _height(outlines), ceiling=ceiling, others=others[k])
-                for k, outline in enumerate(moved_to)
-            ]
-            seen = [k for k in usable if again[k] is not None]
-            better = _fit([p for k in seen if (p := again[k]) is not None], limits)
+            again, better = fit_within(moved_to, profiles)
             if better is not None and better.accepted:
-                outlines, usable, fit = moved_to, seen, better
+                outlines, profiles, fit = moved_to, again, better
     if fit is None or not fit.accepted:
         merged: dict[str, tuple[Band, ...]] = {
             b.id: ((b if "unresolved" in b.flags else replace(b, flags=(*b.flags, "unresolved"))),)
@@ -256,7 +247,8 @@ def _divide(
             if len(bands) == 1
         }
         return replace_bands(layout, merged)
-    places = [usable.index(k) if k in usable else None for k in range(len(outlines))]
+    usable = list(profiles)
+    places = [usable.index(k) if k in profiles else None for k in range(len(outlines))]
     outlines, moved = _holding_both(outlines, fit, places)
     consensus = np.maximum(fit.areas, 0).sum(axis=0)
     used = {b.id for b in layout.bands}
@@ -267,13 +259,7 @@ def _divide(
     return replace_bands(layout, divided)
 
 
-def _course(
-    group: Group,
-    outlines: Sequence[Polygon],
-    profiles: Sequence[RowProfile],
-    usable: Sequence[int],
-    fit: DoubletFit,
-) -> Array:
+def _course(group: Group, outlines: Sequence[Polygon], profiles: dict[int, RowProfile], fit: DoubletFit) -> Array:
     """Row of the middle between the two peaks in every lane: the likeliest course that runs smoothly across the lanes.
 
     A lane that shows one band alone is fitted as well by the pair's other band; its neighbours tell which of the two it
@@ -283,7 +269,8 @@ def _course(
     cols = np.array([bands[0].peak[1] for bands in group])
     middles = np.array([float(middle_line(o, cols[k : k + 1])[0]) for k, o in enumerate(outlines)])
     places = fit.center + np.arange(-COURSE_STEPS, COURSE_STEPS + 1) * (COURSE_REACH / COURSE_STEPS) * fit.spacing
-    misfit = fit.misfit([p.counts for p in profiles], [p.sds for p in profiles], [p.offsets for p in profiles], places)
+    offsets, counts, sds, _ = zip(*profiles.values(), strict=True)
+    misfit, usable = fit.misfit(counts, sds, offsets, places), list(profiles)
     at = middles[usable, None] + places
     total, best = misfit[0], []
     for k in range(1, len(usable)):
@@ -325,11 +312,6 @@ def _fit(profiles: list[RowProfile], limits: IdentificationSettings) -> DoubletF
         offsets=np.stack([p.offsets for p in profiles]),
         settings=limits,
     )
-
-
-def _height(outlines: Sequence[Polygon]) -> int:
-    heights = [box.row_stop - box.row_start for box in map(bounding_box, outlines)]
-    return int(np.ceil(np.median(heights) / 2 * (1 + 2 * _MARGIN)))
 
 
 def _holding_both(

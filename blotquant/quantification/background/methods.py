@@ -19,6 +19,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from blotquant.model.geometry import Box, Lane
 from blotquant.quantification.background.background_pixels import Array, BackgroundPixels, Course
@@ -425,14 +426,6 @@ class RollingBall(FittedBackground):
 def interpolate_cells(cells: Array, step: int, aperture: Aperture) -> Array:
     """Bilinear values of a cell grid at every pixel of an aperture's box; flat beyond the outermost centres."""
     box = aperture.box
-    r0, r1, tr = _neighbours(np.arange(box.row_start, box.row_stop), step, cells.shape[0])
-    c0, c1, tc = _neighbours(np.arange(box.col_start, box.col_stop), step, cells.shape[1])
-    across0 = cells[r0[:, None], c0] * (1 - tc) + cells[r0[:, None], c1] * tc
-    across1 = cells[r1[:, None], c0] * (1 - tc) + cells[r1[:, None], c1] * tc
-    return np.asarray(across0 * (1 - tr[:, None]) + across1 * tr[:, None])
-
-
-def _neighbours(pixels: np.ndarray, step: int, n: int) -> tuple[np.ndarray, np.ndarray, Array]:
-    place = np.clip((pixels - (step - 1) / 2) / step, 0, n - 1)
-    low = np.minimum(place.astype(int), max(n - 2, 0))
-    return low, np.minimum(low + 1, n - 1), place - low
+    pixels = np.arange(box.row_start, box.row_stop), np.arange(box.col_start, box.col_stop)
+    places = np.meshgrid(*((at - (step - 1) / 2) / step for at in pixels), indexing="ij")
+    return np.asarray(ndimage.map_coordinates(cells, places, order=1, mode="nearest"))
