@@ -253,10 +253,12 @@ def make_search_copy(signal: NDArray[np.floating]) -> SearchCopy:
 
     Flat frames and paddings around it are left out.
     """
-    box = content_box(signal)
+    levels = levels_of(signal)
+    box = content_box(signal, levels)
     part = signal[box.slices]
+    levels = levels if part.shape == signal.shape else levels_of(part)
     fy, fx = blocks_of((part.shape[0], part.shape[1]))
-    return SearchCopy(signal, block_average(part, fy, fx), fy, fx, levels_of(part), (box.row_start, box.col_start))
+    return SearchCopy(signal, block_average(part, fy, fx), fy, fx, levels, (box.row_start, box.col_start))
 
 
 def smaller_copy(copy: SearchCopy, scale: float) -> SearchCopy:
@@ -318,17 +320,15 @@ def channels_of(pixels: NDArray[np.floating]) -> FloatArray:
     # What rounding leaves of a flat picture, on any scale of the counts.
     least = max(1e-12 * float(max(abs(low), abs(high))), 1e-300)
     noise = max(noise, 1e-4 * (high - low), least)
-    # The mean of the surroundings: columns, then rows.
-    around = ndimage.uniform_filter1d(counts, _AROUND[0], axis=0, mode="nearest")
-    around = ndimage.uniform_filter1d(around, _AROUND[1], axis=1, mode="nearest")
+    # The mean of the surroundings: columns, then rows, each as lines that lie in one piece.
+    columns = ndimage.uniform_filter1d(np.ascontiguousarray(counts.T), _AROUND[0], mode="nearest")
+    around = ndimage.uniform_filter1d(np.ascontiguousarray(columns.T), _AROUND[1], mode="nearest")
     above = counts - low
-    return np.stack(
-        [
-            np.arcsinh(above / (4 * noise)) / 4,
-            np.arcsinh((counts - around) / (2 * noise)) / 4,
-            np.clip(above / max(high - low, least), -0.5, 1.5),
-        ]
-    ).astype(np.float32)
+    views = np.empty((3, *counts.shape), dtype=np.float32)
+    views[0] = np.arcsinh(above / (4 * noise)) / 4
+    views[1] = np.arcsinh((counts - around) / (2 * noise)) / 4
+    views[2] = np.clip(above / max(high - low, least), -0.5, 1.5)
+    return views
 
 
 def predict(pixels: FloatArray) -> Prediction:

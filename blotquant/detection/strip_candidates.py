@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from blotquant.detection.prediction import BandRow, Prediction, SearchCopy, find_ridges
+from blotquant.imaging.robust import running_maximum
 from blotquant.model.geometry import Lane
 
 Floats = NDArray[np.float64]
@@ -130,7 +131,7 @@ def find_strip_candidates(grid: SearchCopy) -> list[StripCandidate]:
     prediction = grid.prediction
     # The phase is trusted most where bands are near.
     bands = _halved(prediction)
-    near = ndimage.maximum_filter(bands, _NEAR, mode="nearest")
+    near = running_maximum(running_maximum(bands, _NEAR[0]).T, _NEAR[1]).T
     # Connected places on which lanes are likely, taken apart at doubtful bridges.
     labels, _ = ndimage.label(prediction.lanes > _INSIDE)
     ridges = find_ridges(prediction.bands)

@@ -90,7 +90,7 @@ Plane = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
-def content_box(signal: NDArray[np.floating[Any]]) -> Box:
+def content_box(signal: NDArray[np.floating[Any]], levels: NDArray[np.floating[Any]] | None = None) -> Box:
     """Find the part of a picture that is left when flat rows and columns at its edges are cut away.
 
     Frames and paddings inside each other are all cut. Of a dark margin, which may be bare membrane, some room is kept.
@@ -99,6 +99,8 @@ def content_box(signal: NDArray[np.floating[Any]]) -> Box:
     ----------
     signal : ndarray, shape (H, W)
         Counts with bands bright, on any scale.
+    levels : ndarray, optional
+        Its `blotquant.imaging.robust.levels_of`, where they are known.
 
     Returns
     -------
@@ -106,7 +108,7 @@ def content_box(signal: NDArray[np.floating[Any]]) -> Box:
         The whole picture where it has no such edge, or nothing but such.
     """
     box = Box(0, signal.shape[0], 0, signal.shape[1])
-    levels = levels_of(signal)
+    levels = levels_of(signal) if levels is None else levels
     if len(levels) < 2:
         return box
     # Flat is what strays by rounding or JPEG alone; frames and margins are near the darkest or brightest count.
