@@ -93,19 +93,18 @@ def _summarize(experiment: Experiment, name: str, ratios: pd.DataFrame) -> list[
     scaled, scaling = _scale(units, design)
     spreads = _spreads(units, scaled, scaling)
     tested, unlinked = _against_reference(experiment, model, conditions), unlinked_membranes(ratios)
+    entering = ratios["included"].fillna(value=False).astype(bool)
+    if "enters_as_bound" in ratios:
+        entering |= ratios["enters_as_bound"].fillna(value=False).astype(bool)
+    rows_of = dict(iter(ratios.assign(_entering=entering).groupby("condition", sort=False)))
     rows = []
     for condition, role in conditions.items():
-        mine = ratios[(ratios["condition"] == condition).fillna(value=False)]
-        included = mine["included"].fillna(value=False).astype(bool)
-        bounded = pd.Series(data=False, index=mine.index)
-        if "enters_as_bound" in mine:
-            bounded = mine["enters_as_bound"].fillna(value=False).astype(bool)
-        own = units[units["condition"] == condition]
+        mine, own = rows_of[condition], units[units["condition"] == condition]
         row = {
             "ratio": name,
             "condition": condition,
             "scaling": "; ".join((scaling, *unlinked)),
-            "n_excluded": int((~included & ~bounded).sum()),
+            "n_excluded": int((~mine["_entering"]).sum()),
             "n": own["blot" if role == "standard" else "replicate"].nunique(),
             "n_bounds": int((own["bound"] != "").sum()),
         }
@@ -121,16 +120,9 @@ def _summarize(experiment: Experiment, name: str, ratios: pd.DataFrame) -> list[
             row |= tested[condition]
         else:
             row["test"] = f"no test: no value is left{_why_none(mine)}"
-        columns = [column for column in experiment.extra_columns if column in mine]
-        rows.append(
-            row
-            | (
-                {
-                    column: mine[column].iloc[0] if mine[column].nunique(dropna=False) == 1 else pd.NA
-                    for column in columns
-                }
-            )
-        )
+        for column in (column for column in experiment.extra_columns if column in mine):
+            row[column] = mine[column].iloc[0] if mine[column].nunique(dropna=False) == 1 else pd.NA
+        rows.append(row)
     return rows
 
 
