@@ -7,7 +7,6 @@ free in every lane, and each lane may lie a little higher or lower.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -73,10 +72,6 @@ class DoubletFit:
         Fitted area of the upper and the lower band in each lane and its standard error, in counts.
     split_sd : ndarray, shape (n_lanes,)
         SD that the division adds to either volume beyond the noise of the pixels, as a part of the pair's volume.
-    delta_aicc : float
-        AICc of one band less that of two.
-    relative_se : (float, float)
-        Standard error of each band's area summed over the lanes, as a part of it.
     residual : float
         What the fit leaves over beyond the noise, as a part of the peak.
     """
@@ -91,14 +86,7 @@ class DoubletFit:
     areas: Array = field(repr=False)
     area_se: Array = field(repr=False)
     split_sd: Array = field(repr=False)
-    delta_aicc: float
-    relative_se: tuple[float, float]
     residual: float
-
-    @property
-    def skew(self) -> float:
-        """Logarithm of the root of the ratio of the lower to the upper half width."""
-        return float(self.shape[2])
 
     def reach(self, outside: float) -> tuple[float, float]:
         """Distances above and below its peak, in rows, beyond which lies that part of a band."""
@@ -320,12 +308,12 @@ def _judge(data: RowData, best: Solution, delta_aicc: float, limits: Identificat
     residual, amplitudes, blocks = project(data, best.theta, 2)
     to_area = _area_of(best.theta)
     like = _gaussian_like(best.theta)
-    errors = _errors(data, best, blocks, to_area)
+    separation_se, area_se, total_se, split_sd = _errors(data, best, blocks, to_area)
     # RMS residual beyond the noise over the RMS peak, pooled over the lanes.
     excess, peaks = _excess(residual, data, amplitudes)
     signal = float((peaks**2).sum())
     left_over = float(np.sqrt(max(float(excess.sum()), 0.0) / signal)) if signal > 0 else float("inf")
-    relative = errors.total_se / np.maximum(np.abs(amplitudes.sum(axis=0)) * to_area, 1e-300)
+    relative = total_se / np.maximum(np.abs(amplitudes.sum(axis=0)) * to_area, 1e-300)
     separation, least = spacing / like, limits.min_separation_sigma
     low, high = (np.exp(bound[1]) for bound in shape_limits(data, 2))
     on_bound = sigma < low * 1.02 or sigma > high * 0.98
@@ -333,11 +321,11 @@ def _judge(data: RowData, best: Solution, delta_aicc: float, limits: Identificat
         (delta_aicc <= limits.min_delta_aicc, f"one band explains the row as well (ΔAICc {delta_aicc:.1f})"),
         (on_bound, f"the fitted width lies on its bound ({sigma:.2f} px)"),
         (
-            separation < least or separation - _SURE_SDS * errors.separation_se < least - _NEAR_SIGMA,
-            f"the two lie only {separation:.2f} ± {errors.separation_se:.2f} sigma apart",
+            separation < least or separation - _SURE_SDS * separation_se < least - _NEAR_SIGMA,
+            f"the two lie only {separation:.2f} ± {separation_se:.2f} sigma apart",
         ),
         (
-            errors.separation_se > _VAGUE_SE and _may_be_nearer(data, best, least - _NEAR_SIGMA),
+            separation_se > _VAGUE_SE and _may_be_nearer(data, best, least - _NEAR_SIGMA),
             f"bands less than {least:g} sigma apart explain the row hardly worse",
         ),
         (bool((amplitudes.sum(axis=0) <= 0).any()), "one of the two has no area"),
@@ -354,10 +342,8 @@ def _judge(data: RowData, best: Solution, delta_aicc: float, limits: Identificat
         shape=best.theta[:5],
         shifts=best.theta[-n_lanes:],
         areas=amplitudes * to_area,
-        area_se=errors.area_se,
-        split_sd=errors.split_sd,
-        delta_aicc=delta_aicc,
-        relative_se=(float(relative[0]), float(relative[1])),
+        area_se=area_se,
+        split_sd=split_sd,
         residual=left_over,
     )
 
@@ -392,15 +378,11 @@ def _excess(residual: Array, data: RowData, amplitudes: Array) -> tuple[Array, A
     return excess, np.maximum(amplitudes, 0).max(axis=1)
 
 
-class _Errors(NamedTuple):
-    separation_se: float  # in sigma
-    area_se: Array  # (L, 2)
-    total_se: Array  # (2,)
-    split_sd: Array  # (L,)
+def _errors(data: RowData, best: Solution, blocks: Array, to_area: float) -> tuple[float, Array, Array, Array]:
+    """Standard errors by propagation through the linear and the shared part of the fit.
 
-
-def _errors(data: RowData, best: Solution, blocks: Array, to_area: float) -> _Errors:
-    """Standard errors by propagation through the linear and the shared part of the fit."""
+    Of the separation in sigma, of the areas (L, 2), of their sums over the lanes (2,), and the division's SDs (L,).
+    """
     design, slopes = shapes(data, best.theta, 2)
     n_lanes = len(data.y)
     dense = jacobian_of(blocks, SHIFT_SD * float(np.exp(best.theta[1])))
@@ -426,7 +408,7 @@ def _errors(data: RowData, best: Solution, blocks: Array, to_area: float) -> _Er
     by_separation = np.zeros(dense.shape[1])
     by_separation[[1, 5]] = -best.theta[5], 1.0
     separation_se = float(np.sqrt(by_separation @ covariance @ by_separation) / np.exp(best.theta[1]))
-    return _Errors(separation_se, area_se, np.sqrt(np.maximum(total_var, 0.0)), split)
+    return separation_se, area_se, np.sqrt(np.maximum(total_var, 0.0)), split
 
 
 def _split_sd(data: RowData, best: Solution, design: Array, inverse: Array, shared: Array, to_area: float) -> Array:

@@ -66,8 +66,6 @@ class Measurement:
     ----------
     excess : ndarray
         Counts above background of each pixel of the aperture's box.
-    profile : ndarray
-        The same weighted and summed over each row.
     volume_raw, volume : float
         Weighted sums of counts, without and with the background taken off.
     background_sum : float
@@ -92,7 +90,6 @@ class Measurement:
     """
 
     excess: Array
-    profile: Array
     volume_raw: float
     volume: float
     background_sum: float
@@ -181,8 +178,8 @@ def _measure_stack(
         is_hollow(excess, stack.weights, np.inf), method_spread(np.array(by_method)),
     )  # fmt: skip
     numbers = zip(*(column.tolist() for column in columns), strict=True)
-    for above, line, (height, width), values in zip(excess, profile, stack.sizes, numbers, strict=True):
-        yield Measurement(above[:height, :width], line[:height], *values)
+    for above, (height, width), values in zip(excess, stack.sizes, numbers, strict=True):
+        yield Measurement(above[:height, :width], *values)
 
 
 @single_threaded

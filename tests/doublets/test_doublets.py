@@ -57,7 +57,7 @@ def test_fit_doublet_skewed_doublet_is_fitted_with_its_skew():
     profiles, sds, areas = row_of_doublets(3.0, 2, snr=1000, skew=0.2)
     fit = fit_doublet(profiles, sds)
     assert fit.accepted, fit.reason
-    assert fit.skew == pytest.approx(0.2, abs=0.02)
+    assert fit.shape[2] == pytest.approx(0.2, abs=0.02)
     assert np.median(np.abs(fit.areas / areas - 1)) < 0.02
 
 

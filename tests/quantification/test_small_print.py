@@ -65,7 +65,7 @@ def test_measure_apertures_a_volume_is_the_weighted_sum_pixel_by_pixel(method: s
     weighed = measure_apertures(scene, [aperture])[0]
     assert weighed.volume == pytest.approx((aperture.weights * (pixels - background)).sum(), rel=1e-9)
     assert weighed.background_sum == pytest.approx((aperture.weights * background).sum(), rel=1e-12, abs=1e-9)
-    np.testing.assert_allclose(weighed.profile, (aperture.weights * (pixels - background)).sum(axis=1), atol=1e-6)
+    np.testing.assert_allclose(weighed.excess, pixels - background, atol=1e-9)
 
 
 @pytest.mark.parametrize(
