@@ -70,39 +70,32 @@ class MassScale:
 
     def to_kda(self, rows: ArrayLike, cols: ArrayLike) -> Floats:
         """Molecular weight at some places, in kDa; beyond a ladder's ends its slope goes on."""
-        at, col = np.asarray(rows, dtype=float), np.asarray(cols, dtype=float)
-        told = [
-            np.log(fit.to_kda(at, shift=self.lower(col) - self.lower(home)))
-            for fit, home in zip(self.fits, self.cols, strict=True)
-        ]
-        return np.asarray(np.exp(np.sum(self._shares(col) * told, axis=0)))
+        told = [np.log(fit.to_kda(rows, shift=lower)) for fit, lower in self._ladders(cols)]
+        return np.asarray(np.exp(np.sum(self._shares(cols) * told, axis=0)))
 
     def error_kda(self, rows: ArrayLike, cols: ArrayLike) -> Floats:
         """Leave-one-out error of the ladders at some places, in kDa: of those that count there, by how much."""
-        col, kda = np.asarray(cols, dtype=float), self.to_kda(rows, cols)
-        return np.asarray(kda * np.sum(self._shares(col) * [fit.error_at(kda) for fit in self.fits], axis=0))
+        kda = self.to_kda(rows, cols)
+        return np.asarray(kda * np.sum(self._shares(cols) * [fit.error_at(kda) for fit in self.fits], axis=0))
 
     def to_row(self, kda: ArrayLike, col: float) -> Floats:
         """Row at which some molecular weights are expected at a column."""
-        told = [
-            fit.to_row(kda, shift=float(self.lower(col) - self.lower(home)))
-            for fit, home in zip(self.fits, self.cols, strict=True)
-        ]
+        told = [fit.to_row(kda, shift=lower) for fit, lower in self._ladders(col)]
         return np.asarray(np.sum(self._shares(np.full(np.shape(kda), col)) * told, axis=0))
 
     def is_outside(self, rows: ArrayLike, cols: ArrayLike) -> NDArray[np.bool_]:
         """Whether places lie beyond the bands of every ladder that counts there."""
-        at, col = np.asarray(rows, dtype=float), np.asarray(cols, dtype=float)
-        told = [
-            fit.is_outside(at, shift=self.lower(col) - self.lower(home))
-            for fit, home in zip(self.fits, self.cols, strict=True)
-        ]
-        return np.asarray(np.all(np.asarray(told) | (self._shares(col) == 0), axis=0))
+        told = [fit.is_outside(rows, shift=lower) for fit, lower in self._ladders(cols)]
+        return np.asarray(np.all(np.asarray(told) | (self._shares(cols) == 0), axis=0))
 
-    def _shares(self, cols: Floats) -> Floats:
+    def _ladders(self, cols: ArrayLike) -> list[tuple[LadderFit, Floats]]:
+        """Each ladder, and how much lower than in its lane the same protein lies at some columns."""
+        return [(fit, self.lower(cols) - self.lower(home)) for fit, home in zip(self.fits, self.cols, strict=True)]
+
+    def _shares(self, cols: ArrayLike) -> Floats:
         """How much each ladder counts at some columns; shape (ladders, ...)."""
-        places = np.asarray(self.cols)
-        return np.stack([np.interp(cols, places, np.eye(len(places))[k]) for k in range(len(places))])
+        col, places = np.asarray(cols, dtype=float), np.asarray(self.cols)
+        return np.stack([np.interp(col, places, only) for only in np.eye(len(places))])
 
 
 def find_scale(layout: Layout, strip: str, ladder: Ladder | None) -> MassScale | None:
