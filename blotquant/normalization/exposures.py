@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,56 +82,57 @@ def exposure_series(table: pd.DataFrame) -> list[NDArray[np.int_]]:
     SheetError
         If a frame of a series has no exposure time, or one that is not above 0.
     """
-    if table.empty:
-        return []
-    row = "row " + table["row"].astype("string")
-    number = "band " + table["band"].astype("string")
-    keyed = table[[*_SERIES, "band", "target", "rf", "image", "exposure_s"]]
-    keyed = keyed.assign(_at=range(len(table)), _band=table["target"].astype("string").fillna(row).fillna(number))
-    # A row without a protein's name is known by its number in each picture: it must lie at one place of the membrane.
-    usual = keyed.groupby([*_SERIES, "_band"], dropna=False)["rf"].transform("median")
-    keyed = keyed[keyed["target"].notna() | ~((keyed["rf"] - usual).abs() > SAME_RF)]
-    keyed = _rank_bands(keyed)
-    # A series is a band with two pictures or two times at least.
-    by_band = [*_SERIES, "_band", "_rank"]
-    shown = keyed.assign(image=keyed["image"].astype("string").fillna("")).groupby(by_band, dropna=False)
-    keyed = keyed[(shown[["image", "exposure_s"]].transform("nunique") >= 2).any(axis=1)]
-    _check_times(keyed)
-    keyed = keyed.sort_values("exposure_s", kind="stable")
-    series = keyed.groupby(by_band, dropna=False, sort=True).ngroup().to_numpy()
-    order = np.argsort(series, kind="stable")
-    found = np.split(order, np.flatnonzero(np.diff(series[order])) + 1) if len(keyed) else []
-    return [keyed["_at"].to_numpy()[at] for at in found]
+    names = (*_SERIES, "target", "row", "band", "rf", "image", "exposure_s")
+    rows = [
+        {name: None if x is None or x is pd.NA or x != x else x for name, x in zip(names, line, strict=True)}
+        for line in zip(*(table[name].tolist() for name in names), strict=True)
+    ]
+    # Bands of one name in one lane: the protein's, else that of the row, else that of the band's number.
+    named: dict[tuple[Any, ...], list[int]] = {}
+    for at, row in enumerate(rows):
+        known = f"band {row['band']}" if row["row"] is None else f"row {row['row']}"
+        name = known if row["target"] is None else str(row["target"])
+        named.setdefault((*(row[key] for key in _SERIES), name), []).append(at)
+    series: list[tuple[tuple[Any, ...], list[int]]] = []
+    for key, members in named.items():
+        ranked = enumerate(_ranked([(at, rows[at]) for at in members]))
+        series += [((*key, rank), own) for rank, own in ranked if _is_series([rows[at] for at in own])]
+    used = sorted((at for _, own in series for at in own), key=lambda at: (rows[at]["band"], at))
+    for row in (rows[at] for at in used):
+        if row["exposure_s"] is None or not row["exposure_s"] > 0:
+            got = "none" if row["exposure_s"] is None else f"{row['exposure_s']:g}"
+            msg = (
+                f"{row['image'] or 'a picture'}: an exposure series of {row['probe']} needs each picture's exposure time above 0 s, "
+                f"got {got}; give exposure_s in the experiment file"
+            )
+            raise SheetError(msg)
+    series.sort(key=lambda found: [(part is None, part) for part in found[0]])
+    return [np.array(sorted(own, key=lambda at: (rows[at]["exposure_s"], rows[at]["band"], at))) for _, own in series]
 
 
-def _rank_bands(keyed: pd.DataFrame) -> pd.DataFrame:
-    """Number the bands of one name from the top down in every frame, and keep frames that show as many as most do.
+def _ranked(members: Sequence[tuple[int, dict[str, Any]]]) -> list[list[int]]:
+    """Positions of the bands of one name in one lane, by their rank from the top down in every frame.
 
-    Where another number was found, order does not tell which band is which.
+    Frames that show another number of them than most do are left out: order does not tell there which band is which.
     """
-    keyed = keyed.sort_values("band", kind="stable")
-    shown = keyed.groupby([*_SERIES, "_band", "image", "exposure_s"], dropna=False)
-    keyed = keyed.assign(_rank=shown.cumcount(), _shown=shown["band"].transform("size"))
-    # Every frame counts once, by its first band.
-    first = keyed[keyed["_rank"] == 0]
-    names = [*_SERIES, "_band"]
-    shows = first.groupby([*names, "_shown"], dropna=False).size().rename("n").reset_index()
+    places = [row["rf"] for _, row in members if row["rf"] is not None]
+    usual = float(np.median(places)) if places else math.nan
+    frames: dict[tuple[Any, Any], list[int]] = {}
+    for at, row in sorted(members, key=lambda member: (member[1]["band"], member[0])):
+        # A row without a protein's name is known by its number in each picture: it must lie at one place.
+        far = row["target"] is None and row["rf"] is not None and abs(row["rf"] - usual) > SAME_RF
+        if not far:
+            frames.setdefault((row["image"], row["exposure_s"]), []).append(at)
+    shows = Counter(len(frame) for frame in frames.values())
     # The most frequent number of bands; of equally frequent ones the largest.
-    usual = shows.sort_values(["n", "_shown"]).drop_duplicates(names, keep="last")
-    kept = keyed.merge(usual[names].assign(_usual=usual["_shown"]), on=names, how="left")
-    return kept[kept["_shown"] == kept["_usual"]]
+    most = max(shows, key=lambda n: (shows[n], n), default=0)
+    kept = [frame for frame in frames.values() if len(frame) == most]
+    return [[frame[rank] for frame in kept] for rank in range(most)]
 
 
-def _check_times(frames: pd.DataFrame) -> None:
-    wrong = frames[~(frames["exposure_s"] > 0)]
-    if not wrong.empty:
-        first = wrong.iloc[0]
-        got = "none" if pd.isna(first["exposure_s"]) else f"{first['exposure_s']:g}"
-        msg = (
-            f"{first['image']}: an exposure series of {first['probe']} needs each picture's exposure time above 0 s, "
-            f"got {got}; give exposure_s in the experiment file"
-        )
-        raise SheetError(msg)
+def _is_series(rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether a band is shown by two pictures or two times at least."""
+    return len({row["image"] for row in rows}) > 1 or len({row["exposure_s"] for row in rows} - {None}) > 1
 
 
 def _fit_band(frames: dict[str, Array], flags: list[set[str]]) -> tuple[int, dict[str, Any]]:
