@@ -102,8 +102,8 @@ def exposure_series(table: pd.DataFrame) -> list[NDArray[np.int_]]:
         if row["exposure_s"] is None or not row["exposure_s"] > 0:
             got = "none" if row["exposure_s"] is None else f"{row['exposure_s']:g}"
             msg = (
-                f"{row['image'] or 'a picture'}: an exposure series of {row['probe']} needs each picture's exposure time above 0 s, "
-                f"got {got}; give exposure_s in the experiment file"
+                f"{row['image'] or 'a picture'}: an exposure series of {row['probe']} needs each picture's exposure "
+                f"time above 0 s, got {got}; give exposure_s in the experiment file"
             )
             raise SheetError(msg)
     series.sort(key=lambda found: [(part is None, part) for part in found[0]])
