@@ -131,3 +131,14 @@ def common_size(n: int) -> int:
     """Rows or columns of the stack in which an aperture of so many lies: more by a quarter at the most, or by 7."""
     step = max(8, 1 << max(n.bit_length() - 3, 0))
     return max(-(-n // step), 1) * step
+
+
+def spans(columns: NDArray[np.bool_], rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], ...]:
+    """First and last of some columns of each aperture, and the lowest and highest row of an edge over them.
+
+    The last of what is returned tells where neither columns are left out nor the edge slants.
+    """
+    n, wide = columns.sum(axis=1), columns.shape[1]
+    first, last = columns.argmax(axis=1), wide - 1 - columns[:, ::-1].argmax(axis=1)
+    low, high = np.where(columns, rows, 2**30).min(axis=1), np.where(columns, rows, -1).max(axis=1)
+    return first, last, low, high, (low == high) & (last - first + 1 == n)

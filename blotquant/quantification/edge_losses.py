@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from blotquant.imaging.robust import box_sums, winsorised_sd
 from blotquant.model.geometry import Box
 from blotquant.model.image import FloatImage
-from blotquant.quantification.apertures import Stack, common_size
+from blotquant.quantification.apertures import Stack, common_size, spans
 from blotquant.quantification.background import Array
 
 SIDE_PX = 0.5
@@ -207,10 +207,19 @@ def end_variances(
     others, cut, wide = np.zeros(len(each)), np.zeros(len(each)), n_filled / n_part
     for edge, step, has in ((top, -1, usual[0]), (bottom, 1, usual[1])):
         sums = np.full((len(each), size), np.inf)
-        for k in np.flatnonzero(is_told):
-            cols = np.flatnonzero(part[k])
-            rows = stack.boxes[k, 0] + edge[k, cols]
-            _read_rows(signal, rows, stack.boxes[k, 2] + cols, step, (int(within[k]), int(beyond[k])), sums[k])
+        above, below = (within, beyond) if step > 0 else (beyond, within)
+        first, last, low, high, is_level = spans(part, edge)
+        start, stop = stack.boxes[:, 0] + low - above, stack.boxes[:, 0] + high + below + 1
+        # Rows along the edge, from so many within it to so many beyond; nothing where they leave the picture.
+        for k in np.flatnonzero(is_told & (start >= 0) & (stop <= signal.shape[0])).tolist():
+            left = stack.boxes[k, 2]
+            if is_level[k]:
+                lines = signal[start[k] : stop[k], left + first[k] : left + last[k] + 1]
+            else:
+                cols = np.flatnonzero(part[k])
+                down = np.arange(-above[k], below[k] + 1)[:, None]
+                lines = signal[down + stack.boxes[k, 0] + edge[k, cols], left + cols]
+            sums[k, : len(lines)] = np.add.reduce(lines, axis=1, dtype=float)[::step]
         is_seen = ~np.isinf(sums[:, 0])
         lit = (np.where(is_seen[:, None], sums, 0.0) - (level * n_part)[:, None]) * wide[:, None]
         valley = _darkest(lit)
@@ -241,21 +250,6 @@ def _shoulders(beyond: Array, own: Array | float, grain: Array) -> Array:
     return np.where(
         np.asarray(own) > 0, np.maximum(above.sum(axis=1) - own - grain * (above > 0).sum(axis=1) ** 0.5, 0), 0
     )
-
-
-def _read_rows(
-    signal: FloatImage, rows: NDArray[np.intp], cols: NDArray[np.intp], step: int, room: tuple[int, int], into: Array
-) -> None:
-    """Sum rows along an edge, from so many within it to so many beyond; nothing where they leave the picture."""
-    low, high = int(rows.min()), int(rows.max())
-    within, beyond = room if step > 0 else room[::-1]
-    if low - within < 0 or high + beyond >= signal.shape[0]:
-        return
-    if low == high and cols[-1] - cols[0] == len(cols) - 1:  # a level edge of an upright outline: nothing to gather
-        lines = signal[low - within : low + beyond + 1, cols[0] : cols[-1] + 1]
-    else:
-        lines = signal[np.arange(-within, beyond + 1)[:, None] + rows, cols]
-    into[: len(lines)] = np.add.reduce(lines, axis=1, dtype=float)[::step]
 
 
 def measure_edge_losses(signal: FloatImage, boxes: Sequence[Box], noise: float) -> EdgeLosses:

@@ -16,7 +16,7 @@ from scipy import ndimage
 from blotquant.imaging.robust import full_widths
 from blotquant.model.geometry import Band, Box, Layout, Polygon
 from blotquant.model.image import FloatImage
-from blotquant.quantification.apertures import Stack
+from blotquant.quantification.apertures import Stack, spans
 from blotquant.quantification.background import Array
 from blotquant.quantification.noise import LOD_SDS, LOQ_SDS
 
@@ -136,13 +136,15 @@ def debris_light(excess: Array, stack: Stack) -> Array:
     height = (ordered[each, (n_columns - 1) // 2] + ordered[each, n_columns // 2]) // 2
     # Rows are counted from the outline's upper edge, so that a slanting band lies straight.
     first, straight = covered.argmax(axis=1), np.full(excess.shape, np.inf)
-    for k in np.flatnonzero((n_columns >= 8) & (height >= 5)):
-        at, rows = np.flatnonzero(columns[k]), int(height[k])
-        top = first[k, at]
-        if np.ptp(top) == 0 and at[-1] - at[0] == len(at) - 1 and top[0] + rows <= heights[k]:
-            straight[k, :rows, : len(at)] = excess[k, top[0] : top[0] + rows, at[0] : at[-1] + 1]
+    left, right, top, _, is_level = spans(columns, first)
+    is_level &= top + height <= heights
+    for k in np.flatnonzero((n_columns >= 8) & (height >= 5)).tolist():
+        rows = int(height[k])
+        if is_level[k]:
+            straight[k, :rows, : n_columns[k]] = excess[k, top[k] : top[k] + rows, left[k] : right[k] + 1]
         else:
-            places = np.minimum(top + np.arange(rows)[:, None], heights[k] - 1)
+            at = np.flatnonzero(columns[k])
+            places = np.minimum(first[k, at] + np.arange(rows)[:, None], heights[k] - 1)
             straight[k, :rows, : len(at)] = excess[k, places, at]
     # What the columns have in common, and the brightest of it within a sixth of the height.
     ranked = np.sort(straight, axis=2)
@@ -154,11 +156,11 @@ def debris_light(excess: Array, stack: Stack) -> Array:
         near = reach[:, None] >= shift
         brightest[:, shift:] = np.maximum(brightest[:, shift:], np.where(near, common[:, :-shift], -np.inf))
         brightest[:, :-shift] = np.maximum(brightest[:, :-shift], np.where(near, common[:, shift:], -np.inf))
-    top = np.maximum(common.max(axis=1, initial=-np.inf), 0.0)
-    stands_out = np.where(is_row, last - brightest, -np.inf).max(axis=1) > DEBRIS_SHARE * top
+    tallest = np.maximum(common.max(axis=1, initial=-np.inf), 0.0)
+    stands_out = np.where(is_row, last - brightest, -np.inf).max(axis=1) > DEBRIS_SHARE * tallest
     light = np.zeros(len(excess))
     # Most bands end here: nothing stands out, whatever their course from side to side.
-    for k in np.flatnonzero(stands_out):
+    for k in np.flatnonzero(stands_out).tolist():
         part = slice(int(height[k]))
         light[k] = _debris_light(straight[k, part, : n_columns[k]], common[k, part], brightest[k, part])
     return light
