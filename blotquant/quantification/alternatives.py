@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blotquant.model.geometry import Band, Layout, polygon
+from blotquant.model.geometry import Band, Layout
 from blotquant.quantification.apertures import apertures_of, stack_apertures
 from blotquant.quantification.prepared_image import SANE, PreparedImage
 from blotquant.tables import ALTERNATIVE_COLUMNS, make_table
@@ -70,4 +70,6 @@ def scale_height(band: Band, factor: float) -> Band:
     slope = float(cols @ vertices[:, 0] / (cols @ cols)) if np.ptp(cols) > 0 else 0.0
     middle = vertices[:, 0].mean() + slope * cols
     rows = middle + factor * (vertices[:, 0] - middle)
-    return replace(band, outline=polygon(np.column_stack([rows, vertices[:, 1]])))
+    # As `polygon` rounds, whose calls for all bands of a picture take as long as measuring them.
+    scaled = np.round(np.column_stack([rows, vertices[:, 1]]), 4)
+    return replace(band, outline=tuple(map(tuple, scaled.tolist())))
