@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
+from blotquant.imaging.content import median_of_nine
 from blotquant.imaging.robust import MAD_TO_SD
 from blotquant.model.geometry import Layout, Point, Polygon, bounding_box
 
@@ -310,10 +311,11 @@ def _content_copy(
     from skimage.transform import resize
 
     size = tuple(max(8, round(n / per_pixel)) for n in signal.shape)
-    coarse = resize(np.asarray(signal, dtype=float), size, order=1, anti_aliasing=per_pixel > 1)
-    free = _beside_bands(layout, (signal.shape[0], signal.shape[1]), only_strips=only_strips)
-    mask = resize(free.astype(float), size, order=0) > 0.5
-    smooth = ndimage.median_filter(coarse, 3)  # a hot pixel belongs to the camera
+    coarse = resize(np.asarray(signal, dtype=np.float32), size, order=1, anti_aliasing=per_pixel > 1)
+    # Whether bands are beside each pixel of the copy: as at its middle.
+    middles = [((np.arange(n) + 0.5) * whole / n).astype(int) for n, whole in zip(size, signal.shape, strict=True)]
+    mask = _beside_bands(layout, (signal.shape[0], signal.shape[1]), only_strips=only_strips)[np.ix_(*middles)]
+    smooth = median_of_nine(coarse)  # a hot pixel belongs to the camera
     detail = ndimage.gaussian_filter(smooth, 1.5) - ndimage.gaussian_filter(smooth, 9.0)
     detail = np.arcsinh(detail / (3 * max(float(np.median(np.abs(detail))), 1e-9))) * mask
     rows = detail.sum(axis=1, keepdims=True) / np.maximum(mask.sum(axis=1, keepdims=True), 1)

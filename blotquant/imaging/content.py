@@ -345,10 +345,10 @@ def _stand_out(reduced: Plane) -> Plane:
     around = _running_median(column, width)
     from_column, from_around = reduced - column, reduced - around
     agreed = np.where(from_column * from_around > 0, np.minimum(np.abs(from_column), np.abs(from_around)), 0.0)
-    return _median_of_nine(np.copysign(agreed, from_column))
+    return median_of_nine(np.copysign(agreed, from_column))
 
 
-def _median_of_nine(image: Plane) -> Plane:
+def median_of_nine(image: Plane) -> Plane:
     """Median of each pixel and its eight neighbours, the edge repeated.
 
     Notes
