@@ -104,7 +104,7 @@ def test_pictures_of_different_size_are_not_compared():
     assert "cannot be laid on each other" in found["reason"]
 
 
-def on_a_membrane(row, volumes, target, *, move=(0, 0), seed=0):
+def on_a_membrane(row, volumes, target, *, move=(0, 0), tilt_deg=0.0, seed=0):
     """One row on a membrane whose edges show, moved under the camera."""
     base = plain_spec([volumes], shape=(200, 340), targets=(target,))
     (strip,), (down, right) = base.strips, move
@@ -112,6 +112,7 @@ def on_a_membrane(row, volumes, target, *, move=(0, 0), seed=0):
         strip,
         box=(12 + down, 184 + down, 14 + right, 318 + right),
         level=300,
+        tilt_deg=tilt_deg,
         lanes=tuple(dataclasses.replace(lane, center=lane.center + right) for lane in strip.lanes),
         rows=tuple(dataclasses.replace(one, row=row + down) for one in strip.rows),
     )
@@ -127,6 +128,17 @@ def test_find_carry_over_looks_where_the_membrane_lies_now(fraction, shows):
     found = find_carry_over(probing(first.pixels, first, "P", own="P"), probing(pixels, second, "T", own="T"))
     assert found["carried_over"] is shows
     assert found["fraction"] == pytest.approx(fraction, abs=0.03)
+
+
+@pytest.mark.parametrize("turn_deg", [-2.5, 2.5])
+def test_find_carry_over_looks_where_a_turned_membrane_lies(turn_deg):
+    first = on_a_membrane(60, STRONG, "P")
+    second = on_a_membrane(130, STRONG[::-1], "T", move=(5, 9), tilt_deg=turn_deg, seed=1)
+    left = on_a_membrane(60, 0.3 * STRONG, "P", move=(5, 9), tilt_deg=turn_deg).truth.signal
+    later = probing(second.pixels + left.astype(np.uint16), second, "T", own="T")
+    found = find_carry_over(probing(first.pixels, first, "P", own="P"), later)
+    assert found["carried_over"] is True
+    assert found["fraction"] == pytest.approx(0.3, rel=0.1)
 
 
 def test_check_membrane_checks_every_pair_of_probes_once_in_order():
