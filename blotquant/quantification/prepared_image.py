@@ -283,6 +283,8 @@ def _margin_parts(signal: FloatImage, boxes: list[Box]) -> list[float]:
     more, quarter = (bottoms - tops) // 2, (rights - lefts) // 4
     lefts, rights = (cols.clip(0, signal.shape[1]) for cols in (lefts + quarter, rights - quarter))
     sums, n = box_sums(signal, np.stack([tops - more, bottoms + more, lefts, rights], axis=1).tolist(), axis=1)
+    if not sums.size:  # all bands lie beside the picture
+        return [1.0] * len(boxes)
     widths, places = np.maximum(rights - lefts, 1), np.arange(sums.shape[1])
     profiles = sums / widths[:, None]
     # The darkest of the rows around it: a neighbour that reaches in only makes the margin wider.

@@ -233,8 +233,8 @@ def test_may_leave_asks_when_the_window_closes_even_without_a_dock(
 
 
 def test_band_cells_show_a_saturated_volume_as_a_bound(editor: Any) -> None:
+    from napari_blotquant.shapes import with_sd
     from napari_blotquant.widgets.bands import band_cells
-    from napari_blotquant.widgets.number_words import with_sd
 
     row = next(iter(editor.rows.values())) | {"flags": "below_loq;saturated;wide", "volume": 20_512_856.0}
     cells = band_cells(row, None)
@@ -337,7 +337,7 @@ def test_next_doubt_says_that_numbers_may_be_doubtful_where_places_are_sure(edit
 
 
 def test_a_band_drawn_elsewhere_has_no_number_before_it_is_measured(dock: Any, qtbot: Any) -> None:
-    from napari_blotquant.widgets.number_words import NOT_YET
+    from napari_blotquant.shapes import NOT_YET
 
     editor, table = dock.editor, dock.tables.bands.rows
     band = editor.layout.bands[0]

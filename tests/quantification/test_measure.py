@@ -11,7 +11,7 @@ import pytest
 from simple_pictures import HEIGHT, ROWS, SHAPE, WIDTH, as_image, gaussians, plain_layout
 
 from blotquant.flags import split_flags
-from blotquant.model.geometry import Layout, area_weights, polygon, rectangle
+from blotquant.model.geometry import Band, Lane, Layout, Strip, area_weights, polygon, rectangle
 from blotquant.quantification.background import BACKGROUNDS
 from blotquant.quantification.bands import measure_bands
 from blotquant.quantification.prepared_image import prepare_image
@@ -256,3 +256,14 @@ def test_measure_bands_many_bands_are_quick():
     start = time.process_time()
     measure_bands(image, layout)
     assert time.process_time() - start < 0.5
+
+
+def test_measure_bands_a_layout_beside_the_picture_holds_nothing():
+    """As after a picture was cut: an IndexError once."""
+    strip = Strip(id="s", number=1, outline=rectangle(0, 100, 0, 200))
+    lane = Lane(id="l", strip="s", number=1, center=((0, 50), (99, 50)), widths=(30, 30))
+    band = Band(id="b", lane="l", outline=rectangle(130, 140, 35, 65), peak=(135, 50))
+    picture = as_image(np.random.default_rng(0).normal(300, 10, (100, 200)))
+    table = measure_bands(picture, Layout(strips=(strip,), lanes=(lane,), bands=(band,)))
+    assert table["volume"].tolist() == [0.0]
+    assert "touches_edge" in table["flags"][0]

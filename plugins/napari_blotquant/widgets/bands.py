@@ -26,8 +26,17 @@ from blotquant.flags import flags_in_words
 from blotquant.model.geometry import Band
 from blotquant.session.band_edits import set_band_rows
 from blotquant.session.hit_testing import Hit
-from napari_blotquant.shapes import PALETTE
-from napari_blotquant.widgets import number_words as words
+from napari_blotquant.shapes import (
+    PALETTE,
+    band_name,
+    bound_of,
+    counts,
+    percent_change,
+    readable,
+    relative_sd,
+    volume_text,
+    with_sd,
+)
 from napari_blotquant.workbench import Workbench
 
 Index = QModelIndex | QPersistentModelIndex
@@ -220,15 +229,15 @@ def band_cells(
     flags = band["flags"] if isinstance(band["flags"], str) else ""
     state = "" if band["status"] == "detected" else "not detected"
     number, sd = float(band["volume"]), float(band["volume_sd"])
-    more = f"raw {words.counts(band['volume_raw'])}, LOD {words.counts(band['lod'])}"
+    more = f"raw {counts(band['volume_raw'])}, LOD {counts(band['lod'])}"
     return [
         Cell("•", 0) if is_blind else lane_cell(band, n_strips),
-        Cell(words.band_name(band)),
-        Cell(words.volume_text(band), number, more),
-        Cell("" if words.bound_of(flags) else words.relative_sd(number, sd), sd, words.with_sd(band)),
-        Cell(words.percent_change(number, before["volume"]) if before else "", None, "Against the automatic result"),
+        Cell(band_name(band)),
+        Cell(volume_text(band), number, more),
+        Cell("" if bound_of(flags) else relative_sd(number, sd), sd, with_sd(band)),
+        Cell(percent_change(number, before["volume"]) if before else "", None, "Against the automatic result"),
         Cell("–" if math.isnan(band["snr"]) else f"{band['snr']:z.0f}", float(band["snr"])),
-        Cell(", ".join(part for part in (state, words.readable(flags)) if part), None, flags_in_words(flags)),
+        Cell(", ".join(part for part in (state, readable(flags)) if part), None, flags_in_words(flags)),
     ]
 
 
@@ -313,7 +322,7 @@ class ReadOut(QWidget):
             self._flags.hide()
             return
         before = editor.auto_rows.get(band.id)
-        change = words.percent_change(row["volume"], before["volume"]) if before else ""
+        change = percent_change(row["volume"], before["volume"]) if before else ""
         self._where.setText(self._place(row, band, change))
         self.show_number(row)
 
@@ -323,14 +332,14 @@ class ReadOut(QWidget):
         sample = "" if editor.is_blind else self.bench.samples.get(band.lane, "")
         lane = f"{editor.lane_name(editor.layout.lane(band.lane))} {sample}".strip()
         snr = "" if math.isnan(row["snr"]) else f"SNR {row['snr']:.0f}"
-        parts = [lane, words.band_name(row), snr, band.origin, f"{change} by hand" if change else ""]
+        parts = [lane, band_name(row), snr, band.origin, f"{change} by hand" if change else ""]
         return "  ·  ".join(part for part in parts if part)
 
     def show_number(self, row: Mapping[str, Any]) -> None:
         """Show the number of a row, as it is or as it would be while the band is dragged."""
         is_known = not math.isnan(row["volume"])
-        self._number.setText(f"{words.with_sd(row)} counts" if is_known else "measuring…")
-        self._flags.setText(words.readable(row["flags"]))
+        self._number.setText(f"{with_sd(row)} counts" if is_known else "measuring…")
+        self._flags.setText(readable(row["flags"]))
         self._flags.setVisible(bool(self._flags.text()))
         self._flags.setToolTip(flags_in_words(row["flags"]))
 
@@ -342,7 +351,7 @@ class ReadOut(QWidget):
             return
         band = editor.band(found.band)
         row = editor.rows.get(found.band)
-        name = (words.band_name(row) if row else "a band") if band else "no band"
+        name = (band_name(row) if row else "a band") if band else "no band"
         self._under.setText(f"Under the pointer: {editor.lane_name(lane)}, {name}")
 
 

@@ -16,8 +16,8 @@ from blotquant.normalization.intervals import target_ratios
 from blotquant.runs.blots import Blot
 from napari_blotquant.commands import COMMANDS, key_name
 from napari_blotquant.editor import Rows
+from napari_blotquant.shapes import percent_change, readable
 from napari_blotquant.widgets.bands import BandTable, Cell, Table, lane_cell
-from napari_blotquant.widgets.number_words import percent_change, readable
 from napari_blotquant.workbench import Workbench
 
 
