@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
+from blotquant.detection.turned import turn_layout, turn_picture
 from blotquant.imaging.content import median_of_nine
 from blotquant.imaging.robust import MAD_TO_SD
 from blotquant.model.geometry import Layout, Point, Polygon, bounding_box
@@ -44,6 +45,8 @@ MIN_PIXELS = 400
 """Free pixels of a copy from which on a correlation says something."""
 MAX_RIVAL = 0.65
 """Second best correlation over the best from which on the best is one of several: a pattern that repeats."""
+LEAST_TURN_DEG = 0.5
+"""Pictures whose strips lean more apart are turned: over half a membrane of 300 px it moves a row by 1.3 px."""
 MIN_WINDOW_PX = 6
 """Columns at the least on either side of a side."""
 MIN_STEP_SDS = 6.0
@@ -276,6 +279,40 @@ def match_content(
     unit = step * scale
     half = (scale - 1) / 2
     return Placement(rows=rows * unit + half, cols=cols * unit + half, scale=scale)
+
+
+def match_turned(
+    fixed: tuple[FloatImage, Layout],
+    moving: tuple[FloatImage, Layout],
+    *,
+    scale: float = 1.0,
+    copies: Copies | None = None,
+) -> Placement | None:
+    """Lay a picture on another as `match_content` does, turned by as much as its strips lean more.
+
+    Parameters
+    ----------
+    fixed, moving, scale, copies
+        As for `match_content`.
+
+    Notes
+    -----
+    From 2.2° on a shift alone has its rows 5 to 15 px off; turned, all pairs of the sample study lie within 1.5 px.
+    """
+    signal, layout = moving
+    tilts = [np.median([strip.tilt_deg for strip in of.strips] or [0.0]) for of in (fixed[1], layout)]
+    turn_deg = float(tilts[1] - tilts[0])
+    if abs(turn_deg) < LEAST_TURN_DEG:
+        return match_content(fixed, moving, scale=scale, copies=copies)
+    # Turned back, only a shift is left to be found; the copies keep alive what they are of.
+    copies = Copies() if copies is None else copies
+    turned, there = turn_picture(signal, turn_deg)
+    copies["turned", id(turned)] = back = (turned, turn_layout(layout, there))
+    found = match_content(fixed, back, scale=scale, copies=copies)
+    if found is None:
+        return None
+    cols, rows, _ = np.linalg.inv(there) @ (found.cols, found.rows, 1.0)
+    return Placement(rows=float(rows), cols=float(cols), scale=found.scale, turn_deg=turn_deg)
 
 
 _NEAR_PX = 6

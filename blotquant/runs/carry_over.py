@@ -19,8 +19,7 @@ import pandas as pd
 from scipy import ndimage
 
 from blotquant.analysis import Analysis
-from blotquant.detection.registration import Copies, Placement, frame_placement, match_content
-from blotquant.detection.turned import turn_layout, turn_picture
+from blotquant.detection.registration import Copies, Placement, frame_placement, match_turned
 from blotquant.experiment.design import Experiment
 from blotquant.flags import join_flags, split_flags
 from blotquant.model.geometry import Box, Layout
@@ -32,8 +31,6 @@ MIN_BANDS = 3
 MIN_FRACTION = 0.01
 MIN_SIGNIFICANCE = 4.0
 MIN_CORRELATION = 0.3
-LEAST_TURN_DEG = 0.5
-"""Pictures whose strips lean more apart are turned: over half a membrane of 300 px it moves a row by 1.3 px."""
 _MIN_SNR = 10.0
 
 
@@ -62,7 +59,7 @@ def find_carry_over(first: Analysis, second: Analysis, copies: Copies | None = N
     tied = now.since(before) if before and now else None
     signal, other = first.scene.signal, second.scene.signal
     scale = tied.scale if tied else 1.0
-    placement = _laid_on(first, second, scale, copies)
+    placement = match_turned((signal, first.layout), (other, second.layout), scale=scale, copies=copies)
     if placement is None and _lanes_coincide(first.layout, second.layout):
         # Nothing but bands on the membrane: the camera's frame holds as long as its size does.
         placement = frame_placement((signal.shape[0], signal.shape[1]), (other.shape[0], other.shape[1]))
@@ -98,25 +95,6 @@ def find_carry_over(first: Analysis, second: Analysis, copies: Copies | None = N
         "carried_over": bool(shows),
         "reason": None,
     }
-
-
-def _laid_on(first: Analysis, second: Analysis, scale: float, copies: Copies | None) -> Placement | None:
-    """Where the earlier picture's points lie in the later one, by what is on the membrane beside its bands."""
-    fixed, signal, layout = (first.scene.signal, first.layout), second.scene.signal, second.layout
-    tilts = [np.median([strip.tilt_deg for strip in of.strips] or [0.0]) for of in (first.layout, layout)]
-    turn_deg = float(tilts[1] - tilts[0])
-    if abs(turn_deg) < LEAST_TURN_DEG:
-        return match_content(fixed, (signal, layout), scale=scale, copies=copies)
-    # Turned by as much as its strips lean more, only a shift is left to be found; the copies keep what they are of.
-    turned, there = turn_picture(signal, turn_deg)
-    moving = (turned, turn_layout(layout, there))
-    copies = Copies() if copies is None else copies
-    copies["turned", id(turned)] = moving
-    found = match_content(fixed, moving, scale=scale, copies=copies)
-    if found is None:
-        return None
-    cols, rows, _ = np.linalg.inv(there) @ (found.cols, found.rows, 1.0)
-    return Placement(rows=float(rows), cols=float(cols), scale=found.scale, turn_deg=turn_deg)
 
 
 def _lanes_coincide(first: Layout, second: Layout) -> bool:

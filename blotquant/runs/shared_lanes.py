@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from blotquant.analysis import find_again, searchable
-from blotquant.detection.registration import Placement, frame_placement, match_content, place_layout
+from blotquant.detection.registration import Placement, frame_placement, match_turned, place_layout
 from blotquant.errors import BlotQuantError, LaneCountError
 from blotquant.model.geometry import Lane, Layout
 from blotquant.model.image import BlotImage
@@ -155,7 +155,7 @@ def _placement(image: BlotImage, layout: Layout, other: BlotImage, there: Layout
     frame = frame_placement(image.shape, other.shape)
     scale = frame.scale if frame is not None else 1.0
     content = (
-        match_content((searchable(image), layout), (searchable(other), there), scale=scale) if there.lanes else None
+        match_turned((searchable(image), layout), (searchable(other), there), scale=scale) if there.lanes else None
     )
     found = content or frame
     if found is None:

@@ -24,12 +24,19 @@ COLUMNS = [46 + PITCH * k for k in range(N)]
 SIGNED = {"who": "Ada", "when": "2026-01-02T03:04:05Z"}
 
 
-def picture(row: float, lit: tuple[float, ...], *, edges: bool = True, move: tuple[float, float] = (0, 0)) -> BlotImage:
+def picture(
+    row: float,
+    lit: tuple[float, ...],
+    *,
+    edges: bool = True,
+    move: tuple[float, float] = (0, 0),
+    tilt_deg: float = 0.0,
+) -> BlotImage:
     down, right = move
     lanes = tuple(LaneSpec(center=c + right, width=33) for c in COLUMNS)
     rows = (RowSpec(target="x", row=row + down, volumes=tuple(12_000.0 * v for v in lit), sigma=3),)
     box = (10 + down, 190 + down, 14 + right, 298 + right) if edges else (0.0, 205.0, 0.0, 330.0)
-    strip = StripSpec(box=box, lanes=lanes, rows=rows, level=60 if edges else 0)
+    strip = StripSpec(box=box, lanes=lanes, rows=rows, level=60 if edges else 0, tilt_deg=tilt_deg)
     surface, camera = SurfaceSpec(base=5), CameraSpec(offset=300, read_noise=15)
     return make_blot(BlotSpec(shape=(205, 330), strips=(strip,), surface=surface, camera=camera), seed=int(row)).image()
 
@@ -56,11 +63,11 @@ def wrong(session: Session) -> Session:
     return session.edit(delete_band(short, short.bands[0].id), action="delete", **SIGNED)
 
 
-@pytest.mark.parametrize("move", [(0.0, 0.0), (5.0, 21.0)])
+@pytest.mark.parametrize(("move", "tilt_deg"), [((0.0, 0.0), 0.0), ((5.0, 21.0), 0.0), ((5.0, 9.0), 2.5)])
 def test_use_lanes_places_all_of_them_on_a_picture_that_moved(
-    corrected: tuple[BlotImage, Layout], move: tuple[float, float]
+    corrected: tuple[BlotImage, Layout], move: tuple[float, float], tilt_deg: float
 ) -> None:
-    other = picture(110, (1, 1.5, 2, 1, 2, 1), move=move)
+    other = picture(110, (1, 1.5, 2, 1, 2, 1), move=move, tilt_deg=tilt_deg)
     session = wrong(start(other).session)
     found, gestures = use_lanes(*corrected, other, session, **SIGNED)
     layout = found.layout
