@@ -50,14 +50,6 @@ _PARTS = 8
 """Parts of a lane's height whose own phase bends it."""
 _PART_ROWS = 4
 """Rows of such a part at the least."""
-_MIDDLE = 0.2
-"""Half of a lane's middle, in pitches."""
-_SHOWN = 0.3
-"""Mean trust in a lane's middle from which on a part shows a band; without one it is about `_ELSEWHERE`."""
-_AGREEMENT = 2
-"""Power of the agreement of its phases, 0 to 1, by which such a part counts."""
-_AGREEMENT_UNSEEN = 8
-"""The same for the others: an agreement of 0.98 as 0.85, of 0.85 as 0.27, of 0.66 as 0.04."""
 _STRAY = 0.3
 """Pitches by which a part may stray from the straight line."""
 
@@ -342,8 +334,7 @@ def trace_lanes(phase: Phase, weight: Floats, share: NDArray[np.floating]) -> li
     near = np.abs(places[:, None] - centers) < 0.4 * pitches
     turns = near * np.exp(-2j * np.pi * (places[:, None] - centers) / pitches)
     trusts = along[0] @ near
-    middles = np.abs(places[:, None] - centers) < _MIDDLE * pitches
-    own = _deviations(waves @ turns, trusts, along[0] @ (middles / middles.sum(axis=0))) * pitches
+    own = _deviations(waves @ turns, trusts) * pitches
     wide = (along[3].sum(axis=0) @ near) / np.maximum(trusts.sum(axis=0), 1e-9)
     cols = lines[:, :1] - places[0] + centers + down * fan * (centers - places[0]) / width + own
     rows, widths = np.arange(height, dtype=float), np.clip(wide, 0.3, 1.0) * pitches
@@ -388,11 +379,10 @@ def _clearness(cosine: Floats, at: NDArray[np.intp], pitches: Floats) -> list[fl
     return [float(c) for c in np.clip((cosine[at] - (valleys[:-1] + valleys[1:]) / 2) / 2, 0, 1)]
 
 
-def _deviations(turned: Phase, trust: Floats, middle: Floats) -> Floats:
+def _deviations(turned: Phase, trust: Floats) -> Floats:
     """Pitches by which each lane stands to the right of its line in each row: parabolas through their parts.
 
-    Phase turned to that of the lane's line, its weight, and the trust in the lane's middle: one row a row of the
-    picture, one column a lane.
+    Phase turned to that of the lane's line, and its weight: one row a row of the picture, one column a lane.
     """
     height = len(turned)
     # Each part of the lane's height has a phase of its own, and a parabola runs through them.
@@ -402,9 +392,7 @@ def _deviations(turned: Phase, trust: Floats, middle: Floats) -> Floats:
     middles = (starts + np.append(starts[1:], height) - 1) / 2
     agreed = np.abs(sums) / np.maximum(weights, 1e-9)
     away = np.where(agreed > 0.2, -np.angle(sums) / (2 * np.pi), 0.0)
-    # The phase of a lane without a band is drawn aside by neighbours that show one: its places contradict each other.
-    shown = np.add.reduceat(middle, starts) / np.diff(starts, append=height)[:, None] > _SHOWN
-    weights = weights * np.minimum(agreed, 1.0) ** np.where(shown, _AGREEMENT, _AGREEMENT_UNSEEN)
+    weights = weights * np.minimum(agreed, 1.0)
     total = weights.sum(axis=0)
     terms = np.vander((middles - (height - 1) / 2) / (height / 2), 3, increasing=True)
     stiff = np.where(total > 0, total, 1.0)[:, None, None] * np.diag([0.01, 0.1, 0.1])
