@@ -207,7 +207,7 @@ _SEEN_OF_GAP = 0.45
 _CLOSE = 1.3
 # Height of such a band over that of the core that is seen of it.
 _SQUEEZED = 1.3
-_AT_ONCE = 128
+_AT_ONCE = 48
 """Bands that are followed at once: their windows take some MB."""
 _STRAIGHT = 0.25
 """Rows of bow, or columns of bend, that no outline and no lane shows."""
