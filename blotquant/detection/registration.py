@@ -246,6 +246,55 @@ def match_content(
     correlation was 0.65 to 0.93 and the best elsewhere at most 0.57 of it; on pictures of unlike membranes it was below
     0.6 or left less than half of the pixels in common.
     """
+    found = _match_content(fixed, moving, scale=scale, only_strips=only_strips, copies=copies)
+    return None if found is None else found[1]
+
+
+def match_turned(
+    fixed: tuple[FloatImage, Layout],
+    moving: tuple[FloatImage, Layout],
+    *,
+    scale: float = 1.0,
+    copies: Copies | None = None,
+) -> Placement | None:
+    """Lay a picture on another as `match_content` does, turned by as much as its strips lean more.
+
+    Parameters
+    ----------
+    fixed, moving, scale, copies
+        As for `match_content`.
+
+    Notes
+    -----
+    From 2.2° on a shift alone has its rows 5 to 15 px off; turned, all pairs of the sample study lie within 1.5 px. How
+    far a strip leans is known to about half a degree, so the turn must match better than the shift alone.
+    """
+    signal, layout = moving
+    copies = Copies() if copies is None else copies
+    shifted = _match_content(fixed, moving, scale=scale, copies=copies)
+    tilts = [np.median([strip.tilt_deg for strip in of.strips] or [0.0]) for of in (fixed[1], layout)]
+    turn_deg = float(tilts[1] - tilts[0])
+    if abs(turn_deg) < LEAST_TURN_DEG:
+        return None if shifted is None else shifted[1]
+    # Turned back, only a shift is left to be found; the copies keep alive what they are of.
+    turned, there = turn_picture(signal, turn_deg)
+    copies["turned", id(turned)] = back = (turned, turn_layout(layout, there))
+    found = _match_content(fixed, back, scale=scale, copies=copies)
+    if found is None or (shifted is not None and shifted[0] >= found[0]):
+        return None if shifted is None else shifted[1]
+    cols, rows, _ = np.linalg.inv(there) @ (found[1].cols, found[1].rows, 1.0)
+    return Placement(rows=float(rows), cols=float(cols), scale=found[1].scale, turn_deg=turn_deg)
+
+
+def _match_content(
+    fixed: tuple[FloatImage, Layout],
+    moving: tuple[FloatImage, Layout],
+    *,
+    scale: float,
+    only_strips: bool = False,
+    copies: Copies | None = None,
+) -> tuple[float, Placement] | None:
+    """The correlation and the place that `match_content` finds."""
     from scipy import fft
 
     step, copies = max(fixed[0].shape) / LONGEST_EDGE, {} if copies is None else copies
@@ -278,41 +327,7 @@ def match_content(
         return None
     unit = step * scale
     half = (scale - 1) / 2
-    return Placement(rows=rows * unit + half, cols=cols * unit + half, scale=scale)
-
-
-def match_turned(
-    fixed: tuple[FloatImage, Layout],
-    moving: tuple[FloatImage, Layout],
-    *,
-    scale: float = 1.0,
-    copies: Copies | None = None,
-) -> Placement | None:
-    """Lay a picture on another as `match_content` does, turned by as much as its strips lean more.
-
-    Parameters
-    ----------
-    fixed, moving, scale, copies
-        As for `match_content`.
-
-    Notes
-    -----
-    From 2.2° on a shift alone has its rows 5 to 15 px off; turned, all pairs of the sample study lie within 1.5 px.
-    """
-    signal, layout = moving
-    tilts = [np.median([strip.tilt_deg for strip in of.strips] or [0.0]) for of in (fixed[1], layout)]
-    turn_deg = float(tilts[1] - tilts[0])
-    if abs(turn_deg) < LEAST_TURN_DEG:
-        return match_content(fixed, moving, scale=scale, copies=copies)
-    # Turned back, only a shift is left to be found; the copies keep alive what they are of.
-    copies = Copies() if copies is None else copies
-    turned, there = turn_picture(signal, turn_deg)
-    copies["turned", id(turned)] = back = (turned, turn_layout(layout, there))
-    found = match_content(fixed, back, scale=scale, copies=copies)
-    if found is None:
-        return None
-    cols, rows, _ = np.linalg.inv(there) @ (found.cols, found.rows, 1.0)
-    return Placement(rows=float(rows), cols=float(cols), scale=found.scale, turn_deg=turn_deg)
+    return best, Placement(rows=rows * unit + half, cols=cols * unit + half, scale=scale)
 
 
 _NEAR_PX = 6

@@ -249,7 +249,9 @@ def found_once() -> Iterator[None]:
     real = analysis.find
     kept: dict[Any, Any] = {}
 
-    def find(image: Any, settings: Any) -> Any:
+    def find(image: Any, settings: Any, layout: Any = None, step: Any = "strips") -> Any:
+        if layout is not None:
+            return real(image, settings, layout, step)
         key = image.sha256, image.orientation, image.polarity, settings.model_dump_json()
         if key not in kept:
             kept[key] = real(image, settings)
