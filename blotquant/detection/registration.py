@@ -45,8 +45,12 @@ MIN_PIXELS = 400
 """Free pixels of a copy from which on a correlation says something."""
 MAX_RIVAL = 0.65
 """Second best correlation over the best from which on the best is one of several: a pattern that repeats."""
-LEAST_TURN_DEG = 0.5
-"""Pictures whose strips lean more apart are turned: over half a membrane of 300 px it moves a row by 1.3 px."""
+LEAST_TURN_DEG = 0.35
+"""Pictures whose strips lean more apart are turned: the difference of two leans is known to 0.2° (median of the sample
+study, 0.45° at the most), and over half a membrane of 300 px 0.35° move a row by 0.9 px."""
+ALIKE = 0.97
+"""Correlation from which pictures are not turned, however their strips lean: exposures of a membrane that stayed where
+it was reach 0.998, membranes of the sample study that were turned by 0.4° and more at most 0.954."""
 MIN_WINDOW_PX = 6
 """Columns at the least on either side of a side."""
 MIN_STEP_SDS = 6.0
@@ -266,22 +270,23 @@ def match_turned(
 
     Notes
     -----
-    From 2.2° on a shift alone has its rows 5 to 15 px off; turned, all pairs of the sample study lie within 1.5 px. How
-    far a strip leans is known to about half a degree, so the turn must match better than the shift alone.
+    From 2.2° on a shift alone has its rows 5 to 15 px off; turned, pairs of the sample study lie within 2.6 px. How
+    far a strip leans is known to about half a degree, so pictures that match as they are (`ALIKE`) are not turned.
+    Whether the turned copy matches better does not tell: up to 1.3° it matches less well than the one that was not.
     """
     signal, layout = moving
     copies = Copies() if copies is None else copies
     shifted = _match_content(fixed, moving, scale=scale, copies=copies)
     tilts = [np.median([strip.tilt_deg for strip in of.strips] or [0.0]) for of in (fixed[1], layout)]
     turn_deg = float(tilts[1] - tilts[0])
-    if abs(turn_deg) < LEAST_TURN_DEG:
+    if abs(turn_deg) < LEAST_TURN_DEG or (shifted is not None and shifted[0] > ALIKE):
         return None if shifted is None else shifted[1]
     # Turned back, only a shift is left to be found; the copies keep alive what they are of.
     turned, there = turn_picture(signal, turn_deg)
     copies["turned", id(turned)] = back = (turned, turn_layout(layout, there))
     found = _match_content(fixed, back, scale=scale, copies=copies)
-    if found is None or (shifted is not None and shifted[0] >= found[0]):
-        return None if shifted is None else shifted[1]
+    if found is None:
+        return None
     cols, rows, _ = np.linalg.inv(there) @ (found[1].cols, found[1].rows, 1.0)
     return Placement(rows=float(rows), cols=float(cols), scale=found[1].scale, turn_deg=turn_deg)
 
