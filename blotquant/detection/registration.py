@@ -270,16 +270,17 @@ def match_turned(
 
     Notes
     -----
-    From 2.2° on a shift alone has its rows 5 to 15 px off; turned, pairs of the sample study lie within 2.6 px. How
-    far a strip leans is known to about half a degree, so pictures that match as they are (`ALIKE`) are not turned.
-    Whether the turned copy matches better does not tell: up to 1.3° it matches less well than the one that was not.
+    Of 32 pairs of the sample study's pictures a shift alone lays the ends of lanes 3.5 px off in the median and 20
+    at the most; turned, 1.2 and 2.6, and 2 pairs are not laid (`tools/benchmarks/turned_pairs.py`). How far a strip
+    leans is known to about half a degree, so pictures that match as they are (`ALIKE`) are not turned. Whether the
+    turned copy matches better does not tell: turned by a degree it often matches less well than the one that was
+    not.
     """
     signal, layout = moving
     copies = Copies() if copies is None else copies
     shifted = _match_content(fixed, moving, scale=scale, copies=copies)
-    tilts = [np.median([strip.tilt_deg for strip in of.strips] or [0.0]) for of in (fixed[1], layout)]
-    turn_deg = float(tilts[1] - tilts[0])
-    if abs(turn_deg) < LEAST_TURN_DEG or (shifted is not None and shifted[0] > ALIKE):
+    turn_deg = turn_between(fixed[1], layout)
+    if turn_deg == 0.0 or (shifted is not None and shifted[0] > ALIKE):
         return None if shifted is None else shifted[1]
     # Turned back, only a shift is left to be found; the copies keep alive what they are of.
     turned, there = turn_picture(signal, turn_deg)
@@ -289,6 +290,13 @@ def match_turned(
         return None
     cols, rows, _ = np.linalg.inv(there) @ (found[1].cols, found[1].rows, 1.0)
     return Placement(rows=float(rows), cols=float(cols), scale=found[1].scale, turn_deg=turn_deg)
+
+
+def turn_between(fixed: Layout, moving: Layout) -> float:
+    """Degrees by which a layout's strips lean more than another's; 0 for less than `LEAST_TURN_DEG`."""
+    tilts = [np.median([strip.tilt_deg for strip in of.strips] or [0.0]) for of in (fixed, moving)]
+    turn_deg = float(tilts[1] - tilts[0])
+    return turn_deg if abs(turn_deg) >= LEAST_TURN_DEG else 0.0
 
 
 def _match_content(

@@ -19,7 +19,7 @@ import pandas as pd
 from scipy import ndimage
 
 from blotquant.analysis import Analysis
-from blotquant.detection.registration import Copies, Placement, frame_placement, match_turned
+from blotquant.detection.registration import Copies, Placement, frame_placement, match_turned, turn_between
 from blotquant.experiment.design import Experiment
 from blotquant.flags import join_flags, split_flags
 from blotquant.model.geometry import Box, Layout
@@ -60,10 +60,12 @@ def find_carry_over(first: Analysis, second: Analysis, copies: Copies | None = N
     signal, other = first.scene.signal, second.scene.signal
     scale = tied.scale if tied else 1.0
     placement = match_turned((signal, first.layout), (other, second.layout), scale=scale, copies=copies)
-    if placement is None and _lanes_coincide(first.layout, second.layout):
+    # Neither the frame nor the lanes tell of a turn, with which rows would be compared beside their place.
+    is_turned = turn_between(first.layout, second.layout) != 0.0
+    if placement is None and not is_turned and _lanes_coincide(first.layout, second.layout):
         # Nothing but bands on the membrane: the camera's frame holds as long as its size does.
         placement = frame_placement((signal.shape[0], signal.shape[1]), (other.shape[0], other.shape[1]))
-    placement = placement or tied
+    placement = placement or (None if is_turned else tied)
     unknown = {"fraction": np.nan, "fraction_sd": np.nan, "correlation": np.nan, "n_bands": 0, "carried_over": None}
     if placement is None:
         return unknown | {

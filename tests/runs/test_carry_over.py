@@ -104,6 +104,17 @@ def test_pictures_of_different_size_are_not_compared():
     assert "cannot be laid on each other" in found["reason"]
 
 
+@pytest.mark.parametrize(("tilt_deg", "shows"), [(0.0, True), (2.0, None)])
+def test_find_carry_over_is_not_told_where_lanes_alone_tie_a_turned_membrane(tilt_deg, shows):
+    """Nothing but bands shows, so that neither the frame nor the lanes tell where its rows lie."""
+    first, second = two_pictures(0.4)
+    strips = tuple(dataclasses.replace(strip, tilt_deg=strip.tilt_deg + tilt_deg) for strip in second.layout.strips)
+    later = analysed(second.image, dataclasses.replace(second.layout, strips=strips), Placement())
+    found = find_carry_over(analysed(first.image, first.layout, Placement()), later)
+    assert found["carried_over"] is shows
+    assert (found["reason"] is None) == (shows is not None)
+
+
 def on_a_membrane(row, volumes, target, *, move=(0, 0), tilt_deg=0.0, seed=0):
     """One row on a membrane whose edges show, moved under the camera."""
     base = plain_spec([volumes], shape=(200, 340), targets=(target,))
